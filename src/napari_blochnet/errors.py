@@ -1,0 +1,44 @@
+"""What can go wrong by a person's hand or by a person's wish, and how it is said."""
+
+from __future__ import annotations
+
+__all__ = ["Cancelled", "DataWarning", "InputError"]
+
+
+class InputError(ValueError):
+    """A mistake in what was given, as one sentence.
+
+    The sentence names the file or the field, what was found and what was expected. Both faces show it as it is:
+    the command line prints it and exits with 2, a panel writes it beside the field.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    field : str, optional
+        Name of the settings field or argument at fault, so that a form can point at it.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Cancelled(Exception):  # noqa: N818 - a wish, not an error
+    """Raised inside a running operation once its ``cancelled`` event is set.
+
+    Parameters
+    ----------
+    message : str
+        What was stopped.
+    partial : object, optional
+        What was finished until then, in the operation's own result type.
+    """
+
+    def __init__(self, message: str = "Cancelled.", *, partial: object = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class DataWarning(UserWarning):
+    """Data could be used, but something about it should be known (a damaged file, voxels left out)."""

@@ -1,0 +1,1 @@
+"""Estimators: from fingerprints to tissue parameters."""

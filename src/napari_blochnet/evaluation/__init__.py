@@ -1,0 +1,1 @@
+"""Evaluation: maps against truth, tables, figures, reports."""

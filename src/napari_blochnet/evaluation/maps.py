@@ -1,0 +1,89 @@
+"""Parameter maps: what an estimator says of every voxel of a stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.arrays import BoolArray, FloatArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.geometry import Geometry
+
+__all__ = ["ParameterMaps"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ParameterMaps:
+    """T1, T2, PD and residual maps of one estimator.
+
+    Parameters
+    ----------
+    t1, t2 : array of shape (Z, Y, X)
+        ms; 0 outside the mask and where the estimator failed.
+    pd : array of shape (Z, Y, X)
+        Proton density, relative, magnitude.
+    residual : array of shape (Z, Y, X)
+        ‖x − ŝ‖/‖x‖ of the voxel's fingerprint x and its explanation ŝ.
+    mask : bool array of shape (Z, Y, X)
+        Voxels that were mapped.
+    failed : bool array of shape (Z, Y, X), optional
+        Voxels inside the mask that the estimator rejected; they count as failures in every score. None: none did.
+    phase : array of shape (Z, Y, X), optional
+        Phase of the proton density, degrees; complex data only.
+    t1_se, t2_se : array of shape (Z, Y, X), optional
+        Standard errors, ms, where refined.
+    estimator : str
+        What made them.
+    voxel_size, affine
+        As in `napari_blochnet.geometry.Geometry`.
+    record : dict
+        How they were made, enough to make them again.
+    """
+
+    t1: FloatArray
+    t2: FloatArray
+    pd: FloatArray
+    residual: FloatArray
+    mask: BoolArray
+    failed: BoolArray = field(default=None)  # type: ignore[assignment]
+    phase: FloatArray | None = None
+    t1_se: FloatArray | None = None
+    t2_se: FloatArray | None = None
+    estimator: str = "estimate"
+    voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    affine: FloatArray | None = None
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.t1)
+        if len(shape) != 3:
+            raise InputError(f"The T1 map has shape {shape}; expected three axes (z, y, x).", field="t1")
+        for key in ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se"):
+            value = getattr(self, key)
+            if value is not None and np.shape(value) != shape:
+                raise InputError(f"{key} has shape {np.shape(value)}; expected that of t1, {shape}.", field=key)
+        if self.failed is None:
+            object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
+        geometry = Geometry(self.voxel_size, self.affine)
+        object.__setattr__(self, "voxel_size", geometry.voxel_size)
+        object.__setattr__(self, "affine", geometry.affine)
+
+    def __repr__(self) -> str:
+        size = " × ".join(str(n) for n in self.shape)
+        return f"<ParameterMaps by {self.estimator}: {size} voxels (z, y, x), {int(self.mask.sum()):,} mapped>"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along (z, y, x)."""
+        return self.t1.shape  # type: ignore[return-value]
+
+    @property
+    def geometry(self) -> Geometry:
+        """Voxel size and affine together."""
+        return Geometry(self.voxel_size, self.affine)
+
+    def replace(self, **changes: Any) -> ParameterMaps:
+        """Return a copy with some fields changed, validated again."""
+        return replace(self, **changes)

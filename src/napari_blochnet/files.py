@@ -1,0 +1,135 @@
+"""Writing so that a crash leaves the old file or the new one, and reading NIfTI and JSON with plain errors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.geometry import Geometry
+
+__all__ = ["existing_file", "read_json", "read_nifti", "replacing", "write_json", "write_nifti"]
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside ``path`` to write to; rename it to ``path`` if the block ends well.
+
+    The temporary name keeps every suffix of ``path`` (``.nii.gz``), because writers choose the format by it.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(target.suffixes[-2:])
+    handle, name = tempfile.mkstemp(prefix=f".{target.name.split('.')[0]}-", suffix=suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        # mkstemp makes files only the owner can read; a result is as readable as any file its user makes
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def existing_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path if a file is there; otherwise one sentence."""
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise InputError(f"{found}: there is no such file or folder.", field="path")
+    return found
+
+
+def write_json(content: Any, path: str | os.PathLike[str]) -> None:
+    """Write JSON (UTF-8, indented; NaN refused) by renaming."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    with replacing(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read JSON; a file that is not JSON gives one sentence."""
+    found = existing_file(path)
+    try:
+        return json.loads(found.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{found.name}: found something that is not JSON ({error}); expected a JSON file.",
+                         field="path") from None  # fmt: skip
+
+
+def write_nifti(
+    data: AnyArray, geometry: Geometry, path: str | os.PathLike[str], *, time_step: float | None = None
+) -> None:
+    """Write an array (z, y, x) or (time, z, y, x) as NIfTI-1 (x, y, z[, time]), mm and ms, by renaming.
+
+    Parameters
+    ----------
+    data : array
+        bool is stored as uint8, float64 as float32, complex128 as complex64.
+    geometry : Geometry
+        Voxel size and affine.
+    path : path
+        ``.nii`` or ``.nii.gz``.
+    time_step : float, optional
+        ms between time points; 1 if not given.
+    """
+    import nibabel as nib
+
+    smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
+    dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller else data.dtype
+    image = nib.Nifti1Image(np.asarray(data, dtype=dtype).T, geometry.affine)
+    zooms = geometry.voxel_size[::-1]
+    image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
+    image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
+    with replacing(path) as temporary:
+        nib.save(image, temporary)
+
+
+def read_nifti(path: str | os.PathLike[str]) -> tuple[AnyArray, Geometry]:
+    """Read NIfTI as an array (z, y, x) or (time, z, y, x) with its geometry.
+
+    An uncompressed file without scaling stays memory-mapped. A 2-D image gets a z axis of size 1.
+
+    Raises
+    ------
+    InputError
+        No such file; not NIfTI; more or fewer axes than 2 to 4; voxels missing at the end.
+    """
+    import nibabel as nib
+
+    found = existing_file(path)
+    try:
+        image = nib.Nifti1Image.from_filename(str(found))
+        data = np.asanyarray(image.dataobj)
+    except (
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        OSError,
+        ValueError,
+        EOFError,
+    ) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{found.name}: cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz file.",
+                         field="path") from None  # fmt: skip
+    while data.ndim > 4 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim == 2:
+        data = data[:, :, None]
+    if data.ndim not in (3, 4):
+        raise InputError(f"{found.name}: has {data.ndim} axes; expected 3 (a map) or 4 (fingerprints).", field="path")
+    units = image.header.get_xyzt_units()[0]
+    scale = {"micron": 1e-3, "meter": 1e3}.get(units, 1.0)
+    affine = np.array(image.affine, dtype=np.float64)
+    affine[:3] *= scale
+    return data.T, Geometry.from_affine(affine)

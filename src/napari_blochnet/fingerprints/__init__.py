@@ -1,0 +1,1 @@
+"""Fingerprint stacks: samples, schedule, mask, geometry; noise; file formats."""

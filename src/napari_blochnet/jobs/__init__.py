@@ -1,0 +1,1 @@
+"""Jobs: every operation as one function with one settings model, its record and its recipe."""

@@ -1,0 +1,1 @@
+"""The napari face: session, layers, workers, panels, voxel inspector."""

@@ -1,0 +1,168 @@
+"""The phantom: T1, T2 and proton density known in every voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.arrays import BoolArray, FloatArray, IntArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.geometry import Geometry
+
+__all__ = ["PURE", "Phantom"]
+
+#: Smallest share of one tissue at which a voxel counts as pure in scores per tissue.
+PURE = 0.99
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Phantom:
+    """Maps of T1, T2 and PD on a voxel grid, with the tissues they came from where known.
+
+    Parameters
+    ----------
+    t1, t2 : array of shape (Z, Y, X)
+        Relaxation times, ms; positive inside the mask, T2 ≤ T1.
+    pd : array of shape (Z, Y, X)
+        Proton density, relative; positive inside the mask.
+    mask : bool array of shape (Z, Y, X), optional
+        Valid voxels. None: where T1, T2 and PD are all positive. Maps are set to 0 outside.
+    b1 : array of shape (Z, Y, X), optional
+        Relative transmit field, 1 = nominal; positive inside the mask.
+    fractions : mapping of str to array of shape (Z, Y, X), optional
+        Share of each tissue in each voxel, 0 to 1 (fuzzy memberships).
+    labels : integer array of shape (Z, Y, X), optional
+        Tissue label; 0 is background, ``k`` is ``tissues[k - 1]``.
+    tissues : tuple of str
+        Names of the labels.
+    voxel_size : tuple of float
+        (z, y, x), mm.
+    affine : array of shape (4, 4), optional
+        NIfTI affine: index (x, y, z, 1) to scanner mm, RAS+.
+    name : str
+        What people call it.
+    notes : tuple of str
+        What was found and what is missing, in sentences, from reading.
+
+    Raises
+    ------
+    InputError
+        Shapes that differ; T1, T2, PD or B1 ≤ 0 or not finite, or T2 > T1, inside the mask.
+    """
+
+    t1: FloatArray
+    t2: FloatArray
+    pd: FloatArray
+    mask: BoolArray = field(default=None)  # type: ignore[assignment]
+    b1: FloatArray | None = None
+    fractions: Mapping[str, FloatArray] | None = None
+    labels: IntArray | None = None
+    tissues: tuple[str, ...] = ()
+    voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    affine: FloatArray | None = None
+    name: str = "phantom"
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.t1)
+        if len(shape) != 3:
+            raise InputError(f"t1 has shape {shape}; expected three axes (z, y, x).", field="t1")
+        for key in ("t2", "pd", "mask", "b1", "labels"):
+            value = getattr(self, key)
+            if value is not None and np.shape(value) != shape:
+                raise InputError(f"{key} has shape {np.shape(value)}; expected that of t1, {shape}.", field=key)
+        for tissue, share in (self.fractions or {}).items():
+            if np.shape(share) != shape:
+                raise InputError(f"The fraction of {tissue} has shape {np.shape(share)}; expected that of t1, {shape}.",
+                                 field="fractions")  # fmt: skip
+        if self.mask is None:
+            with np.errstate(invalid="ignore"):
+                mask = (np.asarray(self.t1) > 0) & (np.asarray(self.t2) > 0) & (np.asarray(self.pd) > 0)
+        else:
+            mask = np.asarray(self.mask, dtype=bool)
+        object.__setattr__(self, "mask", mask)
+        for key in ("t1", "t2", "pd", "b1"):
+            value = getattr(self, key)
+            if value is None:
+                continue
+            _check_positive(key, np.asarray(value), mask)
+            object.__setattr__(self, key, np.where(mask, value, 0).astype(np.float32))
+        _check_order(self.t1, self.t2, mask)
+        if self.labels is not None:
+            object.__setattr__(self, "labels", np.where(mask, self.labels, 0).astype(np.uint8))
+        geometry = Geometry(self.voxel_size, self.affine)
+        object.__setattr__(self, "voxel_size", geometry.voxel_size)
+        object.__setattr__(self, "affine", geometry.affine)
+
+    def __repr__(self) -> str:
+        return f"<Phantom {self.describe()}>"
+
+    def __getitem__(self, slices: slice | int) -> Phantom:
+        """Return a sub-volume along z, geometry kept: ``p[40:46]``; ``p[40]`` keeps z with size 1."""
+        if isinstance(slices, (int, np.integer)):
+            index = range(self.shape[0])[slices]
+            slices = slice(index, index + 1)
+        if not isinstance(slices, slice):
+            raise TypeError("a phantom is cut along z only: p[z] or p[z0:z1]")
+        start, stop, step = slices.indices(self.shape[0])
+        if step != 1 or stop <= start:
+            raise InputError(f"The slices {start}:{stop}:{step} hold no contiguous part of {self.shape[0]} slices.")
+        part: dict[str, Any] = {
+            key: None if getattr(self, key) is None else getattr(self, key)[start:stop]
+            for key in ("t1", "t2", "pd", "mask", "b1", "labels")
+        }
+        if self.fractions is not None:
+            part["fractions"] = {tissue: share[start:stop] for tissue, share in self.fractions.items()}
+        return replace(self, **part, affine=self.geometry.cut(start).affine)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels along (z, y, x)."""
+        return self.t1.shape  # type: ignore[return-value]
+
+    @property
+    def geometry(self) -> Geometry:
+        """Voxel size and affine together."""
+        return Geometry(self.voxel_size, self.affine)
+
+    @property
+    def pure_labels(self) -> IntArray | None:
+        """`labels` where one tissue makes up at least 99 % of the voxel, 0 elsewhere; None without labels."""
+        if self.labels is None or self.fractions is None:
+            return self.labels
+        with_signal = [np.asarray(share, dtype=np.float32) for share in self.fractions.values()]
+        largest = np.max(with_signal, axis=0)
+        return np.where(largest >= PURE, self.labels, 0).astype(np.uint8)
+
+    def describe(self) -> str:
+        """Return one line for people: name, size, voxel size, voxels in the mask, tissues."""
+        size = " × ".join(str(n) for n in self.shape)
+        tissues = f", tissues: {', '.join(self.tissues)}" if self.tissues else ""
+        return (f"{self.name}: {size} voxels (z, y, x) of {self.geometry.describe()}, "
+                f"{int(self.mask.sum()):,} inside the mask{tissues}")  # fmt: skip
+
+
+def _check_positive(key: str, values: FloatArray, mask: BoolArray) -> None:
+    with np.errstate(invalid="ignore"):
+        bad = mask & ~((values > 0) & np.isfinite(values))
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(
+            f"{key} is {values[where]:g} at voxel (z, y, x) = {where} inside the mask, and in {int(bad.sum())} voxels "
+            "in all; expected a finite number above 0.",
+            field=key,
+        )
+
+
+def _check_order(t1: FloatArray, t2: FloatArray, mask: BoolArray) -> None:
+    bad = mask & (t2 > t1)
+    if bad.any():
+        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise InputError(
+            f"t2 is {t2[where]:g} ms where t1 is {t1[where]:g} ms at voxel (z, y, x) = {where}, and above t1 in "
+            f"{int(bad.sum())} voxels in all; expected T2 ≤ T1 inside the mask.",
+            field="t2",
+        )

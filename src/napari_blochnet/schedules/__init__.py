@@ -1,0 +1,1 @@
+"""Schedules: the Schedule, its generators, its file formats."""

@@ -1,0 +1,20 @@
+"""What all tests share: where the real data is."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of real data that is not part of the project; its tests are skipped where it is absent."""
+    default = Path(__file__).parent.parent.parent / "shared" / "data"
+    folder = Path(os.environ.get("BLOCHNET_TEST_DATA", default))
+    if not folder.is_dir():
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail(f"BLOCHNET_TEST_DATA: no test data at {folder}, which continuous integration must have")
+        pytest.skip(f"no real test data at {folder}; name its folder in BLOCHNET_TEST_DATA")
+    return folder
