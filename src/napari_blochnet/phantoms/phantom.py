@@ -46,6 +46,8 @@ class Phantom:
         What people call it.
     notes : tuple of str
         What was found and what is missing, in sentences, from reading.
+    record : dict
+        How it was made, where known.
 
     Raises
     ------
@@ -65,6 +67,7 @@ class Phantom:
     affine: FloatArray | None = None
     name: str = "phantom"
     notes: tuple[str, ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = np.shape(self.t1)

@@ -49,6 +49,8 @@ class Schedule:
         i·exp(−iφ)·F0) or still in it ("fixed"). Reading a fingerprint stack takes it out.
     name : str
         What people call it. Not part of equality or `digest`.
+    record : dict
+        How it was made, where known. Not part of equality or `digest`.
 
     Raises
     ------
@@ -69,6 +71,7 @@ class Schedule:
     slice_profile: FloatArray | None = None
     receiver_phase: ReceiverPhase = "follows"
     name: str = ""
+    record: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         columns = {key: _column(key, getattr(self, key)) for key in _PER_PULSE}
@@ -126,7 +129,7 @@ class Schedule:
         """Hexadecimal SHA-256 of everything that acts on the signal; equal schedules have equal digests."""
         content = hashlib.sha256()
         for item in fields(self):
-            if item.name in ("name", "receiver_phase"):
+            if item.name in ("name", "receiver_phase", "record"):
                 continue
             value = getattr(self, item.name)
             content.update(item.name.encode())

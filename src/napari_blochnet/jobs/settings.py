@@ -1,0 +1,266 @@
+"""The settings of every operation.
+
+One model per operation is the form in napari, the options of the command line, the step in a recipe and the record
+stored with the result. A field carries its bounds, its unit (``json_schema_extra["unit"]``), a title for the form and
+a description for tooltip and ``--help``.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from napari_blochnet.errors import InputError
+
+__all__ = [
+    "CompareSettings",
+    "FingerprintsSettings",
+    "FispSettings",
+    "PhantomSettings",
+    "ReconstructSettings",
+    "ScheduleFileSettings",
+    "ScheduleSettings",
+    "Settings",
+    "SimulateSettings",
+    "SplineSettings",
+    "SyntheticSettings",
+    "settings_from",
+]
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, no unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+def _field(default: Any, title: str, description: str, unit: str = "", **bounds: Any) -> Any:
+    return Field(default, title=title, description=description, json_schema_extra={"unit": unit}, **bounds)
+
+
+def settings_from(model: type[S], settings: S | None = None, **fields: Any) -> S:
+    """Return settings with some fields changed, validated.
+
+    Raises
+    ------
+    InputError
+        The first field that is unknown or out of bounds, with what was found and what was expected.
+    """
+    known = {} if settings is None else settings.model_dump()
+    try:
+        return model.model_validate({**known, **fields})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            expected = f"one of {', '.join(model.model_fields)}"
+            raise InputError(f"There is no setting {name}; expected {expected}.", field=name) from None
+        raise InputError(
+            f"{_label(model, first['loc'])} is {first['input']!r}; {_expected(first)}.", field=name
+        ) from None
+
+
+def _label(model: type[Settings], location: tuple[Any, ...]) -> str:
+    return str(location[0]) if location else model.__name__
+
+
+def _expected(error: Any) -> str:
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:].replace("Input should be", "expected").replace(
+        "input should be", "expected"
+    )
+
+
+InversionTime = Annotated[float | None, Field(ge=0)]
+
+
+class FispSettings(Settings):
+    """The published FISP schedule: 1000 pulses (Jiang 2015)."""
+
+    kind: Literal["fisp"] = "fisp"
+    echo_time: float = _field(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
+    inversion_time: float | None = _field(
+        0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
+    )
+    inversion_efficiency: float = _field(
+        1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", "", ge=0, le=1
+    )
+
+
+class SplineSettings(Settings):
+    """A random smooth schedule: flip angles on a cubic spline through random control points."""
+
+    kind: Literal["spline"] = "spline"
+    length: int = _field(1000, "Pulses", "Number of RF pulses.", "", ge=2, le=20_000)
+    control_points: int = _field(5, "Control points", "Equally spaced random points of the spline.", "", ge=2, le=200)
+    noise_variance: float = _field(
+        0.0,
+        "Noise variance",
+        "Variance of Gaussian noise added to each flip angle (SplineNoise11: 10).",
+        "deg²",
+        ge=0,
+        le=1000,
+    )
+    max_flip_angle: float = _field(
+        120.0, "Largest flip angle", "Control points are drawn from 0 to this.", "°", gt=0, le=180
+    )
+    seed: int = _field(0, "Seed", "Of the control points and the noise.", "", ge=0)
+    echo_time: float = _field(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
+    inversion_time: float | None = _field(
+        0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
+    )
+    inversion_efficiency: float = _field(
+        1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", "", ge=0, le=1
+    )
+
+
+class ScheduleFileSettings(Settings):
+    """A schedule from a file, with what the file leaves open."""
+
+    kind: Literal["file"] = "file"
+    path: str = _field("", "File", "CSV, a pair of text files, or MATLAB.")
+    flip_angle: float | None = _field(
+        None,
+        "Base flip angle",
+        "What the file's fractions multiply; leave out where it holds angles.",
+        "°",
+        gt=0,
+        le=360,
+    )
+    repetition_time: float | None = _field(
+        None, "Base TR", "What the file's TR column is added to, or TR itself where the file has none.", "ms", gt=0
+    )
+    echo_time: float | None = _field(
+        None, "Base TE", "What the file's TE column is added to, or TE itself where the file has none.", "ms", ge=0
+    )
+    inversion_time: float | None = _field(
+        None, "Inversion time", "Where the file does not say; leave out for no inversion.", "ms", ge=0
+    )
+    inversion_efficiency: float | None = _field(
+        None,
+        "Inversion efficiency",
+        "Where the file does not say: the inversion turns 1 into minus this.",
+        "",
+        ge=0,
+        le=1,
+    )
+    angle_unit: Literal["degrees", "radians"] | None = _field(None, "Angle unit", "Where the file does not say.")
+    time_unit: Literal["ms", "s"] | None = _field(None, "Time unit", "Where the file does not say.")
+    receiver_phase: Literal["follows", "fixed"] = _field(
+        "follows", "Receiver phase", "Whether the scanner took the RF phase out of the data (follows) or not (fixed)."
+    )
+
+
+ScheduleSettings = FispSettings | SplineSettings | ScheduleFileSettings
+
+
+class PhantomSettings(Settings):
+    """How a phantom's files are understood."""
+
+    tissues: str = _field(
+        "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
+    )
+    shape: tuple[int, int, int] | None = _field(
+        None, "Shape", "Voxels along (z, y, x); needed only for raw files of unknown size.", "voxels"
+    )
+    voxel_size: tuple[float, float, float] | None = _field(
+        None, "Voxel size", "(z, y, x); needed only where the file does not say.", "mm"
+    )
+
+
+class SyntheticSettings(Settings):
+    """The built-in head, made by code."""
+
+    shape: tuple[int, int, int] = _field((60, 109, 91), "Shape", "Voxels along (z, y, x).", "voxels")
+    seed: int = _field(0, "Seed", "Of the cortical folds.", "", ge=0)
+
+    @model_validator(mode="after")
+    def _sizes(self) -> SyntheticSettings:
+        if min(self.shape) < 1 or max(self.shape) > 1024:
+            raise ValueError("expected 1 to 1024 voxels along each axis")
+        return self
+
+
+class FingerprintsSettings(Settings):
+    """How a fingerprint stack's file is understood."""
+
+    signal: Literal["complex", "real", "magnitude"] | None = _field(
+        None,
+        "Signal",
+        "What the samples are; by default complex numbers, magnitudes (unsigned integers) or real values.",
+    )
+    voxel_size: tuple[float, float, float] | None = _field(
+        None, "Voxel size", "(z, y, x), where the file does not say.", "mm"
+    )
+    time_axis: int | None = _field(
+        None, "Time axis", "Which axis is time, counted from 0, where two fit.", "", ge=0, le=3
+    )
+    variable: str | None = _field(None, "Variable", "Name of the array, where the file holds several.")
+
+
+class SimulateSettings(Settings):
+    """Fingerprints of a phantom under a schedule."""
+
+    snr: float | None = _field(
+        None,
+        "SNR",
+        "Root mean square of the noise-free signal over the noise standard deviation per channel; none: no noise.",
+        "",
+        gt=0,
+        le=1e9,
+    )
+    seed: int = _field(0, "Seed", "Of the noise.", "", ge=0)
+    signal: Literal["complex", "real", "magnitude"] = _field("complex", "Signal", "What is stored.")
+    slices: tuple[int, int] | None = _field(
+        None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
+    )
+    tolerance: float = _field(
+        1e-6, "Tolerance", "Largest relative error of a fingerprint from leaving out EPG states.", "", gt=0, le=0.1
+    )
+
+    @model_validator(mode="after")
+    def _order(self) -> SimulateSettings:
+        if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:
+            raise ValueError("expected slices as first < end, counted from 0")
+        return self
+
+
+class ReconstructSettings(Settings):
+    """T1, T2 and PD maps from fingerprints."""
+
+    estimator: str = _field("dictionary", "Estimator", "What turns fingerprints into T1 and T2.")
+    t1_range: tuple[float, float] = _field(
+        (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
+    )
+    t2_range: tuple[float, float] = _field(
+        (2.0, 3000.0), "T2 range", "Smallest and largest T2 of the dictionary.", "ms"
+    )
+    step: float = _field(
+        0.02, "Step", "Relative step between neighbouring T1 (and T2) of the dictionary.", "", ge=0.002, le=1
+    )
+    saturation: float | None = _field(
+        None,
+        "Saturation",
+        "Samples at or above this magnitude are left out (clipped detectors, 8-bit data); none: all are used.",
+        "",
+        gt=0,
+    )
+    batch: int = _field(4096, "Batch", "Voxels estimated at a time.", "voxels", ge=1, le=10_000_000)
+
+    @model_validator(mode="after")
+    def _ranges(self) -> ReconstructSettings:
+        for name in ("t1_range", "t2_range"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"expected {name} as 0 < smallest ≤ largest")
+        return self
+
+
+class CompareSettings(Settings):
+    """Maps against truth."""
+
+    title: str = _field("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
+    error_limit: float = _field(20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000)
