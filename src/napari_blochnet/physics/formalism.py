@@ -359,7 +359,7 @@ def _matrix(rows: list[list[FloatArray]]) -> FloatArray:
 
 
 def _states(Q: ArrayLike) -> ComplexArray:
-    states = np.asarray(Q, dtype=complex)
+    states: ComplexArray = np.asarray(Q, dtype=np.complex128)
     if states.ndim != 2 or states.shape[0] != 3 or states.shape[1] == 0:
         raise InputError(f"Q has shape {states.shape}; expected (3, orders).", field="Q")
     return states
