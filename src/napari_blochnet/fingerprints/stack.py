@@ -148,10 +148,14 @@ class FingerprintStack:
         """
         inside = self.mask if mask is None else mask
         dtype = np.complex64 if self.kind == "complex" else np.float32
-        planes = [np.asarray(self.data[:, z])[:, inside[z]] for z in np.flatnonzero(inside.any(axis=(1, 2)))]
-        if not planes:
-            return np.empty((0, self.shape[0]), dtype)
-        return np.ascontiguousarray(np.concatenate(planes, axis=1).T, dtype=dtype)
+        batch = np.empty((int(inside.sum()), self.shape[0]), dtype)
+        filled = 0
+        for z in np.flatnonzero(inside.any(axis=(1, 2))):
+            # slice by slice, so that a memory-mapped stack is read where it is needed only
+            plane = np.moveaxis(np.asarray(self.data[:, z]), 0, -1)[inside[z]]
+            batch[filled : filled + len(plane)] = plane
+            filled += len(plane)
+        return batch
 
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, kind of signal, noise, schedule."""

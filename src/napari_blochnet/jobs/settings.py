@@ -7,7 +7,7 @@ a description for tooltip and ``--help``.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -72,9 +72,6 @@ def _expected(error: Any) -> str:
     return message[:1].lower() + message[1:].replace("Input should be", "expected").replace(
         "input should be", "expected"
     )
-
-
-InversionTime = Annotated[float | None, Field(ge=0)]
 
 
 class FispSettings(Settings):
@@ -199,6 +196,11 @@ class FingerprintsSettings(Settings):
         None, "Time axis", "Which axis is time, counted from 0, where two fit.", "", ge=0, le=3
     )
     variable: str | None = _field(None, "Variable", "Name of the array, where the file holds several.")
+    receiver_phase: Literal["follows", "fixed"] | None = _field(
+        None,
+        "Receiver phase",
+        "Whether the RF phase was taken out of the data (follows) or not (fixed); by default as the schedule says.",
+    )
 
 
 class SimulateSettings(Settings):
@@ -213,7 +215,7 @@ class SimulateSettings(Settings):
         le=1e9,
     )
     seed: int = _field(0, "Seed", "Of the noise.", "", ge=0)
-    signal: Literal["complex", "real", "magnitude"] = _field("complex", "Signal", "What is stored.")
+    kind: Literal["complex", "real", "magnitude"] = _field("complex", "Signal", "What is stored.")
     slices: tuple[int, int] | None = _field(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
     )

@@ -1,0 +1,238 @@
+"""Records: how a result was made, enough to make it again; as a recipe, as Python, as commands.
+
+A record is plain JSON. It names the operation, its settings and its inputs; an input is the record of what made it,
+so a result's record holds its whole history::
+
+    {"operation": "reconstruct", "settings": {"estimator": "dictionary", ...},
+     "inputs": {"stack": {"operation": "simulate", ...}}, "software": {...}, "device": "cpu", "seconds": 2.1}
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import importlib.metadata
+import platform
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.jobs.settings import Settings
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["as_command", "as_python", "as_recipe", "embed_schedule", "make_record", "steps_of"]
+
+Record = dict[str, Any]
+
+# what each operation is called in Python and what its result is called in scripts
+_RESULT = {
+    "open_phantom": "phantom",
+    "synthetic_head": "phantom",
+    "make_schedule": "schedule",
+    "open_fingerprints": "stack",
+    "simulate": "stack",
+    "reconstruct": "maps",
+    "compare": "comparison",
+}
+
+
+@functools.cache
+def _software() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in ("napari-blochnet", "numpy", "torch", "numba"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def make_record(
+    operation: str,
+    settings: Settings,
+    inputs: Mapping[str, Any],
+    *,
+    device: str = "cpu",
+    seconds: float | None = None,
+    **more: Any,
+) -> Record:
+    """Return the record of one run of an operation.
+
+    Parameters
+    ----------
+    operation : str
+        Name of the function in `napari_blochnet.jobs.operations`.
+    settings : Settings
+        All its settings, defaults included: a later version may have others.
+    inputs : mapping
+        Records of what it was given, or plain JSON (file names).
+    device : str
+        What computed it.
+    seconds : float, optional
+        How long it took.
+    **more
+        Further JSON, e.g. what the decoder truncated.
+    """
+    record: Record = {
+        "operation": operation,
+        "settings": settings.model_dump(mode="json"),
+        "inputs": dict(inputs),
+        "software": _software(),
+        "device": device,
+        "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+    if seconds is not None:
+        record["seconds"] = round(seconds, 3)
+    return {**record, **more}
+
+
+def embed_schedule(schedule: Schedule) -> Record:
+    """Return the schedule's own record, or its numbers where nobody recorded how it was made."""
+    return schedule.record or {"operation": "given", "schedule": schedule.to_dict()}
+
+
+def steps_of(record: Record) -> list[Record]:
+    """Return the record's history as a list, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
+    steps: list[Record] = []
+    seen: list[tuple[Record, int]] = []
+
+    def visit(node: Record) -> int:
+        for known, index in seen:
+            if known == node:
+                return index
+        inputs = {name: link(value) for name, value in node.get("inputs", {}).items()}
+        kept = {key: node[key] for key in ("operation", "settings", "schedule") if key in node}
+        steps.append({**kept, "inputs": inputs})
+        seen.append((node, len(steps) - 1))
+        return len(steps) - 1
+
+    def link(value: Any) -> Any:
+        if isinstance(value, dict) and "operation" in value:
+            return {"step": visit(value)}
+        if isinstance(value, list):
+            return [link(item) for item in value]
+        return value
+
+    visit(record)
+    return steps
+
+
+def as_recipe(record: Record) -> Record:
+    """Return a recipe that `napari_blochnet.jobs.recipes.run_recipe` runs again."""
+    return {"blochnet_recipe": 1, "steps": steps_of(record)}
+
+
+def _changed(step: Record) -> dict[str, Any]:
+    from napari_blochnet.jobs.operations import SETTINGS
+
+    model = SETTINGS[step["operation"]]
+    if isinstance(model, dict):
+        model = model[step["settings"]["kind"]]
+    defaults = {name: field.default for name, field in model.model_fields.items()}
+    plain = model.model_validate(step["settings"]).model_dump()
+    # a schedule's kind chooses the function and is no argument of it
+    left_out = {"kind"} if step["operation"] == "make_schedule" else set()
+    return {name: value for name, value in plain.items() if value != defaults[name] and name not in left_out}
+
+
+def _names(steps: list[Record]) -> list[str]:
+    names: list[str] = []
+    for step in steps:
+        base = _RESULT.get(step["operation"], "schedule")
+        names.append(base if base not in names else f"{base}_{sum(name.startswith(base) for name in names) + 1}")
+    return names
+
+
+def as_python(record: Record) -> str:
+    """Return a script that makes the result again with the public interface."""
+    steps = steps_of(record)
+    names = _names(steps)
+    lines = ["import napari_blochnet as nb", ""]
+
+    def argument(value: Any) -> str:
+        if isinstance(value, dict) and "step" in value:
+            return names[value["step"]]
+        if isinstance(value, list):
+            return "[" + ", ".join(argument(item) for item in value) + "]"
+        return repr(value)
+
+    for name, step in zip(names, steps, strict=True):
+        if step["operation"] == "given":
+            values = ", ".join(f"{key}={value!r}" for key, value in step["schedule"].items() if key != "record")
+            lines.append(f"{name} = nb.Schedule({values})")
+            continue
+        function, positional = _python_call(step)
+        changed = _changed(step)
+        if function == "nb.read_schedule":
+            positional = [changed.pop("path")]
+        parts = [argument(value) for value in positional] + [f"{key}={value!r}" for key, value in changed.items()]
+        lines.append(f"{name} = {function}({', '.join(parts)})")
+    return "\n".join(lines) + "\n"
+
+
+def _python_call(step: Record) -> tuple[str, list[Any]]:
+    """Return the public function of a step and its positional arguments."""
+    operation, inputs = step["operation"], step["inputs"]
+    if operation == "make_schedule":
+        kind = step["settings"]["kind"]
+        return {"fisp": "nb.fisp_schedule", "spline": "nb.spline_schedule", "file": "nb.read_schedule"}[kind], []
+    function = {"open_phantom": "read_phantom", "synthetic_head": "synthetic_phantom",
+                "open_fingerprints": "read_fingerprints"}.get(operation, operation)  # fmt: skip
+    return f"nb.{function}", [value for value in inputs.values() if value is not None]
+
+
+def as_command(record: Record) -> str:
+    """Return shell commands that make the result again, one line per step, files named after the results."""
+    steps = steps_of(record)
+    names = _names(steps)
+    files = {"phantom": "", "schedule": ".csv", "stack": ".nii.gz", "maps": "", "comparison": ".html"}
+    paths = [name + files[name.split("_")[0]] for name in names]
+    lines: list[str] = []
+
+    def path_of(value: Any) -> str:
+        if isinstance(value, dict) and "step" in value:
+            step = steps[value["step"]]
+            # a file that is only read needs no copy of it
+            return str(step["inputs"]["path"]) if step["operation"] == "open_fingerprints" else paths[value["step"]]
+        return str(value)
+
+    for path, step in zip(paths, steps, strict=True):
+        words = _command_words(step, path_of)
+        if words is not None:
+            lines.append(shlex.join(["blochnet", *words, "-o", path]))
+    return "\n".join(lines) + "\n"
+
+
+def _command_words(step: Record, path_of: Any) -> list[str] | None:
+    operation, inputs = step["operation"], step["inputs"]
+    if operation == "given":
+        raise InputError("The schedule was made in Python and not by a command; write it to a file first "
+                         "(nb.write_schedule).", field="schedule")  # fmt: skip
+    changed = _changed(step)
+    if operation == "open_phantom":
+        source = inputs["source"]
+        words = ["phantom", *(source if isinstance(source, list) else [source])]
+    elif operation == "synthetic_head":
+        words = ["phantom", "--synthetic"]
+    elif operation == "make_schedule":
+        kind = step["settings"]["kind"]
+        words = ["schedule", "convert", changed.pop("path")] if kind == "file" else ["schedule", kind]
+    elif operation == "open_fingerprints":
+        return None
+    elif operation == "simulate":
+        words = ["simulate", "--phantom", path_of(inputs["phantom"]), "--schedule", path_of(inputs["schedule"])]
+    elif operation == "reconstruct":
+        words = ["reconstruct", path_of(inputs["stack"])]
+    else:
+        maps = inputs["maps"] if isinstance(inputs["maps"], list) else [inputs["maps"]]
+        words = ["compare", "--truth", path_of(inputs["truth"]), *(path_of(item) for item in maps)]
+    for name, value in changed.items():
+        if value is None:
+            words += [f"--no-{name.replace('_', '-')}"]
+        else:
+            words += [
+                f"--{name.replace('_', '-')}",
+                *(str(item) for item in (value if isinstance(value, (list, tuple)) else [value])),
+            ]
+    return words
