@@ -164,7 +164,8 @@ def perlin_repetition_time(
     if spread == 0.0:
         return np.full(length, (low + high) / 2)
     # rounding must not carry a TR past the bounds that were asked for
-    return np.clip(low + (high - low) * (noise - noise.min()) / spread, low, high)
+    rescaled: FloatArray = np.clip(low + (high - low) * (noise - noise.min()) / spread, low, high)
+    return rescaled
 
 
 def _integer(key: str, value: int, low: int, high: int | None) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -65,13 +65,29 @@ class Schedule:
     flip_angle: FloatArray
     repetition_time: FloatArray
     echo_time: FloatArray
-    rf_phase: FloatArray = field(default=0.0)  # type: ignore[assignment]
+    rf_phase: FloatArray = field(default=0.0)  # type: ignore[arg-type]
     inversion_time: float | None = None
     inversion_efficiency: float = 1.0
     slice_profile: FloatArray | None = None
     receiver_phase: ReceiverPhase = "follows"
     name: str = ""
     record: dict[str, Any] = field(default_factory=dict)
+
+    if TYPE_CHECKING:  # what may be given is wider than what the fields hold afterwards
+
+        def __init__(
+            self,
+            flip_angle: ArrayLike,
+            repetition_time: ArrayLike,
+            echo_time: ArrayLike,
+            rf_phase: ArrayLike = 0.0,
+            inversion_time: float | None = None,
+            inversion_efficiency: float = 1.0,
+            slice_profile: ArrayLike | None = None,
+            receiver_phase: ReceiverPhase = "follows",
+            name: str = "",
+            record: dict[str, Any] = ...,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         columns = {key: _column(key, getattr(self, key)) for key in _PER_PULSE}
@@ -178,6 +194,9 @@ class Schedule:
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> Schedule:
         """Make a schedule from what `to_dict` returned."""
+        if not isinstance(content, dict):
+            raise InputError(f"Found {type(content).__name__} where a schedule was expected: an object with entries "
+                             "such as flip_angle.")  # fmt: skip
         known = {item.name for item in fields(cls)}
         unknown = sorted(set(content) - known)
         missing = sorted({"flip_angle", "repetition_time", "echo_time"} - set(content))
@@ -212,9 +231,9 @@ def _number(key: str, value: float, low: float, high: float, unit: str) -> float
     except (TypeError, ValueError):
         raise InputError(f"{key} is {value!r}; expected a number.", field=key) from None
     if not (math.isfinite(number) and low <= number <= high):
+        unit = f" {unit}" if unit else ""
         expected = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
-        raise InputError(f"{key} is {number:g}{' ' + unit if unit else ''}; expected {expected}{' ' + unit if unit else ''}.",
-                         field=key)  # fmt: skip
+        raise InputError(f"{key} is {number:g}{unit}; expected {expected}{unit}.", field=key)
     return number
 
 
