@@ -67,7 +67,9 @@ def run_demo(
     middle = head.shape[0] // 2
     truth = head[middle]
     schedule = make_schedule(kind="fisp")
-    stack = simulate(head, schedule, snr=_SNR, seed=1, slices=(middle, middle + 1), progress=progress, cancelled=cancelled)
+    stack = simulate(
+        head, schedule, snr=_SNR, seed=1, slices=(middle, middle + 1), progress=progress, cancelled=cancelled
+    )
     maps = reconstruct(stack, "dictionary", progress=progress, cancelled=cancelled)
     comparison = compare(truth, maps, title="T1 and T2 of the built-in head, dictionary matching at SNR 30")
 

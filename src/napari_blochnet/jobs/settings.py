@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_blochnet.errors import InputError
 
@@ -174,11 +174,12 @@ class SyntheticSettings(Settings):
     shape: tuple[int, int, int] = _field((60, 109, 91), "Shape", "Voxels along (z, y, x).", "voxels")
     seed: int = _field(0, "Seed", "Of the cortical folds.", "", ge=0)
 
-    @model_validator(mode="after")
-    def _sizes(self) -> SyntheticSettings:
-        if min(self.shape) < 1 or max(self.shape) > 1024:
+    @field_validator("shape")
+    @classmethod
+    def _sizes(cls, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        if min(shape) < 1 or max(shape) > 1024:
             raise ValueError("expected 1 to 1024 voxels along each axis")
-        return self
+        return shape
 
 
 class FingerprintsSettings(Settings):
@@ -223,11 +224,12 @@ class SimulateSettings(Settings):
         1e-6, "Tolerance", "Largest relative error of a fingerprint from leaving out EPG states.", "", gt=0, le=0.1
     )
 
-    @model_validator(mode="after")
-    def _order(self) -> SimulateSettings:
-        if self.slices is not None and not 0 <= self.slices[0] < self.slices[1]:
-            raise ValueError("expected slices as first < end, counted from 0")
-        return self
+    @field_validator("slices")
+    @classmethod
+    def _order(cls, slices: tuple[int, int] | None) -> tuple[int, int] | None:
+        if slices is not None and not 0 <= slices[0] < slices[1]:
+            raise ValueError("expected first < end, counted from 0")
+        return slices
 
 
 class ReconstructSettings(Settings):
@@ -252,13 +254,12 @@ class ReconstructSettings(Settings):
     )
     batch: int = _field(4096, "Batch", "Voxels estimated at a time.", "voxels", ge=1, le=10_000_000)
 
-    @model_validator(mode="after")
-    def _ranges(self) -> ReconstructSettings:
-        for name in ("t1_range", "t2_range"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"expected {name} as 0 < smallest ≤ largest")
-        return self
+    @field_validator("t1_range", "t2_range")
+    @classmethod
+    def _ranges(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < limits[0] <= limits[1]:
+            raise ValueError("expected 0 < smallest ≤ largest")
+        return limits
 
 
 class CompareSettings(Settings):
