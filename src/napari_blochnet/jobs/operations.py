@@ -477,9 +477,9 @@ def compare(
     Parameters
     ----------
     truth : Phantom
-        On the maps' grid.
+        On the maps' grid, or with more slices.
     maps : ParameterMaps or sequence of them
-        One per model.
+        One per model, all on one grid.
     settings : CompareSettings, optional
     **fields
         Fields of `CompareSettings`.
@@ -506,4 +506,7 @@ def compare(
             "maps": [item.record or {"operation": "given", "maps": item.estimator} for item in several],
         },
     )
+    if not several:
+        raise InputError("There are no maps to compare; expected at least one model's.", field="maps")
+    truth = truth.on_grid(several[0].shape, several[0].geometry)
     return compare_maps(truth, several, record=record, **given.model_dump())

@@ -121,6 +121,39 @@ class Phantom:
             part["fractions"] = {tissue: share[start:stop] for tissue, share in self.fractions.items()}
         return replace(self, **part, affine=self.geometry.cut(start).affine)
 
+    def on_grid(self, shape: tuple[int, int, int], geometry: Geometry) -> Phantom:
+        """Return the part of the phantom that covers a stack or maps of some of its slices.
+
+        Parameters
+        ----------
+        shape : tuple of int
+            (z, y, x) of the other volume.
+        geometry : Geometry
+            Its voxel size and affine.
+
+        Raises
+        ------
+        InputError
+            A volume that is not some of this phantom's slices, to a hundredth of a voxel.
+        """
+        where = np.linalg.solve(np.array(self.affine), np.array(geometry.affine))
+        first = round(float(where[2, 3]))
+        moved = self.geometry.cut(first)
+        tolerance = 0.01 * min(self.voxel_size)
+        fits = (
+            shape[1:] == self.shape[1:]
+            and 0 <= first <= self.shape[0] - shape[0]
+            and np.allclose(moved.affine, geometry.affine, rtol=0, atol=tolerance)
+        )
+        if not fits:
+            raise InputError(
+                f"The volume of {' × '.join(map(str, shape))} voxels (z, y, x) of {geometry.describe()} does not lie on "
+                f"the grid of {self.name}, {' × '.join(map(str, self.shape))} of {self.geometry.describe()}; expected "
+                "the same grid, or some of its slices.",
+                field="truth",
+            )
+        return self if shape == self.shape else self[first : first + shape[0]]
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
