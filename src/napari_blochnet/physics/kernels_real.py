@@ -1,0 +1,244 @@
+"""The extended phase graph of one block of voxels where the recursion is real, with its derivatives.
+
+In the frame F⁺ = −i·exp(iφ)·f⁺, F⁻ = i·exp(−iφ)·f⁻ a pulse turns ((f⁺ + f⁻)/2, Z) by the flip angle and leaves
+f⁺ − f⁻ alone, order by order; nothing is complex where the RF phase is constant or linear in time, modulo 180°.
+
+States live in a ring of 2K − 1 rows for the orders −(K−1) … K−1 of f (f⁻ at the negative ones) with one column for each
+voxel: the gradient's shift moves the ring's origin instead of the states. Voxels are contiguous, so that the innermost
+loops run on all lanes. Each tangent has its own innermost loop: compilers give up where one holds many arrays.
+
+Derivatives are carried as T1²·∂/∂T1 and T2²·∂/∂T2, whose sources are the relaxed states times TR, and as ∂/∂B1, whose
+source is the state before the pulse turned by another quarter: derivatives in rotation angles commute with the rotation.
+"""
+
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+from __future__ import annotations
+
+import numpy as np
+
+from napari_blochnet.physics.kernels_math import jit, one_minus_exp, versine_and_sine
+
+__all__ = ["real_block"]
+
+# Samples gathered before they are written: two cache lines of each voxel's row at once.
+TILE = 32
+
+
+@jit
+def _pulse_and_relax(f, z, plus, minus, order, versine, sine, q1, q2):
+    """One order from before its pulse to the end of its TR, f at rows plus and minus, in place."""
+    half = f.dtype.type(0.5)
+    for j in range(f.shape[1]):
+        mean = half * (f[plus, j] + f[minus, j])
+        change = sine[j] * z[order, j] - versine[j] * mean
+        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
+        up = f[plus, j] + change
+        down = f[minus, j] + change
+        f[plus, j] = up - q2[j] * up
+        f[minus, j] = down - q2[j] * down
+        z[order, j] = new - q1[j] * new
+
+
+@jit
+def _tangent_t1(f, z, plus, minus, order, versine, sine, q1, q2, tr, base_z):
+    half = f.dtype.type(0.5)
+    for j in range(f.shape[1]):
+        mean = half * (f[plus, j] + f[minus, j])
+        change = sine[j] * z[order, j] - versine[j] * mean
+        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
+        up = f[plus, j] + change
+        down = f[minus, j] + change
+        f[plus, j] = up - q2[j] * up
+        f[minus, j] = down - q2[j] * down
+        z[order, j] = new - q1[j] * new + tr * base_z[order, j]
+
+
+@jit
+def _tangent_t2(f, z, plus, minus, order, versine, sine, q1, q2, tr, base_f):
+    half = f.dtype.type(0.5)
+    for j in range(f.shape[1]):
+        mean = half * (f[plus, j] + f[minus, j])
+        change = sine[j] * z[order, j] - versine[j] * mean
+        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
+        up = f[plus, j] + change
+        down = f[minus, j] + change
+        f[plus, j] = up - q2[j] * up + tr * base_f[plus, j]
+        f[minus, j] = down - q2[j] * down + tr * base_f[minus, j]
+        z[order, j] = new - q1[j] * new
+
+
+@jit
+def _source_b1(f, z, plus, minus, order, angle, base_f, base_z):
+    """What ∂/∂B1 gains at a pulse of nominal angle, before the pulse acts."""
+    half = f.dtype.type(0.5) * angle
+    for j in range(f.shape[1]):
+        f[plus, j] += angle * base_z[order, j]
+        f[minus, j] += angle * base_z[order, j]
+        z[order, j] -= half * (base_f[plus, j] + base_f[minus, j])
+
+
+@jit
+def _write(tile, slot, scale, first, length, order, start, count, target, add, weight):
+    """Move a tile of samples (time, voxel) into rows of target (voxel, time), times scale by voxel and weight by time."""
+    for j in range(count):
+        row = order[start + j]
+        factor = scale[j]
+        if add:
+            for i in range(length):
+                target[row, first + i] += factor * weight[first + i] * tile[slot, i, j]
+        else:
+            for i in range(length):
+                target[row, first + i] = factor * weight[first + i] * tile[slot, i, j]
+
+
+@jit
+def _project(tile, slot, scale, first, length, order, start, count, cotangent, gradient, weight):
+    """Add a tile's product with the cotangent (voxel, time) to column ``slot`` of gradient (voxel, 1 + P)."""
+    for j in range(count):
+        row = order[start + j]
+        total = 0.0
+        for i in range(length):
+            total += weight[first + i] * tile[slot, i, j] * cotangent[row, first + i]
+        gradient[row, slot] += scale[j] * total
+
+
+@jit
+def real_block(
+    flip, tr, te, weight, positions, inversion_time, inversion_efficiency,
+    t1, t2, b1, order, start, count, width, states, tangents, signal, jacobian, cotangent, gradient,
+):  # fmt: skip
+    """Simulate voxels ``order[start:start + count]`` and write what is asked for.
+
+    Parameters
+    ----------
+    flip, tr, te, weight : arrays of shape (N,)
+        Flip angle (radians), TR, TE (ms), and what each sample is multiplied with (±1 over the number of positions).
+    positions : array of shape (Q,)
+        Relative flip angles across the slice, summed over.
+    inversion_time, inversion_efficiency : numbers
+        TI in ms and η; η = −1 where there is no inversion.
+    t1, t2, b1 : arrays of shape (V,)
+        ms, ms, relative; b1 of length 0: 1 everywhere.
+    order : int64 array of shape (V,)
+        Voxels sorted by T2.
+    start, count, width : int
+        The block, and the lanes it runs on (count ≤ width); idle lanes repeat the last voxel.
+    states : int
+        Number of orders K kept.
+    tangents : int
+        0; 2: T1 and T2; 3: and B1.
+    signal, jacobian, cotangent, gradient : arrays of shape (V, N), (V, N, P), (V, N), (V, 1 + P)
+        Results, each left alone where it is empty: signal, its derivatives; the sums over time of ``cotangent``
+        times signal and derivatives, added to ``gradient``.
+    """
+    real = t1.dtype.type
+    one = real(1.0)
+    pulses = len(flip)
+    rows = 2 * states - 1
+    f = np.empty((1 + tangents, rows, width), t1.dtype)
+    z = np.empty((1 + tangents, states, width), t1.dtype)
+    f0, z0 = f[0], z[0]
+    tile = np.empty((1 + tangents, TILE, width), t1.dtype)
+    scale = np.ones((1 + tangents, width), t1.dtype)
+    rate1 = np.empty(width, t1.dtype)
+    rate2 = np.empty(width, t1.dtype)
+    transmit = np.ones(width, t1.dtype)
+    q1 = np.empty(width, t1.dtype)
+    q2 = np.empty(width, t1.dtype)
+    qe = np.empty(width, t1.dtype)
+    versine = np.empty(width, t1.dtype)
+    sine = np.empty(width, t1.dtype)
+    for j in range(width):
+        voxel = order[start + min(j, count - 1)]
+        rate1[j] = one / t1[voxel]
+        rate2[j] = one / t2[voxel]
+        if len(b1) > 0:
+            transmit[j] = b1[voxel]
+        if tangents >= 2:
+            scale[1, j] = rate1[j] * rate1[j]
+            scale[2, j] = rate2[j] * rate2[j]
+
+    for position in range(len(positions)):
+        f[:] = 0
+        z[:] = 0
+        for j in range(width):
+            recovered = one_minus_exp(inversion_time * rate1[j])
+            z0[0, j] = (one + inversion_efficiency) * recovered - inversion_efficiency
+            if tangents >= 2:
+                z[1, 0, j] = (one + inversion_efficiency) * (recovered - one) * inversion_time
+        origin = 0
+        filled = 0
+        for n in range(pulses):
+            angle = flip[n] * positions[position]
+            if n == 0 or len(b1) > 0 or angle != flip[n - 1] * positions[position]:
+                for j in range(width):
+                    versine[j], sine[j] = versine_and_sine(angle * transmit[j])
+            if n == 0 or tr[n] != tr[n - 1]:
+                for j in range(width):
+                    q1[j] = one_minus_exp(tr[n] * rate1[j])
+                    q2[j] = one_minus_exp(tr[n] * rate2[j])
+            if n == 0 or te[n] != te[n - 1]:
+                for j in range(width):
+                    qe[j] = one_minus_exp(te[n] * rate2[j])
+
+            # Order k matters where pulses have filled it and where it can still come back to be sampled.
+            highest = min(n, states - 1, pulses - 1 - n)
+            if tangents == 3:
+                for j in range(width):
+                    f[3, origin, j] += angle * z0[0, j]
+                    z[3, 0, j] -= angle * f0[origin, j]
+            for j in range(width):
+                change = sine[j] * z0[0, j] - versine[j] * f0[origin, j]
+                new = z0[0, j] - versine[j] * z0[0, j] - sine[j] * f0[origin, j]
+                sample = f0[origin, j] + change
+                tile[0, filled, j] = sample - qe[j] * sample
+                f0[origin, j] = sample - q2[j] * sample
+                z0[0, j] = new + q1[j] * (one - new)
+            for p in range(1, 1 + tangents):
+                for j in range(width):
+                    change = sine[j] * z[p, 0, j] - versine[j] * f[p, origin, j]
+                    new = z[p, 0, j] - versine[j] * z[p, 0, j] - sine[j] * f[p, origin, j]
+                    sample = f[p, origin, j] + change
+                    tile[p, filled, j] = sample - qe[j] * sample
+                    f[p, origin, j] = sample - q2[j] * sample
+                    z[p, 0, j] = new - q1[j] * new
+            if tangents >= 2:
+                for j in range(width):
+                    tile[2, filled, j] += te[n] * tile[0, filled, j]
+                    f[2, origin, j] += tr[n] * f0[origin, j]
+                    z[1, 0, j] += tr[n] * (z0[0, j] - one)
+
+            plus = origin
+            minus = origin
+            for k in range(1, highest + 1):
+                plus = plus + 1 if plus + 1 < rows else 0
+                minus = minus - 1 if minus > 0 else rows - 1
+                if tangents == 3:
+                    _source_b1(f[3], z[3], plus, minus, k, angle, f0, z0)
+                    _pulse_and_relax(f[3], z[3], plus, minus, k, versine, sine, q1, q2)
+                _pulse_and_relax(f0, z0, plus, minus, k, versine, sine, q1, q2)
+                if tangents >= 2:
+                    _tangent_t1(f[1], z[1], plus, minus, k, versine, sine, q1, q2, tr[n], z0)
+                    _tangent_t2(f[2], z[2], plus, minus, k, versine, sine, q1, q2, tr[n], f0)
+
+            # The gradient: every order moves up by one; the row of the highest becomes the empty lowest.
+            origin = origin - 1 if origin > 0 else rows - 1
+            if n + 1 >= states:
+                lowest = origin - (states - 1)
+                if lowest < 0:
+                    lowest += rows
+                f[:, lowest] = 0
+
+            filled += 1
+            if filled == TILE or n == pulses - 1:
+                first = n + 1 - filled
+                if len(signal) > 0:
+                    _write(tile, 0, scale[0], first, filled, order, start, count, signal, position > 0, weight)
+                for p in range(tangents):
+                    if len(jacobian) > 0:
+                        _write(tile, p + 1, scale[p + 1], first, filled, order, start, count,
+                               jacobian[:, :, p], position > 0, weight)  # fmt: skip
+                if len(gradient) > 0:
+                    for p in range(tangents + 1):
+                        _project(tile, p, scale[p], first, filled, order, start, count, cotangent, gradient, weight)
+                filled = 0
