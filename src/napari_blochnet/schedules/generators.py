@@ -17,7 +17,9 @@ __all__ = ["MAX_LENGTH", "fisp_schedule", "perlin_repetition_time", "spline_sche
 MAX_LENGTH = 100_000
 
 
-def fisp_schedule(echo_time: float = 10.0, inversion_time: float | None = 0.0) -> Schedule:
+def fisp_schedule(
+    echo_time: float = 10.0, inversion_time: float | None = 0.0, inversion_efficiency: float = 1.0
+) -> Schedule:
     """Return the published FISP schedule: 1000 flip angles from 0° to 70°, TR from 11.67 to 14.33 ms.
 
     Parameters
@@ -26,6 +28,8 @@ def fisp_schedule(echo_time: float = 10.0, inversion_time: float | None = 0.0) -
         TE of every pulse, ms; at most the smallest TR, 11.67 ms.
     inversion_time : float or None
         TI, ms. 0: perfect inversion right before the first pulse, as in the paper. None: no inversion pulse.
+    inversion_efficiency : float
+        η from 0 to 1: the inversion turns the equilibrium 1 into −η.
 
     Returns
     -------
@@ -48,7 +52,12 @@ def fisp_schedule(echo_time: float = 10.0, inversion_time: float | None = 0.0) -
     'FISP: 1000 pulses, flip angle 0–70°, TR 11.67–14.33 ms, TE 10 ms, inversion, TI 0 ms'
     """
     return Schedule(
-        published_flip_angle(), published_repetition_time(), echo_time, inversion_time=inversion_time, name="FISP"
+        published_flip_angle(),
+        published_repetition_time(),
+        echo_time,
+        inversion_time=inversion_time,
+        inversion_efficiency=inversion_efficiency,
+        name="FISP",
     )
 
 
@@ -60,6 +69,7 @@ def spline_schedule(
     max_flip_angle: float = 120.0,
     echo_time: float = 10.0,
     inversion_time: float | None = 0.0,
+    inversion_efficiency: float = 1.0,
 ) -> Schedule:
     """Return a schedule of random flip angles: a cubic spline through random control points, with or without noise.
 
@@ -82,6 +92,8 @@ def spline_schedule(
         TE of every pulse, ms.
     inversion_time : float or None
         TI, ms. 0: perfect inversion right before the first pulse, as in the paper. None: no inversion pulse.
+    inversion_efficiency : float
+        η from 0 to 1: the inversion turns the equilibrium 1 into −η.
 
     Returns
     -------
@@ -117,6 +129,7 @@ def spline_schedule(
         repetition_time,
         echo_time,
         inversion_time=inversion_time,
+        inversion_efficiency=inversion_efficiency,
         name=f"Spline{'Noise' if variance else ''}{control_points}, seed {seed}",
     )
 
