@@ -16,7 +16,6 @@ from itertools import count
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray, FloatArray, IntArray
-from napari_blochnet.errors import InputError
 from napari_blochnet.physics.pulses import Pulses
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
@@ -25,7 +24,7 @@ __all__ = ["StateCount", "available_threads", "simulate_blocks"]
 StateCount = Callable[[FloatArray], IntArray]
 """Number of orders to keep at each T2 (ms)."""
 
-# Lanes of a block: long enough to hide the loop's overhead, short enough that the states of 64 orders stay in the cache.
+# Lanes of a block: enough to hide the loops' overhead, few enough that the states of 64 orders stay in the cache.
 _WIDTH = 128
 _LANES = 16
 
@@ -101,17 +100,17 @@ def simulate_blocks(
     kept = states(t2[order[last]])
     kernel = _kernel(pulses.is_real)
     dtype = t1.dtype
-    samples = dtype if pulses.is_real else np.result_type(dtype, np.complex64)
-    nothing, no_numbers = np.empty((0, 0), samples), np.empty((0, 0), dtype)
-    phases = () if pulses.is_real else (pulses.phase_step,)
+    phases = () if pulses.is_real else (_parts(pulses.phase_step),)
     train = (pulses.flip_angle, pulses.repetition_time, pulses.echo_time, pulses.weight, *phases, pulses.positions,
              pulses.inversion_time, pulses.inversion_efficiency)  # fmt: skip
     tissue = (t1, t2, np.empty(0, dtype) if b1 is None else b1)
+    # The kernels take real numbers only: what is complex gets a last axis of real and imaginary part.
+    last_axis = () if pulses.is_real else (2,)
     targets = (
-        nothing if signal is None else signal,
-        np.empty((0, 0, tangents), samples) if jacobian is None else jacobian,
-        nothing if cotangent is None else cotangent,
-        no_numbers if gradient is None else gradient,
+        np.empty((0, 0, *last_axis), dtype) if signal is None else _parts(signal),
+        np.empty((0, 0, tangents, *last_axis), dtype) if jacobian is None else _parts(jacobian),
+        np.empty((0, 0, *last_axis), dtype) if cotangent is None else _parts(cotangent),
+        np.empty((0, 0), dtype) if gradient is None else gradient,
     )
 
     def block(number: int) -> int:
@@ -121,6 +120,12 @@ def simulate_blocks(
         return size
 
     _share_out(block, len(starts), voxels, workers, progress, cancelled)
+
+
+def _parts(values: AnyArray) -> FloatArray:
+    if not np.iscomplexobj(values):
+        return values
+    return values.view(values.real.dtype).reshape(*values.shape, 2)
 
 
 def _share_out(
@@ -179,10 +184,3 @@ def _kernel(is_real: bool) -> Callable[..., None]:
     from napari_blochnet.physics.kernels_complex import complex_block
 
     return complex_block  # type: ignore[no-any-return]
-
-
-def check_threads(threads: int | None) -> int | None:
-    """Return a thread count that can be used, or None for all cores."""
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; expected at least 1, or None for all cores.", field="threads")
-    return threads

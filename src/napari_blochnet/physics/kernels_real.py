@@ -8,20 +8,18 @@ voxel: the gradient's shift moves the ring's origin instead of the states. Voxel
 loops run on all lanes. Each tangent has its own innermost loop: compilers give up where one holds many arrays.
 
 Derivatives are carried as T1²·∂/∂T1 and T2²·∂/∂T2, whose sources are the relaxed states times TR, and as ∂/∂B1, whose
-source is the state before the pulse turned by another quarter: derivatives in rotation angles commute with the rotation.
+source is the state before the pulse, turned by a quarter: a rotation's derivative in its angle commutes with it.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
 import numpy as np
 
 from napari_blochnet.physics.kernels_math import jit, one_minus_exp, versine_and_sine
+from napari_blochnet.physics.kernels_samples import TILE, project, write
 
 __all__ = ["real_block"]
-
-# Samples gathered before they are written: two cache lines of each voxel's row at once.
-TILE = 32
 
 
 @jit
@@ -75,31 +73,6 @@ def _source_b1(f, z, plus, minus, order, angle, base_f, base_z):
         f[plus, j] += angle * base_z[order, j]
         f[minus, j] += angle * base_z[order, j]
         z[order, j] -= half * (base_f[plus, j] + base_f[minus, j])
-
-
-@jit
-def _write(tile, slot, scale, first, length, order, start, count, target, add, weight):
-    """Move a tile of samples (time, voxel) into rows of target (voxel, time), times scale by voxel and weight by time."""
-    for j in range(count):
-        row = order[start + j]
-        factor = scale[j]
-        if add:
-            for i in range(length):
-                target[row, first + i] += factor * weight[first + i] * tile[slot, i, j]
-        else:
-            for i in range(length):
-                target[row, first + i] = factor * weight[first + i] * tile[slot, i, j]
-
-
-@jit
-def _project(tile, slot, scale, first, length, order, start, count, cotangent, gradient, weight):
-    """Add a tile's product with the cotangent (voxel, time) to column ``slot`` of gradient (voxel, 1 + P)."""
-    for j in range(count):
-        row = order[start + j]
-        total = 0.0
-        for i in range(length):
-            total += weight[first + i] * tile[slot, i, j] * cotangent[row, first + i]
-        gradient[row, slot] += scale[j] * total
 
 
 @jit
@@ -233,12 +206,13 @@ def real_block(
             if filled == TILE or n == pulses - 1:
                 first = n + 1 - filled
                 if len(signal) > 0:
-                    _write(tile, 0, scale[0], first, filled, order, start, count, signal, position > 0, weight)
-                for p in range(tangents):
-                    if len(jacobian) > 0:
-                        _write(tile, p + 1, scale[p + 1], first, filled, order, start, count,
-                               jacobian[:, :, p], position > 0, weight)  # fmt: skip
+                    write(tile[0], scale[0], first, filled, order, start, count, signal, position > 0, weight)
+                if len(jacobian) > 0:
+                    for p in range(tangents):
+                        write(tile[p + 1], scale[p + 1], first, filled, order, start, count,
+                              jacobian[:, :, p], position > 0, weight)  # fmt: skip
                 if len(gradient) > 0:
                     for p in range(tangents + 1):
-                        _project(tile, p, scale[p], first, filled, order, start, count, cotangent, gradient, weight)
+                        project(tile[p], scale[p], first, filled, order, start, count,
+                                cotangent, gradient[:, p], weight)  # fmt: skip
                 filled = 0

@@ -1,7 +1,7 @@
 """How many orders a fingerprint needs for an error that was promised.
 
-Order k reached at pulse n only counts if k more shifts bring it back to be sampled, so k ≤ min(n, N − 1 − n); what comes
-back was transverse for 2k TRs at least, and at most x = exp(−2k·TR/T2) of it is left. Hence K = T2·ln(1/x)/(2·TR) + 2
+Order k reached at pulse n only counts if k more shifts bring it back to be sampled, so k ≤ min(n, N − 1 − n); what
+comes back was transverse for 2k TRs at least, and at most x = exp(−2k·TR/T2) of it is left. Hence K = T2·ln(1/x)/(2·TR) + 2
 for the shortest TR. x bounds the lost norm of the states, not the error of a fingerprint, so x is checked once for each
 schedule against all orders on a few tissues, and lowered where it fails.
 """

@@ -1,0 +1,36 @@
+"""Where the kernels' samples go: rows of results, or a product with an incoming gradient."""
+
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+from __future__ import annotations
+
+from napari_blochnet.physics.kernels_math import jit
+
+__all__ = ["TILE", "project", "write"]
+
+# Samples gathered before they are written: two cache lines of each voxel's row at once.
+TILE = 32
+
+
+@jit
+def write(tile, scale, first, length, order, start, count, target, add, weight):
+    """Move samples (time, voxel) into rows of target (voxel, time), times scale by voxel and weight by time."""
+    for j in range(count):
+        row = order[start + j]
+        factor = scale[j]
+        if add:
+            for i in range(length):
+                target[row, first + i] += factor * weight[first + i] * tile[i, j]
+        else:
+            for i in range(length):
+                target[row, first + i] = factor * weight[first + i] * tile[i, j]
+
+
+@jit
+def project(tile, scale, first, length, order, start, count, cotangent, gradient, weight):
+    """Add to gradient (voxel,) the products over time of samples (time, voxel) and cotangent (voxel, time)."""
+    for j in range(count):
+        row = order[start + j]
+        total = 0.0
+        for i in range(length):
+            total += weight[first + i] * tile[i, j] * cotangent[row, first + i]
+        gradient[row] += scale[j] * total
