@@ -41,6 +41,7 @@ from napari_blochnet.schedules.schedule import Schedule
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
     from napari_blochnet.evaluation.comparison import Comparison
+    from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = [
     "SETTINGS",
@@ -336,14 +337,25 @@ def _fill(
         report(progress, start, len(tissues), "simulating fingerprints")
         stop = min(start + _SIMULATED_AT_A_TIME, len(tissues))
         block = tissues[order[start:stop]]
-        signal = decoder.signal(
-            block[:, 0], block[:, 1], block[:, 2] if phantom.b1 is not None else None, device=device
-        )
+        signal = _signal(decoder, block, device)
         low, high = np.searchsorted(sorted_rank, [start, stop])
         voxels = by_tissue[low:high]
         flat[inside[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
     report(progress, len(tissues), len(tissues), "simulating fingerprints")
     return str(decoder.backend)
+
+
+def _signal(decoder: EPGDecoder, tissues: AnyArray, device: str) -> AnyArray:
+    """Return the fingerprints of tissues given as rows (T1, T2[, B1])."""
+    t1, t2, *b1 = tissues.T
+    if device == "cpu":
+        return decoder.signal(t1, t2, *b1)
+    import torch
+
+    with torch.inference_mode():
+        on_device = [torch.as_tensor(values, device=device) for values in (t1, t2, *b1)]
+        signal = decoder(on_device[0], on_device[1], None, *on_device[2:])
+        return np.asarray(signal.cpu().numpy())
 
 
 def reconstruct(

@@ -93,7 +93,7 @@ def embed_schedule(schedule: Schedule) -> Record:
 
 
 def steps_of(record: Record) -> list[Record]:
-    """Return the record's history as a list, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
+    """Return the record's history, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
     steps: list[Record] = []
     seen: list[tuple[Record, int]] = []
 

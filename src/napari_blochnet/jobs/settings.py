@@ -144,10 +144,17 @@ class ScheduleFileSettings(Settings):
         ge=0,
         le=1,
     )
-    angle_unit: Literal["degrees", "radians"] | None = _field(None, "Angle unit", "Where the file does not say.")
-    time_unit: Literal["ms", "s"] | None = _field(None, "Time unit", "Where the file does not say.")
-    receiver_phase: Literal["follows", "fixed"] = _field(
-        "follows", "Receiver phase", "Whether the scanner took the RF phase out of the data (follows) or not (fixed)."
+    rf_phase: float | None = _field(None, "RF phase", "Of all pulses, where the file has none.", "°")
+    angle_unit: Literal["deg", "rad", "fraction"] | None = _field(
+        None, "Angle unit", "Of the file's flip angles, where it does not say."
+    )
+    time_unit: Literal["ms", "s", "us"] | None = _field(
+        None, "Time unit", "Of the file's times, where it does not say."
+    )
+    receiver_phase: Literal["follows", "fixed"] | None = _field(
+        None,
+        "Receiver phase",
+        "Whether the scanner took the RF phase out of the data (follows) or not (fixed), where the file does not say.",
     )
 
 
