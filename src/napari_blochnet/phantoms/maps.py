@@ -6,6 +6,7 @@ import math
 import re
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,15 @@ from napari_blochnet.phantoms.brainweb import role_of
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.tissues import tissue_key
 
-__all__ = ["MAP_KEYS", "is_nifti", "map_key", "nifti_stem", "phantom_from_maps", "read_map_files"]
+__all__ = [
+    "MAP_KEYS",
+    "fractions_beside",
+    "is_nifti",
+    "map_key",
+    "nifti_stem",
+    "phantom_from_maps",
+    "read_map_files",
+]
 
 #: The fields of a phantom that a map can fill.
 MAP_KEYS = ("t1", "t2", "pd", "b1")
@@ -102,10 +111,15 @@ def read_map_files(files: Mapping[str, Path], labels: Path | None) -> Phantom:
             raise InputError(f"{labels.name}: holds values that are not labels; expected whole numbers from 0 to 255.",
                              field="path")  # fmt: skip
         found = {"labels": values.astype(np.uint8), "tissues": _label_names(labels, int(values.max()))}
-    name = re.sub(r"_[A-Za-z0-9]+map$", "", nifti_stem(first)) or nifti_stem(first)
-    return phantom_from_maps(
+    about = _sidecar(first)
+    name = about.get("Name")
+    if not isinstance(name, str) or not name:
+        name = re.sub(r"_[A-Za-z0-9]+map$", "", nifti_stem(first))
+    phantom = phantom_from_maps(
         maps, geometry or Geometry(), source=first.name, name=name, units=units, notes=notes, **found
     )
+    record = about.get("Record")
+    return replace(phantom, record=record) if isinstance(record, dict) else phantom
 
 
 def phantom_from_maps(
@@ -147,7 +161,14 @@ def phantom_from_maps(
                              "and T2 at least.", field="path")  # fmt: skip
     said = list(notes or [])
     values = {key: _numbers(f"{source}: the {key.upper()} map", maps[key]) for key in maps}
-    background = ~np.logical_or.reduce([values[key] != 0 for key in ("t1", "t2")])
+    background = np.logical_and.reduce([(values[key] == 0) | np.isnan(values[key]) for key in ("t1", "t2")])
+    for key, array in values.items():
+        nan = np.isnan(array)
+        if (nan & ~background).any():
+            where = tuple(int(i) for i in np.argwhere(nan & ~background)[0])
+            raise InputError(f"{source}: {key.upper()} is NaN at voxel (z, y, x) = {where}, where T1 or T2 is not; "
+                             "expected numbers.", field=key)  # fmt: skip
+        array[nan] = 0
     t1_scale = _time_scale(source, "t1", values["t1"], units or {}, said)
     t2_scale = _SCALES.get((units or {}).get("t2") or "", t1_scale)
     values["t1"] = values["t1"] * np.float32(t1_scale)
@@ -201,7 +222,6 @@ def _numbers(what: str, array: AnyArray) -> FloatArray:
     if array.dtype.kind not in "iufb":
         raise InputError(f"{what} holds {array.dtype}; expected real numbers.", field="path")
     values = np.array(array, dtype=np.float32)
-    values[np.isnan(values)] = 0
     if np.isinf(values).any():
         raise InputError(f"{what} holds infinity; expected finite numbers.", field="path")
     return values
@@ -229,16 +249,18 @@ def _time_scale(source: str, key: str, values: FloatArray, units: Mapping[str, s
 
 
 def _sidecar_unit(path: Path) -> str | None:
-    sidecar = path.with_name(f"{nifti_stem(path)}.json")
-    if not sidecar.exists():
-        return None
-    content = read_json(sidecar)
-    unit = content.get("Units") if isinstance(content, dict) else None
+    unit = _sidecar(path).get("Units")
     if not isinstance(unit, str):
         return None
     if unit.lower() not in _SCALES and map_key(nifti_stem(path)) in ("t1", "t2"):
-        raise InputError(f"{sidecar.name}: states the unit {unit!r}; expected 's' or 'ms'.", field="path")
+        raise InputError(f"{nifti_stem(path)}.json: states the unit {unit!r}; expected 's' or 'ms'.", field="path")
     return unit.lower()
+
+
+def _sidecar(path: Path) -> dict[str, Any]:
+    sidecar = path.with_name(f"{nifti_stem(path)}.json")
+    content = read_json(sidecar) if sidecar.exists() else {}
+    return content if isinstance(content, dict) else {}
 
 
 def _label_names(labels: Path, largest: int) -> tuple[str, ...]:
