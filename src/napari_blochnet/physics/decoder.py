@@ -310,9 +310,13 @@ class _Signal(torch.autograd.Function):
         )
 
 
-@torch.compiler.disable
 def _simulate(decoder: EPGDecoder, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:
-    return cast(Tensor, _Signal.apply(decoder, t1, t2, b1))
+    return cast(Tensor, _Signal.apply(decoder, t1, t2, b1))  # type: ignore[no-untyped-call]
+
+
+# What torch.compiler.disable marks a function with. Calling that would load Dynamo and, where it is installed, Triton,
+# whose LLVM crashes a process that has Mesa's OpenGL with an LLVM of its own: napari without a vendor's driver.
+_simulate._torchdynamo_disable = True  # type: ignore[attr-defined]
 
 
 def _flat(values: Tensor) -> FloatArray:
