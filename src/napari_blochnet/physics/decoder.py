@@ -135,8 +135,8 @@ class EPGDecoder(torch.nn.Module):
             Values that are not finite, T1 or T2 not above 0, B1 negative, shapes that do not broadcast.
         """
         tissues = as_tissues(t1, t2, pd, b1, like=self.reference)
-        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for this:
-        # it loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL has
+        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for it:
+        # that loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL has
         # loaded its own, as napari does without a vendor's driver.
         simulate = _simulate
         if torch.compiler.is_compiling():
