@@ -185,7 +185,7 @@ def region_figure(means: RegionMeans) -> Figure:
         seen = maps.mask & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
             values = getattr(maps, parameter.lower())
-            limit = _upper(values[everywhere & maps.mask], relative_to_median=np.inf)
+            limit = _upper(1.15 * values[everywhere & maps.mask], relative_to_median=np.inf)
             drawn = _draw_map(place, values[z], seen[z], window, parameter, limit, step)
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])

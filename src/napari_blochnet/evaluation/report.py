@@ -84,7 +84,9 @@ def _table(heading: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[Co
     for before, row in zip([None, *rows], rows, strict=False):
         body.append(
             {
-                "cells": [{"text": cell(row, column), "number": bool(column.form)} for column in shown],
+                "cells": [
+                    {"text": _typeset(cell(row, column), column), "number": bool(column.form)} for column in shown
+                ],
                 "first": before is None or before["model"] != row["model"],
             }
         )
@@ -113,7 +115,14 @@ def _write(
         summary=summary,
         tables=tables,
         meanings=[column for column in columns if column.meaning],
-        figures=[(caption, base64.b64encode(figure_png(figure)).decode("ascii")) for caption, figure in figures],
+        figures=[
+            {
+                "caption": caption,
+                "image": base64.b64encode(figure_png(figure)).decode("ascii"),
+                "width": round(96 * figure.get_figwidth()),
+            }
+            for caption, figure in figures
+        ],
         records=[
             {
                 "name": name,
@@ -126,6 +135,10 @@ def _write(
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
+
+
+def _typeset(text: str, column: Column) -> str:
+    return text.replace("-", "−") if column.form else text
 
 
 def _shortened(content: Any) -> Any:
