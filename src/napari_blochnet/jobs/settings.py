@@ -207,7 +207,7 @@ class SyntheticSettings(Settings):
 class FingerprintsSettings(Settings):
     """How a fingerprint stack's file is understood."""
 
-    signal: Literal["complex", "real", "magnitude"] | None = _field(
+    kind: Literal["complex", "real", "magnitude"] | None = _field(
         None,
         "Signal",
         "What the samples are; by default complex numbers, magnitudes (unsigned integers) or real values.",
