@@ -269,6 +269,20 @@ class ReconstructSettings(Settings):
         "",
         gt=0,
     )
+    refine: bool = _field(
+        False, "Refine", "Fit each voxel by the physics, from the estimator's answer; adds standard errors."
+    )
+    fit_b1: bool = _field(
+        False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2."
+    )
+    noise_sigma: float | None = _field(
+        None,
+        "Noise",
+        "Where refined: standard deviation of the noise in each real channel, in units of the data; none: from each "
+        "voxel's residual, which takes aliasing for white noise.",
+        "",
+        gt=0,
+    )
     slices: tuple[int, int] | None = _field(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
     )
