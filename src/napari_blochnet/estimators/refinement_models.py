@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -275,5 +276,5 @@ def _threaded(kernel: Callable[..., None], voxels: int, *arrays: AnyArray) -> No
         return
     edges = np.linspace(0, voxels, workers + 1).astype(int)
     with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(kernel, int(a), int(b), *arrays) for a, b in zip(edges, edges[1:], strict=False)]:
+        for done in [pool.submit(kernel, int(a), int(b), *arrays) for a, b in pairwise(edges)]:
             done.result()

@@ -243,7 +243,9 @@ class Anchors:
         rows = np.arange(points.j[points.candidates].min(), math.ceil(math.log(short) / math.log(STEP)) + REACH)
         columns, which = np.unique(i, return_inverse=True)
         around = columns[:, None, None] + np.arange(-2, 3)
-        table = points.at(np.broadcast_to(around, (len(columns), len(rows), 5)), rows[:, None]).reshape(len(columns), -1)
+        table = points.at(np.broadcast_to(around, (len(columns), len(rows), 5)), rows[:, None]).reshape(
+            len(columns), -1
+        )
         heights = self._explained(coefficients, table, which.reshape(-1)).reshape(len(centre), len(rows), 5)
         between = heights @ _quartic(np.linspace(-1.0, 1.0, 65)).T
         complete = (table >= 0).reshape(len(columns), len(rows), 5).all(axis=2)[which.reshape(-1)]
@@ -325,9 +327,7 @@ def _quartic(at: FloatArray) -> FloatArray:
 
 
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _heights(
-    atoms: AnyArray, signals: FloatArray, neighbours: IntArray, centre: IntArray, heights: FloatArray
-) -> None:
+def _heights(atoms: AnyArray, signals: FloatArray, neighbours: IntArray, centre: IntArray, heights: FloatArray) -> None:
     for voxel in range(len(signals)):
         for k in range(neighbours.shape[1]):
             where = neighbours[centre[voxel], k]
