@@ -7,6 +7,7 @@ the head stands upright, without touching the camera, which belongs to the viewe
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ import cmap
 import numpy as np
 from napari.experimental import link_layers
 from napari.layers import Image, Labels, Layer, Points
+from napari.utils import Colormap
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.errors import InputError
@@ -53,6 +55,9 @@ __all__ = [
 
 LayerData = tuple[AnyArray, dict[str, Any], str]
 
+# Odd, so that a diverging map has a colour for 0.
+_COLOURS = 257
+_DIVERGING = ("crameri:berlin",)
 # Key in the metadata of the layer that marks the pinned voxel.
 _MARK = "blochnet_mark"
 # A magnitude copy above this size is computed slice by slice when napari asks for it.
@@ -137,8 +142,26 @@ def _round_up(value: float) -> float:
 
 
 def _limits(values: AnyArray, mask: BoolArray) -> tuple[float, float]:
+    """Return 0 and a round number above most values; a little fluid with a long T must not darken all tissue."""
     inside = values[mask]
-    return 0.0, _round_up(float(np.percentile(inside, 99))) if inside.size else 1.0
+    if not inside.size:
+        return 0.0, 1.0
+    most, half = np.percentile(inside, (99, 50))
+    return 0.0, _round_up(min(float(most), 2.5 * float(half)))
+
+
+@functools.cache
+def _colormap(name: str) -> Colormap:
+    """Return a colour map in which exactly 0 is transparent: voxels outside a mask hold it, and no others do."""
+    colours = np.array(cmap.Colormap(name).lut(_COLOURS))
+    zero = 0
+    if name in _DIVERGING:
+        zero = _COLOURS // 2
+        # berlin's middle is a dark brown; no error is to be as black as the canvas around it
+        nearness = 1.0 - np.abs(np.linspace(-1, 1, _COLOURS))
+        colours[:, :3] = np.clip(colours[:, :3] - colours[zero, :3] * nearness[:, None] ** 2, 0, 1)
+    colours[zero, 3] = 0.0
+    return Colormap(colours, name=f"{name} (0 transparent)", display_name=name.split(":")[-1])
 
 
 # -- layer data
@@ -162,7 +185,7 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
 
 def _image(data: AnyArray, entry: Entry, record: dict[str, Any], limits: tuple[float, float], **more: Any) -> LayerData:
     look = _LOOKS[entry.role]
-    return _layer_data(data, entry, record, colormap=cmap.Colormap(look.colormap).to_napari(),
+    return _layer_data(data, entry, record, colormap=_colormap(look.colormap),
                        contrast_limits=limits, interpolation2d="nearest", **more)  # fmt: skip
 
 
@@ -175,8 +198,16 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
         colours.update({i + 1: _TISSUE_COLOURS[i % len(_TISSUE_COLOURS)] for i in range(len(phantom.tissues) or 11)})
         features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
         layers.append(
-            _layer_data(phantom.labels, replace(entry, role="tissue"), phantom.record, "labels",
-                        colormap=colours, features=features, opacity=1.0, visible=False)  # fmt: skip
+            _layer_data(
+                phantom.labels,
+                replace(entry, role="tissue"),
+                phantom.record,
+                "labels",
+                colormap=colours,
+                features=features,
+                opacity=1.0,
+                visible=False,
+            )  # fmt: skip
         )
     for role in ("PD", "T2", "T1"):
         values = getattr(phantom, role.lower())
@@ -214,7 +245,12 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
     if entry is None or not isinstance(layer, Image):
         return
     layer.colorbar.visible = True
-    layer.name_overlay.position = "bottom_center"
+    layer.colorbar.position = "bottom_left"
+    layer.colorbar.size = (10, 84)
+    layer.colorbar.tick_length = 4
+    layer.colorbar.font_size = 8
+    layer.name_overlay.position = "top_left"
+    layer.name_overlay.font_size = 8
     peers = [
         other for other in viewer.layers
         if other is not layer and (known := entry_of(other)) is not None and known.role == entry.role
@@ -482,8 +518,8 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
     shown = [layer for row in rows for layer in row]
     if not shown:
         return
-    # the grid fills its cells from the top of the layer list downwards
-    for layer in reversed(shown):
+    # the grid fills its cells in the order of the layers, the lowest first
+    for layer in shown:
         viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
     show_only(session, shown)
     viewer.canvas.grid.shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) > 1 else (-1, -1)
@@ -514,7 +550,7 @@ def side_by_side(session: Session, beside: bool) -> None:
 
 
 def mark_voxel(session: Session, voxel: Voxel | None) -> None:
-    """Mark the pinned voxel with a ring; take the ring away for None."""
+    """Mark the pinned voxel with a cross; take it away for None."""
     viewer = session.viewer
     if viewer is None:
         return
@@ -532,10 +568,10 @@ def mark_voxel(session: Session, voxel: Voxel | None) -> None:
     for layer in marks:
         viewer.layers.remove(layer)
     active = viewer.layers.selection.active
-    size = max(3.0, voxel.stack.shape[-1] / 40)
+    size = max(4.0, voxel.stack.shape[-1] / 16)
     mark = Points(
         place, name="Pinned voxel", scale=scale, translate=translate, units=["mm"] * 3, axis_labels=["z", "y", "x"],
-        symbol="ring", size=size, face_color="#ffd60a", border_color="#ffd60a", metadata={_MARK: True},
+        symbol="cross", size=size, face_color="#ffd60a", border_color="black", border_width=0.02, metadata={_MARK: True},
     )  # fmt: skip
     viewer.layers.append(mark)
     viewer.layers.selection.active = active

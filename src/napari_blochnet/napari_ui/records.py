@@ -54,7 +54,9 @@ class CopyRow(QWidget):
         try:
             text = write(self._record)
         except (InputError, KeyError) as error:
-            self._say(str(error) if isinstance(error, InputError) else f"A step of this result was not recorded: {error}.")
+            self._say(
+                str(error) if isinstance(error, InputError) else f"A step of this result was not recorded: {error}."
+            )
             return
         clipboard = QApplication.clipboard()
         if clipboard is not None:

@@ -78,7 +78,6 @@ class ComparePanel(Panel):
         self.table = QTableWidget()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().hide()
         self.table.setMinimumHeight(180)
         self.table.hide()
