@@ -42,7 +42,7 @@ def sample_path(name: str) -> Path:
     """
     if name not in SAMPLES:
         raise InputError(f"There is no sample {name!r}; expected one of {', '.join(SAMPLES)}.", field="name")
-    package = Path(__file__).parent
+    package = Path(__file__).parent.parent
     for folder in (package / "sample_data", package.parent.parent / "sample_data"):
         if (folder / SAMPLES[name]).exists():
             return folder / SAMPLES[name]
@@ -51,7 +51,7 @@ def sample_path(name: str) -> Path:
 
 
 def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
-    """Make all samples anew (``python -c "from napari_blochnet.samples import …"``).
+    """Make all samples anew (``python -c "from napari_blochnet.jobs.samples import …"``).
 
     Parameters
     ----------
