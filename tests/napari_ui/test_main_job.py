@@ -80,7 +80,14 @@ def test_brainweb_folder_to_error_maps(desk, shared_data, qtbot):
     tissues = {compare.table.item(i, headings.index("Tissue")).text() for i in range(compare.table.rowCount())}
     assert {"all", "CSF", "grey matter", "white matter"} <= tissues
 
-    desk.click(mapping.copy.python) if mapping.copy.isVisible() else None
+    desk.turn_to("Map")
+    desk.click(mapping.copy.python)
+    from qtpy.QtWidgets import QApplication
+
+    script = QApplication.clipboard().text()
+    assert "nb.simulate(" in script
+    assert "nb.reconstruct(" in script
+    compile(script, "copied", "exec")
 
 
 def test_table_and_report_are_written(desk, tmp_path):
@@ -117,7 +124,7 @@ def test_acquired_stack(desk, shared_data):
             "echo_time": 3.3,
             "inversion_time": 15.0,
             "path": str(folder / "MRF_500.csv"),
-        }  # fmt: skip
+        }
     )
     schedule.make()
     assert not form.errors()
@@ -162,9 +169,10 @@ def test_click_pins_a_voxel(desk, qtbot):
     mapping = desk.turn_to("Map")
     mapping.form.set_values({"step": 0.1})
     desk.run(mapping, mapping.run)
-    from napari_blochnet.napari_ui import layers
-
-    layers.side_by_side(desk.session, False)
+    # one head on the canvas, so that its middle is the canvas's
+    desk.click(desk.workbench.view_bar.buttons["T1"])
+    desk.click(desk.workbench.view_bar.beside)
+    assert not desk.viewer.canvas.grid.enabled
     _, inspector = desk.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
     qtbot.wait(300)
     desk.viewer.reset_view()

@@ -58,9 +58,10 @@ def palette(theme: str) -> Palette:
 def button_style(colours: Palette) -> str:
     """Return the style of small buttons that switch something on."""
     return f"""
-    QToolButton {{ padding: 3px 7px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text}; }}
+    QToolButton {{ padding: 3px 5px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text};
+        min-width: 14px; max-width: 200px; width: auto; }}
     QToolButton:hover {{ border-color: {colours.accent}; }}
-    QToolButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; border-color: {colours.accent}; }}
+    QToolButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; }}
     QToolButton:disabled {{ color: {colours.faint}; border-color: transparent; background: transparent; }}
     """
 

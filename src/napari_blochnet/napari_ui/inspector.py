@@ -27,7 +27,7 @@ from qtpy.QtWidgets import (
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui import layers, places
 from napari_blochnet.napari_ui.appearance import style_plot
 from napari_blochnet.napari_ui.plots import pg
 from napari_blochnet.napari_ui.session import Voxel, entry_of
@@ -136,9 +136,8 @@ def _drawn(stack: FingerprintStack, measured: AnyArray, signals: AnyArray) -> tu
         return "magnitude", np.abs(measured), np.abs(signals)
     # on the real path all samples lie on one line through 0: half the angle of Σs² is its direction
     turn = np.exp(-0.5j * np.angle(np.sum(measured**2)))
-    if (len(signals) and np.real(np.vdot(signals[0], measured)) > 0 and np.real(np.sum(signals[0] * turn)) < 0) or (
-        not len(signals) and np.real(np.sum(measured * turn)) < 0
-    ):
+    likely = signals[0] if len(signals) else measured
+    if np.real(np.sum(likely * turn)) < 0:
         turn = -turn
     return "real part, the voxel's phase taken out", np.real(measured * turn), np.real(signals * turn)
 
@@ -201,7 +200,7 @@ class VoxelInspector(Panel):
         self.plots.ci.layout.setRowStretchFactor(1, 3)
         for plot in (self._signal, self._residual):
             plot.getAxis("left").setWidth(58)
-        self._legend = self._signal.addLegend(offset=(-8, 4), colCount=4)
+        self._legend = self._signal.addLegend(offset=(-8, -4), colCount=4)
         self._now = [pg.InfiniteLine(angle=90), pg.InfiniteLine(angle=90)]
         self._signal.addItem(self._now[0], ignoreBounds=True)
         self._residual.addItem(self._now[1], ignoreBounds=True)
@@ -225,7 +224,7 @@ class VoxelInspector(Panel):
         split.setSizes([3 * numbers_width, numbers_width])
         self.body.setContentsMargins(2, 2, 2, 2)
         self.body.addWidget(split)
-        self.setMinimumHeight(210)
+        self.setMinimumHeight(150)
         self.session.pinned.connect(self._on_pinned)
 
     def sizeHint(self) -> Any:  # noqa: N802
@@ -302,7 +301,7 @@ class VoxelInspector(Panel):
             stack = entry_of(layer).stack
             if stack is None or not self.session.layers("stack", stack):
                 continue
-            index = layers.voxel_at(self.session.layers("stack", stack)[-1], position, len(position))
+            index = places.voxel_at(self.session.layers("stack", stack)[-1], position, len(position))
             if index is not None:
                 self.session.pin(Voxel(stack, index))
                 return
@@ -371,16 +370,17 @@ class VoxelInspector(Panel):
         outside = "" if stack.mask[shown.voxel.index] else ", outside the mask"
         self.place.setText(f"Voxel z {z}, y {y}, x {x} of {stack.name}{outside}; drawn: {shown.quantity}.")
         index = np.arange(1, len(shown.measured) + 1)
-        noise = pg.mkColor(colours.measured)
-        noise.setAlpha(170)
-        self._plot(self._signal, index, shown.measured, pg.mkPen(noise, width=1), "measured")
+        # broad and faint below the thin lines of the models, so that both are seen where they agree
+        broad = pg.mkColor(colours.measured)
+        broad.setAlpha(120)
+        self._plot(self._signal, index, shown.measured, pg.mkPen(broad, width=3.5), "measured")
         models = iter(colours.traces)
         for item, curve in zip(shown.items, shown.curves, strict=True):
             if item.is_truth:
                 pen = pg.mkPen(colours.good, width=1.4, style=Qt.PenStyle.DashLine)
                 self._plot(self._signal, index, curve, pen, item.name)
                 continue
-            pen = pg.mkPen(next(models, colours.traces[-1]), width=1.8)
+            pen = pg.mkPen(next(models, colours.traces[-1]), width=1.2)
             self._plot(self._signal, index, curve, pen, item.name)
             self._plot(self._residual, index, shown.measured - curve, pg.mkPen(pen.color(), width=1), None)
         self._signal.setXRange(1, len(index), padding=0.01)

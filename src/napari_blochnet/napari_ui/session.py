@@ -98,6 +98,8 @@ class Session(QObject):
 
     #: layers of ours were added, removed or renamed
     changed = Signal()
+    #: other layers of ours are visible
+    view_changed = Signal()
     #: there is another current schedule
     schedule_changed = Signal()
     #: the pinned `Voxel`, or None

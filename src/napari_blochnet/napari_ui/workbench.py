@@ -6,9 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QTabWidget, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui import canvas
 from napari_blochnet.napari_ui.appearance import button_style, palette
 from napari_blochnet.napari_ui.panels.compare import ComparePanel
 from napari_blochnet.napari_ui.panels.data import DataPanel
@@ -41,9 +41,8 @@ class _ViewBar(QWidget):
         self._role = "T1"
         self._attached = False
         row = QHBoxLayout(self)
-        row.setContentsMargins(10, 2, 10, 6)
-        row.setSpacing(4)
-        row.addWidget(QLabel("Show"))
+        row.setContentsMargins(8, 2, 8, 6)
+        row.setSpacing(3)
         self.buttons: dict[str, QToolButton] = {}
         for role, tooltip in _QUANTITIES.items():
             button = QToolButton()
@@ -67,6 +66,7 @@ class _ViewBar(QWidget):
         if viewer is not None and not self._attached:
             self._attached = True
             self._session.changed.connect(self._update)
+            self._session.view_changed.connect(self._update)
             viewer.canvas.grid.events.enabled.connect(self._update)
             viewer.events.theme.connect(self._apply_theme)
             self._apply_theme()
@@ -78,6 +78,7 @@ class _ViewBar(QWidget):
         if self._attached:
             self._attached = False
             self._session.changed.disconnect(self._update)
+            self._session.view_changed.disconnect(self._update)
             if viewer is not None:
                 viewer.canvas.grid.events.enabled.disconnect(self._update)
                 viewer.events.theme.disconnect(self._apply_theme)
@@ -98,8 +99,7 @@ class _ViewBar(QWidget):
 
     def _show(self, role: str) -> None:
         self._role = role
-        layers.show_quantity(self._session, role, beside=self.beside.isChecked())
-        self._update()
+        canvas.show_quantity(self._session, role, beside=self.beside.isChecked())
 
 
 class Workbench(QWidget):
@@ -125,4 +125,4 @@ class Workbench(QWidget):
         self.setMinimumWidth(350)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        return QSize(400, 700)
+        return QSize(410, 600)

@@ -152,7 +152,7 @@ class Job(QObject):
                 Failure(
                     f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
                     "the log has the details."
-                ),  # fmt: skip
+                ),
             )
         else:
             self._message.emit("returned", result)

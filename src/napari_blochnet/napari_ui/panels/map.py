@@ -21,8 +21,8 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.devices import available_devices
 from napari_blochnet.jobs.operations import reconstruct
-from napari_blochnet.jobs.settings import CompareSettings, ReconstructSettings
-from napari_blochnet.napari_ui import errors, layers
+from napari_blochnet.jobs.settings import ReconstructSettings
+from napari_blochnet.napari_ui import canvas, errors, layers, places
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.session import Entry, entry_of
@@ -222,11 +222,11 @@ class MapPanel(Panel):
             region = self.region.currentData()
             if region is None:
                 raise InputError("No region is painted; click Paint and draw one.", field="mask")
-            return layers.mask_of_region(region, self.session.layers("stack", stack)[-1])
-        here = layers.current_slice(self.session, stack)
+            return places.mask_of_region(region, self.session.layers("stack", stack)[-1])
+        here = places.current_slice(self.session, stack)
         if here is None:
-            raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole volume.",
-                             field="mask")  # fmt: skip
+            raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole "
+                             "volume.", field="mask")  # fmt: skip
         mask = np.zeros(stack.shape[1:], dtype=bool)
         mask[here] = True
         return mask
@@ -303,9 +303,9 @@ class MapPanel(Panel):
                 self._fill_in(maps)
             layers.replace_maps(self.session, task.entries[id(maps.t1)], maps, task.truth)
             if mapped.errors is not None:
-                layers.add_error_layers(self.session, maps, mapped.errors, _error_limit())
+                layers.add_error_layers(self.session, maps, mapped.errors)
         if done:
-            layers.show_result(self.session, [mapped.maps for mapped in done], task.truth)
+            canvas.show_result(self.session, [mapped.maps for mapped in done], task.truth)
             self.copy.show_record(done[-1].maps.record)
             self.session.added.emit(done[-1].maps)
 
@@ -332,7 +332,3 @@ class MapPanel(Panel):
                 self.device.addItem(name, key)
             self.device.setCurrentIndex(max(0, self.device.findData(before)))
         self._update_size()
-
-
-def _error_limit() -> float:
-    return float(CompareSettings().error_limit)

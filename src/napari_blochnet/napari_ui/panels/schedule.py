@@ -60,7 +60,7 @@ class SchedulePanel(Panel):
                     "repetition_time": 15.0,
                     "echo_time": 3.0,
                     "inversion_efficiency": 1.0,
-                },  # fmt: skip
+                },
             )
             form.set_values(kind.values)
             form.changed.connect(self.make)
