@@ -14,6 +14,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.physics.blocks import StateCount, available_threads, simulate_blocks
 from napari_blochnet.physics.pulses import Pulses, pulses_of
 from napari_blochnet.physics.tissues import TissueValue, as_tissues
+from napari_blochnet.physics.triton_kernels import triton_available, triton_signal
 from napari_blochnet.physics.truncation import fixed_states, states_for_tolerance
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
@@ -101,9 +102,20 @@ class EPGDecoder(torch.nn.Module):
 
     @property
     def backend(self) -> str:
-        """What computes, in words, for records."""
-        path = "real" if self.is_real else "complex"
-        return f"Numba, {path} path, {self.threads or available_threads()} CPU threads"
+        """What computes for tensors where this module is, in words, for records."""
+        return self.describe_backend(self.reference.device)
+
+    def describe_backend(self, device: str | torch.device = "cpu") -> str:
+        """Return what computes for tensors on ``device``: an accelerator without our kernels has the CPU do it.
+
+        There a train of PyTorch operations would be slower than the trip: a thousand TRs of thirty launches each take
+        0.3 s for a single block, in which two CPU cores simulate 30,000 fingerprints.
+        """
+        device, path = torch.device(device), "real" if self.is_real else "complex"
+        if triton_available(device):
+            return f"Triton, {path} path, {torch.cuda.get_device_name(device)}"
+        away = "" if device.type == "cpu" else f", for tensors on {device}"
+        return f"Numba, {path} path, {self.threads or available_threads()} CPU threads{away}"
 
     def state_counts(self, t2: ArrayLike, *, with_b1: bool = False) -> AnyArray:
         """Return how many orders are kept at each T2 (ms); a block keeps what its longest T2 needs."""
@@ -134,15 +146,13 @@ class EPGDecoder(torch.nn.Module):
         InputError
             Values that are not finite, T1 or T2 not above 0, B1 negative, shapes that do not broadcast.
         """
-        tissues = as_tissues(t1, t2, pd, b1, like=self.reference)
-        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for it:
-        # that loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL has
-        # loaded its own, as napari does without a vendor's driver.
+        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for
+        # this: it loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL
+        # has loaded its own, as napari does without a vendor's driver.
         simulate = _simulate
         if torch.compiler.is_compiling():
             simulate = torch.compiler.disable(_simulate)  # type: ignore[no-untyped-call]
-        signal = simulate(self, tissues.t1, tissues.t2, tissues.b1)
-        return signal if tissues.pd is None else signal * tissues.pd[..., None]
+        return simulate(self, t1, t2, pd, b1)
 
     @torch.no_grad()
     def jacobian(self, t1: TissueValue, t2: TissueValue, b1: TissueValue | None = None) -> tuple[Tensor, Tensor]:
@@ -251,7 +261,7 @@ class EPGDecoder(torch.nn.Module):
             self._rule(b1 is not None),
             tangents=tangents,
             signal=None if signal is None else signal.reshape(voxels, pulses),
-            jacobian=None if jacobian is None else jacobian.reshape(voxels, pulses, tangents),
+            jacobian=None if jacobian is None else jacobian.reshape(voxels, tangents, pulses),
             cotangent=None if cotangent is None else cotangent.reshape(voxels, pulses),
             gradient=gradient,
             threads=self.threads,
@@ -260,20 +270,34 @@ class EPGDecoder(torch.nn.Module):
         )
 
     def _plain(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:
+        if triton_available(t1.device):
+            return cast(
+                Tensor, triton_signal(self.schedule, t1, t2, b1, states=self._rule(b1 is not None), dtype=t1.dtype)
+            )
         signal = np.empty((*t1.shape, len(self.schedule)), _sample_type(self.is_real, _numpy_type(t1)))
         self._run(t1, t2, b1, signal=signal)
         return torch.from_numpy(signal).to(t1.device)
 
     def _with_derivatives(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> tuple[Tensor, Tensor]:
+        if triton_available(t1.device):
+            rule = self._rule(b1 is not None)
+            both = triton_signal(self.schedule, t1, t2, b1, states=rule, dtype=t1.dtype, tangents=True)
+            return cast(tuple[Tensor, Tensor], both)
         tangents = 2 if b1 is None else 3
         samples = _sample_type(self.is_real, _numpy_type(t1))
-        shape = (*t1.shape, len(self.schedule))
-        signal, jacobian = np.empty(shape, samples), np.empty((*shape, tangents), samples)
+        pulses = len(self.schedule)
+        signal = np.empty((*t1.shape, pulses), samples)
+        # Time runs fastest in memory, for the kernels and for every sum over time to come.
+        jacobian = np.empty((*t1.shape, tangents, pulses), samples)
         self._run(t1, t2, b1, tangents=tangents, signal=signal, jacobian=jacobian)
-        return torch.from_numpy(signal).to(t1.device), torch.from_numpy(jacobian).to(t1.device)
+        return torch.from_numpy(signal).to(t1.device), torch.from_numpy(jacobian).to(t1.device).mT
 
     def _pull_back(self, t1: Tensor, t2: Tensor, b1: Tensor | None, cotangent: Tensor) -> Tensor:
         """Return Σ Re(g*·∂s) over time, shape (..., P)."""
+        if triton_available(t1.device):
+            rule = self._rule(b1 is not None)
+            products = triton_signal(self.schedule, t1, t2, b1, states=rule, dtype=t1.dtype, cotangent=cotangent)
+            return cast(Tensor, products)[..., 1:]
         tangents = 2 if b1 is None else 3
         gradient = np.empty((t1.numel(), 1 + tangents), _numpy_type(t1))
         incoming = np.ascontiguousarray(cotangent.detach().cpu().resolve_conj().resolve_neg().numpy())
@@ -315,8 +339,12 @@ class _Signal(torch.autograd.Function):
         )
 
 
-def _simulate(decoder: EPGDecoder, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:
-    return cast(Tensor, _Signal.apply(decoder, t1, t2, b1))  # type: ignore[no-untyped-call]
+def _simulate(
+    decoder: EPGDecoder, t1: TissueValue, t2: TissueValue, pd: TissueValue | None, b1: TissueValue | None
+) -> Tensor:
+    tissues = as_tissues(t1, t2, pd, b1, like=decoder.reference)
+    signal = cast(Tensor, _Signal.apply(decoder, tissues.t1, tissues.t2, tissues.b1))  # type: ignore[no-untyped-call]
+    return signal if tissues.pd is None else signal * tissues.pd[..., None]
 
 
 def _flat(values: Tensor) -> FloatArray:
