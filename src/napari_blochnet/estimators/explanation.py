@@ -61,14 +61,21 @@ def explain(
         data = fingerprints[part]
         if used is not None:
             signal, data = np.where(used[part], signal, 0), np.where(used[part], data, 0)
-        power = np.einsum("ij,ij->i", signal, signal.conj(), dtype=np.result_type(signal, np.float64)).real
-        product = np.einsum("ij,ij->i", signal.conj(), data, dtype=pd.dtype)
+        power = _energy(signal)
+        product = (signal.conj() * data).sum(axis=1, dtype=pd.dtype)
         scale = product / np.where(power > 0, power, 1.0)
         if kind != "complex":
             scale = np.maximum(scale, 0.0)
         rest = data - scale[:, None].astype(data.dtype) * signal
-        energy = np.einsum("ij,ij->i", data, data.conj(), dtype=pd.dtype).real
-        left = np.einsum("ij,ij->i", rest, rest.conj(), dtype=pd.dtype).real
+        energy = _energy(data)
         pd[part] = scale
-        residual[part] = np.sqrt(left / np.where(energy > 0, energy, 1.0))
+        residual[part] = np.sqrt(_energy(rest) / np.where(energy > 0, energy, 1.0))
     return pd, residual
+
+
+def _energy(values: AnyArray) -> FloatArray:
+    squares = np.square(values.real, dtype=np.float64)
+    if np.iscomplexobj(values):
+        squares += np.square(values.imag, dtype=np.float64)
+    energy: FloatArray = squares.sum(axis=1)
+    return energy

@@ -94,7 +94,7 @@ def refine(
     Fit
     """
     low, high = _edges(batch)
-    theta = np.clip(np.asarray(start, np.float64), low, high)
+    theta: FloatArray = np.clip(np.asarray(start, np.float64), low, high)
     freedom = np.maximum((2.0 if batch.kind == "complex" else 1.0) * batch.samples
                          - batch.columns - (2 if batch.kind == "complex" else 1), 1.0)  # fmt: skip
 
@@ -103,13 +103,13 @@ def refine(
 
     if batch.kind != "magnitude":
         theta, look, converged, looks = fit(batch, LeastSquares(), theta, low, high, spread, cancelled=cancelled)
-        noise = np.sqrt(spread(look, np.arange(len(theta))))
-        return _finished(batch, theta, look, noise, converged, looks, low, high)
+        known = np.sqrt(spread(look, np.arange(len(theta))))
+        return _finished(batch, theta, look, known, converged, looks, low, high)
 
     begun = theta
     theta, look, _, looks = fit(batch, LeastSquares(), theta, low, high, spread, cancelled=cancelled)
     positive = np.flatnonzero(look.pd > 0)
-    noise = np.sqrt(np.maximum(look.cost / freedom, 1e-14 * np.maximum(look.pd, 1e-30) ** 2))
+    noise: FloatArray = np.sqrt(np.maximum(look.cost / freedom, 1e-14 * np.maximum(look.pd, 1e-30) ** 2))
     if sigma is None:
         if positive.size:
             noise[positive] = Rician.noise(batch, theta[positive], look.pd[positive], positive, noise[positive])

@@ -1,10 +1,9 @@
 """The universal estimator: T1 and T2 under any schedule, continuous and without training.
 
 A fingerprint is placed among anchor tissues simulated under its own schedule. How much of it each of them explains is
-a hill over the plane of log T1 and log T2. Its top, the least-squares answer, lies between the anchors; the best of
-them and the polynomials through the heights around it lead there. In place of a network that learns to read such hills
-this computes what the network would have to learn: trained to correct the polynomials' answer, over random schedules,
-a network did not improve it.
+a hill over the plane of log T1 and log T2. Its top, the least-squares answer with the proton density free, lies between
+the anchors; the best of them and the polynomials through the heights around it lead there. Nothing is learnt: what is
+computed reaches the Cramér–Rao bound, so that there is nothing left that a network could learn from random schedules.
 
 References
 ----------

@@ -239,16 +239,15 @@ class Anchors:
 
     def _along_ridge(self, coefficients: AnyArray, centre: IntArray, short: float) -> IntArray:
         points = self.lattice
-        i, j = points.i[points.candidates[centre]], points.j[points.candidates[centre]]
+        i = points.i[points.candidates[centre]]
         rows = np.arange(points.j[points.candidates].min(), math.ceil(math.log(short) / math.log(STEP)) + REACH)
         columns, which = np.unique(i, return_inverse=True)
         around = columns[:, None, None] + np.arange(-2, 3)
-        table = points.at(np.broadcast_to(around, (len(columns), len(rows), 5)), rows[:, None]).reshape(
-            len(columns), -1
-        )
+        around, across = np.broadcast_arrays(around, rows[:, None])
+        table = points.at(around, across).reshape(len(columns), -1)
         heights = self._explained(coefficients, table, which.reshape(-1)).reshape(len(centre), len(rows), 5)
         between = heights @ _quartic(np.linspace(-1.0, 1.0, 65)).T
-        complete = (table >= 0).reshape(len(columns), len(rows), 5).all(axis=2)[which.reshape(-1)]
+        complete = table.reshape(len(columns), len(rows), 5).min(axis=2)[which.reshape(-1)] >= 0
         ridge = np.where(complete & (rows <= i[:, None]), between.max(axis=2), -np.inf)
         row = rows[ridge.argmax(axis=1)]
         found = points.place[i - points.i.min(), row - points.j.min()]
