@@ -22,7 +22,7 @@ from napari_blochnet.arrays import BoolArray, FloatArray, IntArray
 from napari_blochnet.estimators.refinement_models import Batch, LeastSquares, Look, Rician
 from napari_blochnet.progress import CancelEvent, raise_if_cancelled
 
-__all__ = ["LIMITS", "Fit", "fit", "refine"]
+__all__ = ["LIMITS", "Fit", "fit", "refine", "standard_errors_at"]
 
 #: Ranges in which fits stay: T1 and T2 in ms, B1 relative. A fit that ends on an edge has not converged.
 LIMITS = {"t1": (1.0, 20_000.0), "t2": (0.1, 10_000.0), "b1": (0.2, 3.0)}
@@ -95,8 +95,7 @@ def refine(
     """
     low, high = _edges(batch)
     theta: FloatArray = np.clip(np.asarray(start, np.float64), low, high)
-    freedom = np.maximum((2.0 if batch.kind == "complex" else 1.0) * batch.samples
-                         - batch.columns - (2 if batch.kind == "complex" else 1), 1.0)  # fmt: skip
+    freedom = _freedom(batch)
 
     def spread(look: Look, which: IntArray) -> FloatArray:
         return look.cost / freedom[which] if sigma is None else np.square(sigma[which])
@@ -150,11 +149,8 @@ def _rician(
         theta[positive] = np.where(worse[:, None], begun[positive], moved[:, :-1])
         converged[positive] = arrived & ~worse
         looks[positive] += more
-        # what is known of ln|PD| is taken off what is known of the others
-        last = likely.fisher[:, -1:, -1:]
-        cross = likely.fisher[:, :-1, -1:]
-        inner = likely.fisher[:, :-1, :-1] - cross @ cross.transpose(0, 2, 1) / np.where(last > 0, last, 1.0)
-        reduced = Look(likely.cost, likely.score[:, :-1], inner, np.where(worse, first.pd, likely.pd),
+        reduced = _without_amplitude(likely)
+        reduced = Look(reduced.cost, reduced.score, reduced.fisher, np.where(worse, first.pd, likely.pd),
                        np.where(worse, first.residual, likely.residual))  # fmt: skip
         final.put(positive, reduced, np.arange(len(positive)))
     return _finished(batch, theta, final, noise, converged, looks, low, high)
@@ -271,6 +267,44 @@ def _finished(
         converged & inside & (np.abs(look.pd) > 0),
         looks,
     )
+
+
+def standard_errors_at(batch: Batch, theta: FloatArray, sigma: FloatArray | None = None) -> FloatArray:
+    """Return the standard errors (V, P) that the data allow of the logarithms at given parameters, without a fit.
+
+    Parameters
+    ----------
+    batch : Batch
+    theta : array of shape (V, P)
+        ln T1 and ln T2.
+    sigma : array of shape (V,), optional
+        Standard deviation of the noise in each real channel. None: from what the parameters leave unexplained.
+    """
+    every = np.arange(len(theta))
+    look = LeastSquares()(batch, theta, every)
+    noise = np.sqrt(look.cost / _freedom(batch)) if sigma is None else np.asarray(sigma, np.float64)
+    explained = np.flatnonzero(np.abs(look.pd) > 0)
+    if batch.kind == "magnitude" and explained.size:
+        if sigma is None:
+            noise[explained] = Rician.noise(batch, theta[explained], look.pd[explained], explained,
+                                            np.maximum(noise[explained], 1e-7 * look.pd[explained]))  # fmt: skip
+        wide = np.column_stack([theta[explained], np.log(look.pd[explained])])
+        look.put(explained, _without_amplitude(Rician(noise)(batch, wide, explained)), np.arange(len(explained)))
+    return _standard_errors(look.fisher, noise)
+
+
+def _without_amplitude(look: Look) -> Look:
+    """Take what is known of ln|PD|, the last parameter, off what is known of the others."""
+    last = look.fisher[:, -1:, -1:]
+    cross = look.fisher[:, :-1, -1:]
+    inner = look.fisher[:, :-1, :-1] - cross @ cross.transpose(0, 2, 1) / np.where(last > 0, last, 1.0)
+    return Look(look.cost, look.score[:, :-1], inner, look.pd, look.residual)
+
+
+def _freedom(batch: Batch) -> FloatArray:
+    is_complex = batch.kind == "complex"
+    freedom = (2.0 if is_complex else 1.0) * batch.samples - batch.columns - (2 if is_complex else 1)
+    return np.asarray(np.maximum(freedom, 1.0))
 
 
 def _standard_errors(fisher: FloatArray, noise: FloatArray) -> FloatArray:

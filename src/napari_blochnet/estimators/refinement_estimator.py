@@ -12,6 +12,7 @@ from napari_blochnet.estimators.base import Estimates, Estimator, check_schedule
 from napari_blochnet.estimators.dictionary import DictionaryMatching
 from napari_blochnet.estimators.refinement import LIMITS, Fit, refine
 from napari_blochnet.estimators.refinement_models import Batch
+from napari_blochnet.estimators.uncertainty import normalised
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.progress import CancelEvent, ProgressCallback
@@ -148,24 +149,18 @@ class Refined:
             kind = "complex" if np.iscomplexobj(fingerprints) else "real"
         field = self._checked_b1(b1, len(fingerprints))
         first = self.estimator.predict(fingerprints, schedule, kind)
-        data = fingerprints.astype(np.complex64 if kind == "complex" else np.float32, copy=False)
-        used = np.empty((0, data.shape[1]), bool)
-        if self.saturation is not None and (np.abs(data) >= self.saturation).any():
-            used = np.abs(data) < self.saturation
-        # squares of anything the detector may give stay inside single precision
-        largest = np.abs(data).max(axis=1, initial=0.0, where=used if len(used) else True)
-        scale = np.where(largest > 0, largest, 1.0).astype(np.float32)
-        start, usable = self._start(first, data, schedule, kind, largest > 0)
+        data, used, scale = normalised(fingerprints, kind, self.saturation)
+        start, usable = self._start(first, fingerprints, schedule, kind, scale > 0)
         which = np.flatnonzero(usable)
         result = _blank(len(data), kind, self.fit_b1)
         if not which.size:
             return result
-        batch = Batch(data[which] / scale[which, None], used[which] if len(used) else used, kind,
-                      self._decoder_for(schedule), None if field is None else field[which], self.fit_b1)  # fmt: skip
-        sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which].astype(np.float64)
+        batch = Batch(data[which], used[which] if len(used) else used, kind, self._decoder_for(schedule),
+                      None if field is None else field[which], self.fit_b1)  # fmt: skip
+        sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]
         found = refine(batch, start[which], sigma, cancelled=cancelled)
-        found = self._again(found, batch, data[which], schedule, sigma, cancelled)
-        return _entered(result, which, found, scale[which].astype(np.float64), self.fit_b1)
+        found = self._again(found, batch, fingerprints[which], schedule, sigma, cancelled)
+        return _entered(result, which, found, scale[which], self.fit_b1)
 
     def _start(
         self, first: Estimates, data: AnyArray, schedule: Schedule, kind: SignalKind, signal: BoolArray

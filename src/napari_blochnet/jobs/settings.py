@@ -275,11 +275,16 @@ class ReconstructSettings(Settings):
     fit_b1: bool = _field(
         False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2."
     )
+    uncertainty: bool = _field(
+        False,
+        "Uncertainty",
+        "Add standard errors of T1 and T2: precision by the Cramér–Rao bound at the estimate, not accuracy.",
+    )
     noise_sigma: float | None = _field(
         None,
         "Noise",
-        "Where refined: standard deviation of the noise in each real channel, in units of the data; none: from each "
-        "voxel's residual, which takes aliasing for white noise.",
+        "For standard errors: standard deviation of the noise in each real channel, in units of the data; none: from "
+        "each voxel's residual, which takes aliasing for white noise.",
         "",
         gt=0,
     )
