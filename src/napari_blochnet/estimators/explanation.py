@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.estimators.atoms import atom_form
+from napari_blochnet.estimators.refinement_sums import threaded_sums
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 
@@ -59,23 +60,12 @@ def explain(
         part = slice(start, start + block)
         signal = of_form(decoder.signal(t1[part], t2[part]), form)
         data = fingerprints[part]
-        if used is not None:
-            signal, data = np.where(used[part], signal, 0), np.where(used[part], data, 0)
-        power = _energy(signal)
-        product = (signal.conj() * data).sum(axis=1, dtype=pd.dtype)
-        scale = product / np.where(power > 0, power, 1.0)
+        sums = threaded_sums(data, signal, used=None if used is None else used[part])
+        energy, power = sums[:, 0], np.where(sums[:, 1] > 0, sums[:, 1], 1.0)
+        scale = (sums[:, 2] + 1j * sums[:, 3]) / power
         if kind != "complex":
-            scale = np.maximum(scale, 0.0)
-        rest = data - scale[:, None].astype(data.dtype) * signal
-        energy = _energy(data)
+            scale = np.maximum(scale.real, 0.0)
+        left = np.maximum(energy - np.abs(scale) ** 2 * power, 0.0)
         pd[part] = scale
-        residual[part] = np.sqrt(_energy(rest) / np.where(energy > 0, energy, 1.0))
+        residual[part] = np.sqrt(left / np.where(energy > 0, energy, 1.0))
     return pd, residual
-
-
-def _energy(values: AnyArray) -> FloatArray:
-    squares = np.square(values.real, dtype=np.float64)
-    if np.iscomplexobj(values):
-        squares += np.square(values.imag, dtype=np.float64)
-    energy: FloatArray = squares.sum(axis=1)
-    return energy

@@ -32,7 +32,7 @@ LARGEST_ERROR = 10.0
 # Looks at the data a voxel may take.
 _LOOKS = 40
 # A fit has converged where its next step would be shorter than this part of the standard error …
-_STEP_IN_ERRORS = 0.01
+_STEP_IN_ERRORS = 0.03
 # … or, without noise, change no parameter by more than this, or no energy by more than rounding can tell.
 _STEP = 1e-5
 _ROUNDING = 1e-14

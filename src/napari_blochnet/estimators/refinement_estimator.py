@@ -63,7 +63,7 @@ class Refined:
         fit_b1: bool = False,
         noise_sigma: float | None = None,
         saturation: float | None = None,
-        tolerance: float = 1e-6,
+        tolerance: float = 1e-5,
     ) -> None:
         for key, value in (("noise_sigma", noise_sigma), ("saturation", saturation)):
             if value is not None and not value > 0:

@@ -8,25 +8,20 @@ Two models of the noise. `LeastSquares` is for complex and real data, with the p
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.estimators.refinement_sums import (
-    complex_sums,
-    parts,
-    real_sums,
     rician_count,
     rician_sums,
     rician_tables,
     rician_variance_sum,
-    sum_count,
+    threaded,
+    threaded_sums,
 )
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.blocks import available_threads
 from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = ["Batch", "LeastSquares", "Look", "Rician"]
@@ -144,13 +139,8 @@ class LeastSquares:
     def _look(self, batch: Batch, theta: FloatArray, which: IntArray) -> Look:
         signal, derivatives = batch.simulate(theta, which)
         data, used = batch.some(which)
-        columns = batch.columns
-        sums = np.empty((len(which), sum_count(columns)))
-        if np.iscomplexobj(signal):
-            _threaded(complex_sums, len(which), parts(data), used, parts(signal), parts(derivatives), sums)
-        else:
-            _threaded(real_sums, len(which), parts(data), used, signal, derivatives, sums)
-        return _projected(sums, batch.in_units(theta), batch.kind, columns)
+        sums = threaded_sums(data, signal, derivatives, used)
+        return _projected(sums, batch.in_units(theta), batch.kind, batch.columns)
 
 
 def _projected(sums: FloatArray, units: FloatArray, kind: SignalKind, columns: int) -> Look:
@@ -201,7 +191,7 @@ class Rician:
         data, used = batch.some(which)
         columns, amplitude = batch.columns, np.exp(theta[:, -1])
         sums = np.empty((len(which), rician_count(columns)))
-        _threaded(rician_sums, len(which), data, used, signal, derivatives, amplitude, self.sigma[which],
+        threaded(rician_sums, len(which), data, used, signal, derivatives, amplitude, self.sigma[which],
                   *rician_tables(), sums)  # fmt: skip
         units = np.append(batch.in_units(theta[:, :-1]), np.ones((len(theta), 1)), axis=1)
         fisher = np.empty((len(which), columns + 1, columns + 1))
@@ -242,7 +232,7 @@ class Rician:
 
             def excess(variance: FloatArray) -> FloatArray:
                 sums = np.empty(len(variance))
-                _threaded(rician_variance_sum, len(part), data, used, signal, pd[at], variance, rician_tables()[0],  # noqa: B023 - used at once
+                threaded(rician_variance_sum, len(part), data, used, signal, pd[at], variance, rician_tables()[0],  # noqa: B023 - used at once
                           sums)  # fmt: skip
                 return sums / np.maximum(freedom[at], 1.0) - variance  # noqa: B023
 
@@ -266,15 +256,3 @@ def _in_parts(batch: Batch, which: IntArray, look: Callable[[IntArray, slice], L
         start += len(part)
     return Look(*(np.concatenate([getattr(item, name) for item in found]) for name in
                   ("cost", "score", "fisher", "pd", "residual")))  # fmt: skip
-
-
-def _threaded(kernel: Callable[..., None], voxels: int, *arrays: AnyArray) -> None:
-    """Run a kernel over voxels on all threads."""
-    workers = available_threads()
-    if voxels < 256 or workers == 1:
-        kernel(0, voxels, *arrays)
-        return
-    edges = np.linspace(0, voxels, workers + 1).astype(int)
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(kernel, int(a), int(b), *arrays) for a, b in pairwise(edges)]:
-            done.result()

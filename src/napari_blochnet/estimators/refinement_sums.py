@@ -7,25 +7,27 @@ of noise-free data after a fit is the difference of numbers that agree to thirte
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 
 import numba
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.special import i0e, i1e
 
-from napari_blochnet.arrays import AnyArray, FloatArray
+from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.physics.blocks import available_threads
 from napari_blochnet.physics.bounds import rician_information
 
 __all__ = [
-    "complex_sums",
-    "parts",
-    "real_sums",
     "rician_count",
     "rician_sums",
     "rician_tables",
     "rician_variance_sum",
-    "sum_count",
+    "threaded",
+    "threaded_sums",
 ]
 
 # Nodes of the tables below; between them the splines are right to 1e-9.
@@ -37,7 +39,7 @@ _jit = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contra
 
 
 @_jit
-def real_sums(first, last, data, used, signal, derivatives, sums):
+def _real_sums(first, last, data, used, signal, derivatives, sums):
     """Sums of voxels ``first`` to ``last`` where the signal is real.
 
     Parameters
@@ -47,7 +49,7 @@ def real_sums(first, last, data, used, signal, derivatives, sums):
     used : bool array of shape (V, N)
         Samples that count; of length 0: all.
     signal, derivatives : arrays of shape (V, N), (V, N, P)
-    sums : float64 array of shape (V, `sum_count`)
+    sums : float64 array of shape (V, `threaded_sums`)
         Receives, for each voxel, x·x, s·s, real and imaginary part of s·x, and for each column d of the derivatives
         those of s·d and of d·x and its real products with this column and those before it.
     """
@@ -77,8 +79,8 @@ def real_sums(first, last, data, used, signal, derivatives, sums):
 
 
 @_jit
-def complex_sums(first, last, data, used, signal, derivatives, sums):
-    """As `real_sums`, where signal (V, N, 2) and derivatives (V, N, P, 2) are complex too; data (V, N, 2)."""
+def _complex_sums(first, last, data, used, signal, derivatives, sums):
+    """As `_real_sums`, where signal (V, N, 2) and derivatives (V, N, P, 2) are complex too; data (V, N, 2)."""
     columns = derivatives.shape[2]
     for v in range(first, last):
         row = sums[v]
@@ -170,7 +172,7 @@ def rician_variance_sum(first, last, data, used, signal, amplitude, variance, ra
         result[v] = total
 
 
-def sum_count(columns: int) -> int:
+def _sum_count(columns: int) -> int:
     """Return how many numbers `real_sums` and `complex_sums` make of a voxel with P columns."""
     return 4 + 4 * columns + columns * (columns + 1) // 2
 
@@ -178,6 +180,50 @@ def sum_count(columns: int) -> int:
 def rician_count(columns: int) -> int:
     """Return how many numbers `rician_sums` makes of a voxel with P columns."""
     return 1 + (columns + 1) + (columns + 1) * (columns + 2) // 2
+
+
+def threaded_sums(
+    data: AnyArray, signal: AnyArray, derivatives: AnyArray | None = None, used: BoolArray | None = None
+) -> FloatArray:
+    """Return the sums over time of products of data, signal and derivatives, on all threads.
+
+    Parameters
+    ----------
+    data, signal : arrays of shape (V, N)
+        Real or complex; data are complex where the signal is.
+    derivatives : array of shape (V, N, P), optional
+        Of the signal's type. None: no columns.
+    used : bool array of shape (V, N), optional
+        Samples that count. None, or of length 0: all.
+
+    Returns
+    -------
+    float64 array of shape (V, 4 + 4P + P(P + 1)/2)
+        x·x, s·s, real and imaginary part of s*·x, and for each column d those of s*·d and of d*·x and the real parts
+        of its products with the columns up to itself.
+    """
+    if derivatives is None:
+        derivatives = np.empty((*signal.shape, 0), signal.dtype)
+    if used is None:
+        used = np.empty((0, data.shape[1]), bool)
+    sums = np.empty((len(data), _sum_count(derivatives.shape[2])))
+    if np.iscomplexobj(signal):
+        threaded(_complex_sums, len(data), _parts(data), used, _parts(signal), _parts(derivatives), sums)
+    else:
+        threaded(_real_sums, len(data), _parts(data), used, signal, derivatives, sums)
+    return sums
+
+
+def threaded(kernel: Callable[..., None], voxels: int, *arrays: AnyArray) -> None:
+    """Run a kernel, called as ``kernel(first, last, *arrays)``, over voxels on all threads."""
+    workers = available_threads()
+    if voxels < 256 or workers == 1:
+        kernel(0, voxels, *arrays)
+        return
+    edges = np.linspace(0, voxels, workers + 1).astype(int)
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(kernel, int(a), int(b), *arrays) for a, b in pairwise(edges)]:
+            done.result()
 
 
 @cache
@@ -198,7 +244,7 @@ def _coefficients(u: FloatArray, values: FloatArray) -> FloatArray:
     return np.ascontiguousarray(spline.c * powers[:, None])
 
 
-def parts(values: AnyArray) -> FloatArray:
+def _parts(values: AnyArray) -> FloatArray:
     """Return complex numbers as pairs of real ones, real numbers with a last axis of 1."""
     if np.iscomplexobj(values):
         return np.ascontiguousarray(values).view(values.real.dtype).reshape(*values.shape, 2)

@@ -40,8 +40,10 @@ _KEPT = 8
 # An answer farther than this from its patch's centre, in lattice steps, is read again from a patch around it.
 _OFF_CENTRE = 0.75
 _READINGS = 3
-# Left-out samples are filled in from the last answer and read again so many times.
-_FILLINGS = 6
+# Left-out samples are filled in from the last answer and read again until nothing moves by more than this part, and
+# so many times at most.
+_STILL = 1e-4
+_FILLINGS = 60
 
 
 class Universal:
@@ -192,13 +194,7 @@ class Universal:
         used = None
         if self.saturation is not None and (np.abs(data) >= self.saturation).any():
             used = np.abs(data) < self.saturation
-            clipped = np.flatnonzero(~used.all(axis=1))
-            form = atom_form(decoder.schedule, kind)
-            for _ in range(_FILLINGS):
-                model = of_form(decoder.signal(t1[clipped], t2[clipped]), form)
-                pd, _ = explain(decoder, data[clipped], t1[clipped], t2[clipped], kind, used[clipped])
-                filled = np.where(used[clipped], data[clipped], pd[:, None] * model)
-                t1[clipped], t2[clipped] = self._read(anchors, decoder, filled)
+            self._fill(anchors, decoder, data, used, kind, t1, t2)
         pd, residual = explain(decoder, data, t1, t2, kind, used)
         good = np.abs(pd) > 0
         return (
@@ -208,6 +204,30 @@ class Universal:
             np.where(good, np.minimum(residual, 1.0), 0).astype(np.float32),
             ~good,
         )
+
+    def _fill(
+        self,
+        anchors: Anchors,
+        decoder: EPGDecoder,
+        data: AnyArray,
+        used: BoolArray,
+        kind: SignalKind,
+        t1: FloatArray,
+        t2: FloatArray,
+    ) -> None:
+        """Correct T1 and T2, in place, of voxels with left-out samples: fill these in by the answer, and read again."""
+        moving = np.flatnonzero(~used.all(axis=1))
+        form = atom_form(decoder.schedule, kind)
+        for _ in range(_FILLINGS):
+            if not moving.size:
+                break
+            model = of_form(decoder.signal(t1[moving], t2[moving]), form)
+            pd, _ = explain(decoder, data[moving], t1[moving], t2[moving], kind, used[moving])
+            filled = np.where(used[moving], data[moving], pd[:, None] * model)
+            found = self._read(anchors, decoder, filled)
+            moved = np.maximum(np.abs(found[0] / t1[moving] - 1), np.abs(found[1] / t2[moving] - 1)) > _STILL
+            t1[moving], t2[moving] = found
+            moving = moving[moved]
 
     def _read(self, anchors: Anchors, decoder: EPGDecoder, data: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return T1 and T2, ms, of fingerprints."""

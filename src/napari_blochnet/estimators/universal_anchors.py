@@ -182,7 +182,9 @@ class Anchors:
 
         def units() -> Iterator[AnyArray]:
             for part in simulated:
-                yield unit_rows(part.astype(np.complex128 if np.iscomplexobj(part) else np.float64))[0]
+                unit, norms = unit_rows(part.astype(np.complex128 if np.iscomplexobj(part) else np.float64))
+                if (norms > 0).any():
+                    yield unit[norms > 0]
 
         subspace = find_subspace(units(), energy)
         coefficients = np.empty((len(t1), subspace.rank), subspace.basis.dtype)
