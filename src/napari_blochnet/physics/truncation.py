@@ -106,5 +106,5 @@ def _lost_fraction(schedule: Schedule, tolerance: float, with_b1: bool) -> float
         failed = np.linalg.norm(lost, axis=1) > 0.5 * tolerance * norm[doubtful]
         if not failed.any():
             break
-        fraction *= 0.1
+        fraction *= 0.3
     return fraction
