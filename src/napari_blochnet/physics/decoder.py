@@ -93,7 +93,7 @@ class EPGDecoder(torch.nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         try:
-            return super()._apply(fn, recurse)
+            return cast(Self, super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
             raise InputError(f"The decoder cannot go to that device: {reason}; expected one that is here.",
