@@ -42,6 +42,11 @@ def test_a_region_that_was_not_mapped_has_no_mean():
     assert (row["voxels"], row["mean"], row["sd"], row["true_percent"]) == (0, None, None, None)
 
 
+def test_maps_of_one_estimator_are_told_apart():
+    found = region_means([_maps(np.ones(SHAPE)), _maps(np.ones(SHAPE))], [Region("a", np.ones(SHAPE, bool))])
+    assert list(dict.fromkeys(row["model"] for row in found.rows())) == ["estimate", "estimate (2)"]
+
+
 def test_spheres_are_discs_in_a_single_slice(tmp_path):
     path = tmp_path / "spheres.csv"
     path.write_text("sphere,x,y,t1_true_ms,t2_phantom_ms\nA,10,20,1000,\nB,5,5,500,40\n", encoding="utf-8")

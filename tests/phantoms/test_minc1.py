@@ -192,9 +192,8 @@ def test_every_truncation_and_any_flipped_byte_is_read_or_a_sentence(
                 read_minc(path)
             outcomes.add("read")
         except InputError as error:
-            assert str(error).startswith("damaged.mnc")
-            outcomes.add("sentence")
-    assert outcomes == {"read", "sentence"}
+            outcomes.add(str(error).split(":")[0])
+    assert outcomes == {"read", "damaged.mnc"}
 
 
 def test_axes_other_than_space(tmp_path: Path) -> None:

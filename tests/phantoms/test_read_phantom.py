@@ -153,8 +153,10 @@ def test_nifti_memberships(tmp_path: Path) -> None:
         ("gm.nii", b"a text file", r"gm\.nii: cannot be read as NIfTI"),
         ("maps.mat", b"a text file", r"maps\.mat: cannot be read as a MATLAB file"),
         ("notes.txt", b"a text file", r"holds nothing that is understood as a phantom \(found notes\.txt\)"),
-        ("liver.rawb", b"\0" * 100, r"holds no tissue with signal. Not understood as a tissue.*liver\.rawb"),
-        ("skull.rawb", b"\0" * 100, r"holds no tissue with signal. Of skull there are volumes"),
+        ("notes.mnc", b"a text file", r"^notes\.mnc: does not begin as a netCDF file does"),
+        ("liver.rawb", b"\0" * 100, r"^liver\.rawb: holds 100 bytes; expected a BrainWeb grid"),
+        ("liver.rawb", b"\0" * 902_629, r"the name liver\.rawb says no tissue; expected names such as gm\.rawb"),
+        ("skull.rawb", b"\0" * 100, r"skull\.rawb holds tissue without signal; expected at least one"),
     ],
 )
 def test_files_that_are_no_phantom(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
@@ -289,7 +291,9 @@ def test_written_phantom_comes_back(tmp_path: Path, shared_data: Path) -> None:
     b1 = np.random.default_rng(0).uniform(0.8, 1.2, part.shape)
     phantom = Phantom(part.t1, part.t2, part.pd, part.mask, b1, part.fractions, part.labels, part.tissues,
                       part.voxel_size, part.affine, name="my head", record={"made": "by hand"})  # fmt: skip
-    files = write_phantom(phantom, tmp_path)
+    seen: list[tuple[int, int]] = []
+    files = write_phantom(phantom, tmp_path, progress=lambda done, total, message="": seen.append((done, total)))
+    assert seen == [(n, 8) for n in range(9)]
     assert {file.name for file in files} == {file.name for file in tmp_path.iterdir()}
     again, warned = _warned(tmp_path)
     assert warned == []
@@ -305,6 +309,14 @@ def test_written_phantom_comes_back(tmp_path: Path, shared_data: Path) -> None:
     # BIDS has T1 maps in seconds
     stored = nib.load(tmp_path / "sub-myhead_T1map.nii.gz").get_fdata()
     assert stored.max() == pytest.approx(5.012, rel=1e-6)
+
+
+def test_writing_can_be_cancelled(tmp_path: Path) -> None:
+    cancelled = threading.Event()
+    cancelled.set()
+    with pytest.raises(Cancelled):
+        write_phantom(Phantom(_T1 * 1000, _T2 * 1000, _T1), tmp_path, cancelled=cancelled)
+    assert not list(tmp_path.iterdir())
 
 
 def test_damaged_gzip_is_a_sentence_through_the_front_door(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str 
 
     ``<prefix>_T1map.nii.gz``, ``_T2map`` (seconds), ``_PDmap`` (relative), ``_desc-residual_stat``,
     ``_desc-mapped_mask``, ``_desc-failed_mask``, and where there are such maps ``_desc-phase_PDmap`` (degrees),
-    ``_desc-se_T1map`` and ``_desc-se_T2map`` (seconds), ``_desc-converged_mask``, ``_TB1map`` (relative). T1, T2 and PD have a JSON sidecar with units and record.
+    ``_desc-se_T1map`` and ``_desc-se_T2map`` (seconds), ``_desc-converged_mask`` and ``_TB1map`` (relative). T1, T2 and
+    PD have a JSON sidecar with units and record.
 
     Parameters
     ----------

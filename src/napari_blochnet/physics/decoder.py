@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -90,6 +90,14 @@ class EPGDecoder(torch.nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": {}, "_pulses": {}}
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        try:
+            return cast(Self, super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise InputError(f"The decoder cannot go to that device: {reason}; expected one that is here.",
+                             field="device") from None  # fmt: skip
 
     def extra_repr(self) -> str:
         kept = f"tolerance={self.tolerance:g}" if self.states is None else f"states={self.states}"
@@ -321,8 +329,9 @@ class _Signal(torch.autograd.Function):
         return decoder._plain(t1, t2, b1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("EPGDecoder has first derivatives only; take them without create_graph=True.")
         if len(ctx.saved_tensors) == 1:
             (jacobian,) = ctx.saved_tensors
             if jacobian.is_complex():
