@@ -104,4 +104,3 @@ def read_tensors(
                 field="path",
             )
     return load_file(str(path)), metadata
-

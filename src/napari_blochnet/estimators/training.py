@@ -196,10 +196,10 @@ class _Training:
                     raise self._stopped(total, checkpoint, optimizer) from None
                 state.sums = [0.0, 0.0, 0.0]
             order = self._order(epoch)
-            for step in range(step, per_epoch):  # noqa: PLW2901 - goes on in the middle of an epoch after a restart
+            for number in range(step, per_epoch):
                 if cancelled is not None and cancelled.is_set():
                     raise self._stopped(total, checkpoint, optimizer)
-                losses = self._step(optimizer, order[step * options.batch : (step + 1) * options.batch], total)
+                losses = self._step(optimizer, order[number * options.batch : (number + 1) * options.batch], total)
                 first_loss = losses[0] if first_loss is None else first_loss
                 if not math.isfinite(losses[0]) or losses[0] > _DIVERGED * max(first_loss, 1e-3):
                     raise self._diverged(losses[0], checkpoint)
@@ -208,13 +208,13 @@ class _Training:
                 now = time.perf_counter()
                 state.seconds = now - started
                 report(progress, state.step, total, f"training {self.architecture}")
-                if step + 1 == per_epoch:
+                if number + 1 == per_epoch:
                     self._end_epoch(epoch + 1)
                     if watch is not None:
                         watch(state.history[-1])
                 elif watch is not None and now - watched > _WATCH_EVERY:
                     watched = now
-                    watch(self._point(epoch, step + 1, None))
+                    watch(self._point(epoch, number + 1, None))
                 if checkpoint is not None and now - saved > _CHECKPOINT_EVERY:
                     write_state(checkpoint, self.key, state, self.modules, optimizer)
                     saved = now
