@@ -16,6 +16,7 @@ from napari_blochnet.jobs.settings import (
     FispSettings,
     PhantomSettings,
     ReconstructSettings,
+    RegionSettings,
     ScheduleFileSettings,
     SimulateSettings,
     SplineSettings,
@@ -213,6 +214,7 @@ def reconstruct(
 @click.option("--regions", type=click.Path(), help="Regions to average over: a label image, or spheres in a CSV file.")
 @settings_options(PhantomSettings)
 @settings_options(CompareSettings)
+@settings_options(RegionSettings, leave_out=("title",))
 @_output
 @_console
 @sentences
@@ -232,7 +234,7 @@ def compare(
         truth = open_phantom(source, **given_settings(PhantomSettings, options))
         comparison: Any = run(truth, several, **given_settings(CompareSettings, options))
     else:
-        comparison = region_means(several, str(regions))
+        comparison = region_means(several, str(regions), **given_settings(RegionSettings, options))
     comparison.to_html(output)
     comparison.to_csv(output.with_suffix(".csv"))
     console.say(f"{comparison.to_text()}\nWritten to {output} and {output.with_suffix('.csv').name}.")

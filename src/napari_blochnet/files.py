@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,10 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.geometry import Geometry
 
 __all__ = ["existing_file", "read_json", "read_nifti", "replacing", "write_json", "write_nifti"]
+
+
+# The deflate format cannot pack more tightly than this (RFC 1951: 258 bytes in 2 bits).
+_DEFLATE_LIMIT = 1032
 
 
 @contextlib.contextmanager
@@ -104,13 +110,17 @@ def read_nifti(path: str | os.PathLike[str]) -> tuple[AnyArray, Geometry]:
     Raises
     ------
     InputError
-        No such file; not NIfTI; more or fewer axes than 2 to 4; voxels missing at the end.
+        No such file; not NIfTI; more or fewer axes than 2 to 4; a header that claims more than the file can hold.
     """
     import nibabel as nib
 
     found = existing_file(path)
     try:
         image = nib.Nifti1Image.from_filename(str(found))
+        claimed = math.prod(int(n) for n in image.shape) * image.get_data_dtype().itemsize
+        # nibabel sets aside what the header claims before it looks at the file
+        if claimed > found.stat().st_size * (_DEFLATE_LIMIT if found.suffix.lower() == ".gz" else 1):
+            raise ValueError(f"its header claims {claimed:,} bytes of voxels, more than the file can hold")
         data = np.asanyarray(image.dataobj)
     except (
         nib.filebasedimages.ImageFileError,
@@ -118,6 +128,9 @@ def read_nifti(path: str | os.PathLike[str]) -> tuple[AnyArray, Geometry]:
         OSError,
         ValueError,
         EOFError,
+        OverflowError,
+        MemoryError,
+        zlib.error,
     ) as error:
         reason = str(error).split("\n")[0]
         raise InputError(f"{found.name}: cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz file.",

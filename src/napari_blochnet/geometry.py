@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,7 +26,13 @@ class Geometry:
     """
 
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    affine: FloatArray = field(default=None)  # type: ignore[assignment]
+    affine: FloatArray = field(default=None)  # type: ignore[arg-type]
+
+    if TYPE_CHECKING:  # the affine may be left out, and is there afterwards
+
+        def __init__(
+            self, voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0), affine: FloatArray | None = None
+        ) -> None: ...
 
     def __post_init__(self) -> None:
         size = tuple(float(length) for length in self.voxel_size)
@@ -34,7 +41,7 @@ class Geometry:
                              field="voxel_size")  # fmt: skip
         object.__setattr__(self, "voxel_size", size)
         if self.affine is None:
-            affine = np.diag([*size[::-1], 1.0])
+            affine = np.diag([*size[::-1], 1.0])  # type: ignore[unreachable]
         else:
             affine = np.array(self.affine, dtype=np.float64)
             if affine.shape != (4, 4) or not np.isfinite(affine).all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,7 @@ class ParameterMaps:
     pd: FloatArray
     residual: FloatArray
     mask: BoolArray
-    failed: BoolArray = field(default=None)  # type: ignore[assignment]
+    failed: BoolArray = field(default=None)  # type: ignore[arg-type]
     phase: FloatArray | None = None
     t1_se: FloatArray | None = None
     t2_se: FloatArray | None = None
@@ -56,16 +56,35 @@ class ParameterMaps:
     affine: FloatArray | None = None
     record: dict[str, Any] = field(default_factory=dict)
 
+    if TYPE_CHECKING:  # what may be left out is there afterwards
+
+        def __init__(
+            self,
+            t1: FloatArray,
+            t2: FloatArray,
+            pd: FloatArray,
+            residual: FloatArray,
+            mask: BoolArray,
+            failed: BoolArray | None = None,
+            phase: FloatArray | None = None,
+            t1_se: FloatArray | None = None,
+            t2_se: FloatArray | None = None,
+            estimator: str = "estimate",
+            voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
+            affine: FloatArray | None = None,
+            record: dict[str, Any] = ...,
+        ) -> None: ...
+
     def __post_init__(self) -> None:
         shape = np.shape(self.t1)
         if len(shape) != 3:
             raise InputError(f"The T1 map has shape {shape}; expected three axes (z, y, x).", field="t1")
         for key in ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se"):
             value = getattr(self, key)
-            if value is not None and np.shape(value) != shape:
+            if key == "failed" and value is None:
+                object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
+            elif value is not None and np.shape(value) != shape:
                 raise InputError(f"{key} has shape {np.shape(value)}; expected that of t1, {shape}.", field=key)
-        if self.failed is None:
-            object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
         geometry = Geometry(self.voxel_size, self.affine)
         object.__setattr__(self, "voxel_size", geometry.voxel_size)
         object.__setattr__(self, "affine", geometry.affine)
@@ -77,7 +96,7 @@ class ParameterMaps:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
-        return self.t1.shape  # type: ignore[return-value]
+        return self.t1.shape
 
     @property
     def geometry(self) -> Geometry:

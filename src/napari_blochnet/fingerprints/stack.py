@@ -66,8 +66,8 @@ class FingerprintStack:
 
     data: AnyArray
     schedule: Schedule
-    kind: SignalKind = field(default=None)  # type: ignore[assignment]
-    mask: BoolArray = field(default=None)  # type: ignore[assignment]
+    kind: SignalKind = field(default=None)  # type: ignore[arg-type]
+    mask: BoolArray = field(default=None)  # type: ignore[arg-type]
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
     affine: FloatArray | None = None
     snr: float | None = None
@@ -91,7 +91,7 @@ class FingerprintStack:
                 field="schedule",
             )
         if self.kind is None:
-            object.__setattr__(self, "kind", default_kind(self.data.dtype))
+            object.__setattr__(self, "kind", default_kind(self.data.dtype))  # type: ignore[unreachable]
         if self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}; expected one of {', '.join(get_args(SignalKind))}.", field="kind")
         if (self.data.dtype.kind == "c") != (self.kind == "complex"):
@@ -126,7 +126,7 @@ class FingerprintStack:
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Length of (time, z, y, x)."""
-        return self.data.shape  # type: ignore[return-value]
+        return self.data.shape
 
     @property
     def geometry(self) -> Geometry:

@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import read_json
+from napari_blochnet.jobs.masks import unpack_mask
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
@@ -67,22 +70,31 @@ def run_recipe(
     for number, step in enumerate(recipe["steps"], start=1):
         operation = step.get("operation")
         if operation == "given":
-            if "schedule" not in step:
-                raise InputError(f"Step {number} of the recipe is data that was made in Python; expected a step that "
-                                 "reads or makes it.", field="recipe")  # fmt: skip
-            results.append(Schedule.from_dict(step["schedule"]))
+            results.append(_given(step, number))
             continue
         if operation not in operations.SETTINGS:
             raise InputError(f"Step {number} of the recipe is {operation!r}; expected one of "
                              f"{', '.join(operations.SETTINGS)}.", field="recipe")  # fmt: skip
         function = getattr(operations, operation)
-        inputs = [_resolve(value, results) for value in step["inputs"].values()]
+        inputs = [_resolve(value, results) for name, value in step["inputs"].items() if name != "mask"]
         settings = dict(step["settings"])
+        if "mask" in step["inputs"]:
+            settings["mask"] = _resolve(step["inputs"]["mask"], results)
         watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
-        if operation in ("make_schedule", "compare"):
+        if operation in ("make_schedule", "compare", "region_means"):
             watched = {}
         results.append(function(*inputs, **watched, **settings))
     return results
+
+
+def _given(step: dict[str, Any], number: int) -> Any:
+    """Return an input that the recipe itself holds."""
+    if "schedule" in step:
+        return Schedule.from_dict(step["schedule"])
+    if "mask" in step:
+        return unpack_mask(step["mask"])
+    raise InputError(f"Step {number} of the recipe is data that was made in Python; expected a step that reads or "
+                     "makes it.", field="recipe")  # fmt: skip
 
 
 def _resolve(value: Any, results: list[Any]) -> Any:
@@ -108,6 +120,7 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     from napari_blochnet.evaluation.comparison import Comparison
     from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.evaluation.maps_io import write_maps
+    from napari_blochnet.evaluation.regions import RegionMeans
     from napari_blochnet.fingerprints.files import write_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.phantoms.phantom import Phantom
@@ -118,8 +131,10 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     counts: dict[str, int] = {}
     written: list[Path] = []
     for result in results:
+        if isinstance(result, np.ndarray):  # a mask: part of the recipe, not a result
+            continue
         name = {Phantom: "phantom", Schedule: "schedule", FingerprintStack: "stack", ParameterMaps: "maps",
-                Comparison: "comparison"}[type(result)]  # fmt: skip
+                Comparison: "comparison", RegionMeans: "regions"}[type(result)]  # fmt: skip
         counts[name] = counts.get(name, 0) + 1
         path = target / (name if counts[name] == 1 else f"{name}_{counts[name]}")
         if isinstance(result, Phantom):

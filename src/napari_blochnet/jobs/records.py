@@ -12,16 +12,18 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib.metadata
+import os
 import platform
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["as_command", "as_python", "as_recipe", "embed_schedule", "make_record", "steps_of"]
+__all__ = ["as_command", "as_python", "as_recipe", "embed_schedule", "make_record", "plain_path", "steps_of"]
 
 Record = dict[str, Any]
 
@@ -34,7 +36,9 @@ _RESULT = {
     "simulate": "stack",
     "reconstruct": "maps",
     "compare": "comparison",
+    "region_means": "regions",
 }
+_SUFFIX = {"schedule": ".csv", "stack": ".nii.gz", "comparison": ".html", "regions": ".html"}
 
 
 @functools.cache
@@ -87,6 +91,11 @@ def make_record(
     return {**record, **more}
 
 
+def plain_path(path: str | os.PathLike[str]) -> str:
+    """Return a path as it is entered in records."""
+    return str(Path(path).expanduser())
+
+
 def embed_schedule(schedule: Schedule) -> Record:
     """Return the schedule's own record, or its numbers where nobody recorded how it was made."""
     return schedule.record or {"operation": "given", "schedule": schedule.to_dict()}
@@ -102,8 +111,8 @@ def steps_of(record: Record) -> list[Record]:
             if known == node:
                 return index
         inputs = {name: link(value) for name, value in node.get("inputs", {}).items()}
-        kept = {key: node[key] for key in ("operation", "settings", "schedule") if key in node}
-        steps.append({**kept, "inputs": inputs})
+        kept = {key: node[key] for key in ("operation", "settings", "schedule", "mask") if key in node}
+        steps.append(kept | {"inputs": inputs})
         seen.append((node, len(steps) - 1))
         return len(steps) - 1
 
@@ -139,13 +148,19 @@ def _changed(step: Record) -> dict[str, Any]:
 def _names(steps: list[Record]) -> list[str]:
     names: list[str] = []
     for step in steps:
-        base = _RESULT.get(step["operation"], "schedule")
+        base = _RESULT.get(step["operation"]) or ("mask" if "mask" in step else "schedule")
         names.append(base if base not in names else f"{base}_{sum(name.startswith(base) for name in names) + 1}")
     return names
 
 
 def as_python(record: Record) -> str:
-    """Return a script that makes the result again with the public interface."""
+    """Return a script that makes the result again with the public interface.
+
+    Raises
+    ------
+    InputError
+        A history that holds data made in Python, or a painted mask.
+    """
     steps = steps_of(record)
     names = _names(steps)
     lines = ["import napari_blochnet as nb", ""]
@@ -159,80 +174,101 @@ def as_python(record: Record) -> str:
 
     for name, step in zip(names, steps, strict=True):
         if step["operation"] == "given":
-            values = ", ".join(f"{key}={value!r}" for key, value in step["schedule"].items() if key != "record")
-            lines.append(f"{name} = nb.Schedule({values})")
+            values = _given_schedule(step)
+            parts = [f"{key}={value!r}" for key, value in values.items()]
+            lines.append(f"{name} = nb.Schedule({', '.join(parts)})")
             continue
-        function, positional = _python_call(step)
         changed = _changed(step)
-        if function == "nb.read_schedule":
-            positional = [changed.pop("path")]
-        parts = [argument(value) for value in positional] + [f"{key}={value!r}" for key, value in changed.items()]
-        lines.append(f"{name} = {function}({', '.join(parts)})")
+        inputs = list(step["inputs"].values())
+        if step["operation"] == "make_schedule" and step["settings"]["kind"] == "file":
+            inputs = [changed.pop("path")]
+        parts = [argument(value) for value in inputs if value is not None]
+        parts += [f"{key}={value!r}" for key, value in changed.items()]
+        lines.append(f"{name} = nb.{_python_name(step)}({', '.join(parts)})")
     return "\n".join(lines) + "\n"
 
 
-def _python_call(step: Record) -> tuple[str, list[Any]]:
-    """Return the public function of a step and its positional arguments."""
-    operation, inputs = step["operation"], step["inputs"]
-    if operation == "make_schedule":
-        kind = step["settings"]["kind"]
-        return {"fisp": "nb.fisp_schedule", "spline": "nb.spline_schedule", "file": "nb.read_schedule"}[kind], []
-    function = {"open_phantom": "read_phantom", "synthetic_head": "synthetic_phantom",
-                "open_fingerprints": "read_fingerprints"}.get(operation, operation)  # fmt: skip
-    return f"nb.{function}", [value for value in inputs.values() if value is not None]
+def _python_name(step: Record) -> str:
+    """Return the public function of a step; those of lower rooms make no records and need none here."""
+    if step["operation"] == "make_schedule":
+        return {"fisp": "fisp_schedule", "spline": "spline_schedule", "file": "read_schedule"}[step["settings"]["kind"]]
+    public = {"open_phantom": "read_phantom", "synthetic_head": "synthetic_phantom",
+              "open_fingerprints": "read_fingerprints"}  # fmt: skip
+    return public.get(step["operation"], str(step["operation"]))
+
+
+def _given_schedule(step: Record) -> dict[str, Any]:
+    if "schedule" in step:
+        return {key: value for key, value in step["schedule"].items() if key != "record"}
+    what = "The region was painted" if "mask" in step else "A step of this result was made in Python"
+    raise InputError(f"{what} and cannot be written as a script; save a recipe instead.", field="record")
 
 
 def as_command(record: Record) -> str:
-    """Return shell commands that make the result again, one line per step, files named after the results."""
+    """Return shell commands that make the result again, one line per step, files named after the results.
+
+    Raises
+    ------
+    InputError
+        A history that holds a schedule or data made in Python, or a painted mask.
+    """
     steps = steps_of(record)
-    names = _names(steps)
-    files = {"phantom": "", "schedule": ".csv", "stack": ".nii.gz", "maps": "", "comparison": ".html"}
-    paths = [name + files[name.split("_")[0]] for name in names]
-    lines: list[str] = []
-
-    def path_of(value: Any) -> str:
-        if isinstance(value, dict) and "step" in value:
-            step = steps[value["step"]]
-            # a file that is only read needs no copy of it
-            return str(step["inputs"]["path"]) if step["operation"] == "open_fingerprints" else paths[value["step"]]
-        return str(value)
-
+    paths = [name + _SUFFIX.get(name.split("_")[0], "") for name in _names(steps)]
+    lines = []
     for path, step in zip(paths, steps, strict=True):
-        words = _command_words(step, path_of)
-        if words is not None:
+        words = _words(step, steps, paths)
+        if words:
             lines.append(shlex.join(["blochnet", *words, "-o", path]))
     return "\n".join(lines) + "\n"
 
 
-def _command_words(step: Record, path_of: Any) -> list[str] | None:
+def _words(step: Record, steps: list[Record], paths: list[str]) -> list[str]:
+    """Return a step as words of a command without its output; none for a stack that is only opened."""
     operation, inputs = step["operation"], step["inputs"]
+
+    def path_of(value: Any) -> str:
+        return paths[value["step"]] if isinstance(value, dict) else str(value)
+
     if operation == "given":
-        raise InputError("The schedule was made in Python and not by a command; write it to a file first "
-                         "(nb.write_schedule).", field="schedule")  # fmt: skip
+        if "schedule" in step:
+            raise InputError("The schedule was made in Python and not by a command; write it to a file first "
+                             "(nb.write_schedule).", field="schedule")  # fmt: skip
+        _given_schedule(step)
+    if operation == "open_fingerprints":
+        return []
     changed = _changed(step)
-    if operation == "open_phantom":
-        source = inputs["source"]
-        words = ["phantom", *(source if isinstance(source, list) else [source])]
-    elif operation == "synthetic_head":
-        words = ["phantom", "--synthetic"]
-    elif operation == "make_schedule":
-        kind = step["settings"]["kind"]
-        words = ["schedule", "convert", changed.pop("path")] if kind == "file" else ["schedule", kind]
-    elif operation == "open_fingerprints":
-        return None
-    elif operation == "simulate":
-        words = ["simulate", "--phantom", path_of(inputs["phantom"]), "--schedule", path_of(inputs["schedule"])]
-    elif operation == "reconstruct":
-        words = ["reconstruct", path_of(inputs["stack"])]
-    else:
-        maps = inputs["maps"] if isinstance(inputs["maps"], list) else [inputs["maps"]]
-        words = ["compare", "--truth", path_of(inputs["truth"]), *(path_of(item) for item in maps)]
+    match operation:
+        case "open_phantom":
+            source = inputs["source"]
+            words = ["phantom", *(source if isinstance(source, list) else [source])]
+        case "synthetic_head":
+            words = ["phantom", "--synthetic"]
+        case "make_schedule" if step["settings"]["kind"] == "file":
+            words = ["schedule", "convert", changed.pop("path")]
+        case "make_schedule":
+            words = ["schedule", step["settings"]["kind"]]
+        case "simulate":
+            words = ["simulate", "--phantom", path_of(inputs["phantom"]), "--schedule", path_of(inputs["schedule"])]
+        case "reconstruct":
+            opened = steps[inputs["stack"]["step"]]
+            if opened["operation"] == "open_fingerprints":
+                words = ["reconstruct", opened["inputs"]["path"]]
+                if opened["inputs"]["schedule"] is not None:
+                    words += ["--schedule", path_of(opened["inputs"]["schedule"])]
+                words += _options(_changed(opened))
+            else:
+                words = ["reconstruct", path_of(inputs["stack"])]
+        case "compare":
+            words = ["compare", "--truth", path_of(inputs["truth"]), *map(path_of, inputs["maps"])]
+        case _:
+            words = ["compare", "--regions", inputs["regions"], *map(path_of, inputs["maps"])]
+    return words + _options(changed)
+
+
+def _options(changed: dict[str, Any]) -> list[str]:
+    words: list[str] = []
     for name, value in changed.items():
-        if value is None:
-            words += [f"--no-{name.replace('_', '-')}"]
-        else:
-            words += [
-                f"--{name.replace('_', '-')}",
-                *(str(item) for item in (value if isinstance(value, (list, tuple)) else [value])),
-            ]
+        flag = name.replace("_", "-")
+        values = value if isinstance(value, (list, tuple)) else [value]
+        words += [f"--no-{flag}"] if value is None else [f"--{flag}", *map(str, values)]
     return words

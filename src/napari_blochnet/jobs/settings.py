@@ -19,12 +19,14 @@ __all__ = [
     "FispSettings",
     "PhantomSettings",
     "ReconstructSettings",
+    "RegionSettings",
     "ScheduleFileSettings",
     "ScheduleSettings",
     "Settings",
     "SimulateSettings",
     "SplineSettings",
     "SyntheticSettings",
+    "check_slices",
     "settings_from",
 ]
 
@@ -72,6 +74,19 @@ def _expected(error: Any) -> str:
     return message[:1].lower() + message[1:].replace("Input should be", "expected").replace(
         "input should be", "expected"
     )
+
+
+def _ordered(slices: tuple[int, int] | None) -> tuple[int, int] | None:
+    if slices is not None and not 0 <= slices[0] < slices[1]:
+        raise ValueError("expected first < end, counted from 0")
+    return slices
+
+
+def check_slices(slices: tuple[int, int], available: int, where: str) -> None:
+    """Raise `InputError` where a volume ends before the slices do."""
+    if slices[1] > available:
+        raise InputError(f"slices is {slices[0]} to {slices[1]}, but {where} has {available} slices; expected an end "
+                         f"of at most {available}.", field="slices")  # fmt: skip
 
 
 class FispSettings(Settings):
@@ -192,7 +207,7 @@ class SyntheticSettings(Settings):
 class FingerprintsSettings(Settings):
     """How a fingerprint stack's file is understood."""
 
-    signal: Literal["complex", "real", "magnitude"] | None = _field(
+    kind: Literal["complex", "real", "magnitude"] | None = _field(
         None,
         "Signal",
         "What the samples are; by default complex numbers, magnitudes (unsigned integers) or real values.",
@@ -231,12 +246,7 @@ class SimulateSettings(Settings):
         1e-6, "Tolerance", "Largest relative error of a fingerprint from leaving out EPG states.", "", gt=0, le=0.1
     )
 
-    @field_validator("slices")
-    @classmethod
-    def _order(cls, slices: tuple[int, int] | None) -> tuple[int, int] | None:
-        if slices is not None and not 0 <= slices[0] < slices[1]:
-            raise ValueError("expected first < end, counted from 0")
-        return slices
+    _order = field_validator("slices")(_ordered)
 
 
 class ReconstructSettings(Settings):
@@ -259,7 +269,12 @@ class ReconstructSettings(Settings):
         "",
         gt=0,
     )
+    slices: tuple[int, int] | None = _field(
+        None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
+    )
     batch: int = _field(4096, "Batch", "Voxels estimated at a time.", "voxels", ge=1, le=10_000_000)
+
+    _order = field_validator("slices")(_ordered)
 
     @field_validator("t1_range", "t2_range")
     @classmethod
@@ -274,3 +289,10 @@ class CompareSettings(Settings):
 
     title: str = _field("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
     error_limit: float = _field(20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000)
+
+
+class RegionSettings(Settings):
+    """Means of maps over regions of interest."""
+
+    title: str = _field("T1 and T2 by region", "Title", "Heading of the report.")
+    radius: float = _field(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)

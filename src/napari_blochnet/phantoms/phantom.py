@@ -58,7 +58,7 @@ class Phantom:
     t1: FloatArray
     t2: FloatArray
     pd: FloatArray
-    mask: BoolArray = field(default=None)  # type: ignore[assignment]
+    mask: BoolArray = field(default=None)  # type: ignore[arg-type]
     b1: FloatArray | None = None
     fractions: Mapping[str, FloatArray] | None = None
     labels: IntArray | None = None
@@ -82,7 +82,7 @@ class Phantom:
                 raise InputError(f"The fraction of {tissue} has shape {np.shape(share)}; expected that of t1, {shape}.",
                                  field="fractions")  # fmt: skip
         if self.mask is None:
-            with np.errstate(invalid="ignore"):
+            with np.errstate(invalid="ignore"):  # type: ignore[unreachable]
                 mask = (np.asarray(self.t1) > 0) & (np.asarray(self.t2) > 0) & (np.asarray(self.pd) > 0)
         else:
             mask = np.asarray(self.mask, dtype=bool)
@@ -92,7 +92,7 @@ class Phantom:
             if value is None:
                 continue
             _check_positive(key, np.asarray(value), mask)
-            object.__setattr__(self, key, np.where(mask, value, 0).astype(np.float32))
+            object.__setattr__(self, key, _zero_outside(np.asarray(value), mask))
         _check_order(self.t1, self.t2, mask)
         if self.labels is not None:
             object.__setattr__(self, "labels", np.where(mask, self.labels, 0).astype(np.uint8))
@@ -147,9 +147,9 @@ class Phantom:
         )
         if not fits:
             raise InputError(
-                f"The volume of {' × '.join(map(str, shape))} voxels (z, y, x) of {geometry.describe()} does not lie on "
-                f"the grid of {self.name}, {' × '.join(map(str, self.shape))} of {self.geometry.describe()}; expected "
-                "the same grid, or some of its slices.",
+                f"The volume of {' × '.join(map(str, shape))} voxels (z, y, x) of {geometry.describe()} does not lie "
+                f"on the grid of {self.name}, {' × '.join(map(str, self.shape))} of {self.geometry.describe()}; "
+                "expected the same grid, or some of its slices.",
                 field="truth",
             )
         return self if shape == self.shape else self[first : first + shape[0]]
@@ -157,7 +157,7 @@ class Phantom:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
-        return self.t1.shape  # type: ignore[return-value]
+        return self.t1.shape
 
     @property
     def geometry(self) -> Geometry:
@@ -169,9 +169,10 @@ class Phantom:
         """`labels` where one tissue makes up at least 99 % of the voxel, 0 elsewhere; None without labels."""
         if self.labels is None or self.fractions is None:
             return self.labels
-        with_signal = [np.asarray(share, dtype=np.float32) for share in self.fractions.values()]
-        largest = np.max(with_signal, axis=0)
-        return np.where(largest >= PURE, self.labels, 0).astype(np.uint8)
+        pure = np.zeros(self.shape, bool)
+        for share in self.fractions.values():
+            pure |= np.asarray(share) >= PURE
+        return np.where(pure, self.labels, 0).astype(np.uint8)
 
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, voxels in the mask, tissues."""
@@ -179,6 +180,13 @@ class Phantom:
         tissues = f", tissues: {', '.join(self.tissues)}" if self.tissues else ""
         return (f"{self.name}: {size} voxels (z, y, x) of {self.geometry.describe()}, "
                 f"{int(self.mask.sum()):,} inside the mask{tissues}")  # fmt: skip
+
+
+def _zero_outside(values: FloatArray, mask: BoolArray) -> FloatArray:
+    """Return the map as float32 with 0 outside the mask; the map itself where it is so already, for it may be large."""
+    if values.dtype == np.float32 and not np.any(values, where=~mask):
+        return values
+    return np.where(mask, values, 0).astype(np.float32, copy=False)
 
 
 def _check_positive(key: str, values: FloatArray, mask: BoolArray) -> None:

@@ -103,7 +103,6 @@ def simulate_blocks(
     phases = () if pulses.is_real else (_parts(pulses.phase_step),)
     train = (pulses.flip_angle, pulses.repetition_time, pulses.echo_time, pulses.weight, *phases, pulses.positions,
              pulses.inversion_time, pulses.inversion_efficiency)  # fmt: skip
-    tissue = (t1, t2, np.empty(0, dtype) if b1 is None else b1)
     # The kernels take real numbers only: what is complex gets a last axis of real and imaginary part.
     last_axis = () if pulses.is_real else (2,)
     targets = (
@@ -116,7 +115,7 @@ def simulate_blocks(
     def block(number: int) -> int:
         start = int(starts[number])
         size = min(width, voxels - start)
-        kernel(*train, *tissue, order, start, size, width, int(kept[number]), tangents, *targets)
+        kernel(*train, t1, t2, b1, order, start, size, width, int(kept[number]), tangents, *targets)
         return size
 
     _share_out(block, len(starts), voxels, workers, progress, cancelled)

@@ -135,8 +135,13 @@ class EPGDecoder(torch.nn.Module):
             Values that are not finite, T1 or T2 not above 0, B1 negative, shapes that do not broadcast.
         """
         tissues = as_tissues(t1, t2, pd, b1, like=self.reference)
-        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler.
-        signal = _simulate(self, tissues.t1, tissues.t2, tissues.b1)
+        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for it:
+        # that loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL has
+        # loaded its own, as napari does without a vendor's driver.
+        simulate = _simulate
+        if torch.compiler.is_compiling():
+            simulate = torch.compiler.disable(_simulate)  # type: ignore[no-untyped-call]
+        signal = simulate(self, tissues.t1, tissues.t2, tissues.b1)
         return signal if tissues.pd is None else signal * tissues.pd[..., None]
 
     @torch.no_grad()
@@ -310,9 +315,8 @@ class _Signal(torch.autograd.Function):
         )
 
 
-@torch.compiler.disable
 def _simulate(decoder: EPGDecoder, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:
-    return cast(Tensor, _Signal.apply(decoder, t1, t2, b1))
+    return cast(Tensor, _Signal.apply(decoder, t1, t2, b1))  # type: ignore[no-untyped-call]
 
 
 def _flat(values: Tensor) -> FloatArray:

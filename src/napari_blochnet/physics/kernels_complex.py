@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_blochnet.physics.kernels_math import jit, one_minus_exp, versine_and_sine
-from napari_blochnet.physics.kernels_samples import TILE, project, write
+from napari_blochnet.physics.kernels_math import at, gather, jit, one_minus_exp, rotation
+from napari_blochnet.physics.kernels_samples import TILE, add_rows, project, write
 
 __all__ = ["complex_block"]
 
@@ -26,8 +26,8 @@ def _pulse(f, z, plus, minus, order, mirror, versine, sine, q1):
     half = f.dtype.type(0.5)
     for j in range(f.shape[1]):
         mean = half * (f[plus, j] + mirror * f[minus, j])
-        change = sine[j] * z[order, j] - versine[j] * mean
-        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
+        change = at(sine, j) * z[order, j] - at(versine, j) * mean
+        new = z[order, j] - at(versine, j) * z[order, j] - at(sine, j) * mean
         f[plus, j] += change
         f[minus, j] += mirror * change
         z[order, j] = new - q1[j] * new
@@ -43,19 +43,33 @@ def _relax_and_turn(f_real, f_imag, row, q2, cosine, sine):
 
 
 @jit
-def _add(target, source, row, factor):
-    for j in range(target.shape[1]):
-        target[row, j] += factor * source[row, j]
+def _orders(f_real, f_imag, z_real, z_imag, origin, highest, versine, sine, q1, q2, turn_real, turn_imag):
+    """Orders 1 to highest of the states, or of a tangent, through one TR."""
+    plain, mirrored = f_real.dtype.type(1.0), f_real.dtype.type(-1.0)
+    rows = len(f_real)
+    plus = minus = origin
+    for k in range(1, highest + 1):
+        plus = plus + 1 if plus + 1 < rows else 0
+        minus = minus - 1 if minus > 0 else rows - 1
+        _pulse(f_real, z_real, plus, minus, k, plain, versine, sine, q1)
+        _pulse(f_imag, z_imag, plus, minus, k, mirrored, versine, sine, q1)
+        _relax_and_turn(f_real, f_imag, plus, q2, turn_real, turn_imag)
+        _relax_and_turn(f_real, f_imag, minus, q2, turn_real, turn_imag)
 
 
 @jit
-def _source_b1(f, z, plus, minus, order, mirror, angle, base_f, base_z):
-    """What one part of ∂/∂B1 gains at a pulse of nominal angle, before the pulse acts."""
+def _turn_quarter(f, z, base_f, base_z, origin, highest, mirror, angle):
+    """What one part of ∂/∂B1 gains at a pulse of nominal angle, before the pulse acts, at orders from 1."""
+    rows = len(f)
     half = f.dtype.type(0.5) * angle
-    for j in range(f.shape[1]):
-        f[plus, j] += angle * base_z[order, j]
-        f[minus, j] += mirror * angle * base_z[order, j]
-        z[order, j] -= half * (base_f[plus, j] + mirror * base_f[minus, j])
+    plus = minus = origin
+    for k in range(1, highest + 1):
+        plus = plus + 1 if plus + 1 < rows else 0
+        minus = minus - 1 if minus > 0 else rows - 1
+        for j in range(f.shape[1]):
+            f[plus, j] += angle * base_z[k, j]
+            f[minus, j] += mirror * angle * base_z[k, j]
+            z[k, j] -= half * (base_f[plus, j] + mirror * base_f[minus, j])
 
 
 @jit
@@ -81,18 +95,17 @@ def complex_block(
     scale = np.ones((sets, width), t1.dtype)
     rate1 = np.empty(width, t1.dtype)
     rate2 = np.empty(width, t1.dtype)
-    transmit = np.ones(width, t1.dtype)
     q1 = np.empty(width, t1.dtype)
     q2 = np.empty(width, t1.dtype)
     qe = np.empty(width, t1.dtype)
-    versine = np.empty(width, t1.dtype)
-    sine = np.empty(width, t1.dtype)
+    lanes = np.empty((2, width), t1.dtype)
+    chosen = np.empty(width, np.int64)
     for j in range(width):
-        voxel = order[start + min(j, count - 1)]
-        rate1[j] = one / t1[voxel]
-        rate2[j] = one / t2[voxel]
-        if len(b1) > 0:
-            transmit[j] = b1[voxel]
+        chosen[j] = order[start + min(j, count - 1)]
+    transmit = gather(b1, chosen)
+    for j in range(width):
+        rate1[j] = one / t1[chosen[j]]
+        rate2[j] = one / t2[chosen[j]]
         if tangents >= 2:
             scale[1, j] = rate1[j] * rate1[j]
             scale[2, j] = rate2[j] * rate2[j]
@@ -109,9 +122,7 @@ def complex_block(
         filled = 0
         for n in range(pulses):
             angle = flip[n] * positions[position]
-            if n == 0 or len(b1) > 0 or angle != flip[n - 1] * positions[position]:
-                for j in range(width):
-                    versine[j], sine[j] = versine_and_sine(angle * transmit[j])
+            versine, sine = rotation(angle, transmit, lanes)
             if n == 0 or tr[n] != tr[n - 1]:
                 for j in range(width):
                     q1[j] = one_minus_exp(tr[n] * rate1[j])
@@ -127,11 +138,13 @@ def complex_block(
                 for j in range(width):
                     f[6, origin, j] += angle * z[0, 0, j]
                     z[6, 0, j] -= angle * f[0, origin, j]
+                _turn_quarter(f[6], z[6], f[0], z[0], origin, highest, plain, angle)
+                _turn_quarter(f[7], z[7], f[1], z[1], origin, highest, mirrored, angle)
             for p in range(sets):
                 # Z0 is real, and with it what a pulse adds to F0: the imaginary part of F0 passes untouched.
                 for j in range(width):
-                    change = sine[j] * z[2 * p, 0, j] - versine[j] * f[2 * p, origin, j]
-                    new = z[2 * p, 0, j] - versine[j] * z[2 * p, 0, j] - sine[j] * f[2 * p, origin, j]
+                    change = at(sine, j) * z[2 * p, 0, j] - at(versine, j) * f[2 * p, origin, j]
+                    new = z[2 * p, 0, j] - at(versine, j) * z[2 * p, 0, j] - at(sine, j) * f[2 * p, origin, j]
                     f[2 * p, origin, j] += change
                     z[2 * p, 0, j] = new - q1[j] * new
                 for part in range(2 * p, 2 * p + 2):
@@ -140,32 +153,18 @@ def complex_block(
                 _relax_and_turn(f[2 * p], f[2 * p + 1], origin, q2, turn_real, turn_imag)
             for j in range(width):
                 z[0, 0, j] += q1[j]
+            for p in range(sets):
+                _orders(f[2 * p], f[2 * p + 1], z[2 * p], z[2 * p + 1], origin, highest,
+                        versine, sine, q1, q2, turn_real, turn_imag)  # fmt: skip
             if tangents >= 2:
-                for j in range(width):
-                    z[2, 0, j] += tr[n] * (z[0, 0, j] - one)
+                lowest = origin - highest
                 for part in range(2):
-                    _add(f[4 + part], f[part], origin, tr[n])
                     for j in range(width):
                         tile[4 + part, filled, j] += te[n] * tile[part, filled, j]
-
-            plus = origin
-            minus = origin
-            for k in range(1, highest + 1):
-                plus = plus + 1 if plus + 1 < rows else 0
-                minus = minus - 1 if minus > 0 else rows - 1
-                if tangents == 3:
-                    _source_b1(f[6], z[6], plus, minus, k, plain, angle, f[0], z[0])
-                    _source_b1(f[7], z[7], plus, minus, k, mirrored, angle, f[1], z[1])
-                for p in range(sets):
-                    _pulse(f[2 * p], z[2 * p], plus, minus, k, plain, versine, sine, q1)
-                    _pulse(f[2 * p + 1], z[2 * p + 1], plus, minus, k, mirrored, versine, sine, q1)
-                    _relax_and_turn(f[2 * p], f[2 * p + 1], plus, q2, turn_real, turn_imag)
-                    _relax_and_turn(f[2 * p], f[2 * p + 1], minus, q2, turn_real, turn_imag)
-                if tangents >= 2:
-                    for part in range(2):
-                        _add(z[2 + part], z[part], k, tr[n])
-                        _add(f[4 + part], f[part], plus, tr[n])
-                        _add(f[4 + part], f[part], minus, tr[n])
+                    add_rows(z[2 + part], z[part], 0, highest + 1, tr[n])
+                    add_rows(f[4 + part], f[part], lowest if lowest >= 0 else lowest + rows, 2 * highest + 1, tr[n])
+                for j in range(width):
+                    z[2, 0, j] -= tr[n]
 
             # The gradient: every order moves up by one; the row of the highest becomes the empty lowest.
             origin = origin - 1 if origin > 0 else rows - 1

@@ -5,9 +5,8 @@ the form the recursion needs: 1 − exp(−x) and 1 − cos(x) without cancellat
 a train of a thousand equal TRs.
 """
 
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
 from __future__ import annotations
-
-from typing import Any
 
 import numba as nb
 import numpy as np
@@ -15,21 +14,21 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-__all__ = ["jit", "one_minus_exp", "versine_and_sine"]
+__all__ = ["at", "gather", "jit", "one_minus_exp", "rotation"]
 
 
-def jit(function: Any) -> Any:
+def jit(function):
     """Compile with the GIL released, cached on disk; products and sums may fuse, nothing else may be reordered."""
     return nb.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})(function)
 
 
 @intrinsic
-def _power_of_half(typing_context: Any, exponent: Any, like: Any) -> Any:
+def _power_of_half(typing_context, exponent, like):
     """2^(−exponent) for a 32-bit integer from 0 to 126, in the type of ``like``, by writing the exponent's bits."""
     if not (exponent == types.int32 and like in (types.float32, types.float64)):
         return None
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    def build(context, builder, signature, arguments):
         number = arguments[0]
         if like == types.float32:
             biased = builder.sub(ir.Constant(ir.IntType(32), 127), number)
@@ -41,12 +40,17 @@ def _power_of_half(typing_context: Any, exponent: Any, like: Any) -> Any:
     return like(exponent, like), build
 
 
-def one_minus_exp(x: Any) -> Any:
+def at(values, lane):
+    """``values[lane]`` of an array; of a number, that number: loops over lanes are written once for both."""
+    raise NotImplementedError("compiled code only")
+
+
+def one_minus_exp(x):
     """1 − exp(−x) for x ≥ 0, to rounding, in the type of x; 1 beyond x = 80."""
     raise NotImplementedError("compiled code only")
 
 
-def versine_and_sine(x: Any) -> Any:
+def versine_and_sine(x):
     """(1 − cos x, sin x) for |x| up to some tens, to rounding, in the type of x."""
     raise NotImplementedError("compiled code only")
 
@@ -54,12 +58,49 @@ def versine_and_sine(x: Any) -> Any:
 _NUMPY = {types.float32: np.float32, types.float64: np.float64}
 
 
-def _typed(kind: Any, *values: float) -> tuple[Any, ...]:
+def _typed(kind, *values: float):
     return tuple(_NUMPY[kind](value) for value in values)
 
 
+def gather(values, chosen):
+    """``values[chosen]``, or None for None."""
+    raise NotImplementedError("compiled code only")
+
+
+def rotation(angle, transmit, lanes):
+    """1 − cos and sin of ``angle``, two numbers; of ``angle * transmit[j]``, two arrays, rows of ``lanes``."""
+    raise NotImplementedError("compiled code only")
+
+
+@overload(gather)
+def _gather(values, chosen):
+    if isinstance(values, types.NoneType):
+        return lambda values, chosen: None
+    return lambda values, chosen: values[chosen]
+
+
+@overload(rotation)
+def _rotation(angle, transmit, lanes):
+    if isinstance(transmit, types.NoneType):
+        return lambda angle, transmit, lanes: versine_and_sine(angle)
+
+    def by_lane(angle, transmit, lanes):
+        for j in range(len(transmit)):
+            lanes[0, j], lanes[1, j] = versine_and_sine(angle * transmit[j])
+        return lanes[0], lanes[1]
+
+    return by_lane
+
+
+@overload(at)
+def _at(values, lane):
+    if isinstance(values, types.Array):
+        return lambda values, lane: values[lane]
+    return lambda values, lane: values
+
+
 @overload(one_minus_exp, inline="never")
-def _one_minus_exp(x: Any) -> Any:
+def _one_minus_exp(x):
     if x not in (types.float32, types.float64):
         return None
     real = _NUMPY[x]
@@ -70,7 +111,7 @@ def _one_minus_exp(x: Any) -> Any:
         # Taylor series of 1 − exp(−r) = r·(1 − r/2·(1 − r/3·(…))), |r| ≤ ln(2)/2
         k2, k3, k4, k5, k6, k7 = _typed(x, *(1.0 / k for k in range(2, 8)))
 
-        def single(x: Any) -> Any:
+        def single(x):
             x = min(x, limit)
             n = np.int32(x * per_ln2 + half)
             whole = real(n)
@@ -87,7 +128,7 @@ def _one_minus_exp(x: Any) -> Any:
         return single
     c = tuple(1.0 / k for k in range(15, 1, -1))
 
-    def double(x: Any) -> Any:
+    def double(x):
         x = min(x, limit)
         n = np.int32(x * per_ln2 + half)
         whole = real(n)
@@ -102,7 +143,7 @@ def _one_minus_exp(x: Any) -> Any:
     return double
 
 
-def _split(value: float, kind: Any) -> tuple[float, float]:
+def _split(value: float, kind) -> tuple[float, float]:
     bits = 12 if kind == types.float32 else 30
     scale = 2.0**bits
     high = float(np.floor(value * scale) / scale)
@@ -110,7 +151,7 @@ def _split(value: float, kind: Any) -> tuple[float, float]:
 
 
 @overload(versine_and_sine, inline="never")
-def _versine_and_sine(x: Any) -> Any:
+def _versine_and_sine(x):
     if x not in (types.float32, types.float64):
         return None
     real = _NUMPY[x]
@@ -121,7 +162,7 @@ def _versine_and_sine(x: Any) -> Any:
     sine_terms = tuple(_typed(x, 1.0 / (2 * k * (2 * k + 1)))[0] for k in range(terms, 0, -1))
     versine_terms = tuple(_typed(x, 1.0 / ((2 * k + 1) * (2 * k + 2)))[0] for k in range(terms, 0, -1))
 
-    def both(x: Any) -> Any:
+    def both(x):
         n = np.int32(np.floor(x * per_quarter + half))
         whole = real(n)
         r = (x - whole * high) - whole * low

@@ -5,7 +5,7 @@ f⁺ − f⁻ alone, order by order; nothing is complex where the RF phase is co
 
 States live in a ring of 2K − 1 rows for the orders −(K−1) … K−1 of f (f⁻ at the negative ones) with one column for each
 voxel: the gradient's shift moves the ring's origin instead of the states. Voxels are contiguous, so that the innermost
-loops run on all lanes. Each tangent has its own innermost loop: compilers give up where one holds many arrays.
+loops run on all lanes. Tangents go through the same loops one by one: compilers give up where one holds many arrays.
 
 Derivatives are carried as T1²·∂/∂T1 and T2²·∂/∂T2, whose sources are the relaxed states times TR, and as ∂/∂B1, whose
 source is the state before the pulse, turned by a quarter: a rotation's derivative in its angle commutes with it.
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_blochnet.physics.kernels_math import jit, one_minus_exp, versine_and_sine
-from napari_blochnet.physics.kernels_samples import TILE, project, write
+from napari_blochnet.physics.kernels_math import at, gather, jit, one_minus_exp, rotation
+from napari_blochnet.physics.kernels_samples import TILE, add_rows, project, write
 
 __all__ = ["real_block"]
 
@@ -28,8 +28,8 @@ def _pulse_and_relax(f, z, plus, minus, order, versine, sine, q1, q2):
     half = f.dtype.type(0.5)
     for j in range(f.shape[1]):
         mean = half * (f[plus, j] + f[minus, j])
-        change = sine[j] * z[order, j] - versine[j] * mean
-        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
+        change = at(sine, j) * z[order, j] - at(versine, j) * mean
+        new = z[order, j] - at(versine, j) * z[order, j] - at(sine, j) * mean
         up = f[plus, j] + change
         down = f[minus, j] + change
         f[plus, j] = up - q2[j] * up
@@ -38,41 +38,32 @@ def _pulse_and_relax(f, z, plus, minus, order, versine, sine, q1, q2):
 
 
 @jit
-def _tangent_t1(f, z, plus, minus, order, versine, sine, q1, q2, tr, base_z):
-    half = f.dtype.type(0.5)
-    for j in range(f.shape[1]):
-        mean = half * (f[plus, j] + f[minus, j])
-        change = sine[j] * z[order, j] - versine[j] * mean
-        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
-        up = f[plus, j] + change
-        down = f[minus, j] + change
-        f[plus, j] = up - q2[j] * up
-        f[minus, j] = down - q2[j] * down
-        z[order, j] = new - q1[j] * new + tr * base_z[order, j]
+def _orders(f, z, origin, highest, versine, sine, q1, q2):
+    """Orders 1 to highest of the states, or of a tangent, through one TR."""
+    rows = len(f)
+    plus = minus = origin
+    for k in range(1, highest + 1):
+        plus = plus + 1 if plus + 1 < rows else 0
+        minus = minus - 1 if minus > 0 else rows - 1
+        _pulse_and_relax(f, z, plus, minus, k, versine, sine, q1, q2)
 
 
 @jit
-def _tangent_t2(f, z, plus, minus, order, versine, sine, q1, q2, tr, base_f):
-    half = f.dtype.type(0.5)
-    for j in range(f.shape[1]):
-        mean = half * (f[plus, j] + f[minus, j])
-        change = sine[j] * z[order, j] - versine[j] * mean
-        new = z[order, j] - versine[j] * z[order, j] - sine[j] * mean
-        up = f[plus, j] + change
-        down = f[minus, j] + change
-        f[plus, j] = up - q2[j] * up + tr * base_f[plus, j]
-        f[minus, j] = down - q2[j] * down + tr * base_f[minus, j]
-        z[order, j] = new - q1[j] * new
-
-
-@jit
-def _source_b1(f, z, plus, minus, order, angle, base_f, base_z):
-    """What ∂/∂B1 gains at a pulse of nominal angle, before the pulse acts."""
+def _turn_quarter(f, z, base_f, base_z, origin, highest, angle):
+    """What ∂/∂B1 gains at a pulse of nominal angle, before the pulse acts: the states turned by a quarter."""
+    rows = len(f)
     half = f.dtype.type(0.5) * angle
     for j in range(f.shape[1]):
-        f[plus, j] += angle * base_z[order, j]
-        f[minus, j] += angle * base_z[order, j]
-        z[order, j] -= half * (base_f[plus, j] + base_f[minus, j])
+        f[origin, j] += angle * base_z[0, j]
+        z[0, j] -= angle * base_f[origin, j]
+    plus = minus = origin
+    for k in range(1, highest + 1):
+        plus = plus + 1 if plus + 1 < rows else 0
+        minus = minus - 1 if minus > 0 else rows - 1
+        for j in range(f.shape[1]):
+            f[plus, j] += angle * base_z[k, j]
+            f[minus, j] += angle * base_z[k, j]
+            z[k, j] -= half * (base_f[plus, j] + base_f[minus, j])
 
 
 @jit
@@ -91,7 +82,7 @@ def real_block(
     inversion_time, inversion_efficiency : numbers
         TI in ms and η; η = −1 where there is no inversion.
     t1, t2, b1 : arrays of shape (V,)
-        ms, ms, relative; b1 of length 0: 1 everywhere.
+        ms, ms, relative. b1 may be None: all voxels share one rotation, which is then a number in the loops.
     order : int64 array of shape (V,)
         Voxels sorted by T2.
     start, count, width : int
@@ -115,18 +106,17 @@ def real_block(
     scale = np.ones((1 + tangents, width), t1.dtype)
     rate1 = np.empty(width, t1.dtype)
     rate2 = np.empty(width, t1.dtype)
-    transmit = np.ones(width, t1.dtype)
     q1 = np.empty(width, t1.dtype)
     q2 = np.empty(width, t1.dtype)
     qe = np.empty(width, t1.dtype)
-    versine = np.empty(width, t1.dtype)
-    sine = np.empty(width, t1.dtype)
+    lanes = np.empty((2, width), t1.dtype)
+    chosen = np.empty(width, np.int64)
     for j in range(width):
-        voxel = order[start + min(j, count - 1)]
-        rate1[j] = one / t1[voxel]
-        rate2[j] = one / t2[voxel]
-        if len(b1) > 0:
-            transmit[j] = b1[voxel]
+        chosen[j] = order[start + min(j, count - 1)]
+    transmit = gather(b1, chosen)
+    for j in range(width):
+        rate1[j] = one / t1[chosen[j]]
+        rate2[j] = one / t2[chosen[j]]
         if tangents >= 2:
             scale[1, j] = rate1[j] * rate1[j]
             scale[2, j] = rate2[j] * rate2[j]
@@ -143,9 +133,7 @@ def real_block(
         filled = 0
         for n in range(pulses):
             angle = flip[n] * positions[position]
-            if n == 0 or len(b1) > 0 or angle != flip[n - 1] * positions[position]:
-                for j in range(width):
-                    versine[j], sine[j] = versine_and_sine(angle * transmit[j])
+            versine, sine = rotation(angle, transmit, lanes)
             if n == 0 or tr[n] != tr[n - 1]:
                 for j in range(width):
                     q1[j] = one_minus_exp(tr[n] * rate1[j])
@@ -157,42 +145,31 @@ def real_block(
             # Order k matters where pulses have filled it and where it can still come back to be sampled.
             highest = min(n, states - 1, pulses - 1 - n)
             if tangents == 3:
-                for j in range(width):
-                    f[3, origin, j] += angle * z0[0, j]
-                    z[3, 0, j] -= angle * f0[origin, j]
+                _turn_quarter(f[3], z[3], f0, z0, origin, highest, angle)
             for j in range(width):
-                change = sine[j] * z0[0, j] - versine[j] * f0[origin, j]
-                new = z0[0, j] - versine[j] * z0[0, j] - sine[j] * f0[origin, j]
+                change = at(sine, j) * z0[0, j] - at(versine, j) * f0[origin, j]
+                new = z0[0, j] - at(versine, j) * z0[0, j] - at(sine, j) * f0[origin, j]
                 sample = f0[origin, j] + change
                 tile[0, filled, j] = sample - qe[j] * sample
                 f0[origin, j] = sample - q2[j] * sample
                 z0[0, j] = new + q1[j] * (one - new)
             for p in range(1, 1 + tangents):
                 for j in range(width):
-                    change = sine[j] * z[p, 0, j] - versine[j] * f[p, origin, j]
-                    new = z[p, 0, j] - versine[j] * z[p, 0, j] - sine[j] * f[p, origin, j]
+                    change = at(sine, j) * z[p, 0, j] - at(versine, j) * f[p, origin, j]
+                    new = z[p, 0, j] - at(versine, j) * z[p, 0, j] - at(sine, j) * f[p, origin, j]
                     sample = f[p, origin, j] + change
                     tile[p, filled, j] = sample - qe[j] * sample
                     f[p, origin, j] = sample - q2[j] * sample
                     z[p, 0, j] = new - q1[j] * new
+            for p in range(1 + tangents):
+                _orders(f[p], z[p], origin, highest, versine, sine, q1, q2)
             if tangents >= 2:
                 for j in range(width):
                     tile[2, filled, j] += te[n] * tile[0, filled, j]
-                    f[2, origin, j] += tr[n] * f0[origin, j]
-                    z[1, 0, j] += tr[n] * (z0[0, j] - one)
-
-            plus = origin
-            minus = origin
-            for k in range(1, highest + 1):
-                plus = plus + 1 if plus + 1 < rows else 0
-                minus = minus - 1 if minus > 0 else rows - 1
-                if tangents == 3:
-                    _source_b1(f[3], z[3], plus, minus, k, angle, f0, z0)
-                    _pulse_and_relax(f[3], z[3], plus, minus, k, versine, sine, q1, q2)
-                _pulse_and_relax(f0, z0, plus, minus, k, versine, sine, q1, q2)
-                if tangents >= 2:
-                    _tangent_t1(f[1], z[1], plus, minus, k, versine, sine, q1, q2, tr[n], z0)
-                    _tangent_t2(f[2], z[2], plus, minus, k, versine, sine, q1, q2, tr[n], f0)
+                    z[1, 0, j] -= tr[n]
+                add_rows(z[1], z0, 0, highest + 1, tr[n])
+                lowest = origin - highest
+                add_rows(f[2], f0, lowest if lowest >= 0 else lowest + rows, 2 * highest + 1, tr[n])
 
             # The gradient: every order moves up by one; the row of the highest becomes the empty lowest.
             origin = origin - 1 if origin > 0 else rows - 1

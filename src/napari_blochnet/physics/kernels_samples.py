@@ -1,14 +1,24 @@
-"""Where the kernels' samples go: rows of results, or a product with an incoming gradient."""
+"""Rows of states and of samples: what both kernels do with them."""
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
 from napari_blochnet.physics.kernels_math import jit
 
-__all__ = ["TILE", "project", "write"]
+__all__ = ["TILE", "add_rows", "project", "write"]
 
 # Samples gathered before they are written: two cache lines of each voxel's row at once.
 TILE = 32
+
+
+@jit
+def add_rows(target, source, first, count, factor):
+    """Add factor times ``count`` rows of source to target, from row ``first`` on and around the end."""
+    row = first
+    for _ in range(count):
+        for j in range(target.shape[1]):
+            target[row, j] += factor * source[row, j]
+        row = row + 1 if row + 1 < len(target) else 0
 
 
 @jit

@@ -1,0 +1,298 @@
+"""Figures of maps, errors and regions, drawn without a display."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import cmap
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
+from matplotlib.figure import Figure, FigureBase
+from matplotlib.patheffects import withStroke
+
+from napari_blochnet.arrays import BoolArray, FloatArray
+from napari_blochnet.evaluation.comparison import Comparison, error_maps
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.regions import RegionMeans
+from napari_blochnet.files import replacing
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = ["comparison_figure", "figure_png", "region_figure", "save_figure", "scatter_figure"]
+
+# Recommended for T1 and T2 maps, doi 10.1002/mrm.30290.
+_COLOURS = {"T1": "crameri:lipari", "T2": "crameri:navia"}
+_ERROR_COLOURS = "crameri:vik"
+# Okabe and Ito's colours that are legible on white.
+_MODEL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#55585e", "#5a3fc0")
+_TEXT, _FAINT = "#1d2330", "#7a8190"
+_DPI = 160
+
+
+def comparison_figure(comparison: Comparison, z: int | None = None) -> Figure:
+    """Draw T1 and T2: truth, every model's map, signed errors and their distribution.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    z : int, optional
+        Slice. None: the one with the most voxels scored.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    models = len(comparison.maps)
+    here = int(comparison.mask.sum(axis=(1, 2)).argmax()) if z is None else z
+    window = _window(comparison.truth.mask[here])
+    tall = _aspect(comparison.truth, window)
+    cell = 2.35
+    if models == 1:
+        figure = _figure(4 * cell + 1.5, 2 * cell * tall + 0.55)
+        panels = np.ravel(figure.subfigures(1, 2, wspace=0.03, squeeze=False))
+    else:
+        figure = _figure((models + 1) * cell + 0.9, 4 * cell * tall + 1.1)
+        panels = np.ravel(figure.subfigures(2, 1, hspace=0.03, squeeze=False))
+    for panel, parameter in zip(panels, ("T1", "T2"), strict=True):
+        _parameter_panel(panel, comparison, parameter, here, window)
+    return _finish(figure)
+
+
+def _parameter_panel(
+    panel: FigureBase, comparison: Comparison, parameter: str, z: int, window: tuple[slice, slice]
+) -> None:
+    truth, name = comparison.truth, parameter.lower()
+    axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
+    limit = _upper(getattr(truth, name)[comparison.mask])
+    step = truth.voxel_size[1] / truth.voxel_size[2]
+    drawn = _draw_map(axes[0, 0], getattr(truth, name)[z], truth.mask[z], window, parameter, limit, step)
+    axes[0, 0].set_title("truth")
+    for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
+        _draw_map(axes[0, column], getattr(maps, name)[z], maps.mask[z], window, parameter, limit, step)
+        axes[0, column].set_title(model)
+        wrong = _draw_error(axes[1, column], error_maps(truth, maps)[parameter][z],
+                                 comparison.mask[z], window, comparison.error_limit, step)  # fmt: skip
+        found = comparison.score(model, parameter)
+        failed = f", {found.failures:,} failed" if found.failures else ""
+        axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=_FAINT)
+    _draw_distribution(axes[1, 0], comparison, parameter)
+    bar = panel.colorbar(drawn, ax=list(axes[0]), shrink=0.86, pad=0.02, extend="max", aspect=22)
+    bar.set_label(f"{parameter} / ms")
+    _quiet(bar)
+    bar = panel.colorbar(wrong, ax=list(axes[1]), shrink=0.86, pad=0.02, extend="both", aspect=22)
+    bar.set_label(f"{parameter} error / %")
+    _quiet(bar)
+
+
+def _draw_map(
+    axes: Axes,
+    values: FloatArray,
+    mask: BoolArray,
+    window: tuple[slice, slice],
+    parameter: str,
+    limit: float,
+    step: float,
+) -> Any:
+    shown = np.ma.masked_array(values[window], ~mask[window])
+    return _image(axes, shown, _colours(_COLOURS[parameter], "black"), (0.0, limit), step)
+
+
+def _draw_error(
+    axes: Axes, error: FloatArray, mask: BoolArray, window: tuple[slice, slice], limit: float, step: float
+) -> Any:
+    shown = np.ma.masked_array(error[window], ~mask[window])
+    return _image(axes, shown, _colours(_ERROR_COLOURS, "#c9ccd3"), (-limit, limit), step)
+
+
+def _image(axes: Axes, shown: Any, colours: Colormap, limits: tuple[float, float], step: float) -> Any:
+    # y points to anterior (RAS+), which belongs at the top
+    drawn = axes.imshow(shown, cmap=colours, vmin=limits[0], vmax=limits[1], origin="lower", aspect=step,
+                        interpolation="nearest")  # fmt: skip
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return drawn
+
+
+def _draw_distribution(axes: Axes, comparison: Comparison, parameter: str) -> None:
+    limit = comparison.error_limit
+    bins = np.linspace(-limit, limit, 81)
+    for model, maps, colour in zip(comparison.models, comparison.maps, _cycle(len(comparison.maps)), strict=True):
+        errors = np.clip(error_maps(comparison.truth, maps)[parameter][comparison.mask], -limit, limit)
+        share = 100.0 * np.histogram(errors, bins)[0] / errors.size
+        axes.stairs(share, bins, color=colour, fill=len(comparison.maps) == 1, linewidth=1.3, label=model)
+    axes.axvline(0, color=_FAINT, linewidth=0.6)
+    axes.set_xlim(-limit, limit)
+    axes.set_box_aspect(0.8)
+    axes.set_xlabel("error / %", labelpad=1)
+    axes.set_ylabel("voxels / %", labelpad=2)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(comparison.maps) > 1:
+        axes.legend(frameon=False, fontsize=6.5, handlelength=1.0, loc="upper right", borderpad=0)
+
+
+def scatter_figure(comparison: Comparison) -> Figure:
+    """Draw estimated against true T1 and T2 for every model, on logarithmic axes, with lines of ±10 %."""
+    models = len(comparison.maps)
+    figure = _figure(2.9 * models * (2 if models == 1 else 1) + 0.7, 2.9 * (1 if models == 1 else 2) + 0.3)
+    axes = np.atleast_2d(figure.subplots(1, 2) if models == 1 else figure.subplots(2, models))
+    places = [axes[0, :1], axes[0, 1:]] if models == 1 else list(axes)
+    for row, parameter in zip(places, ("T1", "T2"), strict=True):
+        true = getattr(comparison.truth, parameter.lower())[comparison.mask]
+        low, high = float(true.min()) / 1.6, float(true.max()) * 1.6
+        for place, model, maps in zip(row, comparison.models, comparison.maps, strict=True):
+            made = getattr(maps, parameter.lower())[comparison.mask]
+            good = made > 0
+            place.hexbin(true[good], np.clip(made[good], low, high), xscale="log", yscale="log", bins="log",
+                         gridsize=70, extent=(*np.log10([low, high]), *np.log10([low, high])), mincnt=1,
+                         cmap=_colours("crameri:oslo_r", "white").with_extremes(under="white"),
+                         vmin=0.35, linewidths=0.1)  # fmt: skip
+            line = np.array([low, high])
+            place.plot(line, line, color="#d55e00", linewidth=0.8)
+            for factor in (0.9, 1.1):
+                place.plot(line, factor * line, color="#d55e00", linewidth=0.5, linestyle=(0, (4, 3)))
+            place.set(xlim=(low, high), ylim=(low, high), box_aspect=1, title=model)
+            for axis in (place.xaxis, place.yaxis):
+                axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=12))
+                axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+                axis.set_minor_locator(ticker.NullLocator())
+            place.set_xlabel(f"true {parameter} / ms")
+            place.set_ylabel(f"estimated {parameter} / ms")
+            place.spines[["top", "right"]].set_visible(False)
+            missing = int((~good).sum())
+            if missing:
+                place.annotate(f"{missing:,} failed, not drawn", (0.03, 0.95), xycoords="axes fraction", color=_FAINT)
+    return _finish(figure)
+
+
+def region_figure(means: RegionMeans) -> Figure:
+    """Draw the maps of every model with the regions outlined, and deviations from known values by region.
+
+    Voxels whose PD is below a tenth of the regions' median, noise around the object, are black.
+    """
+    models, references = len(means.maps), means.references
+    figure = _figure(3.1 * 2 + (4.2 if references else 0.0) + 0.8, 3.0 * models + 0.2)
+    rows = np.ravel(figure.subfigures(models, 1, squeeze=False))
+    everywhere = np.logical_or.reduce([region.mask for region in means.regions])
+    z = int(everywhere.sum(axis=(1, 2)).argmax())
+    for panel, maps in zip(rows, means.maps, strict=True):
+        axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
+        window = _window(everywhere[z], margin=0.12)
+        step = maps.voxel_size[1] / maps.voxel_size[2]
+        seen = maps.mask & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
+        for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
+            values = getattr(maps, parameter.lower())
+            limit = _upper(1.15 * values[everywhere & maps.mask], relative_to_median=np.inf)
+            drawn = _draw_map(place, values[z], seen[z], window, parameter, limit, step)
+            for region in means.regions:
+                _outline(place, region.name, region.mask[z][window])
+            place.set_title(maps.estimator)
+            bar = panel.colorbar(drawn, ax=place, shrink=0.86, pad=0.02, extend="max", aspect=22)
+            bar.set_label(f"{parameter} / ms")
+            _quiet(bar)
+        if references:
+            _draw_deviations(axes[2], means, maps.estimator)
+    return _finish(figure)
+
+
+def _outline(axes: Axes, name: str, mask: BoolArray) -> None:
+    if not mask.any():
+        return
+    # drawn along voxel edges, on a finer copy
+    fine = np.pad(np.kron(mask, np.ones((8, 8))), 1)
+    edges = [np.arange(-1, 8 * length + 1) / 8.0 - 0.5 + 1 / 16 for length in mask.shape[::-1]]
+    axes.contour(*edges, fine, levels=[0.5], colors="white", linewidths=0.6)
+    y, x = (float(index.mean()) for index in np.nonzero(mask))
+    label = axes.annotate(name, (x, y), color="white", ha="center", va="center", fontsize=6)
+    label.set_path_effects([withStroke(linewidth=1.5, foreground=_TEXT)])
+
+
+def _draw_deviations(axes: Axes, means: RegionMeans, model: str) -> None:
+    limit = 25.0
+    names = [region.name for region in means.regions]
+    for parameter, colour, shift in (("T1", _MODEL_COLOURS[0], -0.12), ("T2", _MODEL_COLOURS[1], 0.12)):
+        for number, origin in enumerate(means.references):
+            rows = {row["region"]: row.get(f"{origin}_percent") for row in means.table
+                    if row["model"] == model and row["parameter"] == parameter}  # fmt: skip
+            points = [(i + shift, rows[name]) for i, name in enumerate(names) if rows.get(name) is not None]
+            if not points:
+                continue
+            place, deviation = np.array(points).T
+            axes.plot(place, np.clip(deviation, -limit, limit), linestyle="none", marker="os^D"[number % 4],
+                      markersize=4.5, color=colour, markerfacecolor=colour if number else "white",
+                      label=f"{parameter}, from {origin}", clip_on=False)  # fmt: skip
+    axes.axhline(0, color=_FAINT, linewidth=0.6)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_ylim(-limit, limit)
+    axes.set_xlabel("region")
+    axes.set_ylabel(f"mean − known value / % (beyond ±{limit:g}: at the edge)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure as PNG, PDF or SVG, by its suffix, by renaming."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=_DPI)
+
+
+def figure_png(figure: Figure) -> bytes:
+    """Return a figure as the bytes of a PNG file."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=_DPI)
+    return stream.getvalue()
+
+
+def _figure(width: float, height: float) -> Figure:
+    return Figure(figsize=(width, height), layout="constrained", facecolor="white")
+
+
+def _finish(figure: Figure) -> Figure:
+    """Give all axes one look; matplotlib's own settings are global, and others draw with them at the same time."""
+    for axes in figure.findobj(Axes):
+        axes.title.set_fontsize(8)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.label.set(fontsize=7.5, color=_TEXT)
+            axis.set_tick_params(labelsize=6.5, labelcolor=_TEXT, color=_FAINT, width=0.5, length=2.5)
+        for spine in axes.spines.values():
+            spine.set(linewidth=0.6, edgecolor=_FAINT)
+    return figure
+
+
+def _quiet(bar: Any) -> None:
+    bar.outline.set_visible(False)
+
+
+def _colours(name: str, outside: str) -> Colormap:
+    colours: Colormap = cmap.Colormap(name).to_matplotlib()
+    return colours.with_extremes(bad=outside)
+
+
+def _cycle(count: int) -> list[str]:
+    return [_MODEL_COLOURS[i % len(_MODEL_COLOURS)] for i in range(count)]
+
+
+def _upper(values: FloatArray, relative_to_median: float = 2.2) -> float:
+    """Return a round upper limit that shows most of the tissue, not the few longest times."""
+    wanted = min(float(np.percentile(values, 99)), relative_to_median * float(np.median(values)))
+    scale = float(10.0 ** np.floor(np.log10(wanted)))
+    nearest = min((1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0), key=lambda m: abs(np.log(m * scale / wanted)))
+    return nearest * scale
+
+
+def _window(mask: BoolArray, margin: float = 0.03) -> tuple[slice, slice]:
+    found = []
+    for axis in (1, 0):
+        used = np.flatnonzero(mask.any(axis=axis))
+        low, high = (int(used[0]), int(used[-1]) + 1) if used.size else (0, mask.shape[1 - axis])
+        room = max(1, round(margin * (high - low)))
+        found.append(slice(max(0, low - room), min(mask.shape[1 - axis], high + room)))
+    return found[0], found[1]
+
+
+def _aspect(source: Phantom | ParameterMaps, window: tuple[slice, slice]) -> float:
+    height, width = (part.stop - part.start for part in window)
+    return float(height * source.voxel_size[1] / (width * source.voxel_size[2]))

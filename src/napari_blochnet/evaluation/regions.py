@@ -1,0 +1,284 @@
+"""Means over regions of interest, for data whose truth is known by region or not at all."""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.arrays import BoolArray, IntArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.evaluation.comparison import failures
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.tables import region_columns, text_table, write_csv
+from napari_blochnet.files import existing_file, read_nifti
+
+__all__ = ["Region", "RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]
+
+#: Radius of a sphere where the file has none, voxels.
+DEFAULT_RADIUS = 5.0
+# A list of spheres is short; a file beyond this is something else.
+_LARGEST_CSV = 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A named set of voxels.
+
+    Parameters
+    ----------
+    name : str
+    mask : bool array of shape (Z, Y, X)
+    references : mapping of str to mapping of str to float
+        Known values by their origin ("true", "site"), then by parameter ("T1", "T2"), ms.
+    """
+
+    name: str
+    mask: BoolArray
+    references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegionMeans:
+    """Mean ± standard deviation of maps in regions.
+
+    Parameters
+    ----------
+    maps : tuple of ParameterMaps
+    regions : tuple of Region
+    table : tuple of dict
+        One row per model, region and parameter: voxels, failures, mean, sd, residual, and for each reference its value
+        and the mean's deviation from it in per cent.
+    title : str
+    record : dict
+        How it was made.
+    """
+
+    maps: tuple[ParameterMaps, ...]
+    regions: tuple[Region, ...]
+    table: tuple[dict[str, Any], ...]
+    title: str = "T1 and T2 by region"
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Origins of known values, as they first occur."""
+        return tuple(dict.fromkeys(origin for region in self.regions for origin in region.references))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return `table` as JSON-ready dictionaries."""
+        return [dict(row) for row in self.table]
+
+    def to_text(self) -> str:
+        """Return the table for a terminal."""
+        return text_table(self.table, region_columns(self.references))
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as CSV, full precision."""
+        write_csv(self.table, path)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write one page with the table, figures and records; it needs no other file."""
+        from napari_blochnet.evaluation.report import write_region_means
+
+        write_region_means(self, path)
+
+
+def region_means(
+    maps: Sequence[ParameterMaps],
+    regions: Sequence[Region],
+    *,
+    title: str = "T1 and T2 by region",
+    record: dict[str, Any] | None = None,
+) -> RegionMeans:
+    """Average maps over regions.
+
+    The mean and the standard deviation (n − 1) are over the voxels of a region that the model mapped and did not
+    reject; those it rejected are counted.
+
+    Parameters
+    ----------
+    maps : sequence of ParameterMaps
+        One per model.
+    regions : sequence of Region
+        On the maps' grid.
+    title : str
+        Heading of the report.
+    record : dict, optional
+        Entered in the result.
+
+    Returns
+    -------
+    RegionMeans
+
+    Raises
+    ------
+    InputError
+        No maps, no regions, a region on another grid.
+    """
+    if not maps or not regions:
+        raise InputError(f"There are no {'regions' if maps else 'maps'}; expected at least one.",
+                         field="regions" if maps else "maps")  # fmt: skip
+    for item in maps:
+        for region in regions:
+            if region.mask.shape != item.shape:
+                raise InputError(
+                    f"The region {region.name} has shape {region.mask.shape} (z, y, x), the maps of {item.estimator} "
+                    f"have {item.shape}; expected the same grid.",
+                    field="regions",
+                )
+    table = [_row(item, region, parameter) for item in maps for region in regions for parameter in ("T1", "T2", "PD")]
+    return RegionMeans(tuple(maps), tuple(regions), tuple(table), title, dict(record or {}))
+
+
+def _row(maps: ParameterMaps, region: Region, parameter: str) -> dict[str, Any]:
+    failed = failures(maps) & region.mask
+    good = maps.mask & region.mask & ~failed
+    values = getattr(maps, parameter.lower())[good].astype(np.float64)
+    mean = float(values.mean()) if values.size else None
+    row: dict[str, Any] = {
+        "model": maps.estimator,
+        "region": region.name,
+        "parameter": parameter,
+        "unit": "" if parameter == "PD" else "ms",
+        "voxels": int(values.size),
+        "failures": int(failed.sum()),
+        "mean": mean,
+        "sd": float(values.std(ddof=1)) if values.size > 1 else None,
+        "residual": float(maps.residual[good].mean()) if values.size else None,
+    }
+    for origin, known in region.references.items():
+        if parameter in known:
+            row[origin] = known[parameter]
+            row[f"{origin}_percent"] = None if mean is None else 100.0 * (mean / known[parameter] - 1.0)
+    return row
+
+
+def read_regions(
+    path: str | os.PathLike[str], shape: tuple[int, int, int], radius: float = DEFAULT_RADIUS
+) -> tuple[Region, ...]:
+    """Read regions: spheres from a ``.csv`` file, or a label image from NIfTI.
+
+    Parameters
+    ----------
+    path : path
+    shape : tuple of int
+        (z, y, x) of the maps.
+    radius : float
+        Of spheres whose file has none, voxels.
+    """
+    if Path(path).suffix.lower() == ".csv":
+        return read_spheres(path, shape, radius)
+    labels, _ = read_nifti(path)
+    if labels.shape != shape:
+        raise InputError(f"{Path(path).name}: has shape {labels.shape} (z, y, x); expected that of the maps, {shape}.",
+                         field="regions")  # fmt: skip
+    return label_regions(labels)
+
+
+def label_regions(labels: IntArray, names: Mapping[int, str] | None = None) -> tuple[Region, ...]:
+    """Return one region for each label above 0.
+
+    Parameters
+    ----------
+    labels : array of shape (Z, Y, X)
+        Whole numbers; 0 is no region.
+    names : mapping of int to str, optional
+        Names of labels; "label k" where not given.
+
+    Raises
+    ------
+    InputError
+        Labels that are not whole numbers, more than 1000 of them, or none.
+    """
+    values = np.unique(labels)
+    if not np.array_equal(values, np.round(values)) or len(values) > 1001:
+        raise InputError(f"The label image holds {len(values)} different values up to {values[-1]:g}; expected whole "
+                         "numbers, at most 1000 of them.", field="regions")  # fmt: skip
+    regions = tuple(
+        Region((names or {}).get(int(value), f"label {int(value)}"), labels == value) for value in values if value > 0
+    )
+    if not regions:
+        raise InputError("The label image holds no label above 0; expected at least one region.", field="regions")
+    return regions
+
+
+def read_spheres(
+    path: str | os.PathLike[str], shape: tuple[int, int, int], radius: float = DEFAULT_RADIUS
+) -> tuple[Region, ...]:
+    """Read spheres from CSV.
+
+    The header names the columns: ``sphere`` (a name), ``x``, ``y`` and, for more than one slice, ``z`` (centre, voxel
+    index from 0), optionally ``radius`` (voxels), and known values as ``t1_<origin>_ms`` and ``t2_<origin>_ms``, such
+    as ``t1_true_ms``. In a single slice a sphere is a disc.
+
+    Parameters
+    ----------
+    path : path
+    shape : tuple of int
+        (z, y, x) of the maps.
+    radius : float
+        Where the file has none, voxels.
+
+    Raises
+    ------
+    InputError
+        A column that is missing, a cell that is not a number, a sphere that lies outside the volume.
+    """
+    found = existing_file(path)
+    if found.stat().st_size > _LARGEST_CSV:
+        raise InputError(f"{found.name}: is {found.stat().st_size / 2**20:.0f} MB; expected a list of spheres.",
+                         field="regions")  # fmt: skip
+    try:
+        rows = list(csv.DictReader(found.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
+    except (UnicodeDecodeError, csv.Error):
+        raise InputError(f"{found.name}: is not a text table; expected CSV with a header.", field="regions") from None
+    header = list(rows[0]) if rows else []
+    needed = ["sphere", "x", "y", *(["z"] if shape[0] > 1 else [])]
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise InputError(f"{found.name}: has no column {', '.join(missing)}; expected {', '.join(needed)}.",
+                         field="regions")  # fmt: skip
+    known = [(name, name[:2], name[3:-3]) for name in header if _is_reference(name)]
+    z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
+    regions = []
+    for line, row in enumerate(rows, start=2):
+
+        def number(name: str, row: dict[str, Any] = row, line: int = line) -> float:
+            return _number(row.get(name), f"{found.name}, line {line}, {name}")
+
+        centre = (number("z") if "z" in header else 0.0, number("y"), number("x"))
+        size = number("radius") if "radius" in header else radius
+        mask = (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2 <= size**2
+        if not mask.any():
+            raise InputError(f"{found.name}, line {line}: the sphere lies outside the volume of {shape} voxels "
+                             "(z, y, x); expected its centre as voxel index from 0.", field="regions")  # fmt: skip
+        references: dict[str, dict[str, float]] = {}
+        for name, parameter, origin in known:
+            if row[name]:
+                if number(name) <= 0:
+                    raise InputError(f"{found.name}, line {line}, {name}: found {row[name]}; expected a time above "
+                                     "0 ms.", field="regions")  # fmt: skip
+                references.setdefault(origin, {})[parameter.upper()] = number(name)
+        regions.append(Region(str(row["sphere"]), mask, references))
+    return tuple(regions)
+
+
+def _is_reference(name: str) -> bool:
+    return name[:3] in ("t1_", "t2_") and name.endswith("_ms") and len(name) > 6
+
+
+def _number(text: str | None, where: str) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where}: found {text!r}; expected a number.", field="regions")
+    return value

@@ -1,0 +1,151 @@
+"""Comparisons as one HTML page that needs no other file and runs nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import jinja2
+
+from napari_blochnet.evaluation.comparison import ALL_TISSUES, Comparison
+from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
+from napari_blochnet.evaluation.regions import RegionMeans
+from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
+from napari_blochnet.files import replacing
+
+__all__ = ["write_comparison", "write_region_means"]
+
+# Lists of numbers longer than this are shown by their ends: a record holds the schedule's thousand flip angles.
+_SHOWN = 8
+
+
+def write_comparison(comparison: Comparison, path: str | os.PathLike[str]) -> None:
+    """Write the page of a comparison: tables, figures, how everything was made."""
+    truth, rows = comparison.truth, comparison.rows()
+    pure = ", pure voxels" if truth.fractions else ""
+    tables = [_table("All voxels", [row for row in rows if row["tissue"] == ALL_TISSUES], COMPARISON_COLUMNS)]
+    for tissue in dict.fromkeys(row["tissue"] for row in rows if row["tissue"] != ALL_TISSUES):
+        chosen = [row for row in rows if row["tissue"] == tissue]
+        tables.append(_table(f"{tissue}{pure}", chosen, COMPARISON_COLUMNS))
+    figures = [
+        ("Maps, signed errors (estimate − truth)/truth, and their distribution. Colour limits are shared; the "
+         "brightest colour stands for everything beyond its bar.", comparison_figure(comparison)),
+        ("Estimated against true values; darker where more voxels lie. Lines: identity and ±10 %.",
+         scatter_figure(comparison)),
+    ]  # fmt: skip
+    scales = ", ".join(f"{scale:.4g} ({model})" for model, scale in comparison.pd_scale.items())
+    _write(
+        path,
+        title=comparison.title,
+        summary=[
+            f"Truth: {truth.describe()}.",
+            f"Models: {', '.join(comparison.models)}. Scored: {int(comparison.mask.sum()):,} voxels, the same for all.",
+            *truth.notes,
+            *comparison.notes,
+            f"Estimated PD is relative; it was multiplied with {scales} before it was scored.",
+        ],
+        tables=tables,
+        columns=COMPARISON_COLUMNS,
+        figures=figures,
+        records=[("Comparison", comparison.record), *((f"Maps of {model}", maps.record) for model, maps in
+                 zip(comparison.models, comparison.maps, strict=True))],
+    )  # fmt: skip
+
+
+def write_region_means(means: RegionMeans, path: str | os.PathLike[str]) -> None:
+    """Write the page of a table of regions."""
+    columns = region_columns(means.references)
+    rows = means.rows()
+    _write(
+        path,
+        title=means.title,
+        summary=[
+            f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
+            "scatter within a region, not accuracy.",
+        ],
+        tables=[_table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
+                for parameter in ("T1", "T2")],
+        columns=columns,
+        figures=[("Maps with the regions (voxels with less than a tenth of the regions' median PD are black), and how "
+                  "far each mean is from known values.", region_figure(means))],
+        records=[("Table", means.record), *((f"Maps of {maps.estimator}", maps.record) for maps in means.maps)],
+    )  # fmt: skip
+
+
+def _table(heading: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[Column]) -> dict[str, Any]:
+    shown = [column for column in columns if any(cell(row, column) for row in rows)]
+    # a heading says the tissue already
+    shown = [column for column in shown if column.key not in ("tissue", "parameter") or
+             len({row[column.key] for row in rows}) > 1]  # fmt: skip
+    body = []
+    for before, row in zip([None, *rows], rows, strict=False):
+        body.append(
+            {
+                "cells": [
+                    {"text": _typeset(cell(row, column), column), "number": bool(column.form)} for column in shown
+                ],
+                "first": before is None or before["model"] != row["model"],
+            }
+        )
+    return {"heading": heading, "columns": shown, "rows": body}
+
+
+def _write(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    summary: Sequence[str],
+    tables: Sequence[dict[str, Any]],
+    columns: Sequence[Column],
+    figures: Sequence[tuple[str, Any]],
+    records: Sequence[tuple[str, dict[str, Any]]],
+) -> None:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("napari_blochnet.evaluation", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    page = environment.get_template("report.html").render(
+        title=title,
+        summary=summary,
+        tables=tables,
+        meanings=[column for column in columns if column.meaning],
+        figures=[
+            {
+                "caption": caption,
+                "image": base64.b64encode(figure_png(figure)).decode("ascii"),
+                "width": round(96 * figure.get_figwidth()),
+            }
+            for caption, figure in figures
+        ],
+        records=[
+            {
+                "name": name,
+                "text": json.dumps(_shortened(record), indent=1, ensure_ascii=False, default=str),
+                "whole": base64.b64encode(json.dumps(record, ensure_ascii=False, default=str).encode()).decode("ascii"),
+            }
+            for name, record in records
+            if record
+        ],
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _typeset(text: str, column: Column) -> str:
+    return text.replace("-", "−") if column.form else text
+
+
+def _shortened(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _shortened(value) for key, value in content.items()}
+    if isinstance(content, list):
+        if len(content) > _SHOWN and all(isinstance(value, (int, float)) for value in content):
+            return f"{len(content)} numbers: {content[0]:g}, {content[1]:g}, … {content[-1]:g}"
+        return [_shortened(value) for value in content]
+    return content

@@ -1,0 +1,139 @@
+"""Receiver noise: white, Gaussian, equal in both channels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray, BoolArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+
+__all__ = ["add_noise", "sigma_for_snr", "with_noise"]
+
+
+def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
+    """Return the noise standard deviation per real channel that gives noise-free samples an SNR.
+
+    Parameters
+    ----------
+    samples : array of shape (Z, Y, X, time)
+        Noise-free.
+    mask : bool array of shape (Z, Y, X)
+    snr : float
+        Root mean square of ``|samples|`` over the mask and all time points, over the standard deviation; above 0.
+
+    Returns
+    -------
+    float
+        In units of `samples`.
+
+    Raises
+    ------
+    InputError
+        An SNR that is not above 0; a mask that is empty or holds no signal.
+    """
+    if not (math.isfinite(snr) and snr > 0):
+        raise InputError(f"snr is {snr:g}; expected a number above 0, or none for no noise.", field="snr")
+    energy, count = 0.0, 0
+    for z in np.flatnonzero(mask.any(axis=(1, 2))):
+        inside = samples[z][mask[z]]
+        energy += float(np.sum(np.square(inside.real, dtype=np.float64)))
+        if inside.dtype.kind == "c":
+            energy += float(np.sum(np.square(inside.imag, dtype=np.float64)))
+        count += inside.size
+    if energy == 0.0:
+        raise InputError("The stack holds no signal inside the mask, so no SNR can be given to it.", field="snr")
+    return math.sqrt(energy / count) / snr
+
+
+def add_noise(
+    samples: AnyArray,
+    mask: BoolArray,
+    snr: float,
+    seed: int = 0,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> float:
+    """Add noise to noise-free samples inside a mask, in place.
+
+    Parameters
+    ----------
+    samples : array of shape (Z, Y, X, time)
+        complex64 gets independent noise in both channels, float32 in its one. The magnitude of complex samples with
+        noise is Rician; that of real ones is not, so make a magnitude stack from complex samples.
+    mask : bool array of shape (Z, Y, X)
+        Samples outside are left as they are.
+    snr : float
+        See `sigma_for_snr`.
+    seed : int
+        Equal seeds give equal noise.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in slices.
+
+    Returns
+    -------
+    float
+        The standard deviation per real channel, in units of `samples`.
+
+    Raises
+    ------
+    InputError
+        See `sigma_for_snr`.
+    """
+    sigma = sigma_for_snr(samples, mask, snr)
+    random = np.random.default_rng(seed)
+    is_complex = samples.dtype.kind == "c"
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    for done, z in enumerate(slices):
+        raise_if_cancelled(cancelled, "adding noise")
+        report(progress, done, len(slices), "adding noise")
+        shape = (int(mask[z].sum()), samples.shape[3])
+        noise = random.standard_normal((*shape, 2) if is_complex else shape, dtype=np.float32)
+        noise *= np.float32(sigma)
+        samples[z][mask[z]] += noise.view(np.complex64)[..., 0] if is_complex else noise
+    return sigma
+
+
+def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalKind | None = None) -> FingerprintStack:
+    """Return a noisy copy of a noise-free stack.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+        Complex or real, noise-free.
+    snr : float
+        See `sigma_for_snr`.
+    seed : int
+        Equal seeds give equal noise.
+    kind : {"complex", "real", "magnitude"}, optional
+        What the copy holds; None: as `stack`. Complex and magnitude get noise in both channels.
+
+    Returns
+    -------
+    FingerprintStack
+        With `snr`, `noise_sigma`, and the seed in its record.
+
+    Raises
+    ------
+    InputError
+        A stack that is a magnitude already; a complex one asked to be real.
+    """
+    wanted = kind or stack.kind
+    if stack.kind == "magnitude":
+        raise InputError(f"The stack {stack.name} is a magnitude, to which noise cannot be added; expected a "
+                         "complex or real one.", field="kind")  # fmt: skip
+    if stack.kind == "complex" and wanted == "real":
+        raise InputError(f"The stack {stack.name} is complex; expected kind complex or magnitude.", field="kind")
+    dtype = np.float32 if wanted == "real" else np.complex64
+    samples = np.ascontiguousarray(np.moveaxis(np.asarray(stack.data), 0, -1), dtype=dtype)
+    if np.shares_memory(samples, stack.data):
+        samples = samples.copy()
+    sigma = add_noise(samples, stack.mask, snr, seed)
+    data = np.moveaxis(np.abs(samples) if wanted == "magnitude" else samples, -1, 0)
+    record = {**stack.record, "noise": {"snr": snr, "seed": seed, "sigma": sigma}}
+    return replace(stack, data=data, kind=wanted, snr=snr, noise_sigma=sigma, record=record)

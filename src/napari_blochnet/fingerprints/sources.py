@@ -1,0 +1,213 @@
+"""Arrays in files: which one, how large, and mapped into memory where the format allows it."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.files import read_nifti
+from napari_blochnet.geometry import Geometry
+
+__all__ = ["SourceArray", "open_array"]
+
+_KINDS = "iufc"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True, eq=False)
+class SourceArray:
+    """An array as a file gives it.
+
+    Parameters
+    ----------
+    data : array
+        In memory, or a memory map.
+    geometry : Geometry, optional
+        Where the format knows it; then `data` is (time, z, y, x) or (z, y, x).
+    slices_last : bool
+        Whether the format's habit is (y, x, slice) once the time axis is taken out, as in MATLAB.
+    """
+
+    data: AnyArray
+    geometry: Geometry | None = None
+    slices_last: bool = False
+
+
+def open_array(path: Path, variable: str | None = None) -> SourceArray:
+    """Open the array in a file, by the file's ending.
+
+    Parameters
+    ----------
+    path : Path
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
+    variable : str, optional
+        Name of the array, where the file holds several with more than one axis.
+
+    Raises
+    ------
+    InputError
+        A format that is not known, a damaged file, no such variable, several to choose from, an array that is larger
+        than this machine's memory or does not hold numbers.
+    """
+    name = path.name.lower()
+    if name.endswith((".nii", ".nii.gz")):
+        data, geometry = read_nifti(path)
+        return SourceArray(_numeric(path, data), geometry)
+    if name.endswith(".npy"):
+        return SourceArray(_numeric(path, _npy(path)))
+    if name.endswith(".npz"):
+        return SourceArray(_numeric(path, _npz(path, variable)))
+    if name.endswith((".h5", ".hdf5", ".mat")):
+        with path.open("rb") as file:
+            head = file.read(520)
+        is_hdf5 = _HDF5 in (head[:8], head[512:520])
+        if name.endswith(".mat") and not is_hdf5:
+            return SourceArray(_numeric(path, _matlab_5(path, variable)), slices_last=True)
+        if not is_hdf5:
+            raise InputError(f"{path.name}: does not begin as an HDF5 file does; expected HDF5.", field="path")
+        data = _hdf5(path, variable)
+        # MATLAB writes the axes of HDF5 files in reverse
+        matlab = name.endswith(".mat")
+        return SourceArray(_numeric(path, data.T if matlab else data), slices_last=matlab)
+    raise InputError(f"{path.name}: cannot tell the format from its ending; expected .npy, .npz, .nii, .nii.gz, .h5, "
+                     ".hdf5 or .mat.", field="path")  # fmt: skip
+
+
+def _numeric(path: Path, data: AnyArray) -> AnyArray:
+    if data.dtype.kind not in _KINDS:
+        raise InputError(f"{path.name}: holds {data.dtype}; expected complex or real numbers.", field="path")
+    return data
+
+
+def _npy(path: Path) -> AnyArray:
+    try:
+        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError, OverflowError) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path.name}: cannot be read as a NumPy array ({reason}); expected a whole .npy file of "
+                         "numbers.", field="path") from None  # fmt: skip
+    return mapped
+
+
+def _npz(path: Path, variable: str | None) -> AnyArray:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            shapes: dict[str, tuple[int, ...]] = {}
+            for member in archive.infolist():
+                if not member.filename.endswith(".npy"):
+                    continue
+                with archive.open(member) as file:
+                    shape, _, dtype = _npy_header(file)
+                size = math.prod(shape) * dtype.itemsize
+                if dtype.kind in _KINDS and 0 < size <= member.file_size:
+                    shapes[member.filename.removesuffix(".npy")] = shape
+                    if size > member.compress_size * 1040 + 1024:
+                        raise ValueError(f"{member.filename} claims {size:,} bytes out of {member.compress_size:,}")
+            chosen = _choose(path, shapes, variable)
+            with archive.open(f"{chosen}.npy") as file:
+                shape, _, dtype = _npy_header(file)
+            _check_memory(path, math.prod(shape) * dtype.itemsize)
+        with np.load(path, allow_pickle=False) as content:
+            return np.asarray(content[chosen])
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path.name}: cannot be read as NumPy arrays ({reason}); expected a whole .npz file.",
+                         field="path") from None  # fmt: skip
+
+
+def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(file)
+    return np.lib.format.read_array_header_2_0(file)
+
+
+def _matlab_5(path: Path, variable: str | None) -> AnyArray:
+    import scipy.io
+
+    try:
+        shapes = {name: shape for name, shape, kind in scipy.io.whosmat(path) if kind not in ("cell", "struct", "char")}
+        chosen = _choose(path, shapes, variable)
+        _check_memory(path, math.prod(shapes[chosen]) * 16)
+        return np.asarray(scipy.io.loadmat(path, variable_names=[chosen])[chosen])
+    except InputError:
+        raise
+    except Exception as error:  # scipy lets anything from KeyError to zlib.error escape from a damaged file
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path.name}: cannot be read as a MATLAB file ({reason}).", field="path") from None
+
+
+def _hdf5(path: Path, variable: str | None) -> AnyArray:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            shapes: dict[str, tuple[int, ...]] = {}
+
+            def note(name: str, item: Any) -> None:
+                # data that lies in another file than the one that was named is not read
+                if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external and item.shape:
+                    shapes[name] = item.shape
+
+            file.visititems(note)
+            dataset = file[_choose(path, shapes, variable)]
+            return _mapped(path, dataset)
+    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path.name}: cannot be read as HDF5 ({reason}).", field="path") from None
+
+
+def _mapped(path: Path, dataset: Any) -> AnyArray:
+    """Map a contiguous dataset into memory, or read a chunked one."""
+    dtype = np.dtype(dataset.dtype)
+    if dtype.names is not None:
+        # MATLAB 7.3 stores complex numbers as pairs
+        if dtype.names != ("real", "imag") or dtype["real"] != dtype["imag"] or dtype["real"].kind != "f":
+            raise InputError(f"{path.name}: holds {dtype}; expected complex or real numbers.", field="path")
+        dtype = np.dtype(f"{dtype['real'].byteorder}c{2 * dtype['real'].itemsize}")
+    size = math.prod(dataset.shape) * dtype.itemsize
+    offset = dataset.id.get_offset()
+    if offset is not None and dtype.kind in _KINDS and offset + size <= path.stat().st_size:
+        return np.memmap(path, dtype, "r", offset, dataset.shape)
+    _check_memory(path, size)
+    values = dataset[()]
+    return np.asarray(values).view(dtype) if values.dtype != dtype else np.asarray(values)
+
+
+def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None) -> str:
+    if variable is not None:
+        if variable not in shapes:
+            raise InputError(f"{path.name}: has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.",
+                             field="variable")  # fmt: skip
+        return variable
+    several = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) > 1] or list(shapes)
+    if len(several) != 1:
+        found = ", ".join(f"{name} ({' × '.join(map(str, shapes[name]))})" for name in several)
+        raise InputError(f"{path.name}: holds {len(several)} arrays{': ' + found if found else ''}; "
+                         f"{'give variable, the name of one' if several else 'expected fingerprints'}.",
+                         field="variable" if several else "path")  # fmt: skip
+    return several[0]
+
+
+def _check_memory(path: Path, size: int) -> None:
+    """Refuse an array that the machine cannot hold, before any of it is set aside."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return
+    if size > installed:
+        raise InputError(f"{path.name}: claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of "
+                         f"{installed / 2**30:.3g} GiB.", field="path")  # fmt: skip

@@ -1,0 +1,157 @@
+"""Reconstruction: T1, T2 and PD maps from fingerprints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_blochnet.arrays import BoolArray
+from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.devices import resolve_device
+from napari_blochnet.jobs.masks import pack_mask, whole_slices
+from napari_blochnet.jobs.records import make_record
+from napari_blochnet.jobs.settings import ReconstructSettings, check_slices, settings_from
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.base import Estimates, Estimator
+
+__all__ = ["reconstruct"]
+
+# What `reconstruct` itself takes care of; all other settings are its estimator's.
+_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices"}
+
+
+def reconstruct(
+    stack: FingerprintStack,
+    estimator: str | Estimator | None = None,
+    mask: BoolArray | None = None,
+    settings: ReconstructSettings | None = None,
+    *,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    partial: Callable[[ParameterMaps], None] | None = None,
+    **fields: Any,
+) -> ParameterMaps:
+    """Map T1, T2 and PD from fingerprints.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    estimator : str or Estimator, optional
+        A name, or an estimator already made. None: as the settings say.
+    mask : bool array of shape (Z, Y, X), optional
+        Voxels to map, of those inside the stack's mask. None: all of them.
+    settings : ReconstructSettings, optional
+    device : str
+        "auto", "cpu" or a GPU such as "cuda:0".
+    progress, cancelled : optional
+        See `napari_blochnet.progress`.
+    partial : callable, optional
+        Called after each batch, in the thread that works, with the maps so far; their mask is what is finished.
+    **fields
+        Fields of `ReconstructSettings`.
+
+    Returns
+    -------
+    ParameterMaps
+        On the stack's grid; 0 outside what was mapped.
+
+    Raises
+    ------
+    InputError
+        An unknown estimator, one made for another schedule, a mask of another shape or without a voxel.
+    Cancelled
+        Its ``partial`` holds the maps of the finished batches.
+    """
+    from napari_blochnet.estimators.registry import make_estimator
+
+    if isinstance(estimator, str):
+        fields["estimator"] = estimator
+        estimator = None
+    given = settings_from(ReconstructSettings, settings, **fields)
+    chosen = resolve_device(device)
+    started = time.perf_counter()
+    inside = _mapped_voxels(stack, mask, given.slices)
+    if estimator is None:
+        estimator = make_estimator(given.estimator, device=chosen, **given.model_dump(exclude=_NOT_THE_ESTIMATORS))
+    raise_if_cancelled(cancelled, "mapping")
+    estimator.prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+    maps = _empty_maps(stack, estimator.name)
+    voxels = np.flatnonzero(inside)
+    for start in range(0, len(voxels), given.batch):
+        raise_if_cancelled(cancelled, "mapping", partial=maps)
+        report(progress, start, len(voxels), f"mapping with {estimator.name}")
+        batch = voxels[start : start + given.batch]
+        here = np.zeros(inside.shape, dtype=bool)
+        here.reshape(-1)[batch] = True
+        try:
+            estimates = estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind)
+        except Cancelled as stopped:
+            raise Cancelled(str(stopped), partial=maps) from None
+        _enter(maps, batch, estimates)
+        if partial is not None:
+            partial(maps)
+    report(progress, len(voxels), len(voxels), f"mapping with {estimator.name}")
+    inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
+    recorded = given
+    if mask is not None:
+        slices = whole_slices(inside, stack.mask)
+        recorded = given.model_copy(update={"slices": slices})
+        if slices is None:
+            inputs["mask"] = {"operation": "given", "mask": pack_mask(inside)}
+    record = make_record(
+        "reconstruct",
+        recorded,
+        inputs,
+        device=chosen,
+        seconds=time.perf_counter() - started,
+        estimator=getattr(estimator, "description", estimator.name),
+        voxels=len(voxels),
+        failed=int(maps.failed.sum()),
+    )
+    return maps.replace(record=record)
+
+
+def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tuple[int, int] | None) -> BoolArray:
+    inside = stack.mask.copy()
+    if mask is not None:
+        if np.shape(mask) != stack.shape[1:]:
+            raise InputError(f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.",
+                             field="mask")  # fmt: skip
+        inside &= np.asarray(mask, dtype=bool)
+    if slices is not None:
+        check_slices(slices, stack.shape[1], f"the stack {stack.name}")
+        inside[: slices[0]] = False
+        inside[slices[1] :] = False
+    if not inside.any():
+        raise InputError(f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.",
+                         field="mask")  # fmt: skip
+    return inside
+
+
+def _empty_maps(stack: FingerprintStack, estimator: str) -> ParameterMaps:
+    shape = stack.shape[1:]
+    t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
+    phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
+    return ParameterMaps(
+        t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,
+        estimator=estimator, voxel_size=stack.voxel_size, affine=stack.affine,
+    )  # fmt: skip
+
+
+def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> None:
+    maps.t1.reshape(-1)[voxels] = estimates.t1
+    maps.t2.reshape(-1)[voxels] = estimates.t2
+    maps.pd.reshape(-1)[voxels] = np.abs(estimates.pd)
+    maps.residual.reshape(-1)[voxels] = estimates.residual
+    maps.failed.reshape(-1)[voxels] = estimates.failed
+    if maps.phase is not None:
+        maps.phase.reshape(-1)[voxels] = np.degrees(np.angle(estimates.pd))
+    maps.mask.reshape(-1)[voxels] = True

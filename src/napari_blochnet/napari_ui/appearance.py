@@ -1,0 +1,81 @@
+"""Colours of panels and plots, taken from napari's theme, so that both faces of the window agree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.theme import get_theme
+
+if TYPE_CHECKING:
+    import pyqtgraph as pg
+
+__all__ = ["Palette", "palette", "style_plot"]
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours as ``#rrggbb``.
+
+    The traces are legible on the theme's background and told apart by people with colour-vision deficiency
+    (Okabe and Ito's set, the light ones on dark, the dark ones on light).
+    """
+
+    background: str
+    text: str
+    faint: str
+    accent: str
+    accent_text: str
+    error: str
+    good: str
+    traces: tuple[str, ...]
+    measured: str
+
+
+def palette(theme: str) -> Palette:
+    """Return the colours that go with a napari theme, by its name."""
+    found = get_theme(theme)
+    dark = sum(found.background.as_rgb_tuple()[:3]) < 384
+    return Palette(
+        background=found.background.as_hex(format="long"),
+        text=found.text.as_hex(format="long"),
+        faint="#9aa0aa" if dark else "#63676e",
+        accent="#4f7cff" if dark else "#2f5be0",
+        accent_text="#ffffff",
+        error="#ff8a80" if dark else "#b3261e",
+        good="#6fd6a5" if dark else "#1b7f52",
+        traces=(
+            ("#56b4e9", "#f0a63a", "#3ddbad", "#e89ac7", "#f0e442", "#ff8552", "#b9a4ff", "#c0c4cc")
+            if dark
+            else ("#0072b2", "#b86e00", "#00795a", "#b0508a", "#7a7000", "#c04a00", "#5a3fc0", "#55585e")
+        ),
+        measured=found.text.as_hex(format="long"),
+    )
+
+
+def style_plot(plot: pg.PlotItem, colours: Palette, **labels: Any) -> None:
+    """Give a plot the theme's colours, quiet axes and a grid.
+
+    Parameters
+    ----------
+    plot : PlotItem
+        What to style.
+    colours : Palette
+        The theme's colours.
+    **labels
+        Text by axis (``left="flip angle (°)"``), units in it: pyqtgraph's own unit prefixes would write "kms".
+    """
+    import pyqtgraph as pg
+
+    for side in ("left", "bottom", "right"):
+        if side not in plot.axes:
+            continue
+        axis = plot.getAxis(side)
+        axis.setPen(pg.mkPen(colours.faint, width=1))
+        axis.setTextPen(pg.mkPen(colours.text))
+        axis.enableAutoSIPrefix(False)
+        if side in labels:
+            axis.setLabel(labels[side], color=colours.text)
+    plot.showGrid(x=True, y=True, alpha=0.12)
+    plot.setMenuEnabled(False)
+    plot.hideButtons()

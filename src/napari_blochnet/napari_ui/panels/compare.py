@@ -1,0 +1,224 @@
+"""The Compare tab: maps against truth, as a table and as estimated-against-true plots."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+)
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
+from napari_blochnet.jobs.operations import compare
+from napari_blochnet.jobs.settings import CompareSettings
+from napari_blochnet.napari_ui import errors, layers
+from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.plots import ScatterPlot
+from napari_blochnet.napari_ui.records import CopyRow
+from napari_blochnet.napari_ui.widgets import (
+    CheckList,
+    Foldable,
+    Panel,
+    SubjectChoice,
+    heading,
+    note,
+    primary_button,
+)
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_blochnet.evaluation.comparison import Comparison
+    from napari_blochnet.progress import CancelEvent, ProgressCallback
+
+__all__ = ["ComparePanel"]
+
+
+def _compare(
+    truth: Phantom,
+    maps: list[ParameterMaps],
+    settings: CompareSettings,
+    *,
+    progress: ProgressCallback,
+    cancelled: CancelEvent,
+) -> tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]:
+    """Compare, and compute error maps for the layers; worker thread."""
+    part = truth.on_grid(maps[0].shape, maps[0].geometry)
+    comparison = compare(part, maps, settings)
+    return comparison, [(item, errors.signed_errors(part, item)) for item in maps]
+
+
+class ComparePanel(Panel):
+    """Scores maps against the truth."""
+
+    title = "Compare"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.comparison: Comparison | None = None
+        self._truth: Phantom | None = None
+        self.truth = SubjectChoice(self.session, "phantom", "no phantom is open")
+        self.truth.setToolTip("The phantom whose T1 and T2 count as true.")
+        self.maps = CheckList("No maps yet: make some in the Map tab.")
+        self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
+        self.form = SettingsForm(CompareSettings)
+        self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
+        self.table = QTableWidget()
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setAlternatingRowColors(True)
+        self.table.verticalHeader().hide()
+        self.table.setMinimumHeight(180)
+        self.table.hide()
+        self.caption = note()
+        self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
+        self.csv = QPushButton("Save table…")
+        self.csv.setToolTip("Write the table as CSV, one tidy row per model, tissue and parameter.")
+        self.html = QPushButton("Save report…")
+        self.html.setToolTip("Write a page with table, maps, errors, and how they were made.")
+        self.copy = CopyRow(self.session)
+
+        choices = QFormLayout()
+        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        choices.addRow("Truth", self.truth)
+        self.body.addWidget(heading("Truth and maps"))
+        self.body.addLayout(choices)
+        self.body.addWidget(self.maps)
+        self.body.addWidget(Foldable("Report and error maps", self.form))
+        self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
+        self.body.addWidget(self.jobs)
+        self.body.addWidget(self.table)
+        self.body.addWidget(self.caption)
+        for plot in self.scatter.values():
+            plot.hide()
+            self.body.addWidget(plot)
+        row = QHBoxLayout()
+        row.addWidget(self.csv)
+        row.addWidget(self.html)
+        row.addStretch(1)
+        self.body.addLayout(row)
+        self.body.addWidget(self.copy)
+        self.body.addStretch(1)
+
+        self.truth.currentIndexChanged.connect(self._update_maps)
+        self.maps.changed.connect(self._update_buttons)
+        self.run.clicked.connect(self._compare)
+        self.csv.clicked.connect(self._save_csv)
+        self.html.clicked.connect(self._save_html)
+        self._update_buttons()
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.form]
+
+    def apply_theme(self) -> None:
+        super().apply_theme()
+        for plot in self.scatter.values():
+            plot.apply_theme(self.colours)
+
+    def update_session(self) -> None:
+        self.truth.update_entries()
+        self._update_maps()
+
+    def _update_maps(self) -> None:
+        truth = self.truth.subject
+        fitting = [
+            entry for entry in self.session.entries("maps")
+            if truth is not None and errors.part_of_truth(truth, entry.subject) is not None
+        ]  # fmt: skip
+        self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
+
+    def _update_buttons(self) -> None:
+        self.run.setEnabled(self.truth.subject is not None and bool(self.maps.chosen) and not self.is_busy)
+        for button in (self.csv, self.html):
+            button.setVisible(self.comparison is not None)
+
+    def _compare(self) -> None:
+        truth, maps = self.truth.subject, self.maps.chosen
+        self.form.clear_errors()
+        if truth is None or not maps or self.is_busy:
+            return
+        try:
+            settings = self.form.settings()
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        self._truth = truth
+        job = self.start("Comparing", functools.partial(_compare, truth, maps, settings))
+        job.returned.connect(self._show)
+        job.ended.connect(self._update_buttons)
+        job.start()
+        self._update_buttons()
+
+    def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> None:
+        self.comparison, compared = result
+        limit = float(self.form.values()["error_limit"])
+        for maps, values in compared:
+            layers.add_error_layers(self.session, maps, values, limit)
+        layers.show_result(self.session, [maps for maps, _ in compared], self._truth)
+        self._fill_table(self.comparison)
+        for name, plot in self.scatter.items():
+            clouds = []
+            for maps, _ in compared:
+                part = errors.part_of_truth(self._truth, maps)
+                scored = maps.mask & part.mask & ~maps.failed
+                entry = self.session.entry(maps)
+                clouds.append((entry.title if entry else maps.estimator, getattr(part, name.lower())[scored],
+                               getattr(maps, name.lower())[scored]))  # fmt: skip
+            highest = max((float(np.percentile(true, 99.5)) for _, true, _ in clouds if true.size), default=1.0)
+            plot.show_points(clouds, 1.08 * highest, self.colours)
+            plot.show()
+        self.copy.show_record(self.comparison.record)
+        self.jobs.say("Compared. Error layers (%) are in the layer list, black where there is no error.", "good")
+        self._update_buttons()
+
+    def _fill_table(self, comparison: Comparison) -> None:
+        rows = comparison.rows()
+        self.table.setColumnCount(len(COMPARISON_COLUMNS))
+        self.table.setRowCount(len(rows))
+        for j, column in enumerate(COMPARISON_COLUMNS):
+            head = QTableWidgetItem(column.heading)
+            head.setToolTip(column.meaning)
+            self.table.setHorizontalHeaderItem(j, head)
+            for i, row in enumerate(rows):
+                item = QTableWidgetItem(cell(row, column))
+                item.setToolTip(column.meaning)
+                if column.form:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.table.setItem(i, j, item)
+        self.table.resizeColumnsToContents()
+        self.table.show()
+        self.caption.setText(" ".join(comparison.notes))
+        self.caption.setVisible(bool(comparison.notes))
+
+    def _save_csv(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the table", "comparison.csv", "CSV (*.csv)")
+        if name:
+            self.save(name)
+
+    def _save_html(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the report", "report.html", "HTML (*.html)")
+        if name:
+            self.save(name)
+
+    def save(self, path: str) -> None:
+        """Write the comparison; the format by the ending."""
+        if self.comparison is None:
+            return
+        try:
+            (self.comparison.to_html if path.endswith((".html", ".htm")) else self.comparison.to_csv)(path)
+        except (InputError, OSError) as error:
+            self.jobs.say(str(error), "error")
+        else:
+            self.jobs.say(f"Saved {path}.", "good")

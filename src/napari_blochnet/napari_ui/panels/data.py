@@ -1,0 +1,235 @@
+"""The Data tab: open a phantom or a fingerprint stack, and see in words what was understood."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
+from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings
+from napari_blochnet.napari_ui import layers, samples
+from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["DataPanel"]
+
+
+class _PathRow(QWidget):
+    """Where something is: typed, dropped, or chosen in a dialog."""
+
+    submitted = Signal()
+
+    def __init__(self, hint: str, *, folders: bool) -> None:
+        super().__init__()
+        self.line = QLineEdit()
+        self.line.setPlaceholderText(hint)
+        self.line.setToolTip(f"{hint}; type or paste a path, or drop it on the viewer.")
+        self.line.returnPressed.connect(self.submitted)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.line, 1)
+        if folders:
+            folder = QPushButton("Folder…")
+            folder.setToolTip("Choose the folder of a phantom.")
+            folder.clicked.connect(self._choose_folder)
+            row.addWidget(folder)
+        files = QPushButton("File…")
+        files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
+        files.clicked.connect(self._choose_files)
+        row.addWidget(files)
+        self._several = folders
+
+    def _choose_folder(self) -> None:
+        name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self.line.text())
+        if name:
+            self.line.setText(name)
+            self.submitted.emit()
+
+    def _choose_files(self) -> None:
+        if self._several:
+            names, _ = QFileDialog.getOpenFileNames(self, "Files of a phantom", self.line.text())
+        else:
+            name, _ = QFileDialog.getOpenFileName(self, "Fingerprint stack", self.line.text())
+            names = [name] if name else []
+        if names:
+            self.line.setText("; ".join(names))
+            self.submitted.emit()
+
+    @property
+    def paths(self) -> list[str]:
+        """What is chosen."""
+        return [part.strip() for part in self.line.text().split(";") if part.strip()]
+
+
+class _Card(QFrame):
+    """What was understood of one thing that is open."""
+
+    def __init__(self, title: str, description: str, notes: tuple[str, ...]) -> None:
+        super().__init__()
+        self.setObjectName("blochnetCard")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 6, 8, 6)
+        layout.setSpacing(2)
+        layout.addWidget(heading(title))
+        text = QLabel(description)
+        text.setWordWrap(True)
+        layout.addWidget(text)
+        for sentence in notes:
+            layout.addWidget(note(f"• {sentence}"))
+
+
+class DataPanel(Panel):
+    """Opens phantoms and fingerprint stacks."""
+
+    title = "Data"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.body.addWidget(heading("Try a sample"))
+        row = QHBoxLayout()
+        self.sample_buttons: dict[str, QPushButton] = {}
+        for key, text in samples.TITLES.items():
+            button = QPushButton(text.short)
+            button.setToolTip(text.long)
+            button.clicked.connect(functools.partial(self.open_sample, key))
+            row.addWidget(button)
+            self.sample_buttons[key] = button
+        self.body.addLayout(row)
+
+        self.body.addWidget(heading("Open a phantom"))
+        self.phantom_path = _PathRow("BrainWeb, NIfTI or MATLAB: a folder or files", folders=True)
+        self.phantom_form = SettingsForm(PhantomSettings, starts={"shape": (91, 109, 91), "voxel_size": (1, 1, 1)})
+        self.phantom_options = Foldable("Options", self.phantom_form)
+        self.open_phantom = primary_button("Open phantom", "Read T1, T2 and proton density of every voxel.")
+        for widget in (self.phantom_path, self.phantom_options):
+            self.body.addWidget(widget)
+        self.body.addWidget(self.open_phantom, 0, Qt.AlignmentFlag.AlignLeft)
+
+        self.body.addWidget(heading("Open fingerprints"))
+        self.stack_path = _PathRow("NIfTI, .npy, .npz, HDF5 or MATLAB", folders=False)
+        self.schedule_line = note()
+        self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
+        self.stack_options = Foldable("Options", self.stack_form)
+        self.open_stack = primary_button("Open fingerprints", "Read a stack, one sample per pulse of the schedule.")
+        for widget in (self.stack_path, self.schedule_line, self.stack_options):
+            self.body.addWidget(widget)
+        self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
+        self.body.addWidget(self.jobs)
+
+        self.body.addWidget(heading("What is open"))
+        self._cards = QVBoxLayout()
+        self.body.addLayout(self._cards)
+        self.body.addStretch(1)
+
+        self.open_phantom.clicked.connect(self._open_phantom)
+        self.phantom_path.submitted.connect(self._open_phantom)
+        self.open_stack.clicked.connect(self._open_stack)
+        self.stack_path.submitted.connect(self._open_stack)
+        self._shown: list[int] | None = None
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.phantom_form, self.stack_form]
+
+    def update_session(self) -> None:
+        schedule = self.session.schedule
+        self.schedule_line.setText(
+            f"Schedule: {schedule.describe()}" if schedule is not None
+            else "Schedule: the stack's own, or choose one in the Schedule tab first."
+        )  # fmt: skip
+        entries = [*self.session.entries("phantom"), *self.session.entries("stack")]
+        subjects = [id(entry.subject) for entry in entries]
+        if subjects == self._shown:
+            return
+        self._shown = subjects
+        while self._cards.count():
+            item = self._cards.takeAt(0).widget()
+            item.deleteLater()
+        for entry in entries:
+            kind = "Phantom" if entry.kind == "phantom" else "Fingerprints"
+            text = entry.subject.describe().removeprefix(f"{entry.subject.name}: ")
+            notes = entry.subject.notes
+            if entry.kind == "stack":
+                notes = (*notes, f"Schedule: {entry.subject.schedule.describe()}")
+            self._cards.addWidget(_Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes))
+        if not entries:
+            self._cards.addWidget(note("Nothing yet. Open a sample, a phantom or fingerprints, or drop them on the "
+                                       "viewer."))  # fmt: skip
+
+    def open_sample(self, key: str) -> None:
+        """Open one of the samples."""
+        if not self.is_busy:
+            job = self.start("Opening the sample", functools.partial(samples.load, key))
+            job.returned.connect(self._show_sample)
+            job.start()
+
+    def _open_phantom(self) -> None:
+        self.phantom_form.clear_errors()
+        if self.is_busy:
+            return
+        paths = self.phantom_path.paths
+        try:
+            if not paths:
+                raise InputError("No phantom is chosen; expected a folder or files.", field="source")
+            settings = self.phantom_form.settings()
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        source = paths[0] if len(paths) == 1 else paths
+        job = self.start(f"Opening {Path(paths[0]).name}", functools.partial(open_phantom, source, settings))
+        job.returned.connect(self._show_phantom)
+        job.start()
+
+    def _open_stack(self) -> None:
+        self.stack_form.clear_errors()
+        if self.is_busy:
+            return
+        paths = self.stack_path.paths
+        try:
+            if not paths:
+                raise InputError("No fingerprint stack is chosen; expected a file.", field="path")
+            settings = self.stack_form.settings()
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        job = self.start(
+            f"Opening {Path(paths[0]).name}",
+            functools.partial(open_fingerprints, paths[0], self.session.schedule, settings),
+        )
+        job.returned.connect(self._show_stack)
+        job.start()
+
+    def show_failure(self, failure: object) -> None:
+        super().show_failure(failure)
+        for form, options in ((self.phantom_form, self.phantom_options), (self.stack_form, self.stack_options)):
+            if form.errors():
+                options.open()
+
+    def _show_phantom(self, phantom: Phantom) -> None:
+        layers.add_phantom(self.session, phantom)
+        self._announce(phantom)
+
+    def _show_stack(self, stack: FingerprintStack) -> None:
+        layers.add_stack(self.session, stack)
+        self._announce(stack)
+
+    def _show_sample(self, sample: samples.Sample) -> None:
+        if sample.phantom is not None:
+            layers.add_phantom(self.session, sample.phantom)
+        if sample.stack is not None:
+            layers.add_stack(self.session, sample.stack, sample.phantom)
+        self._announce(sample.stack or sample.phantom)
+
+    def _announce(self, subject: Phantom | FingerprintStack) -> None:
+        self.jobs.say(f"Opened {subject.name}.", "good")
+        self.session.added.emit(subject)

@@ -1,0 +1,141 @@
+"""The Schedule tab: choose the pulse sequence, and see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QStackedWidget
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.jobs.operations import make_schedule
+from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings
+from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.plots import SchedulePlot
+from napari_blochnet.napari_ui.widgets import Panel, heading, note
+from napari_blochnet.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["SchedulePanel"]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    title: str
+    model: type[Settings]
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+# The paper's two random schedules are one generator with two sets of numbers.
+_KINDS = (
+    _Kind("FISP (Jiang 2015)", FispSettings),
+    _Kind("Spline5", SplineSettings, {"control_points": 5, "noise_variance": 0.0}),
+    _Kind("SplineNoise11", SplineSettings, {"control_points": 11, "noise_variance": 10.0}),
+    _Kind("From a file", ScheduleFileSettings),
+)
+
+
+class SchedulePanel(Panel):
+    """Makes the schedule that simulation and opening of stacks use."""
+
+    title = "Schedule"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.schedule: Schedule | None = None
+        self.kind = QComboBox()
+        self.kind.setToolTip("Where the flip angles and TRs come from.")
+        self.stack = QStackedWidget()
+        self._forms: list[SettingsForm] = []
+        for kind in _KINDS:
+            self.kind.addItem(kind.title)
+            form = SettingsForm(
+                kind.model,
+                leave_out=("kind",),
+                starts={"inversion_time": 0.0, "flip_angle": 60.0, "repetition_time": 15.0, "echo_time": 3.0,
+                        "inversion_efficiency": 1.0},  # fmt: skip
+            )
+            form.set_values(kind.values)
+            form.changed.connect(self.make)
+            self._forms.append(form)
+            self.stack.addWidget(form)
+        self.plot = SchedulePlot()
+        self.description = note()
+        self.export = QPushButton("Save as CSV…")
+        self.export.setToolTip("Write flip angle, TR, TE and RF phase of every pulse to a file.")
+
+        self.body.addWidget(heading("Pulse sequence"))
+        self.body.addWidget(self.kind)
+        self.body.addWidget(self.stack)
+        self.body.addWidget(self.plot, 1)
+        self.body.addWidget(self.description)
+        self.body.addWidget(self.jobs)
+        row = QHBoxLayout()
+        row.addWidget(self.export)
+        row.addStretch(1)
+        self.body.addLayout(row)
+        self.kind.currentIndexChanged.connect(self._choose)
+        self.export.clicked.connect(self._export)
+        self._choose(0)
+
+    @property
+    def form(self) -> SettingsForm:
+        """The form of the chosen kind."""
+        return self._forms[self.kind.currentIndex()]
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.form]
+
+    def apply_theme(self) -> None:
+        super().apply_theme()
+        self.plot.apply_theme(self.colours)
+
+    def _choose(self, index: int) -> None:
+        # only the visible page may ask for height, or a short form leaves a hole above the plot
+        for number, form in enumerate(self._forms):
+            form.setVisible(number == index)
+        self.stack.setCurrentIndex(index)
+        self.stack.setFixedHeight(self.form.sizeHint().height())
+        self.make()
+
+    def make(self) -> None:
+        """Make the schedule that the form describes and let everybody use it."""
+        form = self.form
+        form.clear_errors()
+        try:
+            self.schedule = make_schedule(form.settings())
+        except InputError as error:
+            self.schedule = None
+            # a form that nobody has filled in yet is no mistake
+            if error.field == "path" and not form.values().get("path"):
+                self.jobs.say("Choose a file; fields that the file does not state are asked for.")
+            else:
+                form.show_error(error.field, str(error))
+                self.jobs.say("" if error.field in form.errors() else str(error), "error")
+        else:
+            self.jobs.say("")
+        self.stack.setFixedHeight(form.sizeHint().height())
+        self.plot.show_schedule(self.schedule)
+        self.description.setText("" if self.schedule is None else self.schedule.describe())
+        self.export.setEnabled(self.schedule is not None)
+        self.session.schedule = self.schedule
+
+    def _export(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the schedule", "schedule.csv", "CSV (*.csv)")
+        if name:
+            self.save(name)
+
+    def save(self, path: str) -> None:
+        """Write the schedule to a file."""
+        from napari_blochnet.schedules.files import write_schedule
+
+        if self.schedule is None:
+            return
+        try:
+            write_schedule(self.schedule, path)
+        except (InputError, OSError) as error:
+            self.jobs.say(f"{path}: {error}" if isinstance(error, OSError) else str(error), "error")
+        else:
+            self.jobs.say(f"Saved {path}.", "good")

@@ -1,0 +1,109 @@
+"""Files dropped on napari: phantoms and fingerprint stacks that are ours beyond doubt, and no others.
+
+A reader that claims a path is asked before all others when a person opens it. General formats (NIfTI, MATLAB, HDF5)
+belong to everybody, so they are claimed only with evidence: our sidecar beside a NIfTI file, T1 and T2 maps in a
+MATLAB file, tissue volumes or maps in a folder. Everything else is opened in the Data tab.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data, stack_layer_data
+
+__all__ = ["phantom_reader", "stack_reader"]
+
+Reader = Callable[[str | Sequence[str]], list[LayerData]]
+
+_TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|T1map|T2map)([_\-.]|$)", re.IGNORECASE)
+_VOLUMES = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz", ".nii", ".nii.gz")
+# A sidecar holds the schedule of at most some thousand pulses.
+_SIDECAR_BYTES = 16 * 2**20
+
+
+def _name(path: Path) -> str:
+    return path.name.lower()
+
+
+def _is_phantom(path: Path) -> bool:
+    if path.is_dir():
+        return any(_name(item).endswith(_VOLUMES) and _TISSUE.search(item.name) for item in path.iterdir())
+    if _name(path).endswith((".mnc", ".mnc.gz", ".rawb", ".rawb.gz")):
+        return True
+    return _name(path).endswith(".mat") and _holds_maps(path)
+
+
+def _holds_maps(path: Path) -> bool:
+    """Whether a MATLAB file names T1 and T2 maps, or crisp labels as BrainWeb's circulate."""
+    from scipy.io import whosmat
+
+    try:
+        names = [name.lower() for name, shape, _ in whosmat(path) if len(shape) in (2, 3)]
+    except (OSError, ValueError, NotImplementedError, TypeError):
+        return False
+    has = {prefix: any(name.startswith(prefix) for name in names) for prefix in ("t1", "t2")}
+    return all(has.values()) or any("brain" in name for name in names)
+
+
+def _is_stack(path: Path) -> bool:
+    stem = path.name.removesuffix(".gz").removesuffix(".nii")
+    sidecar = path.with_name(f"{stem}.json")
+    if not _name(path).endswith((".nii", ".nii.gz")) or not sidecar.is_file():
+        return False
+    try:
+        if sidecar.stat().st_size > _SIDECAR_BYTES:
+            return False
+        content = json.loads(sidecar.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(content, dict) and isinstance(content.get("schedule"), dict)
+
+
+def phantom_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return a reader where the path is a phantom, or several paths are one phantom's volumes."""
+    paths = [Path(item) for item in ([path] if isinstance(path, str) else path)]
+    if not paths or not all(_is_phantom(item) for item in paths):
+        return None
+    return _read_phantom
+
+
+def stack_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return a reader where the path is a fingerprint stack with our sidecar."""
+    if not isinstance(path, str) or not _is_stack(Path(path)):
+        return None
+    return _read_stack
+
+
+def _plainly(read: Reader) -> Reader:
+    """Say a mistake as the core's sentence in napari's notification, without a traceback."""
+
+    @functools.wraps(read)
+    def reader(path: str | Sequence[str]) -> list[LayerData]:
+        from napari.utils.notifications import show_error
+
+        try:
+            return read(path)
+        except InputError as error:
+            show_error(str(error))
+            return [(None,)]  # type: ignore[list-item]  # napari's word for "read, and no layers"
+
+    return reader
+
+
+@_plainly
+def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_blochnet.jobs.operations import open_phantom
+
+    return phantom_layer_data(open_phantom(path if isinstance(path, str) else list(path)))
+
+
+@_plainly
+def _read_stack(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_blochnet.jobs.operations import open_fingerprints
+
+    return stack_layer_data(open_fingerprints(str(path)))

@@ -1,0 +1,237 @@
+"""What one viewer knows: which layer shows what, the current schedule, the pinned voxel, the running jobs.
+
+Layers carry what they show. `Entry` stands in a layer's metadata and names the phantom, the stack or the maps behind
+it; the session only listens to the layer list and finds its way by layer objects and domain objects, never by names,
+so that renaming, deleting and reordering layers are harmless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari.layers import Layer
+from qtpy.QtCore import QEvent, QObject, Signal
+
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.workers import Job
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["ENTRY", "Entry", "Kind", "Session", "Subject", "Voxel", "entry_of", "session_of"]
+
+Kind = Literal["phantom", "stack", "maps", "region"]
+Subject = Phantom | FingerprintStack | ParameterMaps
+
+#: Key of an `Entry` in a layer's metadata; the plain record is under ``"blochnet"``.
+ENTRY = "blochnet_entry"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What a layer shows.
+
+    Parameters
+    ----------
+    kind : {"phantom", "stack", "maps", "region"}
+        What the subject is.
+    role : str
+        Which part of it: "T1", "T2", "PD", "tissue", "signal", "residual", "T1 error", "T2 error", "region".
+    subject : Phantom, FingerprintStack or ParameterMaps
+        The object behind the layer; complex samples are only here, the layer shows their magnitude.
+    title : str
+        What people call the subject.
+    truth : Phantom, optional
+        The phantom that a stack was simulated from, or that maps were compared with; on the subject's grid.
+    stack : FingerprintStack, optional
+        What maps were made from.
+    """
+
+    kind: Kind
+    role: str
+    subject: Subject
+    title: str
+    truth: Phantom | None = None
+    stack: FingerprintStack | None = None
+
+    def __deepcopy__(self, memo: Any) -> Entry:
+        # napari copies metadata when a layer is duplicated; the subjects are immutable and may be gigabytes
+        return self
+
+
+@dataclass(frozen=True)
+class Voxel:
+    """A voxel somebody pointed at.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    index : tuple of int
+        (z, y, x) in the stack.
+    """
+
+    stack: FingerprintStack = field(repr=False)
+    index: tuple[int, int, int]
+
+
+def entry_of(layer: Layer) -> Entry | None:
+    """Return what a layer shows, or None for a layer that is not ours."""
+    entry = layer.metadata.get(ENTRY)
+    return entry if isinstance(entry, Entry) else None
+
+
+class Session(QObject):
+    """The state of one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Held weakly: the session must not keep a closed viewer alive.
+    """
+
+    #: layers of ours were added, removed or renamed
+    changed = Signal()
+    #: there is another current schedule
+    schedule_changed = Signal()
+    #: the pinned `Voxel`, or None
+    pinned = Signal(object)
+    #: a `Phantom`, `FingerprintStack` or `ParameterMaps` that has just been added by a panel
+    added = Signal(object)
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = weakref.ref(viewer)
+        self._schedule: Schedule | None = None
+        self._jobs: set[Job] = set()
+        self._window: QObject | None = None
+        self.voxel: Voxel | None = None
+        self.is_closed = False
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.layers.events.renamed.connect(self._on_layers)
+        for layer in viewer.layers:
+            self._finish(layer)
+
+    @property
+    def viewer(self) -> Viewer | None:
+        """The viewer, or None once it is closed."""
+        viewer = self._viewer()
+        # napari drops the Qt window of a viewer that is closed, the model may live on
+        if viewer is None or self.is_closed or getattr(viewer.window, "_qt_window", None) is None:
+            return None
+        return viewer
+
+    # -- layers
+
+    def _on_inserted(self, event: Any) -> None:
+        self._finish(event.value)
+        self.changed.emit()
+
+    def _on_layers(self, event: Any = None) -> None:
+        with contextlib.suppress(RuntimeError):  # the last events of a viewer that is being deleted
+            self.changed.emit()
+
+    def _finish(self, layer: Layer) -> None:
+        from napari_blochnet.napari_ui.layers import finish_layer
+
+        viewer = self._viewer()
+        if viewer is not None and entry_of(layer) is not None:
+            finish_layer(viewer, layer)
+
+    def layers(self, kind: Kind | None = None, subject: Subject | None = None, role: str | None = None) -> list[Layer]:
+        """Return our layers, newest last, of one kind, of one subject, in one role."""
+        viewer = self.viewer
+        found = []
+        for layer in [] if viewer is None else list(viewer.layers):
+            entry = entry_of(layer)
+            if entry is None or (kind and entry.kind != kind) or (role and entry.role != role):
+                continue
+            if subject is None or entry.subject is subject:
+                found.append(layer)
+        return found
+
+    def entries(self, kind: Kind) -> list[Entry]:
+        """Return one entry per subject of a kind that still has a layer, oldest first."""
+        seen: dict[int, Entry] = {}
+        for layer in self.layers(kind):
+            entry = entry_of(layer)
+            if entry is not None:
+                seen.setdefault(id(entry.subject), entry)
+        return list(seen.values())
+
+    def entry(self, subject: Subject | None) -> Entry | None:
+        """Return an entry of a subject, or None where its layers are gone."""
+        if subject is None:
+            return None
+        return next((entry_of(layer) for layer in self.layers(subject=subject)), None)
+
+    # -- schedule and voxel
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule that simulation and opening of stacks use."""
+        return self._schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule | None) -> None:
+        self._schedule = schedule
+        self.schedule_changed.emit()
+
+    def pin(self, voxel: Voxel | None) -> None:
+        """Make a voxel the one that the inspector shows."""
+        self.voxel = voxel
+        self.pinned.emit(voxel)
+
+    # -- jobs
+
+    def start(self, title: str, function: Callable[..., Any], *, wants_partial: bool = False) -> Job:
+        """Return a job that ends with the viewer; connect to it, then call its ``start``."""
+        job = Job(title, function, wants_partial=wants_partial)
+        self._jobs.add(job)
+        job.ended.connect(self._forget_ended)
+        return job
+
+    def _forget_ended(self) -> None:
+        self._jobs = {job for job in self._jobs if job.is_running}
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Jobs that are running."""
+        return [job for job in self._jobs if job.is_running]
+
+    def watch(self, window: QObject | None) -> None:
+        """Notice the closing of the viewer's window; every panel calls this when it is shown."""
+        if window is not None and self._window is None:
+            self._window = window
+            window.installEventFilter(self)
+            window.destroyed.connect(self.close)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if event is not None and event.type() == QEvent.Type.DeferredDelete and watched is self._window:
+            self.close()
+        return False
+
+    def close(self, _window: object = None) -> None:
+        """End all jobs; the viewer is gone."""
+        self.is_closed = True
+        for job in self._jobs:
+            job.cancel()
+
+
+_sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
+
+
+def session_of(viewer: Viewer) -> Session:
+    """Return the viewer's session; made at the first call."""
+    # napari hands widgets a proxy of the viewer
+    plain = getattr(viewer, "__wrapped__", viewer)
+    if plain not in _sessions:
+        _sessions[plain] = Session(plain)
+    return _sessions[plain]

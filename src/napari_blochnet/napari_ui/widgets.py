@@ -1,0 +1,387 @@
+"""What panels are built from: the panel itself, the line that shows a job, choices of what is open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QMainWindow,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.napari_ui.appearance import Palette, palette
+from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.session import Entry, Kind, Session, Subject, session_of
+from napari_blochnet.napari_ui.workers import Failure, Job
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["Foldable", "JobBar", "Panel", "SubjectChoice", "heading", "note", "primary_button"]
+
+
+def heading(text: str) -> QLabel:
+    """Return the title of a part of a panel."""
+    label = QLabel(text)
+    label.setObjectName("blochnetHeading")
+    return label
+
+
+def note(text: str = "") -> QLabel:
+    """Return a wrapped line of explanation."""
+    label = QLabel(text)
+    label.setObjectName("blochnetNote")
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+    return label
+
+
+def primary_button(text: str, tooltip: str) -> QPushButton:
+    """Return the button a panel is about."""
+    button = QPushButton(text)
+    button.setObjectName("blochnetPrimary")
+    button.setToolTip(tooltip)
+    return button
+
+
+def _style(colours: Palette) -> str:
+    return f"""
+    QLabel#blochnetHeading {{ font-weight: 600; color: {colours.text}; padding-top: 4px; }}
+    QLabel#blochnetNote {{ color: {colours.faint}; }}
+    QLabel#blochnetError, QLabel[state="error"] {{ color: {colours.error}; }}
+    QLabel[state="good"] {{ color: {colours.good}; }}
+    QPushButton#blochnetPrimary {{
+        background: {colours.accent}; color: {colours.accent_text}; font-weight: 600; padding: 6px 14px;
+        border-radius: 4px; }}
+    QPushButton#blochnetPrimary:disabled {{ background: palette(mid); color: {colours.faint}; }}
+    QToolButton#blochnetFold {{ border: none; background: transparent; color: {colours.text}; padding: 2px 0; }}
+    QFrame#blochnetCard {{ border: 1px solid {colours.faint}; border-radius: 4px; }}
+    """
+
+
+class JobBar(QWidget):
+    """Shows one job: a bar, Cancel, and one sentence about how it ended."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.job: Job | None = None
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(14)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop after the current batch; what is finished stays.")
+        self.message = QLabel()
+        self.message.setWordWrap(True)
+        self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        line = QHBoxLayout()
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(self.bar, 1)
+        line.addWidget(self.cancel)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(line)
+        layout.addWidget(self.message)
+        self.cancel.clicked.connect(self._cancel)
+        self._show_running(False)
+
+    def follow(self, job: Job) -> None:
+        """Show this job from now on."""
+        self.job = job
+        self.bar.setRange(0, 0)
+        self._show_running(True)
+        self.say(f"{job.title}…")
+        job.progressed.connect(self._on_progress)
+        job.warned.connect(self._on_warned)
+        job.ended.connect(self._on_ended)
+
+    def say(self, text: str, state: str = "") -> None:
+        """Show a sentence; ``state`` is "", "error" or "good"."""
+        self.message.setText(text)
+        self.message.setProperty("state", state)
+        self.message.style().unpolish(self.message)
+        self.message.style().polish(self.message)
+        self.message.setVisible(bool(text))
+
+    def _show_running(self, running: bool) -> None:
+        self.bar.setVisible(running)
+        self.cancel.setVisible(running)
+        self.cancel.setEnabled(running)
+
+    def _cancel(self) -> None:
+        if self.job is not None:
+            self.cancel.setEnabled(False)
+            self.say("Stopping after the current batch…")
+            self.job.cancel()
+
+    def _on_progress(self, done: int, total: int, message: str) -> None:
+        self.bar.setRange(0, max(0, total))
+        self.bar.setValue(done)
+        if message and self.job is not None and not self.job.is_cancelled:
+            self.say(f"{message[:1].upper()}{message[1:]}…")
+
+    def _on_warned(self, sentence: str) -> None:
+        self.say(sentence)
+
+    def _on_ended(self) -> None:
+        self._show_running(False)
+
+
+class Foldable(QWidget):
+    """Rarely needed settings behind a line that opens."""
+
+    def __init__(self, title: str, content: QWidget) -> None:
+        super().__init__()
+        self.button = QToolButton()
+        self.button.setObjectName("blochnetFold")
+        self.button.setText(title)
+        self.button.setCheckable(True)
+        self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.button.setArrowType(Qt.ArrowType.RightArrow)
+        self.content = content
+        content.setVisible(False)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.button)
+        layout.addWidget(content)
+        self.button.toggled.connect(self.open)
+
+    def open(self, opened: bool = True) -> None:
+        """Show or hide the content."""
+        self.button.setChecked(opened)
+        self.button.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
+        self.content.setVisible(opened)
+
+
+class SubjectChoice(QComboBox):
+    """A choice among the phantoms, stacks or maps that are open; it keeps its choice while others come and go.
+
+    Parameters
+    ----------
+    session : Session
+    kind : {"phantom", "stack", "maps"}
+    nothing : str
+        What stands there when none is open.
+    optional : bool
+        Whether "none" is a choice.
+    """
+
+    def __init__(self, session: Session, kind: Kind, nothing: str, *, optional: bool = False) -> None:
+        super().__init__()
+        self._session, self._kind, self._nothing, self._optional = session, kind, nothing, optional
+        self._entries: list[Entry | None] = []
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(12)
+        self.update_entries()
+
+    def update_entries(self, accept: Callable[[Entry], bool] | None = None) -> None:
+        """Look again at what is open; newer ones are chosen where the old choice is gone."""
+        before = self.subject
+        entries: list[Entry | None] = [entry for entry in self._session.entries(self._kind) if not accept or accept(entry)]
+        texts = [entry.title for entry in entries]
+        if self._optional or not entries:
+            entries.insert(0, None)
+            texts.insert(0, "none" if self._optional else self._nothing)
+        known = [None if entry is None else entry.subject for entry in self._entries]
+        found = [None if entry is None else entry.subject for entry in entries]
+        self._entries = entries
+        if list(map(id, known)) == list(map(id, found)) and self.count() == len(entries):
+            return
+        self.blockSignals(True)
+        self.clear()
+        self.addItems(texts)
+        kept = next((i for i, subject in enumerate(found) if subject is before and subject is not None), None)
+        self.setCurrentIndex(kept if kept is not None else (0 if self._optional else len(entries) - 1))
+        self.blockSignals(False)
+        if self.subject is not before:
+            self.currentIndexChanged.emit(self.currentIndex())
+
+    @property
+    def entry(self) -> Entry | None:
+        """The chosen entry."""
+        index = self.currentIndex()
+        return self._entries[index] if 0 <= index < len(self._entries) else None
+
+    @property
+    def subject(self) -> Subject | None:
+        """The chosen phantom, stack or maps."""
+        entry = self.entry
+        return None if entry is None else entry.subject
+
+    def choose(self, subject: Subject) -> None:
+        """Choose a subject."""
+        for index, entry in enumerate(self._entries):
+            if entry is not None and entry.subject is subject:
+                self.setCurrentIndex(index)
+
+
+class CheckList(QFrame):
+    """Several of a few things, by tick boxes."""
+
+    changed = Signal()
+
+    def __init__(self, nothing: str) -> None:
+        super().__init__()
+        self.setObjectName("blochnetCard")
+        self._nothing = nothing
+        self._boxes: list[tuple[QCheckBox, Any]] = []
+        self._layout = QVBoxLayout(self)
+        self._layout.setContentsMargins(8, 4, 8, 4)
+        self._layout.setSpacing(2)
+        self._empty = note(nothing)
+        self._layout.addWidget(self._empty)
+
+    def set_items(self, items: Sequence[tuple[str, Any]], *, checked: Callable[[Any], bool]) -> None:
+        """Offer other things; what was ticked or not before stays so."""
+        before = {id(value): box.isChecked() for box, value in self._boxes}
+        for box, _ in self._boxes:
+            self._layout.removeWidget(box)
+            box.deleteLater()
+        self._boxes = []
+        for text, value in items:
+            box = QCheckBox(text)
+            box.setChecked(before.get(id(value), checked(value)))
+            box.toggled.connect(self.changed)
+            self._layout.addWidget(box)
+            self._boxes.append((box, value))
+        self._empty.setVisible(not items)
+        self.changed.emit()
+
+    @property
+    def chosen(self) -> list[Any]:
+        """The ticked things, in order."""
+        return [value for box, value in self._boxes if box.isChecked()]
+
+    def box(self, value: Any) -> QCheckBox:
+        """Return the tick box of a thing."""
+        return next(box for box, known in self._boxes if known is value or known == value)
+
+
+class Panel(QWidget):
+    """A tab of the workbench, or a dock of its own.
+
+    Callbacks are attached when it is shown and detached when it is hidden, because napari hides a dock that is closed
+    and never tells its widget of a close.
+    """
+
+    title = ""
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self.session = session_of(napari_viewer)
+        self.jobs = JobBar()
+        self._attached = False
+        self._theme = ""
+        inner = QWidget()
+        self.body = QVBoxLayout(inner)
+        self.body.setContentsMargins(10, 8, 10, 8)
+        self.body.setSpacing(8)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inner)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        self.setMinimumWidth(330)
+
+    @property
+    def colours(self) -> Palette:
+        """Colours of the viewer's theme."""
+        viewer = self.session.viewer
+        return palette(viewer.theme if viewer is not None else "dark")
+
+    def update_session(self) -> None:
+        """Look again at the session; called when the panel is shown and when anything changes."""
+
+    def apply_theme(self) -> None:
+        """Take the theme's colours."""
+        self.setStyleSheet(_style(self.colours))
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        super().showEvent(event)
+        viewer = self.session.viewer
+        parent = self.parent()
+        while parent is not None and not isinstance(parent, QMainWindow):
+            parent = parent.parent()
+        self.session.watch(parent)
+        if not self._attached and viewer is not None:
+            self._attached = True
+            self.session.changed.connect(self.update_session)
+            self.session.schedule_changed.connect(self.update_session)
+            viewer.events.theme.connect(self._on_theme)
+            self.attach(viewer)
+        if viewer is not None and self._theme != viewer.theme:
+            self._on_theme()
+        self.update_session()
+
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        super().hideEvent(event)
+        if self._attached:
+            self._attached = False
+            self.session.changed.disconnect(self.update_session)
+            self.session.schedule_changed.disconnect(self.update_session)
+            viewer = self.session.viewer
+            if viewer is not None:
+                viewer.events.theme.disconnect(self._on_theme)
+                self.detach(viewer)
+
+    def attach(self, viewer: Viewer) -> None:
+        """Connect to the viewer; the panel is visible."""
+
+    def detach(self, viewer: Viewer) -> None:
+        """Disconnect from the viewer; the panel is hidden."""
+
+    def _on_theme(self, event: Any = None) -> None:
+        viewer = self.session.viewer
+        if viewer is not None:
+            self._theme = viewer.theme
+            self.apply_theme()
+
+    def start(self, title: str, function: Callable[..., Any], *, wants_partial: bool = False) -> Job:
+        """Make a job shown in this panel; connect to it, then start it."""
+        job = self.session.start(title, function, wants_partial=wants_partial)
+        self.jobs.follow(job)
+        job.failed.connect(self.show_failure)
+        job.stopped.connect(self._on_stopped)
+        return job
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether this panel's job is running."""
+        return self.jobs.job is not None and self.jobs.job.is_running
+
+    def forms(self) -> Sequence[SettingsForm]:
+        """Return the forms in which a field at fault may stand."""
+        return ()
+
+    def show_failure(self, failure: Failure) -> None:
+        """Write the sentence beside its field, and where results are announced."""
+        for form in self.forms():
+            if form.isVisibleTo(self):
+                form.show_error(failure.field, failure.sentence)
+        self.jobs.say(failure.sentence, "error")
+
+    def show_input_error(self, error: InputError) -> None:
+        """Do the same for a mistake that was found before any job."""
+        self.show_failure(Failure(str(error), error.field))
+
+    def _on_stopped(self, partial: object) -> None:
+        self.jobs.say("Cancelled; what was finished stays." if partial is not None else "Cancelled.")

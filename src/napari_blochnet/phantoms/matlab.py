@@ -1,0 +1,145 @@
+"""Phantoms in MATLAB files: maps by name, or an array of BrainWeb's crisp labels."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray, IntArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
+from napari_blochnet.phantoms.maps import map_key
+
+__all__ = ["MatlabPhantom", "read_matlab"]
+
+_MOST_VOXELS = 2**28
+_NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "logical")
+# Labels are also distributed as grey values, label × 255/11.
+_GREY_STEP = 255 / (len(CRISP_TWENTY) - 1)
+
+
+@dataclass(frozen=True)
+class MatlabPhantom:
+    """What a MATLAB file holds: maps, or labels.
+
+    Parameters
+    ----------
+    maps : dict of str to array of shape (Z, Y, X)
+        By field of `Phantom`; empty where the file holds labels.
+    labels : array of shape (Z, Y, X)
+        uint8; empty where it holds maps.
+    classes : tuple of str, optional
+        Tissue of each label, where the values tell it.
+    voxel_size : tuple of float, optional
+        (z, y, x), mm, where the grid tells it.
+    notes : tuple of str
+    """
+
+    maps: dict[str, AnyArray] = field(default_factory=dict)
+    labels: IntArray = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
+    classes: tuple[str, ...] | None = None
+    voxel_size: tuple[float, float, float] | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_matlab(path: Path, variable: str | None = None) -> MatlabPhantom:
+    """Read maps or labels from a MATLAB 5 file.
+
+    Arrays of maps with two axes are slices (y, x) as MATLAB shows them. Labels with three axes are (x, y, z) there;
+    of two, ``axial`` is (y, x), ``coronal`` (x, z) and ``sagittal`` (y, z), as in the files of JEMRIS and KomaMRI.
+
+    Parameters
+    ----------
+    path : Path
+    variable : str, optional
+        The array of labels to take, where there are several.
+
+    Raises
+    ------
+    InputError
+        Not a MATLAB 5 file; no map and no array of labels in it; no such variable.
+    """
+    arrays = _arrays(path)
+    maps = {key: name for name in arrays if (key := map_key(name))}
+    if {"t1", "t2"} <= set(maps):
+        return MatlabPhantom(maps={key: _volume(path, name, arrays[name]) for key, name in maps.items()})
+    if maps:
+        raise InputError(
+            f"{path.name}: holds maps of {', '.join(maps.values())}; expected T1 and T2 at least.", field="path"
+        )
+    if variable is not None and variable not in arrays:
+        raise InputError(f"{path.name}: has no variable {variable!r}; it holds {', '.join(arrays)}.", field="variable")
+    name = variable or next(iter(arrays))
+    notes = []
+    if len(arrays) > 1:
+        notes.append(f"The file holds {', '.join(arrays)}; {name} was opened.")
+    values = arrays[name]
+    levels = np.unique(values)
+    if levels.min() < 0 or levels.max() > 255 or (levels != np.rint(levels)).any():
+        raise InputError(f"{path.name}: {name} holds values that are not labels; expected T1, T2 and PD maps, or whole "
+                         "numbers from 0 to 255.", field="path")  # fmt: skip
+    classes = None
+    if levels.max() > len(CRISP_TWENTY) - 1:
+        steps = np.rint(levels / _GREY_STEP)
+        if np.abs(levels - steps * _GREY_STEP).max() > 1.0:
+            raise InputError(f"{path.name}: {name} holds values up to {levels.max():g} that are no labels of BrainWeb; "
+                             "expected 0 to 11, or these times 255/11.", field="path")  # fmt: skip
+        values = np.rint(values / _GREY_STEP)
+        classes = CRISP_TWENTY
+        notes.append(f"The values of {name} are labels times 255/11, of BrainWeb's 20 normal brains.")
+    labels = _oriented(name, values.astype(np.uint8))
+    size = None
+    if set(labels.shape) <= {1, 362, 434}:
+        size = (0.5, 0.5, 0.5)
+        notes.append("A grid of 362 × 434 × 362 is BrainWeb's with voxels of 0.5 mm.")
+    elif labels.shape == (180, 216, 180):
+        size = (1.0, 1.0, 1.0)
+        notes.append("A grid of 180 × 216 × 180 is BrainWeb's older brain with voxels of 1 mm.")
+    return MatlabPhantom(labels=labels, classes=classes, voxel_size=size, notes=tuple(notes))
+
+
+def _arrays(path: Path) -> dict[str, AnyArray]:
+    import scipy.io
+
+    with path.open("rb") as file:
+        if file.read(520)[512:520] == b"\x89HDF\r\n\x1a\n":
+            raise InputError(f"{path.name}: is a MATLAB 7.3 file; expected a phantom saved with -v7.", field="path")
+    try:
+        wanted = []
+        for name, shape, kind in scipy.io.whosmat(path):
+            if kind in _NUMERIC and len(shape) in (2, 3) and min(shape) > 0 and math.prod(shape) > 1:
+                if math.prod(shape) > _MOST_VOXELS:
+                    raise InputError(f"{path.name}: {name} claims {' × '.join(map(str, shape))} voxels; expected at "
+                                     f"most {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
+                wanted.append(name)
+        content: dict[str, Any] = scipy.io.loadmat(path, variable_names=wanted) if wanted else {}
+    except InputError:
+        raise
+    except Exception as error:  # scipy lets anything from KeyError to zlib.error escape from a damaged file
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{path.name}: cannot be read as a MATLAB file ({reason}).", field="path") from None
+    found = {name: np.asarray(content[name]) for name in wanted if name in content}
+    if not found:
+        raise InputError(f"{path.name}: holds no array with two or three axes; expected T1, T2 and PD maps, or labels.",
+                         field="path")  # fmt: skip
+    return found
+
+
+def _volume(path: Path, name: str, values: AnyArray) -> AnyArray:
+    if values.dtype.kind not in "iufb":
+        raise InputError(f"{path.name}: {name} holds {values.dtype}; expected real numbers.", field="path")
+    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+
+
+def _oriented(name: str, values: IntArray) -> IntArray:
+    if values.ndim == 3:
+        return values.T
+    if name.lower().startswith("cor"):
+        return values.T[:, None, :]
+    if name.lower().startswith("sag"):
+        return values.T[:, :, None]
+    return values[None]

@@ -1,0 +1,313 @@
+"""Opening a phantom, whatever it is stored as."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray, FloatArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.files import existing_file, read_nifti
+from napari_blochnet.geometry import Geometry
+from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format, read_volume, role_of
+from napari_blochnet.phantoms.maps import (
+    MAP_KEYS,
+    fractions_beside,
+    is_nifti,
+    map_key,
+    nifti_stem,
+    phantom_from_maps,
+    read_map_files,
+)
+from napari_blochnet.phantoms.matlab import read_matlab
+from napari_blochnet.phantoms.mixing import label_values, mix
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.phantoms.tissues import Tissue, find_tissue, load_tissues
+from napari_blochnet.phantoms.volume import Volume
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+
+__all__ = ["read_phantom"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+# Without these three a head has no brain; which of them is missing is said.
+_BRAIN = ("CSF", "grey matter", "white matter")
+_BRAIN_FILES = {"CSF": "csf", "grey matter": "gm", "white matter": "wm"}
+
+
+def read_phantom(
+    path: PathLike | Sequence[PathLike],
+    tissues: PathLike = "paper",
+    shape: tuple[int, int, int] | None = None,
+    voxel_size: tuple[float, float, float] | None = None,
+    variable: str | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> Phantom:
+    """Open a phantom: tissue memberships, tissue labels, or maps of T1, T2, PD (and B1) as they are.
+
+    Parameters
+    ----------
+    path : path, or sequence of paths
+        A folder, a file, or several files of one phantom:
+
+        - fuzzy memberships, one volume a tissue, named as BrainWeb names them (``subject04_gm_v.mnc.gz``,
+          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``);
+        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB arrays of labels);
+        - maps as NIfTI with BIDS names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg), or as a MATLAB file.
+    tissues : {"paper", "brainweb-1.5T"} or path
+        The tissue table for memberships and labels: by name, or a CSV file ``tissue,t1_ms,t2_ms,pd``.
+    shape : tuple of int, optional
+        (z, y, x) of raw files on a grid that is not BrainWeb's.
+    voxel_size : tuple of float, optional
+        (z, y, x), mm, where the files do not say.
+    variable : str, optional
+        Which array of a MATLAB file of labels, where it holds several; otherwise the first.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`.
+
+    Returns
+    -------
+    Phantom
+        `Phantom.notes` says what was understood and what is missing.
+
+    Raises
+    ------
+    InputError
+        Nothing that is understood; a file that is malformed or incomplete; volumes on different grids; values that no
+        phantom may hold (T2 > T1).
+    Cancelled
+        Nothing is kept.
+
+    Warns
+    -----
+    DataWarning
+        Once for each damaged file that could be used, naming it; and for voxels that had to be left out.
+
+    Notes
+    -----
+    Memory at its peak is about 22 bytes a voxel and 3 more for each tissue above 16 million voxels, 5 below.
+    """
+    files = [existing_file(part) for part in ([path] if isinstance(path, (str, os.PathLike)) else path)]
+    if not files:
+        raise InputError("path holds no file; expected a folder, a file, or several.", field="path")
+    folder = files[0] if len(files) == 1 and files[0].is_dir() else None
+    if folder is not None:
+        files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    name = folder.name if folder is not None else nifti_stem(files[0]).split(".")[0]
+    table = load_tissues(tissues)
+    where = folder.name if folder is not None else files[0].name
+    maps = {key: file for file in files if is_nifti(file) and (key := map_key(nifti_stem(file)))}
+    if maps:
+        return _from_maps(files, maps, where)
+    matlab = [file for file in files if file.suffix.lower() == ".mat"]
+    volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file)]
+    if matlab and not volumes:
+        return _from_matlab(matlab, where, table, voxel_size, variable)
+    memberships, crisp, notes = _sort(volumes, table)
+    read_as = {"shape": shape, "voxel_size": voxel_size}
+    if memberships:
+        return _from_memberships(memberships, crisp, notes, table, read_as, name, folder, progress, cancelled)
+    if len(crisp) == 1:
+        return _from_labels(crisp[0], table, read_as, notes)
+    if len(crisp) > 1:
+        raise InputError(f"{where}: holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name "
+                         "one.", field="path")  # fmt: skip
+    if notes:
+        raise InputError(f"{where}: holds no tissue with signal. {notes[0]} Expected at least one such as gm or wm.",
+                         field="path")  # fmt: skip
+    raise InputError(
+        f"{where}: holds nothing that is understood as a phantom{_found(files)}; expected tissue memberships or labels "
+        "(.mnc, .rawb, .raws, .nii), T1 and T2 maps (sub-…_T1map.nii.gz), or a MATLAB file of either.",
+        field="path",
+    )
+
+
+def _sort(files: list[Path], table: Mapping[str, Tissue]) -> tuple[dict[str, list[Path]], list[Path], list[str]]:
+    """Return memberships by tissue with signal, label volumes, and what is to be said about the others."""
+    memberships: dict[str, list[Path]] = {}
+    crisp, notes, silent, unknown = [], [], [], []
+    for file in files:
+        role = role_of(file)
+        tissue = find_tissue(role, table)
+        if role.lower() in ("crisp", "crisp_v", "dseg", "discrete") or role.lower().endswith(("_crisp", "_dseg")):
+            crisp.append(file)
+        elif role.lower() == "mask":
+            notes.append(_about_mask(file))
+        elif tissue is None:
+            unknown.append(file.name)
+        elif tissue.has_signal:
+            memberships.setdefault(tissue.name, []).append(file)
+        else:
+            silent.append(tissue.name)
+    if silent:
+        notes.append(f"Of {_and(sorted(set(silent)))} there are volumes, but no signal comes from there.")
+    if unknown:
+        notes.append(f"Not understood as a tissue, and left alone: {', '.join(unknown)}.")
+    return memberships, crisp, notes
+
+
+def _about_mask(file: Path) -> str:
+    volume = read_volume(file, labels=True) if is_brainweb_format(file) else _nifti_volume(file)
+    voxels = sum(int((volume.slab(z, z + 1) > 0).sum()) for z in range(volume.shape[0]))
+    return (f"{file.name} covers {voxels:,} voxels; it is not used, for a phantom's mask is where the memberships of "
+            "tissues with signal sum to at least 0.5.")  # fmt: skip
+
+
+def _from_memberships(
+    memberships: dict[str, list[Path]],
+    crisp: list[Path],
+    notes: list[str],
+    table: Mapping[str, Tissue],
+    read_as: dict[str, Any],
+    name: str,
+    folder: Path | None,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> Phantom:
+    volumes: dict[str, Volume] = {}
+    for number, (tissue, files) in enumerate(memberships.items()):
+        raise_if_cancelled(cancelled, "reading memberships")
+        report(progress, number, len(memberships), f"reading {files[0].name}")
+        if len(files) > 1:
+            raise InputError(f"{', '.join(file.name for file in files)} all hold the membership of {tissue}; expected "
+                             "one volume for each tissue.", field="path")  # fmt: skip
+        volume = read_volume(files[0], **read_as) if is_brainweb_format(files[0]) else _nifti_volume(files[0])
+        first = next(iter(volumes.values()), volume)
+        if volume.shape != first.shape:
+            raise InputError(f"{volume.source}: has {_size(volume)} voxels (z, y, x); expected {_size(first)}, as in "
+                             f"{first.source}.", field="path")  # fmt: skip
+        volumes[tissue] = volume
+    order = {tissue: rank for rank, tissue in enumerate(table)}
+    volumes = dict(sorted(volumes.items(), key=lambda item: order[item[0]]))
+    missing = [_BRAIN_FILES[tissue] for tissue in _BRAIN if tissue in table and tissue not in volumes]
+    place = "in this folder" if folder is not None else "among these files"
+    said = [f"Memberships of {_and(list(volumes))} were mixed."]
+    if missing:
+        said.append(f"There is no {_and(missing, 'or')} volume {place}.")
+        if crisp:
+            said.append(f"{crisp[0].name} holds labels of all tissues; open that file for a phantom with them.")
+    elif crisp:
+        said.append(f"{crisp[0].name} holds labels and was left alone.")
+    mixed = mix(volumes, table, progress=progress, cancelled=cancelled)
+    geometry = next(iter(volumes.values())).geometry
+    del volumes
+    if not mixed["mask"].any():
+        raise InputError(
+            f"{name}: in no voxel do the memberships sum to 0.5; expected memberships from 0 to 1.", field="path"
+        )
+    return Phantom(
+        **mixed, voxel_size=geometry.voxel_size, affine=geometry.affine, name=name, notes=tuple(said + notes)
+    )
+
+
+def _from_labels(file: Path, table: Mapping[str, Tissue], read_as: dict[str, Any], notes: list[str]) -> Phantom:
+    is_brainweb = is_brainweb_format(file)
+    volume = read_volume(file, labels=True, **read_as) if is_brainweb else _nifti_volume(file, labels=True)
+    labels = volume.labels()
+    return _labelled(labels, crisp_classes(file.name, labels), table, volume.geometry, file, notes)
+
+
+def _labelled(
+    labels: AnyArray,
+    classes: tuple[str, ...],
+    table: Mapping[str, Tissue],
+    geometry: Geometry,
+    file: Path,
+    notes: list[str],
+) -> Phantom:
+    present = set(np.unique(labels).tolist())
+    known = {number: tissue for number, name in enumerate(classes) if (tissue := find_tissue(name, table))}
+    lost = [classes[number] for number in sorted(present - set(known)) if number > 0]
+    values = label_values(labels, known)
+    said = [f"Labels of {_and(list(values['tissues']))}; every voxel has the values of its tissue."]
+    if lost:
+        said.append(f"The tissue table has no row for {_and(lost)}; these voxels are background.")
+    if not values["tissues"]:
+        raise InputError(f"{file.name}: none of its labels is a tissue with signal in the table; found "
+                         f"{', '.join(classes[number] for number in sorted(present))}.", field="tissues")  # fmt: skip
+    return Phantom(
+        **values,
+        voxel_size=geometry.voxel_size,
+        affine=geometry.affine,
+        name=nifti_stem(file).split(".")[0],
+        notes=tuple(said + notes),
+    )
+
+
+def _from_maps(files: list[Path], maps: dict[str, Path], where: str) -> Phantom:
+    counts = [map_key(nifti_stem(file)) for file in files if is_nifti(file)]
+    twice = next((key for key in maps if counts.count(key) > 1), None)
+    if twice is not None:
+        same = [file.name for file in files if is_nifti(file) and map_key(nifti_stem(file)) == twice]
+        raise InputError(f"{where}: {' and '.join(same)} are all {twice.upper()} maps; name the files of one phantom.",
+                         field="path")  # fmt: skip
+    labels = next((file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("dseg")), None)
+    phantom = read_map_files({key: maps[key] for key in MAP_KEYS if key in maps}, labels)
+    segments = [file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("probseg")]
+    fractions = fractions_beside(segments, phantom.tissues, phantom.shape)
+    return phantom if fractions is None else replace(phantom, fractions=fractions)
+
+
+def _from_matlab(
+    files: list[Path],
+    where: str,
+    table: Mapping[str, Tissue],
+    voxel_size: tuple[float, float, float] | None,
+    variable: str | None,
+) -> Phantom:
+    if len(files) > 1:
+        raise InputError(f"{where}: holds {len(files)} MATLAB files, {', '.join(file.name for file in files)}; name "
+                         "one.", field="path")  # fmt: skip
+    content = read_matlab(files[0], variable)
+    size = voxel_size or content.voxel_size
+    notes = list(content.notes)
+    if size is None:
+        size = (1.0, 1.0, 1.0)
+        notes.append("The file states no voxel size; it is taken as 1 mm.")
+    if content.maps:
+        return phantom_from_maps(content.maps, Geometry(size), source=files[0].name, name=files[0].stem, notes=notes)
+    labels = content.labels
+    return _labelled(labels, crisp_classes(files[0].name, labels) if content.classes is None else content.classes,
+                     table, Geometry(size), files[0], notes)  # fmt: skip
+
+
+def _nifti_volume(file: Path, *, labels: bool = False) -> Volume:
+    values, geometry = read_nifti(file)
+    if values.ndim != 3:
+        raise InputError(f"{file.name}: has four axes; expected a volume of one tissue.", field="path")
+    if values.dtype.kind not in "iufb":
+        raise InputError(f"{file.name}: holds {values.dtype}; expected real numbers.", field="path")
+    largest = float(values.max())
+    if not (np.isfinite(largest) and float(values.min()) >= 0):
+        raise InputError(f"{file.name}: holds negative or infinite values; expected memberships from 0 to 1, or 0 to "
+                         "255.", field="path")  # fmt: skip
+    slope = 1.0
+    if not labels and largest > 1.001:
+        if (values.dtype.kind == "f" and largest <= 255 and not (values == np.rint(values)).all()) or largest > 255:
+            raise InputError(f"{file.name}: holds values up to {largest:g}; expected memberships from 0 to 1, or whole "
+                             "numbers from 0 to 255.", field="path")  # fmt: skip
+        slope = 1 / 255
+    stored: FloatArray = np.asarray(values, dtype=np.float32)
+    return Volume(stored, slope, 0.0, geometry, file.name)
+
+
+def _found(files: list[Path]) -> str:
+    if not files:
+        return " (it holds no file)"
+    names = ", ".join(file.name for file in files[:4])
+    return f" (found {names}{' and others' if len(files) > 4 else ''})"
+
+
+def _size(volume: Volume) -> str:
+    return " × ".join(str(n) for n in volume.shape)
+
+
+def _and(names: list[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

@@ -1,0 +1,73 @@
+"""Writing a phantom as a BIDS-style folder of NIfTI files."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.files import replacing, write_json, write_nifti
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = ["write_phantom"]
+
+
+def write_phantom(phantom: Phantom, folder: str | os.PathLike[str], record: dict[str, Any] | None = None) -> list[Path]:
+    """Write a phantom; `read_phantom` of the folder gives it back.
+
+    Parameters
+    ----------
+    phantom : Phantom
+        What to write.
+    folder : path
+        Made if it is not there. Files in it with the same names are replaced.
+    record : dict, optional
+        How the phantom was made; its own record if not given.
+
+    Returns
+    -------
+    list of Path
+        ``sub-NAME_T1map.nii.gz`` and ``T2map`` (s, as BIDS has them), ``PDmap``, ``TB1map`` where there is a B1 map,
+        ``dseg`` (labels, with a ``.tsv`` of their names) and ``label-TISSUE_probseg`` (fractions) where there are
+        tissues, each map with a JSON file that states its unit; the first holds the record.
+
+    Notes
+    -----
+    Maps are stored as float32 and times in seconds, so T1 and T2 come back within a float32 rounding error (1e-7).
+    Outside the mask all maps are 0.
+    """
+    target = Path(folder)
+    prefix = f"sub-{_alphanumeric(phantom.name) or 'phantom'}"
+    written: list[Path] = []
+
+    def write(ending: str, values: np.ndarray, sidecar: dict[str, Any] | None = None) -> None:
+        path = target / f"{prefix}_{ending}.nii.gz"
+        write_nifti(values, phantom.geometry, path)
+        written.append(path)
+        if sidecar is not None:
+            write_json(sidecar, target / f"{prefix}_{ending}.json")
+            written.append(target / f"{prefix}_{ending}.json")
+
+    about: dict[str, Any] = {"Name": phantom.name, "Notes": list(phantom.notes), "Record": record or phantom.record}
+    write("T1map", phantom.t1 / np.float32(1000), {"Units": "s", **about})
+    write("T2map", phantom.t2 / np.float32(1000), {"Units": "s"})
+    write("PDmap", phantom.pd, {"Units": "arbitrary"})
+    if phantom.b1 is not None:
+        write("TB1map", phantom.b1, {"Units": "arbitrary", "Description": "relative transmit field, 1 = nominal"})
+    if phantom.labels is not None:
+        write("dseg", phantom.labels)
+        rows = [f"{number}\t{' '.join(name.split())}" for number, name in enumerate(phantom.tissues, start=1)]
+        table = target / f"{prefix}_dseg.tsv"
+        with replacing(table) as temporary:
+            temporary.write_text("\n".join(["index\tname", *rows]) + "\n", encoding="utf-8")
+        written.append(table)
+    for tissue, share in (phantom.fractions or {}).items():
+        write(f"label-{_alphanumeric(tissue)}_probseg", np.asarray(share, dtype=np.float32))
+    return written
+
+
+def _alphanumeric(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", name)
