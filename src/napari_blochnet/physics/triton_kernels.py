@@ -13,6 +13,7 @@ samples takes 0.06 ms. These are counts from code compiled for sm_90. They are n
 from __future__ import annotations
 
 import importlib.util
+import os
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -58,10 +59,13 @@ class Layout(NamedTuple):
 
 
 def triton_available(device: torch.device) -> bool:
-    """Whether tensors on ``device`` can be simulated here: an NVIDIA GPU since Volta, and Triton installed."""
+    """Whether tensors on ``device`` can be simulated here: an NVIDIA GPU since Volta, and Triton since 3.3."""
     if device.type != "cuda" or torch.version.cuda is None or importlib.util.find_spec("triton") is None:
         return False
-    return torch.cuda.get_device_capability(device) >= (7, 0)
+    import triton
+
+    version = tuple(int(part) for part in triton.__version__.split(".")[:2])
+    return version >= (3, 3) and torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def triton_signal(
@@ -309,7 +313,10 @@ def _real_view(samples: Tensor) -> Tensor:
 
 
 def _interpreted() -> bool:
-    """Whether Triton runs in its interpreter, on the CPU (TRITON_INTERPRET=1 before its import)."""
+    """Whether Triton runs in its interpreter, on the CPU: TRITON_INTERPRET=1 before it is imported."""
+    # Asked first: where napari draws through Mesa, importing Triton for nothing would bring a second LLVM in.
+    if os.environ.get("TRITON_INTERPRET", "0").lower() not in ("1", "true", "on", "yes"):
+        return False
     if importlib.util.find_spec("triton") is None:
         return False
     import triton

@@ -44,7 +44,8 @@ def _one_minus_exp(x, DOUBLE: tl.constexpr):
         q = 1.0 - r * (1.0 / 4.0) * q
         q = 1.0 - r * (1.0 / 3.0) * q
         q = r - r * r * 0.5 * q
-        scale = tl.exp2(-whole)
+        # 2^−whole by its bits, exactly.
+        scale = ((127 - whole.to(tl.int32)) << 23).to(tl.float32, bitcast=True)
         result = (1.0 - scale) + scale * q
     return result
 
@@ -165,7 +166,8 @@ def _accumulate(at, value, write, position):
     tl.store(at, before + value, mask=write)
 
 
-@_jit
+# Sizes that differ from call to call are not worth a compilation each.
+@triton.jit(do_not_specialize=["count", "pulses"], do_not_specialize_on_alignment=["voxel_ptr"])
 def epg_train(
     signal_ptr,
     derivative_ptr,
@@ -217,7 +219,11 @@ def epg_train(
     row = voxel[:, None] + tl.zeros((BLOCK, L), tl.int64)
     t1 = tl.load(t1_ptr + voxel)[:, None] + zero
     t2 = tl.load(t2_ptr + voxel)[:, None] + zero
-    r1, r2 = 1.0 / t1, 1.0 / t2
+    if DOUBLE:
+        r1, r2 = 1.0 / t1, 1.0 / t2
+    else:
+        # The plain division is an approximate one in single precision.
+        r1, r2 = tl.div_rn(zero + 1.0, t1), tl.div_rn(zero + 1.0, t2)
     b1 = zero + 1.0
     if HAS_B1:
         b1 = tl.load(b1_ptr + voxel)[:, None] + zero
