@@ -257,6 +257,16 @@ def run(console: Console, recipe: Path, output: Path) -> None:
     console.result(output=output, files=[str(path) for path in files])
 
 
+def _add_training() -> None:
+    from napari_blochnet import cli_training
+
+    for command in cli_training.COMMANDS:
+        blochnet.add_command(command)
+
+
+_add_training()
+
+
 def main() -> None:
     """Run the command line."""
     try:

@@ -27,6 +27,7 @@ __all__ = [
     "SplineSettings",
     "SyntheticSettings",
     "check_slices",
+    "setting",
     "settings_from",
 ]
 
@@ -41,6 +42,9 @@ class Settings(BaseModel):
 
 def _field(default: Any, title: str, description: str, unit: str = "", **bounds: Any) -> Any:
     return Field(default, title=title, description=description, json_schema_extra={"unit": unit}, **bounds)
+
+
+setting = _field
 
 
 def settings_from(model: type[S], settings: S | None = None, **fields: Any) -> S:
@@ -252,7 +256,11 @@ class SimulateSettings(Settings):
 class ReconstructSettings(Settings):
     """T1, T2 and PD maps from fingerprints."""
 
-    estimator: str = _field("dictionary", "Estimator", "What turns fingerprints into T1 and T2.")
+    estimator: str = _field(
+        "dictionary",
+        "Estimator",
+        "What turns fingerprints into T1 and T2: dictionary, a network of the model store, or a model file.",
+    )
     t1_range: tuple[float, float] = _field(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
     )
@@ -268,6 +276,9 @@ class ReconstructSettings(Settings):
         "Samples at or above this magnitude are left out (clipped detectors, 8-bit data); none: all are used.",
         "",
         gt=0,
+    )
+    other_schedule: bool = _field(
+        False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
     )
     slices: tuple[int, int] | None = _field(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
