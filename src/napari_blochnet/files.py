@@ -125,6 +125,7 @@ def read_nifti(path: str | os.PathLike[str]) -> tuple[AnyArray, Geometry]:
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
+        nib.wrapstruct.WrapStructError,
         OSError,
         ValueError,
         EOFError,

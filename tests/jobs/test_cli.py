@@ -55,7 +55,7 @@ def test_the_whole_way(folder):
     assert "T2" in done.stdout
     assert (folder / "report.html").read_text().startswith("<!DOCTYPE html>")
     assert (folder / "report.csv").is_file()
-    done = blochnet("run", folder / "maps" / "sub-blochnet_T1map.json", "-o", "again", cwd=folder)
+    done = blochnet("run", folder / "maps" / "sub-01_T1map.json", "-o", "again", cwd=folder)
     assert (folder / "again" / "maps").is_dir()
 
 

@@ -51,7 +51,7 @@ def test_the_python_makes_the_same_maps(maps):
 
 
 def test_the_commands_make_the_same_maps(maps, tmp_path):
-    """To the last bit of float32 in the file's own unit, seconds."""
+    """T1 and T2 to the last bit; the truth went through seconds in a file, which moves a PD by a bit of float32."""
     from napari_blochnet.evaluation.maps_io import read_maps, write_maps
 
     for line in as_command(maps.record).splitlines():
@@ -62,7 +62,7 @@ def test_the_commands_make_the_same_maps(maps, tmp_path):
     expected, again = read_maps(tmp_path / "expected"), read_maps(tmp_path / "maps")
     np.testing.assert_array_equal(again.t1, expected.t1)
     np.testing.assert_array_equal(again.t2, expected.t2)
-    np.testing.assert_array_equal(again.pd, expected.pd)
+    np.testing.assert_allclose(again.pd, expected.pd, rtol=5e-7)
 
 
 def test_files_that_were_read_are_named_in_every_form(maps, tmp_path):

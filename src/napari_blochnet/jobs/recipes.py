@@ -27,8 +27,8 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
         A file that holds neither.
     """
     content = read_json(path)
-    if isinstance(content, dict) and isinstance(content.get("record"), dict):
-        content = content["record"]
+    if isinstance(content, dict):
+        content = content.get("Record", content.get("record", content))
     if isinstance(content, dict) and "operation" in content:
         content = as_recipe(content)
     if (

@@ -10,7 +10,7 @@ from napari.utils.theme import get_theme
 if TYPE_CHECKING:
     import pyqtgraph as pg
 
-__all__ = ["Palette", "palette", "style_plot"]
+__all__ = ["Palette", "button_style", "palette", "style_plot"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Palette:
     background: str
     text: str
     faint: str
+    edge: str
     accent: str
     accent_text: str
     error: str
@@ -40,6 +41,7 @@ def palette(theme: str) -> Palette:
         background=found.background.as_hex(format="long"),
         text=found.text.as_hex(format="long"),
         faint="#9aa0aa" if dark else "#63676e",
+        edge="#4a505c" if dark else "#b9b5b2",
         accent="#4f7cff" if dark else "#2f5be0",
         accent_text="#ffffff",
         error="#ff8a80" if dark else "#b3261e",
@@ -51,6 +53,17 @@ def palette(theme: str) -> Palette:
         ),
         measured=found.text.as_hex(format="long"),
     )
+
+
+def button_style(colours: Palette) -> str:
+    """Return the style of small buttons that switch something on."""
+    return f"""
+    QToolButton {{ padding: 3px 5px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text};
+        min-width: 14px; max-width: 200px; width: auto; }}
+    QToolButton:hover {{ border-color: {colours.accent}; }}
+    QToolButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; }}
+    QToolButton:disabled {{ color: {colours.faint}; border-color: transparent; background: transparent; }}
+    """
 
 
 def style_plot(plot: pg.PlotItem, colours: Palette, **labels: Any) -> None:

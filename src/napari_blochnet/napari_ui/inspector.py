@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import Qt
+from napari.settings import get_settings
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
+    QDockWidget,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QMainWindow,
     QSplitter,
     QTableWidget,
     QTableWidgetItem,
@@ -24,7 +27,7 @@ from qtpy.QtWidgets import (
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui import layers, places
 from napari_blochnet.napari_ui.appearance import style_plot
 from napari_blochnet.napari_ui.plots import pg
 from napari_blochnet.napari_ui.session import Voxel, entry_of
@@ -127,17 +130,16 @@ def explain(decoder: EPGDecoder, voxel: Voxel, items: tuple[Explanation, ...]) -
 def _drawn(stack: FingerprintStack, measured: AnyArray, signals: AnyArray) -> tuple[str, FloatArray, FloatArray]:
     """Return what can be drawn as one line: complex signals as the real part in the voxel's own frame."""
     if stack.kind != "complex":
-        name = "signal magnitude" if stack.kind == "magnitude" else "signal"
+        name = "magnitude" if stack.kind == "magnitude" else "real samples"
         return name, np.real(measured), np.real(signals)
     if not stack.schedule.is_real:
-        return "signal magnitude", np.abs(measured), np.abs(signals)
+        return "magnitude", np.abs(measured), np.abs(signals)
     # on the real path all samples lie on one line through 0: half the angle of Σs² is its direction
     turn = np.exp(-0.5j * np.angle(np.sum(measured**2)))
-    if len(signals) and np.real(np.vdot(signals[0], measured)) > 0 and np.real(np.sum(signals[0] * turn)) < 0:
+    likely = signals[0] if len(signals) else measured
+    if np.real(np.sum(likely * turn)) < 0:
         turn = -turn
-    elif not len(signals) and np.real(np.sum(measured * turn)) < 0:
-        turn = -turn
-    return "signal, voxel's phase taken out", np.real(measured * turn), np.real(signals * turn)
+    return "real part, the voxel's phase taken out", np.real(measured * turn), np.real(signals * turn)
 
 
 class _Question:
@@ -164,6 +166,9 @@ class VoxelInspector(Panel):
         super().__init__(napari_viewer)
         self._decoders: dict[str, Any] = {}
         self._waiting: Voxel | None = None
+        # napari notes every dock's area as soon as it has one, so this tells whether there was one before
+        known = get_settings().application.plugin_widget_positions
+        self._was_placed = any(name.startswith(self.title) for name in known)
         self.shown: Explanations | None = None
         self.tool = QCheckBox("Click picks a voxel")
         self.tool.setToolTip("While it is on, a click in the viewer pins the voxel under the cursor.")
@@ -182,7 +187,7 @@ class VoxelInspector(Panel):
         self.table.setShowGrid(False)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        numbers_width = 400
 
         self.plots = pg.GraphicsLayoutWidget()
         self.plots.ci.setContentsMargins(0, 4, 8, 0)
@@ -195,7 +200,7 @@ class VoxelInspector(Panel):
         self.plots.ci.layout.setRowStretchFactor(1, 3)
         for plot in (self._signal, self._residual):
             plot.getAxis("left").setWidth(58)
-        self._legend = self._signal.addLegend(offset=(-8, 4), colCount=4)
+        self._legend = self._signal.addLegend(offset=(-8, -4), colCount=4)
         self._now = [pg.InfiniteLine(angle=90), pg.InfiniteLine(angle=90)]
         self._signal.addItem(self._now[0], ignoreBounds=True)
         self._residual.addItem(self._now[1], ignoreBounds=True)
@@ -214,11 +219,12 @@ class VoxelInspector(Panel):
         split = QSplitter(Qt.Orientation.Horizontal)
         split.addWidget(self.plots)
         split.addWidget(numbers)
-        split.setStretchFactor(0, 3)
-        split.setStretchFactor(1, 2)
+        split.setStretchFactor(0, 1)
+        split.setStretchFactor(1, 0)
+        split.setSizes([3 * numbers_width, numbers_width])
         self.body.setContentsMargins(2, 2, 2, 2)
         self.body.addWidget(split)
-        self.setMinimumHeight(210)
+        self.setMinimumHeight(150)
         self.session.pinned.connect(self._on_pinned)
 
     def sizeHint(self) -> Any:  # noqa: N802
@@ -230,13 +236,30 @@ class VoxelInspector(Panel):
         super().apply_theme()
         colours = self.colours
         self.plots.setBackground(colours.background)
-        style_plot(self._signal, colours, left="signal")
+        style_plot(self._signal, colours, left="signal (a.u.)")
         style_plot(self._residual, colours, left="residual", bottom="TR index")
         self._legend.setLabelTextColor(colours.text)
         for line in self._now:
             line.setPen(pg.mkPen(colours.faint, width=1))
         if self.shown is not None:
             self._draw(self.shown)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        super().showEvent(event)
+        if not self._was_placed:
+            self._was_placed = True
+            # napari docks every plugin on the right; curves want width. Not while Qt is still laying the dock out.
+            QTimer.singleShot(0, self._dock_below)
+
+    def _dock_below(self) -> None:
+        """Move to the bottom; afterwards napari remembers where the person puts it."""
+        dock = self.parent()
+        while dock is not None and not isinstance(dock, QDockWidget):
+            dock = dock.parent()
+        window = None if dock is None else dock.parent()
+        if isinstance(window, QMainWindow):
+            window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+            window.resizeDocks([dock], [260], Qt.Orientation.Vertical)
 
     def attach(self, viewer: Viewer) -> None:
         viewer.mouse_drag_callbacks.append(self._on_mouse)
@@ -278,7 +301,7 @@ class VoxelInspector(Panel):
             stack = entry_of(layer).stack
             if stack is None or not self.session.layers("stack", stack):
                 continue
-            index = layers.voxel_at(self.session.layers("stack", stack)[-1], position, len(position))
+            index = places.voxel_at(self.session.layers("stack", stack)[-1], position, len(position))
             if index is not None:
                 self.session.pin(Voxel(stack, index))
                 return
@@ -305,7 +328,7 @@ class VoxelInspector(Panel):
         if truths:
             found += _explanation("truth", truths[0], voxel.index, truth=True)
         for known in entries:
-            found += _explanation(known.title.split(",")[0], known.subject, voxel.index)
+            found += _explanation(known.title, known.subject, voxel.index)
         return tuple(found)
 
     def _ask(self, voxel: Voxel) -> None:
@@ -344,19 +367,20 @@ class VoxelInspector(Panel):
         colours = self.colours
         z, y, x = shown.voxel.index
         stack = shown.voxel.stack
-        self.place.setText(f"Voxel z {z}, y {y}, x {x} of {stack.name}")
+        outside = "" if stack.mask[shown.voxel.index] else ", outside the mask"
+        self.place.setText(f"Voxel z {z}, y {y}, x {x} of {stack.name}{outside}; drawn: {shown.quantity}.")
         index = np.arange(1, len(shown.measured) + 1)
-        style_plot(self._signal, colours, left=shown.quantity)
-        noise = pg.mkColor(colours.measured)
-        noise.setAlpha(170)
-        self._plot(self._signal, index, shown.measured, pg.mkPen(noise, width=1), "measured")
+        # broad and faint below the thin lines of the models, so that both are seen where they agree
+        broad = pg.mkColor(colours.measured)
+        broad.setAlpha(120)
+        self._plot(self._signal, index, shown.measured, pg.mkPen(broad, width=3.5), "measured")
         models = iter(colours.traces)
         for item, curve in zip(shown.items, shown.curves, strict=True):
             if item.is_truth:
                 pen = pg.mkPen(colours.good, width=1.4, style=Qt.PenStyle.DashLine)
                 self._plot(self._signal, index, curve, pen, item.name)
                 continue
-            pen = pg.mkPen(next(models, colours.traces[-1]), width=1.8)
+            pen = pg.mkPen(next(models, colours.traces[-1]), width=1.2)
             self._plot(self._signal, index, curve, pen, item.name)
             self._plot(self._residual, index, shown.measured - curve, pg.mkPen(pen.color(), width=1), None)
         self._signal.setXRange(1, len(index), padding=0.01)

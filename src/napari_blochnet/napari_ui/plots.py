@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import qtpy  # noqa: F401 - pyqtgraph takes the Qt binding that is already imported
+
 import pyqtgraph as pg  # isort: skip
 
 from napari_blochnet.arrays import FloatArray
@@ -84,9 +85,7 @@ class ScatterPlot(pg.PlotWidget):
         self._identity.setPen(pg.mkPen(colours.faint, width=1, style=pg.QtCore.Qt.PenStyle.DashLine))
         self._legend.setLabelTextColor(colours.text)
 
-    def show_points(
-        self, points: Sequence[tuple[str, FloatArray, FloatArray]], limit: float, colours: Palette
-    ) -> None:
+    def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray]], limit: float, colours: Palette) -> None:
         """Draw true and estimated values of several models.
 
         Parameters
@@ -104,7 +103,9 @@ class ScatterPlot(pg.PlotWidget):
             step = max(1, len(true) // _POINTS)
             fill = pg.mkColor(colour)
             fill.setAlpha(110)
-            cloud = pg.ScatterPlotItem(true[::step], estimated[::step], size=4, pen=None, brush=pg.mkBrush(fill), name=name)
+            cloud = pg.ScatterPlotItem(
+                true[::step], estimated[::step], size=4, pen=None, brush=pg.mkBrush(fill), name=name
+            )
             self.addItem(cloud)
             self._clouds.append(cloud)
         self.setXRange(0, limit, padding=0.02)

@@ -53,8 +53,11 @@ class CopyRow(QWidget):
     def _copy(self, write: Any, what: str) -> None:
         try:
             text = write(self._record)
-        except (InputError, KeyError) as error:
-            self._say(str(error) if isinstance(error, InputError) else f"A step of this result was not recorded: {error}.")
+        except InputError as error:
+            self._say(str(error))
+            return
+        except KeyError as error:
+            self._say(f"A step of this result was not recorded: {error}.")
             return
         clipboard = QApplication.clipboard()
         if clipboard is not None:

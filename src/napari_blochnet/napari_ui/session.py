@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtCore import QObject, Signal
 
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -98,6 +98,8 @@ class Session(QObject):
 
     #: layers of ours were added, removed or renamed
     changed = Signal()
+    #: other layers of ours are visible
+    view_changed = Signal()
     #: there is another current schedule
     schedule_changed = Signal()
     #: the pinned `Voxel`, or None
@@ -110,7 +112,7 @@ class Session(QObject):
         self._viewer = weakref.ref(viewer)
         self._schedule: Schedule | None = None
         self._jobs: set[Job] = set()
-        self._window: QObject | None = None
+        self._is_watching = False
         self.voxel: Voxel | None = None
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -208,15 +210,10 @@ class Session(QObject):
 
     def watch(self, window: QObject | None) -> None:
         """Notice the closing of the viewer's window; every panel calls this when it is shown."""
-        if window is not None and self._window is None:
-            self._window = window
-            window.installEventFilter(self)
+        if window is not None and not self._is_watching:
+            # the window is not kept: it holds the viewer, which is the key under which this session lives
+            self._is_watching = True
             window.destroyed.connect(self.close)
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if event is not None and event.type() == QEvent.Type.DeferredDelete and watched is self._window:
-            self.close()
-        return False
 
     def close(self, _window: object = None) -> None:
         """End all jobs; the viewer is gone."""

@@ -70,7 +70,7 @@ def _style(colours: Palette) -> str:
         border-radius: 4px; }}
     QPushButton#blochnetPrimary:disabled {{ background: palette(mid); color: {colours.faint}; }}
     QToolButton#blochnetFold {{ border: none; background: transparent; color: {colours.text}; padding: 2px 0; }}
-    QFrame#blochnetCard {{ border: 1px solid {colours.faint}; border-radius: 4px; }}
+    QFrame#blochnetCard {{ border: 1px solid {colours.edge}; border-radius: 4px; }}
     """
 
 
@@ -193,7 +193,9 @@ class SubjectChoice(QComboBox):
     def update_entries(self, accept: Callable[[Entry], bool] | None = None) -> None:
         """Look again at what is open; newer ones are chosen where the old choice is gone."""
         before = self.subject
-        entries: list[Entry | None] = [entry for entry in self._session.entries(self._kind) if not accept or accept(entry)]
+        entries: list[Entry | None] = [
+            entry for entry in self._session.entries(self._kind) if not accept or accept(entry)
+        ]
         texts = [entry.title for entry in entries]
         if self._optional or not entries:
             entries.insert(0, None)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QTabWidget, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QSize
+from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
 
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui import canvas
+from napari_blochnet.napari_ui.appearance import button_style, palette
 from napari_blochnet.napari_ui.panels.compare import ComparePanel
 from napari_blochnet.napari_ui.panels.data import DataPanel
 from napari_blochnet.napari_ui.panels.map import MapPanel
@@ -37,15 +39,16 @@ class _ViewBar(QWidget):
         super().__init__()
         self._session = session_of(viewer)
         self._role = "T1"
+        self._attached = False
         row = QHBoxLayout(self)
-        row.setContentsMargins(10, 2, 10, 6)
-        row.setSpacing(4)
-        row.addWidget(QLabel("Show"))
+        row.setContentsMargins(8, 2, 8, 6)
+        row.setSpacing(3)
         self.buttons: dict[str, QToolButton] = {}
         for role, tooltip in _QUANTITIES.items():
             button = QToolButton()
             button.setText(role)
             button.setToolTip(tooltip)
+            button.setCheckable(True)
             button.clicked.connect(functools.partial(self._show, role))
             row.addWidget(button)
             self.buttons[role] = button
@@ -59,20 +62,44 @@ class _ViewBar(QWidget):
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)
-        self._session.changed.connect(self._update)
+        viewer = self._session.viewer
+        if viewer is not None and not self._attached:
+            self._attached = True
+            self._session.changed.connect(self._update)
+            self._session.view_changed.connect(self._update)
+            viewer.canvas.grid.events.enabled.connect(self._update)
+            viewer.events.theme.connect(self._apply_theme)
+            self._apply_theme()
         self._update()
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         super().hideEvent(event)
-        self._session.changed.disconnect(self._update)
+        viewer = self._session.viewer
+        if self._attached:
+            self._attached = False
+            self._session.changed.disconnect(self._update)
+            self._session.view_changed.disconnect(self._update)
+            if viewer is not None:
+                viewer.canvas.grid.events.enabled.disconnect(self._update)
+                viewer.events.theme.disconnect(self._apply_theme)
 
-    def _update(self) -> None:
+    def _apply_theme(self, event: Any = None) -> None:
+        viewer = self._session.viewer
+        if viewer is not None:
+            self.setStyleSheet(button_style(palette(viewer.theme)))
+
+    def _update(self, event: Any = None) -> None:
+        viewer = self._session.viewer
         for role, button in self.buttons.items():
-            button.setEnabled(bool(self._session.layers(role=role)))
+            found = self._session.layers(role=role)
+            button.setEnabled(bool(found))
+            button.setChecked(any(layer.visible for layer in found))
+        if viewer is not None:
+            self.beside.setChecked(viewer.canvas.grid.enabled)
 
     def _show(self, role: str) -> None:
         self._role = role
-        layers.show_quantity(self._session, role, beside=self.beside.isChecked())
+        canvas.show_quantity(self._session, role, beside=self.beside.isChecked())
 
 
 class Workbench(QWidget):
@@ -96,3 +123,6 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.view_bar)
         self.setMinimumWidth(350)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(410, 600)

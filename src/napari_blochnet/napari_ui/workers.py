@@ -149,8 +149,10 @@ class Job(QObject):
             first = (str(error).splitlines() or [""])[0]
             self._message.emit(
                 "failed",
-                Failure(f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
-                        "the log has the details."),  # fmt: skip
+                Failure(
+                    f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
+                    "the log has the details."
+                ),
             )
         else:
             self._message.emit("returned", result)
@@ -158,8 +160,9 @@ class Job(QObject):
     def _receive(self, kind: str, content: Any) -> None:
         """Pass on what the worker said; main thread."""
         if kind == "progress":
-            self._show_progress(*content)
+            # the bar last: napari's runs the event loop in its update, where the next message may arrive
             self.progressed.emit(*content)
+            self._show_progress(*content)
             return
         if kind in ("partial", "warned"):
             getattr(self, kind).emit(content)

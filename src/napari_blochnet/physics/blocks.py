@@ -64,7 +64,7 @@ def simulate_blocks(
         0: signal alone; 2: with ∂/∂T1, ∂/∂T2; 3: with ∂/∂B1.
     signal : ndarray of shape (V, N), optional
         Receives the signal; real on the real path, else complex.
-    jacobian : ndarray of shape (V, N, tangents), optional
+    jacobian : ndarray of shape (V, tangents, N), optional
         Receives the derivatives.
     cotangent : ndarray of shape (V, N), optional
         An incoming gradient g.
@@ -100,16 +100,15 @@ def simulate_blocks(
     kept = states(t2[order[last]])
     kernel = _kernel(pulses.is_real)
     dtype = t1.dtype
-    phases = () if pulses.is_real else (_parts(pulses.phase_step),)
+    phases = () if pulses.is_real else (_rows(pulses.phase_step, len(pulses.phase_step)),)
     train = (pulses.flip_angle, pulses.repetition_time, pulses.echo_time, pulses.weight, *phases, pulses.positions,
              pulses.inversion_time, pulses.inversion_efficiency)  # fmt: skip
-    # The kernels take real numbers only: what is complex gets a last axis of real and imaginary part.
-    last_axis = () if pulses.is_real else (2,)
+    nothing = np.empty((0, 0), dtype)
     targets = (
-        np.empty((0, 0, *last_axis), dtype) if signal is None else _parts(signal),
-        np.empty((0, 0, tangents, *last_axis), dtype) if jacobian is None else _parts(jacobian),
-        np.empty((0, 0, *last_axis), dtype) if cotangent is None else _parts(cotangent),
-        np.empty((0, 0), dtype) if gradient is None else gradient,
+        nothing if signal is None else _rows(signal, voxels),
+        nothing if jacobian is None else _rows(jacobian, voxels * tangents),
+        nothing if cotangent is None else _rows(cotangent, voxels),
+        nothing if gradient is None else gradient,
     )
 
     def block(number: int) -> int:
@@ -121,10 +120,9 @@ def simulate_blocks(
     _share_out(block, len(starts), voxels, workers, progress, cancelled)
 
 
-def _parts(values: AnyArray) -> FloatArray:
-    if not np.iscomplexobj(values):
-        return values
-    return values.view(values.real.dtype).reshape(*values.shape, 2)
+def _rows(values: AnyArray, rows: int) -> FloatArray:
+    """The same memory as rows of real numbers; real and imaginary parts alternate."""
+    return values.reshape(rows, -1).view(values.real.dtype)
 
 
 def _share_out(

@@ -28,12 +28,12 @@ __all__ = ["CramerRaoBound", "SignalKind", "bound_from_jacobian", "cramer_rao_bo
 
 SignalKind = Literal["complex", "real", "magnitude"]
 
-# Samples of a block: its derivatives in double precision stay below 100 MB.
-_BLOCK_SAMPLES = 2_000_000
+# Samples of a block: with three derivatives, complex, in double precision they and their copies stay below 200 MB.
+_BLOCK_SAMPLES = 1_000_000
 # Information, over what there would be, below which it counts as none: rounding of the derivatives squared.
 _SINGULAR = 1e-11
-# What is left of a derivative, over its norm, where PD explains it wholly.
-_EXPLAINED = 1e-9
+# What is left of a derivative's square, over it, where PD explains it wholly: rounding.
+_EXPLAINED = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,33 +182,32 @@ def bound_from_jacobian(
     pd_variance : ndarray of shape (V,)
         Smallest variance of |PD|.
     """
-    density = np.abs(np.asarray(pd))
-    noise = np.asarray(sigma, dtype=np.float64)
-    scale = (density / noise)[..., None, None]
-    if kind == "complex":
-        # Re(aᴴ·b) is the product of the parts side by side; what PD's phase explains, the direction i·s, goes first.
-        direction = np.concatenate([-signal.imag, signal.real], axis=-1) if np.iscomplexobj(signal) else None
-        s, D = _side_by_side(signal, -1), _side_by_side(derivatives, -2)
-        if direction is not None:
-            D = D - direction[..., None] * _along(direction, D)
-    elif kind == "real":
-        s, D = np.asarray(signal.real, np.float64), np.asarray(derivatives.real, np.float64)
-    else:
-        s = np.abs(signal).astype(np.float64)
+    density, noise = np.abs(np.asarray(pd)), np.asarray(sigma, dtype=np.float64)
+    scale = np.asarray((density / noise) ** 2)
+    s, D = signal, derivatives
+    if kind == "real":
+        s, D = s.real, D.real
+    elif kind == "magnitude":
+        s = np.abs(signal)
         unit = np.divide(signal.conj(), s, out=np.zeros_like(signal), where=s > 0)
-        D = (unit[..., None] * derivatives).real.astype(np.float64)
-        weight = np.sqrt(rician_information(s * scale[..., 0]))
-        s, D = s * weight, D * weight[..., None]
-    overlap = _along(s, D)[..., 0, :]
-    off = D - s[..., None] * overlap[..., None, :]
-    told = np.linalg.norm(off, axis=-2) > _EXPLAINED * np.linalg.norm(D, axis=-2)
-    off = np.where(told[..., None, :], off * scale, 0.0)
-    covariance = _inverse(np.einsum("...np,...nq->...pq", off, off))
-    power = np.einsum("...n,...n->...", s, s) * scale[..., 0, 0] ** 2
+        weight = np.sqrt(rician_information(s * np.sqrt(scale)[..., None]))
+        s, D = s * weight, (unit[..., None] * D).real * weight[..., None]
+    columns = np.concatenate([s[..., None], D], axis=-1, dtype=np.result_type(s, np.float64))
+    products = columns.conj().swapaxes(-1, -2) @ columns
+    power, overlap = products[..., 0, 0].real, products[..., 0, 1:]
+    share = np.divide(overlap, power[..., None], out=np.zeros_like(overlap), where=power[..., None] > 0)
+    # Re(Dᴴ·D) less what lies along the signal; where D is complex, that along i·s too, which PD's phase explains.
+    plain = products[..., 1:, 1:].real
+    fisher = plain - (overlap.conj()[..., :, None] * share[..., None, :]).real
+    own, all_of_it = (np.diagonal(matrix, axis1=-2, axis2=-1) for matrix in (fisher, plain))
+    told = own > _EXPLAINED * all_of_it
+    fisher = np.where(told[..., :, None] & told[..., None, :], fisher, 0.0) * scale[..., None, None]
+    covariance = _inverse(fisher)
     # Of ln|ρ|: its own variance, and what it inherits from the parameters through their overlap with the signal.
+    along = share.real
     with np.errstate(divide="ignore", invalid="ignore"):
-        inherited = np.einsum("...p,...pq,...q->...", overlap, covariance, overlap)
-        variance = density**2 * (1.0 / power + np.where(np.any(overlap != 0, axis=-1), inherited, 0.0))
+        inherited = np.einsum("...p,...pq,...q->...", along, covariance, along)
+        variance = density**2 * (1.0 / (power * scale) + np.where(np.any(along != 0, axis=-1), inherited, 0.0))
     return covariance, np.where(np.isnan(variance), np.inf, variance)
 
 
@@ -253,19 +252,6 @@ def _rician_table() -> tuple[FloatArray, FloatArray]:
     score = x * special.i1e(product) / bessel - alpha[:, None]
     information = 0.5 * (high - low) * ((density * score**2) @ weights)
     return alpha, information * (1.0 + alpha**2) / alpha**2
-
-
-def _side_by_side(values: AnyArray, axis: int) -> FloatArray:
-    if not np.iscomplexobj(values):
-        return np.asarray(values, np.float64)
-    return np.concatenate([values.real, values.imag], axis=axis, dtype=np.float64)
-
-
-def _along(direction: FloatArray, D: FloatArray) -> FloatArray:
-    """Coefficients of the columns of D (..., N, P) along a vector (..., N), shape (..., 1, P); 0 along nothing."""
-    power = np.einsum("...n,...n->...", direction, direction)[..., None, None]
-    product = np.einsum("...n,...np->...p", direction, D)[..., None, :]
-    return np.asarray(np.divide(product, power, out=np.zeros_like(product), where=power > 0))
 
 
 def _inverse(fisher: FloatArray) -> FloatArray:

@@ -251,7 +251,7 @@ class EPGDecoder(torch.nn.Module):
             self._rule(b1 is not None),
             tangents=tangents,
             signal=None if signal is None else signal.reshape(voxels, pulses),
-            jacobian=None if jacobian is None else jacobian.reshape(voxels, pulses, tangents),
+            jacobian=None if jacobian is None else jacobian.reshape(voxels, tangents, pulses),
             cotangent=None if cotangent is None else cotangent.reshape(voxels, pulses),
             gradient=gradient,
             threads=self.threads,
@@ -267,10 +267,12 @@ class EPGDecoder(torch.nn.Module):
     def _with_derivatives(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> tuple[Tensor, Tensor]:
         tangents = 2 if b1 is None else 3
         samples = _sample_type(self.is_real, _numpy_type(t1))
-        shape = (*t1.shape, len(self.schedule))
-        signal, jacobian = np.empty(shape, samples), np.empty((*shape, tangents), samples)
+        pulses = len(self.schedule)
+        signal = np.empty((*t1.shape, pulses), samples)
+        # Time runs fastest in memory, for the kernels and for every sum over time to come.
+        jacobian = np.empty((*t1.shape, tangents, pulses), samples)
         self._run(t1, t2, b1, tangents=tangents, signal=signal, jacobian=jacobian)
-        return torch.from_numpy(signal).to(t1.device), torch.from_numpy(jacobian).to(t1.device)
+        return torch.from_numpy(signal).to(t1.device), torch.from_numpy(jacobian).to(t1.device).mT
 
     def _pull_back(self, t1: Tensor, t2: Tensor, b1: Tensor | None, cotangent: Tensor) -> Tensor:
         """Return Σ Re(g*·∂s) over time, shape (..., P)."""

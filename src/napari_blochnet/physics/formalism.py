@@ -297,7 +297,7 @@ def epg_rf(Q: ArrayLike, flip_angle: float, rf_phase: float = 0.0) -> ComplexArr
 def epg_relaxation(Q: ArrayLike, duration: float, t1: float, t2: float) -> ComplexArray:
     """Apply relaxation over ``duration`` (ms) to a state matrix Q of shape (3, K): F·E2, Z·E1, Z₀ + 1 − E1."""
     E1, E2 = np.exp(-duration / t1), np.exp(-duration / t2)
-    relaxed = _states(Q) * np.array([[E2], [E2], [E1]])
+    relaxed: ComplexArray = _states(Q) * np.array([[E2], [E2], [E1]])
     relaxed[2, 0] += -np.expm1(-duration / t1)
     return relaxed
 

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload
 
-__all__ = ["at", "gather", "jit", "one_minus_exp", "rotation"]
+__all__ = ["at", "decay", "gather", "jit", "one_minus_exp", "rotation"]
 
 
 def jit(function):
@@ -68,7 +68,7 @@ def gather(values, chosen):
 
 
 def rotation(angle, transmit, lanes):
-    """1 − cos and sin of ``angle``, two numbers; of ``angle * transmit[j]``, two arrays, rows of ``lanes``."""
+    """1 − cos and sin: of ``angle``, two numbers; of ``angle * transmit[j]``, two rows of ``lanes``, repeated there."""
     raise NotImplementedError("compiled code only")
 
 
@@ -85,8 +85,13 @@ def _rotation(angle, transmit, lanes):
         return lambda angle, transmit, lanes: versine_and_sine(angle)
 
     def by_lane(angle, transmit, lanes):
+        sets = lanes.reshape(2, lanes.shape[1] // len(transmit), len(transmit))
         for j in range(len(transmit)):
-            lanes[0, j], lanes[1, j] = versine_and_sine(angle * transmit[j])
+            sets[0, 0, j], sets[1, 0, j] = versine_and_sine(angle * transmit[j])
+        for p in range(1, sets.shape[1]):
+            for j in range(len(transmit)):
+                sets[0, p, j] = sets[0, 0, j]
+                sets[1, p, j] = sets[1, 0, j]
         return lanes[0], lanes[1]
 
     return by_lane
@@ -185,3 +190,14 @@ def _versine_and_sine(x):
         return new_versine, new_sine
 
     return both
+
+
+@jit
+def decay(duration, rates, lost):
+    """1 − exp(−duration·rate) of each voxel into ``lost``, whose lanes repeat the voxels."""
+    sets = lost.reshape(len(lost) // len(rates), len(rates))
+    for j in range(len(rates)):
+        lost[j] = one_minus_exp(duration * rates[j])
+    for p in range(1, len(sets)):
+        for j in range(len(rates)):
+            sets[p, j] = lost[j]

@@ -5,7 +5,7 @@ f⁺ − f⁻ alone, order by order; nothing is complex where the RF phase is co
 
 States live in a ring of 2K − 1 rows for the orders −(K−1) … K−1 of f (f⁻ at the negative ones) with one column for each
 voxel: the gradient's shift moves the ring's origin instead of the states. Voxels are contiguous, so that the innermost
-loops run on all lanes. Tangents go through the same loops one by one: compilers give up where one holds many arrays.
+loops run on all lanes at once; tangents are more lanes beside them, since all but their sources is the same for them.
 
 Derivatives are carried as T1²·∂/∂T1 and T2²·∂/∂T2, whose sources are the relaxed states times TR, and as ∂/∂B1, whose
 source is the state before the pulse, turned by a quarter: a rotation's derivative in its angle commutes with it.
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_blochnet.physics.kernels_math import at, gather, jit, one_minus_exp, rotation
-from napari_blochnet.physics.kernels_samples import TILE, add_rows, project, write
+from napari_blochnet.physics.kernels_math import at, decay, gather, jit, one_minus_exp, rotation
+from napari_blochnet.physics.kernels_samples import TILE, add_to_set, project, write
 
 __all__ = ["real_block"]
 
@@ -38,32 +38,16 @@ def _pulse_and_relax(f, z, plus, minus, order, versine, sine, q1, q2):
 
 
 @jit
-def _orders(f, z, origin, highest, versine, sine, q1, q2):
-    """Orders 1 to highest of the states, or of a tangent, through one TR."""
-    rows = len(f)
-    plus = minus = origin
-    for k in range(1, highest + 1):
-        plus = plus + 1 if plus + 1 < rows else 0
-        minus = minus - 1 if minus > 0 else rows - 1
-        _pulse_and_relax(f, z, plus, minus, k, versine, sine, q1, q2)
-
-
-@jit
-def _turn_quarter(f, z, base_f, base_z, origin, highest, angle):
-    """What ∂/∂B1 gains at a pulse of nominal angle, before the pulse acts: the states turned by a quarter."""
-    rows = len(f)
-    half = f.dtype.type(0.5) * angle
+def _order_zero(f, z, origin, versine, sine, q1, q2, qe, samples, now):
+    """Order 0, where f⁺ and f⁻ are one and the echo is sampled."""
     for j in range(f.shape[1]):
-        f[origin, j] += angle * base_z[0, j]
-        z[0, j] -= angle * base_f[origin, j]
-    plus = minus = origin
-    for k in range(1, highest + 1):
-        plus = plus + 1 if plus + 1 < rows else 0
-        minus = minus - 1 if minus > 0 else rows - 1
-        for j in range(f.shape[1]):
-            f[plus, j] += angle * base_z[k, j]
-            f[minus, j] += angle * base_z[k, j]
-            z[k, j] -= half * (base_f[plus, j] + base_f[minus, j])
+        change = at(sine, j) * z[0, j] - at(versine, j) * f[origin, j]
+        new = z[0, j] - at(versine, j) * z[0, j] - at(sine, j) * f[origin, j]
+        f[origin, j] += change
+        z[0, j] = new - q1[j] * new
+    for j in range(f.shape[1]):
+        samples[now, j] = f[origin, j] - qe[j] * f[origin, j]
+        f[origin, j] -= q2[j] * f[origin, j]
 
 
 @jit
@@ -91,105 +75,101 @@ def real_block(
         Number of orders K kept.
     tangents : int
         0; 2: T1 and T2; 3: and B1.
-    signal, jacobian, cotangent, gradient : arrays of shape (V, N), (V, N, P), (V, N), (V, 1 + P)
+    signal, jacobian, cotangent, gradient : arrays of shape (V, N), (V·P, N), (V, N), (V, 1 + P)
         Results, each left alone where it is empty: signal, its derivatives; the sums over time of ``cotangent``
         times signal and derivatives, added to ``gradient``.
     """
     real = t1.dtype.type
-    one = real(1.0)
-    pulses = len(flip)
-    rows = 2 * states - 1
-    f = np.empty((1 + tangents, rows, width), t1.dtype)
-    z = np.empty((1 + tangents, states, width), t1.dtype)
-    f0, z0 = f[0], z[0]
-    tile = np.empty((1 + tangents, TILE, width), t1.dtype)
-    scale = np.ones((1 + tangents, width), t1.dtype)
+    one, half = real(1.0), real(0.5)
+    pulses, ring, sets = len(flip), 2 * states - 1, 1 + tangents
+    by_t1, by_t2, by_b1 = 1, 2, 3
+    # The same memory twice: set by set, and as the lanes of all sets together.
+    f_sets = np.empty((ring, sets, width), t1.dtype)
+    z_sets = np.empty((states, sets, width), t1.dtype)
+    tile = np.empty((TILE, sets, width), t1.dtype)
+    f = f_sets.reshape(ring, sets * width)
+    z = z_sets.reshape(states, sets * width)
+    samples = tile.reshape(TILE, sets * width)
+    scale = np.ones((sets, width), t1.dtype)
     rate1 = np.empty(width, t1.dtype)
     rate2 = np.empty(width, t1.dtype)
-    q1 = np.empty(width, t1.dtype)
-    q2 = np.empty(width, t1.dtype)
-    qe = np.empty(width, t1.dtype)
-    lanes = np.empty((2, width), t1.dtype)
+    q1 = np.empty(sets * width, t1.dtype)
+    q2 = np.empty(sets * width, t1.dtype)
+    qe = np.empty(sets * width, t1.dtype)
+    turns = np.empty((2, sets * width), t1.dtype)
     chosen = np.empty(width, np.int64)
     for j in range(width):
         chosen[j] = order[start + min(j, count - 1)]
-    transmit = gather(b1, chosen)
-    for j in range(width):
         rate1[j] = one / t1[chosen[j]]
         rate2[j] = one / t2[chosen[j]]
-        if tangents >= 2:
-            scale[1, j] = rate1[j] * rate1[j]
-            scale[2, j] = rate2[j] * rate2[j]
+        if tangents > 0:
+            scale[by_t1, j] = rate1[j] * rate1[j]
+            scale[by_t2, j] = rate2[j] * rate2[j]
+    rows = chosen[:count]
+    transmit = gather(b1, chosen)
 
     for position in range(len(positions)):
         f[:] = 0
         z[:] = 0
         for j in range(width):
             recovered = one_minus_exp(inversion_time * rate1[j])
-            z0[0, j] = (one + inversion_efficiency) * recovered - inversion_efficiency
-            if tangents >= 2:
-                z[1, 0, j] = (one + inversion_efficiency) * (recovered - one) * inversion_time
+            z_sets[0, 0, j] = (one + inversion_efficiency) * recovered - inversion_efficiency
+            if tangents > 0:
+                z_sets[0, by_t1, j] = (one + inversion_efficiency) * (recovered - one) * inversion_time
         origin = 0
         filled = 0
         for n in range(pulses):
             angle = flip[n] * positions[position]
-            versine, sine = rotation(angle, transmit, lanes)
+            versine, sine = rotation(angle, transmit, turns)
             if n == 0 or tr[n] != tr[n - 1]:
-                for j in range(width):
-                    q1[j] = one_minus_exp(tr[n] * rate1[j])
-                    q2[j] = one_minus_exp(tr[n] * rate2[j])
+                decay(tr[n], rate1, q1)
+                decay(tr[n], rate2, q2)
             if n == 0 or te[n] != te[n - 1]:
+                decay(te[n], rate2, qe)
+
+            if tangents == 3:
+                add_to_set(f_sets, origin, by_b1, z_sets, 0, angle)
+                add_to_set(z_sets, 0, by_b1, f_sets, origin, -angle)
+            _order_zero(f, z, origin, versine, sine, q1, q2, qe, samples, filled)
+            for j in range(width):
+                z[0, j] += q1[j]
+            if tangents > 0:
                 for j in range(width):
-                    qe[j] = one_minus_exp(te[n] * rate2[j])
+                    z_sets[0, by_t1, j] += tr[n] * (z[0, j] - one)
+                add_to_set(f_sets, origin, by_t2, f_sets, origin, tr[n])
+                add_to_set(tile, filled, by_t2, tile, filled, te[n])
 
             # Order k matters where pulses have filled it and where it can still come back to be sampled.
             highest = min(n, states - 1, pulses - 1 - n)
-            if tangents == 3:
-                _turn_quarter(f[3], z[3], f0, z0, origin, highest, angle)
-            for j in range(width):
-                change = at(sine, j) * z0[0, j] - at(versine, j) * f0[origin, j]
-                new = z0[0, j] - at(versine, j) * z0[0, j] - at(sine, j) * f0[origin, j]
-                sample = f0[origin, j] + change
-                tile[0, filled, j] = sample - qe[j] * sample
-                f0[origin, j] = sample - q2[j] * sample
-                z0[0, j] = new + q1[j] * (one - new)
-            for p in range(1, 1 + tangents):
-                for j in range(width):
-                    change = at(sine, j) * z[p, 0, j] - at(versine, j) * f[p, origin, j]
-                    new = z[p, 0, j] - at(versine, j) * z[p, 0, j] - at(sine, j) * f[p, origin, j]
-                    sample = f[p, origin, j] + change
-                    tile[p, filled, j] = sample - qe[j] * sample
-                    f[p, origin, j] = sample - q2[j] * sample
-                    z[p, 0, j] = new - q1[j] * new
-            for p in range(1 + tangents):
-                _orders(f[p], z[p], origin, highest, versine, sine, q1, q2)
-            if tangents >= 2:
-                for j in range(width):
-                    tile[2, filled, j] += te[n] * tile[0, filled, j]
-                    z[1, 0, j] -= tr[n]
-                add_rows(z[1], z0, 0, highest + 1, tr[n])
-                lowest = origin - highest
-                add_rows(f[2], f0, lowest if lowest >= 0 else lowest + rows, 2 * highest + 1, tr[n])
+            plus = minus = origin
+            for k in range(1, highest + 1):
+                plus = plus + 1 if plus + 1 < ring else 0
+                minus = minus - 1 if minus > 0 else ring - 1
+                if tangents == 3:
+                    add_to_set(f_sets, plus, by_b1, z_sets, k, angle)
+                    add_to_set(f_sets, minus, by_b1, z_sets, k, angle)
+                    add_to_set(z_sets, k, by_b1, f_sets, plus, -half * angle)
+                    add_to_set(z_sets, k, by_b1, f_sets, minus, -half * angle)
+                _pulse_and_relax(f, z, plus, minus, k, versine, sine, q1, q2)
+                if tangents > 0:
+                    add_to_set(z_sets, k, by_t1, z_sets, k, tr[n])
+                    add_to_set(f_sets, plus, by_t2, f_sets, plus, tr[n])
+                    add_to_set(f_sets, minus, by_t2, f_sets, minus, tr[n])
 
             # The gradient: every order moves up by one; the row of the highest becomes the empty lowest.
-            origin = origin - 1 if origin > 0 else rows - 1
+            origin = origin - 1 if origin > 0 else ring - 1
             if n + 1 >= states:
-                lowest = origin - (states - 1)
-                if lowest < 0:
-                    lowest += rows
-                f[:, lowest] = 0
+                f[(origin + states) % ring] = 0
 
             filled += 1
             if filled == TILE or n == pulses - 1:
-                first = n + 1 - filled
+                first, add = n + 1 - filled, position > 0
                 if len(signal) > 0:
-                    write(tile[0], scale[0], first, filled, order, start, count, signal, position > 0, weight)
+                    write(tile, 0, scale, first, filled, rows, signal, add, weight)
                 if len(jacobian) > 0:
                     for p in range(tangents):
-                        write(tile[p + 1], scale[p + 1], first, filled, order, start, count,
-                              jacobian[:, :, p], position > 0, weight)  # fmt: skip
+                        write(tile, p + 1, scale, first, filled, tangents * rows + p, jacobian, add, weight)
                 if len(gradient) > 0:
-                    for p in range(tangents + 1):
-                        project(tile[p], scale[p], first, filled, order, start, count,
-                                cotangent, gradient[:, p], weight)  # fmt: skip
+                    for p in range(sets):
+                        project(tile, p, scale, first, filled, rows, cotangent, 0, 1, gradient, weight)
                 filled = 0

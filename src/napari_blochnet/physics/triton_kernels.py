@@ -212,7 +212,7 @@ def simulate_launches(
         return
     with torch.cuda.device(device):
         here = torch.cuda.current_stream()
-        streams = [torch.cuda.Stream() for _ in groups[1:]]  # type: ignore[no-untyped-call]
+        streams = [torch.cuda.Stream() for _ in groups[1:]]
         for stream in streams:
             stream.wait_stream(here)
         # The group of the longest T2 takes longest: it starts first.
@@ -289,10 +289,7 @@ def _groups(states: int | StateCount, t2: Tensor, pulses: int, channels: int) ->
 @lru_cache(maxsize=64)
 def _ladder(states: StateCount, pulses: int, channels: int) -> tuple[tuple[Layout, ...], FloatArray]:
     """Return layouts, K rising, and for each but the last the longest T2 (ms, float32) that it holds."""
-    most = (pulses + 1) // 2
-    fewest, largest = (min(int(kept), most) for kept in states(np.array([_SHORTEST_T2, _LONGEST_T2])))
-    if fewest == largest:
-        return (choose_layout(fewest, channels),), np.empty(0)
+    most = min((pulses + 1) // 2, int(states(np.array([_LONGEST_T2]))[0]))
     target = _ORDERS_PER_LANE[channels]
     sizes = [target // 2, target]
     while sizes[-1] < most:

@@ -22,7 +22,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
 from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.settings import CompareSettings
-from napari_blochnet.napari_ui import errors, layers
+from napari_blochnet.napari_ui import canvas, errors, layers
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.plots import ScatterPlot
 from napari_blochnet.napari_ui.records import CopyRow
@@ -78,7 +78,6 @@ class ComparePanel(Panel):
         self.table = QTableWidget()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setAlternatingRowColors(True)
         self.table.verticalHeader().hide()
         self.table.setMinimumHeight(180)
         self.table.hide()
@@ -166,7 +165,7 @@ class ComparePanel(Panel):
         limit = float(self.form.values()["error_limit"])
         for maps, values in compared:
             layers.add_error_layers(self.session, maps, values, limit)
-        layers.show_result(self.session, [maps for maps, _ in compared], self._truth)
+        canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
         self._fill_table(self.comparison)
         for name, plot in self.scatter.items():
             clouds = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
 from collections.abc import Callable
@@ -20,8 +21,8 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.devices import available_devices
 from napari_blochnet.jobs.operations import reconstruct
-from napari_blochnet.jobs.settings import CompareSettings, ReconstructSettings
-from napari_blochnet.napari_ui import errors, layers
+from napari_blochnet.jobs.settings import ReconstructSettings
+from napari_blochnet.napari_ui import canvas, errors, layers, places
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.session import Entry, entry_of
@@ -128,7 +129,6 @@ class MapPanel(Panel):
         source = QFormLayout()
         source.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         source.addRow("Fingerprints", self.stack)
-        source.addRow("", self.schedule_line)
         source.addRow("Part", self.part)
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
@@ -139,6 +139,7 @@ class MapPanel(Panel):
         source.addRow("Device", self.device)
         self.body.addWidget(heading("What is mapped"))
         self.body.addLayout(source)
+        self.body.addWidget(self.schedule_line)
         self.body.addWidget(heading("Estimators"))
         self.body.addWidget(self.estimators)
         self.body.addWidget(self.options)
@@ -183,7 +184,7 @@ class MapPanel(Panel):
     def _on_stack(self) -> None:
         entry = self.stack.entry
         self.truth.update_entries(self._truth_fits)
-        self.schedule_line.setText("" if entry is None else entry.subject.schedule.describe())
+        self.schedule_line.setText("" if entry is None else f"Schedule: {entry.subject.schedule.describe()}")
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
         self.truth.setItemText(0, "the simulated phantom" if known else "none")
@@ -221,11 +222,11 @@ class MapPanel(Panel):
             region = self.region.currentData()
             if region is None:
                 raise InputError("No region is painted; click Paint and draw one.", field="mask")
-            return layers.mask_of_region(region, self.session.layers("stack", stack)[-1])
-        here = layers.current_slice(self.session, stack)
+            return places.mask_of_region(region, self.session.layers("stack", stack)[-1])
+        here = places.current_slice(self.session, stack)
         if here is None:
-            raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole volume.",
-                             field="mask")  # fmt: skip
+            raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole "
+                             "volume.", field="mask")  # fmt: skip
         mask = np.zeros(stack.shape[1:], dtype=bool)
         mask[here] = True
         return mask
@@ -247,7 +248,9 @@ class MapPanel(Panel):
         count = int((stack.mask if mask is None else stack.mask & mask).sum())
         text = f"{count:,} voxels × {stack.shape[0]} TRs"
         if self._rate is not None:
-            text += f", about {max(1, round(count * len(self.estimators.chosen) / self._rate))} s at the last run's speed"
+            text += (
+                f", about {max(1, round(count * len(self.estimators.chosen) / self._rate))} s at the last run's speed"
+            )
         self.size_line.setText(text + ".")
 
     def _map(self) -> None:
@@ -280,9 +283,15 @@ class MapPanel(Panel):
             return
         if id(maps.t1) not in task.entries:
             task.entries[id(maps.t1)] = maps
-            layers.add_maps(self.session, maps, task.stack, task.truth, f"{maps.estimator}, {task.title}")
+            layers.add_maps(self.session, maps, task.stack, task.truth, self._title(maps.estimator))
         else:
             layers.refresh_maps(self.session, task.entries[id(maps.t1)])
+
+    def _title(self, estimator: str) -> str:
+        """Return a name for new maps that no others have."""
+        taken = {entry.title for entry in self.session.entries("maps")}
+        number = next(i for i in itertools.count(1) if (estimator if i == 1 else f"{estimator} {i}") not in taken)
+        return estimator if number == 1 else f"{estimator} {number}"
 
     def _settle(self, done: list[_Mapped]) -> None:
         task = self._task
@@ -294,9 +303,9 @@ class MapPanel(Panel):
                 self._fill_in(maps)
             layers.replace_maps(self.session, task.entries[id(maps.t1)], maps, task.truth)
             if mapped.errors is not None:
-                layers.add_error_layers(self.session, maps, mapped.errors, _error_limit())
+                layers.add_error_layers(self.session, maps, mapped.errors)
         if done:
-            layers.show_result(self.session, [mapped.maps for mapped in done], task.truth)
+            canvas.show_result(self.session, [mapped.maps for mapped in done], task.truth)
             self.copy.show_record(done[-1].maps.record)
             self.session.added.emit(done[-1].maps)
 
@@ -323,7 +332,3 @@ class MapPanel(Panel):
                 self.device.addItem(name, key)
             self.device.setCurrentIndex(max(0, self.device.findData(before)))
         self._update_size()
-
-
-def _error_limit() -> float:
-    return float(CompareSettings().error_limit)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton, QStackedWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.operations import make_schedule
@@ -47,20 +48,23 @@ class SchedulePanel(Panel):
         self.schedule: Schedule | None = None
         self.kind = QComboBox()
         self.kind.setToolTip("Where the flip angles and TRs come from.")
-        self.stack = QStackedWidget()
         self._forms: list[SettingsForm] = []
         for kind in _KINDS:
             self.kind.addItem(kind.title)
             form = SettingsForm(
                 kind.model,
                 leave_out=("kind",),
-                starts={"inversion_time": 0.0, "flip_angle": 60.0, "repetition_time": 15.0, "echo_time": 3.0,
-                        "inversion_efficiency": 1.0},  # fmt: skip
+                starts={
+                    "inversion_time": 0.0,
+                    "flip_angle": 60.0,
+                    "repetition_time": 15.0,
+                    "echo_time": 3.0,
+                    "inversion_efficiency": 1.0,
+                },
             )
             form.set_values(kind.values)
             form.changed.connect(self.make)
             self._forms.append(form)
-            self.stack.addWidget(form)
         self.plot = SchedulePlot()
         self.description = note()
         self.export = QPushButton("Save as CSV…")
@@ -68,7 +72,8 @@ class SchedulePanel(Panel):
 
         self.body.addWidget(heading("Pulse sequence"))
         self.body.addWidget(self.kind)
-        self.body.addWidget(self.stack)
+        for form in self._forms:
+            self.body.addWidget(form)
         self.body.addWidget(self.plot, 1)
         self.body.addWidget(self.description)
         self.body.addWidget(self.jobs)
@@ -78,7 +83,9 @@ class SchedulePanel(Panel):
         self.body.addLayout(row)
         self.kind.currentIndexChanged.connect(self._choose)
         self.export.clicked.connect(self._export)
-        self._choose(0)
+        self._show_form(0)
+        # the first schedule loads SciPy's interpolation, which the window need not wait for
+        QTimer.singleShot(0, self.make)
 
     @property
     def form(self) -> SettingsForm:
@@ -93,12 +100,12 @@ class SchedulePanel(Panel):
         self.plot.apply_theme(self.colours)
 
     def _choose(self, index: int) -> None:
-        # only the visible page may ask for height, or a short form leaves a hole above the plot
+        self._show_form(index)
+        self.make()
+
+    def _show_form(self, index: int) -> None:
         for number, form in enumerate(self._forms):
             form.setVisible(number == index)
-        self.stack.setCurrentIndex(index)
-        self.stack.setFixedHeight(self.form.sizeHint().height())
-        self.make()
 
     def make(self) -> None:
         """Make the schedule that the form describes and let everybody use it."""
@@ -116,7 +123,6 @@ class SchedulePanel(Panel):
                 self.jobs.say("" if error.field in form.errors() else str(error), "error")
         else:
             self.jobs.say("")
-        self.stack.setFixedHeight(form.sizeHint().height())
         self.plot.show_schedule(self.schedule)
         self.description.setText("" if self.schedule is None else self.schedule.describe())
         self.export.setEnabled(self.schedule is not None)

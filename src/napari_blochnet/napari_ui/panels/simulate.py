@@ -12,7 +12,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import simulate
 from napari_blochnet.jobs.settings import SimulateSettings
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui import layers, places
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets import Panel, SubjectChoice, heading, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
@@ -89,7 +89,7 @@ class SimulatePanel(Panel):
             return None
         if self.part.currentText() == _RANGE:
             return self.form.values()["slices"]
-        here = layers.current_slice(self.session, phantom)
+        here = places.current_slice(self.session, phantom)
         if here is None:
             raise InputError(f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.",
                              field="slices")  # fmt: skip

@@ -1,0 +1,91 @@
+"""A real viewer on a real (virtual) display, worked by its own widgets."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import pytest
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "napari_ui" in item.path.parts:
+            item.add_marker(pytest.mark.gui)
+
+
+@pytest.fixture(autouse=True)
+def display():
+    """Skip without a display, except in continuous integration, which starts a virtual one."""
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail("no display: run the tests under xvfb-run")
+        pytest.skip("no display: run these tests under xvfb-run")
+
+
+class Desk:
+    """A viewer with the workbench open, and hands to work it."""
+
+    def __init__(self, viewer, qtbot) -> None:
+        from qtpy.QtCore import Qt
+
+        self.viewer, self.qtbot = viewer, qtbot
+        self.button = Qt.MouseButton.LeftButton
+        viewer.window.resize(1280, 800)
+        self.dock, self.workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
+        self.session = self.workbench.data.session
+        qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=20_000)
+
+    def turn_to(self, name: str):
+        """Choose a tab by its title."""
+        tabs = self.workbench.tabs
+        index = next(i for i in range(tabs.count()) if tabs.tabText(i) == name)
+        tabs.setCurrentIndex(index)
+        return tabs.widget(index)
+
+    def click(self, button) -> None:
+        assert button.isEnabled(), button.text()
+        assert button.isVisible(), button.text()
+        self.qtbot.mouseClick(button, self.button)
+
+    def wait(self, panel, timeout: int = 90_000) -> str:
+        """Wait for the panel's job to end; return what the panel says."""
+        self.qtbot.waitUntil(lambda: not panel.is_busy, timeout=timeout)
+        return panel.jobs.message.text()
+
+    def run(self, panel, button, timeout: int = 90_000) -> str:
+        self.click(button)
+        return self.wait(panel, timeout)
+
+    def type(self, line, text: str) -> None:
+        line.clear()
+        self.qtbot.keyClicks(line, text)
+
+    def open_phantom(self, path) -> str:
+        data = self.turn_to("Data")
+        self.type(data.phantom_path.line, str(path))
+        return self.run(data, data.open_phantom)
+
+    def open_stack(self, path) -> str:
+        data = self.turn_to("Data")
+        self.type(data.stack_path.line, str(path))
+        return self.run(data, data.open_stack)
+
+    def layer(self, start: str):
+        """Return the layer whose name starts so."""
+        return next(layer for layer in self.viewer.layers if layer.name.startswith(start))
+
+    def go_to_slice(self, layer, z: int) -> None:
+        point = layer.data_to_world([0] * (layer.ndim - 3) + [z, 0, 0])
+        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, point[-3])
+
+
+@pytest.fixture
+def desk(make_napari_viewer, qtbot) -> Callable[[], Desk]:
+    """Open a viewer with the workbench; may be called twice for two viewers."""
+
+    def open_desk() -> Desk:
+        return Desk(make_napari_viewer(show=True), qtbot)
+
+    return open_desk
