@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from napari_blochnet.arrays import AnyArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates
 from napari_blochnet.estimators.networks import ARCHITECTURES
@@ -24,7 +25,6 @@ from napari_blochnet.estimators.tensors import read_header, read_tensors, write_
 from napari_blochnet.estimators.training_card import CARD_FORMAT
 from napari_blochnet.files import write_json
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.arrays import AnyArray
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -276,9 +276,7 @@ class StoredEstimator:
     def estimator(self, schedule: Schedule) -> NetworkEstimator:
         """Return the model for a schedule, loaded at its first use."""
         if self._loaded is None or self._loaded[0] != schedule:
-            model = load_estimator(
-                self.name, schedule=schedule, device=self.device, other_schedule=self.other_schedule
-            )
+            model = load_estimator(self.name, schedule=schedule, device=self.device, other_schedule=self.other_schedule)
             self._loaded = schedule, model
         return self._loaded[1]
 
@@ -303,4 +301,3 @@ class StoredEstimator:
     ) -> Estimates:
         """Estimate a batch; see `NetworkEstimator.predict`."""
         return self.estimator(schedule).predict(fingerprints, schedule, kind, cancelled=cancelled)
-
