@@ -229,8 +229,7 @@ def test_a_training_killed_in_the_middle_resumes_to_the_same_end(schedule, tmp_p
         assert stopped.value.partial.card["training"]["steps_trained"] == number
         return _weights(stopped.value.partial)
 
-    if reached < 1500:
-        assert _same(until(stop_at, checkpoint=checkpoint), until(stop_at))
+    assert _same(until(stop_at, checkpoint=checkpoint), until(stop_at))
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_kept(schedule, tmp_path):
@@ -288,7 +287,7 @@ def test_refused_schedules(schedule):
 
 
 def test_presets_are_valid():
-    assert {name: options_from(name).epochs for name in PRESETS} == {"paper": 26, "reduced": 3, "quick": 200}
+    assert {name: options_from(name).epochs for name in PRESETS} == {"paper": 26, "reduced": 3, "quick": 140}
     paper = options_from("paper")
     assert (paper.learning_rate, paper.batch, paper.seed, paper.decoder_weight) == (1e-3, 1000, 1234, 10)
     assert paper.snr_range is None

@@ -38,7 +38,7 @@ _MAX_LENGTH = 100_000
 
 def make_encoder(
     architecture: str, length: int, widths: Sequence[int] | None = None, activation: str = "relu"
-) -> nn.Module:
+) -> FCEncoder | RNNEncoder | HydraEncoder:
     """Make the encoder of an architecture, with random weights from torch's global generator.
 
     Parameters
@@ -98,6 +98,15 @@ class FCEncoder(nn.Sequential):
             layers += [nn.Linear(before, after), nn.SiLU() if activation == "silu" else nn.ReLU()]
         super().__init__(*layers, nn.Linear(widths[-1], 2))
 
+    def features(self, fingerprints: Tensor) -> Tensor:
+        """Return what the last layer takes."""
+        return cast(Tensor, self[:-1](fingerprints))
+
+    @property
+    def head(self) -> nn.Module:
+        """The last layer."""
+        return self[-1]
+
 
 class RNNEncoder(nn.Module):
     """Three GRU layers of 300, fed the whole fingerprint as one step, then linear to 2."""
@@ -107,9 +116,13 @@ class RNNEncoder(nn.Module):
         self.gru = nn.GRU(length, RNN_WIDTH, num_layers=3, batch_first=True)
         self.head = nn.Linear(RNN_WIDTH, 2)
 
-    def forward(self, fingerprints: Tensor) -> Tensor:
+    def features(self, fingerprints: Tensor) -> Tensor:
+        """Return what the last layer takes."""
         states, _ = self.gru(fingerprints[:, None])
-        return cast(Tensor, self.head(states[:, 0]))
+        return cast(Tensor, states[:, 0])
+
+    def forward(self, fingerprints: Tensor) -> Tensor:
+        return cast(Tensor, self.head(self.features(fingerprints)))
 
 
 class _NonLocal(nn.Module):
@@ -170,9 +183,13 @@ class HydraEncoder(nn.Module):
         # features of an L2-normalised fingerprint are some 1/sqrt(length) in size; convolutions expect about 1
         self.gain = float(length) ** 0.5
 
-    def forward(self, fingerprints: Tensor) -> Tensor:
+    def features(self, fingerprints: Tensor) -> Tensor:
+        """Return what the last layer takes."""
         features = self.stages(self.stem(self.gain * fingerprints[:, None]))
-        return cast(Tensor, self.head(features.mean(dim=-1)))
+        return cast(Tensor, features.mean(dim=-1))
+
+    def forward(self, fingerprints: Tensor) -> Tensor:
+        return cast(Tensor, self.head(self.features(fingerprints)))
 
 
 class FCDecoder(nn.Sequential):

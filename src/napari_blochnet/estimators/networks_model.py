@@ -65,12 +65,18 @@ class LabelNetwork(nn.Module):
         """Return log10 T1 and T2 of normalised fingerprints of shape (voxel, time)."""
         return self.labels(fingerprints if self.subspace is None else fingerprints @ self.basis)
 
-    def labels(self, inputs: Tensor) -> Tensor:
-        """Return the labels of what the encoder takes: time points, or coefficients in the subspace."""
-        if self.subspace is None:
-            return cast(Tensor, self.encoder(inputs))
-        unit = nn.functional.normalize(inputs, dim=1)
-        return cast(Tensor, self.encoder(unit * self.gain)) * self.spread + self.centre
+    def labels(self, inputs: Tensor, *, half: bool = False) -> Tensor:
+        """Return the labels of what the encoder takes: time points, or coefficients in the subspace.
+
+        With ``half``, all layers but the last compute in bfloat16. The labels themselves are too coarse in it:
+        log10 T1 near 3 would come in steps of 0.016, which is 4 % of T1.
+        """
+        if self.subspace is not None:
+            inputs = nn.functional.normalize(inputs, dim=1) * self.gain
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=half):
+            features = self.encoder.features(inputs)
+        labels = cast(Tensor, self.encoder.head(features.float()))
+        return labels if self.subspace is None else labels * self.spread + self.centre
 
 
 def initialise(module: nn.Module, generator: torch.Generator) -> None:

@@ -260,8 +260,7 @@ class _Training:
             inputs = clean + sigma * torch.randn(clean.shape, generator=noise)
             inputs = nn.functional.normalize(inputs, dim=1)
         inputs, labels = inputs.to(self.device), labels.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=options.precision == "half"):
-            predicted = self.model.labels(inputs).float()
+        predicted = self.model.labels(inputs, half=options.precision == "half")
         error = predicted - labels
         if options.loss == "mse":
             label_loss = (error**2).mean()

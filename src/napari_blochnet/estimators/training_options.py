@@ -54,7 +54,7 @@ class TrainingOptions:
     tolerance : float
         NRMSE of the decoder, in fingerprints and in the loss.
     precision : {"float32", "half"}
-        Half: the network's products in bfloat16, where the device is built for it faster.
+        Half: the products of all layers but the last in bfloat16, which is faster where the device is built for it.
     seed : int
         Of weights, tissues, order and noise.
     """
@@ -134,7 +134,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "t2_range": (5.0, 3000.0),
         "grid_step": None,
         "fingerprints": 150_000,
-        "epochs": 200,
+        "epochs": 140,
         "batch": 1000,
         "learning_rate": 5e-3,
         "cosine": True,

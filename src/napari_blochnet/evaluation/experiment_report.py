@@ -91,8 +91,10 @@ def markdown_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if reduced:
         lines.append("Reduced: trained on 20,000 fingerprints a schedule for 3 epochs in place of 80,100 for 26.")
     if published:
-        lines.append("The published figures count other voxels (ten other subjects; the anatomical mask is not stated) "
-                     "and are context only; the published dictionary exceeds what any matching error can reach.")  # fmt: skip
+        lines.append(
+            "The published figures count other voxels (ten other subjects; the anatomical mask is not stated) and are "
+            "context only; the published dictionary exceeds what any matching error can reach."
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -225,8 +225,8 @@ class _Run:
         rows, estimates = [], {}
         for item in self.sets:
             t1, t2, failed = self._map(estimator, item)
-            rows.append({"experiment": self.experiment, "draw": draw, "model": model, "preset": key["preset"],
-                         "seed": seed, **_scores(model, item, t1, t2, failed), "training_seconds": seconds})  # fmt: skip
+            what = {"experiment": self.experiment, "draw": draw, "model": model, "preset": key["preset"], "seed": seed}
+            rows.append({**what, **_scores(model, item, t1, t2, failed), "training_seconds": seconds})
             estimates[f"{item.name} t1"], estimates[f"{item.name} t2"] = t1, t2
         with replacing(place.with_suffix(".npz")) as temporary:
             np.savez_compressed(temporary, **estimates)
