@@ -18,9 +18,14 @@ from napari_blochnet.geometry import Geometry
 def test_a_crash_leaves_the_old_file(tmp_path: Path) -> None:
     target = tmp_path / "result.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), replacing(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def crash() -> None:
+        with replacing(target) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        crash()
     assert target.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["result.txt"]
 

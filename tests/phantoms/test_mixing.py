@@ -43,7 +43,10 @@ def test_real_memberships_against_the_definition_in_one_piece(shared_data: Path)
     import gzip
 
     folder = shared_data / "brainweb" / "mritc_2mm"
-    raw = {name: np.frombuffer(gzip.open(folder / f"{name}.rawb.gz").read(), np.uint8) for name in ("csf", "gm", "wm")}
+    raw = {
+        name: np.frombuffer(gzip.decompress((folder / f"{name}.rawb.gz").read_bytes()), np.uint8)
+        for name in ("csf", "gm", "wm")
+    }
     f = np.stack([raw[name].reshape(91, 109, 91) / 255.0 for name in ("csf", "gm", "wm")])
     total = f.sum(axis=0)
     mask = total >= 0.5

@@ -89,7 +89,7 @@ def test_mistakes_in_an_own_table(tmp_path: Path, text: str, sentence: str) -> N
 
 
 def test_no_such_table(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="expected 'paper' or 'brainweb-1.5T'"):
+    with pytest.raises(InputError, match=r"expected 'paper' or 'brainweb-1\.5T'"):
         load_tissues("7T")
     with pytest.raises(InputError, match="no such file"):
         load_tissues(tmp_path / "none.csv")

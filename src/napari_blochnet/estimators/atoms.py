@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import threading
 from collections import OrderedDict
@@ -69,6 +70,13 @@ class Dictionary:
     def t2(self) -> FloatArray:
         """T2 of each atom, ms."""
         return self.grid.t2_values[self.t2_index]
+
+    @functools.cached_property
+    def places(self) -> IntArray:
+        """Which atom lies at each (T1, T2) of the grid, int32 of shape (T1 value, T2 value); -1: none."""
+        table = np.full((len(self.grid.t1_values), len(self.grid.t2_values)), -1, np.int32)
+        table[self.t1_index, self.t2_index] = np.arange(len(self))
+        return table
 
     @property
     def is_complex(self) -> bool:

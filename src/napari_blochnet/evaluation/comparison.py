@@ -16,7 +16,7 @@ from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, text_table, write_csv
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["ALL_TISSUES", "PARAMETERS", "Comparison", "compare_maps", "error_maps"]
+__all__ = ["ALL_TISSUES", "PARAMETERS", "Comparison", "compare_maps", "distinct_names", "error_maps", "failures"]
 
 #: The parameters that are scored, with their units; PD is relative.
 PARAMETERS = {"T1": "ms", "T2": "ms", "PD": ""}
@@ -142,7 +142,7 @@ def compare_maps(
     if not scored.any():
         raise InputError("There is no voxel to score: the truth's mask, the chosen voxels and the maps have none in "
                          "common.", field="mask")  # fmt: skip
-    models = _distinct([item.estimator for item in maps])
+    models = distinct_names([item.estimator for item in maps])
     sets = _tissue_sets(truth, scored)
     constants = {name: best_constant(_values(truth, name)[scored]) for name in PARAMETERS}
     table: list[Score] = []
@@ -237,7 +237,8 @@ def _tissue_sets(truth: Phantom, scored: BoolArray) -> dict[str, BoolArray]:
     return sets
 
 
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with a number after those that occurred before."""
     seen: dict[str, int] = {}
     result = []
     for name in names:

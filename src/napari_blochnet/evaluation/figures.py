@@ -227,8 +227,8 @@ def _draw_deviations(axes: Axes, means: RegionMeans, model: str) -> None:
     axes.axhline(0, color=_FAINT, linewidth=0.6)
     axes.set_xticks(range(len(names)), names)
     axes.set_ylim(-limit, limit)
-    axes.set_xlabel("region")
-    axes.set_ylabel(f"mean − known value / % (beyond ±{limit:g}: at the edge)")
+    axes.set_xlabel(f"region (deviations beyond ±{limit:g} % are drawn at the edge)")
+    axes.set_ylabel("mean − known value / %")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_blochnet.arrays import BoolArray, IntArray
 from napari_blochnet.errors import InputError
-from napari_blochnet.evaluation.comparison import failures
+from napari_blochnet.evaluation.comparison import distinct_names, failures
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.tables import region_columns, text_table, write_csv
 from napari_blochnet.files import existing_file, read_nifti
@@ -133,6 +133,8 @@ def region_means(
                     f"have {item.shape}; expected the same grid.",
                     field="regions",
                 )
+    names = distinct_names([item.estimator for item in maps])
+    maps = [item.replace(estimator=name) for item, name in zip(maps, names, strict=True)]
     table = [_row(item, region, parameter) for item in maps for region in regions for parameter in ("T1", "T2", "PD")]
     return RegionMeans(tuple(maps), tuple(regions), tuple(table), title, dict(record or {}))
 

@@ -198,8 +198,11 @@ def _time_first(
                 f"{file.name}: time_axis is {time_axis}; expected 0 to {len(shape) - 1}.", field="time_axis"
             )
         if time_axis not in fits:
-            raise InputError(f"{file.name}: axis {time_axis} has length {shape[time_axis]}; expected that of the "
-                             f"schedule {schedule.name or 'given'}, {len(schedule)} pulses.", field="time_axis")  # fmt: skip
+            raise InputError(
+                f"{file.name}: axis {time_axis} has length {shape[time_axis]}; expected that of the schedule "
+                f"{schedule.name or 'given'}, {len(schedule)} pulses.",
+                field="time_axis",
+            )
         fits = [time_axis]
     if not fits:
         raise InputError(f"{file.name}: its axes have lengths {size}; expected one as long as the schedule "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from napari_blochnet.arrays import AnyArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import read_nifti
 from napari_blochnet.geometry import Geometry
+from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
 
 __all__ = ["SourceArray", "open_array"]
 
 _KINDS = "iufc"
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +66,7 @@ def open_array(path: Path, variable: str | None = None) -> SourceArray:
     if name.endswith(".npz"):
         return SourceArray(_numeric(path, _npz(path, variable)))
     if name.endswith((".h5", ".hdf5", ".mat")):
-        with path.open("rb") as file:
-            head = file.read(520)
-        is_hdf5 = _HDF5 in (head[:8], head[512:520])
+        is_hdf5 = is_matlab_73(path)
         if name.endswith(".mat") and not is_hdf5:
             return SourceArray(_numeric(path, _matlab_5(path, variable)), slices_last=True)
         if not is_hdf5:
@@ -91,7 +88,7 @@ def _numeric(path: Path, data: AnyArray) -> AnyArray:
 def _npy(path: Path) -> AnyArray:
     try:
         mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError, OverflowError) as error:
+    except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
         raise InputError(f"{path.name}: cannot be read as a NumPy array ({reason}); expected a whole .npy file of "
                          "numbers.", field="path") from None  # fmt: skip
@@ -118,9 +115,9 @@ def _npz(path: Path, variable: str | None) -> AnyArray:
             _check_memory(path, math.prod(shape) * dtype.itemsize)
         with np.load(path, allow_pickle=False) as content:
             return np.asarray(content[chosen])
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
         raise InputError(f"{path.name}: cannot be read as NumPy arrays ({reason}); expected a whole .npz file.",
                          field="path") from None  # fmt: skip
@@ -134,18 +131,10 @@ def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _matlab_5(path: Path, variable: str | None) -> AnyArray:
-    import scipy.io
-
-    try:
-        shapes = {name: shape for name, shape, kind in scipy.io.whosmat(path) if kind not in ("cell", "struct", "char")}
-        chosen = _choose(path, shapes, variable)
-        _check_memory(path, math.prod(shapes[chosen]) * 16)
-        return np.asarray(scipy.io.loadmat(path, variable_names=[chosen])[chosen])
-    except InputError:
-        raise
-    except Exception as error:  # scipy lets anything from KeyError to zlib.error escape from a damaged file
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as a MATLAB file ({reason}).", field="path") from None
+    arrays = list_matlab_arrays(path)
+    chosen = arrays[_choose(path, {name: array.shape for name, array in arrays.items()}, variable)]
+    _check_memory(path, chosen.nbytes)
+    return chosen.read()
 
 
 def _hdf5(path: Path, variable: str | None) -> AnyArray:

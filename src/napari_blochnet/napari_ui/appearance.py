@@ -58,11 +58,11 @@ def palette(theme: str) -> Palette:
 def button_style(colours: Palette) -> str:
     """Return the style of small buttons that switch something on."""
     return f"""
-    QToolButton {{ padding: 3px 5px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text};
-        min-width: 14px; max-width: 200px; width: auto; }}
-    QToolButton:hover {{ border-color: {colours.accent}; }}
-    QToolButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; }}
-    QToolButton:disabled {{ color: {colours.faint}; border-color: transparent; background: transparent; }}
+    QPushButton {{ padding: 3px 7px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text};
+        background: transparent; }}
+    QPushButton:hover {{ border-color: {colours.accent}; }}
+    QPushButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; }}
+    QPushButton:disabled {{ color: {colours.faint}; border-color: transparent; background: transparent; }}
     """
 
 

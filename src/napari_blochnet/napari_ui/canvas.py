@@ -66,8 +66,9 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
     if not shown:
         return
     # the grid fills its cells in the order of the layers, the lowest first
-    for layer in shown:
-        viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+    if list(viewer.layers)[-len(shown) :] != shown:
+        for layer in shown:
+            viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
     show_only(session, shown)
     viewer.canvas.grid.shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) > 1 else (-1, -1)
     side_by_side(session, True)

@@ -138,7 +138,7 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
     if entry is None or not isinstance(layer, Image):
         return
     layer.colorbar.visible = True
-    layer.colorbar.position = "bottom_left"
+    layer.colorbar.position = "top_left"
     layer.colorbar.size = (9, 72)
     layer.colorbar.tick_length = 4
     layer.colorbar.font_size = 7

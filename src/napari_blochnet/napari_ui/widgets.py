@@ -80,6 +80,7 @@ class JobBar(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.job: Job | None = None
+        self._warnings: list[str] = []
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
         self.bar.setFixedHeight(14)
@@ -103,6 +104,7 @@ class JobBar(QWidget):
     def follow(self, job: Job) -> None:
         """Show this job from now on."""
         self.job = job
+        self._warnings = []
         self.bar.setRange(0, 0)
         self._show_running(True)
         self.say(f"{job.title}…")
@@ -112,6 +114,9 @@ class JobBar(QWidget):
 
     def say(self, text: str, state: str = "") -> None:
         """Show a sentence; ``state`` is "", "error" or "good"."""
+        if state:
+            text = " ".join([text, *self._warnings])
+            self._warnings = []
         self.message.setText(text)
         self.message.setProperty("state", state)
         self.message.style().unpolish(self.message)
@@ -136,7 +141,7 @@ class JobBar(QWidget):
             self.say(f"{message[:1].upper()}{message[1:]}…")
 
     def _on_warned(self, sentence: str) -> None:
-        self.say(sentence)
+        self._warnings.append(sentence)
 
     def _on_ended(self) -> None:
         self._show_running(False)

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_blochnet.napari_ui import canvas
 from napari_blochnet.napari_ui.appearance import button_style, palette
@@ -43,9 +43,9 @@ class _ViewBar(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 2, 8, 6)
         row.setSpacing(3)
-        self.buttons: dict[str, QToolButton] = {}
+        self.buttons: dict[str, QPushButton] = {}
         for role, tooltip in _QUANTITIES.items():
-            button = QToolButton()
+            button = QPushButton()
             button.setText(role)
             button.setToolTip(tooltip)
             button.setCheckable(True)
@@ -53,7 +53,7 @@ class _ViewBar(QWidget):
             row.addWidget(button)
             self.buttons[role] = button
         row.addStretch(1)
-        self.beside = QToolButton()
+        self.beside = QPushButton()
         self.beside.setText("side by side")
         self.beside.setToolTip("Show the truth, every model and the errors of this quantity beside each other.")
         self.beside.setCheckable(True)

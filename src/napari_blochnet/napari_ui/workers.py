@@ -1,8 +1,9 @@
 """The one module that owns threads.
 
-A `Job` lives on the main thread. Its function runs in a napari worker and talks to it by one signal with a queued
-connection, so that whatever hears of the job's progress or end is called on the main thread, always. Cancelling sets
-an event that the function looks at once per batch; the function ends by itself, in the middle of nothing.
+A `Job` lives on the main thread. Its function runs in a napari worker; how it ends arrives by one signal with a queued
+connection, how far it is the main thread looks up by a timer, so that whatever hears of a job is called on the main
+thread, always. Cancelling sets an event that the function looks at once per batch; the function ends by itself, in
+the middle of nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from napari.qt.threading import FunctionWorker
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
 
@@ -26,13 +27,37 @@ __all__ = ["Failure", "Job"]
 
 _log = logging.getLogger(__name__)
 
-# A bar that moves more often than this many seconds only costs time.
-_PROGRESS_INTERVAL = 0.05
+# The main thread looks this often at how far a job is, ms. It looks, and is not told: napari's bars run the event loop
+# while they are drawn, and messages that arrive in there would nest without end.
+_LOOK_INTERVAL = 60
 # Live maps are drawn at most this often, s: a volume takes a while to send to the graphics card.
 _PARTIAL_INTERVAL = 0.3
 
 # Qt does not keep a running job alive, and the panel that started it may be gone before it ends.
 _running: set[Job] = set()
+
+
+# Which job runs in which thread.
+_listeners: dict[int, Job] = {}
+_show_others = warnings.showwarning
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    """Give a data warning to the job of its thread, and every other warning to whoever showed them before."""
+    job = _listeners.get(threading.get_ident())
+    if job is not None and issubclass(category, DataWarning):
+        job._message.emit("warned", str(message))
+    else:
+        _show_others(message, category, *where, **more)
+
+
+def _listen_to_warnings() -> None:
+    """Catch data warnings by thread; `warnings.catch_warnings` would catch those of all threads, napari's too."""
+    global _show_others
+    if warnings.showwarning is not _show_warning:
+        _show_others = warnings.showwarning
+        warnings.showwarning = _show_warning
+        warnings.simplefilter("always", DataWarning)
 
 
 @dataclass(frozen=True)
@@ -93,14 +118,24 @@ class Job(QObject):
         self._cancelled = threading.Event()
         self._bar: _Bar | None = None
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+        # written by the worker, taken by the main thread; each is replaced as a whole
+        self._progress: tuple[int, int, str] | None = None
+        self._partial: Any = None
+        self._partial_at = 0.0
+        self._is_looking = False
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK_INTERVAL)
+        self._timer.timeout.connect(self._look)
 
     def start(self) -> Job:
         """Run the function in a worker thread."""
+        _listen_to_warnings()
         self.is_running = True
         _running.add(self)
         # napari's bars also print to a stream; nobody reads it here
         self._bar = _Bar(total=0, desc=self.title, file=io.StringIO())
         self._bar.job = self
+        self._timer.start()
         FunctionWorker(self._run).start()
         return self
 
@@ -115,28 +150,17 @@ class Job(QObject):
 
     def _run(self) -> None:
         """Call the function; worker thread."""
-        last = {"progress": 0.0, "partial": 0.0}
-
-        def now_and_then(kind: str, interval: float, content: Any, always: bool = False) -> None:
-            now = time.monotonic()
-            if always or now - last[kind] >= interval:
-                last[kind] = now
-                self._message.emit(kind, content)
 
         def progress(done: int, total: int, message: str = "", /) -> None:
-            now_and_then("progress", _PROGRESS_INTERVAL, (int(done), int(total), message), always=done == total)
+            self._progress = (int(done), int(total), message)
 
         def partial(result: Any) -> None:
-            now_and_then("partial", _PARTIAL_INTERVAL, result)
+            self._partial = result
 
         extra = {"partial": partial} if self._wants_partial else {}
+        _listeners[threading.get_ident()] = self
         try:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always", DataWarning)
-                result = self._function(progress=progress, cancelled=self._cancelled, **extra)
-            for warning in caught:
-                if issubclass(warning.category, DataWarning):
-                    self._message.emit("warned", str(warning.message))
+            result = self._function(progress=progress, cancelled=self._cancelled, **extra)
         except Cancelled as wish:
             self._message.emit("stopped", wish.partial)
         except InputError as error:
@@ -156,22 +180,41 @@ class Job(QObject):
             )
         else:
             self._message.emit("returned", result)
+        finally:
+            _listeners.pop(threading.get_ident(), None)
+
+    def _look(self) -> None:
+        """Pass on how far the worker is; main thread."""
+        if self._is_looking or not self.is_running:
+            return
+        self._is_looking = True
+        try:
+            progress, self._progress = self._progress, None
+            if progress is not None:
+                self.progressed.emit(*progress)
+            now = time.monotonic()
+            if self._partial is not None and now - self._partial_at >= _PARTIAL_INTERVAL:
+                partial, self._partial = self._partial, None
+                self.partial.emit(partial)
+                # counted from the end of drawing, so that drawing never fills all the time
+                self._partial_at = time.monotonic()
+            if progress is not None:
+                self._show_progress(*progress)
+        finally:
+            self._is_looking = False
 
     def _receive(self, kind: str, content: Any) -> None:
-        """Pass on what the worker said; main thread."""
-        if kind == "progress":
-            # the bar last: napari's runs the event loop in its update, where the next message may arrive
-            self.progressed.emit(*content)
-            self._show_progress(*content)
-            return
-        if kind in ("partial", "warned"):
-            getattr(self, kind).emit(content)
+        """Pass on how the worker ended, or what it warned of; main thread."""
+        if kind == "warned":
+            self.warned.emit(content)
             return
         self.is_running = False
+        self._timer.stop()
         _running.discard(self)
         if self._bar is not None:
             self._bar.job = None
             self._bar.close()
+            self._bar = None
         getattr(self, kind).emit(content)
         self.ended.emit()
 
@@ -183,5 +226,6 @@ class Job(QObject):
             bar.total = total
             bar.n = 0
         bar.update(done - bar.n)
-        if message:
+        # the job may have ended inside
+        if message and self._bar is not None:
             bar.set_description(f"{self.title}: {message}")

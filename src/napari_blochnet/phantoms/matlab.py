@@ -5,19 +5,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray, IntArray
 from napari_blochnet.errors import InputError
+from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
 from napari_blochnet.phantoms.maps import map_key
 
 __all__ = ["MatlabPhantom", "read_matlab"]
 
 _MOST_VOXELS = 2**28
-_NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "logical")
 # Labels are also distributed as grey values, label × 255/11.
 _GREY_STEP = 255 / (len(CRISP_TWENTY) - 1)
 
@@ -103,26 +102,16 @@ def read_matlab(path: Path, variable: str | None = None) -> MatlabPhantom:
 
 
 def _arrays(path: Path) -> dict[str, AnyArray]:
-    import scipy.io
-
-    with path.open("rb") as file:
-        if file.read(520)[512:520] == b"\x89HDF\r\n\x1a\n":
-            raise InputError(f"{path.name}: is a MATLAB 7.3 file; expected a phantom saved with -v7.", field="path")
-    try:
-        wanted = []
-        for name, shape, kind in scipy.io.whosmat(path):
-            if kind in _NUMERIC and len(shape) in (2, 3) and min(shape) > 0 and math.prod(shape) > 1:
-                if math.prod(shape) > _MOST_VOXELS:
-                    raise InputError(f"{path.name}: {name} claims {' × '.join(map(str, shape))} voxels; expected at "
-                                     f"most {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
-                wanted.append(name)
-        content: dict[str, Any] = scipy.io.loadmat(path, variable_names=wanted) if wanted else {}
-    except InputError:
-        raise
-    except Exception as error:  # scipy lets anything from KeyError to zlib.error escape from a damaged file
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as a MATLAB file ({reason}).", field="path") from None
-    found = {name: np.asarray(content[name]) for name in wanted if name in content}
+    if is_matlab_73(path):
+        raise InputError(f"{path.name}: is a MATLAB 7.3 file; expected a phantom saved with -v7.", field="path")
+    found = {}
+    for name, array in list_matlab_arrays(path).items():
+        if len(array.shape) not in (2, 3) or math.prod(array.shape) <= 1:
+            continue
+        if math.prod(array.shape) > _MOST_VOXELS:
+            raise InputError(f"{path.name}: {name} claims {' × '.join(map(str, array.shape))} voxels; expected at "
+                             f"most {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
+        found[name] = array.read()
     if not found:
         raise InputError(f"{path.name}: holds no array with two or three axes; expected T1, T2 and PD maps, or labels.",
                          field="path")  # fmt: skip

@@ -166,6 +166,9 @@ def _geometry(source: str, header: _Header) -> Geometry:
     for column, name in enumerate(reversed(_SPACE)):
         axis = header.variables.get(name)
         attributes = {} if axis is None else axis.attributes
+        if _text(attributes.get("spacing")) == "irregular":
+            raise InputError(f"{source}: its slices along {name} are spaced irregularly; expected equal steps.",
+                             field="path")  # fmt: skip
         step = _number(source, name, "step", attributes.get("step", 1.0))
         start = _number(source, name, "start", attributes.get("start", 0.0))
         cosines: FloatArray = np.atleast_1d(attributes.get("direction_cosines", np.eye(3)[column]))

@@ -115,6 +115,8 @@ def read_phantom(
     if memberships:
         return _from_memberships(memberships, crisp, notes, table, read_as, name, folder, progress, cancelled)
     if len(crisp) == 1:
+        raise_if_cancelled(cancelled, "reading labels")
+        report(progress, 0, 1, f"reading {crisp[0].name}")
         return _from_labels(crisp[0], table, read_as, notes)
     if len(crisp) > 1:
         raise InputError(f"{where}: holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name "

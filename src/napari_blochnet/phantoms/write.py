@@ -11,11 +11,19 @@ import numpy as np
 
 from napari_blochnet.files import replacing, write_json, write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["write_phantom"]
 
 
-def write_phantom(phantom: Phantom, folder: str | os.PathLike[str], record: dict[str, Any] | None = None) -> list[Path]:
+def write_phantom(
+    phantom: Phantom,
+    folder: str | os.PathLike[str],
+    record: dict[str, Any] | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[Path]:
     """Write a phantom; `read_phantom` of the folder gives it back.
 
     Parameters
@@ -26,6 +34,8 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike[str], record: dict
         Made if it is not there. Files in it with the same names are replaced.
     record : dict, optional
         How the phantom was made; its own record if not given.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in files. What was written when it is cancelled stays.
 
     Returns
     -------
@@ -42,9 +52,12 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike[str], record: dict
     target = Path(folder)
     prefix = f"sub-{_alphanumeric(phantom.name) or 'phantom'}"
     written: list[Path] = []
+    volumes = 3 + (phantom.b1 is not None) + (phantom.labels is not None) + len(phantom.fractions or {})
 
     def write(ending: str, values: np.ndarray, sidecar: dict[str, Any] | None = None) -> None:
         path = target / f"{prefix}_{ending}.nii.gz"
+        raise_if_cancelled(cancelled, "writing the phantom", written)
+        report(progress, sum(file.suffix == ".gz" for file in written), volumes, f"writing {path.name}")
         write_nifti(values, phantom.geometry, path)
         written.append(path)
         if sidecar is not None:
@@ -66,6 +79,7 @@ def write_phantom(phantom: Phantom, folder: str | os.PathLike[str], record: dict
         written.append(table)
     for tissue, share in (phantom.fractions or {}).items():
         write(f"label-{_alphanumeric(tissue)}_probseg", np.asarray(share, dtype=np.float32))
+    report(progress, volumes, volumes, "written")
     return written
 
 

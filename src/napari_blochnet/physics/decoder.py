@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.physics.blocks import StateCount, available_threads, simulate_blocks
 from napari_blochnet.physics.pulses import Pulses, pulses_of
 from napari_blochnet.physics.tissues import TissueValue, as_tissues
+from napari_blochnet.physics.triton_kernels import triton_available, triton_signal
 from napari_blochnet.physics.truncation import fixed_states, states_for_tolerance
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
@@ -90,6 +91,14 @@ class EPGDecoder(torch.nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_rules": {}, "_pulses": {}}
 
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        try:
+            return cast(Self, super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0].rstrip(".")
+            raise InputError(f"The decoder cannot go to that device: {reason}; expected one that is here.",
+                             field="device") from None  # fmt: skip
+
     def extra_repr(self) -> str:
         kept = f"tolerance={self.tolerance:g}" if self.states is None else f"states={self.states}"
         return f"{self.schedule.describe()}; {kept}"
@@ -101,9 +110,20 @@ class EPGDecoder(torch.nn.Module):
 
     @property
     def backend(self) -> str:
-        """What computes, in words, for records."""
-        path = "real" if self.is_real else "complex"
-        return f"Numba, {path} path, {self.threads or available_threads()} CPU threads"
+        """What computes for tensors where this module is, in words, for records."""
+        return self.describe_backend(self.reference.device)
+
+    def describe_backend(self, device: str | torch.device = "cpu") -> str:
+        """Return what computes for tensors on ``device``: an accelerator without our kernels has the CPU do it.
+
+        There a train of PyTorch operations would be slower than the trip: a thousand TRs of thirty launches each take
+        0.3 s for a single block, in which two CPU cores simulate 30,000 fingerprints.
+        """
+        device, path = torch.device(device), "real" if self.is_real else "complex"
+        if triton_available(device):
+            return f"Triton, {path} path, {torch.cuda.get_device_name(device)}"
+        away = "" if device.type == "cpu" else f", for tensors on {device}"
+        return f"Numba, {path} path, {self.threads or available_threads()} CPU threads{away}"
 
     def state_counts(self, t2: ArrayLike, *, with_b1: bool = False) -> AnyArray:
         """Return how many orders are kept at each T2 (ms); a block keeps what its longest T2 needs."""
@@ -134,15 +154,13 @@ class EPGDecoder(torch.nn.Module):
         InputError
             Values that are not finite, T1 or T2 not above 0, B1 negative, shapes that do not broadcast.
         """
-        tissues = as_tissues(t1, t2, pd, b1, like=self.reference)
-        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for it:
-        # that loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL has
-        # loaded its own, as napari does without a vendor's driver.
+        # Graph capture stops here and goes on behind: the kernels are opaque to a compiler. Only a capture asks for
+        # this: it loads Dynamo and, where it is installed, Triton, whose LLVM crashes a process in which Mesa's OpenGL
+        # has loaded its own, as napari does without a vendor's driver.
         simulate = _simulate
         if torch.compiler.is_compiling():
             simulate = torch.compiler.disable(_simulate)  # type: ignore[no-untyped-call]
-        signal = simulate(self, tissues.t1, tissues.t2, tissues.b1)
-        return signal if tissues.pd is None else signal * tissues.pd[..., None]
+        return simulate(self, t1, t2, pd, b1)
 
     @torch.no_grad()
     def jacobian(self, t1: TissueValue, t2: TissueValue, b1: TissueValue | None = None) -> tuple[Tensor, Tensor]:
@@ -260,11 +278,19 @@ class EPGDecoder(torch.nn.Module):
         )
 
     def _plain(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:
+        if triton_available(t1.device):
+            return cast(
+                Tensor, triton_signal(self.schedule, t1, t2, b1, states=self._rule(b1 is not None), dtype=t1.dtype)
+            )
         signal = np.empty((*t1.shape, len(self.schedule)), _sample_type(self.is_real, _numpy_type(t1)))
         self._run(t1, t2, b1, signal=signal)
         return torch.from_numpy(signal).to(t1.device)
 
     def _with_derivatives(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> tuple[Tensor, Tensor]:
+        if triton_available(t1.device):
+            rule = self._rule(b1 is not None)
+            both = triton_signal(self.schedule, t1, t2, b1, states=rule, dtype=t1.dtype, tangents=True)
+            return cast(tuple[Tensor, Tensor], both)
         tangents = 2 if b1 is None else 3
         samples = _sample_type(self.is_real, _numpy_type(t1))
         pulses = len(self.schedule)
@@ -276,6 +302,10 @@ class EPGDecoder(torch.nn.Module):
 
     def _pull_back(self, t1: Tensor, t2: Tensor, b1: Tensor | None, cotangent: Tensor) -> Tensor:
         """Return Σ Re(g*·∂s) over time, shape (..., P)."""
+        if triton_available(t1.device):
+            rule = self._rule(b1 is not None)
+            products = triton_signal(self.schedule, t1, t2, b1, states=rule, dtype=t1.dtype, cotangent=cotangent)
+            return cast(Tensor, products)[..., 1:]
         tangents = 2 if b1 is None else 3
         gradient = np.empty((t1.numel(), 1 + tangents), _numpy_type(t1))
         incoming = np.ascontiguousarray(cotangent.detach().cpu().resolve_conj().resolve_neg().numpy())
@@ -299,8 +329,9 @@ class _Signal(torch.autograd.Function):
         return decoder._plain(t1, t2, b1)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, cotangent: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():
+            raise RuntimeError("EPGDecoder has first derivatives only; take them without create_graph=True.")
         if len(ctx.saved_tensors) == 1:
             (jacobian,) = ctx.saved_tensors
             if jacobian.is_complex():
@@ -317,8 +348,12 @@ class _Signal(torch.autograd.Function):
         )
 
 
-def _simulate(decoder: EPGDecoder, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:
-    return cast(Tensor, _Signal.apply(decoder, t1, t2, b1))  # type: ignore[no-untyped-call]
+def _simulate(
+    decoder: EPGDecoder, t1: TissueValue, t2: TissueValue, pd: TissueValue | None, b1: TissueValue | None
+) -> Tensor:
+    tissues = as_tissues(t1, t2, pd, b1, like=decoder.reference)
+    signal = cast(Tensor, _Signal.apply(decoder, tissues.t1, tissues.t2, tissues.b1))  # type: ignore[no-untyped-call]
+    return signal if tissues.pd is None else signal * tissues.pd[..., None]
 
 
 def _flat(values: Tensor) -> FloatArray:

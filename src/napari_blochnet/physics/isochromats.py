@@ -58,21 +58,22 @@ def bloch_signal(
     count = 2 * len(schedule) + 2 if isochromats is None else int(isochromats)
     if count < 1:
         raise InputError(f"isochromats is {count}; expected at least 1.", field="isochromats")
-    t1, t2, b1 = np.broadcast_arrays(
-        _values("t1", t1, above=True), _values("t2", t2, above=True), _values("b1", b1, above=False)
-    )
+    tissue = (_values("t1", t1, above=True), _values("t2", t2, above=True), _values("b1", b1, above=False))
+    t1_all, t2_all, b1_all = np.broadcast_arrays(*tissue)
     # Turn of each isochromat by one gradient: the same for all tissues.
     cycle = 2 * np.pi * np.arange(count) / count
     profile = np.ones(1) if schedule.slice_profile is None else schedule.slice_profile
-    signal = np.zeros((*t1.shape, len(schedule)), dtype=np.complex128)
+    signal = np.zeros((*t1_all.shape, len(schedule)), dtype=np.complex128)
     for scale in profile:
-        signal += _train(schedule, t1[..., None], t2[..., None], scale * b1[..., None], cycle) / len(profile)
+        transmit = scale * b1_all[..., None]
+        signal += _train(schedule, t1_all[..., None], t2_all[..., None], transmit, cycle) / len(profile)
     return signal
 
 
 def _train(schedule: Schedule, t1: FloatArray, t2: FloatArray, transmit: FloatArray, cycle: FloatArray) -> ComplexArray:
-    x = np.zeros(t1.shape[:-1] + cycle.shape)
-    y, z = x.copy(), x + 1.0
+    x: FloatArray = np.zeros(t1.shape[:-1] + cycle.shape)
+    y: FloatArray = x.copy()
+    z: FloatArray = x + 1.0
     if schedule.inversion_time is not None:
         x, y, z = _relax(x, y, -schedule.inversion_efficiency * z, schedule.inversion_time, t1, t2)
     signal = np.empty((*t1.shape[:-1], len(schedule)), dtype=np.complex128)

@@ -5,7 +5,8 @@ the form the recursion needs: 1 − exp(−x) and 1 − cos(x) without cancellat
 a train of a thousand equal TRs.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator, call-arg, var-annotated, import-untyped"
+# mypy: no-warn-unreachable
 from __future__ import annotations
 
 import numba as nb

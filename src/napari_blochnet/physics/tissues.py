@@ -72,8 +72,8 @@ def as_tissues(
         raise InputError(f"dtype is {dtype}; expected torch.float32 or torch.float64.", field="dtype")
     found = {key: _tensor(key, value, dtype, device) for key, value in given.items() if value is not None}
     try:
-        shape = torch.broadcast_shapes(*(value.shape for value in found.values()))
-    except RuntimeError:
+        shape = torch.Size(np.broadcast_shapes(*(tuple(value.shape) for value in found.values())))
+    except ValueError:
         listed = ", ".join(f"{key} {tuple(value.shape)}" for key, value in found.items())
         raise InputError(f"Shapes do not broadcast: {listed}; expected one shape for all.", field="t1") from None
     for key, value in found.items():

@@ -59,13 +59,13 @@ class Layout(NamedTuple):
 
 
 def triton_available(device: torch.device) -> bool:
-    """Whether tensors on ``device`` can be simulated here: an NVIDIA GPU since Volta, and Triton since 3.3."""
+    """Whether tensors on ``device`` can be simulated here: an NVIDIA GPU since Volta, and Triton since 3.4."""
     if device.type != "cuda" or torch.version.cuda is None or importlib.util.find_spec("triton") is None:
         return False
     import triton
 
     version = tuple(int(part) for part in triton.__version__.split(".")[:2])
-    return version >= (3, 3) and torch.cuda.get_device_capability(device) >= (7, 0)
+    return version >= (3, 4) and torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def triton_signal(

@@ -64,7 +64,8 @@ def states_for_tolerance(schedule: Schedule, tolerance: float, *, with_b1: bool 
 def _orders(schedule: Schedule, t2: FloatArray, fraction: float) -> IntArray:
     shortest = float(schedule.repetition_time.min())
     needed = np.ceil(np.asarray(t2, np.float64) * (-np.log(fraction) / (2.0 * shortest))) + 2.0
-    return np.minimum(needed, all_states(schedule)).astype(np.int64)
+    kept: IntArray = np.minimum(needed, all_states(schedule)).astype(np.int64)
+    return kept
 
 
 @lru_cache(maxsize=256)
@@ -106,5 +107,5 @@ def _lost_fraction(schedule: Schedule, tolerance: float, with_b1: bool) -> float
         failed = np.linalg.norm(lost, axis=1) > 0.5 * tolerance * norm[doubtful]
         if not failed.any():
             break
-        fraction *= 0.1
+        fraction *= 0.3
     return fraction

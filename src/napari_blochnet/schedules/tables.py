@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_blochnet.arrays import FloatArray
 from napari_blochnet.errors import InputError
+from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
 
 __all__ = ["read_csv_table", "read_matlab_table", "read_number_column"]
 
@@ -93,13 +94,7 @@ def read_matlab_table(path: Path) -> dict[str, FloatArray]:
     if path.stat().st_size > _LARGEST_FILE:
         raise InputError(f"{path.name}: has {path.stat().st_size:,} bytes; expected a schedule, which has less than "
                          f"{_LARGEST_FILE:,}.", field="path")  # fmt: skip
-    with path.open("rb") as file:
-        head = file.read(520)
-    found = (
-        _matlab_73(path)
-        if head[:8] == b"\x89HDF\r\n\x1a\n" or head[512:520] == b"\x89HDF\r\n\x1a\n"
-        else _matlab_5(path)
-    )
+    found = _matlab_73(path) if is_matlab_73(path) else _matlab_5(path)
     if not found:
         raise InputError(
             f"{path.name}: holds no vector of numbers; expected variables such as fa and tr.", field="path"
@@ -108,20 +103,11 @@ def read_matlab_table(path: Path) -> dict[str, FloatArray]:
 
 
 def _matlab_5(path: Path) -> dict[str, FloatArray]:
-    import scipy.io
-
-    numeric = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
-    try:
-        wanted = [
-            name
-            for name, shape, kind in scipy.io.whosmat(path)
-            if kind in numeric and 0 < math.prod(shape) <= _LARGEST_VARIABLE and max(shape) == math.prod(shape)
-        ]
-        content = scipy.io.loadmat(path, variable_names=wanted) if wanted else {}
-    except Exception as error:  # scipy lets anything from KeyError to zlib.error escape from a damaged file
-        reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as a MATLAB file ({reason}).", field="path") from None
-    return {name: _real_vector(content[name]) for name in wanted if name in content}
+    return {
+        name: _real_vector(array.read())
+        for name, array in list_matlab_arrays(path).items()
+        if 0 < math.prod(array.shape) <= _LARGEST_VARIABLE and max(array.shape) == math.prod(array.shape)
+    }
 
 
 def _matlab_73(path: Path) -> dict[str, FloatArray]:

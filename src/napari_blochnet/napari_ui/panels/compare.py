@@ -163,8 +163,11 @@ class ComparePanel(Panel):
     def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> None:
         self.comparison, compared = result
         limit = float(self.form.values()["error_limit"])
+        chosen = limit != CompareSettings().error_limit
         for maps, values in compared:
-            layers.add_error_layers(self.session, maps, values, limit)
+            # error layers that are there already keep the limits that fit them, unless the person chose others
+            if chosen or not self.session.layers("maps", maps, "T1 error"):
+                layers.add_error_layers(self.session, maps, values, limit if chosen else None)
         canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
         self._fill_table(self.comparison)
         for name, plot in self.scatter.items():

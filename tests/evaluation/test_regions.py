@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.regions import Region, label_regions, read_regions, read_spheres, region_means
+from napari_blochnet.files import write_nifti
+from napari_blochnet.geometry import Geometry
+
+SHAPE = (1, 30, 40)
+
+
+def _maps(t1, **changes):
+    ones = np.ones(SHAPE, np.float32)
+    fields = {"t1": t1, "t2": 50 * ones, "pd": ones, "residual": 0.1 * ones, "mask": np.ones(SHAPE, bool)}
+    return ParameterMaps(**{**fields, **changes})
+
+
+def test_mean_and_standard_deviation_of_known_values():
+    t1 = np.zeros(SHAPE, np.float32)
+    mask = np.zeros(SHAPE, bool)
+    t1[0, 0, :4], mask[0, 0, :4] = [100, 200, 300, 9999], True
+    failed = np.zeros(SHAPE, bool)
+    failed[0, 0, 3] = True
+    region = Region("a", mask, {"true": {"T1": 250.0}, "site": {"T1": 160.0, "T2": 40.0}})
+    found = region_means([_maps(t1, failed=failed)], [region])
+    row = found.table[0]
+    assert (row["voxels"], row["failures"]) == (3, 1)
+    assert row["mean"] == pytest.approx(200)
+    assert row["sd"] == pytest.approx(100)
+    assert row["true_percent"] == pytest.approx(-20)
+    assert row["site_percent"] == pytest.approx(25)
+    assert found.table[1]["site_percent"] == pytest.approx(25)
+    assert "true" not in found.table[1]
+    assert found.references == ("true", "site")
+    assert "-20.0" in found.to_text()
+
+
+def test_a_region_that_was_not_mapped_has_no_mean():
+    region = Region("a", np.ones(SHAPE, bool), {"true": {"T1": 250.0}})
+    row = region_means([_maps(np.ones(SHAPE), mask=np.zeros(SHAPE, bool))], [region]).table[0]
+    assert (row["voxels"], row["mean"], row["sd"], row["true_percent"]) == (0, None, None, None)
+
+
+def test_maps_of_one_estimator_are_told_apart():
+    found = region_means([_maps(np.ones(SHAPE)), _maps(np.ones(SHAPE))], [Region("a", np.ones(SHAPE, bool))])
+    assert list(dict.fromkeys(row["model"] for row in found.rows())) == ["estimate", "estimate (2)"]
+
+
+def test_spheres_are_discs_in_a_single_slice(tmp_path):
+    path = tmp_path / "spheres.csv"
+    path.write_text("sphere,x,y,t1_true_ms,t2_phantom_ms\nA,10,20,1000,\nB,5,5,500,40\n", encoding="utf-8")
+    first, second = read_spheres(path, SHAPE, radius=5)
+    assert first.mask.sum() == 81  # lattice points in a circle of radius 5 (Gauss)
+    assert first.mask[0, 20, 10]
+    assert first.references == {"true": {"T1": 1000.0}}
+    assert second.references == {"true": {"T1": 500.0}, "phantom": {"T2": 40.0}}
+
+
+def test_spheres_in_a_volume_and_radii_of_their_own(tmp_path):
+    path = tmp_path / "spheres.csv"
+    path.write_text("sphere,x,y,z,radius\nA,10,10,10,2\n", encoding="utf-8")
+    (region,) = read_spheres(path, (20, 20, 20))
+    assert region.mask.sum() == 33  # lattice points in a ball of radius 2
+    assert region.mask[12, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("x,y\n1,2\n", "no column sphere"),
+        ("", "no column"),
+        ("sphere,x,y\nA,1,here\n", "'here'"),
+        ("sphere,x,y\nA,1,nan\n", "'nan'"),
+        ("sphere,x,y\nA,1000,1000\n", "outside the volume"),
+        ("sphere,x,y,t1_true_ms\nA,1,1,-5\n", "above 0"),
+        ("sphere,x,y\nA,1\n", "None"),
+    ],
+)
+def test_a_list_of_spheres_that_cannot_be_read_gives_a_sentence(tmp_path, text, found):
+    path = tmp_path / "spheres.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=found):
+        read_regions(path, SHAPE)
+
+
+def test_a_volume_needs_z(tmp_path):
+    path = tmp_path / "spheres.csv"
+    path.write_text("sphere,x,y\nA,1,1\n", encoding="utf-8")
+    with pytest.raises(InputError, match="no column z"):
+        read_spheres(path, (3, 30, 40))
+
+
+def test_labels_are_regions(tmp_path):
+    labels = np.zeros(SHAPE, np.int16)
+    labels[0, :3], labels[0, 5:6] = 1, 7
+    write_nifti(labels, Geometry(), tmp_path / "labels.nii.gz")
+    regions = read_regions(tmp_path / "labels.nii.gz", SHAPE)
+    assert [(region.name, int(region.mask.sum())) for region in regions] == [("label 1", 120), ("label 7", 40)]
+    assert label_regions(labels, {7: "putamen"})[1].name == "putamen"
+    with pytest.raises(InputError, match="shape"):
+        read_regions(tmp_path / "labels.nii.gz", (2, 30, 40))
+    with pytest.raises(InputError, match="no label"):
+        label_regions(np.zeros(SHAPE, int))
+    with pytest.raises(InputError, match="whole"):
+        label_regions(np.full(SHAPE, 0.5))
+
+
+def test_nothing_to_average_and_other_grids_are_refused():
+    region = Region("a", np.ones(SHAPE, bool))
+    with pytest.raises(InputError, match="no maps"):
+        region_means([], [region])
+    with pytest.raises(InputError, match="no regions"):
+        region_means([_maps(np.ones(SHAPE))], [])
+    with pytest.raises(InputError, match="same grid"):
+        region_means([_maps(np.ones(SHAPE))], [Region("a", np.ones((1, 2, 3), bool))])
+
+
+def test_the_page_of_the_acquired_spheres(shared_data, tmp_path):
+    path = shared_data / "acquired" / "vumc_mrf_500" / "spheres.csv"
+    shape = (1, 240, 240)
+    ones = np.ones(shape, np.float32)
+    maps = ParameterMaps(1000 * ones, 100 * ones, ones, 0.1 * ones, np.ones(shape, bool), estimator="<b>flat</b>")
+    regions = read_regions(path, shape)
+    assert [region.name for region in regions] == [str(k) for k in range(1, 15)]
+    assert {int(region.mask.sum()) for region in regions} == {81}
+    found = region_means([maps], regions)
+    found.to_html(tmp_path / "page.html")
+    found.to_csv(tmp_path / "page.csv")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<b>flat" not in page
+    assert "−59.7" in page  # 1000 against 2480 ms

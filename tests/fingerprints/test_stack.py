@@ -1,0 +1,92 @@
+"""The fingerprint stack's own rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack, default_kind
+from napari_blochnet.schedules.schedule import Schedule
+
+_SCHEDULE = Schedule(np.full(6, 10.0), 12.0, 3.0, name="six")
+
+
+def _data(dtype: type = np.complex64) -> np.ndarray:
+    random = np.random.default_rng(0)
+    return (random.normal(size=(6, 2, 3, 4)) + 1j * random.normal(size=(6, 2, 3, 4))).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kind"),
+    [
+        (np.complex64, "complex"),
+        (np.float32, "real"),
+        (np.int16, "real"),
+        (np.uint8, "magnitude"),
+        (np.uint16, "magnitude"),
+    ],
+)
+def test_what_numbers_are_taken_for(dtype: type, kind: str) -> None:
+    assert default_kind(np.dtype(dtype)) == kind
+    assert FingerprintStack(np.ones((6, 2, 3, 4), dtype), _SCHEDULE).kind == kind
+
+
+def test_time_must_be_as_long_as_the_schedule() -> None:
+    with pytest.raises(InputError, match="has 5 time points, but the schedule six has 6 pulses") as caught:
+        FingerprintStack(_data()[:5], _SCHEDULE)
+    assert caught.value.field == "schedule"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence", "field"),
+    [
+        ({"data": np.ones((6, 3, 4), np.float32)}, r"has shape \(6, 3, 4\); expected four axes", "data"),
+        ({"data": np.ones((6, 0, 3, 4), np.float32)}, "holds no samples", "data"),
+        ({"kind": "real"}, "holds complex64 samples and cannot be of kind real", "kind"),
+        ({"data": np.ones((6, 2, 3, 4), np.float32), "kind": "complex"}, "cannot be of kind complex", "kind"),
+        ({"data": -np.ones((6, 2, 3, 4), np.float32), "kind": "magnitude"}, "holds samples below 0", "kind"),
+        ({"kind": "phase"}, "kind is 'phase'", "kind"),
+        ({"mask": np.ones((3, 4), bool)}, r"The mask has shape \(3, 4\)", "mask"),
+    ],
+)
+def test_mistakes(change: dict, sentence: str, field: str) -> None:
+    with pytest.raises(InputError, match=sentence) as caught:
+        FingerprintStack(**{"data": _data(), "schedule": _SCHEDULE, **change})
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, complex(0, np.nan)])
+def test_samples_inside_the_mask_must_be_finite(value: complex) -> None:
+    data = _data()
+    data[3, 1, 2, 0] = value
+    with pytest.raises(
+        InputError, match=r"holds NaN or infinity inside the mask, first at voxel \(z, y, x\) = \(1, 2, 0\)"
+    ):
+        FingerprintStack(data, _SCHEDULE, mask=np.ones((2, 3, 4), bool))
+    outside = np.ones((2, 3, 4), bool)
+    outside[1, 2, 0] = False
+    assert FingerprintStack(data, _SCHEDULE, mask=outside).mask.sum() == 23
+
+
+def test_the_mask_is_where_there_is_signal() -> None:
+    data = _data()
+    data[:, 0, 1, 2] = 0
+    data[1:, 1, 1, 1] = 0
+    stack = FingerprintStack(data, _SCHEDULE)
+    assert stack.mask.sum() == 23
+    assert not stack.mask[0, 1, 2]
+
+
+def test_batches_and_slices() -> None:
+    stack = FingerprintStack(_data(), _SCHEDULE, voxel_size=(3.0, 2.0, 1.0))
+    mask = np.zeros((2, 3, 4), bool)
+    mask[0, 1, 2] = mask[1, 0, 3] = True
+    batch = stack.fingerprints(mask)
+    np.testing.assert_array_equal(batch, [stack.data[:, 0, 1, 2], stack.data[:, 1, 0, 3]])
+    assert batch.dtype == np.complex64
+    assert batch.flags.c_contiguous
+    part = stack[1]
+    assert part.shape == (6, 1, 3, 4)
+    np.testing.assert_array_equal(part.affine[:3, 3], [0, 0, 3])
+    assert stack.fingerprints(np.zeros((2, 3, 4), bool)).shape == (0, 6)

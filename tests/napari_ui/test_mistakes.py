@@ -1,0 +1,105 @@
+"""A mistake in a file or a field gets the core's sentence in the panel, and never a traceback."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
+
+
+def _sentence(function, *args) -> str:
+    with pytest.raises(InputError) as caught:
+        function(*args)
+    return str(caught.value)
+
+
+def test_files_that_are_not_what_their_name_says(desk, tmp_path, shared_data):
+    desk = desk()
+    data = desk.turn_to("Data")
+    text = tmp_path / "head_crisp.mnc"
+    text.write_text("not a volume at all\n" * 50)
+    short = tmp_path / "cut" / "gm.rawb"
+    short.parent.mkdir()
+    short.write_bytes(b"\x00" * 1000)
+    for source in (text, short.parent, tmp_path / "absent"):
+        said = desk.open_phantom(source)
+        assert said == _sentence(open_phantom, source)
+        assert data.jobs.message.property("state") == "error"
+        assert "Traceback" not in said
+    assert len(desk.viewer.layers) == 0
+
+
+def test_stack_and_schedule_that_do_not_fit(desk, tmp_path):
+    desk = desk()
+    path = tmp_path / "stack.npy"
+    np.save(path, np.ones((40, 1, 3, 4), np.float32))
+    said = desk.open_stack(path)
+    assert said == _sentence(open_fingerprints, path, desk.session.schedule)
+    assert "40" in said
+    assert "1000" in said
+
+
+def test_nan_inside_a_stack(desk, tmp_path):
+    desk = desk()
+    schedule = desk.turn_to("Schedule")
+    schedule.kind.setCurrentText("Spline5")
+    schedule.form.set_values({"length": 30})
+    assert len(desk.session.schedule) == 30
+    samples = np.ones((30, 1, 3, 4), np.float32)
+    samples[7, 0, 1, 2] = np.nan
+    np.save(tmp_path / "stack.npy", samples)
+    said = desk.open_stack(tmp_path / "stack.npy")
+    assert said == _sentence(open_fingerprints, tmp_path / "stack.npy", desk.session.schedule)
+    assert "NaN" in said
+
+
+def test_phantom_with_t2_above_t1(desk, tmp_path):
+    from scipy.io import savemat
+
+    desk = desk()
+    t1 = np.full((8, 8), 800.0)
+    t2 = np.full((8, 8), 80.0)
+    t2[3, 4] = 900.0
+    savemat(tmp_path / "maps.mat", {"T1": t1, "T2": t2, "PD": np.ones((8, 8))})
+    said = desk.open_phantom(tmp_path / "maps.mat")
+    assert said == _sentence(open_phantom, tmp_path / "maps.mat")
+    assert "T2" in said or "t2" in said
+
+
+def test_sentences_stand_beside_their_field(desk, tmp_path):
+    desk = desk()
+    schedule = desk.turn_to("Schedule")
+    schedule.kind.setCurrentText("From a file")
+    form = schedule.form
+    missing = tmp_path / "none.csv"
+    desk.type(form.editor("path").box, str(missing))
+    schedule.make()
+    assert str(missing) in form.errors()["path"]
+    assert desk.session.schedule is None
+    simulate = desk.turn_to("Simulate")
+    assert not simulate.run.isEnabled()
+    assert "Schedule tab" in simulate.schedule_line.text()
+
+    data = desk.turn_to("Data")
+    desk.run(data, data.sample_buttons["head-slice"])
+    desk.turn_to("Schedule").kind.setCurrentText("FISP (Jiang 2015)")
+    simulate = desk.turn_to("Simulate")
+    simulate.part.setCurrentText("slices from … to …")
+    simulate.form.set_values({"slices": (5, 2)})
+    desk.click(simulate.run)
+    assert "first < end" in simulate.jobs.message.text()
+
+
+def test_error_in_the_program_is_a_sentence_and_is_logged(desk, qtbot, caplog):
+    desk = desk()
+    data = desk.turn_to("Data")
+
+    def broken(*, progress, cancelled):
+        raise ZeroDivisionError("a bug")
+
+    data.start("Opening nothing", broken).start()
+    said = desk.wait(data)
+    assert said.startswith("Opening nothing stopped by an error in the program (ZeroDivisionError: a bug)")
+    assert "Traceback" in caplog.text

@@ -1,0 +1,86 @@
+"""What napari opens with us, what it must not, and the samples."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel
+import numpy as np
+import pytest
+
+from napari_blochnet.napari_ui.readers import phantom_reader, stack_reader
+
+
+def test_only_what_is_ours_is_claimed(tmp_path, shared_data):
+    plain = tmp_path / "somebody.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((4, 4, 4, 5), np.float32), np.eye(4)), plain)
+    assert stack_reader(str(plain)) is None
+    assert phantom_reader(str(plain)) is None
+    (tmp_path / "somebody.json").write_text(json.dumps({"RepetitionTime": 2.0}))
+    assert stack_reader(str(plain)) is None
+    assert phantom_reader(str(tmp_path)) is None
+    (tmp_path / "somebody.json").write_text("{")
+    assert stack_reader(str(plain)) is None
+
+    from scipy.io import savemat
+
+    savemat(tmp_path / "other.mat", {"spikes": np.zeros(100)})
+    assert phantom_reader(str(tmp_path / "other.mat")) is None
+    brainweb = shared_data / "brainweb"
+    for ours in (
+        brainweb / "mritc_2mm",
+        brainweb / "mritc_2mm" / "gm.rawb.gz",
+        brainweb / "subject20" / "subject20_crisp_v.mnc.gz",
+        shared_data / "anatomical" / "brain_t1_t2_pd_128.mat",
+    ):
+        assert phantom_reader(str(ours)) is not None, ours
+
+
+def test_a_folder_dropped_on_the_viewer(make_napari_viewer, shared_data):
+    from napari_blochnet.napari_ui.session import session_of
+
+    viewer = make_napari_viewer(show=True)
+    viewer.open(str(shared_data / "brainweb" / "mritc_2mm"), plugin="napari-blochnet")
+    session = session_of(viewer)
+    (entry,) = session.entries("phantom")
+    assert entry.subject.shape == (91, 109, 91)
+    assert {layer.colorbar.visible for layer in session.layers(role="T1")} == {True}
+
+
+def test_anatomical_maps_are_upright_and_masked(make_napari_viewer, shared_data):
+    viewer = make_napari_viewer(show=True)
+    viewer.open(str(shared_data / "anatomical" / "brain_t1_t2_pd_128.mat"), plugin="napari-blochnet")
+    t1 = next(layer for layer in viewer.layers if layer.name.startswith("T1"))
+    assert t1.data.shape == (1, 128, 128)
+
+
+@pytest.mark.parametrize("key", ["head-slice", "noisy-fingerprints"])
+def test_samples(make_napari_viewer, key):
+    from napari_blochnet.napari_ui.session import session_of
+
+    viewer = make_napari_viewer(show=True)
+    viewer.open_sample("napari-blochnet", key)
+    session = session_of(viewer)
+    assert session.entries("phantom")
+    stacks = session.entries("stack")
+    assert len(stacks) == (key == "noisy-fingerprints")
+    if stacks:
+        # the truth comes with the stack: errors can be shown at once
+        assert stacks[0].truth is session.entries("phantom")[0].subject
+
+
+def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):
+    from napari_blochnet.fingerprints.files import write_fingerprints
+    from napari_blochnet.fingerprints.stack import FingerprintStack
+    from napari_blochnet.napari_ui.session import session_of
+    from napari_blochnet.schedules.generators import spline_schedule
+
+    schedule = spline_schedule(length=20)
+    data = np.random.default_rng(0).standard_normal((20, 2, 5, 6)).astype(np.complex64)
+    write_fingerprints(FingerprintStack(data, schedule), tmp_path / "mine.nii.gz")
+    assert stack_reader(str(tmp_path / "mine.nii.gz")) is not None
+    viewer = make_napari_viewer(show=True)
+    viewer.open(str(tmp_path / "mine.nii.gz"), plugin="napari-blochnet")
+    (entry,) = session_of(viewer).entries("stack")
+    assert entry.subject.schedule == schedule
+    np.testing.assert_allclose(np.asarray(viewer.layers[0].data), np.abs(data), rtol=1e-5)
