@@ -100,7 +100,9 @@ class FCEncoder(nn.Sequential):
 
     def features(self, fingerprints: Tensor) -> Tensor:
         """Return what the last layer takes."""
-        return cast(Tensor, self[:-1](fingerprints))
+        for layer in list(self)[:-1]:
+            fingerprints = layer(fingerprints)
+        return fingerprints
 
     @property
     def head(self) -> nn.Module:
