@@ -100,7 +100,10 @@ def _loaded_by(code: str) -> set[str]:
             "napari_blochnet.estimators.training, napari_blochnet.estimators.store",
             {"pydantic", "nibabel", "napari"},
         ),
-        ("import napari_blochnet.jobs.operations, napari_blochnet.jobs.train, napari_blochnet.cli", {"torch", "numba", "matplotlib"}),
+        (
+            "import napari_blochnet.jobs.operations, napari_blochnet.jobs.train, napari_blochnet.cli",
+            {"torch", "numba", "matplotlib"},
+        ),
     ],
 )
 def test_loading_a_room_does_not_load_what_it_does_not_need(code, absent):

@@ -81,7 +81,8 @@ def test_train_and_models_on_the_command_line(schedule, tmp_path, own_store):
     names = {model["name"] for model in json.loads(listed.output)["models"]}
     assert "brain" in names
     assert "fc-fisp" in names
-    assert "brain: fc network for short train; preset quick, 2 epochs" in CliRunner().invoke(blochnet, ["models"]).output
+    words_of_it = "brain: fc network for short train; preset quick, 2 epochs"
+    assert words_of_it in CliRunner().invoke(blochnet, ["models"]).output
     refused = CliRunner().invoke(blochnet, [*words, str(tmp_path / "brain.pt")])
     assert refused.exit_code == 2
     assert "expected a name ending in .safetensors" in refused.output

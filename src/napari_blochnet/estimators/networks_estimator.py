@@ -13,7 +13,7 @@ import torch
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates, check_schedule
-from napari_blochnet.estimators.networks_input import check_signal, normalised_real, unit_mean_atom
+from napari_blochnet.estimators.networks_input import check_signal, in_parts, normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks_model import LabelNetwork
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -198,14 +198,13 @@ class NetworkEstimator:
 
 def _project(fingerprints: AnyArray, signals: AnyArray, norms: FloatArray) -> tuple[AnyArray, FloatArray]:
     """Return the scale of each signal that explains its fingerprint best, and ‖x − scale·s‖/‖x‖."""
-    power = np.einsum("ij,ij->i", signals, signals, dtype=np.float64)
-    if np.iscomplexobj(fingerprints):
-        overlap: AnyArray = np.empty(len(signals), np.complex128)
-        overlap.real = np.einsum("ij,ij->i", fingerprints.real, signals, dtype=np.float64)
-        overlap.imag = np.einsum("ij,ij->i", fingerprints.imag, signals, dtype=np.float64)
-    else:
-        overlap = np.einsum("ij,ij->i", fingerprints, signals, dtype=np.float64)
+    from napari_blochnet.estimators.networks_kernels import overlaps
+
+    samples = in_parts(fingerprints)
+    found, power = np.empty((len(signals), samples.shape[2])), np.empty(len(signals))
+    overlaps(samples, signals, found, power)
     power = np.where(power > 0, power, 1.0)
     energy = np.where(norms > 0, norms, 1.0) ** 2
-    explained = np.abs(overlap) ** 2 / (power * energy)
-    return overlap / power, np.sqrt(np.clip(1.0 - explained, 0.0, 1.0))
+    explained = (found**2).sum(axis=1) / (power * energy)
+    scale = found[:, 0] + 1j * found[:, 1] if samples.shape[2] == 2 else found[:, 0]
+    return scale / power, np.sqrt(np.clip(1.0 - explained, 0.0, 1.0))

@@ -9,7 +9,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["check_signal", "normalised_real", "rotated_to_real", "unit_mean_atom"]
+__all__ = ["check_signal", "in_parts", "normalised_real", "unit_mean_atom"]
 
 
 def check_signal(name: str, schedule: Schedule, kind: SignalKind) -> None:
@@ -45,49 +45,26 @@ def unit_mean_atom(schedule: Schedule) -> FloatArray:
     return mean
 
 
-def rotated_to_real(fingerprints: AnyArray, mean_atom: FloatArray) -> FloatArray:
-    """Return the real part of complex fingerprints after a rotation of each by one angle.
-
-    The angle is half that of Σs², which puts most of the signal into the real part; of the two it leaves, the one
-    whose real part correlates positively with the schedule's mean atom.
-
-    Parameters
-    ----------
-    fingerprints : complex array of shape (voxel, time)
-    mean_atom : array of shape (time,)
-        From `unit_mean_atom`.
-
-    Returns
-    -------
-    float32 array of shape (voxel, time)
-    """
-    squared = np.einsum("ij,ij->i", fingerprints, fingerprints)
-    rotation = np.exp(-0.5j * np.angle(squared)).astype(np.complex64)
-    # the sign by one product with the mean atom, before any full-size temporary
-    overlap = (fingerprints @ mean_atom.astype(fingerprints.dtype) * rotation).real
-    rotation[overlap < 0] *= -1
-    real: FloatArray = fingerprints.real * rotation.real[:, None]
-    real -= fingerprints.imag * rotation.imag[:, None]
-    return np.asarray(real, dtype=np.float32)
-
-
 def normalised_real(
     fingerprints: AnyArray, kind: SignalKind, mean_atom: FloatArray
 ) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Return what an encoder is fed.
 
+    Complex fingerprints are each rotated by half the angle of Σs², which puts most of the signal into the real part;
+    of the two angles this leaves, the one whose real part correlates positively with the schedule's mean atom.
+
     Parameters
     ----------
     fingerprints : array of shape (voxel, time)
     kind : {"complex", "real"}
-        Complex ones are rotated to the real frame.
     mean_atom : array of shape (time,)
+        From `unit_mean_atom`.
 
     Returns
     -------
     real : float32 array of shape (voxel, time)
         L2-normalised; rows of zeros where there is no signal.
-    norms : float array of shape (voxel,)
+    norms : float64 array of shape (voxel,)
         L2 norms before.
     empty : bool array of shape (voxel,)
         Voxels without a signal.
@@ -97,14 +74,24 @@ def normalised_real(
     InputError
         Samples that are not finite.
     """
-    complex_data = kind == "complex" and np.iscomplexobj(fingerprints)
-    norms = np.sqrt(np.einsum("ij,ij->i", fingerprints.real, fingerprints.real, dtype=np.float64))
-    if complex_data:
-        norms = np.hypot(norms, np.sqrt(np.einsum("ij,ij->i", fingerprints.imag, fingerprints.imag, dtype=np.float64)))
+    if kind == "complex" and np.iscomplexobj(fingerprints):
+        from napari_blochnet.estimators.networks_kernels import rotate_rows
+
+        real = np.empty(fingerprints.shape, np.float32)
+        norms = np.empty(len(fingerprints))
+        rotate_rows(in_parts(fingerprints), mean_atom, real, norms)
+    else:
+        norms = np.sqrt(np.einsum("ij,ij->i", fingerprints, fingerprints, dtype=np.float64))
+        scale = np.where(norms > 0, 1.0 / np.where(norms > 0, norms, 1.0), 0.0)
+        real = fingerprints * scale.astype(np.float32)[:, None]
     if not np.isfinite(norms).all():
         raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
-    real = rotated_to_real(fingerprints, mean_atom) if complex_data else fingerprints.astype(np.float32)
-    length = np.sqrt(np.einsum("ij,ij->i", real, real, dtype=np.float64))
-    empty: BoolArray = ~(length > 0)
-    real *= np.where(empty, 0.0, 1.0 / np.where(empty, 1.0, length)).astype(np.float32)[:, None]
-    return real, norms, empty
+    return real.astype(np.float32, copy=False), norms, ~(norms > 0)
+
+
+def in_parts(fingerprints: AnyArray) -> FloatArray:
+    """Return float32 samples of shape (voxel, time, parts): real and imaginary part, or the one there is."""
+    if np.iscomplexobj(fingerprints):
+        whole = np.ascontiguousarray(fingerprints, dtype=np.complex64)
+        return whole.view(np.float32).reshape(*whole.shape, 2)
+    return np.ascontiguousarray(fingerprints, dtype=np.float32)[..., None]

@@ -229,7 +229,7 @@ class _Run:
             rows.append({**what, **_scores(model, item, t1, t2, failed), "training_seconds": seconds})
             estimates[f"{item.name} t1"], estimates[f"{item.name} t2"] = t1, t2
         with replacing(place.with_suffix(".npz")) as temporary:
-            np.savez_compressed(temporary, **estimates)
+            np.savez_compressed(temporary, allow_pickle=False, **estimates)
         write_json({"key": key, "rows": rows}, record)
         return rows, True
 
