@@ -31,7 +31,7 @@ def own_store(tmp_path, monkeypatch):
 
 def test_settings_have_the_names_of_the_options():
     options = set(TrainSettings.model_fields) - {"estimator", "preset"}
-    assert options <= {name for name in TrainingOptions.__dataclass_fields__}
+    assert options <= set(TrainingOptions.__dataclass_fields__)
     assert set(TrainSettings.model_fields["preset"].annotation.__args__) == set(PRESETS)
 
 

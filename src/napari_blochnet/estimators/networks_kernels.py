@@ -3,6 +3,8 @@
 Complex samples come as (real, imaginary) on a last axis of two. Sums are kept in double precision.
 """
 
+# mypy: disable-error-code="untyped-decorator"
+
 from __future__ import annotations
 
 import math
@@ -17,7 +19,7 @@ __all__ = ["overlaps", "rotate_rows"]
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True, fastmath=_FAST)
 def rotate_rows(samples: FloatArray, mean_atom: FloatArray, real: FloatArray, norms: FloatArray) -> None:
     """Write the real part of each fingerprint after its rotation, at unit norm, and the fingerprint's norm.
 
@@ -55,7 +57,7 @@ def rotate_rows(samples: FloatArray, mean_atom: FloatArray, real: FloatArray, no
             real[v, n] = samples[v, n, 0] * c - samples[v, n, 1] * s
 
 
-@numba.njit(nogil=True, cache=True, fastmath=_FAST)  # type: ignore[untyped-decorator]
+@numba.njit(nogil=True, cache=True, fastmath=_FAST)
 def overlaps(samples: FloatArray, signals: FloatArray, found: FloatArray, power: FloatArray) -> None:
     """Write Σ x·s of each fingerprint x with its real signal s, part by part, and Σ s².
 
