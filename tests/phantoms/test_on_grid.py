@@ -19,7 +19,7 @@ def truth():
 
 def test_slices_are_found_by_where_they_lie(truth):
     """Sagittal slices, so that the third index runs along the scanner's x axis."""
-    third = Geometry((3, 2, 1), AFFINE + [[0, 0, 0, -6], [0] * 4, [0] * 4, [0] * 4])
+    third = Geometry((3, 2, 1), AFFINE + np.array([[0, 0, 0, -6], [0] * 4, [0] * 4, [0] * 4]))
     part = truth.on_grid((2, 3, 4), third)
     np.testing.assert_array_equal(part.t1, truth.t1[2:4])
     np.testing.assert_array_equal(part.affine, third.affine)

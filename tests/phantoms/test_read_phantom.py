@@ -153,8 +153,10 @@ def test_nifti_memberships(tmp_path: Path) -> None:
         ("gm.nii", b"a text file", r"gm\.nii: cannot be read as NIfTI"),
         ("maps.mat", b"a text file", r"maps\.mat: cannot be read as a MATLAB file"),
         ("notes.txt", b"a text file", r"holds nothing that is understood as a phantom \(found notes\.txt\)"),
-        ("liver.rawb", b"\0" * 100, r"holds no tissue with signal. Not understood as a tissue.*liver\.rawb"),
-        ("skull.rawb", b"\0" * 100, r"holds no tissue with signal. Of skull there are volumes"),
+        ("notes.mnc", b"a text file", r"^notes\.mnc: does not begin as a netCDF file does"),
+        ("liver.rawb", b"\0" * 100, r"^liver\.rawb: holds 100 bytes; expected a BrainWeb grid"),
+        ("liver.rawb", b"\0" * 902_629, r"the name liver\.rawb says no tissue; expected names such as gm\.rawb"),
+        ("skull.rawb", b"\0" * 100, r"skull\.rawb holds tissue without signal; expected at least one"),
     ],
 )
 def test_files_that_are_no_phantom(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:

@@ -121,9 +121,8 @@ def read_phantom(
     if len(crisp) > 1:
         raise InputError(f"{where}: holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name "
                          "one.", field="path")  # fmt: skip
-    if notes:
-        raise InputError(f"{where}: holds no tissue with signal. {notes[0]} Expected at least one such as gm or wm.",
-                         field="path")  # fmt: skip
+    if volumes:
+        raise _no_signal(volumes, where, table, read_as)
     raise InputError(
         f"{where}: holds nothing that is understood as a phantom{_found(files)}; expected tissue memberships or labels "
         "(.mnc, .rawb, .raws, .nii), T1 and T2 maps (sub-…_T1map.nii.gz), or a MATLAB file of either.",
@@ -153,6 +152,21 @@ def _sort(files: list[Path], table: Mapping[str, Tissue]) -> tuple[dict[str, lis
     if unknown:
         notes.append(f"Not understood as a tissue, and left alone: {', '.join(unknown)}.")
     return memberships, crisp, notes
+
+
+def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], read_as: dict[str, Any]) -> InputError:
+    """Return why volumes make no phantom; a damaged one says so itself."""
+    for file in volumes:
+        if find_tissue(role_of(file), table) is None:
+            _ = read_volume(file, **read_as) if is_brainweb_format(file) else _nifti_volume(file)
+            return InputError(
+                f"{where}: the name {file.name} says no tissue; expected names such as gm.rawb, "
+                f"subject04_wm_v{file.suffix} or subject04_crisp_v{file.suffix}.",
+                field="path",
+            )
+    names = _and([file.name for file in volumes])
+    return InputError(f"{where}: {names} {'holds' if len(volumes) == 1 else 'hold'} tissue without signal; expected at "
+                      "least one tissue with signal, such as gm or wm.", field="path")  # fmt: skip
 
 
 def _about_mask(file: Path) -> str:
