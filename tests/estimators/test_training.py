@@ -277,6 +277,15 @@ def test_refused_options(schedule, change, sentence):
         train_estimator("fc", schedule, **change)
 
 
+def test_the_quick_preset_is_for_fully_connected_encoders(schedule):
+    with pytest.raises(nb.InputError, match="rnn is not; expected the preset paper or reduced"):
+        train_estimator("rnn", schedule, "quick")
+    small = {"fingerprints": 500, "epochs": 2}
+    trained = train_estimator("blochnet", schedule, "quick", **small)
+    assert trained.card["notes"] == ["Differs from the preset quick: fingerprints 500, epochs 2."]
+    assert trained.card["network"] == {"length": 120, "widths": [128, 128, 128], "subspace": 24, "activation": "silu"}
+
+
 def test_refused_schedules(schedule):
     with pytest.raises(nb.InputError, match="60 and 120 pulses"):
         train_estimator("fc", [schedule, nb.Schedule([30.0] * 60, 12.0, 4.0)])

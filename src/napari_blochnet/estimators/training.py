@@ -88,6 +88,9 @@ def train_estimator(
         Its ``partial`` is the estimator with the best weights so far, None before the first step.
     """
     several = (schedules,) if isinstance(schedules, Schedule) else tuple(schedules)
+    if preset == "quick" and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
+        raise InputError(f"The preset quick shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
+                         f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
     options = options_from(preset, **changes)
     training = _Training(architecture, several, preset, options, device)
     return training.run(checkpoint, progress, cancelled, watch)

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
-from napari_blochnet.estimators.training_options import TrainingOptions
+from napari_blochnet.estimators.training_options import TrainingOptions, options_from
 from napari_blochnet.estimators.training_state import TrainingState
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -58,10 +58,15 @@ def make_card(
 
 
 def _notes(preset: str, options: TrainingOptions) -> list[str]:
-    if preset != "reduced":
-        return []
-    return [f"Reduced training: {options.fingerprints:,} fingerprints a schedule and {options.epochs} epochs, where "
-            "the paper has 80,100 and 26."]  # fmt: skip
+    notes = []
+    if preset == "reduced":
+        notes.append(f"Reduced training: {options.fingerprints:,} fingerprints a schedule and {options.epochs} epochs, "
+                     "where the paper has 80,100 and 26.")  # fmt: skip
+    usual, mine = options_from(preset).to_dict(), options.to_dict()
+    changed = [f"{name} {mine[name]}" for name in mine if mine[name] != usual[name] and name != "seed"]
+    if changed:
+        notes.append(f"Differs from the preset {preset}: {', '.join(changed)}.")
+    return notes
 
 
 def versions() -> dict[str, str]:
