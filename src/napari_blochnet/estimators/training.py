@@ -147,12 +147,12 @@ class _Training:
     ) -> NetworkEstimator:
         report(progress, 0, 1, f"preparing to train {self.architecture}")
         try:
-            self._set_input()
+            self._set_input(progress, cancelled)
             self.modules.to(self.device)
             optimizer = torch.optim.Adam(self.modules.parameters(), lr=self.options.learning_rate)
             if checkpoint is not None and Path(checkpoint).is_file():
                 self.state = read_state(checkpoint, self.key, self.modules, optimizer)
-            self.data.prepare(self.state.step // self.steps_per_epoch, cancelled=cancelled)
+            self.data.prepare(self.state.step // self.steps_per_epoch, progress=progress, cancelled=cancelled)
         except Cancelled:
             raise Cancelled(f"Cancelled: training {self.architecture}; no step was taken.") from None
         self._loop(optimizer, checkpoint, progress, cancelled, watch)
@@ -160,13 +160,13 @@ class _Training:
             Path(checkpoint).unlink(missing_ok=True)
         return self.estimator()
 
-    def _set_input(self) -> None:
+    def _set_input(self, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> None:
         """Give the network the subspace of its input and the scale of its labels, where it has them."""
         model, options = self.model, self.options
         if options.subspace is None or model.subspace is None:
             return
         subspace = self.data.find_subspace(options.subspace)
-        self.data.prepare(0)
+        self.data.prepare(0, progress=progress, cancelled=cancelled)
         some = np.arange(0, len(self.data.training), max(1, len(self.data.training) // 8192))
         coefficients, labels, _ = self.data.batch(self.data.training[some])
         unit = nn.functional.normalize(coefficients, dim=1)

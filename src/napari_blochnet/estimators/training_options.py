@@ -32,7 +32,8 @@ class TrainingOptions:
     fingerprints : int, optional
         Tissues per schedule: drawn, or a random choice of the grid. None: the whole grid.
     fresh : bool
-        Draw new tissues for every epoch, so that none is seen twice; needs ``grid_step=None``.
+        Draw new tissues for every epoch, those held out included, so that none is seen twice; needs
+        ``grid_step=None``.
     epochs, batch : int
         Passes over the tissues; fingerprints per step.
     learning_rate : float
