@@ -10,6 +10,7 @@ import click
 
 from napari_blochnet import __version__
 from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
+from napari_blochnet.jobs.benchmarks import DecoderBenchmarkSettings
 from napari_blochnet.jobs.settings import (
     CompareSettings,
     FingerprintsSettings,
@@ -61,7 +62,7 @@ def demo(console: Console, output: Path) -> None:
 @click.argument("sources", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--synthetic", is_flag=True, help="Make the built-in head instead of reading files.")
 @settings_options(PhantomSettings)
-@settings_options(SyntheticSettings, leave_out=("shape",))
+@settings_options(SyntheticSettings, leave_out=("shape", "tissues"))
 @_output
 @_console
 @sentences
@@ -75,14 +76,11 @@ def phantom(console: Console, sources: tuple[Path, ...], synthetic: bool, output
         raise InputError("Name files or a folder to read, or --synthetic, and not both.", field="sources")
     with console.progress() as progress:
         if synthetic:
-            shape = {} if options["shape"] is None else {"shape": options["shape"]}
-            result = synthetic_head(
-                progress=progress, **shape, **given_settings(SyntheticSettings, {"seed": options["seed"]})
-            )
+            result = synthetic_head(progress=progress, **given_settings(SyntheticSettings, options))
         else:
             source = sources[0] if len(sources) == 1 else list(sources)
             result = open_phantom(source, progress=progress, **given_settings(PhantomSettings, options))
-        write_phantom(result, output)
+        write_phantom(result, output, progress=progress)
     console.say("\n".join([result.describe(), *result.notes, f"Written to {output}."]))
     console.result(output=output, description=result.describe(), notes=result.notes)
 
@@ -255,6 +253,28 @@ def run(console: Console, recipe: Path, output: Path) -> None:
         files = write_results(results, output)
     console.say("Written: " + ", ".join(str(path) for path in files))
     console.result(output=output, files=[str(path) for path in files])
+
+
+@blochnet.group()
+def benchmark() -> None:
+    """Measure speed and memory on this machine."""
+
+
+@benchmark.command("decoder")
+@settings_options(DecoderBenchmarkSettings)
+@_console
+@sentences
+def benchmark_decoder(console: Console, **options: Any) -> None:
+    """Time the decoder against plain PyTorch and, where it is installed, blochsim."""
+    from dataclasses import asdict
+
+    from napari_blochnet.jobs.benchmarks import benchmark_decoder as run
+    from napari_blochnet.physics.benchmark import format_rows
+
+    with console.progress() as progress:
+        rows = run(progress=progress, **given_settings(DecoderBenchmarkSettings, options))
+    console.say(format_rows(rows))
+    console.result(rows=[asdict(row) for row in rows])
 
 
 def _add_training() -> None:

@@ -74,6 +74,17 @@ def test_noise_has_the_stated_snr(phantom, schedule):
     np.testing.assert_array_equal(again.data, noisy.data)
 
 
+def test_noisy_magnitude_is_rician(phantom, schedule):
+    """Its mean square is A² + 2σ²; with noise in one channel alone it would be A² + σ²."""
+    clean = nb.simulate(phantom, schedule, kind="magnitude")
+    noisy = nb.simulate(phantom, schedule, kind="magnitude", snr=1, seed=3)
+    excess = np.mean(
+        np.square(noisy.data, dtype=float)[:, clean.mask] - np.square(clean.data, dtype=float)[:, clean.mask]
+    )
+    assert noisy.data.dtype == np.float32
+    assert excess / noisy.noise_sigma**2 == pytest.approx(2, rel=0.1)
+
+
 @pytest.mark.parametrize("kind", ["complex", "real", "magnitude"])
 def test_maps_of_every_kind_of_signal_recover_the_tissues(phantom, schedule, kind):
     stack = nb.simulate(phantom, schedule, kind=kind)

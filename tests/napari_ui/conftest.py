@@ -62,6 +62,13 @@ class Desk:
         line.clear()
         self.qtbot.keyClicks(line, text)
 
+    def use_spline(self, length: int) -> None:
+        """Choose a short schedule, where the physics of a long one is not the point."""
+        schedule = self.turn_to("Schedule")
+        schedule.kind.setCurrentText("Spline5")
+        schedule.form.set_values({"length": length})
+        assert len(self.session.schedule) == length
+
     def open_phantom(self, path) -> str:
         data = self.turn_to("Data")
         self.type(data.phantom_path.line, str(path))

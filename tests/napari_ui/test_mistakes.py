@@ -43,10 +43,7 @@ def test_stack_and_schedule_that_do_not_fit(desk, tmp_path):
 
 def test_nan_inside_a_stack(desk, tmp_path):
     desk = desk()
-    schedule = desk.turn_to("Schedule")
-    schedule.kind.setCurrentText("Spline5")
-    schedule.form.set_values({"length": 30})
-    assert len(desk.session.schedule) == 30
+    desk.use_spline(30)
     samples = np.ones((30, 1, 3, 4), np.float32)
     samples[7, 0, 1, 2] = np.nan
     np.save(tmp_path / "stack.npy", samples)

@@ -29,9 +29,7 @@ def _block(side: int = 24, slices: int = 1) -> Phantom:
 def _mapped_slowly(desk):
     """Open a phantom and start a mapping in many batches; return the panel while it runs."""
     layers.add_phantom(desk.session, _block(_SIDE))
-    schedule = desk.turn_to("Schedule")
-    schedule.kind.setCurrentText("Spline5")
-    schedule.form.set_values({"length": 60})
+    desk.use_spline(60)
     simulate = desk.turn_to("Simulate")
     desk.run(simulate, simulate.run)
     mapping = desk.turn_to("Map")

@@ -63,11 +63,8 @@ def open_phantom(
     from napari_blochnet.phantoms.read import read_phantom
 
     given = settings_from(PhantomSettings, settings, **fields)
-    raise_if_cancelled(cancelled, "reading the phantom")
-    report(progress, 0, 1, "reading the phantom")
     started = time.perf_counter()
-    phantom = read_phantom(source, **given.model_dump())
-    report(progress, 1, 1, "reading the phantom")
+    phantom = read_phantom(source, **given.model_dump(), progress=progress, cancelled=cancelled)
     paths = plain_path(source) if isinstance(source, (str, os.PathLike)) else [plain_path(path) for path in source]
     record = make_record("open_phantom", given, {"source": paths}, seconds=time.perf_counter() - started)
     return replace(phantom, record=record)
@@ -95,11 +92,8 @@ def synthetic_head(
     from napari_blochnet.phantoms.synthetic import synthetic_phantom
 
     given = settings_from(SyntheticSettings, settings, **fields)
-    raise_if_cancelled(cancelled, "making the synthetic head")
-    report(progress, 0, 1, "making the synthetic head")
     started = time.perf_counter()
-    phantom = synthetic_phantom(shape=given.shape, seed=given.seed)
-    report(progress, 1, 1, "making the synthetic head")
+    phantom = synthetic_phantom(**given.model_dump(), progress=progress, cancelled=cancelled)
     return replace(phantom, record=make_record("synthetic_head", given, {}, seconds=time.perf_counter() - started))
 
 

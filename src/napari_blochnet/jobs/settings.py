@@ -27,7 +27,7 @@ __all__ = [
     "SplineSettings",
     "SyntheticSettings",
     "check_slices",
-    "setting",
+    "quantity",
     "settings_from",
 ]
 
@@ -40,11 +40,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
-def _field(default: Any, title: str, description: str, unit: str = "", **bounds: Any) -> Any:
+def quantity(default: Any, title: str, description: str, unit: str = "", **bounds: Any) -> Any:
+    """Return a field with what people read of it, its unit, and its bounds (``ge``, ``le``, ``gt``, ``lt``)."""
     return Field(default, title=title, description=description, json_schema_extra={"unit": unit}, **bounds)
-
-
-setting = _field
 
 
 def settings_from(model: type[S], settings: S | None = None, **fields: Any) -> S:
@@ -97,11 +95,11 @@ class FispSettings(Settings):
     """The published FISP schedule: 1000 pulses (Jiang 2015)."""
 
     kind: Literal["fisp"] = "fisp"
-    echo_time: float = _field(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
-    inversion_time: float | None = _field(
+    echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
+    inversion_time: float | None = quantity(
         0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
     )
-    inversion_efficiency: float = _field(
+    inversion_efficiency: float = quantity(
         1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", "", ge=0, le=1
     )
 
@@ -110,9 +108,9 @@ class SplineSettings(Settings):
     """A random smooth schedule: flip angles on a cubic spline through random control points."""
 
     kind: Literal["spline"] = "spline"
-    length: int = _field(1000, "Pulses", "Number of RF pulses.", "", ge=2, le=20_000)
-    control_points: int = _field(5, "Control points", "Equally spaced random points of the spline.", "", ge=2, le=200)
-    noise_variance: float = _field(
+    length: int = quantity(1000, "Pulses", "Number of RF pulses.", "", ge=2, le=20_000)
+    control_points: int = quantity(5, "Control points", "Equally spaced random points of the spline.", "", ge=2, le=200)
+    noise_variance: float = quantity(
         0.0,
         "Noise variance",
         "Variance of Gaussian noise added to each flip angle (SplineNoise11: 10).",
@@ -120,15 +118,15 @@ class SplineSettings(Settings):
         ge=0,
         le=1000,
     )
-    max_flip_angle: float = _field(
+    max_flip_angle: float = quantity(
         120.0, "Largest flip angle", "Control points are drawn from 0 to this.", "°", gt=0, le=180
     )
-    seed: int = _field(0, "Seed", "Of the control points and the noise.", "", ge=0)
-    echo_time: float = _field(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
-    inversion_time: float | None = _field(
+    seed: int = quantity(0, "Seed", "Of the control points and the noise.", "", ge=0)
+    echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
+    inversion_time: float | None = quantity(
         0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
     )
-    inversion_efficiency: float = _field(
+    inversion_efficiency: float = quantity(
         1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", "", ge=0, le=1
     )
 
@@ -137,8 +135,8 @@ class ScheduleFileSettings(Settings):
     """A schedule from a file, with what the file leaves open."""
 
     kind: Literal["file"] = "file"
-    path: str = _field("", "File", "CSV, a pair of text files, or MATLAB.")
-    flip_angle: float | None = _field(
+    path: str = quantity("", "File", "CSV, a pair of text files, or MATLAB.")
+    flip_angle: float | None = quantity(
         None,
         "Base flip angle",
         "What the file's fractions multiply; leave out where it holds angles.",
@@ -146,16 +144,16 @@ class ScheduleFileSettings(Settings):
         gt=0,
         le=360,
     )
-    repetition_time: float | None = _field(
+    repetition_time: float | None = quantity(
         None, "Base TR", "What the file's TR column is added to, or TR itself where the file has none.", "ms", gt=0
     )
-    echo_time: float | None = _field(
+    echo_time: float | None = quantity(
         None, "Base TE", "What the file's TE column is added to, or TE itself where the file has none.", "ms", ge=0
     )
-    inversion_time: float | None = _field(
+    inversion_time: float | None = quantity(
         None, "Inversion time", "Where the file does not say; leave out for no inversion.", "ms", ge=0
     )
-    inversion_efficiency: float | None = _field(
+    inversion_efficiency: float | None = quantity(
         None,
         "Inversion efficiency",
         "Where the file does not say: the inversion turns 1 into minus this.",
@@ -163,14 +161,14 @@ class ScheduleFileSettings(Settings):
         ge=0,
         le=1,
     )
-    rf_phase: float | None = _field(None, "RF phase", "Of all pulses, where the file has none.", "°")
-    angle_unit: Literal["deg", "rad", "fraction"] | None = _field(
+    rf_phase: float | None = quantity(None, "RF phase", "Of all pulses, where the file has none.", "°")
+    angle_unit: Literal["deg", "rad", "fraction"] | None = quantity(
         None, "Angle unit", "Of the file's flip angles, where it does not say."
     )
-    time_unit: Literal["ms", "s", "us"] | None = _field(
+    time_unit: Literal["ms", "s", "us"] | None = quantity(
         None, "Time unit", "Of the file's times, where it does not say."
     )
-    receiver_phase: Literal["follows", "fixed"] | None = _field(
+    receiver_phase: Literal["follows", "fixed"] | None = quantity(
         None,
         "Receiver phase",
         "Whether the scanner took the RF phase out of the data (follows) or not (fixed), where the file does not say.",
@@ -183,22 +181,26 @@ ScheduleSettings = FispSettings | SplineSettings | ScheduleFileSettings
 class PhantomSettings(Settings):
     """How a phantom's files are understood."""
 
-    tissues: str = _field(
+    tissues: str = quantity(
         "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
     )
-    shape: tuple[int, int, int] | None = _field(
+    shape: tuple[int, int, int] | None = quantity(
         None, "Shape", "Voxels along (z, y, x); needed only for raw files of unknown size.", "voxels"
     )
-    voxel_size: tuple[float, float, float] | None = _field(
+    voxel_size: tuple[float, float, float] | None = quantity(
         None, "Voxel size", "(z, y, x); needed only where the file does not say.", "mm"
     )
+    variable: str | None = quantity(None, "Variable", "Name of the array, where a MATLAB file holds several.")
 
 
 class SyntheticSettings(Settings):
     """The built-in head, made by code."""
 
-    shape: tuple[int, int, int] = _field((60, 109, 91), "Shape", "Voxels along (z, y, x).", "voxels")
-    seed: int = _field(0, "Seed", "Of the cortical folds.", "", ge=0)
+    shape: tuple[int, int, int] = quantity((60, 109, 91), "Shape", "Voxels along (z, y, x).", "voxels")
+    seed: int = quantity(0, "Seed", "Of the cortical folds.", "", ge=0)
+    tissues: str = quantity(
+        "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
+    )
 
     @field_validator("shape")
     @classmethod
@@ -211,19 +213,19 @@ class SyntheticSettings(Settings):
 class FingerprintsSettings(Settings):
     """How a fingerprint stack's file is understood."""
 
-    kind: Literal["complex", "real", "magnitude"] | None = _field(
+    kind: Literal["complex", "real", "magnitude"] | None = quantity(
         None,
         "Signal",
         "What the samples are; by default complex numbers, magnitudes (unsigned integers) or real values.",
     )
-    voxel_size: tuple[float, float, float] | None = _field(
+    voxel_size: tuple[float, float, float] | None = quantity(
         None, "Voxel size", "(z, y, x), where the file does not say.", "mm"
     )
-    time_axis: int | None = _field(
+    time_axis: int | None = quantity(
         None, "Time axis", "Which axis is time, counted from 0, where two fit.", "", ge=0, le=3
     )
-    variable: str | None = _field(None, "Variable", "Name of the array, where the file holds several.")
-    receiver_phase: Literal["follows", "fixed"] | None = _field(
+    variable: str | None = quantity(None, "Variable", "Name of the array, where the file holds several.")
+    receiver_phase: Literal["follows", "fixed"] | None = quantity(
         None,
         "Receiver phase",
         "Whether the RF phase was taken out of the data (follows) or not (fixed); by default as the schedule says.",
@@ -233,7 +235,7 @@ class FingerprintsSettings(Settings):
 class SimulateSettings(Settings):
     """Fingerprints of a phantom under a schedule."""
 
-    snr: float | None = _field(
+    snr: float | None = quantity(
         None,
         "SNR",
         "Root mean square of the noise-free signal over the noise standard deviation per channel; none: no noise.",
@@ -241,12 +243,12 @@ class SimulateSettings(Settings):
         gt=0,
         le=1e9,
     )
-    seed: int = _field(0, "Seed", "Of the noise.", "", ge=0)
-    kind: Literal["complex", "real", "magnitude"] = _field("complex", "Signal", "What is stored.")
-    slices: tuple[int, int] | None = _field(
+    seed: int = quantity(0, "Seed", "Of the noise.", "", ge=0)
+    kind: Literal["complex", "real", "magnitude"] = quantity("complex", "Signal", "What is stored.")
+    slices: tuple[int, int] | None = quantity(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
     )
-    tolerance: float = _field(
+    tolerance: float = quantity(
         1e-6, "Tolerance", "Largest relative error of a fingerprint from leaving out EPG states.", "", gt=0, le=0.1
     )
 
@@ -256,34 +258,34 @@ class SimulateSettings(Settings):
 class ReconstructSettings(Settings):
     """T1, T2 and PD maps from fingerprints."""
 
-    estimator: str = _field(
+    estimator: str = quantity(
         "dictionary",
         "Estimator",
         "What turns fingerprints into T1 and T2: dictionary, a network of the model store, or a model file.",
     )
-    t1_range: tuple[float, float] = _field(
+    t1_range: tuple[float, float] = quantity(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
     )
-    t2_range: tuple[float, float] = _field(
+    t2_range: tuple[float, float] = quantity(
         (2.0, 3000.0), "T2 range", "Smallest and largest T2 of the dictionary.", "ms"
     )
-    step: float = _field(
+    step: float = quantity(
         0.02, "Step", "Relative step between neighbouring T1 (and T2) of the dictionary.", "", ge=0.002, le=1
     )
-    saturation: float | None = _field(
+    saturation: float | None = quantity(
         None,
         "Saturation",
         "Samples at or above this magnitude are left out (clipped detectors, 8-bit data); none: all are used.",
         "",
         gt=0,
     )
-    other_schedule: bool = _field(
+    other_schedule: bool = quantity(
         False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
     )
-    slices: tuple[int, int] | None = _field(
+    slices: tuple[int, int] | None = quantity(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
     )
-    batch: int = _field(4096, "Batch", "Voxels estimated at a time.", "voxels", ge=1, le=10_000_000)
+    batch: int = quantity(4096, "Batch", "Voxels estimated at a time.", "voxels", ge=1, le=10_000_000)
 
     _order = field_validator("slices")(_ordered)
 
@@ -298,12 +300,14 @@ class ReconstructSettings(Settings):
 class CompareSettings(Settings):
     """Maps against truth."""
 
-    title: str = _field("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
-    error_limit: float = _field(20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000)
+    title: str = quantity("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
+    error_limit: float = quantity(
+        20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000
+    )
 
 
 class RegionSettings(Settings):
     """Means of maps over regions of interest."""
 
-    title: str = _field("T1 and T2 by region", "Title", "Heading of the report.")
-    radius: float = _field(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)
+    title: str = quantity("T1 and T2 by region", "Title", "Heading of the report.")
+    radius: float = quantity(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from napari_blochnet.jobs.settings import Settings, setting
+from napari_blochnet.jobs.settings import Settings, quantity
 
 __all__ = ["ExperimentSettings", "TrainSettings"]
 
@@ -15,14 +15,14 @@ _NETWORK = Literal["fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "b
 
 def _preset(title: str, description: str, unit: str = "", **bounds: Any) -> Any:
     """Return a field that the preset decides where it is left out."""
-    return setting(None, title, f"{description} Left out: as in the preset.", unit, **bounds)
+    return quantity(None, title, f"{description} Left out: as in the preset.", unit, **bounds)
 
 
 class TrainSettings(Settings):
     """A network for one's own schedule."""
 
-    estimator: _NETWORK = setting("fc", "Estimator", "Which network is trained.")
-    preset: Literal["quick", "paper", "reduced"] = setting(
+    estimator: _NETWORK = quantity("fc", "Estimator", "Which network is trained.")
+    preset: Literal["quick", "paper", "reduced"] = quantity(
         "quick",
         "Preset",
         "quick: a small network on 24 SVD coefficients, trained with noise, in minutes (networks with an FC encoder); paper: the "
@@ -62,18 +62,18 @@ class TrainSettings(Settings):
 class ExperimentSettings(Settings):
     """One of the paper's experiments, over several draws of the training schedules."""
 
-    draws: int = setting(5, "Draws", "Pairs of random training schedules.", ge=1, le=1000)
-    models: str = setting(
+    draws: int = quantity(5, "Draws", "Pairs of random training schedules.", ge=1, le=1000)
+    models: str = quantity(
         "dictionary,fc,rnn,hydra,autoencoder-fc,autoencoder-rnn,blochnet",
         "Models",
         "Names, separated by commas; the two slow ones (hydra, autoencoder-rnn) train by the preset reduced.",
     )
-    full: bool = setting(
+    full: bool = quantity(
         False, "Full size", "Train hydra and autoencoder-rnn at the published size too: hours a draw on a CPU."
     )
-    seed: int = setting(1, "Seed", "Of the first draw's schedules; each draw takes the next two.", ge=0)
-    preset: Literal["paper", "reduced"] = setting(
+    seed: int = quantity(1, "Seed", "Of the first draw's schedules; each draw takes the next two.", ge=0)
+    preset: Literal["paper", "reduced"] = quantity(
         "paper", "Preset", "Of the other networks' training: the published size, or a reduced one for a trial."
     )
-    precision: Literal["float32", "half"] = setting("float32", "Precision", "Of the networks' products in training.")
-    decoder_weight: float = setting(10.0, "Decoder weight", "λ of the signal's loss (BlochNet, autoencoders).", ge=0)
+    precision: Literal["float32", "half"] = quantity("float32", "Precision", "Of the networks' products in training.")
+    decoder_weight: float = quantity(10.0, "Decoder weight", "λ of the signal's loss (BlochNet, autoencoders).", ge=0)

@@ -78,7 +78,9 @@ def simulate(
                          "magnitude.", field="kind")  # fmt: skip
     started = time.perf_counter()
     chosen = resolve_device(device)
-    complex_data = given.kind == "complex" or not schedule.is_real
+    # the magnitude of noisy data is Rician: it needs the noise of both channels, whatever the signal
+    noisy_magnitude = given.kind == "magnitude" and given.snr is not None
+    complex_data = given.kind == "complex" or noisy_magnitude or not schedule.is_real
     dtype = np.dtype(np.complex64 if complex_data else np.float32)
     check_memory(len(schedule) * phantom.mask.size * dtype.itemsize, "The fingerprint stack", "slices")
     # time is the fastest axis in memory: one voxel's fingerprint is one stretch

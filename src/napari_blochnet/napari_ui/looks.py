@@ -119,5 +119,6 @@ def colormap(name: str) -> Colormap:
         # berlin's middle is a dark brown; no error is to be as black as the canvas around it
         nearness = 1.0 - np.abs(np.linspace(-1, 1, _COLOURS))
         colours[:, :3] = np.clip(colours[:, :3] - colours[zero, :3] * nearness[:, None] ** 2, 0, 1)
-    colours[zero, 3] = 0.0
+    # the graphics card reads between two colours: the middle of a diverging map takes its neighbours along
+    colours[max(0, zero - 1) : zero + 2 if zero else 1, 3] = 0.0
     return Colormap(colours, name=f"{name} (0 transparent)", display_name=name.split(":")[-1])

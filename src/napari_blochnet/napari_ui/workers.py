@@ -1,9 +1,9 @@
 """The one module that owns threads.
 
-A `Job` lives on the main thread. Its function runs in a napari worker; how it ends arrives by one signal with a queued
-connection, how far it is the main thread looks up by a timer, so that whatever hears of a job is called on the main
-thread, always. Cancelling sets an event that the function looks at once per batch; the function ends by itself, in
-the middle of nothing.
+A `Job` lives on the main thread. Its function runs in a worker of superqt's (napari's own would also write every
+warning on the canvas). How it ends arrives by one signal with a queued connection, how far it is the main thread
+looks up by a timer, so that whatever hears of a job is called on the main thread, always. Cancelling sets an event
+that the function looks at once per batch; the function ends by itself, in the middle of nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import io
 import logging
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from napari.qt.threading import FunctionWorker
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from superqt.utils import FunctionWorker
 
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
 
@@ -35,29 +34,6 @@ _PARTIAL_INTERVAL = 0.3
 
 # Qt does not keep a running job alive, and the panel that started it may be gone before it ends.
 _running: set[Job] = set()
-
-
-# Which job runs in which thread.
-_listeners: dict[int, Job] = {}
-_show_others = warnings.showwarning
-
-
-def _show_warning(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-    """Give a data warning to the job of its thread, and every other warning to whoever showed them before."""
-    job = _listeners.get(threading.get_ident())
-    if job is not None and issubclass(category, DataWarning):
-        job._message.emit("warned", str(message))
-    else:
-        _show_others(message, category, *where, **more)
-
-
-def _listen_to_warnings() -> None:
-    """Catch data warnings by thread; `warnings.catch_warnings` would catch those of all threads, napari's too."""
-    global _show_others
-    if warnings.showwarning is not _show_warning:
-        _show_others = warnings.showwarning
-        warnings.showwarning = _show_warning
-        warnings.simplefilter("always", DataWarning)
 
 
 @dataclass(frozen=True)
@@ -129,14 +105,15 @@ class Job(QObject):
 
     def start(self) -> Job:
         """Run the function in a worker thread."""
-        _listen_to_warnings()
         self.is_running = True
         _running.add(self)
         # napari's bars also print to a stream; nobody reads it here
         self._bar = _Bar(total=0, desc=self.title, file=io.StringIO())
         self._bar.job = self
         self._timer.start()
-        FunctionWorker(self._run).start()
+        worker = FunctionWorker(self._run)
+        worker.warned.connect(self._on_warning)
+        worker.start()
         return self
 
     def cancel(self) -> None:
@@ -158,7 +135,6 @@ class Job(QObject):
             self._partial = result
 
         extra = {"partial": partial} if self._wants_partial else {}
-        _listeners[threading.get_ident()] = self
         try:
             result = self._function(progress=progress, cancelled=self._cancelled, **extra)
         except Cancelled as wish:
@@ -180,8 +156,14 @@ class Job(QObject):
             )
         else:
             self._message.emit("returned", result)
-        finally:
-            _listeners.pop(threading.get_ident(), None)
+
+    def _on_warning(self, warning: tuple[Any, ...]) -> None:
+        """Pass on what the function warned of; main thread."""
+        message, category = warning[:2]
+        if issubclass(category, DataWarning):
+            self.warned.emit(str(message))
+        else:
+            _log.warning("%s: %s", self.title, message)
 
     def _look(self) -> None:
         """Pass on how far the worker is; main thread."""
@@ -204,10 +186,7 @@ class Job(QObject):
             self._is_looking = False
 
     def _receive(self, kind: str, content: Any) -> None:
-        """Pass on how the worker ended, or what it warned of; main thread."""
-        if kind == "warned":
-            self.warned.emit(content)
-            return
+        """Pass on how the worker ended; main thread."""
         self.is_running = False
         self._timer.stop()
         _running.discard(self)
