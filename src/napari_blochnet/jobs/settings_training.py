@@ -25,8 +25,8 @@ class TrainSettings(Settings):
     preset: Literal["quick", "paper", "reduced"] = quantity(
         "quick",
         "Preset",
-        "quick: a small network on 24 SVD coefficients, trained with noise, in minutes (networks with an FC encoder); paper: the "
-        "published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs.",
+        "quick: a small network on 24 SVD coefficients, trained with noise, in minutes (networks with an FC encoder); "
+        "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs.",
     )
     epochs: int | None = _preset("Epochs", "Passes over the tissues.", ge=1, le=100_000)
     batch: int | None = _preset("Batch", "Fingerprints per step.", ge=1, le=1_000_000)
