@@ -60,8 +60,8 @@ def make_card(
 def _notes(preset: str, options: TrainingOptions) -> list[str]:
     notes = []
     if preset == "reduced":
-        notes.append(f"Reduced training: {options.fingerprints:,} fingerprints a schedule and {options.epochs} epochs, "
-                     "where the paper has 80,100 and 26.")  # fmt: skip
+        notes.append(f"Reduced training: {options.fingerprints:,} fingerprints a schedule, {options.epochs} epochs, "
+                     f"batches of {options.batch}, where the paper has 80,100, 26 and 1000.")  # fmt: skip
     usual, mine = options_from(preset).to_dict(), options.to_dict()
     changed = [f"{name} {mine[name]}" for name in mine if mine[name] != usual[name] and name != "seed"]
     if changed:
