@@ -143,9 +143,9 @@ class _NonLocal(nn.Module):
         query = self.query(features).transpose(1, 2)
         key = self.pool(self.key(features)).transpose(1, 2)
         value = self.pool(self.value(features)).transpose(1, 2)
-        # with an axis for one head, PyTorch takes its fused attention, which never holds the matrix of all pairs of
-        # time points (2 GB for a batch of 1000)
-        query, key, value = (part.unsqueeze(1) for part in (query, key, value))
+        # with an axis for one head, contiguous, PyTorch takes its fused attention, which never holds the matrix of all
+        # pairs of time points (2 GB for a batch of 1000)
+        query, key, value = (part.contiguous().unsqueeze(1) for part in (query, key, value))
         mixed = nn.functional.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
         return features + cast(Tensor, self.back(mixed.transpose(1, 2)))
 

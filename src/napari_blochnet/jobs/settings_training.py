@@ -26,7 +26,8 @@ class TrainSettings(Settings):
         "quick",
         "Preset",
         "quick: a small network on 24 SVD coefficients, trained with noise, in minutes (networks with an FC encoder); "
-        "paper: the published layers and settings; reduced: those with 20,000 fingerprints, 3 epochs and small batches.",
+        "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs of small "
+        "batches.",
     )
     epochs: int | None = _preset("Epochs", "Passes over the tissues.", ge=1, le=100_000)
     batch: int | None = _preset("Batch", "Fingerprints per step.", ge=1, le=1_000_000)
