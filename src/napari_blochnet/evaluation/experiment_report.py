@@ -90,8 +90,8 @@ def markdown_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
         lines.append("Dictionary matching is told the schedule of the test, as a user would tell it.")
     if reduced:
         lines.append(
-            "Reduced: trained on 20,000 fingerprints a schedule for 3 epochs in batches of 100, in place of 80,100 for 26 "
-            "in batches of 1000."
+            "Reduced: trained on 20,000 fingerprints a schedule for 3 epochs in batches of 100, in place of 80,100 for "
+            "26 in batches of 1000."
         )
     if published:
         lines.append(
