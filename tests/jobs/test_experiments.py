@@ -7,8 +7,10 @@ import json
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import napari_blochnet as nb
+from napari_blochnet.cli import blochnet
 from napari_blochnet.evaluation.experiment_report import PUBLISHED, markdown_table, summarise
 from napari_blochnet.jobs import experiments
 from napari_blochnet.jobs.experiments import TestSet as Tissues
@@ -108,3 +110,14 @@ def test_results_are_plain_json(small, tmp_path):
     run_experiment("figure6", tmp_path, draws=1, models="fc", preset="reduced")
     content = json.loads((tmp_path / "draw_01" / "fc.json").read_text())
     assert content["rows"][0]["seed"] == 1
+
+
+def test_an_experiment_on_the_command_line(small, tmp_path):
+    words = ["experiment", "table2", "--draws", "1", "--models", "dictionary,fc", "--preset", "reduced", "-o"]
+    done = CliRunner().invoke(blochnet, [*words, str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert "Table 2: trained under one SplineNoise11 and one Spline5 schedule" in done.output
+    assert (tmp_path / "table2.csv").is_file()
+    refused = CliRunner().invoke(blochnet, [*words[:-1], "--data", str(tmp_path / "absent"), "--draws", "0", "-o", "x"])
+    assert refused.exit_code == 2
+    assert "draws is 0" in refused.output

@@ -213,9 +213,9 @@ def _load(path: Path, device: str, other_schedule: bool) -> NetworkEstimator:
     if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
         raise InputError(f"{path.name}: holds weights that are not finite; expected a trained model.", field="path")
     model.requires_grad_(True)
-    return NetworkEstimator(
-        model, schedules, card, name=card["architecture"], device=device, other_schedule=other_schedule
-    )
+    # a model of one's own goes by its file's name, so that two of one architecture can be told apart
+    name = card["architecture"] if path.parent == packaged_folder() else path.stem
+    return NetworkEstimator(model, schedules, card, name=name, device=device, other_schedule=other_schedule)
 
 
 def _card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
