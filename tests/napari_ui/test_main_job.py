@@ -90,6 +90,8 @@ def test_brainweb_folder_to_error_maps(desk, shared_data, qtbot):
     assert "nb.simulate(" in script
     assert "nb.reconstruct(" in script
     compile(script, "copied", "exec")
+    desk.click(mapping.copy.command)
+    assert "blochnet reconstruct" in QApplication.clipboard().text()
 
 
 def test_table_and_report_are_written(desk, tmp_path):

@@ -67,6 +67,8 @@ def test_samples(make_napari_viewer, key):
     if stacks:
         # the truth comes with the stack: errors can be shown at once
         assert stacks[0].truth is session.entries("phantom")[0].subject
+        (shown,) = [layer for layer in viewer.layers if layer.visible]
+        assert shown.name.endswith("SNR 20")
 
 
 def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):

@@ -113,7 +113,7 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
 
 
 def _magnitude(stack: FingerprintStack) -> AnyArray:
-    if stack.kind != "complex":
+    if stack.kind == "magnitude":
         return stack.data
     if stack.data.nbytes <= _COPY_BYTES:
         return np.abs(stack.data)
@@ -123,13 +123,14 @@ def _magnitude(stack: FingerprintStack) -> AnyArray:
 
 
 def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[LayerData]:
-    """Return the layer (time, z, y, x) of a stack: magnitudes of complex samples, real samples as they are."""
+    """Return the layer (time, z, y, x) of a stack: magnitudes, for one range from black to white fits all TRs."""
     entry = Entry("stack", "signal", stack, title or stack.name, truth=truth, stack=stack)
     middle = int(np.argmax(stack.mask.sum(axis=(1, 2))))
     frames = np.abs(np.asarray(stack.data[:: max(1, len(stack.schedule) // 25), middle]))
     high = round_up(float(np.percentile(frames[:, stack.mask[middle]], 99.5))) if stack.mask[middle].any() else 1.0
-    low = -high if stack.kind == "real" else 0.0
-    return [_image(_magnitude(stack), entry, stack.record, (low, high))]
+    if stack.data.dtype.kind in "ui":
+        high = min(high, float(np.iinfo(stack.data.dtype).max))
+    return [_image(_magnitude(stack), entry, stack.record, (0.0, high))]
 
 
 def finish_layer(viewer: Viewer, layer: Layer) -> None:

@@ -84,11 +84,14 @@ def display_transform(geometry: Geometry, *, upright: bool = True) -> tuple[Floa
 
 def is_upright(entry: Entry) -> bool:
     """Whether a layer's image may be turned by its affine."""
-    # frames without any geometry are in image order, first row on top; heads and everything made of them are not
+    # frames of an array file are in image order, first row on top; heads and everything made of them are not
     geometry = entry.subject.geometry
-    plain = np.array_equal(np.asarray(geometry.affine), np.diag([*geometry.voxel_size[::-1], 1.0]))
     subject = entry.stack if entry.stack is not None else entry.subject
-    return not (plain and entry.truth is None and isinstance(subject, FingerprintStack))
+    if entry.truth is not None or not isinstance(subject, FingerprintStack):
+        return True
+    path = str(subject.record.get("inputs", {}).get("path", ""))
+    plain = np.array_equal(np.asarray(geometry.affine), np.diag([*geometry.voxel_size[::-1], 1.0]))
+    return not plain or path.endswith((".nii", ".nii.gz"))
 
 
 def round_up(value: float) -> float:

@@ -1,19 +1,17 @@
-"""Sample data, made by the built-in head: in File ▸ Open Sample ▸ BlochNet and in the Data tab."""
+"""Sample data of the built-in head: in File ▸ Open Sample ▸ BlochNet and in the Data tab."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations import make_schedule, simulate, synthetic_head
+from napari_blochnet.jobs.operations import open_fingerprints, open_phantom, synthetic_head
+from napari_blochnet.jobs.samples import sample_path
 from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data, stack_layer_data
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["TITLES", "Sample", "SampleTitle", "head_slice", "head_volume", "load", "noisy_fingerprints"]
-
-_SLICE = (1, 218, 182)
-_SNR = 20.0
 
 
 @dataclass(frozen=True)
@@ -25,10 +23,10 @@ class SampleTitle:
 
 
 TITLES = {
-    "head-slice": SampleTitle("Head slice", "One slice of the synthetic head, 1 mm: T1, T2, proton density, tissues."),
-    "head-volume": SampleTitle("Head volume", "The whole synthetic head, 2 mm: T1, T2, proton density, tissues."),
+    "head-slice": SampleTitle("Head slice", "One slice of the synthetic head, 2 mm: T1, T2, proton density, tissues."),
+    "head-volume": SampleTitle("Head volume", "The whole synthetic head, 2 × 2 × 3 mm: T1, T2, density, tissues."),
     "noisy-fingerprints": SampleTitle(
-        "Fingerprints", f"A slice of the synthetic head under the FISP schedule at SNR {_SNR:g}, with its truth."
+        "Fingerprints", "A 4-mm slice of the synthetic head under the FISP schedule at SNR 20, with its truth."
     ),
 }
 
@@ -42,7 +40,7 @@ class Sample:
 
 
 def load(key: str, *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None) -> Sample:
-    """Make a sample.
+    """Read or make a sample.
 
     Parameters
     ----------
@@ -53,11 +51,11 @@ def load(key: str, *, progress: ProgressCallback | None = None, cancelled: Cance
     """
     if key == "head-volume":
         return Sample(phantom=synthetic_head(progress=progress, cancelled=cancelled))
-    head = synthetic_head(shape=_SLICE, progress=progress, cancelled=cancelled)
     if key == "head-slice":
-        return Sample(phantom=head)
-    stack = simulate(head, make_schedule(kind="fisp"), snr=_SNR, progress=progress, cancelled=cancelled)
-    return Sample(phantom=head, stack=stack)
+        return Sample(phantom=open_phantom(sample_path(key), progress=progress, cancelled=cancelled))
+    truth = open_phantom(sample_path("fingerprints-truth"), progress=progress, cancelled=cancelled)
+    stack = open_fingerprints(sample_path("fingerprints"), progress=progress, cancelled=cancelled)
+    return Sample(phantom=truth, stack=stack)
 
 
 def head_slice() -> list[LayerData]:
@@ -73,4 +71,5 @@ def head_volume() -> list[LayerData]:
 def noisy_fingerprints() -> list[LayerData]:
     """Return the layers of a noisy stack and of its truth."""
     sample = load("noisy-fingerprints")
-    return [*phantom_layer_data(sample.phantom), *stack_layer_data(sample.stack, sample.phantom)]
+    truth = [(data, {**how, "visible": False}, kind) for data, how, kind in phantom_layer_data(sample.phantom)]
+    return [*truth, *stack_layer_data(sample.stack, sample.phantom)]

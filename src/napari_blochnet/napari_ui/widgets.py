@@ -259,6 +259,7 @@ class CheckList(QFrame):
         before = {id(value): box.isChecked() for box, value in self._boxes}
         for box, _ in self._boxes:
             self._layout.removeWidget(box)
+            box.hide()
             box.deleteLater()
         self._boxes = []
         for text, value in items:

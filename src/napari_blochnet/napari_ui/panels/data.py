@@ -153,8 +153,10 @@ class DataPanel(Panel):
             return
         self._shown = subjects
         while self._cards.count():
-            item = self._cards.takeAt(0).widget()
-            item.deleteLater()
+            card = self._cards.takeAt(0).widget()
+            # deleted with the next turn of the event loop, and seen until then
+            card.hide()
+            card.deleteLater()
         for entry in entries:
             kind = "Phantom" if entry.kind == "phantom" else "Fingerprints"
             text = entry.subject.describe().removeprefix(f"{entry.subject.name}: ")

@@ -74,13 +74,14 @@ class SchedulePanel(Panel):
         self.body.addWidget(self.kind)
         for form in self._forms:
             self.body.addWidget(form)
-        self.body.addWidget(self.plot, 1)
-        self.body.addWidget(self.description)
         self.body.addWidget(self.jobs)
+        self.body.addWidget(self.plot, 20)
+        self.body.addWidget(self.description)
         row = QHBoxLayout()
         row.addWidget(self.export)
         row.addStretch(1)
         self.body.addLayout(row)
+        self.body.addStretch(1)
         self.kind.currentIndexChanged.connect(self._choose)
         self.export.clicked.connect(self._export)
         self._show_form(0)
@@ -117,12 +118,13 @@ class SchedulePanel(Panel):
             self.schedule = None
             # a form that nobody has filled in yet is no mistake
             if error.field == "path" and not form.values().get("path"):
-                self.jobs.say("Choose a file; fields that the file does not state are asked for.")
+                self.jobs.say("Choose a file; what it does not state can be given above.")
             else:
                 form.show_error(error.field, str(error))
                 self.jobs.say("" if error.field in form.errors() else str(error), "error")
         else:
             self.jobs.say("")
+        self.plot.setVisible(self.schedule is not None)
         self.plot.show_schedule(self.schedule)
         self.description.setText("" if self.schedule is None else self.schedule.describe())
         self.export.setEnabled(self.schedule is not None)

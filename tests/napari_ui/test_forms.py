@@ -1,0 +1,114 @@
+"""Forms say what the settings models say, and give them back."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import Field
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication, QLabel
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.jobs import settings as models
+from napari_blochnet.jobs.settings import Settings
+from napari_blochnet.napari_ui.forms import SettingsForm
+
+ALL = [
+    models.FispSettings,
+    models.SplineSettings,
+    models.ScheduleFileSettings,
+    models.PhantomSettings,
+    models.FingerprintsSettings,
+    models.SimulateSettings,
+    models.ReconstructSettings,
+    models.CompareSettings,
+]
+
+
+@pytest.fixture
+def form(qtbot):
+    def make(model, **more):
+        made = SettingsForm(model, **more)
+        qtbot.addWidget(made)
+        made.show()
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("model", ALL, ids=lambda model: model.__name__)
+def test_untouched_form_gives_the_defaults(form, model):
+    assert form(model).settings() == model()
+
+
+@pytest.mark.parametrize("model", ALL, ids=lambda model: model.__name__)
+def test_every_control_says_what_it_is(form, model):
+    made = form(model)
+    labels = {label.text() for label in made.findChildren(QLabel)}
+    for name in made.fields:
+        field = model.model_fields[name]
+        assert field.title in labels or name == "kind"
+        tooltip = made.editor(name).toolTip()
+        assert (field.description or "") in tooltip
+        unit = (field.json_schema_extra or {}).get("unit", "")
+        assert unit in tooltip
+
+
+def test_values_go_in_and_come_out(form):
+    made = form(models.SimulateSettings)
+    wanted = models.SimulateSettings(snr=12.5, seed=7, kind="magnitude", slices=(3, 9), tolerance=2e-5)
+    made.set_values(wanted.model_dump())
+    assert made.settings() == wanted
+    made.set_values({"snr": None, "slices": None})
+    assert made.settings(seed=1) == models.SimulateSettings(kind="magnitude", tolerance=2e-5, seed=1)
+
+
+def test_bounds_come_from_the_model(form):
+    spline, fisp = form(models.SplineSettings), form(models.FispSettings)
+    box = spline.editor("length").box
+    assert (box.minimum(), box.maximum()) == (2, 20_000)
+    box = fisp.editor("echo_time").box
+    assert (box.minimum(), box.maximum(), box.suffix()) == (0.0, 11.6, " ms")
+
+
+class _Strict(Settings):
+    """Two numbers, one of which the widget cannot bound by itself."""
+
+    above: float = Field(1.0, gt=0, title="Above zero", description="More than 0.", json_schema_extra={"unit": "ms"})
+    other: int = Field(2, ge=0, title="Other", description="Any.", json_schema_extra={"unit": ""})
+
+
+def test_the_models_sentence_stands_beside_the_field(form, qtbot):
+    made = form(_Strict)
+    made.set_values({"above": 0.0})
+    with pytest.raises(InputError) as caught:
+        made.settings()
+    assert made.errors() == {"above": str(caught.value)}
+    assert "greater than 0" in str(caught.value)
+    made.editor("other").box.setValue(5)
+    assert made.errors() == {}
+
+
+def test_small_numbers_are_typed_as_people_write_them(form, qtbot):
+    made = form(models.SimulateSettings)
+    box = made.editor("tolerance").box
+    box.selectAll()
+    qtbot.keyClicks(box, "3e-5")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert box.value() == pytest.approx(3e-5)
+    assert box.text() == "3e-05"
+
+
+def test_the_wheel_scrolls_the_panel_and_changes_nothing(form):
+    made = form(models.SplineSettings)
+    box = made.editor("length").box
+    box.clearFocus()
+    before = box.value()
+    centre = box.rect().center()
+    turn = QWheelEvent(
+        QPointF(centre), QPointF(box.mapToGlobal(centre)), QPoint(0, 0), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    assert turn.type() == QEvent.Type.Wheel
+    QApplication.sendEvent(box, turn)
+    assert box.value() == before
