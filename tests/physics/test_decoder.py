@@ -1,6 +1,7 @@
 """EPGDecoder as a layer: shapes, types, gradients, errors, threads, Cancel."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import torch
 
 from napari_blochnet import Cancelled, EPGDecoder, InputError, Schedule
+from napari_blochnet.physics import blocks
 from napari_blochnet.physics import decoder as decoder_module
 from napari_blochnet.physics.epg import epg_signal
 from napari_blochnet.physics.tissues import resolve_device
@@ -233,6 +235,20 @@ def test_two_threads_at_once(varied_schedule, spoiled_schedule):
         thread.join()
     for result, alone in zip(found, expected, strict=True):
         assert np.array_equal(result, alone)
+
+
+def test_a_small_call_does_not_wait_for_a_long_one(varied_schedule):
+    decoder, released = EPGDecoder(varied_schedule, threads=2), threading.Event()
+    t1 = np.full(1000, 800.0)
+    expected = decoder.signal(t1, 60.0)
+    # Another call's helper has the pool's only thread.
+    busy = blocks._pool(1, os.getpid()).submit(released.wait, 30.0)
+    try:
+        assert np.array_equal(decoder.signal(t1, 60.0), expected)
+        assert not busy.done()
+    finally:
+        released.set()
+        busy.result()
 
 
 def test_progress_counts_voxels_to_the_end(varied_schedule):
