@@ -4,8 +4,10 @@ import numba as nb
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from napari_blochnet import EPGDecoder, Schedule, fisp_schedule
+from napari_blochnet import EPGDecoder, Schedule, bloch_signal, fisp_schedule
 from napari_blochnet.physics.epg import epg_signal
 from napari_blochnet.physics.kernels_math import decay, rotation
 
@@ -115,6 +117,25 @@ def test_tangents_in_single_precision(varied_schedule):
     assert found.dtype == torch.float32
     relative = torch.linalg.norm(found - exact, dim=1) / torch.linalg.norm(exact, dim=1)
     assert relative.max() < 2e-5
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.booleans(), st.booleans())
+def test_any_short_train_agrees_with_isochromats(seed, pulses, spoiled, inverted):
+    rng = np.random.default_rng(seed)
+    repetition_time = rng.uniform(3.0, 30.0, pulses)
+    schedule = Schedule(
+        rng.uniform(0.0, 180.0, pulses),
+        repetition_time,
+        repetition_time * rng.uniform(0.0, 1.0, pulses),
+        rf_phase=rng.uniform(0.0, 360.0, pulses) if spoiled else 90.0,
+        inversion_time=rng.uniform(0.0, 40.0) if inverted else None,
+        inversion_efficiency=rng.uniform(0.0, 1.0),
+        slice_profile=rng.uniform(-0.2, 1.0, rng.integers(1, 4)),
+    )
+    t1, t2, b1 = rng.uniform(50, 4000, 3), rng.uniform(5, 3000, 3), rng.uniform(0.0, 1.5, 3)
+    found = EPGDecoder(schedule, states=pulses).signal(t1, t2, b1, dtype=np.float64)
+    np.testing.assert_allclose(found, bloch_signal(schedule, t1, t2, b1), rtol=0, atol=1e-12)
 
 
 def test_more_states_than_hold_anything_cost_nothing():
