@@ -190,17 +190,19 @@ def test_the_package_brings_every_network_for_fisp_in_less_than_30_mb():
 
 @pytest.mark.parametrize("name", sorted(set(estimator_names()) & set(ARCHITECTURES)))
 def test_packaged_weights_map_brain_tissue(name):
-    """Noise-free tissue of the paper's phantom with a random phase; what the card scores at SNR 20 is the yardstick."""
+    """Noise-free tissue of the paper's phantom, its phase turned; what the card says at SNR 20 is the yardstick."""
     fisp = nb.fisp_schedule()
     estimator = make_estimator(name)
     t1, t2 = np.array([BRAIN_TISSUES[tissue] for tissue in ("WM", "GM")]).T
     fingerprints = nb.EPGDecoder(fisp).signal(t1, t2) * np.exp(1j * np.array([[0.7], [-2.5]]))
     estimates = estimator.predict(fingerprints.astype(np.complex64), fisp)
     card = load_estimator(name, schedule=fisp).card
-    limit = 0.5 if card["training"]["preset"] == "reduced" else 0.08
-    np.testing.assert_allclose(estimates.t1, t1, rtol=limit)
-    np.testing.assert_allclose(estimates.t2, t2, rtol=limit)
-    if card["training"]["preset"] == "quick":
+    for number, tissue in enumerate(("WM", "GM")):
+        for parameter, made, true in (("T1", estimates.t1, t1), ("T2", estimates.t2, t2)):
+            # at SNR 20 the card counts bias and scatter; a network trained with noise has another bias without it
+            assert abs(made[number] - true[number]) < 2 * card["scores"][f"{tissue} {parameter}"]["rmse"]
+    if name == "fc":
         np.testing.assert_allclose(estimates.t1, t1, rtol=0.01)
         np.testing.assert_allclose(estimates.t2, t2, rtol=0.01)
-        assert card["scores"]["WM T1"]["ratio"] < 1.05
+        for tissue, limit in (("WM", 1.05), ("GM", 1.05), ("CSF", 1.15)):
+            assert max(card["scores"][f"{tissue} {parameter}"]["ratio"] for parameter in ("T1", "T2")) < limit
