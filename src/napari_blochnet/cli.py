@@ -198,11 +198,14 @@ def reconstruct(
         console.say("\n".join([stack.describe(), *stack.notes]))
         maps = run(stack, device=device, progress=progress, **given_settings(ReconstructSettings, options))
         write_maps(maps, output)
-    failed = maps.record["failed"]
+    failed, lost = maps.record["failed"], maps.record.get("not_converged", 0)
     console.say(
         f"{maps.record['voxels']:,} voxels mapped with {maps.estimator} in {maps.record['seconds']:.1f} s"
-        f"{f', {failed:,} without an answer' if failed else ''}.\nWritten to {output}."
+        f"{f', {failed:,} without an answer' if failed else ''}"
+        f"{f', {lost:,} fits without convergence' if lost else ''}.\nWritten to {output}."
     )
+    if "note" in maps.record:
+        console.say(maps.record["note"])
     console.result(output=output, voxels=maps.record["voxels"], failed=failed, seconds=maps.record["seconds"])
 
 

@@ -39,8 +39,8 @@ def _option_type(annotation: Any) -> tuple[Any, int, bool]:
 def settings_options(model: type[Settings], **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Return a decorator that gives a command one option per field.
 
-    A field that may be None while its default is not also gets ``--no-NAME``. What a person does not give does not
-    reach the command, so that the model's defaults have one home.
+    A switch gets ``--NAME`` and ``--no-NAME``, and so does a field that may be None while its default is not. What a
+    person does not give does not reach the command, so that the model's defaults have one home.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +56,9 @@ def settings_options(model: type[Settings], **more: Any) -> Callable[[Callable[.
             shown = "" if default is None or default == "" else f"  (default: {_words(default)})"
             flag = "--" + name.replace("_", "-")
             text = f"{info.description}{unit}{shown}"
+            if kind is bool:
+                function = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)(function)
+                continue
             function = click.option(flag, name, type=kind, nargs=count, default=None, help=text)(function)
             if optional and default is not None:
                 function = click.option(

@@ -1,5 +1,7 @@
 """The compiled kernels against the clear version, and their arithmetic against NumPy."""
 
+from pathlib import Path
+
 import numba as nb
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from napari_blochnet import EPGDecoder, Schedule, bloch_signal, fisp_schedule
 from napari_blochnet.physics.epg import epg_signal
 from napari_blochnet.physics.kernels_math import decay, rotation
+from napari_blochnet.physics.kernels_real import real_block
 
 
 def error(found, exact) -> np.ndarray:
@@ -162,3 +165,10 @@ def test_no_relaxation_and_refocusing(varied_schedule):
     schedule = Schedule(flips, 10.0, 0.0, rf_phase=np.r_[90.0, np.zeros(9)])
     signal = EPGDecoder(schedule).signal(1e12, 1e12, dtype=np.float64)
     np.testing.assert_allclose(np.abs(signal), np.arange(10) % 2 == 0, atol=1e-9)
+
+
+def test_compiled_code_is_kept_on_disk(varied_schedule):
+    EPGDecoder(varied_schedule).signal(500.0, 50.0)
+    stored = list(Path(real_block.stats.cache_path).glob("kernels_real.real_block-*.nbc"))
+    assert stored
+    assert sum(real_block.stats.cache_hits.values()) + sum(real_block.stats.cache_misses.values()) >= 1

@@ -28,6 +28,12 @@ class Estimates:
         ‖x − ŝ‖/‖x‖, from 0 (explained) to 1.
     failed : bool array of shape (voxel,)
         Voxels the estimator has no answer for (a fingerprint of zeros); their numbers are 0.
+    t1_se, t2_se : array of shape (voxel,), optional
+        Standard errors, ms, of estimators that have them.
+    converged : bool array of shape (voxel,), optional
+        Whether a fit reached a minimum; None of estimators that do not fit.
+    b1 : array of shape (voxel,), optional
+        Relative transmit field where it was fitted.
     """
 
     t1: FloatArray
@@ -35,6 +41,10 @@ class Estimates:
     pd: AnyArray
     residual: FloatArray
     failed: BoolArray
+    t1_se: FloatArray | None = None
+    t2_se: FloatArray | None = None
+    converged: BoolArray | None = None
+    b1: FloatArray | None = None
 
 
 @runtime_checkable

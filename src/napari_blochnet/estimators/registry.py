@@ -36,9 +36,20 @@ def _is_path(name: str) -> bool:
     return name.endswith(".safetensors") or "/" in name or os.sep in name
 
 
+def _universal(**settings: Any) -> Estimator:
+    from napari_blochnet.estimators.universal import Universal
+
+    # the grid of a dictionary is none of its settings
+    for grid in ("t1_range", "t2_range", "step"):
+        settings.pop(grid, None)
+    estimator: Estimator = _made(Universal, settings)
+    return estimator
+
+
 # Each factory imports what it makes: naming the estimators loads neither torch nor numba.
 _FACTORIES: dict[str, Callable[..., Estimator]] = {
     "dictionary": _dictionary,
+    "universal": _universal,
 }
 # Networks of the model store; what the dictionary is set by means nothing to them.
 _NETWORKS = ("fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet")

@@ -34,6 +34,10 @@ class ParameterMaps:
         Phase of the proton density, degrees; complex data only.
     t1_se, t2_se : array of shape (Z, Y, X), optional
         Standard errors, ms, where refined.
+    converged : bool array of shape (Z, Y, X), optional
+        Where a fit reached a minimum; False outside the mask. None: nothing was fitted.
+    b1 : array of shape (Z, Y, X), optional
+        Relative transmit field, where it was fitted.
     estimator : str
         What made them.
     voxel_size, affine
@@ -51,6 +55,8 @@ class ParameterMaps:
     phase: FloatArray | None = None
     t1_se: FloatArray | None = None
     t2_se: FloatArray | None = None
+    converged: BoolArray | None = None
+    b1: FloatArray | None = None
     estimator: str = "estimate"
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
     affine: FloatArray | None = None
@@ -79,7 +85,7 @@ class ParameterMaps:
         shape = np.shape(self.t1)
         if len(shape) != 3:
             raise InputError(f"The T1 map has shape {shape}; expected three axes (z, y, x).", field="t1")
-        for key in ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se"):
+        for key in ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1"):
             value = getattr(self, key)
             if key == "failed" and value is None:
                 object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))

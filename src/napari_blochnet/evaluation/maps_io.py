@@ -29,6 +29,8 @@ _FILES = {
     "phase": ("desc-phase_PDmap", 1.0, "deg"),
     "t1_se": ("desc-se_T1map", 1e3, "s"),
     "t2_se": ("desc-se_T2map", 1e3, "s"),
+    "converged": ("desc-converged_mask", 1.0, "1"),
+    "b1": ("TB1map", 1.0, "1"),
 }
 _REQUIRED = ("t1", "t2", "pd", "residual", "mask", "failed")
 # The sidecar of the T1 map lists the files of its set and is written last: a set with a sidecar is whole.
@@ -40,7 +42,8 @@ def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str 
 
     ``<prefix>_T1map.nii.gz``, ``_T2map`` (seconds), ``_PDmap`` (relative), ``_desc-residual_stat``,
     ``_desc-mapped_mask``, ``_desc-failed_mask``, and where there are such maps ``_desc-phase_PDmap`` (degrees),
-    ``_desc-se_T1map`` and ``_desc-se_T2map`` (seconds). T1, T2 and PD have a JSON sidecar with units and record.
+    ``_desc-se_T1map`` and ``_desc-se_T2map`` (seconds), ``_desc-converged_mask`` and ``_TB1map`` (relative). T1, T2 and
+    PD have a JSON sidecar with units and record.
 
     Parameters
     ----------
@@ -142,7 +145,7 @@ def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> Para
                              field="path")  # fmt: skip
         geometry = here if geometry is None else geometry
         scale = _FILES[field][1]
-        is_mask = field in ("mask", "failed")
+        is_mask = field in ("mask", "failed", "converged")
         fields[field] = values.astype(bool) if is_mask else (scale * values.astype(np.float64)).astype(np.float32)
     record = content.get("Record")
     assert geometry is not None

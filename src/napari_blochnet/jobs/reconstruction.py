@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["reconstruct"]
 
 # What `reconstruct` itself takes care of; all other settings are its estimator's.
-_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices"}
+_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices", "refine", "fit_b1", "uncertainty", "noise_sigma"}
 
 
 def reconstruct(
@@ -81,9 +81,19 @@ def reconstruct(
     inside = _mapped_voxels(stack, mask, given.slices)
     if estimator is None:
         estimator = make_estimator(given.estimator, device=chosen, **given.model_dump(exclude=_NOT_THE_ESTIMATORS))
+    if given.refine:
+        from napari_blochnet.estimators.refinement_estimator import Refined
+
+        estimator = Refined(
+            estimator, fit_b1=given.fit_b1, noise_sigma=given.noise_sigma, saturation=given.saturation
+        )
+    elif given.uncertainty:
+        from napari_blochnet.estimators.uncertainty import WithStandardErrors
+
+        estimator = WithStandardErrors(estimator, noise_sigma=given.noise_sigma, saturation=given.saturation)
     raise_if_cancelled(cancelled, "mapping")
     estimator.prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
-    maps = _empty_maps(stack, estimator.name)
+    maps = _empty_maps(stack, estimator.name, given)
     voxels = np.flatnonzero(inside)
     for start in range(0, len(voxels), given.batch):
         raise_if_cancelled(cancelled, "mapping", partial=maps)
@@ -115,6 +125,7 @@ def reconstruct(
         estimator=getattr(estimator, "description", estimator.name),
         voxels=len(voxels),
         failed=int(maps.failed.sum()),
+        **_notes(maps),
     )
     return maps.replace(record=record)
 
@@ -136,12 +147,29 @@ def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tupl
     return inside
 
 
-def _empty_maps(stack: FingerprintStack, estimator: str) -> ParameterMaps:
+def _notes(maps: ParameterMaps) -> dict[str, Any]:
+    """What a record says of fits and standard errors."""
+    notes: dict[str, Any] = {}
+    if maps.converged is not None:
+        notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
+    if maps.t1_se is not None:
+        from napari_blochnet.estimators.uncertainty import PRECISION_NOTE
+
+        notes["note"] = PRECISION_NOTE
+    return notes
+
+
+def _empty_maps(stack: FingerprintStack, estimator: str, settings: ReconstructSettings) -> ParameterMaps:
     shape = stack.shape[1:]
+    refined, errors = settings.refine, settings.refine or settings.uncertainty
     t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
         t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,
+        t1_se=np.zeros(shape, np.float32) if errors else None,
+        t2_se=np.zeros(shape, np.float32) if errors else None,
+        converged=np.zeros(shape, bool) if refined else None,
+        b1=np.zeros(shape, np.float32) if refined and settings.fit_b1 else None,
         estimator=estimator, voxel_size=stack.voxel_size, affine=stack.affine,
     )  # fmt: skip
 
@@ -154,4 +182,8 @@ def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> Non
     maps.failed.reshape(-1)[voxels] = estimates.failed
     if maps.phase is not None:
         maps.phase.reshape(-1)[voxels] = np.degrees(np.angle(estimates.pd))
+    for name in ("t1_se", "t2_se", "converged", "b1"):
+        values, found = getattr(maps, name), getattr(estimates, name)
+        if values is not None and found is not None:
+            values.reshape(-1)[voxels] = found
     maps.mask.reshape(-1)[voxels] = True

@@ -269,6 +269,9 @@ def _options(changed: dict[str, Any]) -> list[str]:
     words: list[str] = []
     for name, value in changed.items():
         flag = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+            continue
         values = value if isinstance(value, (list, tuple)) else [value]
         words += [f"--no-{flag}"] if value is None else [f"--{flag}", *map(str, values)]
     return words

@@ -282,6 +282,25 @@ class ReconstructSettings(Settings):
     other_schedule: bool = quantity(
         False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
     )
+    refine: bool = quantity(
+        False, "Refine", "Fit each voxel by the physics, from the estimator's answer; adds standard errors."
+    )
+    fit_b1: bool = quantity(
+        False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2."
+    )
+    uncertainty: bool = quantity(
+        False,
+        "Uncertainty",
+        "Add standard errors of T1 and T2: precision by the Cramér–Rao bound at the estimate, not accuracy.",
+    )
+    noise_sigma: float | None = quantity(
+        None,
+        "Noise",
+        "For standard errors: standard deviation of the noise in each real channel, in units of the data; none: from "
+        "each voxel's residual, which takes aliasing for white noise.",
+        "",
+        gt=0,
+    )
     slices: tuple[int, int] | None = quantity(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
     )

@@ -196,19 +196,25 @@ def add_stack(session: Session, stack: FingerprintStack, truth: Phantom | None =
 def add_maps(
     session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
 ) -> list[Layer]:
-    """Show maps: residual, PD, T2, T1, with the limits of the truth where it is known."""
+    """Show maps: standard errors if there are any, residual, PD, T2, T1; with the limits of the truth where known."""
     entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
     data = []
-    for role in ("residual", "PD", "T2", "T1"):
-        values = getattr(maps, role.lower())
+    roles = [role for role in ("T2 SE", "T1 SE") if _values(maps, role) is not None]
+    for role in (*roles, "residual", "PD", "T2", "T1"):
+        values = _values(maps, role)
         fixed = LOOKS[role].limits
-        if fixed is None and truth is not None and truth.mask.any():
+        if fixed is None and truth is not None and truth.mask.any() and role not in roles:
             fixed = value_limits(getattr(truth, role.lower()), truth.mask)
         data.append(_image(values, replace(entry, role=role), maps.record,
                            fixed or value_limits(values, maps.mask & ~maps.failed), visible=role == "T1"))  # fmt: skip
     made = _add(session, data)
     show_only(session, made[-1:])
     return made
+
+
+def _values(maps: ParameterMaps, role: str) -> Any:
+    """Return the map that is shown in a role; "T1 SE" is `t1_se`."""
+    return getattr(maps, role.lower().replace(" ", "_"))
 
 
 def replace_maps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> None:
@@ -222,7 +228,7 @@ def replace_maps(session: Session, old: ParameterMaps, new: ParameterMaps, truth
             "blochnet": {**layer.metadata["blochnet"], "record": new.record},
             ENTRY: replace(entry, subject=new, truth=truth),
         }
-        values = getattr(new, entry.role.lower())
+        values = _values(new, entry.role)
         layer.data = values
         if truth is None and LOOKS[entry.role].limits is None and not _has_peer(session, layer, entry.role):
             layer.contrast_limits_range = layer.contrast_limits = value_limits(values, new.mask & ~new.failed)

@@ -42,6 +42,8 @@ LOOKS = {
     "T2": Look("crameri:navia", "ms"),
     "PD": Look("gray", ""),
     "signal": Look("gray", ""),
+    "T1 SE": Look("magma", "ms"),
+    "T2 SE": Look("magma", "ms"),
     "residual": Look("magma", "", (0.0, 0.2)),
     "T1 error": Look("crameri:berlin", "%"),
     "T2 error": Look("crameri:berlin", "%"),

@@ -78,9 +78,9 @@ def mask_of_region(region: Labels, layer: Layer) -> BoolArray:
 
 
 def current_slice(session: Session, subject: Subject) -> int | None:
-    """Return the slice (z index) of a subject that the viewer stands at; None where it lies outside, or
-    where the viewer cuts along another axis.
+    """Return the slice (z index) of a subject that the viewer stands at.
 
+    None where it lies outside, or where the viewer cuts along another axis.
     A subject with a single slice always answers 0: there is nothing else to mean.
     """
     viewer = session.viewer

@@ -27,6 +27,8 @@ _QUANTITIES = {
     "T2": "T2 maps (ms)",
     "PD": "Proton density",
     "residual": "Share of each fingerprint that its maps do not explain",
+    "T1 SE": "Standard error of T1 by the noise alone (ms): precision, not accuracy",
+    "T2 SE": "Standard error of T2 by the noise alone (ms): precision, not accuracy",
     "signal": "Fingerprints",
     "tissue": "Tissue labels",
 }

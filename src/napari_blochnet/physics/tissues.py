@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_blochnet.errors import InputError
 
-__all__ = ["TissueValue", "Tissues", "as_tissues", "resolve_device"]
+__all__ = ["TissueValue", "Tissues", "as_tissues"]
 
 _SHORTEST, _LARGEST_B1 = 1e-9, 100.0
 
@@ -82,27 +82,6 @@ def as_tissues(
         _check(key, value)
     whole = {key: value.expand(shape) for key, value in found.items()}
     return Tissues(whole["t1"], whole["t2"], whole.get("pd"), whole.get("b1"))
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device called ``device``; "auto" is CUDA where there is one, otherwise the CPU.
-
-    Raises
-    ------
-    InputError
-        A device that this machine or this build of PyTorch does not have.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise InputError(
-            f"device {str(device)!r} is not available here; expected 'auto', 'cpu' or an accelerator of this machine.",
-            field="device",
-        ) from None
-    return found
 
 
 def _common_device(tensors: dict[str, Tensor], like: Tensor | None) -> torch.device:
