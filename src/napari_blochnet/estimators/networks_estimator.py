@@ -14,10 +14,9 @@ from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates, check_schedule
 from napari_blochnet.estimators.networks_input import check_signal, in_parts, normalised_real, unit_mean_atom
-from napari_blochnet.estimators.networks_model import LabelNetwork
+from napari_blochnet.estimators.networks_model import LabelNetwork, torch_device
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
-from napari_blochnet.physics.tissues import resolve_device
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -77,7 +76,7 @@ class NetworkEstimator:
         self.schedules = tuple(schedules)
         self.card: dict[str, Any] = dict(card or {})
         self.name = name or model.architecture
-        self.device = resolve_device(device)
+        self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
         self._prepared: tuple[Schedule, FloatArray, EPGDecoder] | None = None
