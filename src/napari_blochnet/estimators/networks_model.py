@@ -111,6 +111,6 @@ def torch_device(name: str) -> torch.device:
         found = torch.device(name)
         torch.empty(0, device=found)
     except (RuntimeError, AssertionError, NotImplementedError):
-        raise InputError(f"device is {name!r}, which is not available here; expected auto, cpu or an accelerator of this "
-                         "machine.", field="device") from None  # fmt: skip
+        raise InputError(f"device is {name!r}, which is not available here; expected auto, cpu or an accelerator of "
+                         "this machine.", field="device") from None  # fmt: skip
     return found
