@@ -152,7 +152,7 @@ def _fill(
         voxels = by_tissue[low:high]
         flat[inside[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
     report(progress, len(tissues), len(tissues), "simulating fingerprints")
-    return str(decoder.backend)
+    return decoder.describe_backend(device)
 
 
 def _signal(decoder: EPGDecoder, tissues: AnyArray, device: str) -> AnyArray:
