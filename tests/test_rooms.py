@@ -16,7 +16,7 @@ SOURCE = Path(napari_blochnet.__file__).parent
 # each room may import those before it; common modules hold no knowledge of any room
 ORDER = ["schedules", "physics", "phantoms", "fingerprints", "estimators", "evaluation", "jobs", "faces"]
 COMMON = {"arrays", "errors", "files", "geometry", "matlab5", "progress"}
-FACES = {"cli", "cli_options", "napari_ui", "__main__"}
+FACES = {"cli", "cli_options", "cli_training", "napari_ui", "__main__"}
 WINDOW = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "pyqtgraph", "superqt", "magicgui")
 
 
@@ -96,10 +96,14 @@ def _loaded_by(code: str) -> set[str]:
             {"torch", "pydantic", "nibabel"},
         ),
         (
-            "import napari_blochnet.physics.decoder, napari_blochnet.estimators.dictionary",
+            "import napari_blochnet.physics.decoder, napari_blochnet.estimators.dictionary, "
+            "napari_blochnet.estimators.training, napari_blochnet.estimators.store",
             {"pydantic", "nibabel", "napari"},
         ),
-        ("import napari_blochnet.jobs.operations, napari_blochnet.cli", {"torch", "numba", "matplotlib"}),
+        (
+            "import napari_blochnet.jobs.operations, napari_blochnet.jobs.train, napari_blochnet.cli",
+            {"torch", "numba", "matplotlib"},
+        ),
     ],
 )
 def test_loading_a_room_does_not_load_what_it_does_not_need(code, absent):

@@ -28,6 +28,8 @@ _HOME = {
     "simulate": "jobs.operations",
     "reconstruct": "jobs.operations",
     "compare": "jobs.operations",
+    "train": "jobs.train",
+    "load_estimator": "estimators.store",
     "InputError": "errors",
     "Cancelled": "errors",
 }
@@ -50,11 +52,13 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from napari_blochnet.errors import Cancelled, InputError
+    from napari_blochnet.estimators.store import load_estimator
     from napari_blochnet.evaluation.comparison import Comparison
     from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.fingerprints.files import read_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.jobs.operations import compare, reconstruct, simulate
+    from napari_blochnet.jobs.train import train
     from napari_blochnet.phantoms.phantom import Phantom
     from napari_blochnet.phantoms.read import read_phantom
     from napari_blochnet.phantoms.synthetic import synthetic_phantom

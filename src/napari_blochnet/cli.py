@@ -280,6 +280,16 @@ def benchmark_decoder(console: Console, **options: Any) -> None:
     console.result(rows=[asdict(row) for row in rows])
 
 
+def _add_training() -> None:
+    from napari_blochnet import cli_training
+
+    for command in cli_training.COMMANDS:
+        blochnet.add_command(command)
+
+
+_add_training()
+
+
 def main() -> None:
     """Run the command line."""
     try:

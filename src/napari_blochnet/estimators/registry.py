@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -29,16 +30,34 @@ def _universal(**settings: Any) -> Estimator:
     return estimator
 
 
+def _network(name: str, settings: dict[str, Any]) -> Estimator:
+    from napari_blochnet.estimators.store import StoredEstimator, load_estimator
+
+    if settings.get("saturation") is not None:
+        raise InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, or use "
+                         "dictionary.", field="saturation")  # fmt: skip
+    known = {key: settings[key] for key in ("device", "other_schedule") if key in settings}
+    if _is_path(name):
+        return load_estimator(name, **known)
+    return StoredEstimator(name, **known)
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith(".safetensors") or "/" in name or os.sep in name
+
+
 # Each factory imports what it makes: naming the estimators loads neither torch nor numba.
 _FACTORIES: dict[str, Callable[..., Estimator]] = {
     "dictionary": _dictionary,
     "universal": _universal,
 }
+# Networks of the model store; what the dictionary is set by means nothing to them.
+_NETWORKS = ("fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet")
 
 
 def estimator_names() -> tuple[str, ...]:
-    """Return the names `make_estimator` knows."""
-    return tuple(_FACTORIES)
+    """Return the names `make_estimator` always knows; the user's own models of the store come on top."""
+    return (*_FACTORIES, *_NETWORKS)
 
 
 def make_estimator(name: str, **settings: Any) -> Estimator:
@@ -47,18 +66,27 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
     Parameters
     ----------
     name : str
-        One of `estimator_names`.
+        One of `estimator_names`, the name of a model in the store, or a model file.
     **settings
-        Arguments of its class.
+        Arguments of its class; networks take those they know and leave the rest.
 
     Raises
     ------
     InputError
         A name or a setting that is not known, a setting out of range.
     """
-    if name not in _FACTORIES:
-        raise InputError(f"There is no estimator {name!r}; expected one of {', '.join(_FACTORIES)}.", field="estimator")
-    return _FACTORIES[name](**settings)
+    if name in _FACTORIES:
+        settings.pop("other_schedule", None)
+        return _FACTORIES[name](**settings)
+    if name in _NETWORKS or _is_path(name):
+        return _network(name, settings)
+    from napari_blochnet.estimators.store import stored_models
+
+    own = [model.name for model in stored_models()]
+    if name in own:
+        return _network(name, settings)
+    known = ", ".join([*estimator_names(), *(other for other in own if other not in _NETWORKS)])
+    raise InputError(f"There is no estimator {name!r}; expected one of {known}, or a model file.", field="estimator")
 
 
 def _made(estimator: type[Any], settings: dict[str, Any]) -> Any:

@@ -258,7 +258,11 @@ class SimulateSettings(Settings):
 class ReconstructSettings(Settings):
     """T1, T2 and PD maps from fingerprints."""
 
-    estimator: str = quantity("dictionary", "Estimator", "What turns fingerprints into T1 and T2.")
+    estimator: str = quantity(
+        "dictionary",
+        "Estimator",
+        "What turns fingerprints into T1 and T2: dictionary, a network of the model store, or a model file.",
+    )
     t1_range: tuple[float, float] = quantity(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
     )
@@ -293,6 +297,9 @@ class ReconstructSettings(Settings):
         "each voxel's residual, which takes aliasing for white noise.",
         "",
         gt=0,
+    )
+    other_schedule: bool = quantity(
+        False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
     )
     slices: tuple[int, int] | None = quantity(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."

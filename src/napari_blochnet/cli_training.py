@@ -1,0 +1,114 @@
+"""Commands of the model store: ``blochnet train``, ``blochnet models``, ``blochnet experiment``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
+from napari_blochnet.jobs.settings_training import ExperimentSettings, TrainSettings
+
+__all__ = ["COMMANDS"]
+
+_console = click.make_pass_decorator(Console)
+_device = click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU such as cuda:0.")
+
+
+@click.command()
+@click.option(
+    "--schedule", "paths", multiple=True, required=True, type=click.Path(), help="Schedule file; may be given again."
+)
+@settings_options(TrainSettings)
+@click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path),
+    help="Model file (.safetensors), or a bare name for the model store.",
+)  # fmt: skip
+@_device
+@_console
+@sentences
+def train(console: Console, paths: tuple[str, ...], output: Path, device: str, **options: Any) -> None:
+    """Train a network for one or several schedules.
+
+    Interrupted, the same command goes on where it was.
+    """
+    from napari_blochnet.errors import InputError
+    from napari_blochnet.estimators.store import user_folder
+    from napari_blochnet.estimators.training_state import LossPoint
+    from napari_blochnet.jobs.opening import make_schedule
+    from napari_blochnet.jobs.train import train as run
+
+    if not output.suffix and output.name == str(output):
+        output = user_folder() / f"{output.name}.safetensors"
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output.name}: a model is written as safetensors; expected a name ending in .safetensors.",
+                         field="output")  # fmt: skip
+    output.parent.mkdir(parents=True, exist_ok=True)
+    schedules = [make_schedule(kind="file", path=path) for path in paths]
+    last = 0
+
+    def watch(point: LossPoint) -> None:
+        nonlocal last
+        if point.epoch > last:
+            last = point.epoch
+            held_out = "" if point.held_out is None else f", held out {point.held_out:.3g}"
+            console.say(f"epoch {point.epoch}: loss {point.loss:.3g}{held_out}, {point.seconds:.0f} s")
+
+    with console.progress() as progress:
+        trained = run(
+            None, schedules, device=device, checkpoint=output.with_suffix(".training"), progress=progress, watch=watch,
+            **given_settings(TrainSettings, options),
+        )  # fmt: skip
+    written = trained.save(output)
+    for name, scores in trained.card["scores"].items():
+        ratios = ", ".join(f"{key} {value['ratio']:.2f}" for key, value in scores.items() if isinstance(value, dict))
+        console.say(f"{name}: RMSE over the Cramér–Rao bound at SNR {scores['snr']:g}: {ratios}")
+    console.say(f"Written to {written}.")
+    console.result(output=written, seconds=trained.card["training"]["seconds"], scores=trained.card["scores"])
+
+
+@click.command()
+@_console
+@sentences
+def models(console: Console) -> None:
+    """List the trained networks at hand: the user's own and those of the package."""
+    from napari_blochnet.estimators.store import stored_models, user_folder
+
+    found = stored_models()
+    for model in found:
+        console.say(model.describe())
+        for note in model.card.get("notes", []):
+            console.say(f"    {note}")
+    console.say(f"Your own models lie in {user_folder()}.")
+    console.result(
+        models=[{"name": model.name, "path": model.path, "packaged": model.packaged, "card": model.card}
+                for model in found]
+    )  # fmt: skip
+
+
+@click.command()
+@click.argument("name", type=click.Choice(["table2", "table3", "figure6"]))
+@click.option("--data", type=click.Path(path_type=Path), help="Folder with brainweb/ and anatomical/ data sets.")
+@settings_options(ExperimentSettings)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for tables and figures.")
+@_device
+@_console
+@sentences
+def experiment(console: Console, name: str, data: Path | None, output: Path, device: str, **options: Any) -> None:
+    """Run an experiment of the paper: train under random splines, test under FISP.
+
+    Every model and draw that is finished is kept in OUTPUT; the same command goes on with what is missing.
+    """
+    from napari_blochnet.jobs.experiments import run_experiment
+
+    with console.progress() as progress:
+        result = run_experiment(
+            name, output, data=data, device=device, progress=progress, say=console.say,
+            **given_settings(ExperimentSettings, options),
+        )  # fmt: skip
+    console.say(result.text)
+    console.result(files=[str(path) for path in result.files], table=result.rows)
+
+
+COMMANDS = (train, models, experiment)

@@ -1,0 +1,80 @@
+"""Settings of trainings and experiments."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import field_validator
+
+from napari_blochnet.jobs.settings import Settings, quantity
+
+__all__ = ["ExperimentSettings", "TrainSettings"]
+
+_NETWORK = Literal["fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet"]
+
+
+def _preset(title: str, description: str, unit: str = "", **bounds: Any) -> Any:
+    """Return a field that the preset decides where it is left out."""
+    return quantity(None, title, f"{description} Left out: as in the preset.", unit, **bounds)
+
+
+class TrainSettings(Settings):
+    """A network for one's own schedule."""
+
+    estimator: _NETWORK = quantity("fc", "Estimator", "Which network is trained.")
+    preset: Literal["quick", "paper", "reduced"] = quantity(
+        "quick",
+        "Preset",
+        "quick: a small network on 24 SVD coefficients, trained with noise, in minutes (networks with an FC encoder); "
+        "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs of small "
+        "batches.",
+    )
+    epochs: int | None = _preset("Epochs", "Passes over the tissues.", ge=1, le=100_000)
+    batch: int | None = _preset("Batch", "Fingerprints per step.", ge=1, le=1_000_000)
+    learning_rate: float | None = _preset("Learning rate", "Of Adam, at the start.", gt=0, le=1)
+    cosine: bool | None = _preset("Cosine", "Let the learning rate fall to 0 along half a cosine.")
+    fingerprints: int | None = _preset("Tissues", "Per schedule.", ge=2, le=100_000_000)
+    grid_step: float | None = _preset("Grid step", "Of T1 and T2.", "ms", gt=0)
+    t1_range: tuple[float, float] | None = _preset("T1 range", "Smallest and largest T1.", "ms")
+    t2_range: tuple[float, float] | None = _preset("T2 range", "Smallest and largest T2.", "ms")
+    snr_range: tuple[float, float] | None = _preset("SNR range", "Noise that is added, drawn per fingerprint.")
+    subspace: int | None = _preset("SVD coefficients", "Fed to the network in place of time points.", ge=1, le=1000)
+    loss: Literal["mse", "smooth-l1"] | None = _preset("Loss", "Of log10 T1 and T2.")
+    decoder_weight: float | None = _preset(
+        "Decoder weight", "λ of the signal's loss, for networks with a decoder.", ge=0, le=1e9
+    )
+    held_out: float | None = _preset("Held out", "Share of the tissues that validates.", ge=0, le=0.5)
+    patience: int | None = _preset("Patience", "Epochs without improvement after which to stop.", ge=1)
+    precision: Literal["float32", "half"] | None = _preset("Precision", "Of the network's products.")
+    seed: int | None = _preset("Seed", "Of weights, tissues, order and noise.", ge=0)
+
+    @field_validator("t1_range", "t2_range", "snr_range")
+    @classmethod
+    def _ranges(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits is not None and not 0 < limits[0] <= limits[1]:
+            raise ValueError("expected 0 < smallest ≤ largest")
+        return limits
+
+    def options(self) -> dict[str, Any]:
+        """Return what differs from the preset."""
+        return self.model_dump(exclude={"estimator", "preset"}, exclude_none=True)
+
+
+class ExperimentSettings(Settings):
+    """One of the paper's experiments, over several draws of the training schedules."""
+
+    draws: int = quantity(5, "Draws", "Pairs of random training schedules.", ge=1, le=1000)
+    models: str = quantity(
+        "dictionary,fc,rnn,hydra,autoencoder-fc,autoencoder-rnn,blochnet",
+        "Models",
+        "Names, separated by commas; the two slow ones (hydra, autoencoder-rnn) train by the preset reduced.",
+    )
+    full: bool = quantity(
+        False, "Full size", "Train hydra and autoencoder-rnn at the published size too: hours a draw on a CPU."
+    )
+    seed: int = quantity(1, "Seed", "Of the first draw's schedules; each draw takes the next two.", ge=0)
+    preset: Literal["paper", "reduced"] = quantity(
+        "paper", "Preset", "Of the other networks' training: the published size, or a reduced one for a trial."
+    )
+    precision: Literal["float32", "half"] = quantity("float32", "Precision", "Of the networks' products in training.")
+    decoder_weight: float = quantity(10.0, "Decoder weight", "λ of the signal's loss (BlochNet, autoencoders).", ge=0)

@@ -1,0 +1,301 @@
+"""Trainings: what they learn, and that they can be stopped, killed and gone on with."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+
+import napari_blochnet as nb
+from napari_blochnet.estimators.training import _Training, train_estimator
+from napari_blochnet.estimators.training_data import TrainingSet, draw_tissues
+from napari_blochnet.estimators.training_decoders import TrainingDecoder, softly_bounded
+from napari_blochnet.estimators.training_options import PRESETS, options_from
+from napari_blochnet.estimators.training_scores import tissue_scores
+
+ANGLES = 10 + 50 * np.abs(np.sin(np.arange(120) * np.pi / 60))
+SMALL = {"fingerprints": 600, "batch": 100, "epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def schedule():
+    return nb.Schedule(ANGLES, 12.0, 4.0, inversion_time=15.0, name="short train")
+
+
+@pytest.fixture(scope="module")
+def other():
+    return nb.Schedule(ANGLES[::-1], 12.0, 4.0, inversion_time=15.0, name="reversed train")
+
+
+def _weights(estimator):
+    return {name: value.numpy().copy() for name, value in estimator.model.state_dict().items()}
+
+
+def _same(first, second):
+    return all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def test_the_published_grid_has_80100_pairs():
+    t1, t2 = draw_tissues(options_from("paper"))
+    assert len(t1) == 80_100
+    assert (t1.min(), t1.max(), t2.min(), t2.max()) == (5, 4995, 5, 1995)
+    assert (t2 <= t1).all()
+    assert np.unique(np.diff(np.unique(t1))).tolist() == [10.0]
+
+
+def test_drawn_tissues_are_even_in_their_logarithm():
+    options = options_from("quick", t1_range=(100, 10_000), t2_range=(1, 100), fingerprints=20_000)
+    t1, t2 = draw_tissues(options)
+    # T2 ≤ T1 leaves no pair out here: quantiles of a uniform distribution, known to 1 %
+    for values, low in ((t1, 2.0), (t2, 0.0)):
+        np.testing.assert_allclose(np.quantile(np.log10(values), [0.25, 0.5, 0.75]), low + np.array([0.5, 1, 1.5]),
+                                   atol=0.03)  # fmt: skip
+
+
+def test_batches_hold_the_normalised_signal_of_their_schedule(schedule, other):
+    data = TrainingSet([schedule, other], options_from("paper", fingerprints=50))
+    index = np.array([3, 53, 20, 70])
+    for held in (False, True):
+        if held:
+            data.prepare(0)
+        inputs, labels, which = data.batch(index)
+        np.testing.assert_array_equal(which, [0, 1, 0, 1])
+        for row, train in enumerate([schedule, other, schedule, other]):
+            t1, t2 = 10.0 ** labels[row].double().numpy()
+            # an independent simulation, by isochromats
+            witness = np.asarray(nb.bloch_signal(train, t1, t2)).real
+            error = np.linalg.norm(inputs[row].numpy() - witness / np.linalg.norm(witness))
+            assert error < 1.5e-3
+
+
+def test_fingerprints_beyond_the_memory_are_made_batch_by_batch(schedule, monkeypatch):
+    from napari_blochnet.estimators import training_data
+
+    held = TrainingSet([schedule], options_from("paper", fingerprints=50))
+    held.prepare(0)
+    monkeypatch.setattr(training_data, "_HELD_BYTES", 1000)
+    made = TrainingSet([schedule], options_from("paper", fingerprints=50))
+    made.prepare(0)
+    assert made._held is None
+    np.testing.assert_allclose(made.batch(np.arange(9))[0], held.batch(np.arange(9))[0], atol=1e-3)
+
+
+def test_fresh_tissues_differ_from_epoch_to_epoch(schedule):
+    options = options_from("quick", fingerprints=500, fresh=True, held_out=0.0)
+    data = TrainingSet([schedule], options)
+    data.prepare(0)
+    first = data.t1.copy()
+    data.prepare(1)
+    assert not np.array_equal(first, data.t1)
+    inputs, labels, _ = data.batch(np.array([7]))
+    witness = nb.EPGDecoder(schedule).signal(*(10.0 ** labels.double().numpy().T))[0]
+    np.testing.assert_allclose(inputs[0], witness / np.linalg.norm(witness), atol=2e-4)
+
+
+def test_soft_bounds_leave_tissue_alone_and_hold_everything_else():
+    tissue = torch.tensor([[3.7, 3.0], [1.0, 0.7], [2.0, 2.2]], dtype=torch.float64)
+    torch.testing.assert_close(softly_bounded(tissue), tissue, atol=1e-8, rtol=0)
+    wild = torch.tensor([[50.0, 50.0], [-50.0, -50.0]], requires_grad=True)
+    held = softly_bounded(wild)
+    torch.testing.assert_close(held.detach(), torch.tensor([[4.3, 3.6], [0.0, 0.0]]), atol=1e-5, rtol=0)
+    held.sum().backward()
+    assert torch.isfinite(wild.grad).all()
+
+
+def test_blochnets_loss_has_the_gradient_of_the_decoder(schedule, other):
+    """Central differences of the mixed-schedule loss in the predicted labels, at a tolerance that needs no states."""
+    decoder = TrainingDecoder("epg", [schedule, other], 1e-6)
+    which = np.array([1, 0, 1])
+    labels = torch.tensor([[2.9, 1.9], [3.1, 2.2], [3.3, 2.0]], requires_grad=True)
+    target = decoder(labels.detach() + 0.05, which)
+    torch.testing.assert_close(target.norm(dim=1), torch.ones(3))
+
+    def loss(values):
+        return ((decoder(values, which) - target) ** 2).sum()
+
+    (gradient,) = torch.autograd.grad(loss(labels), labels)
+    step = 1e-2
+    for row in range(3):
+        for column in range(2):
+            shift = torch.zeros(3, 2)
+            shift[row, column] = step
+            with torch.no_grad():
+                slope = (loss(labels + shift) - loss(labels - shift)) / (2 * step)
+            assert float(gradient[row, column]) == pytest.approx(float(slope), rel=0.02, abs=2e-4)
+
+
+@pytest.mark.parametrize("architecture", ["fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet"])
+def test_every_network_learns_and_the_same_seed_gives_the_same_weights(schedule, other, architecture):
+    small = {**SMALL, "fingerprints": 200, "precision": "half" if architecture == "fc" else "float32"}
+    seen = []
+    first = train_estimator(architecture, [schedule, other], watch=seen.append, **small)
+    again = train_estimator(architecture, [schedule, other], **small)
+    assert _same(_weights(first), _weights(again))
+    different = train_estimator(architecture, [schedule, other], **small, seed=1)
+    assert not _same(_weights(first), _weights(different))
+    epochs = [point for point in seen if point.epoch and point.step % 4 == 0]
+    assert epochs[-1].loss < epochs[0].loss
+    assert (epochs[-1].decoder_loss > 0) == (architecture in ("autoencoder-fc", "autoencoder-rnn", "blochnet"))
+    assert first.schedules == (schedule, other)
+    assert first.card["training"]["epochs_trained"] == 2
+
+
+def test_the_quick_preset_approaches_the_cramer_rao_bound(schedule):
+    """A quarter of a minute of training on a short train; the bound is computed elsewhere, from the Jacobian."""
+    trained = train_estimator("fc", schedule, "quick", fingerprints=20_000, epochs=60, t1_range=(300.0, 4000.0),
+                              t2_range=(20.0, 400.0))  # fmt: skip
+    scores = tissue_scores(trained, schedule, snr=50.0, voxels=1000)
+    for tissue in ("WM T1", "WM T2", "GM T1", "GM T2"):
+        # no unbiased estimator is below 1; 1000 voxels know the ratio to 2 %
+        assert 0.9 < scores[tissue]["ratio"] < 1.3
+    assert trained.card["training"]["epoch_kept"] >= 1
+
+
+def test_early_stopping_keeps_the_best_epoch(schedule):
+    trained = train_estimator("fc", schedule, "quick", fingerprints=2000, epochs=400, patience=2, learning_rate=0.05,
+                              cosine=False)  # fmt: skip
+    training = trained.card["training"]
+    assert training["epochs_trained"] < 400
+    assert training["epoch_kept"] == training["epochs_trained"] - 2
+
+
+def test_a_cancelled_training_keeps_the_best_so_far_and_goes_on_to_the_same_end(schedule, tmp_path):
+    whole = train_estimator("blochnet", schedule, **SMALL, snr_range=(10, 100), held_out=0.1)
+    checkpoint, cancelled = tmp_path / "run.training", threading.Event()
+
+    def stop(done, total, message="", /):
+        if done == 8 and message.startswith("training"):  # in the middle of the second epoch
+            cancelled.set()
+
+    with pytest.raises(nb.Cancelled) as stopped:
+        train_estimator("blochnet", schedule, **SMALL, snr_range=(10, 100), held_out=0.1, checkpoint=checkpoint,
+                        cancelled=cancelled, progress=stop)  # fmt: skip
+    partial = stopped.value.partial
+    assert partial.card["training"]["steps_trained"] == 8
+    assert np.isfinite(partial.predict(nb.EPGDecoder(schedule).signal([1000.0], [80.0]), schedule).t1).all()
+    assert not _same(_weights(partial), _weights(whole))
+    resumed = train_estimator("blochnet", schedule, **SMALL, snr_range=(10, 100), held_out=0.1, checkpoint=checkpoint)
+    assert _same(_weights(resumed), _weights(whole))
+    assert not checkpoint.exists()
+
+
+_KILLED = """
+import sys, numpy as np, napari_blochnet as nb
+from napari_blochnet.estimators import training
+training._CHECKPOINT_EVERY = 0.0
+schedule = nb.Schedule(10 + 50 * np.abs(np.sin(np.arange(120) * np.pi / 60)), 12.0, 4.0, inversion_time=15.0)
+training.train_estimator("fc", schedule, fingerprints=600, batch=20, epochs=400, checkpoint=sys.argv[1])
+"""
+
+
+def test_a_training_killed_in_the_middle_resumes_to_the_same_end(schedule, tmp_path):
+    checkpoint = tmp_path / "killed.training"
+    process = subprocess.Popen([sys.executable, "-c", _KILLED, str(checkpoint)])
+    try:
+        patience = time.monotonic() + 120
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < patience:
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+    assert checkpoint.exists()
+    plain = schedule.replace(name="")
+    options = options_from(fingerprints=600, batch=20, epochs=400)
+    state_of = _Training("fc", (plain,), "paper", options, "cpu")
+    from napari_blochnet.estimators.training_state import read_state
+
+    optimizer = torch.optim.Adam(state_of.modules.parameters(), lr=options.learning_rate)
+    reached = read_state(checkpoint, state_of.key, state_of.modules, optimizer).step
+    assert 0 < reached < 12_000
+    # the end in question here is a few steps on, not 400 epochs
+    stop_at = reached + 5
+
+    def until(number, **more):
+        cancelled = threading.Event()
+
+        def watch(done, total, message="", /):
+            if done >= number and message.startswith("training"):
+                cancelled.set()
+
+        with pytest.raises(nb.Cancelled) as stopped:
+            train_estimator("fc", plain, fingerprints=600, batch=20, epochs=400, progress=watch, cancelled=cancelled,
+                            **more)  # fmt: skip
+        assert stopped.value.partial.card["training"]["steps_trained"] == number
+        return _weights(stopped.value.partial)
+
+    assert _same(until(stop_at, checkpoint=checkpoint), until(stop_at))
+
+
+def test_a_checkpoint_of_another_training_is_refused_and_kept(schedule, tmp_path):
+    checkpoint, cancelled = tmp_path / "run.training", threading.Event()
+
+    def stop(done, total, message="", /):
+        if done == 3 and message.startswith("training"):
+            cancelled.set()
+
+    with pytest.raises(nb.Cancelled):
+        train_estimator("fc", schedule, **SMALL, checkpoint=checkpoint, cancelled=cancelled, progress=stop)
+    before = checkpoint.read_bytes()
+    with pytest.raises(nb.InputError, match=r"run\.training: holds another training.*option learning_rate") as caught:
+        train_estimator("fc", schedule, **SMALL, checkpoint=checkpoint, learning_rate=1e-4)
+    assert caught.value.field == "checkpoint"
+    with pytest.raises(nb.InputError, match="of another network"):
+        train_estimator("rnn", schedule, **SMALL, checkpoint=checkpoint)
+    assert checkpoint.read_bytes() == before
+    checkpoint.write_bytes(before[:-100])
+    with pytest.raises(nb.InputError, match="cut short"):
+        train_estimator("fc", schedule, **SMALL, checkpoint=checkpoint)
+
+
+def test_a_training_that_diverges_is_said_so(schedule):
+    with pytest.raises(nb.InputError, match=r"diverged at step \d+ .*learning rate smaller than 1e\+06") as caught:
+        train_estimator("fc", schedule, **SMALL, learning_rate=1e6)
+    assert caught.value.field == "learning_rate"
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"preset": "best"}, "no preset 'best'"),
+        ({"layers": 3}, "no option layers"),
+        ({"snr_range": (5.0, 1.0)}, "snr_range is 5 to 1"),
+        ({"patience": 3}, "held-out share"),
+        ({"grid_step": None}, "fingerprints is None"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"t1_range": (5.0, 6.0), "t2_range": (100.0, 200.0)}, "no pair with T2 ≤ T1"),
+    ],
+)
+def test_refused_options(schedule, change, sentence):
+    with pytest.raises(nb.InputError, match=sentence):
+        train_estimator("fc", schedule, **change)
+
+
+def test_the_quick_preset_is_for_fully_connected_encoders(schedule):
+    with pytest.raises(nb.InputError, match="rnn is not; expected the preset paper or reduced"):
+        train_estimator("rnn", schedule, "quick")
+    small = {"fingerprints": 500, "epochs": 2}
+    trained = train_estimator("blochnet", schedule, "quick", **small)
+    assert trained.card["notes"] == ["Differs from the preset quick: fingerprints 500, epochs 2."]
+    assert trained.card["network"] == {"length": 120, "widths": [128, 128, 128], "subspace": 24, "activation": "silu"}
+
+
+def test_refused_schedules(schedule):
+    with pytest.raises(nb.InputError, match="60 and 120 pulses"):
+        train_estimator("fc", [schedule, nb.Schedule([30.0] * 60, 12.0, 4.0)])
+    with pytest.raises(nb.InputError, match="have no pulses"):
+        train_estimator("fc", [])
+    with pytest.raises(nb.InputError, match="no rotation turns real"):
+        train_estimator("fc", schedule.replace(rf_phase=np.cumsum(np.arange(120)) * 117.0))
+
+
+def test_presets_are_valid():
+    assert {name: options_from(name).epochs for name in PRESETS} == {"paper": 26, "reduced": 3, "quick": 140}
+    paper = options_from("paper")
+    assert (paper.learning_rate, paper.batch, paper.seed, paper.decoder_weight) == (1e-3, 1000, 1234, 10)
+    assert paper.snr_range is None
