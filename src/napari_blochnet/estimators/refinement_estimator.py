@@ -144,7 +144,7 @@ class Refined:
         if fingerprints.ndim != 2:
             raise InputError(f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).",
                              field="fingerprints")  # fmt: skip
-        check_schedule(self.name, self.schedule, schedule, fingerprints.shape[1])
+        check_schedule(self.name, None, schedule, fingerprints.shape[1])  # for which schedule, the estimator says
         if kind is None:
             kind = "complex" if np.iscomplexobj(fingerprints) else "real"
         field = self._checked_b1(b1, len(fingerprints))
