@@ -116,14 +116,18 @@ def experiment(console: Console, name: str, data: Path | None, output: Path, dev
 @click.argument("stack_path", metavar="STACK", type=click.Path(path_type=Path))
 @click.option("--schedule", "schedule_path", type=click.Path(path_type=Path), help="Where the stack does not carry it.")
 @settings_options(AdaptSettings)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors)."
-)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors).")
 @_device
 @_console
 @sentences
 def adapt(
-    console: Console, model: str, stack_path: Path, schedule_path: Path | None, output: Path, device: str, **options: Any
+    console: Console,
+    model: str,
+    stack_path: Path,
+    schedule_path: Path | None,
+    output: Path,
+    device: str,
+    **options: Any,
 ) -> None:
     """Fine-tune MODEL, a name or a file, on the fingerprints in STACK, without labels, for their schedule."""
     from napari_blochnet.errors import InputError

@@ -86,7 +86,7 @@ def test_operation_and_its_refusals(network):
         adapt(network, short, epochs=1)
     with pytest.raises(InputError, match="epochs"):
         adapt(network, stack, epochs=0)
-    with pytest.raises(InputError, match="no tissue|any tissue"):
+    with pytest.raises(InputError, match="any tissue"):
         adapt(network, FingerprintStack(np.zeros_like(stack.data), OTHER, mask=stack.mask), epochs=1)
 
 

@@ -23,6 +23,7 @@ from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks_input import check_signal, normalised_real, unit_mean_atom
+from napari_blochnet.estimators.networks_model import LabelNetwork
 from napari_blochnet.estimators.refinement_estimator import Refined
 from napari_blochnet.estimators.training_data import stream
 from napari_blochnet.estimators.training_state import LossPoint
@@ -133,7 +134,8 @@ def adapt_estimator(
         inputs, labels, weights = data.epoch(decoder, options.seed, epoch)
         order = torch.randperm(len(inputs), generator=stream(options.seed, 1, epoch))
         total = 0.0
-        for number, chosen in enumerate(order.split(2 * options.batch)):
+        for number in range(steps):
+            chosen = order[2 * options.batch * number : 2 * options.batch * (number + 1)]
             done = epoch * steps + number
             if cancelled is not None and cancelled.is_set():
                 partial = _finished(estimator, model, schedule, options, epoch, started) if epoch else None
@@ -211,6 +213,8 @@ def _explained(
         real, _, empty = normalised_real(block, kind, mean_atom)
         good = ~found.failed & ~empty & (found.residual < _UNEXPLAINED)
         times = np.column_stack([found.t1, found.t2])[good].astype(np.float64)
+        assert found.t1_se is not None
+        assert found.t2_se is not None
         errors = np.column_stack([found.t1_se, found.t2_se])[good] / times / np.log(10.0)
         inputs.append(real[good])
         labels.append(np.log10(times))
@@ -229,7 +233,7 @@ def _explained(
 
 def _finished(
     estimator: NetworkEstimator,
-    model: nn.Module,
+    model: LabelNetwork,
     schedule: Schedule,
     options: AdaptationOptions,
     epochs: int,
