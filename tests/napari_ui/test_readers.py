@@ -86,3 +86,35 @@ def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):
     (entry,) = session_of(viewer).entries("stack")
     assert entry.subject.schedule == schedule
     np.testing.assert_allclose(np.asarray(viewer.layers[0].data), np.abs(data), rtol=1e-5)
+
+
+def test_a_stack_keeps_its_own_schedule(desk, tmp_path):
+    from napari_blochnet.fingerprints.files import write_fingerprints
+    from napari_blochnet.fingerprints.stack import FingerprintStack
+    from napari_blochnet.schedules.generators import fisp_schedule, spline_schedule
+
+    # as long as the one in the Schedule tab: nothing but the sidecar tells them apart
+    mine = spline_schedule(length=1000, seed=5)
+    data = np.random.default_rng(0).standard_normal((1000, 1, 3, 4)).astype(np.complex64)
+    write_fingerprints(FingerprintStack(data, mine), tmp_path / "mine.nii.gz")
+    desk = desk()
+    assert desk.session.schedule == fisp_schedule()
+    assert desk.open_stack(tmp_path / "mine.nii.gz").startswith("Opened")
+    desk.workbench.data.schedule_choice.setCurrentIndex(1)
+    assert desk.open_stack(tmp_path / "mine.nii.gz").startswith("Opened")
+    first, second = (entry.subject for entry in desk.session.entries("stack"))
+    assert first.schedule == mine
+    assert second.schedule == fisp_schedule()
+
+
+def test_a_damaged_file_dropped_on_the_viewer_is_said_in_a_sentence(make_napari_viewer, tmp_path):
+    from napari.utils.notifications import notification_manager
+
+    text = tmp_path / "head_crisp.mnc"
+    text.write_text("not a volume at all\n" * 50)
+    viewer = make_napari_viewer(show=True)
+    notification_manager.records.clear()
+    viewer.open(str(text), plugin="napari-blochnet")
+    assert len(viewer.layers) == 0
+    said = [record.message for record in notification_manager.records]
+    assert any("head_crisp.mnc" in message for message in said), said

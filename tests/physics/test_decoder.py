@@ -1,6 +1,7 @@
 """EPGDecoder as a layer: shapes, types, gradients, errors, threads, Cancel."""
 
 import copy
+import os
 import pickle
 import subprocess
 import sys
@@ -11,9 +12,9 @@ import pytest
 import torch
 
 from napari_blochnet import Cancelled, EPGDecoder, InputError, Schedule
+from napari_blochnet.physics import blocks
 from napari_blochnet.physics import decoder as decoder_module
 from napari_blochnet.physics.epg import epg_signal
-from napari_blochnet.physics.tissues import resolve_device
 
 PATHS = pytest.mark.parametrize("path", ["varied_schedule", "spoiled_schedule"])
 
@@ -112,7 +113,9 @@ def test_jacobian_has_the_documented_shapes(path, request):
         ((500.0, -3.0), "t2", "t2 is -3; expected a finite number above 0 ms"),
         ((500.0, [50.0, np.nan, np.inf]), "t2", r"t2 is nan \(and 1 more\)"),
         ((500.0, 50.0, np.nan), "pd", "pd is nan"),
-        ((500.0, 50.0, None, -0.1), "b1", "b1 is -0.1; expected a finite number of at least 0"),
+        ((500.0, 50.0, None, -0.1), "b1", "b1 is -0.1; expected a number from 0 to 100"),
+        ((500.0, 50.0, None, 1e30), "b1", "b1 is 1e[+]30; expected a number from 0 to 100"),
+        ((1e-20, 50.0), "t1", "t1 is 1e-20; expected a finite number above 0 ms"),
         (([500.0, 600.0], [50.0, 60.0, 70.0]), "t1", r"do not broadcast: t1 \(2,\), t2 \(3,\)"),
         (("long", 50.0), "t1", "t1 holds something that is not a number"),
         ((500.0 + 1j, 50.0), "t1", "t1 is complex"),
@@ -133,13 +136,21 @@ def test_bad_settings_are_a_sentence(short, arguments, field):
     assert caught.value.field == field
 
 
+def test_absurd_flip_angles_are_a_sentence():
+    with pytest.raises(InputError, match=r"flip_angle reaches 1e\+12°"):
+        EPGDecoder(Schedule(1e12, 10.0, 5.0))(500.0, 50.0)
+
+
+@pytest.mark.parametrize("t1", [1e-8, 1e-3, 1e8, 1e30])
+@pytest.mark.parametrize("t2", [1e-8, 1e-3, 1e8, 1e30])
+def test_nothing_is_nan_however_odd_the_tissue(short, t1, t2):
+    signal, derivatives = EPGDecoder(short).jacobian(t1, t2, 1.0)
+    assert torch.isfinite(signal).all()
+    assert torch.isfinite(derivatives).all()
+
+
 def test_absent_devices_are_a_sentence(short):
-    assert resolve_device("cpu") == torch.device("cpu")
     absent = "mps" if not torch.backends.mps.is_available() else "xpu"
-    with pytest.raises(InputError, match=f"device '{absent}' is not available"):
-        resolve_device(absent)
-    with pytest.raises(InputError, match="device 'nonsense'"):
-        resolve_device("nonsense")
     with pytest.raises(InputError, match="cannot go to that device"):
         EPGDecoder(short).to(absent)
     on_meta = torch.empty(3, device="meta")
@@ -218,6 +229,20 @@ def test_two_threads_at_once(varied_schedule, spoiled_schedule):
         thread.join()
     for result, alone in zip(found, expected, strict=True):
         assert np.array_equal(result, alone)
+
+
+def test_a_small_call_does_not_wait_for_a_long_one(varied_schedule):
+    decoder, released = EPGDecoder(varied_schedule, threads=2), threading.Event()
+    t1 = np.full(1000, 800.0)
+    expected = decoder.signal(t1, 60.0)
+    # Another call's helper has the pool's only thread.
+    busy = blocks._pool(1, os.getpid()).submit(released.wait, 30.0)
+    try:
+        assert np.array_equal(decoder.signal(t1, 60.0), expected)
+        assert not busy.done()
+    finally:
+        released.set()
+        busy.result()
 
 
 def test_progress_counts_voxels_to_the_end(varied_schedule):

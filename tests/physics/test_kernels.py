@@ -1,13 +1,18 @@
 """The compiled kernels against the clear version, and their arithmetic against NumPy."""
 
+from pathlib import Path
+
 import numba as nb
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from napari_blochnet import EPGDecoder, Schedule, fisp_schedule
+from napari_blochnet import EPGDecoder, Schedule, bloch_signal, fisp_schedule
 from napari_blochnet.physics.epg import epg_signal
 from napari_blochnet.physics.kernels_math import decay, rotation
+from napari_blochnet.physics.kernels_real import real_block
 
 
 def error(found, exact) -> np.ndarray:
@@ -117,6 +122,25 @@ def test_tangents_in_single_precision(varied_schedule):
     assert relative.max() < 2e-5
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.booleans(), st.booleans())
+def test_any_short_train_agrees_with_isochromats(seed, pulses, spoiled, inverted):
+    rng = np.random.default_rng(seed)
+    repetition_time = rng.uniform(3.0, 30.0, pulses)
+    schedule = Schedule(
+        rng.uniform(0.0, 180.0, pulses),
+        repetition_time,
+        repetition_time * rng.uniform(0.0, 1.0, pulses),
+        rf_phase=rng.uniform(0.0, 360.0, pulses) if spoiled else 90.0,
+        inversion_time=rng.uniform(0.0, 40.0) if inverted else None,
+        inversion_efficiency=rng.uniform(0.0, 1.0),
+        slice_profile=rng.uniform(-0.2, 1.0, rng.integers(1, 4)),
+    )
+    t1, t2, b1 = rng.uniform(50, 4000, 3), rng.uniform(5, 3000, 3), rng.uniform(0.0, 1.5, 3)
+    found = EPGDecoder(schedule, states=pulses).signal(t1, t2, b1, dtype=np.float64)
+    np.testing.assert_allclose(found, bloch_signal(schedule, t1, t2, b1), rtol=0, atol=1e-12)
+
+
 def test_more_states_than_hold_anything_cost_nothing():
     # Orders of a short T2 sink below the smallest normal float32 long before the 128th; they are not carried.
     decoder = EPGDecoder(fisp_schedule(), states=128)
@@ -141,3 +165,10 @@ def test_no_relaxation_and_refocusing(varied_schedule):
     schedule = Schedule(flips, 10.0, 0.0, rf_phase=np.r_[90.0, np.zeros(9)])
     signal = EPGDecoder(schedule).signal(1e12, 1e12, dtype=np.float64)
     np.testing.assert_allclose(np.abs(signal), np.arange(10) % 2 == 0, atol=1e-9)
+
+
+def test_compiled_code_is_kept_on_disk(varied_schedule):
+    EPGDecoder(varied_schedule).signal(500.0, 50.0)
+    stored = list(Path(real_block.stats.cache_path).glob("kernels_real.real_block-*.nbc"))
+    assert stored
+    assert sum(real_block.stats.cache_hits.values()) + sum(real_block.stats.cache_misses.values()) >= 1

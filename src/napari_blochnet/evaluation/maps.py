@@ -75,6 +75,8 @@ class ParameterMaps:
             phase: FloatArray | None = None,
             t1_se: FloatArray | None = None,
             t2_se: FloatArray | None = None,
+            converged: BoolArray | None = None,
+            b1: FloatArray | None = None,
             estimator: str = "estimate",
             voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
             affine: FloatArray | None = None,

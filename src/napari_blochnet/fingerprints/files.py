@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray, BoolArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.errors import DataWarning, InputError
 from napari_blochnet.files import existing_file, read_json, write_json, write_nifti
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
@@ -79,6 +80,13 @@ def read_fingerprints(
         schedule = _in_file(file, Schedule.from_dict, sidecar["schedule"])
     source = open_array(file, variable)
     notes: list[str] = []
+    own = sidecar.get("schedule")
+    if isinstance(own, dict) and (recorded := _in_file(file, Schedule.from_dict, own)) != schedule:
+        warnings.warn(
+            f"{file.name} was made with [{recorded.describe()}]; it is read with [{schedule.describe()}], as asked.",
+            DataWarning,
+            stacklevel=2,
+        )
     data = _time_first(file, source, schedule, time_axis, notes)
     stored_kind = sidecar.get("kind")
     if kind is None and stored_kind in ("complex", "real", "magnitude"):

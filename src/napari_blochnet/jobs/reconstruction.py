@@ -84,9 +84,7 @@ def reconstruct(
     if given.refine:
         from napari_blochnet.estimators.refinement_estimator import Refined
 
-        estimator = Refined(
-            estimator, fit_b1=given.fit_b1, noise_sigma=given.noise_sigma, saturation=given.saturation
-        )
+        estimator = Refined(estimator, fit_b1=given.fit_b1, noise_sigma=given.noise_sigma, saturation=given.saturation)
     elif given.uncertainty:
         from napari_blochnet.estimators.uncertainty import WithStandardErrors
 

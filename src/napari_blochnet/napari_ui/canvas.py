@@ -70,8 +70,14 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         for layer in shown:
             viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
     show_only(session, shown)
-    viewer.canvas.grid.shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) > 1 else (-1, -1)
+    viewer.canvas.grid.shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) else _grid_shape(len(shown))
     side_by_side(session, True)
+
+
+def _grid_shape(count: int) -> tuple[int, int]:
+    """Return rows and columns for some layers, without a free cell for the mark of the pinned voxel to fall into."""
+    columns = next((n for n in (4, 3) if count % n == 0), count) if count > 3 else count
+    return (max(1, count // max(1, columns)), max(1, columns))
 
 
 def show_quantity(session: Session, role: str, *, beside: bool) -> None:
@@ -83,7 +89,7 @@ def show_quantity(session: Session, role: str, *, beside: bool) -> None:
         return
     show_only(session, found if beside else found[-1:])
     if session.viewer is not None:
-        session.viewer.canvas.grid.shape = (-1, -1)
+        session.viewer.canvas.grid.shape = _grid_shape(len(found))
     side_by_side(session, beside)
 
 

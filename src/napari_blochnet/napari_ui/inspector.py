@@ -296,6 +296,9 @@ class VoxelInspector(Panel):
         viewer = self.session.viewer
         if viewer is None:
             return
+        if viewer.dims.ndisplay == 3:
+            self.place.setText("Switch the viewer to 2D to point at a voxel.")
+            return
         ours = [layer for layer in reversed(list(viewer.layers)) if entry_of(layer) is not None]
         for layer in [layer for layer in ours if layer.visible] + ours:
             stack = entry_of(layer).stack

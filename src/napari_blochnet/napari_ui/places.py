@@ -78,8 +78,9 @@ def mask_of_region(region: Labels, layer: Layer) -> BoolArray:
 
 
 def current_slice(session: Session, subject: Subject) -> int | None:
-    """Return the slice (z index) of a subject that the viewer stands at; None where it lies outside.
+    """Return the slice (z index) of a subject that the viewer stands at.
 
+    None where it lies outside, or where the viewer cuts along another axis.
     A subject with a single slice always answers 0: there is nothing else to mean.
     """
     viewer = session.viewer
@@ -90,5 +91,7 @@ def current_slice(session: Session, subject: Subject) -> int | None:
     count = layer.data.shape[-3]
     if count == 1:
         return 0
+    if viewer.dims.ndisplay == 2 and viewer.dims.ndim - 3 in viewer.dims.displayed:
+        return None
     index = round((viewer.dims.point[-3] - float(layer.translate[-3])) / float(layer.scale[-3]))
     return index if 0 <= index < count else None

@@ -38,6 +38,9 @@ class SchedulePlot(pg.GraphicsLayoutWidget):
             plot.setMouseEnabled(x=True, y=False)
         self._curves = (self._flip.plot(), self._times.plot())
 
+    def sizeHint(self) -> pg.QtCore.QSize:  # noqa: N802
+        return pg.QtCore.QSize(320, 260)
+
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""
         self.setBackground(colours.background)
@@ -77,6 +80,9 @@ class ScatterPlot(pg.PlotWidget):
         self.addItem(self._identity)
         self._clouds: list[pg.ScatterPlotItem] = []
         self._legend = item.addLegend(offset=(8, 4))
+
+    def sizeHint(self) -> pg.QtCore.QSize:  # noqa: N802
+        return pg.QtCore.QSize(320, 280)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""

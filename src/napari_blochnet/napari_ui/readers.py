@@ -16,7 +16,7 @@ from pathlib import Path
 from napari_blochnet.errors import InputError
 from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data, stack_layer_data
 
-__all__ = ["phantom_reader", "stack_reader"]
+__all__ = ["has_own_schedule", "phantom_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
@@ -50,13 +50,12 @@ def _holds_maps(path: Path) -> bool:
     return all(has.values()) or any("brain" in name for name in names)
 
 
-def _is_stack(path: Path) -> bool:
-    stem = path.name.removesuffix(".gz").removesuffix(".nii")
-    sidecar = path.with_name(f"{stem}.json")
-    if not _name(path).endswith((".nii", ".nii.gz")) or not sidecar.is_file():
-        return False
+def has_own_schedule(path: Path) -> bool:
+    """Whether a JSON file beside a stack holds the schedule that made it, as we write it."""
+    stem = path.name.removesuffix(".gz")
+    sidecar = path.with_name(f"{stem[: stem.rfind('.')] if '.' in stem else stem}.json")
     try:
-        if sidecar.stat().st_size > _SIDECAR_BYTES:
+        if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
             return False
         content = json.loads(sidecar.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -74,9 +73,9 @@ def phantom_reader(path: str | Sequence[str]) -> Reader | None:
 
 def stack_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is a fingerprint stack with our sidecar."""
-    if not isinstance(path, str) or not _is_stack(Path(path)):
+    if not isinstance(path, str) or not path.lower().endswith((".nii", ".nii.gz")):
         return None
-    return _read_stack
+    return _read_stack if has_own_schedule(Path(path)) else None
 
 
 def _plainly(read: Reader) -> Reader:

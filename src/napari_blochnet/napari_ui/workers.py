@@ -89,7 +89,7 @@ class Job(QObject):
         super().__init__()
         self.title = title
         self.is_running = False
-        self._function = function
+        self._function: Callable[..., Any] | None = function
         self._wants_partial = wants_partial
         self._cancelled = threading.Event()
         self._bar: _Bar | None = None
@@ -134,9 +134,12 @@ class Job(QObject):
         def partial(result: Any) -> None:
             self._partial = result
 
+        function = self._function
+        if function is None:
+            return
         extra = {"partial": partial} if self._wants_partial else {}
         try:
-            result = self._function(progress=progress, cancelled=self._cancelled, **extra)
+            result = function(progress=progress, cancelled=self._cancelled, **extra)
         except Cancelled as wish:
             self._message.emit("stopped", wish.partial)
         except InputError as error:
@@ -188,6 +191,8 @@ class Job(QObject):
     def _receive(self, kind: str, content: Any) -> None:
         """Pass on how the worker ended; main thread."""
         self.is_running = False
+        # a panel keeps its last job for its message; what that worked on is not to stay in memory with it
+        self._function = self._progress = self._partial = None
         self._timer.stop()
         _running.discard(self)
         if self._bar is not None:

@@ -158,8 +158,9 @@ def _share_out(
     try:
         work(0, say)
     finally:
-        # Arrays must not be written to once the caller has them back, whatever ended the work here.
-        errors = [helper.exception() for helper in helpers]
+        # Arrays must not be written to once the caller has them back, whatever ended the work here. A helper that still
+        # waits for a thread, behind another call's, has nothing left to do.
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]
     for error in errors:
         if error is not None:
             raise error

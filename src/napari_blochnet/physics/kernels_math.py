@@ -19,7 +19,11 @@ __all__ = ["at", "decay", "gather", "jit", "one_minus_exp", "rotation"]
 
 
 def jit(function):
-    """Compile with the GIL released, cached on disk; products and sums may fuse, nothing else may be reordered."""
+    """Compile with the GIL released, cached on disk; products and sums may fuse, nothing else may be reordered.
+
+    The cache looks at the file of the compiled function alone: after a change to a function that others call, touch
+    their files too.
+    """
     return nb.njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})(function)
 
 

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_blochnet.arrays import ComplexArray, FloatArray
+from napari_blochnet.errors import InputError
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Pulses", "pulses_of"]
+
+_LARGEST_ANGLE = 36000.0  # degrees
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,17 @@ class Pulses:
 
 
 def pulses_of(schedule: Schedule, dtype: np.dtype) -> Pulses:
-    """Return the schedule in the precision ``dtype`` (float32 or float64)."""
+    """Return the schedule in the precision ``dtype`` (float32 or float64).
+
+    Raises
+    ------
+    InputError
+        Flip angles beyond a hundred turns, where sines lose their meaning in single precision.
+    """
     positions = np.ones(1) if schedule.slice_profile is None else schedule.slice_profile
+    largest = float(np.abs(schedule.flip_angle).max() * np.abs(positions).max())
+    if largest > _LARGEST_ANGLE:
+        raise InputError(f"flip_angle reaches {largest:g}°; expected at most {_LARGEST_ANGLE:g}°.", field="flip_angle")
     steps = np.append(np.diff(schedule.rf_phase), 0.0)
     sign = np.ones(len(schedule))
     if schedule.is_real and len(schedule) > 1:

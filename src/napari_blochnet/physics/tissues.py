@@ -10,7 +10,9 @@ from torch import Tensor
 
 from napari_blochnet.errors import InputError
 
-__all__ = ["TissueValue", "Tissues", "as_tissues", "resolve_device"]
+__all__ = ["TissueValue", "Tissues", "as_tissues"]
+
+_SHORTEST, _LARGEST_B1 = 1e-9, 100.0
 
 TissueValue = Tensor | float | object
 """A tensor, a NumPy array, nested sequences or a number."""
@@ -48,7 +50,7 @@ def as_tissues(
     pd : tensor, array or number, optional
         Proton density, relative; real or complex.
     b1 : tensor, array or number, optional
-        Transmit field relative to nominal, at least 0.
+        Transmit field relative to nominal, 0 to 100.
     dtype : torch.dtype, optional
         float32 or float64. None: what tensors given and ``like`` promote to, at least float32; arrays and numbers
         follow.
@@ -82,27 +84,6 @@ def as_tissues(
     return Tissues(whole["t1"], whole["t2"], whole.get("pd"), whole.get("b1"))
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device called ``device``; "auto" is CUDA where there is one, otherwise the CPU.
-
-    Raises
-    ------
-    InputError
-        A device that this machine or this build of PyTorch does not have.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise InputError(
-            f"device {str(device)!r} is not available here; expected 'auto', 'cpu' or an accelerator of this machine.",
-            field="device",
-        ) from None
-    return found
-
-
 def _common_device(tensors: dict[str, Tensor], like: Tensor | None) -> torch.device:
     devices = {key: tensor.device for key, tensor in tensors.items() if tensor.dim() > 0}
     if len(set(devices.values())) > 1:
@@ -133,11 +114,12 @@ def _check(key: str, value: Tensor) -> None:
     good = torch.isfinite(value)
     expected = "a finite number"
     if key in ("t1", "t2"):
-        good &= value > 0
+        # Far below any tissue; a rate of relaxation beyond this would not be finite in single precision.
+        good &= value > _SHORTEST
         expected = "a finite number above 0 ms"
     elif key == "b1":
-        good &= value >= 0
-        expected = "a finite number of at least 0"
+        good &= (value >= 0) & (value <= _LARGEST_B1)
+        expected = f"a number from 0 to {_LARGEST_B1:g}"
     if not bool(good.all()):
         wrong = value[~good].flatten()[0].item()
         count = int((~good).sum())

@@ -79,7 +79,8 @@ class ComparePanel(Panel):
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.verticalHeader().hide()
-        self.table.setMinimumHeight(180)
+        self.table.verticalHeader().setDefaultSectionSize(22)
+        self.table.setMinimumHeight(200)
         self.table.hide()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
@@ -199,6 +200,7 @@ class ComparePanel(Panel):
                 if column.form:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(i, j, item)
+        self.table.setColumnHidden(0, len(comparison.models) == 1)
         self.table.resizeColumnsToContents()
         self.table.show()
         self.caption.setText(" ".join(comparison.notes))

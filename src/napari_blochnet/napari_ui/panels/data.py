@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -15,6 +25,7 @@ from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui import layers, samples
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.readers import has_own_schedule
 from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -22,6 +33,9 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["DataPanel"]
+
+_OWN = "its own schedule, or the Schedule tab's"
+_CURRENT = "the Schedule tab's schedule"
 
 
 class _PathRow(QWidget):
@@ -118,11 +132,16 @@ class DataPanel(Panel):
 
         self.body.addWidget(heading("Open fingerprints"))
         self.stack_path = _PathRow("NIfTI, .npy, .npz, HDF5 or MATLAB", folders=False)
+        self.schedule_choice = QComboBox()
+        self.schedule_choice.addItems([_OWN, _CURRENT])
+        self.schedule_choice.setToolTip(
+            "What made the stack. Stacks written by this plugin carry their schedule; others take the Schedule tab's."
+        )
         self.schedule_line = note()
         self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
         self.stack_options = Foldable("Options", self.stack_form)
         self.open_stack = primary_button("Open fingerprints", "Read a stack, one sample per pulse of the schedule.")
-        for widget in (self.stack_path, self.schedule_line, self.stack_options):
+        for widget in (self.stack_path, self.schedule_choice, self.schedule_line, self.stack_options):
             self.body.addWidget(widget)
         self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
         self.body.addWidget(self.jobs)
@@ -144,8 +163,8 @@ class DataPanel(Panel):
     def update_session(self) -> None:
         schedule = self.session.schedule
         self.schedule_line.setText(
-            f"Schedule: {schedule.describe()}" if schedule is not None
-            else "Schedule: the stack's own, or choose one in the Schedule tab first."
+            "No schedule is chosen in the Schedule tab." if schedule is None
+            else f"In the Schedule tab: {schedule.describe()}"
         )  # fmt: skip
         entries = [*self.session.entries("phantom"), *self.session.entries("stack")]
         subjects = [id(entry.subject) for entry in entries]
@@ -204,9 +223,10 @@ class DataPanel(Panel):
         except InputError as error:
             self.show_input_error(error)
             return
+        own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
+        schedule = None if own else self.session.schedule
         job = self.start(
-            f"Opening {Path(paths[0]).name}",
-            functools.partial(open_fingerprints, paths[0], self.session.schedule, settings),
+            f"Opening {Path(paths[0]).name}", functools.partial(open_fingerprints, paths[0], schedule, settings)
         )
         job.returned.connect(self._show_stack)
         job.start()

@@ -120,7 +120,7 @@ class MapPanel(Panel):
         self.device.setToolTip("Where it is computed; automatic takes a GPU where there is one.")
         self.device.addItem("automatic", "auto")
         self.device.addItem("CPU", "cpu")
-        self.form = SettingsForm(ReconstructSettings, leave_out=("estimator",), starts={"saturation": 250.0})
+        self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
         self.options = Foldable("Dictionary and batches", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")

@@ -132,6 +132,7 @@ class SimulatePanel(Panel):
 
     def _show(self, stack: FingerprintStack) -> None:
         truth = None if self._source is None else self._source.on_grid(stack.shape[1:], stack.geometry)
+        self._source = None
         layers.add_stack(self.session, stack, truth)
         seconds = stack.record.get("seconds")
         took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
