@@ -178,6 +178,8 @@ def test_refusals(schedule, known):
     spoiled = schedule.replace(rf_phase=np.cumsum(np.arange(120)) * 117.0)
     with pytest.raises(nb.InputError, match="no rotation turns real"):
         estimator.predict(signal.astype(complex), spoiled)
+    with pytest.raises(nb.InputError, match="device is 'cuda:17'"):
+        NetworkEstimator(estimator.model, [schedule], device="cuda:17")
     with pytest.raises(nb.InputError, match="no network 'transformer'"):
         make_encoder("transformer", 100)
     with pytest.raises(nb.InputError, match="widths holds 100000000"):

@@ -12,18 +12,14 @@ import torch
 
 import napari_blochnet as nb
 from napari_blochnet.estimators import store
-from napari_blochnet.estimators.networks import ARCHITECTURES
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
-from napari_blochnet.estimators.registry import estimator_names, make_estimator
+from napari_blochnet.estimators.registry import make_estimator
 from napari_blochnet.estimators.store import load_estimator, save_estimator, stored_models
 from napari_blochnet.estimators.tensors import read_header
 from napari_blochnet.estimators.training import train_estimator
 from napari_blochnet.estimators.training_scores import BRAIN_TISSUES
 
-PACKAGED = {
-    "fc-fisp", "fc-paper-fisp", "rnn-fisp", "hydra-fisp", "autoencoder-fc-fisp", "autoencoder-rnn-fisp",
-    "blochnet-fisp",
-}  # fmt: skip
+PACKAGED = {"fc-fisp", "rnn-fisp", "hydra-fisp", "autoencoder-fc-fisp", "blochnet-fisp"}
 
 
 @pytest.fixture(scope="module")
@@ -170,37 +166,38 @@ def test_a_bare_name_lies_in_the_users_store_and_is_found_there(schedule, traine
 def test_a_schedule_nobody_trained_for_is_said_so(schedule, own_store):
     with pytest.raises(nb.InputError, match=r"no fc network for \[short train.*train one for yours"):
         make_estimator("fc").prepare(schedule, "complex")
-    with pytest.raises(nb.InputError, match="no estimator 'guess'; expected one of dictionary, universal, fc"):
+    with pytest.raises(nb.InputError, match="no estimator 'guess'; expected one of dictionary, .*fc, rnn"):
         make_estimator("guess")
     with pytest.raises(nb.InputError, match="takes every sample"):
         make_estimator("fc", saturation=250.0)
 
 
-def test_the_package_brings_every_network_for_fisp_in_less_than_30_mb():
+def test_the_package_brings_networks_for_fisp_in_less_than_30_mb():
     packaged = {model.name: model for model in stored_models() if model.packaged}
     assert set(packaged) == PACKAGED
-    assert {model.architecture for model in packaged.values()} == set(ARCHITECTURES)
+    assert {f"{model.architecture}-fisp" for model in packaged.values()} == PACKAGED
     assert sum(model.path.stat().st_size for model in packaged.values()) < 25e6
     fisp = nb.fisp_schedule()
     assert all(model.schedules == (fisp,) for model in packaged.values())
-    for name in ("hydra-fisp", "autoencoder-rnn-fisp"):
-        assert "Reduced training" in packaged[name].card["notes"][0]
-        assert packaged[name].card["training"]["preset"] == "reduced"
+    assert "Reduced training" in packaged["hydra-fisp"].card["notes"][0]
+    assert packaged["hydra-fisp"].card["training"]["preset"] == "reduced"
 
 
-@pytest.mark.parametrize("name", sorted(set(estimator_names()) & set(ARCHITECTURES)))
+@pytest.mark.parametrize("name", sorted(name.removesuffix("-fisp") for name in PACKAGED))
 def test_packaged_weights_map_brain_tissue(name):
-    """Noise-free tissue of the paper's phantom with a random phase; what the card scores at SNR 20 is the yardstick."""
+    """Noise-free tissue of the paper's phantom, its phase turned; what the card says at SNR 20 is the yardstick."""
     fisp = nb.fisp_schedule()
     estimator = make_estimator(name)
     t1, t2 = np.array([BRAIN_TISSUES[tissue] for tissue in ("WM", "GM")]).T
     fingerprints = nb.EPGDecoder(fisp).signal(t1, t2) * np.exp(1j * np.array([[0.7], [-2.5]]))
     estimates = estimator.predict(fingerprints.astype(np.complex64), fisp)
-    card = load_estimator(name, schedule=fisp).card
-    limit = 0.5 if card["training"]["preset"] == "reduced" else 0.08
-    np.testing.assert_allclose(estimates.t1, t1, rtol=limit)
-    np.testing.assert_allclose(estimates.t2, t2, rtol=limit)
-    if card["training"]["preset"] == "quick":
+    scores = load_estimator(name, schedule=fisp).card["scores"]["FISP"]
+    for number, tissue in enumerate(("WM", "GM")):
+        for parameter, made, true in (("T1", estimates.t1, t1), ("T2", estimates.t2, t2)):
+            # at SNR 20 the card counts bias and scatter; a network trained with noise has another bias without it
+            assert abs(made[number] - true[number]) < 2 * scores[f"{tissue} {parameter}"]["rmse"]
+    if name == "fc":
         np.testing.assert_allclose(estimates.t1, t1, rtol=0.01)
         np.testing.assert_allclose(estimates.t2, t2, rtol=0.01)
-        assert card["scores"]["WM T1"]["ratio"] < 1.05
+        for tissue, limit in (("WM", 1.05), ("GM", 1.05), ("CSF", 1.15)):
+            assert max(scores[f"{tissue} {parameter}"]["ratio"] for parameter in ("T1", "T2")) < limit

@@ -14,17 +14,17 @@ from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates, check_schedule
 from napari_blochnet.estimators.networks_input import check_signal, in_parts, normalised_real, unit_mean_atom
-from napari_blochnet.estimators.networks_model import LabelNetwork
+from napari_blochnet.estimators.networks_model import LabelNetwork, torch_device
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
-from napari_blochnet.physics.tissues import resolve_device
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["NetworkEstimator"]
 
-# Voxels at a time: 32 MB of samples at 1000 TRs, and enough for all cores.
+# Voxels at a time: 32 MB of samples at 1000 TRs, and enough for all cores; HYDRA holds 16 features a sample.
 _BLOCK = 8192
+_BLOCK_OF_FEATURES = 512
 # Answers beyond these have no meaning in tissue, and keep the decoder's cost bounded: log10 ms.
 _LOWEST, _HIGHEST = -1.0, 4.5
 
@@ -77,7 +77,7 @@ class NetworkEstimator:
         self.schedules = tuple(schedules)
         self.card: dict[str, Any] = dict(card or {})
         self.name = name or model.architecture
-        self.device = resolve_device(device)
+        self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
         self._prepared: tuple[Schedule, FloatArray, EPGDecoder] | None = None
@@ -159,7 +159,7 @@ class NetworkEstimator:
             here = slice(start, start + _BLOCK)
             block = fingerprints[here]
             real, norms, empty = normalised_real(block, kind, mean_atom)
-            times = self._times(real)
+            times = self._times(real, cancelled)
             failed[here] = empty | ~np.isfinite(times).all(axis=1)
             good = ~failed[here]
             times[~good] = 1.0
@@ -188,12 +188,17 @@ class NetworkEstimator:
         self._prepared = schedule, mean_atom, decoder
         return mean_atom, decoder
 
-    def _times(self, real: FloatArray) -> FloatArray:
+    def _times(self, real: FloatArray, cancelled: CancelEvent | None) -> FloatArray:
         """Return T1 and T2 in ms, shape (voxel, 2)."""
-        with torch.inference_mode():
-            labels = self.model(torch.from_numpy(real).to(self.device))
-            times = 10.0 ** labels.float().clamp(_LOWEST, _HIGHEST)
-        return np.asarray(times.cpu().numpy())
+        size = _BLOCK_OF_FEATURES if self.model.architecture == "hydra" else _BLOCK
+        times = np.empty((len(real), 2), np.float32)
+        for start in range(0, len(real), size):
+            raise_if_cancelled(cancelled, "mapping")
+            here = slice(start, start + size)
+            with torch.inference_mode():
+                labels = self.model(torch.from_numpy(real[here]).to(self.device))
+                times[here] = (10.0 ** labels.float().clamp(_LOWEST, _HIGHEST)).cpu().numpy()
+        return times
 
 
 def _project(fingerprints: AnyArray, signals: AnyArray, norms: FloatArray) -> tuple[AnyArray, FloatArray]:

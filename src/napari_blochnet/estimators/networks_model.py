@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.networks import make_encoder
 
-__all__ = ["LabelNetwork", "initialise"]
+__all__ = ["LabelNetwork", "initialise", "torch_device"]
 
 
 class LabelNetwork(nn.Module):
@@ -95,3 +95,22 @@ def initialise(module: nn.Module, generator: torch.Generator) -> None:
         with torch.no_grad():
             for parameter in part.parameters():
                 parameter.uniform_(-float(bound), float(bound), generator=generator)
+
+
+def torch_device(name: str) -> torch.device:
+    """Return the device called ``name``; "auto" is CUDA where there is one, otherwise the CPU.
+
+    Raises
+    ------
+    InputError
+        A device that this machine or this build of PyTorch does not have.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(name)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise InputError(f"device is {name!r}, which is not available here; expected auto, cpu or an accelerator of "
+                         "this machine.", field="device") from None  # fmt: skip
+    return found

@@ -19,13 +19,12 @@ from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.estimators.networks import ARCHITECTURES
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks_input import check_signal
-from napari_blochnet.estimators.networks_model import LabelNetwork, initialise
+from napari_blochnet.estimators.networks_model import LabelNetwork, initialise, torch_device
 from napari_blochnet.estimators.training_card import make_card
 from napari_blochnet.estimators.training_data import TrainingSet, stream
 from napari_blochnet.estimators.training_decoders import TrainingDecoder
 from napari_blochnet.estimators.training_options import TrainingOptions, options_from
 from napari_blochnet.estimators.training_state import LossPoint, TrainingState, read_state, write_state
-from napari_blochnet.physics.tissues import resolve_device
 from napari_blochnet.progress import CancelEvent, ProgressCallback, report
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -112,7 +111,7 @@ class _Training:
         for schedule in schedules:
             check_signal(architecture, schedule, "real")
         self.architecture, self.schedules, self.preset = architecture, schedules, preset
-        self.device = resolve_device(device)
+        self.device = torch_device(device)
         self.model = LabelNetwork(architecture, lengths[0], options.widths, options.subspace, options.activation)
         self.decoder = TrainingDecoder(ARCHITECTURES[architecture][1], schedules, options.tolerance)
         self.options = options

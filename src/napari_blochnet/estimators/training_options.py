@@ -136,7 +136,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "t2_range": (5.0, 3000.0),
         "grid_step": None,
         "fingerprints": 150_000,
-        "epochs": 140,
+        "epochs": 200,
         "batch": 1000,
         "learning_rate": 5e-3,
         "cosine": True,
