@@ -20,19 +20,6 @@ def _dictionary(**settings: Any) -> Estimator:
     return estimator
 
 
-<<<<<<< HEAD
-def _universal(**settings: Any) -> Estimator:
-    from napari_blochnet.estimators.universal import Universal
-
-    # the grid of a dictionary is none of its settings
-    for grid in ("t1_range", "t2_range", "step"):
-        settings.pop(grid, None)
-    estimator: Estimator = _made(Universal, settings)
-    return estimator
-
-
-=======
->>>>>>> networks
 def _network(name: str, settings: dict[str, Any]) -> Estimator:
     from napari_blochnet.estimators.store import StoredEstimator, load_estimator
 
@@ -47,8 +34,6 @@ def _network(name: str, settings: dict[str, Any]) -> Estimator:
 
 def _is_path(name: str) -> bool:
     return name.endswith(".safetensors") or "/" in name or os.sep in name
-<<<<<<< HEAD
-=======
 
 
 def _universal(**settings: Any) -> Estimator:
@@ -59,7 +44,6 @@ def _universal(**settings: Any) -> Estimator:
         settings.pop(grid, None)
     estimator: Estimator = _made(Universal, settings)
     return estimator
->>>>>>> networks
 
 
 # Each factory imports what it makes: naming the estimators loads neither torch nor numba.

@@ -279,12 +279,9 @@ class ReconstructSettings(Settings):
         "",
         gt=0,
     )
-<<<<<<< HEAD
-=======
     other_schedule: bool = quantity(
         False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
     )
->>>>>>> networks
     refine: bool = quantity(
         False, "Refine", "Fit each voxel by the physics, from the estimator's answer; adds standard errors."
     )
@@ -303,12 +300,6 @@ class ReconstructSettings(Settings):
         "each voxel's residual, which takes aliasing for white noise.",
         "",
         gt=0,
-<<<<<<< HEAD
-    )
-    other_schedule: bool = quantity(
-        False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
-=======
->>>>>>> networks
     )
     slices: tuple[int, int] | None = quantity(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
