@@ -28,6 +28,7 @@ _HOME = {
     "simulate": "jobs.operations",
     "reconstruct": "jobs.operations",
     "compare": "jobs.operations",
+    "adapt": "jobs.adapt",
     "train": "jobs.train",
     "load_estimator": "estimators.store",
     "InputError": "errors",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.fingerprints.files import read_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
+    from napari_blochnet.jobs.adapt import adapt
     from napari_blochnet.jobs.operations import compare, reconstruct, simulate
     from napari_blochnet.jobs.train import train
     from napari_blochnet.phantoms.phantom import Phantom

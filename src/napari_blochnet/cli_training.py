@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
-from napari_blochnet.jobs.settings_training import ExperimentSettings, TrainSettings
+from napari_blochnet.jobs.settings_training import AdaptSettings, ExperimentSettings, TrainSettings
 
 __all__ = ["COMMANDS"]
 
@@ -111,4 +111,45 @@ def experiment(console: Console, name: str, data: Path | None, output: Path, dev
     console.result(files=[str(path) for path in result.files], table=result.rows)
 
 
-COMMANDS = (train, models, experiment)
+@click.command()
+@click.argument("model")
+@click.argument("stack_path", metavar="STACK", type=click.Path(path_type=Path))
+@click.option("--schedule", "schedule_path", type=click.Path(path_type=Path), help="Where the stack does not carry it.")
+@settings_options(AdaptSettings)
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors).")
+@_device
+@_console
+@sentences
+def adapt(
+    console: Console,
+    model: str,
+    stack_path: Path,
+    schedule_path: Path | None,
+    output: Path,
+    device: str,
+    **options: Any,
+) -> None:
+    """Fine-tune MODEL, a name or a file, on the fingerprints in STACK, without labels, for their schedule."""
+    from napari_blochnet.errors import InputError
+    from napari_blochnet.estimators.training_state import LossPoint
+    from napari_blochnet.jobs.adapt import adapt as run
+    from napari_blochnet.jobs.opening import make_schedule, open_fingerprints
+
+    if output.suffix != ".safetensors":
+        raise InputError(f"{output.name}: a model is written as safetensors; expected a name ending in .safetensors.",
+                         field="output")  # fmt: skip
+    schedule = None if schedule_path is None else make_schedule(kind="file", path=str(schedule_path))
+
+    def watch(point: LossPoint) -> None:
+        console.say(f"epoch {point.epoch}: loss {point.loss:.3g}, {point.seconds:.0f} s")
+
+    with console.progress() as progress:
+        stack = open_fingerprints(stack_path, schedule, progress=progress)
+        adapted = run(model, stack, device=device, progress=progress, watch=watch,
+                      **given_settings(AdaptSettings, options))  # fmt: skip
+    written = adapted.save(output)
+    console.say(f"Written to {written}.")
+    console.result(output=written, seconds=adapted.card["record"].get("seconds"))
+
+
+COMMANDS = (train, models, experiment, adapt)

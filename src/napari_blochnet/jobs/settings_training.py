@@ -8,7 +8,7 @@ from pydantic import field_validator
 
 from napari_blochnet.jobs.settings import Settings, quantity
 
-__all__ = ["ExperimentSettings", "TrainSettings"]
+__all__ = ["AdaptSettings", "ExperimentSettings", "TrainSettings"]
 
 _NETWORK = Literal["fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet"]
 
@@ -58,6 +58,16 @@ class TrainSettings(Settings):
     def options(self) -> dict[str, Any]:
         """Return what differs from the preset."""
         return self.model_dump(exclude={"estimator", "preset"}, exclude_none=True)
+
+
+class AdaptSettings(Settings):
+    """A trained network for a stack of one's own, without labels."""
+
+    epochs: int = quantity(60, "Epochs", "Passes over the stack's fingerprints.", ge=1, le=100_000)
+    batch: int = quantity(256, "Batch", "Fingerprints per step, and as many simulated ones.", ge=1, le=1_000_000)
+    learning_rate: float = quantity(5e-4, "Learning rate", "Of Adam, at the start; it falls to 0.", gt=0, lt=1)
+    voxels: int = quantity(20_000, "Voxels", "Fingerprints used at most, a random choice.", "voxels", ge=1)
+    seed: int = quantity(0, "Seed", "Of choice, order and noise.", ge=0)
 
 
 class ExperimentSettings(Settings):

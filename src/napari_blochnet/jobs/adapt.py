@@ -1,0 +1,94 @@
+"""Adapting a trained network to a stack of one's own, without labels."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.devices import resolve_device
+from napari_blochnet.jobs.records import make_record
+from napari_blochnet.jobs.settings import settings_from
+from napari_blochnet.jobs.settings_training import AdaptSettings
+from napari_blochnet.progress import CancelEvent, ProgressCallback
+
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.networks_estimator import NetworkEstimator
+    from napari_blochnet.estimators.training_state import LossPoint
+
+__all__ = ["adapt"]
+
+
+def adapt(
+    estimator: str | os.PathLike[str] | NetworkEstimator,
+    stack: FingerprintStack,
+    settings: AdaptSettings | None = None,
+    *,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    watch: Callable[[LossPoint], None] | None = None,
+    **fields: Any,
+) -> NetworkEstimator:
+    """Fine-tune a trained network on a stack without labels, for the stack's schedule.
+
+    Parameters
+    ----------
+    estimator : str, path or NetworkEstimator
+        Name or file of a trained network, or one at hand; it is not changed. Its schedule may be another than the
+        stack's, of the same length.
+    stack : FingerprintStack
+        Complex or real.
+    settings : AdaptSettings, optional
+    device : str
+        "auto", "cpu" or a GPU such as "cuda:0".
+    progress, cancelled : optional
+        See `napari_blochnet.progress`.
+    watch : callable, optional
+        Called with the loss after each epoch, from the thread that works.
+    **fields
+        Fields of `AdaptSettings`.
+
+    Returns
+    -------
+    NetworkEstimator
+        ``.save(path)`` writes it.
+
+    Raises
+    ------
+    InputError
+        Settings out of bounds; a network of another length; magnitudes; an empty mask.
+    Cancelled
+        Its ``partial`` is the network so far.
+    """
+    from napari_blochnet.estimators.adaptation import AdaptationOptions, adapt_estimator
+    from napari_blochnet.estimators.store import load_estimator
+
+    given = settings_from(AdaptSettings, settings, **fields)
+    chosen = resolve_device(device)
+    if isinstance(estimator, (str, os.PathLike)):
+        estimator = load_estimator(estimator, device=chosen, other_schedule=True)
+    if not stack.mask.any():
+        raise InputError(f"The stack {stack.name} has no voxel inside its mask; expected at least one.", field="stack")
+    started = time.perf_counter()
+    adapted = adapt_estimator(
+        estimator,
+        stack.fingerprints(),
+        stack.schedule,
+        stack.kind,
+        AdaptationOptions(**given.model_dump()),
+        progress=progress,
+        cancelled=cancelled,
+        watch=watch,
+    )
+    adapted.card["record"] = make_record(
+        "adapt",
+        given,
+        {"stack": stack.record or {"operation": "given", "stack": stack.name}, "estimator": estimator.name},
+        device=chosen,
+        seconds=time.perf_counter() - started,
+    )
+    return adapted
