@@ -166,7 +166,7 @@ def test_a_bare_name_lies_in_the_users_store_and_is_found_there(schedule, traine
 def test_a_schedule_nobody_trained_for_is_said_so(schedule, own_store):
     with pytest.raises(nb.InputError, match=r"no fc network for \[short train.*train one for yours"):
         make_estimator("fc").prepare(schedule, "complex")
-    with pytest.raises(nb.InputError, match="no estimator 'guess'; expected one of dictionary, .*fc, rnn"):
+    with pytest.raises(nb.InputError, match=r"no estimator 'guess'; expected one of dictionary, .*fc, rnn"):
         make_estimator("guess")
     with pytest.raises(nb.InputError, match="takes every sample"):
         make_estimator("fc", saturation=250.0)

@@ -56,7 +56,7 @@ class _ViewBar(QWidget):
             self.buttons[role] = button
         row.addStretch(1)
         self.beside = QPushButton()
-        self.beside.setText("side by side")
+        self.beside.setText("grid")
         self.beside.setToolTip("Show the truth, every model and the errors of this quantity beside each other.")
         self.beside.setCheckable(True)
         self.beside.clicked.connect(lambda: self._show(self._role))
@@ -94,7 +94,8 @@ class _ViewBar(QWidget):
         viewer = self._session.viewer
         for role, button in self.buttons.items():
             found = self._session.layers(role=role)
-            button.setEnabled(bool(found))
+            # absent quantities take no room: with all of them the row would not fit a small window
+            button.setVisible(bool(found))
             button.setChecked(any(layer.visible for layer in found))
         if viewer is not None:
             self.beside.setChecked(viewer.canvas.grid.enabled)

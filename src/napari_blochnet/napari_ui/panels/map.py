@@ -121,7 +121,7 @@ class MapPanel(Panel):
         self.device.addItem("automatic", "auto")
         self.device.addItem("CPU", "cpu")
         self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
-        self.options = Foldable("Dictionary and batches", self.form)
+        self.options = Foldable("Options: dictionary, refinement, batches", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
         self.copy = CopyRow(self.session)
