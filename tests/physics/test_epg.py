@@ -53,6 +53,22 @@ def test_rf_spoiled_train_of_epgx(shared_data):
     np.testing.assert_allclose(np.abs(f0), np.abs(oracle), rtol=0, atol=1e-12)
 
 
+def test_states_of_sycomore():
+    """Its test values of one pulse of 47° at 23°, a gradient, and 10 ms at T1/T2 1000/100 ms (lamyj/sycomore, MIT)."""
+    states = equilibrium(torch.Size(()), 3, torch.complex128, torch.device("cpu"))
+    states = rotate(states, torch.deg2rad(torch.tensor(47.0, dtype=torch.float64)), np.deg2rad(23.0))
+    excited = 0.2857626571584661 - 0.6732146319308543j
+    np.testing.assert_allclose(states.f_plus.numpy(), [excited, 0, 0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(states.f_minus.numpy(), [np.conj(excited), 0, 0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(states.z.numpy(), [0.6819983600624985, 0, 0], rtol=0, atol=1e-15)
+    times = (torch.tensor(1000.0, dtype=torch.float64), torch.tensor(100.0, dtype=torch.float64))
+    states = relax(shift(states), 10.0, *times)
+    relaxed = 0.2585687448743616 - 0.6091497893403431j
+    np.testing.assert_allclose(states.f_plus.numpy(), [0, relaxed, 0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(states.f_minus.numpy(), [0, 0, 0], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(states.z.numpy(), [0.6851625292479138, 0, 0], rtol=0, atol=1e-15)
+
+
 def test_isochromats_agree_for_an_inversion_prepared_train(varied_schedule):
     t1, t2, b1 = [800.0, 2000.0, 300.0], [70.0, 400.0, 290.0], [0.8, 1.0, 1.3]
     epg = epg_signal(varied_schedule, t1, t2, b1=b1).numpy()
