@@ -58,7 +58,7 @@ def palette(theme: str) -> Palette:
 def button_style(colours: Palette) -> str:
     """Return the style of small buttons that switch something on."""
     return f"""
-    QPushButton {{ padding: 3px 7px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text};
+    QPushButton {{ padding: 3px 5px; border-radius: 3px; border: 1px solid {colours.edge}; color: {colours.text};
         background: transparent; }}
     QPushButton:hover {{ border-color: {colours.accent}; }}
     QPushButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; }}

@@ -48,7 +48,7 @@ class _ViewBar(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         for role, tooltip in _QUANTITIES.items():
             button = QPushButton()
-            button.setText(role)
+            button.setText(role.replace("T1 SE", "σ T1").replace("T2 SE", "σ T2"))
             button.setToolTip(tooltip)
             button.setCheckable(True)
             button.clicked.connect(functools.partial(self._show, role))
