@@ -39,7 +39,7 @@ class _Start:
     def prepare(self, schedule, kind, *, progress=None, cancelled=None):
         pass
 
-    def predict(self, fingerprints, schedule, kind=None):
+    def predict(self, fingerprints, schedule, kind=None, *, cancelled=None):
         t1, t2, residual = (np.broadcast_to(np.float32(value), len(fingerprints)) for value in self.answer)
         return Estimates(t1, t2, np.ones(len(t1)), residual, np.zeros(len(t1), bool))
 

@@ -124,6 +124,22 @@ def test_cancelling_keeps_what_was_finished(phantom, schedule):
     assert (finished.t1[finished.mask] > 0).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"refine": True}, {"uncertainty": True}, {"estimator": "universal"}], ids=str)
+def test_cancelling_within_a_batch(schedule, options):
+    """One batch holds everything, so nothing but the estimator itself can look."""
+    t1 = np.linspace(300, 3000, 1600).reshape(1, 40, 40)
+    stack = nb.simulate(nb.Phantom(t1, t1 / 10, np.ones_like(t1)), schedule)
+    cancelled = threading.Event()
+
+    def stop_once_it_maps(done, total, message="", /):
+        if message.startswith("mapping"):
+            cancelled.set()
+
+    with pytest.raises(nb.Cancelled) as stopped:
+        nb.reconstruct(stack, batch=10_000, progress=stop_once_it_maps, cancelled=cancelled, **{"step": 0.1, **options})
+    assert not stopped.value.partial.mask.any()
+
+
 def test_cancelling_a_simulation(phantom, schedule):
     cancelled = threading.Event()
     cancelled.set()

@@ -69,7 +69,14 @@ class Estimator(Protocol):
     ) -> None:
         """Do once what all batches share (simulate a dictionary, move weights to the device)."""
 
-    def predict(self, fingerprints: AnyArray, schedule: Schedule, kind: SignalKind | None = None) -> Estimates:
+    def predict(
+        self,
+        fingerprints: AnyArray,
+        schedule: Schedule,
+        kind: SignalKind | None = None,
+        *,
+        cancelled: CancelEvent | None = None,
+    ) -> Estimates:
         """Estimate one batch.
 
         Parameters
@@ -80,11 +87,15 @@ class Estimator(Protocol):
             What made them.
         kind : {"complex", "real", "magnitude"}, optional
             What they are; None: complex or real by type.
+        cancelled : optional
+            Looked at within the batch, where one takes long.
 
         Raises
         ------
         InputError
             A schedule the estimator was not made for; fingerprints of another length.
+        Cancelled
+            Once ``cancelled`` is set.
         """
 
 

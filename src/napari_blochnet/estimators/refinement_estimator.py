@@ -148,7 +148,7 @@ class Refined:
         if kind is None:
             kind = "complex" if np.iscomplexobj(fingerprints) else "real"
         field = self._checked_b1(b1, len(fingerprints))
-        first = self.estimator.predict(fingerprints, schedule, kind)
+        first = self.estimator.predict(fingerprints, schedule, kind, cancelled=cancelled)
         data, used, scale = normalised(fingerprints, kind, self.saturation)
         start, usable = self._start(first, fingerprints, schedule, kind, scale > 0)
         which = np.flatnonzero(usable)

@@ -95,11 +95,18 @@ class WithStandardErrors:
         self.estimator.prepare(schedule, kind, progress=progress, cancelled=cancelled)
         self._decoder_for(schedule)
 
-    def predict(self, fingerprints: AnyArray, schedule: Schedule, kind: SignalKind | None = None) -> Estimates:
+    def predict(
+        self,
+        fingerprints: AnyArray,
+        schedule: Schedule,
+        kind: SignalKind | None = None,
+        *,
+        cancelled: CancelEvent | None = None,
+    ) -> Estimates:
         """Estimate a batch and bound each answer; arguments and errors are the estimator's."""
         if kind is None:
             kind = "complex" if np.iscomplexobj(fingerprints) else "real"
-        found = self.estimator.predict(fingerprints, schedule, kind)
+        found = self.estimator.predict(fingerprints, schedule, kind, cancelled=cancelled)
         data, used, scale = normalised(fingerprints, kind, self.saturation)
         which = np.flatnonzero(~found.failed & (scale > 0) & (found.t1 > 0) & (found.t2 > 0))
         t1_se, t2_se = np.zeros((2, len(data)), np.float32)

@@ -100,7 +100,7 @@ def reconstruct(
         here = np.zeros(inside.shape, dtype=bool)
         here.reshape(-1)[batch] = True
         try:
-            estimates = estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind)
+            estimates = estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind, cancelled=cancelled)
         except Cancelled as stopped:
             raise Cancelled(str(stopped), partial=maps) from None
         _enter(maps, batch, estimates)
