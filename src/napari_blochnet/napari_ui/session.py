@@ -106,6 +106,8 @@ class Session(QObject):
     pinned = Signal(object)
     #: a `Phantom`, `FingerprintStack` or `ParameterMaps` that has just been added by a panel
     added = Signal(object)
+    #: the model store holds other models than before
+    models_changed = Signal()
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__()
