@@ -34,7 +34,7 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
     Interrupted, the same command goes on where it was.
     """
     from napari_blochnet.errors import InputError
-    from napari_blochnet.estimators.store import user_folder
+    from napari_blochnet.estimators.cards import user_folder
     from napari_blochnet.estimators.training_state import LossPoint
     from napari_blochnet.jobs.opening import make_schedule
     from napari_blochnet.jobs.train import train as run
@@ -73,7 +73,7 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
 @sentences
 def models(console: Console) -> None:
     """List the trained networks at hand: the user's own and those of the package."""
-    from napari_blochnet.estimators.store import stored_models, user_folder
+    from napari_blochnet.estimators.cards import stored_models, user_folder
 
     found = stored_models()
     for model in found:

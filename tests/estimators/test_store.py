@@ -11,10 +11,10 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.estimators import store
+from napari_blochnet.estimators.cards import stored_models
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.registry import make_estimator
-from napari_blochnet.estimators.store import load_estimator, save_estimator, stored_models
+from napari_blochnet.estimators.store import load_estimator, save_estimator
 from napari_blochnet.estimators.tensors import read_header
 from napari_blochnet.estimators.training import train_estimator
 from napari_blochnet.estimators.training_scores import BRAIN_TISSUES
@@ -35,8 +35,8 @@ def trained(schedule):
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "user_folder", lambda: tmp_path / "own")
-    return tmp_path / "own"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "napari-blochnet" / "models"
 
 
 @pytest.fixture

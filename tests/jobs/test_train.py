@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 import napari_blochnet as nb
 from napari_blochnet.cli import blochnet
-from napari_blochnet.estimators import store
 from napari_blochnet.estimators.training_options import PRESETS, TrainingOptions
 from napari_blochnet.jobs.settings_training import TrainSettings
 
@@ -25,8 +24,8 @@ def schedule():
 
 @pytest.fixture(autouse=True)
 def own_store(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "user_folder", lambda: tmp_path / "own")
-    return tmp_path / "own"
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "napari-blochnet" / "models"
 
 
 def test_settings_have_the_names_of_the_options():

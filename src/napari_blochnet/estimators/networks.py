@@ -14,18 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from napari_blochnet.errors import InputError
+from napari_blochnet.estimators.cards import ARCHITECTURES
 
 __all__ = ["ARCHITECTURES", "FCDecoder", "FCEncoder", "HydraEncoder", "RNNDecoder", "RNNEncoder", "make_encoder"]
-
-#: Each architecture with its encoder and its decoder.
-ARCHITECTURES: dict[str, tuple[str, str | None]] = {
-    "fc": ("fc", None),
-    "rnn": ("rnn", None),
-    "hydra": ("hydra", None),
-    "autoencoder-fc": ("fc", "fc"),
-    "autoencoder-rnn": ("rnn", "rnn"),
-    "blochnet": ("fc", "epg"),
-}
 
 #: Hidden widths as published.
 FC_WIDTHS = (1000, 300, 300)

@@ -9,6 +9,7 @@ from typing import Any
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimator
+from napari_blochnet.estimators.cards import ARCHITECTURES, stored_models
 
 __all__ = ["estimator_names", "make_estimator"]
 
@@ -52,7 +53,7 @@ _FACTORIES: dict[str, Callable[..., Estimator]] = {
     "universal": _universal,
 }
 # Networks of the model store; what the dictionary is set by means nothing to them.
-_NETWORKS = ("fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet")
+_NETWORKS = tuple(ARCHITECTURES)
 
 
 def estimator_names() -> tuple[str, ...]:
@@ -80,8 +81,6 @@ def make_estimator(name: str, **settings: Any) -> Estimator:
         return _FACTORIES[name](**settings)
     if name in _NETWORKS or _is_path(name):
         return _network(name, settings)
-    from napari_blochnet.estimators.store import stored_models
-
     own = [model.name for model in stored_models()]
     if name in own:
         return _network(name, settings)

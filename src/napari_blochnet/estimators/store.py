@@ -1,99 +1,39 @@
 """The model store: trained networks as safetensors files with their card, the package's own and the user's.
 
-A model is one file. Its header carries the card as JSON (architecture, schedules, training, seed, versions, scores);
-a copy of the card lies beside it as ``NAME.json`` for people to read. Weights are in half precision unless asked
-otherwise: the rounding is far below what the training leaves.
+A model is one file with its card in the header (`napari_blochnet.estimators.cards`). Weights are in half precision
+unless asked otherwise: the rounding is far below what the training leaves.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from napari_blochnet.arrays import AnyArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates
-from napari_blochnet.estimators.networks import ARCHITECTURES
+from napari_blochnet.estimators.cards import (
+    CARD_KEY,
+    SUFFIX,
+    check_card,
+    packaged_folder,
+    read_card,
+    schedules_of,
+    stored_models,
+    user_folder,
+)
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks_model import LabelNetwork
-from napari_blochnet.estimators.tensors import read_header, read_tensors, write_tensors
-from napari_blochnet.estimators.training_card import CARD_FORMAT
+from napari_blochnet.estimators.tensors import read_tensors, write_tensors
 from napari_blochnet.files import write_json
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["StoredEstimator", "StoredModel", "load_estimator", "save_estimator", "stored_models", "user_folder"]
-
-_SUFFIX = ".safetensors"
-_CARD = "blochnet_card"
-
-
-def packaged_folder() -> Path:
-    """Return the folder of the models that came with the package."""
-    return Path(__file__).parent.parent / "models"
-
-
-def user_folder() -> Path:
-    """Return the folder of the user's own models; it need not exist yet."""
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-blochnet") / "models"
-
-
-@dataclass(frozen=True)
-class StoredModel:
-    """A model in the store, by its card alone.
-
-    Parameters
-    ----------
-    name : str
-        Its file's name without ending.
-    path : Path
-    card : dict
-    packaged : bool
-        Whether it came with the package.
-    """
-
-    name: str
-    path: Path
-    card: dict[str, Any]
-    packaged: bool
-
-    @property
-    def architecture(self) -> str:
-        """Its architecture."""
-        return str(self.card["architecture"])
-
-    @property
-    def schedules(self) -> tuple[Schedule, ...]:
-        """The schedules it was trained on."""
-        return tuple(_schedules(self.card, self.path.name))
-
-    def describe(self) -> str:
-        """Return one line for people."""
-        training = self.card.get("training", {})
-        made_for = "; ".join(schedule.name or f"{len(schedule)} pulses" for schedule in self.schedules)
-        place = "packaged" if self.packaged else str(self.path)
-        how = f"preset {training.get('preset', '?')}, {training.get('epochs_trained', '?')} epochs"
-        return f"{self.name}: {self.architecture} network for {made_for}; {how}; {place}"
-
-
-def stored_models() -> tuple[StoredModel, ...]:
-    """Return the models of the store, the user's own first; files that are no models are left out."""
-    found: list[StoredModel] = []
-    for folder in (user_folder(), packaged_folder()):
-        for path in sorted(folder.glob(f"*{_SUFFIX}")):
-            try:
-                found.append(StoredModel(path.stem, path, read_card(path), folder == packaged_folder()))
-            except InputError:
-                continue
-    return tuple(found)
+__all__ = ["StoredEstimator", "load_estimator", "save_estimator"]
 
 
 def save_estimator(estimator: NetworkEstimator, path: str | os.PathLike[str], *, half: bool = True) -> Path:
@@ -119,12 +59,12 @@ def save_estimator(estimator: NetworkEstimator, path: str | os.PathLike[str], *,
     """
     target = Path(path)
     if target.name == str(path) and not target.suffix:
-        target = user_folder() / f"{target.name}{_SUFFIX}"
-    if target.suffix != _SUFFIX:
-        raise InputError(f"{target.name}: a model is written as safetensors; expected a name ending in {_SUFFIX}.",
+        target = user_folder() / f"{target.name}{SUFFIX}"
+    if target.suffix != SUFFIX:
+        raise InputError(f"{target.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.",
                          field="path")  # fmt: skip
     card = {**estimator.card, "precision": "float16" if half else "float32"}
-    _check_card(card, target.name)
+    check_card(card, target.name)
     tensors = {}
     for name, value in estimator.model.state_dict().items():
         stored = value.detach().cpu()
@@ -133,21 +73,9 @@ def save_estimator(estimator: NetworkEstimator, path: str | os.PathLike[str], *,
             raise InputError(f"The weights {name} are not finite; expected a training that did not diverge.",
                              field="estimator")  # fmt: skip
         tensors[name] = stored
-    write_tensors(target, tensors, {_CARD: json.dumps(card, allow_nan=False)})
+    write_tensors(target, tensors, {CARD_KEY: json.dumps(card, allow_nan=False)})
     write_json(card, target.with_suffix(".json"))
     return target
-
-
-def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return a model's card, checked; no weight is read.
-
-    Raises
-    ------
-    InputError
-        A file that is no model of ours, or is damaged.
-    """
-    _, metadata = read_header(path)
-    return _card_of(metadata, Path(path).name)
 
 
 def load_estimator(
@@ -177,14 +105,14 @@ def load_estimator(
         No such model; none for this schedule; a file that is damaged or holds another network than its card says.
     """
     text = os.fspath(name_or_path)
-    if text.endswith(_SUFFIX) or os.sep in text or (os.altsep and os.altsep in text):
+    if text.endswith(SUFFIX) or os.sep in text or (os.altsep and os.altsep in text):
         return _load(Path(text).expanduser(), device, other_schedule)
     candidates = [model for model in stored_models() if text in (model.name, model.architecture)]
     if not candidates:
         known = sorted({model.name for model in stored_models()})
         what = f"; it has {', '.join(known)}" if known else ", which is empty"
         raise InputError(f"There is no model {text!r} in the store{what}; expected one of those or a model file "
-                         f"({_SUFFIX}).", field="estimator")  # fmt: skip
+                         f"({SUFFIX}).", field="estimator")  # fmt: skip
     fitting = [model for model in candidates if schedule is None or schedule in model.schedules]
     # a model asked for by its own name is taken as it is; its schedule is checked when it maps
     fitting = fitting or [model for model in candidates if model.name == text or other_schedule]
@@ -201,7 +129,7 @@ def load_estimator(
 
 def _load(path: Path, device: str, other_schedule: bool) -> NetworkEstimator:
     card = read_card(path)
-    schedules = _schedules(card, path.name)
+    schedules = schedules_of(card, path.name)
     network = card["network"]
     # the sizes a card claims cost no memory before the file's header has confirmed them
     with torch.device("meta"):
@@ -216,38 +144,6 @@ def _load(path: Path, device: str, other_schedule: bool) -> NetworkEstimator:
     # a model of one's own goes by its file's name, so that two of one architecture can be told apart
     name = card["architecture"] if path.parent == packaged_folder() else path.stem
     return NetworkEstimator(model, schedules, card, name=name, device=device, other_schedule=other_schedule)
-
-
-def _card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
-    try:
-        card = json.loads(metadata[_CARD])
-    except (KeyError, ValueError, RecursionError):
-        raise InputError(f"{name}: carries no model card; expected a model that blochnet wrote.",
-                         field="path") from None  # fmt: skip
-    _check_card(card, name)
-    return dict(card)
-
-
-def _check_card(card: Any, name: str) -> None:
-    if not isinstance(card, dict) or not isinstance(card.get("network"), dict):
-        raise InputError(f"{name}: its model card is damaged; expected a model that blochnet wrote.", field="path")
-    if card.get("blochnet_model") != CARD_FORMAT:
-        raise InputError(f"{name}: its card has format {card.get('blochnet_model')!r}; expected {CARD_FORMAT}, as this "
-                         "version writes.", field="path")  # fmt: skip
-    if card.get("architecture") not in ARCHITECTURES:
-        raise InputError(f"{name}: is a network of architecture {card.get('architecture')!r}; expected one of "
-                         f"{', '.join(ARCHITECTURES)}.", field="path")  # fmt: skip
-    missing = sorted({"length", "widths", "subspace", "activation"} - set(card["network"]))
-    if missing or not isinstance(card.get("schedules"), list) or not card["schedules"]:
-        raise InputError(f"{name}: its model card lacks {', '.join(missing) or 'schedules'}; expected a model that "
-                         "blochnet wrote.", field="path")  # fmt: skip
-
-
-def _schedules(card: dict[str, Any], name: str) -> list[Schedule]:
-    try:
-        return [Schedule.from_dict(content) for content in card["schedules"]]
-    except InputError as error:
-        raise InputError(f"{name}: {error}", field="path") from None
 
 
 class StoredEstimator:

@@ -8,12 +8,13 @@ import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import existing_file, replacing
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["read_header", "read_tensors", "write_tensors"]
 

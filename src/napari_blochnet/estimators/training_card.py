@@ -8,13 +8,12 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from napari_blochnet.estimators.cards import CARD_FORMAT
 from napari_blochnet.estimators.training_options import TrainingOptions, options_from
 from napari_blochnet.estimators.training_state import TrainingState
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["CARD_FORMAT", "make_card"]
-
-CARD_FORMAT = 1
+__all__ = ["make_card"]
 
 
 def make_card(
