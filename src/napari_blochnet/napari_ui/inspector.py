@@ -272,9 +272,7 @@ class VoxelInspector(Panel):
 
     def update_session(self) -> None:
         voxel = self.session.voxel
-        if voxel is not None and self.session.entry(voxel.stack) is None:
-            self.session.pin(None)
-        elif voxel is not None and self.shown is not None and self._items(voxel) != self.shown.items:
+        if voxel is not None and self.shown is not None and self._items(voxel) != self.shown.items:
             self._ask(voxel)
 
     # -- pointing

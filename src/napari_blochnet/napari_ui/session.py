@@ -1,4 +1,4 @@
-"""What one viewer knows: which layer shows what, the current schedule, the pinned voxel, the running jobs.
+"""What one viewer knows: which layer shows what, the current schedule, the pinned voxels, the running jobs.
 
 Layers carry what they show. `Entry` stands in a layer's metadata and names the phantom, the stack or the maps behind
 it; the session only listens to the layer list and finds its way by layer objects and domain objects, never by names,
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari.layers import Layer
@@ -18,6 +18,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.pins import Pins, Voxel
 from napari_blochnet.napari_ui.workers import Job
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
@@ -66,21 +67,6 @@ class Entry:
         return self
 
 
-@dataclass(frozen=True)
-class Voxel:
-    """A voxel somebody pointed at.
-
-    Parameters
-    ----------
-    stack : FingerprintStack
-    index : tuple of int
-        (z, y, x) in the stack.
-    """
-
-    stack: FingerprintStack = field(repr=False)
-    index: tuple[int, int, int]
-
-
 def entry_of(layer: Layer) -> Entry | None:
     """Return what a layer shows, or None for a layer that is not ours."""
     entry = layer.metadata.get(ENTRY)
@@ -102,8 +88,10 @@ class Session(QObject):
     view_changed = Signal()
     #: there is another current schedule
     schedule_changed = Signal()
-    #: the pinned `Voxel`, or None
+    #: the current `Voxel`, or None
     pinned = Signal(object)
+    #: voxels were pinned or given up, or another one is the current one; before `pinned`
+    pins_changed = Signal()
     #: a `Phantom`, `FingerprintStack` or `ParameterMaps` that has just been added by a panel
     added = Signal(object)
     #: the model store holds other models than before
@@ -115,10 +103,10 @@ class Session(QObject):
         self._schedule: Schedule | None = None
         self._jobs: set[Job] = set()
         self._is_watching = False
-        self.voxel: Voxel | None = None
+        self._pins = Pins()
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
-        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.renamed.connect(self._on_layers)
         for layer in viewer.layers:
             self._finish(layer)
@@ -141,6 +129,11 @@ class Session(QObject):
     def _on_layers(self, event: Any = None) -> None:
         with contextlib.suppress(RuntimeError):  # the last events of a viewer that is being deleted
             self.changed.emit()
+
+    def _on_removed(self, event: Any = None) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._drop_lost_pins()
+        self._on_layers()
 
     def _finish(self, layer: Layer) -> None:
         from napari_blochnet.napari_ui.layers import finish_layer
@@ -188,10 +181,48 @@ class Session(QObject):
         self._schedule = schedule
         self.schedule_changed.emit()
 
+    @property
+    def pins(self) -> tuple[Voxel, ...]:
+        """The pinned voxels, oldest first."""
+        return self._pins.voxels
+
+    @property
+    def voxel(self) -> Voxel | None:
+        """The current one of them: what the inspector shows."""
+        return self._pins.current
+
+    def pin_number(self, voxel: Voxel) -> int:
+        """Return the number that a pin keeps from when it is set until it is given up, from 1 to `MAX_PINS`."""
+        return self._pins.number(voxel)
+
     def pin(self, voxel: Voxel | None) -> None:
-        """Make a voxel the one that the inspector shows."""
-        self.voxel = voxel
-        self.pinned.emit(voxel)
+        """Move the current pin to a voxel, or set the first; None gives up all pins."""
+        self._tell(self._pins.move(voxel) if voxel is not None else self._pins.clear())
+
+    def add_pin(self, voxel: Voxel) -> bool:
+        """Pin one more voxel and make it the current one; return False where there are `MAX_PINS` already."""
+        self._tell(self._pins.add(voxel))
+        return self.voxel == voxel
+
+    def select_pin(self, voxel: Voxel) -> None:
+        """Make a pinned voxel the current one."""
+        self._tell(self._pins.select(voxel))
+
+    def remove_pin(self, voxel: Voxel) -> None:
+        """Give a pin up; where it was the current one, its neighbour is next."""
+        self._tell(self._pins.remove(voxel))
+
+    def _tell(self, changed: bool) -> None:
+        if changed:
+            self.pins_changed.emit()
+            self.pinned.emit(self.voxel)
+
+    def _drop_lost_pins(self) -> None:
+        """Give up pins in stacks of which no layer is left."""
+        known = {id(entry.stack) for layer in self.layers() if (entry := entry_of(layer)) is not None}
+        for voxel in self.pins:
+            if id(voxel.stack) not in known:
+                self.remove_pin(voxel)
 
     # -- jobs
 
