@@ -233,7 +233,8 @@ def compare(
     several = [read_maps(folder) for folder in folders]
     if source is not None:
         truth = open_phantom(source, **given_settings(PhantomSettings, options))
-        comparison: Any = run(truth, several, **given_settings(CompareSettings, options))
+        with console.progress() as progress:
+            comparison: Any = run(truth, several, progress=progress, **given_settings(CompareSettings, options))
     else:
         comparison = region_means(several, str(regions), **given_settings(RegionSettings, options))
     comparison.to_html(output)

@@ -12,9 +12,11 @@ import numpy as np
 from napari_blochnet.arrays import BoolArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, text_table, write_csv
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["ALL_TISSUES", "PARAMETERS", "Comparison", "compare_maps", "distinct_names", "error_maps", "failures"]
 
@@ -97,7 +99,11 @@ def compare_maps(
     mask: BoolArray | None = None,
     title: str = "Comparison of T1 and T2 maps",
     error_limit: float = 20.0,
+    bound_voxels: int = 1000,
+    seed: int = 0,
     record: dict[str, Any] | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> Comparison:
     """Score maps against the truth.
 
@@ -118,8 +124,15 @@ def compare_maps(
         Heading of the report.
     error_limit : float
         Error maps are drawn from minus to plus this, per cent.
+    bound_voxels : int
+        Voxels of each tissue, at most, at which the Cramér–Rao bound is computed where the noise is known, drawn at
+        random; 0: no bound.
+    seed : int
+        Of the draw.
     record : dict, optional
         Entered in the result.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; only the bound takes time.
 
     Returns
     -------
@@ -145,6 +158,7 @@ def compare_maps(
     models = distinct_names([item.estimator for item in maps])
     sets = _tissue_sets(truth, scored)
     constants = {name: best_constant(_values(truth, name)[scored]) for name in PARAMETERS}
+    bounds, sentences = _bounds(truth, sets, models, maps, bound_voxels, seed, progress, cancelled)
     table: list[Score] = []
     scales: dict[str, float] = {}
     for model, item in zip(models, maps, strict=True):
@@ -161,19 +175,49 @@ def compare_maps(
                     tissue=tissue,
                     parameter=name,
                     unit=unit,
-                )
+                ).with_bound(bounds.get(model, {}).get(tissue, {}).get(name))
                 for name, unit in PARAMETERS.items()
             ]
             table += [rows[0], rows[1], mean_of_logs(rows[0], rows[1]), rows[2]]
     left_out = int(wanted.sum()) - int(scored.sum())
-    notes = (
-        (f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.",)
-        if left_out
-        else ()
-    )
+    if left_out:
+        sentences.insert(0, f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.")
     return Comparison(
-        truth, tuple(maps), models, scored, tuple(table), scales, title, error_limit, notes, dict(record or {})
-    )
+        truth, tuple(maps), models, scored, tuple(table), scales, title, error_limit, tuple(sentences),
+        dict(record or {}),
+    )  # fmt: skip
+
+
+def _bounds(
+    truth: Phantom,
+    sets: dict[str, BoolArray],
+    models: Sequence[str],
+    maps: Sequence[ParameterMaps],
+    voxels: int,
+    seed: int,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
+    """Return the bounds by model, tissue and parameter where the noise is known, and sentences about them."""
+    if voxels == 0:
+        return {}, []
+    known: dict[str, Acquisition] = {}
+    missing: dict[str, list[str]] = {}
+    for model, item in zip(models, maps, strict=True):
+        found = acquisition_of(item)
+        if isinstance(found, str):
+            missing.setdefault(found, []).append(model)
+        else:
+            known[model] = found
+    # models that mapped the same fingerprints share their bound
+    by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, progress=progress, cancelled=cancelled)
+               for data in dict.fromkeys(known.values())}  # fmt: skip
+    sentences = [f"{', '.join(names)}: no Cramér–Rao bound, because {reason}." for reason, names in missing.items()]
+    if known:
+        most = max(int(chosen.sum()) for chosen in sets.values())
+        drawn = f" of up to {voxels:,} voxels a tissue, drawn with seed {seed}" if most > voxels else ""
+        sentences.append(f"The Cramér–Rao bound takes the noise, B1 and the true T1, T2 and PD{drawn}.")
+    return {model: by_data[data] for model, data in known.items()}, sentences
 
 
 def failures(maps: ParameterMaps) -> BoolArray:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ class Score:
         Mean of (Δlog10)².
     constant_mse_log10 : float
         The same score of the best constant: the one value, the same in all tissues, that scores best on all voxels.
+    bound, rmse_per_bound : float or None
+        Root mean square of the Cramér–Rao bound over the voxels, in ``unit``, and ``rmse`` over it; None where the
+        noise is not known.
     """
 
     model: str
@@ -50,10 +54,18 @@ class Score:
     rmse: float | None
     mse_log10: float
     constant_mse_log10: float
+    bound: float | None = None
+    rmse_per_bound: float | None = None
 
     def row(self) -> dict[str, Any]:
         """Return the score as a JSON-ready dictionary."""
         return asdict(self)
+
+    def with_bound(self, bound: float | None) -> Score:
+        """Return the score beside a bound, in ``unit``; beside none where the bound is not a number above 0."""
+        if bound is None or self.rmse is None or not (math.isfinite(bound) and bound > 0):
+            return self
+        return replace(self, bound=bound, rmse_per_bound=self.rmse / bound)
 
 
 def best_constant(truth: FloatArray) -> float:

@@ -47,6 +47,19 @@ COMPARISON_COLUMNS = (
     Column("bias", "Bias / ms", "+.1f", "Mean of estimate − truth; PD in its own unit."),
     Column("mae", "MAE / ms", ".1f", "Mean of |estimate − truth|; PD in its own unit."),
     Column("rmse", "RMSE / ms", ".1f", "Root mean square of estimate − truth; PD in its own unit."),
+    Column(
+        "bound",
+        "Bound / ms",
+        ".2f",
+        "Cramér–Rao bound: root mean square of the least standard deviation that the "
+        "known noise allows an unbiased estimator; PD in its own unit.",
+    ),
+    Column(
+        "rmse_per_bound",
+        "RMSE / bound",
+        ".2f",
+        "1 is the limit that the noise sets; below it only with bias, or with prior knowledge.",
+    ),
     Column("mse_log10", "MSE log10", ".2e", "Mean of (Δlog10)²; for T1, T2 the mean of both."),
     Column("constant_mse_log10", "Best constant", ".2e", "MSE of log10 of the one value that is best for all voxels."),
 )
@@ -83,8 +96,8 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
     if not column.form:
         return str(value)
     # PD has no unit and is about 1: a tenth of a millisecond's precision would show nothing of it
-    if column.form.endswith(".1f") and row.get("parameter") == "PD":
-        return format(value, column.form.replace(".1f", ".3f"))
+    if row.get("parameter") == "PD" and "/ ms" in column.heading:
+        return format(value, column.form.replace(".1f", ".3f").replace(".2f", ".4f"))
     return format(value, column.form)
 
 

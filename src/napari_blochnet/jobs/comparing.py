@@ -11,6 +11,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import CompareSettings, RegionSettings, settings_from
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison
@@ -25,6 +26,9 @@ def compare(
     truth: Phantom,
     maps: ParameterMaps | Sequence[ParameterMaps],
     settings: CompareSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
     **fields: Any,
 ) -> Comparison:
     """Compare maps with the truth.
@@ -36,6 +40,8 @@ def compare(
     maps : ParameterMaps or sequence of them
         One per model, all on one grid.
     settings : CompareSettings, optional
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in tissues.
     **fields
         Fields of `CompareSettings`.
 
@@ -56,7 +62,7 @@ def compare(
     inputs = {"truth": truth.record or {"operation": "given", "phantom": truth.name}, "maps": _records(several)}
     record = make_record("compare", given, inputs)
     truth = truth.on_grid(several[0].shape, several[0].geometry)
-    return compare_maps(truth, several, record=record, **given.model_dump())
+    return compare_maps(truth, several, record=record, progress=progress, cancelled=cancelled, **given.model_dump())
 
 
 def region_means(

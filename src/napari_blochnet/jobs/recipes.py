@@ -81,7 +81,7 @@ def run_recipe(
         if "mask" in step["inputs"]:
             settings["mask"] = _resolve(step["inputs"]["mask"], results)
         watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
-        if operation in ("make_schedule", "compare", "region_means"):
+        if operation in ("make_schedule", "region_means"):
             watched = {}
         results.append(function(*inputs, **watched, **settings))
     return results

@@ -11,6 +11,7 @@ import numpy as np
 from napari_blochnet.arrays import BoolArray
 from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.precision import describe_acquisition
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.devices import resolve_device
 from napari_blochnet.jobs.masks import pack_mask, whole_slices
@@ -123,6 +124,7 @@ def reconstruct(
         estimator=getattr(estimator, "description", estimator.name),
         voxels=len(voxels),
         failed=int(maps.failed.sum()),
+        acquisition=describe_acquisition(stack),
         **_notes(maps),
     )
     return maps.replace(record=record)

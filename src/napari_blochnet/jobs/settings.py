@@ -323,6 +323,16 @@ class CompareSettings(Settings):
     error_limit: float = quantity(
         20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000
     )
+    bound_voxels: int = quantity(
+        1000,
+        "Bound voxels",
+        "Where the noise is known: voxels of each tissue, drawn at random, at which the Cramér–Rao bound is computed; "
+        "0: no bound.",
+        "voxels",
+        ge=0,
+        le=10_000_000,
+    )
+    seed: int = quantity(0, "Seed", "Of the draw of those voxels.", "", ge=0)
 
 
 class RegionSettings(Settings):

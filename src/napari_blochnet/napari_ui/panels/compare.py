@@ -56,7 +56,7 @@ def _compare(
 ) -> tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]:
     """Compare, and compute error maps for the layers; worker thread."""
     part = truth.on_grid(maps[0].shape, maps[0].geometry)
-    comparison = compare(part, maps, settings)
+    comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
     return comparison, [(item, errors.signed_errors(part, item)) for item in maps]
 
 

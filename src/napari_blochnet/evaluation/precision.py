@@ -1,0 +1,131 @@
+"""What the noise allows: Cramér–Rao bounds of tissues, beside which errors of maps are read.
+
+A record of maps says what fingerprints they were made from (``"acquisition"``): schedule, kind of signal and, where
+somebody knows it, the noise. The bound is computed at the true T1, T2 and PD, voxel by voxel.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray, BoolArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["Acquisition", "acquisition_of", "describe_acquisition", "tissue_bounds"]
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """What fingerprints tell T1, T2 and PD by.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    kind : {"complex", "real", "magnitude"}
+    noise_sigma : float
+        Standard deviation of the noise in each real channel, in units of the signal of PD 1; above 0.
+    """
+
+    schedule: Schedule
+    kind: SignalKind
+    noise_sigma: float
+
+
+def describe_acquisition(stack: FingerprintStack) -> dict[str, Any]:
+    """Return what `acquisition_of` reads from a record, JSON-ready; the schedule only where the noise is known."""
+    found: dict[str, Any] = {"kind": stack.kind, "noise_sigma": stack.noise_sigma}
+    if stack.noise_sigma:
+        found["schedule"] = {key: value for key, value in stack.schedule.to_dict().items() if key != "record"}
+    return found
+
+
+def acquisition_of(maps: ParameterMaps) -> Acquisition | str:
+    """Return what maps were made from, or why there is no bound for them, as the end of a sentence."""
+    known = maps.record.get("acquisition")
+    if not isinstance(known, Mapping) or known.get("noise_sigma") is None:
+        return "the noise in its fingerprints is not known"
+    sigma, kind = known["noise_sigma"], known.get("kind")
+    if sigma == 0:
+        return "its fingerprints are noise-free"
+    good = isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0
+    try:
+        schedule = Schedule.from_dict(known.get("schedule"))  # type: ignore[arg-type]
+    except (InputError, TypeError):
+        good = False
+    if not good or kind not in get_args(SignalKind):
+        return "its record does not say what noise and schedule its fingerprints had"
+    return Acquisition(schedule, kind, float(sigma))
+
+
+def tissue_bounds(
+    truth: Phantom,
+    sets: Mapping[str, BoolArray],
+    acquisition: Acquisition,
+    voxels: int,
+    seed: int = 0,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> dict[str, dict[str, float]]:
+    """Return the root mean square of the Cramér–Rao bound of each tissue.
+
+    Parameters
+    ----------
+    truth : Phantom
+        T1, T2, PD, and B1 where it has one, which counts as known.
+    sets : mapping of str to bool array of shape (Z, Y, X)
+        Voxels by tissue, at least one each.
+    acquisition : Acquisition
+    voxels : int
+        Looked at in each tissue, at most; above 0. Of more, this many are drawn at random.
+    seed : int
+        Of the draw.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in tissues.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        By tissue, then by parameter: T1 and T2 in ms, PD in the truth's unit; infinite where the data do not tell the
+        parameter in some voxel.
+
+    Raises
+    ------
+    Cancelled
+        Nothing is kept.
+    """
+    from napari_blochnet.physics.bounds import cramer_rao_bound
+
+    random = np.random.default_rng(seed)
+    found: dict[str, dict[str, float]] = {}
+    for done, (tissue, chosen) in enumerate(sets.items()):
+        raise_if_cancelled(cancelled, "the Cramér–Rao bound")
+        report(progress, done, len(sets), "Cramér–Rao bound by tissue")
+        index = np.flatnonzero(chosen)
+        if len(index) > voxels:
+            index = np.sort(random.choice(index, voxels, replace=False))
+        maps = [truth.t1, truth.t2, truth.pd, *([] if truth.b1 is None else [truth.b1])]
+        # crisp tissues repeat a few values many times
+        values, counts = np.unique(_rows(maps, index), axis=0, return_counts=True)
+        bound = cramer_rao_bound(acquisition.schedule, *values.T, sigma=acquisition.noise_sigma,
+                                 kind=acquisition.kind, cancelled=cancelled)  # fmt: skip
+        found[tissue] = {
+            name: float(np.sqrt(np.average(getattr(bound, name.lower()) ** 2, weights=counts)))
+            for name in ("T1", "T2", "PD")
+        }
+    report(progress, len(sets), len(sets), "Cramér–Rao bound by tissue")
+    return found
+
+
+def _rows(maps: list[AnyArray], index: AnyArray) -> AnyArray:
+    return np.stack([values.reshape(-1)[index] for values in maps], axis=1).astype(np.float64)
