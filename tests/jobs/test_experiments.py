@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 
 import napari_blochnet as nb
 from napari_blochnet.cli import blochnet
+from napari_blochnet.estimators import adaptation
 from napari_blochnet.evaluation.experiment_report import PUBLISHED, markdown_table, summarise
 from napari_blochnet.jobs import experiments
 from napari_blochnet.jobs.experiments import TestSet as Tissues
@@ -81,6 +83,48 @@ def test_an_experiment_writes_its_tables_and_goes_on_with_what_is_missing(small,
     assert [row["mse_log10"] for row in again.rows] == [row["mse_log10"] for row in result.rows]
     with pytest.raises(nb.InputError, match="result of other settings"):
         run_experiment("table3", tmp_path, **{**common, "decoder_weight": 3.0})
+
+
+def test_rows_beyond_the_paper_build_on_the_networks_at_hand(small, tmp_path, monkeypatch):
+    small.append(Tissues("anatomical, half", small[1].t1[:30], small[1].t2[:30], part_of="anatomical"))
+    adaptations = []
+    adapt_estimator = adaptation.adapt_estimator
+
+    def short(network, fingerprints, schedule, kind, options, **more):
+        adaptations.append(len(fingerprints))
+        return adapt_estimator(network, fingerprints, schedule, kind, replace(options, epochs=8, batch=16), **more)
+
+    monkeypatch.setattr(adaptation, "adapt_estimator", short)
+    common = {"draws": 2, "preset": "reduced"}
+    first = run_experiment("table3", tmp_path, models="fc", **common)
+    weights = (tmp_path / "draw_01" / "fc.safetensors").read_bytes()
+    result = run_experiment("table3", tmp_path, models="fc,fc-adapted,universal,refined", **common)
+    assert (tmp_path / "draw_01" / "fc.safetensors").read_bytes() == weights
+    assert [row for row in result.rows if row["model"] == "fc"] == first.rows
+    # two draws, the two whole sets: the half is scored on the network adapted to the whole
+    assert adaptations == [60] * 4
+    scores = {(row["model"], row["draw"], row["set"]): row["mse_log10"] for row in result.rows}
+    assert len(scores) == 3 * (2 + 2 + 1 + 1)
+    for draw in (1, 2):
+        for name in ("phantom", "anatomical"):
+            assert scores["fc-adapted", draw, name] < 0.5 * scores["fc", draw, name]
+            assert scores["refined", 1, name] < 1e-8 < scores["fc-adapted", draw, name]
+            assert scores["universal", 1, name] < 1e-4
+    assert all(row["training_seconds"] > 0 for row in result.rows if row["model"] == "fc-adapted")
+    assert "| FC adapted (reduced) |" in result.text
+    assert "without their labels" in result.text
+
+
+def test_slow_networks_take_fewer_draws_and_the_table_says_so(small, tmp_path):
+    common = {"draws": 2, "preset": "reduced", "models": "fc,autoencoder-rnn"}
+    result = run_experiment("table3", tmp_path, **common)
+    assert [(row["model"], row["draw"]) for row in result.rows if row["set"] == "phantom"] == [
+        ("fc", 1), ("fc", 2), ("autoencoder-rnn", 1),
+    ]  # fmt: skip
+    assert "autoencoder RNN-RNN (reduced, 1 draw only)" in result.text
+    assert "over 2 draws" in result.text
+    more = run_experiment("table3", tmp_path, slow_draws=5, **common)
+    assert "autoencoder RNN-RNN (reduced) |" in more.text
 
 
 def test_refused_experiments(small, tmp_path):

@@ -34,6 +34,7 @@ PUBLISHED: dict[str, dict[str, tuple[float, float]]] = {
 _LABELS = {
     "dictionary": "dictionary", "fc": "FC", "rnn": "RNN", "hydra": "HYDRA", "autoencoder-fc": "autoencoder FC-FC",
     "autoencoder-rnn": "autoencoder RNN-RNN", "blochnet": "BlochNet (FC encoder, EPG decoder)",
+    "fc-adapted": "FC adapted", "blochnet-adapted": "BlochNet adapted", "universal": "universal", "refined": "refined",
 }  # fmt: skip
 _TITLES = {
     "table2": "Table 2: trained under one SplineNoise11 and one Spline5 schedule, tested under FISP",
@@ -68,14 +69,20 @@ def markdown_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     models = list(dict.fromkeys(row["model"] for row in rows))
     published = PUBLISHED[name]
     head = ["model", *sets, "training, s a draw", *(["published: phantom", "anatomical"] if published else [])]
-    lines = [f"# {_TITLES[name]}", "", "MSE of log10 T1 and T2, mean ± standard deviation over the draws.", "",
+    all_draws = max(found[2] for found in summary.values())
+    over = "of one draw" if all_draws == 1 else f"mean ± standard deviation over {all_draws} draws"
+    lines = [f"# {_TITLES[name]}", "", f"MSE of log10 T1 and T2, {over} of the training schedules.", "",
              _line(head), _line(["---"] * len(head))]  # fmt: skip
     reduced = False
     for model in models:
         mine = [row for row in rows if row["model"] == model]
-        label = _LABELS.get(model, model)
+        label, remarks = _LABELS.get(model, model), []
         if any(row["preset"] == "reduced" for row in mine):
-            label, reduced = f"{label} (reduced)", True
+            remarks, reduced = ["reduced"], True
+        draws = max(found[2] for (name_, _), found in summary.items() if name_ == model)
+        if draws < all_draws and any(row["preset"] != "none" for row in mine):
+            remarks.append(f"{draws} draw{'s'[: draws > 1]} only")
+        label += f" ({', '.join(remarks)})" if remarks else ""
         cells = [label, *(_cell(summary.get((model, each))) for each in sets)]
         seconds = [row["training_seconds"] for row in mine if row["training_seconds"] is not None]
         cells.append(f"{np.mean(seconds):,.0f}" if seconds else "none")
@@ -88,6 +95,16 @@ def markdown_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     lines += ["", "Voxels: " + ", ".join(f"{each} {constants[each][1]:,}" for each in sets) + "."]
     if "dictionary" in models:
         lines.append("Dictionary matching is told the schedule of the test, as a user would tell it.")
+    if {"universal", "refined"} & set(models):
+        lines.append(
+            "Universal and refined (from universal) are told it too; they are not trained and do not depend on the "
+            "draw."
+        )
+    if any(model.endswith("-adapted") for model in models):
+        lines.append(
+            "Adapted: the draw's trained network, fine-tuned on the test set's fingerprints under FISP without their "
+            "labels; the time is that of this alone, on top of the training."
+        )
     if reduced:
         lines.append(
             "Reduced: trained on 20,000 fingerprints a schedule for 3 epochs in batches of 100, in place of 80,100 for "
@@ -109,10 +126,10 @@ def _cell(value: tuple[float, float, int] | None) -> str:
     if value is None:
         return ""
     mean, deviation, draws = value
-    digits = 4 if mean >= 1e-3 else 6
+    form = ".4f" if mean >= 1e-3 else ".6f" if mean >= 1e-5 else ".1e"
     if math.isnan(deviation):
-        return f"{mean:.{digits}f} (1 draw)"
-    return f"{mean:.{digits}f} ± {deviation:.{digits}f} ({draws})"
+        return f"{mean:{form}}"
+    return f"{mean:{form}} ± {deviation:{form}} ({draws})"
 
 
 def scatter_of_models(

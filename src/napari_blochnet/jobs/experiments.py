@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,10 +21,17 @@ from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_can
 from napari_blochnet.schedules.generators import fisp_schedule, spline_schedule
 from napari_blochnet.schedules.schedule import Schedule
 
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.base import Estimator
+
 __all__ = ["ExperimentResult", "TestSet", "read_test_sets", "run_experiment", "training_schedules"]
 
-_MODELS = ("dictionary", "fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet")
+_MODELS = ("dictionary", "fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet", "fc-adapted",
+           "blochnet-adapted", "universal", "refined")  # fmt: skip
+# Told the schedule of the test or needing no training: nothing in them depends on the draw.
+_UNTRAINED = ("dictionary", "universal", "refined")
 _SLOW = ("hydra", "autoencoder-rnn")
+_ADAPTED = "-adapted"
 _FIGURE_MODELS = "fc,rnn,hydra,blochnet"
 # Fingerprints simulated and estimated at a time.
 _BATCH = 4096
@@ -38,11 +46,14 @@ class TestSet:
     name : str
     t1, t2 : array of shape (voxel,)
         ms.
+    part_of : str, optional
+        The set whose voxels these are some of: a network adapted to that one is scored on these too.
     """
 
     name: str
     t1: FloatArray
     t2: FloatArray
+    part_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,8 +106,9 @@ def read_test_sets(data: Path | None) -> list[TestSet]:
 
         maps = loadmat(measured, variable_names=["T1_128", "T2_128"])
         t1, t2 = (np.asarray(maps[name], np.float64).ravel() for name in ("T1_128", "T2_128"))
-        for name, good in (("anatomical", (t1 >= 1) & (t2 >= 1)), ("anatomical, physical", (t1 >= 50) & (t2 >= 5))):
-            sets.append(TestSet(name, t1[good], t2[good]))
+        usable, physical = (t1 >= 1) & (t2 >= 1), (t1 >= 50) & (t2 >= 5)
+        sets.append(TestSet("anatomical", t1[usable], t2[usable]))
+        sets.append(TestSet("anatomical, physical", t1[physical], t2[physical], part_of="anatomical"))
     return sets
 
 
@@ -160,8 +172,7 @@ def run_experiment(
     for draw in range(1, given.draws + 1):
         for model in models:
             raise_if_cancelled(cancelled, f"experiment {name}")
-            # matching is told the test's schedule: nothing in it depends on the draw
-            if model == "dictionary" and draw > 1:
+            if draw > run.draws(model):
                 continue
             found, new = run.result(model, draw)
             rows += found
@@ -196,8 +207,15 @@ class _Run:
         self.test_schedule = fisp_schedule()
         self._signals: dict[str, FloatArray] = {}
 
+    def draws(self, model: str) -> int:
+        """Return in how many draws a model is tested."""
+        if model in _UNTRAINED:
+            return 1
+        is_short = model in _SLOW and self._preset(model) == "reduced"
+        return min(self.settings.draws, self.settings.slow_draws) if is_short else self.settings.draws
+
     def _preset(self, model: str) -> str:
-        if model == "dictionary":
+        if model in _UNTRAINED:
             return "none"
         return "reduced" if model in _SLOW and not self.settings.full else self.settings.preset
 
@@ -207,12 +225,14 @@ class _Run:
     def result(self, model: str, draw: int) -> tuple[list[dict[str, Any]], bool]:
         """Return the rows of a model and a draw, and whether they had to be made."""
         seed = self.settings.seed + 2 * (draw - 1)
-        key = {
+        key: dict[str, Any] = {
             "model": model, "preset": self._preset(model), "seed": seed, "sets": [item.name for item in self.sets],
             "voxels": [len(item.t1) for item in self.sets],
-            **({} if model == "dictionary" else {"precision": self.settings.precision,
-                                                 "decoder_weight": self.settings.decoder_weight}),
+            **({} if model in _UNTRAINED else {"precision": self.settings.precision,
+                                               "decoder_weight": self.settings.decoder_weight}),
         }  # fmt: skip
+        if model.endswith(_ADAPTED):
+            key["adaptation"] = self._adaptation()
         place = self._place(model, draw)
         record = place.with_suffix(".json")
         if record.is_file():
@@ -221,9 +241,10 @@ class _Run:
                 raise InputError(f"{record}: holds a result of other settings; expected the same settings, or another "
                                  "folder.", field="output")  # fmt: skip
             return list(content["rows"]), False
-        estimator, seconds = self._estimator(model, place, seed)
+        estimator_for = self._estimator(model, draw, place, seed)
         rows, estimates = [], {}
         for item in self.sets:
+            estimator, seconds = estimator_for(item)
             t1, t2, failed = self._map(estimator, item)
             what = {"experiment": self.experiment, "draw": draw, "model": model, "preset": key["preset"], "seed": seed}
             rows.append({**what, **_scores(model, item, t1, t2, failed), "training_seconds": seconds})
@@ -233,13 +254,17 @@ class _Run:
         write_json({"key": key, "rows": rows}, record)
         return rows, True
 
-    def _estimator(self, model: str, place: Path, seed: int) -> tuple[Any, float | None]:
-        if model == "dictionary":
-            from napari_blochnet.estimators.dictionary import DictionaryMatching
+    def _estimator(
+        self, model: str, draw: int, place: Path, seed: int
+    ) -> Callable[[TestSet], tuple[Estimator, float | None]]:
+        """Return what gives a test set its estimator and how many seconds that one was trained."""
+        if model.endswith(_ADAPTED):
+            return self._adapted(model.removesuffix(_ADAPTED), draw)
+        made = (_untrained(model, self.device), None) if model in _UNTRAINED else self._trained(model, place, seed)
+        made[0].prepare(self.test_schedule, "real", progress=self.progress, cancelled=self.cancelled)
+        return lambda _: made
 
-            matching = DictionaryMatching(device=self.device)
-            matching.prepare(self.test_schedule, "real", progress=self.progress, cancelled=self.cancelled)
-            return matching, None
+    def _trained(self, model: str, place: Path, seed: int) -> tuple[Estimator, float | None]:
         from napari_blochnet.estimators.training import train_estimator
 
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -259,12 +284,44 @@ class _Run:
         trained.other_schedule, trained.explain = True, False
         return trained, trained.card["training"]["seconds"]
 
-    def _map(self, estimator: Any, item: TestSet) -> tuple[FloatArray, FloatArray, Any]:
+    def _adaptation(self) -> dict[str, Any]:
+        from napari_blochnet.estimators.adaptation import AdaptationOptions
+
+        return asdict(AdaptationOptions())
+
+    def _adapted(self, base: str, draw: int) -> Callable[[TestSet], tuple[Estimator, float | None]]:
+        """Adapt the draw's trained network to the fingerprints of a test set, which carry no labels."""
+        from napari_blochnet.estimators.adaptation import AdaptationOptions, adapt_estimator
+        from napari_blochnet.estimators.store import load_estimator
+
+        self.result(base, draw)
+        trained = self._place(base, draw).with_suffix(".safetensors")
+        network = load_estimator(trained, device=self.device, other_schedule=True)
+        found: dict[str, tuple[Estimator, float | None]] = {}
+
+        def adapted(item: TestSet) -> tuple[Estimator, float | None]:
+            name = item.part_of or item.name
+            if name not in found:
+                whole = next(each for each in self.sets if each.name == name)
+                started = time.perf_counter()
+                made = adapt_estimator(
+                    network, self._fingerprints(whole), self.test_schedule, "real", AdaptationOptions(),
+                    progress=self.progress, cancelled=self.cancelled,
+                )  # fmt: skip
+                found[name] = made, round(time.perf_counter() - started, 1)
+            return found[name]
+
+        return adapted
+
+    def _fingerprints(self, item: TestSet) -> FloatArray:
         from napari_blochnet.physics.decoder import EPGDecoder
 
         if item.name not in self._signals:
             self._signals[item.name] = EPGDecoder(self.test_schedule).signal(item.t1, item.t2)
-        signals = self._signals[item.name]
+        return self._signals[item.name]
+
+    def _map(self, estimator: Estimator, item: TestSet) -> tuple[FloatArray, FloatArray, Any]:
+        signals = self._fingerprints(item)
         parts = []
         for start in range(0, len(signals), _BATCH):
             raise_if_cancelled(self.cancelled, "mapping")
@@ -288,6 +345,17 @@ class _Run:
             save_figure(scatter_of_models(title, (item.t1, item.t2), estimates), path)
             made.append(path)
         return made
+
+
+def _untrained(model: str, device: str) -> Estimator:
+    if model == "dictionary":
+        from napari_blochnet.estimators.dictionary import DictionaryMatching
+
+        return DictionaryMatching(device=device)
+    from napari_blochnet.estimators.refinement_estimator import Refined
+    from napari_blochnet.estimators.universal import Universal
+
+    return Universal(device=device) if model == "universal" else Refined(Universal(device=device))
 
 
 def _scores(model: str, item: TestSet, t1: FloatArray, t2: FloatArray, failed: Any) -> dict[str, Any]:

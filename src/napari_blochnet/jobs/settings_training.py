@@ -75,10 +75,12 @@ class ExperimentSettings(Settings):
 
     draws: int = quantity(5, "Draws", "Pairs of random training schedules.", ge=1, le=1000)
     models: str = quantity(
-        "dictionary,fc,rnn,hydra,autoencoder-fc,autoencoder-rnn,blochnet",
+        "dictionary,fc,rnn,hydra,autoencoder-fc,autoencoder-rnn,blochnet,fc-adapted,blochnet-adapted,universal,refined",
         "Models",
-        "Names, separated by commas; the two slow ones (hydra, autoencoder-rnn) train by the preset reduced.",
+        "Names, separated by commas; the two slow ones (hydra, autoencoder-rnn) train by the preset reduced; refined "
+        "is universal with refinement.",
     )
+    slow_draws: int = quantity(1, "Slow draws", "Draws of the two slow networks where they are reduced.", ge=1, le=1000)
     full: bool = quantity(
         False, "Full size", "Train hydra and autoencoder-rnn at the published size too: hours a draw on a CPU."
     )
