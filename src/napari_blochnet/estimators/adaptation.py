@@ -5,7 +5,8 @@ from the encoder's answer or, where that is poor, a coarse dictionary's), and th
 Going down the decoder's misfit step by step would lead to the same place more slowly: a Gauss–Newton fit is that
 descent in the metric of the Fisher information, carried to its end once for each voxel instead of once for each epoch.
 Simulated neighbours of the tissues found, with noise as large as the data's, keep a few fingerprints from being learnt
-by heart.
+by heart. They are drawn more often from tissues that the stack has few voxels of, which the network would otherwise
+give up for those it has many of.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import torch
@@ -40,6 +43,10 @@ _BLOCK = 2048
 _SOFT = 0.01
 # Simulated neighbours lie around the tissues found with this standard deviation of ln T1 and ln T2.
 _SPREAD = 0.1
+# Neighbours are drawn from cells of this many decades of T1 and T2, and from a cell with n voxels n to the power of
+# 1 − this times as often as from one with one: at 0 like the voxels, at 1 from all cells alike.
+_CELL = 0.1
+_EVENNESS = 0.7
 # A fit that leaves more than this share of a fingerprint unexplained is no label.
 _UNEXPLAINED = 0.95
 
@@ -57,13 +64,16 @@ class AdaptationOptions:
     voxels : int
         Fingerprints that are used at most, a random choice.
     seed : int
+    precision : {"auto", "float32", "half"}
+        Of the network's products. "auto": half where the processor has instructions for matrices of bfloat16.
     """
 
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 256
     learning_rate: float = 5e-4
     voxels: int = 20_000
     seed: int = 0
+    precision: Literal["auto", "float32", "half"] = "auto"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "voxels"):
@@ -130,6 +140,7 @@ def adapt_estimator(
     steps = -(-len(data.inputs) // options.batch)
     schedule_rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
     decoder = EPGDecoder(schedule, tolerance=1e-3)
+    half = options.precision == "half" or (options.precision == "auto" and _multiplies_half(estimator.device))
     for epoch in range(options.epochs):
         inputs, labels, weights = data.epoch(decoder, options.seed, epoch)
         order = torch.randperm(len(inputs), generator=stream(options.seed, 1, epoch))
@@ -141,7 +152,8 @@ def adapt_estimator(
                 partial = _finished(estimator, model, schedule, options, epoch, started) if epoch else None
                 raise Cancelled(f"Cancelled: adapting {estimator.name} after {epoch} epochs.", partial=partial)
             report(progress, done, options.epochs * steps, f"adapting {estimator.name}")
-            answer = model(inputs[chosen].to(estimator.device))
+            seen = inputs[chosen].to(estimator.device)
+            answer = model.labels(seen if model.subspace is None else seen @ model.basis, half=half)
             error = nn.functional.smooth_l1_loss(answer, labels[chosen].to(estimator.device), beta=_SOFT,
                                                  reduction="none")  # fmt: skip
             loss = (error * weights[chosen].to(estimator.device)).mean()
@@ -173,21 +185,38 @@ class _Explained:
     def epoch(self, decoder: EPGDecoder, seed: int, epoch: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the fingerprints and as many simulated neighbours of theirs, new ones for each epoch."""
         random = np.random.default_rng((seed, 2, epoch))
-        spread = _SPREAD / np.log(10.0) * random.standard_normal(self.labels.shape)
-        labels = (self.labels.numpy() + spread).astype(np.float32)
-        labels[:, 1] = np.minimum(labels[:, 1], np.maximum(labels[:, 0], self.labels.numpy()[:, 1]))
+        chosen = random.choice(len(self.labels), len(self.labels), p=self.chances)
+        found = self.labels.numpy()[chosen]
+        labels = (found + _SPREAD / np.log(10.0) * random.standard_normal(found.shape)).astype(np.float32)
+        labels[:, 1] = np.minimum(labels[:, 1], np.maximum(labels[:, 0], found[:, 1]))
         times = 10.0 ** np.clip(labels, -1.0, 4.3)
         signal = decoder.signal(times[:, 0], times[:, 1])
         signal /= np.maximum(np.linalg.norm(signal, axis=1, keepdims=True), 1e-30)
         # fingerprints are rotated to correlate positively with the mean atom, simulated ones as well
         signal *= np.where(signal @ unit_mean_atom(decoder.schedule) < 0, -1.0, 1.0)[:, None].astype(np.float32)
-        signal += self.noise[:, None] * random.standard_normal(signal.shape, dtype=np.float32)
+        signal += self.noise[chosen, None] * random.standard_normal(signal.shape, dtype=np.float32)
         signal /= np.maximum(np.linalg.norm(signal, axis=1, keepdims=True), 1e-30)
         return (
             torch.cat([self.inputs, torch.from_numpy(signal.astype(np.float32))]),
             torch.cat([self.labels, torch.from_numpy(labels)]),
-            self.weights.repeat(2, 1),
+            torch.cat([self.weights, self.weights[chosen]]),
         )
+
+    @cached_property
+    def chances(self) -> FloatArray:
+        """How likely a neighbour is one of each fingerprint's tissue."""
+        cells = np.floor(self.labels.numpy() / _CELL).astype(np.int64)
+        _, cell, voxels = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
+        chances: FloatArray = voxels[cell.ravel()].astype(np.float64) ** -_EVENNESS
+        return chances / chances.sum()
+
+
+def _multiplies_half(device: torch.device) -> bool:
+    if device.type != "cpu":
+        return True
+    # new in PyTorch 2.10
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
 
 
 def _explained(

@@ -63,11 +63,14 @@ class TrainSettings(Settings):
 class AdaptSettings(Settings):
     """A trained network for a stack of one's own, without labels."""
 
-    epochs: int = quantity(60, "Epochs", "Passes over the stack's fingerprints.", ge=1, le=100_000)
+    epochs: int = quantity(40, "Epochs", "Passes over the stack's fingerprints.", ge=1, le=100_000)
     batch: int = quantity(256, "Batch", "Fingerprints per step, and as many simulated ones.", ge=1, le=1_000_000)
     learning_rate: float = quantity(5e-4, "Learning rate", "Of Adam, at the start; it falls to 0.", gt=0, lt=1)
     voxels: int = quantity(20_000, "Voxels", "Fingerprints used at most, a random choice.", "voxels", ge=1)
     seed: int = quantity(0, "Seed", "Of choice, order and noise.", ge=0)
+    precision: Literal["auto", "float32", "half"] = quantity(
+        "auto", "Precision", "Of the network's products; auto: half where the processor multiplies such matrices."
+    )
 
 
 class ExperimentSettings(Settings):
