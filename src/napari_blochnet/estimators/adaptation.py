@@ -207,16 +207,16 @@ class _Explained:
         """How likely a neighbour is one of each fingerprint's tissue."""
         cells = np.floor(self.labels.numpy() / _CELL).astype(np.int64)
         _, cell, voxels = np.unique(cells, axis=0, return_inverse=True, return_counts=True)
-        chances: FloatArray = voxels[cell.ravel()].astype(np.float64) ** -_EVENNESS
-        return chances / chances.sum()
+        chances = voxels[cell.ravel()].astype(np.float64) ** -_EVENNESS
+        return np.asarray(chances / chances.sum())
 
 
 def _multiplies_half(device: torch.device) -> bool:
     if device.type != "cpu":
         return True
-    # new in PyTorch 2.10
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return bool(capabilities.get("amx_bf16", False))
+    # older versions of PyTorch do not tell
+    tell = getattr(torch.cpu, "get_capabilities", None)
+    return tell is not None and bool(tell().get("amx_bf16", False))
 
 
 def _explained(
