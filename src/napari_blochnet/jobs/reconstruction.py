@@ -13,6 +13,7 @@ from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.batches import batches
 from napari_blochnet.jobs.devices import resolve_device
 from napari_blochnet.jobs.masks import pack_mask, whole_slices
 from napari_blochnet.jobs.records import make_record
@@ -22,7 +23,7 @@ from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_can
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
 
-__all__ = ["reconstruct"]
+__all__ = ["reconstruct", "record_of"]
 
 # What `reconstruct` itself takes care of; all other settings are its estimator's.
 _NOT_THE_ESTIMATORS = {"estimator", "batch", "slices", "refine", "fit_b1", "uncertainty", "noise_sigma"}
@@ -93,41 +94,81 @@ def reconstruct(
     raise_if_cancelled(cancelled, "mapping")
     estimator.prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
     maps = _empty_maps(stack, estimator.name, given)
-    voxels = np.flatnonzero(inside)
-    for start in range(0, len(voxels), given.batch):
-        raise_if_cancelled(cancelled, "mapping", partial=maps)
-        report(progress, start, len(voxels), f"mapping with {estimator.name}")
-        batch = voxels[start : start + given.batch]
+    total, done = int(inside.sum()), 0
+
+    def recorded() -> ParameterMaps:
+        return maps.replace(
+            record=record_of(
+                stack,
+                given,
+                maps,
+                in_part=mask is not None or done < total,
+                estimator=getattr(estimator, "description", estimator.name),
+                device=chosen,
+                seconds=time.perf_counter() - started,
+            )
+        )
+
+    for batch in batches(inside, given.batch):
+        report(progress, done, total, f"mapping with {estimator.name}")
         here = np.zeros(inside.shape, dtype=bool)
         here.reshape(-1)[batch] = True
         try:
+            raise_if_cancelled(cancelled, "mapping")
             estimates = estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind, cancelled=cancelled)
         except Cancelled as stopped:
-            raise Cancelled(str(stopped), partial=maps) from None
+            raise Cancelled(str(stopped), partial=recorded()) from None
         _enter(maps, batch, estimates)
+        done += len(batch)
         if partial is not None:
             partial(maps)
-    report(progress, len(voxels), len(voxels), f"mapping with {estimator.name}")
+    report(progress, total, total, f"mapping with {estimator.name}")
+    return recorded()
+
+
+def record_of(
+    stack: FingerprintStack,
+    settings: ReconstructSettings,
+    maps: ParameterMaps,
+    *,
+    in_part: bool,
+    estimator: str,
+    device: str,
+    seconds: float,
+) -> dict[str, Any]:
+    """Return the record of maps made from a stack.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    settings : ReconstructSettings
+    maps : ParameterMaps
+        Whose mask is what was mapped.
+    in_part : bool
+        Whether they may cover less than the settings say: their slices, or their mask, are then in the record.
+    estimator : str
+        Its description.
+    device : str
+    seconds : float
+    """
     inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
-    recorded = given
-    if mask is not None:
-        slices = whole_slices(inside, stack.mask)
-        recorded = given.model_copy(update={"slices": slices})
+    if in_part:
+        slices = whole_slices(maps.mask, stack.mask)
+        settings = settings.model_copy(update={"slices": slices})
         if slices is None:
-            inputs["mask"] = {"operation": "given", "mask": pack_mask(inside)}
-    record = make_record(
+            inputs["mask"] = {"operation": "given", "mask": pack_mask(maps.mask)}
+    return make_record(
         "reconstruct",
-        recorded,
+        settings,
         inputs,
-        device=chosen,
-        seconds=time.perf_counter() - started,
-        estimator=getattr(estimator, "description", estimator.name),
-        voxels=len(voxels),
+        device=device,
+        seconds=seconds,
+        estimator=estimator,
+        voxels=int(maps.mask.sum()),
         failed=int(maps.failed.sum()),
         acquisition=describe_acquisition(stack),
         **_notes(maps),
     )
-    return maps.replace(record=record)
 
 
 def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tuple[int, int] | None) -> BoolArray:

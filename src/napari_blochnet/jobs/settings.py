@@ -304,7 +304,7 @@ class ReconstructSettings(Settings):
     slices: tuple[int, int] | None = quantity(
         None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
     )
-    batch: int = quantity(4096, "Batch", "Voxels estimated at a time.", "voxels", ge=1, le=10_000_000)
+    batch: int = quantity(4096, "Batch", "Most voxels of a slice estimated together.", "voxels", ge=1, le=10_000_000)
 
     _order = field_validator("slices")(_ordered)
 
