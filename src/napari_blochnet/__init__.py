@@ -28,6 +28,7 @@ _HOME = {
     "simulate": "jobs.operations",
     "reconstruct": "jobs.operations",
     "compare": "jobs.operations",
+    "region_means": "jobs.operations",
     "adapt": "jobs.adapt",
     "train": "jobs.train",
     "load_estimator": "estimators.store",
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from napari_blochnet.fingerprints.files import read_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.jobs.adapt import adapt
-    from napari_blochnet.jobs.operations import compare, reconstruct, simulate
+    from napari_blochnet.jobs.operations import compare, reconstruct, region_means, simulate
     from napari_blochnet.jobs.train import train
     from napari_blochnet.phantoms.phantom import Phantom
     from napari_blochnet.phantoms.read import read_phantom

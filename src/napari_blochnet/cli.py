@@ -228,15 +228,16 @@ def compare(
     from napari_blochnet.jobs.operations import compare as run
     from napari_blochnet.jobs.operations import open_phantom, region_means
 
-    if (source is None) == (regions is None):
-        raise InputError("Give --truth (a phantom) or --regions (labels or spheres), and not both.", field="truth")
+    if source is None and regions is None:
+        raise InputError("Give --truth (a phantom), --regions (labels or spheres), or both: means over the regions, "
+                         "of the truth too.", field="truth")  # fmt: skip
     several = [read_maps(folder) for folder in folders]
-    if source is not None:
-        truth = open_phantom(source, **given_settings(PhantomSettings, options))
+    truth = None if source is None else open_phantom(source, **given_settings(PhantomSettings, options))
+    if truth is not None and regions is None:
         with console.progress() as progress:
             comparison: Any = run(truth, several, progress=progress, **given_settings(CompareSettings, options))
     else:
-        comparison = region_means(several, str(regions), **given_settings(RegionSettings, options))
+        comparison = region_means(several, str(regions), truth, **given_settings(RegionSettings, options))
     comparison.to_html(output)
     comparison.to_csv(output.with_suffix(".csv"))
     console.say(f"{comparison.to_text()}\nWritten to {output} and {output.with_suffix('.csv').name}.")

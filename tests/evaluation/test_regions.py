@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -6,6 +8,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import Region, label_regions, read_regions, read_spheres, region_means
 from napari_blochnet.files import write_nifti
 from napari_blochnet.geometry import Geometry
+from napari_blochnet.phantoms.phantom import Phantom
 
 SHAPE = (1, 30, 40)
 
@@ -130,3 +133,51 @@ def test_the_page_of_the_acquired_spheres(shared_data, tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<b>flat" not in page
     assert "−59.7" in page  # 1000 against 2480 ms
+
+
+def test_the_truth_has_rows_of_its_own_and_is_what_means_are_compared_with():
+    shape = (2, 4, 5)
+    t1 = np.linspace(500, 1500, 40).reshape(shape)
+    truth = Phantom(t1=t1, t2=t1 / 10, pd=np.ones(shape))
+    maps = ParameterMaps(1.1 * t1, t1 / 10, np.full(shape, 2.0), np.zeros(shape), np.ones(shape, bool))
+    region = Region("a", t1 < 700)
+    found = region_means([maps], [region], truth=truth)
+    inside = truth.t1[region.mask].astype(np.float64)
+    rows = {(row["model"], row["parameter"]): row for row in found.rows()}
+    assert rows["truth", "T1"]["mean"] == pytest.approx(inside.mean())
+    assert rows["truth", "T1"]["sd"] == pytest.approx(inside.std(ddof=1))
+    assert rows["truth", "T1"]["voxels"] == region.mask.sum()
+    assert rows["estimate", "T1"]["truth_percent"] == pytest.approx(10, rel=1e-5)
+    assert rows["estimate", "PD"]["truth_percent"] == pytest.approx(100)
+    assert next(iter(found.rows()))["model"] == "truth"
+    with pytest.raises(InputError, match="same grid"):
+        region_means([maps], [region], truth=truth[0])
+
+
+def test_an_empty_region_has_no_mean_and_no_error():
+    found = region_means([_maps(np.ones(SHAPE))], [Region("none", np.zeros(SHAPE, bool))])
+    assert [row["mean"] for row in found.rows()] == [None] * 3
+
+
+def test_painted_regions_are_part_of_the_record_and_of_a_recipe(tmp_path):
+    from napari_blochnet.jobs.operations import make_schedule, reconstruct, simulate, synthetic_head
+    from napari_blochnet.jobs.operations import region_means as job
+    from napari_blochnet.jobs.recipes import run_recipe
+    from napari_blochnet.jobs.records import as_python, as_recipe
+
+    head = synthetic_head(shape=(1, 24, 20))
+    stack = simulate(head, make_schedule(kind="spline", length=60), snr=50)
+    maps = reconstruct(stack, "dictionary", step=0.3)
+    painted = np.zeros(maps.shape, bool)
+    painted[0, 8:12, 8:12] = True
+    found = job(maps, [Region("putamen", painted)], head)
+    recipe = json.loads(json.dumps(as_recipe(found.record)))
+    again = run_recipe(recipe)[-1]
+    assert again.rows() == found.rows()
+    with pytest.raises(InputError, match="painted"):
+        as_python(found.record)
+    write_nifti(painted.astype(np.uint8), head.geometry, tmp_path / "labels.nii.gz")
+    script = as_python(job(maps, tmp_path / "labels.nii.gz", head).record)
+    names = {}
+    exec(script, names)
+    assert [row["mean"] for row in names["regions"].rows()] == [row["mean"] for row in found.rows()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -57,14 +57,13 @@ def acquisition_of(maps: ParameterMaps) -> Acquisition | str:
     sigma, kind = known["noise_sigma"], known.get("kind")
     if sigma == 0:
         return "its fingerprints are noise-free"
-    good = isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0
+    unclear = "its record does not say what noise and schedule its fingerprints had"
+    if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0) or kind not in get_args(SignalKind):
+        return unclear
     try:
-        schedule = Schedule.from_dict(known.get("schedule"))  # type: ignore[arg-type]
-    except (InputError, TypeError):
-        good = False
-    if not good or kind not in get_args(SignalKind):
-        return "its record does not say what noise and schedule its fingerprints had"
-    return Acquisition(schedule, kind, float(sigma))
+        return Acquisition(Schedule.from_dict(known["schedule"]), cast(SignalKind, kind), float(sigma))
+    except (InputError, KeyError, TypeError):
+        return unclear
 
 
 def tissue_bounds(

@@ -6,21 +6,25 @@ import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from napari_blochnet.arrays import BoolArray, IntArray
 from napari_blochnet.errors import InputError
-from napari_blochnet.evaluation.comparison import distinct_names, failures
+from napari_blochnet.evaluation.comparison import distinct_names
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.tables import region_columns, text_table, write_csv
 from napari_blochnet.files import existing_file, read_nifti
+from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["Region", "RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]
+__all__ = ["TRUTH", "Region", "RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]
 
+#: What the rows of a truth map are called, and the reference values that come from it.
+TRUTH = "truth"
 #: Radius of a sphere where the file has none, voxels.
 DEFAULT_RADIUS = 5.0
 # A list of spheres is short; a file beyond this is something else.
@@ -54,7 +58,7 @@ class RegionMeans:
     regions : tuple of Region
     table : tuple of dict
         One row per model, region and parameter: voxels, failures, mean, sd, residual, and for each reference its value
-        and the mean's deviation from it in per cent.
+        and the mean's deviation from it in per cent. The rows of the model "truth" come first, where there is a truth.
     title : str
     record : dict
         How it was made.
@@ -94,13 +98,14 @@ def region_means(
     maps: Sequence[ParameterMaps],
     regions: Sequence[Region],
     *,
+    truth: Phantom | None = None,
     title: str = "T1 and T2 by region",
     record: dict[str, Any] | None = None,
 ) -> RegionMeans:
     """Average maps over regions.
 
     The mean and the standard deviation (n − 1) are over the voxels of a region that the model mapped and did not
-    reject; those it rejected are counted.
+    reject; those it rejected are counted. PD is averaged as it is, in each model's own unit.
 
     Parameters
     ----------
@@ -108,6 +113,8 @@ def region_means(
         One per model.
     regions : sequence of Region
         On the maps' grid.
+    truth : Phantom, optional
+        On the maps' grid; it gets rows of its own, and its means become the reference "truth".
     title : str
         Heading of the report.
     record : dict, optional
@@ -120,7 +127,7 @@ def region_means(
     Raises
     ------
     InputError
-        No maps, no regions, a region on another grid.
+        No maps, no regions, a region or a truth on another grid.
     """
     if not maps or not regions:
         raise InputError(f"There are no {'regions' if maps else 'maps'}; expected at least one.",
@@ -133,33 +140,60 @@ def region_means(
                     f"have {item.shape}; expected the same grid.",
                     field="regions",
                 )
+    table: list[dict[str, Any]] = []
+    if truth is not None:
+        if truth.shape != maps[0].shape:
+            raise InputError(f"The truth {truth.name} has {truth.shape} voxels (z, y, x), the maps have "
+                             f"{maps[0].shape}; expected the same grid.", field="truth")  # fmt: skip
+        rows = [_rows(truth, region) for region in regions]
+        table += [row for several in rows for row in several]
+        regions = [_with_truth(region, several) for region, several in zip(regions, rows, strict=True)]
     names = distinct_names([item.estimator for item in maps])
     maps = [item.replace(estimator=name) for item, name in zip(maps, names, strict=True)]
-    table = [_row(item, region, parameter) for item in maps for region in regions for parameter in ("T1", "T2", "PD")]
+    table += [row for item in maps for region in regions for row in _rows(item, region)]
     return RegionMeans(tuple(maps), tuple(regions), tuple(table), title, dict(record or {}))
 
 
-def _row(maps: ParameterMaps, region: Region, parameter: str) -> dict[str, Any]:
-    failed = failures(maps) & region.mask
-    good = maps.mask & region.mask & ~failed
-    values = getattr(maps, parameter.lower())[good].astype(np.float64)
-    mean = float(values.mean()) if values.size else None
-    row: dict[str, Any] = {
-        "model": maps.estimator,
-        "region": region.name,
-        "parameter": parameter,
-        "unit": "" if parameter == "PD" else "ms",
-        "voxels": int(values.size),
-        "failures": int(failed.sum()),
-        "mean": mean,
-        "sd": float(values.std(ddof=1)) if values.size > 1 else None,
-        "residual": float(maps.residual[good].mean()) if values.size else None,
-    }
-    for origin, known in region.references.items():
-        if parameter in known:
-            row[origin] = known[parameter]
-            row[f"{origin}_percent"] = None if mean is None else 100.0 * (mean / known[parameter] - 1.0)
-    return row
+def _rows(source: ParameterMaps | Phantom, region: Region) -> list[dict[str, Any]]:
+    """Return the rows of one model, or of the truth, in one region."""
+    # a region is small in a volume of tens of millions of voxels, and is looked at while it is painted
+    box = next(iter(ndimage.find_objects(region.mask.astype(np.int8, copy=False))), None) or (slice(0, 1),) * 3
+    inside = region.mask[box]
+    good = source.mask[box] & inside
+    failed, residual = 0, None
+    if isinstance(source, ParameterMaps):
+        with np.errstate(invalid="ignore"):
+            lost = good & (source.failed[box] | ~((source.t1[box] > 0) & (source.t2[box] > 0)))
+        for name in ("t1", "t2", "pd"):
+            lost |= good & ~np.isfinite(getattr(source, name)[box])
+        failed, good = int(lost.sum()), good & ~lost
+        residual = float(source.residual[box][good].mean()) if good.any() else None
+    rows = []
+    for parameter in ("T1", "T2", "PD"):
+        values = getattr(source, parameter.lower())[box][good].astype(np.float64)
+        mean = float(values.mean()) if values.size else None
+        row: dict[str, Any] = {
+            "model": source.estimator if isinstance(source, ParameterMaps) else TRUTH,
+            "region": region.name,
+            "parameter": parameter,
+            "unit": "" if parameter == "PD" else "ms",
+            "voxels": int(values.size),
+            "failures": failed,
+            "mean": mean,
+            "sd": float(values.std(ddof=1)) if values.size > 1 else None,
+            "residual": residual,
+        }
+        for origin, known in region.references.items():
+            if parameter in known:
+                row[origin] = known[parameter]
+                row[f"{origin}_percent"] = None if mean is None else 100.0 * (mean / known[parameter] - 1.0)
+        rows.append(row)
+    return rows
+
+
+def _with_truth(region: Region, rows: Sequence[Mapping[str, Any]]) -> Region:
+    means = {row["parameter"]: row["mean"] for row in rows if row["mean"] is not None}
+    return replace(region, references={**region.references, TRUTH: means}) if means else region
 
 
 def read_regions(

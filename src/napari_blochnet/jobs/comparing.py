@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.jobs.masks import pack_regions
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import CompareSettings, RegionSettings, settings_from
 from napari_blochnet.phantoms.phantom import Phantom
@@ -15,7 +16,7 @@ from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison
-    from napari_blochnet.evaluation.regions import RegionMeans
+    from napari_blochnet.evaluation.regions import Region, RegionMeans
 
 __all__ = ["compare", "region_means"]
 
@@ -67,19 +68,22 @@ def compare(
 
 def region_means(
     maps: ParameterMaps | Sequence[ParameterMaps],
-    regions: PathLike,
+    regions: PathLike | Sequence[Region],
+    truth: Phantom | None = None,
     settings: RegionSettings | None = None,
     **fields: Any,
 ) -> RegionMeans:
-    """Average maps over regions of interest, for data without a truth map.
+    """Average maps, and the truth where there is one, over regions of interest.
 
     Parameters
     ----------
     maps : ParameterMaps or sequence of them
         One per model, all on one grid.
-    regions : path
+    regions : path, or sequence of Region
         A label image (NIfTI), or spheres in a CSV file with columns ``sphere,x,y[,z,radius]`` in voxels and, where
-        known, reference values such as ``t1_true_ms``.
+        known, reference values such as ``t1_true_ms``; or regions already made, painted ones for example.
+    truth : Phantom, optional
+        On the maps' grid, or with more slices.
     settings : RegionSettings, optional
     **fields
         Fields of `RegionSettings`.
@@ -94,9 +98,17 @@ def region_means(
 
     given = settings_from(RegionSettings, settings, **fields)
     several = _several(maps)
-    found = read_regions(regions, several[0].shape, given.radius)
-    record = make_record("region_means", given, {"maps": _records(several), "regions": plain_path(regions)})
-    return average(several, found, title=given.title, record=record)
+    inputs: dict[str, Any] = {"maps": _records(several)}
+    if isinstance(regions, (str, os.PathLike)):
+        found: Sequence[Region] = read_regions(regions, several[0].shape, given.radius)
+        inputs["regions"] = plain_path(regions)
+    else:
+        found = regions
+        inputs["regions"] = {"operation": "given", "regions": pack_regions(found)}
+    if truth is not None:
+        inputs["truth"] = truth.record or {"operation": "given", "phantom": truth.name}
+        truth = truth.on_grid(several[0].shape, several[0].geometry)
+    return average(several, found, truth=truth, title=given.title, record=make_record("region_means", given, inputs))
 
 
 def _several(maps: ParameterMaps | Sequence[ParameterMaps]) -> list[ParameterMaps]:

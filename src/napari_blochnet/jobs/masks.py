@@ -6,14 +6,18 @@ import base64
 import binascii
 import math
 import zlib
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_blochnet.arrays import BoolArray
 from napari_blochnet.errors import InputError
 
-__all__ = ["pack_mask", "unpack_mask", "whole_slices"]
+if TYPE_CHECKING:
+    from napari_blochnet.evaluation.regions import Region
+
+__all__ = ["pack_mask", "pack_regions", "unpack_mask", "unpack_regions", "whole_slices"]
 
 
 def pack_mask(mask: BoolArray) -> dict[str, Any]:
@@ -43,6 +47,43 @@ def unpack_mask(content: dict[str, Any]) -> BoolArray:
             "A mask in the recipe is damaged; expected its shape and as many bits.", field="mask"
         ) from None
     return np.unpackbits(np.frombuffer(bits, np.uint8), count=voxels).astype(bool).reshape(shape)
+
+
+def pack_regions(regions: Sequence[Region]) -> list[dict[str, Any]]:
+    """Return regions as JSON: name, voxels as by `pack_mask`, and known values."""
+    return [
+        {
+            "name": region.name,
+            "mask": pack_mask(region.mask),
+            "references": {origin: dict(known) for origin, known in region.references.items()},
+        }
+        for region in regions
+    ]
+
+
+def unpack_regions(content: list[dict[str, Any]]) -> tuple[Region, ...]:
+    """Return the regions that `pack_regions` packed.
+
+    Raises
+    ------
+    InputError
+        Content that is not a list of names, masks and known values.
+    """
+    from napari_blochnet.evaluation.regions import Region
+
+    try:
+        return tuple(
+            Region(
+                str(item["name"]),
+                unpack_mask(item["mask"]),
+                {str(origin): {str(key): float(value) for key, value in known.items()}
+                 for origin, known in item["references"].items()},
+            )
+            for item in content
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise InputError("A list of regions in the recipe is damaged; expected names, masks and known values.",
+                         field="regions") from None  # fmt: skip
 
 
 def whole_slices(inside: BoolArray, everything: BoolArray) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import read_json
-from napari_blochnet.jobs.masks import unpack_mask
+from napari_blochnet.jobs.masks import unpack_mask, unpack_regions
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
@@ -93,6 +93,8 @@ def _given(step: dict[str, Any], number: int) -> Any:
         return Schedule.from_dict(step["schedule"])
     if "mask" in step:
         return unpack_mask(step["mask"])
+    if "regions" in step:
+        return unpack_regions(step["regions"])
     raise InputError(f"Step {number} of the recipe is data that was made in Python; expected a step that reads or "
                      "makes it.", field="recipe")  # fmt: skip
 
@@ -131,7 +133,7 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     counts: dict[str, int] = {}
     written: list[Path] = []
     for result in results:
-        if isinstance(result, np.ndarray):  # a mask: part of the recipe, not a result
+        if isinstance(result, (np.ndarray, tuple)):  # a mask or regions: part of the recipe, not a result
             continue
         name = {Phantom: "phantom", Schedule: "schedule", FingerprintStack: "stack", ParameterMaps: "maps",
                 Comparison: "comparison", RegionMeans: "regions"}[type(result)]  # fmt: skip

@@ -111,7 +111,7 @@ def steps_of(record: Record) -> list[Record]:
             if known == node:
                 return index
         inputs = {name: link(value) for name, value in node.get("inputs", {}).items()}
-        kept = {key: node[key] for key in ("operation", "settings", "schedule", "mask") if key in node}
+        kept = {key: node[key] for key in ("operation", "settings", "schedule", "mask", "regions") if key in node}
         steps.append(kept | {"inputs": inputs})
         seen.append((node, len(steps) - 1))
         return len(steps) - 1
@@ -148,7 +148,7 @@ def _changed(step: Record) -> dict[str, Any]:
 def _names(steps: list[Record]) -> list[str]:
     names: list[str] = []
     for step in steps:
-        base = _RESULT.get(step["operation"]) or ("mask" if "mask" in step else "schedule")
+        base = _RESULT.get(step["operation"]) or next((key for key in ("mask", "regions") if key in step), "schedule")
         names.append(base if base not in names else f"{base}_{sum(name.startswith(base) for name in names) + 1}")
     return names
 
@@ -200,7 +200,10 @@ def _python_name(step: Record) -> str:
 def _given_schedule(step: Record) -> dict[str, Any]:
     if "schedule" in step:
         return {key: value for key, value in step["schedule"].items() if key != "record"}
-    what = "The region was painted" if "mask" in step else "A step of this result was made in Python"
+    painted = "mask" in step or "regions" in step
+    what = "The region was painted" if painted else "A step of this result was made in Python"
+        "The region was painted" if "mask" in step or "regions" in step else "A step of this result was made in Python"
+    )
     raise InputError(f"{what} and cannot be written as a script; save a recipe instead.", field="record")
 
 
@@ -262,6 +265,8 @@ def _words(step: Record, steps: list[Record], paths: list[str]) -> list[str]:
             words = ["compare", "--truth", path_of(inputs["truth"]), *map(path_of, inputs["maps"])]
         case _:
             words = ["compare", "--regions", inputs["regions"], *map(path_of, inputs["maps"])]
+            if "truth" in inputs:
+                words += ["--truth", path_of(inputs["truth"])]
     return words + _options(changed)
 
 
