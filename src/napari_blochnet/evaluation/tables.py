@@ -10,7 +10,7 @@ from typing import Any
 
 from napari_blochnet.files import replacing
 
-__all__ = ["COMPARISON_COLUMNS", "Column", "cell", "region_columns", "text_table", "write_csv"]
+__all__ = ["COMPARISON_COLUMNS", "Column", "cell", "mean_and_sd", "region_columns", "text_table", "write_csv"]
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,16 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
     if row.get("parameter") == "PD" and "/ ms" in column.heading:
         return format(value, column.form.replace(".1f", ".3f").replace(".2f", ".4f"))
     return format(value, column.form)
+
+
+def mean_and_sd(row: Mapping[str, Any]) -> str:
+    """Return "mean ± SD" of a row of regions, both to the same decimal place; empty where nothing was averaged."""
+    mean, deviation = row["mean"], row["sd"]
+    if mean is None:
+        return ""
+    decimals = 3 if row["parameter"] == "PD" else 0 if mean >= 1000 else 1
+    spread = "" if deviation is None else f" ± {deviation:.{decimals}f}"
+    return f"{mean:.{decimals}f}{spread}"
 
 
 def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> str:

@@ -202,8 +202,6 @@ def _given_schedule(step: Record) -> dict[str, Any]:
         return {key: value for key, value in step["schedule"].items() if key != "record"}
     painted = "mask" in step or "regions" in step
     what = "The region was painted" if painted else "A step of this result was made in Python"
-        "The region was painted" if "mask" in step or "regions" in step else "A step of this result was made in Python"
-    )
     raise InputError(f"{what} and cannot be written as a script; save a recipe instead.", field="record")
 
 

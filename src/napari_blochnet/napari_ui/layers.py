@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LayerData",
+    "add_drawing",
     "add_error_layers",
     "add_maps",
     "add_phantom",
@@ -293,6 +294,21 @@ def add_region(session: Session, subject: Subject) -> Layer | None:
     viewer.layers.selection.active = layer
     layer.brush_size = max(3, round(shape[-1] / 15))
     layer.mode = "paint"
+    return layer
+
+
+def add_drawing(session: Session, subject: Subject) -> Layer | None:
+    """Add an empty Shapes layer on a subject's grid, ellipse in hand."""
+    entry = session.entry(subject)
+    viewer = session.viewer
+    if entry is None or viewer is None:
+        return None
+    region = replace(entry, kind="region", role="region")
+    data = _layer_data(np.empty((0, 4, 3)), region, {}, "shapes", name=f"Shapes – {entry.title}", ndim=3,
+                       edge_color="#ffd60a", face_color="#ffd60a30", edge_width=0.6)  # fmt: skip
+    layer = _add(session, [data])[0]
+    viewer.layers.selection.active = layer
+    layer.mode = "add_ellipse"
     return layer
 
 

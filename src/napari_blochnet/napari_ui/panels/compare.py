@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QFormLayout,
     QHBoxLayout,
     QPushButton,
-    QTableWidget,
     QTableWidgetItem,
 )
 
@@ -24,6 +22,7 @@ from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.settings import CompareSettings
 from napari_blochnet.napari_ui import canvas, errors, layers
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.regions import RegionStatistics, results_table
 from napari_blochnet.napari_ui.plots import ScatterPlot
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.widgets import (
@@ -75,13 +74,9 @@ class ComparePanel(Panel):
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
         self.form = SettingsForm(CompareSettings)
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
-        self.table = QTableWidget()
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(22)
+        self.table = results_table()
+        self.table.setAccessibleName("Scores")
         self.table.setMinimumHeight(200)
-        self.table.hide()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
         self.csv = QPushButton("Save table…")
@@ -89,6 +84,8 @@ class ComparePanel(Panel):
         self.html = QPushButton("Save report…")
         self.html.setToolTip("Write a page with table, maps, errors, and how they were made.")
         self.copy = CopyRow(self.session)
+        self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
+                                        self.jobs.say)  # fmt: skip
 
         choices = QFormLayout()
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -110,10 +107,12 @@ class ComparePanel(Panel):
         row.addStretch(1)
         self.body.addLayout(row)
         self.body.addWidget(self.copy)
+        self.body.addWidget(self.regions)
         self.body.addStretch(1)
 
         self.truth.currentIndexChanged.connect(self._update_maps)
         self.maps.changed.connect(self._update_buttons)
+        self.maps.changed.connect(self.regions.later)
         self.run.clicked.connect(self._compare)
         self.csv.clicked.connect(self._save_csv)
         self.html.clicked.connect(self._save_html)
@@ -126,10 +125,18 @@ class ComparePanel(Panel):
         super().apply_theme()
         for plot in self.scatter.values():
             plot.apply_theme(self.colours)
+        self.regions.apply_theme(self.colours)
+
+    def attach(self, viewer: Viewer) -> None:
+        self.regions.attach(viewer)
+
+    def detach(self, viewer: Viewer) -> None:
+        self.regions.detach(viewer)
 
     def update_session(self) -> None:
         self.truth.update_entries()
         self._update_maps()
+        self.regions.update_layers()
 
     def _update_maps(self) -> None:
         truth = self.truth.subject
@@ -200,7 +207,11 @@ class ComparePanel(Panel):
                 if column.form:
                     item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(i, j, item)
-        self.table.setColumnHidden(0, len(comparison.models) == 1)
+        keys = [column.key for column in COMPARISON_COLUMNS]
+        for j, column in enumerate(COMPARISON_COLUMNS):
+            self.table.setColumnHidden(j, not any(cell(row, column) for row in rows))
+        self.table.setColumnHidden(keys.index("model"), len(comparison.models) == 1)
+        self.table.setColumnHidden(keys.index("failures"), not any(row["failures"] for row in rows))
         self.table.resizeColumnsToContents()
         self.table.show()
         self.caption.setText(" ".join(comparison.notes))

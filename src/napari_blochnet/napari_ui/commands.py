@@ -1,0 +1,31 @@
+"""What menus and the command palette call."""
+
+from __future__ import annotations
+
+# napari hands a command what its annotations name, and looks the names up here
+from napari.viewer import Viewer
+
+from napari_blochnet.napari_ui.regions import is_region
+from napari_blochnet.napari_ui.workbench import Workbench
+
+__all__ = ["open_workbench", "region_statistics"]
+
+
+def open_workbench(viewer: Viewer, tab: str = "") -> Workbench:
+    """Open the workbench, or raise it where it is open; turn to a tab by its title."""
+    dock, workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
+    dock.show()
+    dock.raise_()
+    for index in range(workbench.tabs.count()):
+        if workbench.tabs.tabText(index) == tab:
+            workbench.tabs.setCurrentIndex(index)
+    return workbench
+
+
+def region_statistics(viewer: Viewer) -> None:
+    """Show mean ± SD of all maps in the regions of the active Labels or Shapes layer."""
+    active = viewer.layers.selection.active
+    compare = open_workbench(viewer, "Compare").compare
+    if active is not None and is_region(active):
+        compare.regions.choose(active)
+    compare.regions.ensure_visible()
