@@ -15,21 +15,23 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.estimators.memory import Allowance
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks_input import check_signal, normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks_model import LabelNetwork
 from napari_blochnet.estimators.refinement_estimator import Refined
 from napari_blochnet.estimators.training_data import stream
 from napari_blochnet.estimators.training_state import LossPoint
+from napari_blochnet.estimators.training_steps import Steps
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
@@ -132,15 +134,21 @@ def adapt_estimator(
     random = np.random.default_rng(options.seed)
     if len(fingerprints) > options.voxels:
         fingerprints = fingerprints[np.sort(random.permutation(len(fingerprints))[: options.voxels])]
-    data = _explained(estimator, fingerprints, schedule, kind, progress, cancelled)
-    model = copy.deepcopy(estimator.model).train()
+    start = NetworkEstimator(
+        copy.deepcopy(estimator.model), estimator.schedules, name=estimator.name, device=str(estimator.device),
+        other_schedule=True,
+    )  # fmt: skip
+    data = _explained(start, fingerprints, schedule, kind, progress, cancelled)
+    model = start.model.train()
     for parameter in model.parameters():
         parameter.requires_grad_(True)
     optimizer = torch.optim.Adam(model.parameters(), lr=options.learning_rate)
+    taken = Steps(model, optimizer, 2 * options.batch, start.device, f"adapting {estimator.name}")
+    taken.place()
     steps = -(-len(data.inputs) // options.batch)
     schedule_rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, options.epochs * steps)
     decoder = EPGDecoder(schedule, tolerance=1e-3)
-    half = options.precision == "half" or (options.precision == "auto" and _multiplies_half(estimator.device))
+    half = options.precision == "half" or (options.precision == "auto" and _multiplies_half(start.device))
     for epoch in range(options.epochs):
         inputs, labels, weights = data.epoch(decoder, options.seed, epoch)
         order = torch.randperm(len(inputs), generator=stream(options.seed, 1, epoch))
@@ -149,24 +157,25 @@ def adapt_estimator(
             chosen = order[2 * options.batch * number : 2 * options.batch * (number + 1)]
             done = epoch * steps + number
             if cancelled is not None and cancelled.is_set():
-                partial = _finished(estimator, model, schedule, options, epoch, started) if epoch else None
-                raise Cancelled(f"Cancelled: adapting {estimator.name} after {epoch} epochs.", partial=partial)
+                so_far = _finished(estimator, model, schedule, options, epoch, started) if epoch else None
+                raise Cancelled(f"Cancelled: adapting {estimator.name} after {epoch} epochs.", partial=so_far)
             report(progress, done, options.epochs * steps, f"adapting {estimator.name}")
-            seen = inputs[chosen].to(estimator.device)
-            answer = model.labels(seen if model.subspace is None else seen @ model.basis, half=half)
-            error = nn.functional.smooth_l1_loss(answer, labels[chosen].to(estimator.device), beta=_SOFT,
-                                                 reduction="none")  # fmt: skip
-            loss = (error * weights[chosen].to(estimator.device)).mean()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
+            batch = inputs[chosen], labels[chosen], weights[chosen]
+            total += taken.take(len(chosen), partial(_losses, model, half, batch))[0]
             schedule_rate.step()
-            total += float(loss.detach())
         if watch is not None:
             point = total / steps
             watch(LossPoint(epoch + 1, (epoch + 1) * steps, point, point, 0.0, None, time.perf_counter() - started))
     report(progress, 1, 1, f"adapting {estimator.name}")
     return _finished(estimator, model, schedule, options, options.epochs, started)
+
+
+def _losses(model: LabelNetwork, half: bool, batch: tuple[Tensor, Tensor, Tensor], part: slice) -> list[Tensor]:
+    """Return the weighted loss of some rows of inputs, labels and weights, on the network's device."""
+    device = next(model.parameters()).device
+    inputs, labels, weights = (values[part].to(device) for values in batch)
+    answer = model.labels(inputs if model.subspace is None else inputs @ model.basis, half=half)
+    return [(nn.functional.smooth_l1_loss(answer, labels, beta=_SOFT, reduction="none") * weights).mean()]
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,18 +236,21 @@ def _explained(
     progress: ProgressCallback | None,
     cancelled: CancelEvent | None,
 ) -> _Explained:
-    start = NetworkEstimator(
-        estimator.model, estimator.schedules, name=estimator.name, device=str(estimator.device), other_schedule=True
-    )
-    refined = Refined(start, tolerance=1e-4)
+    refined = Refined(estimator, tolerance=1e-4)
+    allowance = Allowance(_BLOCK, refined.device, "explaining the stack's fingerprints", "fingerprints")
     refined.prepare(schedule, kind, progress=progress, cancelled=cancelled)
     mean_atom = unit_mean_atom(schedule)
     inputs, labels, weights, noise = [], [], [], []
-    for first in range(0, len(fingerprints), _BLOCK):
+    first = 0
+    while first < len(fingerprints):
         raise_if_cancelled(cancelled, "explaining fingerprints")
         report(progress, first, len(fingerprints), "explaining the stack's fingerprints")
-        block = fingerprints[first : first + _BLOCK]
-        found = refined.predict(block, schedule, kind, cancelled=cancelled)
+        block = fingerprints[first : first + allowance.size]
+        found = allowance.attempt(partial(refined.predict, block, schedule, kind, cancelled=cancelled), len(block))
+        if found is None:
+            refined.to(allowance.device)
+            continue
+        first += len(block)
         real, _, empty = normalised_real(block, kind, mean_atom)
         good = ~found.failed & ~empty & (found.residual < _UNEXPLAINED)
         times = np.column_stack([found.t1, found.t2])[good].astype(np.float64)
@@ -274,6 +286,5 @@ def _finished(
     card["schedules"] = [{**schedule.to_dict(), "record": {}}]
     card["scores"] = {}
     card["notes"] = [*card.get("notes", []), note]
-    adapted = copy.deepcopy(model)
-    return NetworkEstimator(adapted, [replace(schedule, record={})], card, name=estimator.name,
-                            device=str(estimator.device))  # fmt: skip
+    adapted, device = copy.deepcopy(model), next(model.parameters()).device
+    return NetworkEstimator(adapted, [replace(schedule, record={})], card, name=estimator.name, device=str(device))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -95,6 +95,12 @@ class DictionaryMatching:
     def description(self) -> str:
         """One line for records: the grid, and the compression once a dictionary was made."""
         return f"dictionary: {self.grid.describe() if self._latest is None else self._latest.describe()}"
+
+    def to(self, device: str) -> Self:
+        """Search on another device from now on."""
+        if device != self.device:
+            self.device, self._held = device, None
+        return self
 
     def prepare(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -101,6 +101,13 @@ class NetworkEstimator:
         from napari_blochnet.estimators.store import save_estimator
 
         return save_estimator(self, path)
+
+    def to(self, device: str) -> Self:
+        """Move the network to another device."""
+        target = torch_device(device)
+        self.model.to(target)
+        self.device = target
+        return self
 
     def prepare(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates, Estimator, check_schedule
 from napari_blochnet.estimators.dictionary import DictionaryMatching
+from napari_blochnet.estimators.memory import device_of, moved
 from napari_blochnet.estimators.refinement import LIMITS, Fit, refine
 from napari_blochnet.estimators.refinement_models import Batch
 from napari_blochnet.estimators.uncertainty import normalised
@@ -92,6 +94,16 @@ class Refined:
         """One line for records."""
         first = getattr(self.estimator, "description", self.estimator.name)
         return f"{first}; refined{' with B1' if self.fit_b1 else ''}, tolerance {self.tolerance:g}"
+
+    @property
+    def device(self) -> str:
+        """Where the estimator computes; what is added to it runs on the CPU."""
+        return device_of(self.estimator)
+
+    def to(self, device: str) -> Self:
+        """Move the estimator to another device."""
+        moved(self.estimator, device)
+        return self
 
     def prepare(
         self,

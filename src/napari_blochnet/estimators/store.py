@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Self
 
 import torch
 
@@ -168,6 +169,13 @@ class StoredEstimator:
     def description(self) -> str:
         """One line for records: the model that was taken, once data was seen."""
         return self.name if self._loaded is None else self._loaded[1].description
+
+    def to(self, device: str) -> Self:
+        """Move the network to another device, now or once it is loaded."""
+        if self._loaded is not None:
+            self._loaded[1].to(device)
+        self.device = device
+        return self
 
     def estimator(self, schedule: Schedule) -> NetworkEstimator:
         """Return the model for a schedule, loaded at its first use."""

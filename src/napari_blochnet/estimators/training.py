@@ -6,7 +6,8 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from napari_blochnet.estimators.training_data import TrainingSet, stream
 from napari_blochnet.estimators.training_decoders import TrainingDecoder
 from napari_blochnet.estimators.training_options import TrainingOptions, options_from
 from napari_blochnet.estimators.training_state import LossPoint, TrainingState, read_state, write_state
+from napari_blochnet.estimators.training_steps import Steps
 from napari_blochnet.progress import CancelEvent, ProgressCallback, report
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -95,6 +97,20 @@ def train_estimator(
     return training.run(checkpoint, progress, cancelled, watch)
 
 
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """What a step learns from: inputs with and without noise, labels, and the number of each one's schedule."""
+
+    inputs: Tensor
+    clean: Tensor
+    labels: Tensor
+    which: IntArray
+
+    def part(self, rows: slice) -> _Batch:
+        """Return some of it."""
+        return _Batch(self.inputs[rows], self.clean[rows], self.labels[rows], self.which[rows])
+
+
 class _Training:
     """One training: its network, data and state."""
 
@@ -111,12 +127,15 @@ class _Training:
         for schedule in schedules:
             check_signal(architecture, schedule, "real")
         self.architecture, self.schedules, self.preset = architecture, schedules, preset
-        self.device = torch_device(device)
+        asked = torch_device(device)
+        self.asked = str(asked)
         self.model = LabelNetwork(architecture, lengths[0], options.widths, options.subspace, options.activation)
         self.decoder = TrainingDecoder(ARCHITECTURES[architecture][1], schedules, options.tolerance)
         self.options = options
         self.modules = nn.ModuleDict({"model": self.model, "decoder": self.decoder})
         initialise(self.modules, stream(options.seed, _WEIGHTS))
+        optimizer = torch.optim.Adam(self.modules.parameters(), lr=options.learning_rate)
+        self.steps = Steps(self.modules, optimizer, options.batch, asked, f"training {architecture}")
         self.data = TrainingSet(schedules, options)
         self.state = TrainingState()
 
@@ -128,7 +147,7 @@ class _Training:
             "estimator": self.architecture,
             "schedules": [schedule.digest for schedule in self.schedules],
             "threads": torch.get_num_threads(),
-            "device": str(self.device),
+            "device": self.asked,
             **options,
         }
 
@@ -147,14 +166,13 @@ class _Training:
         report(progress, 0, 1, f"preparing to train {self.architecture}")
         try:
             self._set_input(progress, cancelled)
-            self.modules.to(self.device)
-            optimizer = torch.optim.Adam(self.modules.parameters(), lr=self.options.learning_rate)
+            self.steps.place()
             if checkpoint is not None and Path(checkpoint).is_file():
-                self.state = read_state(checkpoint, self.key, self.modules, optimizer)
+                self.state = read_state(checkpoint, self.key, self.modules, self.steps.optimizer)
             self.data.prepare(self.state.step // self.steps_per_epoch, progress=progress, cancelled=cancelled)
         except Cancelled:
             raise Cancelled(f"Cancelled: training {self.architecture}; no step was taken.") from None
-        self._loop(optimizer, checkpoint, progress, cancelled, watch)
+        self._loop(checkpoint, progress, cancelled, watch)
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
         return self.estimator()
@@ -178,7 +196,6 @@ class _Training:
 
     def _loop(
         self,
-        optimizer: torch.optim.Optimizer,
         checkpoint: str | os.PathLike[str] | None,
         progress: ProgressCallback | None,
         cancelled: CancelEvent | None,
@@ -195,13 +212,13 @@ class _Training:
                 try:
                     self.data.prepare(epoch, cancelled=cancelled)
                 except Cancelled:
-                    raise self._stopped(total, checkpoint, optimizer) from None
+                    raise self._stopped(total, checkpoint) from None
                 state.sums = [0.0, 0.0, 0.0]
             order = self._order(epoch)
             for number in range(step, per_epoch):
                 if cancelled is not None and cancelled.is_set():
-                    raise self._stopped(total, checkpoint, optimizer)
-                losses = self._step(optimizer, order[number * options.batch : (number + 1) * options.batch], total)
+                    raise self._stopped(total, checkpoint)
+                losses = self._step(order[number * options.batch : (number + 1) * options.batch], total)
                 first_loss = losses[0] if first_loss is None else first_loss
                 if not math.isfinite(losses[0]) or losses[0] > _DIVERGED * max(first_loss, 1e-3):
                     raise self._diverged(losses[0], checkpoint)
@@ -218,14 +235,15 @@ class _Training:
                     watched = now
                     watch(self._point(epoch, number + 1, None))
                 if checkpoint is not None and now - saved > _CHECKPOINT_EVERY:
-                    write_state(checkpoint, self.key, state, self.modules, optimizer)
+                    self._save(checkpoint)
                     saved = now
 
-    def _stopped(
-        self, total: int, checkpoint: str | os.PathLike[str] | None, optimizer: torch.optim.Optimizer
-    ) -> Cancelled:
+    def _save(self, checkpoint: str | os.PathLike[str]) -> None:
+        write_state(checkpoint, self.key, self.state, self.modules, self.steps.optimizer)
+
+    def _stopped(self, total: int, checkpoint: str | os.PathLike[str] | None) -> Cancelled:
         if checkpoint is not None:
-            write_state(checkpoint, self.key, self.state, self.modules, optimizer)
+            self._save(checkpoint)
         words = f"Cancelled: training {self.architecture} after {self.state.step} of {total} steps."
         return Cancelled(words, partial=self.estimator() if self.state.step else None)
 
@@ -238,19 +256,17 @@ class _Training:
         order: IntArray = self.data.training[permutation.numpy()]
         return order
 
-    def _step(self, optimizer: torch.optim.Optimizer, index: IntArray, total: int) -> list[float]:
+    def _step(self, index: IntArray, total: int) -> list[float]:
         options, step = self.options, self.state.step
         if options.cosine:
-            for group in optimizer.param_groups:
+            for group in self.steps.optimizer.param_groups:
                 group["lr"] = options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * step / total))
         self.modules.train()
-        loss, label_loss, decoder_loss = self._losses(index, stream(options.seed, _NOISE, step))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        return [float(loss.detach()), float(label_loss.detach()), float(decoder_loss.detach())]
+        drawn = self._drawn(index, stream(options.seed, _NOISE, step))
+        return self.steps.take(len(index), partial(self._losses, drawn))
 
-    def _losses(self, index: IntArray, noise: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def _drawn(self, index: IntArray, noise: torch.Generator) -> _Batch:
+        """Return the fingerprints of an index, with noise where options ask for it."""
         options = self.options
         clean, labels, which = self.data.batch(index)
         inputs = clean
@@ -261,7 +277,11 @@ class _Training:
             sigma = 1.0 / (snr * math.sqrt(self.model.length))
             inputs = clean + sigma * torch.randn(clean.shape, generator=noise)
             inputs = nn.functional.normalize(inputs, dim=1)
-        inputs, labels = inputs.to(self.device), labels.to(self.device)
+        return _Batch(inputs, clean, labels, which)
+
+    def _losses(self, whole: _Batch, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        options, device, batch = self.options, self.steps.device, whole.part(rows)
+        inputs, labels = batch.inputs.to(device), batch.labels.to(device)
         predicted = self.model.labels(inputs, half=options.precision == "half")
         error = predicted - labels
         if options.loss == "mse":
@@ -270,8 +290,8 @@ class _Training:
             label_loss = nn.functional.smooth_l1_loss(predicted, labels, beta=options.loss_scale)
         if self.decoder.kind is None:
             return label_loss, label_loss, torch.zeros(())
-        decoded = self.decoder(predicted, which)
-        target = clean.to(self.device)
+        decoded = self.decoder(predicted, batch.which)
+        target = batch.clean.to(device)
         if self.model.subspace is not None:
             decoded = decoded @ self.model.basis
         decoder_loss = ((decoded - target) ** 2).mean()
@@ -285,11 +305,11 @@ class _Training:
         state, held_out = self.state, None
         if len(self.data.held_out):
             self.modules.eval()
-            with torch.no_grad():
-                parts = [
-                    float(self._losses(part, stream(self.options.seed, _HELD_OUT, number))[1]) * len(part)
-                    for number, part in enumerate(_cut(self.data.held_out, self.options.batch))
-                ]
+            parts = []
+            for number, index in enumerate(_cut(self.data.held_out, self.options.batch)):
+                drawn = self._drawn(index, stream(self.options.seed, _HELD_OUT, number))
+                losses = self.steps.look(len(index), partial(self._losses, drawn))
+                parts.append(losses[1] * len(index))
             held_out = math.fsum(parts) / len(self.data.held_out)
             if held_out < state.best_loss:
                 state.best_loss, state.best_epoch = held_out, epoch
@@ -314,9 +334,12 @@ class _Training:
         model.load_state_dict(
             {key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")}
         )
-        card = make_card(self.architecture, self.schedules, self.preset, self.options, self.state, str(self.device))
+        card = make_card(
+            self.architecture, self.schedules, self.preset, self.options, self.state, str(self.steps.device)
+        )
+        card["notes"] += self.steps.allowance.notes
         schedules = [replace(schedule, record={}) for schedule in self.schedules]
-        return NetworkEstimator(model, schedules, card, device=str(self.device))
+        return NetworkEstimator(model, schedules, card, device=str(self.steps.device))
 
 
 def _cut(index: IntArray, size: int) -> list[IntArray]:

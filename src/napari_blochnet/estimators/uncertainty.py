@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates, Estimator
+from napari_blochnet.estimators.memory import device_of, moved
 from napari_blochnet.estimators.refinement import LIMITS, standard_errors_at
 from napari_blochnet.estimators.refinement_models import Batch
 from napari_blochnet.fingerprints.stack import SignalKind
@@ -82,6 +84,16 @@ class WithStandardErrors:
     def description(self) -> str:
         """One line for records."""
         return f"{getattr(self.estimator, 'description', self.name)}; standard errors by the Cramér–Rao bound"
+
+    @property
+    def device(self) -> str:
+        """Where the estimator computes; what is added to it runs on the CPU."""
+        return device_of(self.estimator)
+
+    def to(self, device: str) -> Self:
+        """Move the estimator to another device."""
+        moved(self.estimator, device)
+        return self
 
     def prepare(
         self,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_blochnet.arrays import BoolArray
+from napari_blochnet.arrays import BoolArray, IntArray
 from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
@@ -22,6 +22,7 @@ from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_can
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
+    from napari_blochnet.estimators.memory import Allowance
 
 __all__ = ["reconstruct", "record_of"]
 
@@ -72,6 +73,7 @@ def reconstruct(
     Cancelled
         Its ``partial`` holds the maps of the finished batches.
     """
+    from napari_blochnet.estimators.memory import Allowance, Movable, device_of, moved
     from napari_blochnet.estimators.registry import make_estimator
 
     if isinstance(estimator, str):
@@ -82,18 +84,22 @@ def reconstruct(
     started = time.perf_counter()
     inside = _mapped_voxels(stack, mask, given.slices)
     if estimator is None:
-        estimator = make_estimator(given.estimator, device=chosen, **given.model_dump(exclude=_NOT_THE_ESTIMATORS))
-    if given.refine:
-        from napari_blochnet.estimators.refinement_estimator import Refined
-
-        estimator = Refined(estimator, fit_b1=given.fit_b1, noise_sigma=given.noise_sigma, saturation=given.saturation)
-    elif given.uncertainty:
-        from napari_blochnet.estimators.uncertainty import WithStandardErrors
-
-        estimator = WithStandardErrors(estimator, noise_sigma=given.noise_sigma, saturation=given.saturation)
+        # made on the CPU: going to the device is where its memory may turn out too small
+        made = make_estimator(given.estimator, **given.model_dump(exclude=_NOT_THE_ESTIMATORS))
+        target = chosen if isinstance(made, Movable) else "cpu"
+    else:
+        made, target = estimator, device_of(estimator)
+    made = _with_options(made, given)
     raise_if_cancelled(cancelled, "mapping")
-    estimator.prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
-    maps = _empty_maps(stack, estimator.name, given)
+    allowance = Allowance(given.batch, target, f"mapping with {made.name}", "voxels")
+
+    def prepare() -> bool:
+        moved(made, allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+        return True
+
+    while not allowance.attempt(prepare, 1):
+        pass
+    maps = _empty_maps(stack, made.name, given)
     total, done = int(inside.sum()), 0
 
     def recorded() -> ParameterMaps:
@@ -103,26 +109,24 @@ def reconstruct(
                 given,
                 maps,
                 in_part=mask is not None or done < total,
-                estimator=getattr(estimator, "description", estimator.name),
-                device=chosen,
+                estimator=getattr(made, "description", made.name),
+                device=allowance.device,
                 seconds=time.perf_counter() - started,
+                memory=allowance.notes,
             )
         )
 
-    for batch in batches(inside, given.batch):
-        report(progress, done, total, f"mapping with {estimator.name}")
-        here = np.zeros(inside.shape, dtype=bool)
-        here.reshape(-1)[batch] = True
-        try:
-            raise_if_cancelled(cancelled, "mapping")
-            estimates = estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind, cancelled=cancelled)
-        except Cancelled as stopped:
-            raise Cancelled(str(stopped), partial=recorded()) from None
-        _enter(maps, batch, estimates)
-        done += len(batch)
-        if partial is not None:
-            partial(maps)
-    report(progress, total, total, f"mapping with {estimator.name}")
+    try:
+        for batch in batches(inside, given.batch):
+            report(progress, done, total, f"mapping with {made.name}")
+            for part, estimates in _estimated(made, allowance, stack, batch, cancelled):
+                _enter(maps, part, estimates)
+                done += len(part)
+                if partial is not None:
+                    partial(maps)
+    except Cancelled as stopped:
+        raise Cancelled(str(stopped), partial=recorded()) from None
+    report(progress, total, total, f"mapping with {made.name}")
     return recorded()
 
 
@@ -135,6 +139,7 @@ def record_of(
     estimator: str,
     device: str,
     seconds: float,
+    memory: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the record of maps made from a stack.
 
@@ -150,6 +155,8 @@ def record_of(
         Its description.
     device : str
     seconds : float
+    memory : sequence of str
+        What was said where the memory did not suffice.
     """
     inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
     if in_part:
@@ -167,8 +174,55 @@ def record_of(
         voxels=int(maps.mask.sum()),
         failed=int(maps.failed.sum()),
         acquisition=describe_acquisition(stack),
+        **({"memory": list(memory)} if memory else {}),
         **_notes(maps),
     )
+
+
+def _with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:
+    """Return the estimator with what the settings add to any of them."""
+    if settings.refine:
+        from napari_blochnet.estimators.refinement_estimator import Refined
+
+        return Refined(
+            estimator, fit_b1=settings.fit_b1, noise_sigma=settings.noise_sigma, saturation=settings.saturation
+        )
+    if settings.uncertainty:
+        from napari_blochnet.estimators.uncertainty import WithStandardErrors
+
+        return WithStandardErrors(estimator, noise_sigma=settings.noise_sigma, saturation=settings.saturation)
+    return estimator
+
+
+def _estimated(
+    estimator: Estimator,
+    allowance: Allowance,
+    stack: FingerprintStack,
+    batch: IntArray,
+    cancelled: CancelEvent | None,
+) -> Iterator[tuple[IntArray, Estimates]]:
+    """Yield a batch of voxels, by their place in the volume, with what is estimated of them; in parts where the memory
+    does not suffice.
+    """
+    from napari_blochnet.estimators.memory import moved
+
+    done = 0
+    while done < len(batch):
+        raise_if_cancelled(cancelled, "mapping")
+        part = batch[done : done + allowance.size]
+
+        def predict(part: IntArray = part) -> Estimates:
+            here = np.zeros(stack.mask.shape, dtype=bool)
+            here.reshape(-1)[part] = True
+            return estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind, cancelled=cancelled)
+
+        before = allowance.device
+        estimates = allowance.attempt(predict, len(part))
+        if estimates is not None:
+            yield part, estimates
+            done += len(part)
+        elif allowance.device != before:
+            moved(estimator, allowance.device)
 
 
 def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tuple[int, int] | None) -> BoolArray:
