@@ -8,12 +8,30 @@ from typing import Any
 import click
 
 from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
+from napari_blochnet.jobs.settings import FingerprintsSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, ExperimentSettings, TrainSettings
 
 __all__ = ["COMMANDS"]
 
 _console = click.make_pass_decorator(Console)
 _device = click.option("--device", default="auto", show_default=True, help="auto, cpu, or a GPU such as cuda:0.")
+_model_output = click.option(
+    "-o", "--output", required=True, type=click.Path(path_type=Path),
+    help="Model file (.safetensors), or a bare name for the model store.",
+)  # fmt: skip
+
+
+def _model_path(output: Path) -> Path:
+    """Return where a model is written to."""
+    from napari_blochnet.errors import InputError
+    from napari_blochnet.estimators.cards import SUFFIX, user_folder
+
+    if not output.suffix and output.name == str(output):
+        output = user_folder() / f"{output.name}{SUFFIX}"
+    if output.suffix != SUFFIX:
+        raise InputError(f"{output.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.",
+                         field="output")  # fmt: skip
+    return output
 
 
 @click.command()
@@ -21,10 +39,7 @@ _device = click.option("--device", default="auto", show_default=True, help="auto
     "--schedule", "paths", multiple=True, required=True, type=click.Path(), help="Schedule file; may be given again."
 )
 @settings_options(TrainSettings)
-@click.option(
-    "-o", "--output", required=True, type=click.Path(path_type=Path),
-    help="Model file (.safetensors), or a bare name for the model store.",
-)  # fmt: skip
+@_model_output
 @_device
 @_console
 @sentences
@@ -33,17 +48,11 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
 
     Interrupted, the same command goes on where it was.
     """
-    from napari_blochnet.errors import InputError
-    from napari_blochnet.estimators.cards import user_folder
     from napari_blochnet.estimators.training_state import LossPoint
     from napari_blochnet.jobs.opening import make_schedule
     from napari_blochnet.jobs.train import train as run
 
-    if not output.suffix and output.name == str(output):
-        output = user_folder() / f"{output.name}.safetensors"
-    if output.suffix != ".safetensors":
-        raise InputError(f"{output.name}: a model is written as safetensors; expected a name ending in .safetensors.",
-                         field="output")  # fmt: skip
+    output = _model_path(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     schedules = [make_schedule(kind="file", path=path) for path in paths]
     last = 0
@@ -55,10 +64,11 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
             held_out = "" if point.held_out is None else f", held out {point.held_out:.3g}"
             console.say(f"epoch {point.epoch}: loss {point.loss:.3g}{held_out}, {point.seconds:.0f} s")
 
+    fields = given_settings(TrainSettings, options)
     with console.progress() as progress:
         trained = run(
-            None, schedules, device=device, checkpoint=output.with_suffix(".training"), progress=progress, watch=watch,
-            **given_settings(TrainSettings, options),
+            fields.pop("estimator", None), schedules, device=device, checkpoint=output.with_suffix(".training"),
+            progress=progress, watch=watch, **fields,
         )  # fmt: skip
     written = trained.save(output)
     for name, scores in trained.card["scores"].items():
@@ -115,8 +125,9 @@ def experiment(console: Console, name: str, data: Path | None, output: Path, dev
 @click.argument("model")
 @click.argument("stack_path", metavar="STACK", type=click.Path(path_type=Path))
 @click.option("--schedule", "schedule_path", type=click.Path(path_type=Path), help="Where the stack does not carry it.")
+@settings_options(FingerprintsSettings)
 @settings_options(AdaptSettings)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Model file (.safetensors).")
+@_model_output
 @_device
 @_console
 @sentences
@@ -130,21 +141,20 @@ def adapt(
     **options: Any,
 ) -> None:
     """Fine-tune MODEL, a name or a file, on the fingerprints in STACK, without labels, for their schedule."""
-    from napari_blochnet.errors import InputError
     from napari_blochnet.estimators.training_state import LossPoint
     from napari_blochnet.jobs.adapt import adapt as run
     from napari_blochnet.jobs.opening import make_schedule, open_fingerprints
 
-    if output.suffix != ".safetensors":
-        raise InputError(f"{output.name}: a model is written as safetensors; expected a name ending in .safetensors.",
-                         field="output")  # fmt: skip
+    output = _model_path(output)
     schedule = None if schedule_path is None else make_schedule(kind="file", path=str(schedule_path))
 
     def watch(point: LossPoint) -> None:
         console.say(f"epoch {point.epoch}: loss {point.loss:.3g}, {point.seconds:.0f} s")
 
     with console.progress() as progress:
-        stack = open_fingerprints(stack_path, schedule, progress=progress)
+        stack = open_fingerprints(
+            stack_path, schedule, progress=progress, **given_settings(FingerprintsSettings, options)
+        )
         adapted = run(model, stack, device=device, progress=progress, watch=watch,
                       **given_settings(AdaptSettings, options))  # fmt: skip
     written = adapted.save(output)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.devices import resolve_device
 from napari_blochnet.jobs.records import make_record
@@ -65,30 +65,37 @@ def adapt(
         Its ``partial`` is the network so far.
     """
     from napari_blochnet.estimators.adaptation import AdaptationOptions, adapt_estimator
+    from napari_blochnet.estimators.networks_estimator import NetworkEstimator
     from napari_blochnet.estimators.store import load_estimator
 
     given = settings_from(AdaptSettings, settings, **fields)
     chosen = resolve_device(device)
+    name = os.fspath(estimator) if isinstance(estimator, (str, os.PathLike)) else estimator.name
     if isinstance(estimator, (str, os.PathLike)):
         estimator = load_estimator(estimator, device=chosen, other_schedule=True)
     if not stack.mask.any():
         raise InputError(f"The stack {stack.name} has no voxel inside its mask; expected at least one.", field="stack")
     started = time.perf_counter()
-    adapted = adapt_estimator(
-        estimator,
-        stack.fingerprints(),
-        stack.schedule,
-        stack.kind,
-        AdaptationOptions(**given.model_dump()),
-        progress=progress,
-        cancelled=cancelled,
-        watch=watch,
-    )
-    adapted.card["record"] = make_record(
-        "adapt",
-        given,
-        {"stack": stack.record or {"operation": "given", "stack": stack.name}, "estimator": estimator.name},
-        device=chosen,
-        seconds=time.perf_counter() - started,
-    )
-    return adapted
+    inputs = {"estimator": name, "stack": stack.record or {"operation": "given", "stack": stack.name}}
+
+    def recorded(adapted: NetworkEstimator, **more: Any) -> NetworkEstimator:
+        seconds = time.perf_counter() - started
+        adapted.card["record"] = make_record("adapt", given, inputs, device=chosen, seconds=seconds, **more)
+        return adapted
+
+    try:
+        adapted = adapt_estimator(
+            estimator,
+            stack.fingerprints(),
+            stack.schedule,
+            stack.kind,
+            AdaptationOptions(**given.model_dump()),
+            progress=progress,
+            cancelled=cancelled,
+            watch=watch,
+        )
+    except Cancelled as stopped:
+        if isinstance(stopped.partial, NetworkEstimator):
+            recorded(stopped.partial, stopped=str(stopped))
+        raise
+    return recorded(adapted)

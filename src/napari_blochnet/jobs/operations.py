@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from napari_blochnet.jobs.adapt import adapt
 from napari_blochnet.jobs.comparing import compare, region_means
 from napari_blochnet.jobs.opening import SCHEDULE_KINDS, make_schedule, open_fingerprints, open_phantom, synthetic_head
 from napari_blochnet.jobs.reconstruction import reconstruct
@@ -20,10 +21,13 @@ from napari_blochnet.jobs.settings import (
     SimulateSettings,
     SyntheticSettings,
 )
+from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.jobs.simulation import simulate
+from napari_blochnet.jobs.train import train
 
 __all__ = [
     "SETTINGS",
+    "adapt",
     "compare",
     "make_schedule",
     "open_fingerprints",
@@ -32,6 +36,7 @@ __all__ = [
     "region_means",
     "simulate",
     "synthetic_head",
+    "train",
 ]
 
 #: The settings model of each operation; a schedule's depends on its kind.
@@ -44,4 +49,6 @@ SETTINGS: dict[str, Any] = {
     "reconstruct": ReconstructSettings,
     "compare": CompareSettings,
     "region_means": RegionSettings,
+    "train": TrainSettings,
+    "adapt": AdaptSettings,
 }

@@ -78,6 +78,8 @@ def run_recipe(
         function = getattr(operations, operation)
         inputs = [_resolve(value, results) for name, value in step["inputs"].items() if name != "mask"]
         settings = dict(step["settings"])
+        if operation == "train":
+            inputs.insert(0, settings.pop("estimator", None))
         if "mask" in step["inputs"]:
             settings["mask"] = _resolve(step["inputs"]["mask"], results)
         watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
@@ -119,6 +121,7 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     list of Path
         What was written.
     """
+    from napari_blochnet.estimators.networks_estimator import NetworkEstimator
     from napari_blochnet.evaluation.comparison import Comparison
     from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.evaluation.maps_io import write_maps
@@ -136,7 +139,8 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
         if isinstance(result, (np.ndarray, tuple)):  # a mask or regions: part of the recipe, not a result
             continue
         name = {Phantom: "phantom", Schedule: "schedule", FingerprintStack: "stack", ParameterMaps: "maps",
-                Comparison: "comparison", RegionMeans: "regions"}[type(result)]  # fmt: skip
+                Comparison: "comparison", RegionMeans: "regions",
+                NetworkEstimator: "estimator"}[type(result)]  # fmt: skip
         counts[name] = counts.get(name, 0) + 1
         path = target / (name if counts[name] == 1 else f"{name}_{counts[name]}")
         if isinstance(result, Phantom):
@@ -149,6 +153,9 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
             write_fingerprints(result, path)
         elif isinstance(result, ParameterMaps):
             write_maps(result, path)
+        elif isinstance(result, NetworkEstimator):
+            path = path.with_suffix(".safetensors")
+            result.save(path)
         else:
             path = path.with_suffix(".html")
             result.to_html(path)

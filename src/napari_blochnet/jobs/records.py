@@ -37,8 +37,16 @@ _RESULT = {
     "reconstruct": "maps",
     "compare": "comparison",
     "region_means": "regions",
+    "train": "estimator",
+    "adapt": "estimator",
 }
-_SUFFIX = {"schedule": ".csv", "stack": ".nii.gz", "comparison": ".html", "regions": ".html"}
+_SUFFIX = {
+    "schedule": ".csv",
+    "stack": ".nii.gz",
+    "comparison": ".html",
+    "regions": ".html",
+    "estimator": ".safetensors",
+}
 
 
 @functools.cache
@@ -182,6 +190,9 @@ def as_python(record: Record) -> str:
         inputs = list(step["inputs"].values())
         if step["operation"] == "make_schedule" and step["settings"]["kind"] == "file":
             inputs = [changed.pop("path")]
+        if step["operation"] == "train":
+            changed.pop("estimator", None)
+            inputs.insert(0, step["settings"]["estimator"])
         parts = [argument(value) for value in inputs if value is not None]
         parts += [f"{key}={value!r}" for key, value in changed.items()]
         lines.append(f"{name} = nb.{_python_name(step)}({', '.join(parts)})")
@@ -251,14 +262,13 @@ def _words(step: Record, steps: list[Record], paths: list[str]) -> list[str]:
         case "simulate":
             words = ["simulate", "--phantom", path_of(inputs["phantom"]), "--schedule", path_of(inputs["schedule"])]
         case "reconstruct":
-            opened = steps[inputs["stack"]["step"]]
-            if opened["operation"] == "open_fingerprints":
-                words = ["reconstruct", opened["inputs"]["path"]]
-                if opened["inputs"]["schedule"] is not None:
-                    words += ["--schedule", path_of(opened["inputs"]["schedule"])]
-                words += _options(_changed(opened))
-            else:
-                words = ["reconstruct", path_of(inputs["stack"])]
+            words = ["reconstruct", *_stack_words(inputs["stack"], steps, paths)]
+        case "train":
+            words = ["train"]
+            for schedule in inputs["schedules"]:
+                words += ["--schedule", path_of(schedule)]
+        case "adapt":
+            words = ["adapt", path_of(inputs["estimator"]), *_stack_words(inputs["stack"], steps, paths)]
         case "compare":
             words = ["compare", "--truth", path_of(inputs["truth"]), *map(path_of, inputs["maps"])]
         case _:
@@ -266,6 +276,18 @@ def _words(step: Record, steps: list[Record], paths: list[str]) -> list[str]:
             if "truth" in inputs:
                 words += ["--truth", path_of(inputs["truth"])]
     return words + _options(changed)
+
+
+def _stack_words(stack: Any, steps: list[Record], paths: list[str]) -> list[str]:
+    """Return the words that name a stack: a file of ours, or one that is opened with its schedule and hints."""
+    opened = steps[stack["step"]]
+    if opened["operation"] != "open_fingerprints":
+        return [paths[stack["step"]]]
+    words = [str(opened["inputs"]["path"])]
+    schedule = opened["inputs"]["schedule"]
+    if schedule is not None:
+        words += ["--schedule", paths[schedule["step"]]]
+    return words + _options(_changed(opened))
 
 
 def _options(changed: dict[str, Any]) -> list[str]:

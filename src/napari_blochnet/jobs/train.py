@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_blochnet.errors import Cancelled
 from napari_blochnet.jobs.devices import resolve_device
 from napari_blochnet.jobs.records import embed_schedule, make_record
 from napari_blochnet.jobs.settings import settings_from
@@ -63,8 +64,10 @@ def train(
     InputError
         Settings out of bounds, schedules that do not go together, a training that diverges.
     Cancelled
-        Its ``partial`` is the estimator with the best weights so far.
+        Its ``partial`` is the estimator with the best weights so far, whose card says that it was stopped; None where
+        no step was taken.
     """
+    from napari_blochnet.estimators.networks_estimator import NetworkEstimator
     from napari_blochnet.estimators.training import train_estimator
     from napari_blochnet.estimators.training_scores import tissue_scores
 
@@ -74,26 +77,37 @@ def train(
     several = [schedules] if isinstance(schedules, Schedule) else list(schedules)
     started = time.perf_counter()
     chosen = resolve_device(device)
-    trained = train_estimator(
-        given.estimator,
-        several,
-        given.preset,
-        device=chosen,
-        checkpoint=checkpoint,
-        progress=progress,
-        cancelled=cancelled,
-        watch=watch,
-        **given.options(),
-    )
-    trained.card["scores"] = {
-        schedule.name or f"schedule {number}": tissue_scores(trained, schedule)
-        for number, schedule in enumerate(several, start=1)
-    }
-    trained.card["record"] = make_record(
-        "train",
-        given,
-        {"schedules": [embed_schedule(schedule) for schedule in several]},
-        device=chosen,
-        seconds=time.perf_counter() - started,
-    )
-    return trained
+
+    def recorded(trained: NetworkEstimator, **more: Any) -> NetworkEstimator:
+        inputs = {"schedules": [embed_schedule(schedule) for schedule in several]}
+        seconds = time.perf_counter() - started
+        trained.card["record"] = make_record("train", given, inputs, device=chosen, seconds=seconds, **more)
+        return trained
+
+    try:
+        trained = train_estimator(
+            given.estimator,
+            several,
+            given.preset,
+            device=chosen,
+            checkpoint=checkpoint,
+            progress=progress,
+            cancelled=cancelled,
+            watch=watch,
+            **given.options(),
+        )
+    except Cancelled as stopped:
+        if isinstance(stopped.partial, NetworkEstimator):
+            training = stopped.partial.card["training"]
+            words = f"Stopped after {training['epochs_trained']} of {training['epochs']} epochs."
+            stopped.partial.card["notes"].append(words)
+            recorded(stopped.partial, stopped=words)
+        raise
+    try:
+        trained.card["scores"] = {
+            schedule.name or f"schedule {number}": tissue_scores(trained, schedule, cancelled=cancelled)
+            for number, schedule in enumerate(several, start=1)
+        }
+    except Cancelled as stopped:
+        raise Cancelled(str(stopped), partial=recorded(trained)) from None
+    return recorded(trained)
