@@ -67,6 +67,7 @@ def adapt(
     from napari_blochnet.estimators.adaptation import AdaptationOptions, adapt_estimator
     from napari_blochnet.estimators.networks_estimator import NetworkEstimator
     from napari_blochnet.estimators.store import load_estimator
+    from napari_blochnet.estimators.training_scores import tissue_scores
 
     given = settings_from(AdaptSettings, settings, **fields)
     chosen = resolve_device(device)
@@ -98,4 +99,9 @@ def adapt(
         if isinstance(stopped.partial, NetworkEstimator):
             recorded(stopped.partial, stopped=str(stopped))
         raise
+    try:
+        scores = tissue_scores(adapted, stack.schedule, cancelled=cancelled)
+    except Cancelled as stopped:
+        raise Cancelled(str(stopped), partial=recorded(adapted)) from None
+    adapted.card["scores"] = {stack.schedule.name or "schedule 1": scores}
     return recorded(adapted)

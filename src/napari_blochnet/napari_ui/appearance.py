@@ -86,7 +86,9 @@ def style_plot(plot: pg.PlotItem, colours: Palette, **labels: Any) -> None:
         axis = plot.getAxis(side)
         axis.setPen(pg.mkPen(colours.faint, width=1))
         axis.setTextPen(pg.mkPen(colours.text))
-        axis.enableAutoSIPrefix(False)
+        # switching it off scales the axis by its present range once more, so that this is done before there is a label
+        if axis.autoSIPrefix:
+            axis.enableAutoSIPrefix(False)
         if side in labels:
             axis.setLabel(labels[side], color=colours.text)
     plot.showGrid(x=True, y=True, alpha=0.12)

@@ -195,6 +195,9 @@ class _RowEditor(_Editor):
         self.editors = editors
         for editor in editors:
             editor.changed.connect(self.changed)
+            if isinstance(editor, _NumberEditor):
+                # side by side there is room for the digits or for the arrows
+                editor.box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             self.row.addWidget(editor)
         if unit:
             self.row.addWidget(QLabel(unit))

@@ -68,7 +68,7 @@ def _style(colours: Palette) -> str:
     QPushButton#blochnetPrimary {{
         background: {colours.accent}; color: {colours.accent_text}; font-weight: 600; padding: 6px 14px;
         border-radius: 4px; }}
-    QPushButton#blochnetPrimary:disabled {{ background: palette(mid); color: {colours.faint}; }}
+    QPushButton#blochnetPrimary:disabled {{ background: {colours.edge}; color: {colours.faint}; }}
     QToolButton#blochnetFold {{ border: none; background: transparent; color: {colours.text}; padding: 2px 0; }}
     QFrame#blochnetCard {{ border: 1px solid {colours.edge}; border-radius: 4px; }}
     """

@@ -1,4 +1,4 @@
-"""The workbench: the five tabs in one dock, and what the canvas shows."""
+"""The workbench: the six tabs in one dock, and what the canvas shows."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from napari_blochnet.napari_ui.panels.data import DataPanel
 from napari_blochnet.napari_ui.panels.map import MapPanel
 from napari_blochnet.napari_ui.panels.schedule import SchedulePanel
 from napari_blochnet.napari_ui.panels.simulate import SimulatePanel
+from napari_blochnet.napari_ui.panels.train import TrainPanel
 from napari_blochnet.napari_ui.session import session_of
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class _ViewBar(QWidget):
 
 
 class Workbench(QWidget):
-    """Data, Schedule, Simulate, Map and Compare in one dock."""
+    """Data, Schedule, Simulate, Map, Compare and Train in one dock."""
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
@@ -117,7 +118,8 @@ class Workbench(QWidget):
         self.simulate = SimulatePanel(napari_viewer)
         self.map = MapPanel(napari_viewer)
         self.compare = ComparePanel(napari_viewer)
-        for panel in (self.data, self.schedule, self.simulate, self.map, self.compare):
+        self.train = TrainPanel(napari_viewer)
+        for panel in (self.data, self.schedule, self.simulate, self.map, self.compare, self.train):
             self.tabs.addTab(panel, panel.title)
         self.view_bar = _ViewBar(napari_viewer)
         layout = QVBoxLayout(self)

@@ -21,6 +21,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from superqt.utils import FunctionWorker
 
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
+from napari_blochnet.napari_ui.llvm import keep_triton_out
 
 __all__ = ["Failure", "Job"]
 
@@ -105,6 +106,7 @@ class Job(QObject):
 
     def start(self) -> Job:
         """Run the function in a worker thread."""
+        keep_triton_out()
         self.is_running = True
         _running.add(self)
         # napari's bars also print to a stream; nobody reads it here
