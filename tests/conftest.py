@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
+
+# a process that has drawn a window with Mesa cannot load Triton any more (`napari_blochnet.napari_ui.llvm`), and
+# trainings load it: here windows and trainings share processes
+with contextlib.suppress(ImportError):
+    import triton  # noqa: F401
 
 
 @pytest.fixture(scope="session")
