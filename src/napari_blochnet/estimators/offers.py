@@ -1,0 +1,134 @@
+"""Which estimators can map a given stack, and why the others cannot; without torch, from the cards of the models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.estimators.cards import ARCHITECTURES, StoredModel, stored_models
+from napari_blochnet.estimators.networks_input import check_signal
+from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["Offer", "estimator_offers"]
+
+_DICTIONARY = (
+    "Looks for the most similar among simulated fingerprints, on a grid of T1 and T2. Any schedule, any signal."
+)
+_UNIVERSAL = (
+    "Interpolates between tissues simulated under the stack's own schedule: no grid in the answers, and no training. "
+    "Any schedule, any signal."
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An estimator by name, and whether it can map some data.
+
+    Parameters
+    ----------
+    name : str
+        As `napari_blochnet.estimators.registry.make_estimator` takes it.
+    description : str
+        What it is and how well it does, for people; several lines.
+    refusal : str, optional
+        Why it cannot map the data, in a sentence. None: it can.
+    is_own : bool
+        Whether the person trained it.
+    """
+
+    name: str
+    description: str
+    refusal: str | None = None
+    is_own: bool = False
+
+
+def estimator_offers(
+    schedule: Schedule | None,
+    kind: SignalKind | None,
+    *,
+    other_schedule: bool = False,
+    saturation: float | None = None,
+) -> tuple[Offer, ...]:
+    """Return all estimators: ``dictionary`` and ``universal``, the person's own models, then the architectures.
+
+    Parameters
+    ----------
+    schedule : Schedule, optional
+        What made the data. None: not known yet; nothing is refused for its sake.
+    kind : {"complex", "real", "magnitude"}, optional
+        What the data are. None: not known yet.
+    other_schedule, saturation : optional
+        Settings of the mapping that bear upon what can be used.
+    """
+    models = stored_models()
+    offers = [Offer("dictionary", _DICTIONARY), Offer("universal", _UNIVERSAL)]
+
+    def refusal(name: str) -> str | None:
+        if schedule is not None and kind is not None:
+            try:
+                check_signal(name, schedule, kind)
+            except InputError as error:
+                return str(error)
+        if saturation is not None:
+            return f"{name} takes every sample of a fingerprint; it cannot leave out saturated ones."
+        return None
+
+    own = [model for model in models if not model.packaged]
+    taken = {offer.name for offer in offers}
+    for model in own:
+        if model.name in taken:
+            continue
+        taken.add(model.name)
+        why = refusal(model.name)
+        if why is None and not _fits(model, schedule, other_schedule):
+            why = f"{model.name} was trained for {_names([model])}; train one for this schedule in the Train tab."
+        offers.append(Offer(model.name, _describe(model), why, is_own=True))
+    for architecture in ARCHITECTURES:
+        of_kind = [model for model in models if model.architecture == architecture]
+        fitting = [model for model in of_kind if _fits(model, schedule, other_schedule)]
+        # an architecture's name stands for the first model that fits, the person's own before the package's
+        packaged = [model for model in fitting if model.packaged]
+        if fitting and not packaged:
+            continue
+        name = packaged[0].name if packaged and fitting[0] is not packaged[0] else architecture
+        if name in taken:
+            continue
+        taken.add(name)
+        why = refusal(name)
+        if why is None and not packaged:
+            known = f"only for {_names(of_kind)}" if of_kind else "for no schedule"
+            why = f"There are weights of {name} {known}; train one for this schedule in the Train tab."
+        offers.append(Offer(name, _describe(packaged[0]) if packaged else f"{name} network", why))
+    return tuple(offers)
+
+
+def _fits(model: StoredModel, schedule: Schedule | None, other_schedule: bool) -> bool:
+    if schedule is None:
+        return True
+    if other_schedule:
+        return bool(model.card["network"]["length"] == len(schedule))
+    return schedule in model.schedules
+
+
+def _names(models: Iterable[StoredModel]) -> str:
+    names = {schedule.name or f"{len(schedule)} pulses" for model in models for schedule in model.schedules}
+    return ", ".join(sorted(names))
+
+
+def _describe(model: StoredModel) -> str:
+    """Return what a model's card says of it, for people."""
+    lines = [model.describe()]
+    for name, scores in model.card.get("scores", {}).items():
+        ratios = ", ".join(_ratios(scores))
+        if ratios:
+            lines.append(f"RMSE over the Cramér–Rao bound, {name} at SNR {scores.get('snr', 0):g}: {ratios}.")
+    lines += map(str, model.card.get("notes", []))
+    return "\n".join(lines)
+
+
+def _ratios(scores: dict[str, Any]) -> list[str]:
+    found = {key: value["ratio"] for key, value in scores.items() if isinstance(value, dict) and "ratio" in value}
+    return [f"{key} {ratio:.3g}" for key, ratio in found.items()]
