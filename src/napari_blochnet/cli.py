@@ -283,9 +283,9 @@ def benchmark_decoder(console: Console, **options: Any) -> None:
 
 
 def _add_training() -> None:
-    from napari_blochnet import cli_training
+    from napari_blochnet import cli_experiments, cli_training
 
-    for command in cli_training.COMMANDS:
+    for command in (*cli_training.COMMANDS, cli_experiments.experiment):
         blochnet.add_command(command)
 
 

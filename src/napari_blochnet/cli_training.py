@@ -1,4 +1,4 @@
-"""Commands of the model store: ``blochnet train``, ``blochnet models``, ``blochnet experiment``."""
+"""Commands of the model store: ``blochnet train``, ``blochnet adapt``, ``blochnet models``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
 from napari_blochnet.jobs.settings import FingerprintsSettings
-from napari_blochnet.jobs.settings_training import AdaptSettings, ExperimentSettings, TrainSettings
+from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 __all__ = ["COMMANDS"]
 
@@ -98,30 +98,6 @@ def models(console: Console) -> None:
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["table2", "table3", "figure6"]))
-@click.option("--data", type=click.Path(path_type=Path), help="Folder with brainweb/ and anatomical/ data sets.")
-@settings_options(ExperimentSettings)
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Folder for tables and figures.")
-@_device
-@_console
-@sentences
-def experiment(console: Console, name: str, data: Path | None, output: Path, device: str, **options: Any) -> None:
-    """Run an experiment of the paper: train under random splines, test under FISP.
-
-    Every model and draw that is finished is kept in OUTPUT; the same command goes on with what is missing.
-    """
-    from napari_blochnet.jobs.experiments import run_experiment
-
-    with console.progress() as progress:
-        result = run_experiment(
-            name, output, data=data, device=device, progress=progress, say=console.say,
-            **given_settings(ExperimentSettings, options),
-        )  # fmt: skip
-    console.say(result.text)
-    console.result(files=[str(path) for path in result.files], table=result.rows)
-
-
-@click.command()
 @click.argument("model")
 @click.argument("stack_path", metavar="STACK", type=click.Path(path_type=Path))
 @click.option("--schedule", "schedule_path", type=click.Path(path_type=Path), help="Where the stack does not carry it.")
@@ -162,4 +138,4 @@ def adapt(
     console.result(output=written, seconds=adapted.card["record"].get("seconds"))
 
 
-COMMANDS = (train, models, experiment, adapt)
+COMMANDS = (train, models, adapt)

@@ -14,9 +14,10 @@ import napari_blochnet as nb
 from napari_blochnet.cli import blochnet
 from napari_blochnet.estimators import adaptation
 from napari_blochnet.evaluation.experiment_report import PUBLISHED, markdown_table, summarise
-from napari_blochnet.jobs import experiments
-from napari_blochnet.jobs.experiments import TestSet as Tissues
-from napari_blochnet.jobs.experiments import read_test_sets, run_experiment, training_schedules
+from napari_blochnet.jobs import experiment_draws, experiments
+from napari_blochnet.jobs.experiment_draws import TestSet as Tissues
+from napari_blochnet.jobs.experiment_draws import read_test_sets, training_schedules
+from napari_blochnet.jobs.experiments import run_experiment
 
 
 @pytest.fixture
@@ -26,9 +27,9 @@ def small(monkeypatch):
     t1 = np.exp(rng.uniform(np.log(300), np.log(3000), 60))
     sets = [Tissues("phantom", t1, 0.1 * t1), Tissues("anatomical", t1, 0.05 * t1)]
     monkeypatch.setattr(experiments, "read_test_sets", lambda data: sets)
-    monkeypatch.setattr(experiments, "fisp_schedule", lambda: nb.spline_schedule(60, seed=99, inversion_time=0.0))
+    monkeypatch.setattr(experiment_draws, "fisp_schedule", lambda: nb.spline_schedule(60, seed=99, inversion_time=0.0))
     monkeypatch.setattr(
-        experiments, "training_schedules",
+        experiment_draws, "training_schedules",
         lambda name, seed: (nb.spline_schedule(60, seed=seed), nb.spline_schedule(60, seed=seed + 1)),
     )  # fmt: skip
     from napari_blochnet.estimators.training_options import PRESETS

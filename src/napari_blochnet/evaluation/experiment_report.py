@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from napari_blochnet.arrays import FloatArray
 from napari_blochnet.files import replacing
 
-__all__ = ["PUBLISHED", "markdown_table", "scatter_of_models", "summarise", "write_rows"]
+__all__ = ["LABELS", "PUBLISHED", "markdown_grid", "markdown_table", "scatter_of_models", "summarise", "write_rows"]
 
 #: Table 3 as published: MSE on phantom and on anatomical data. Table 2 is not in the paper's appendix.
 PUBLISHED: dict[str, dict[str, tuple[float, float]]] = {
@@ -31,7 +31,8 @@ PUBLISHED: dict[str, dict[str, tuple[float, float]]] = {
     "figure6": {},
 }
 
-_LABELS = {
+#: What models are called in tables and figures.
+LABELS = {
     "dictionary": "dictionary", "fc": "FC", "rnn": "RNN", "hydra": "HYDRA", "autoencoder-fc": "autoencoder FC-FC",
     "autoencoder-rnn": "autoencoder RNN-RNN", "blochnet": "BlochNet (FC encoder, EPG decoder)",
     "fc-adapted": "FC adapted", "blochnet-adapted": "BlochNet adapted", "universal": "universal", "refined": "refined",
@@ -76,7 +77,7 @@ def markdown_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
     reduced = False
     for model in models:
         mine = [row for row in rows if row["model"] == model]
-        label, remarks = _LABELS.get(model, model), []
+        label, remarks = LABELS.get(model, model), []
         if any(row["preset"] == "reduced" for row in mine):
             remarks, reduced = ["reduced"], True
         draws = max(found[2] for (name_, _), found in summary.items() if name_ == model)
@@ -116,6 +117,11 @@ def markdown_table(name: str, rows: Sequence[Mapping[str, Any]]) -> str:
             "context only; the published dictionary exceeds what any matching error can reach."
         )
     return "\n".join(lines) + "\n"
+
+
+def markdown_grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a Markdown table as lines."""
+    return [_line(head), _line(["---"] * len(head)), *map(_line, rows)]
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -159,6 +165,6 @@ def scatter_of_models(
             if column == 0:
                 axis.set_ylabel(f"estimated {parameter} (ms)")
             if row == 0:
-                axis.set_title(_LABELS.get(model, model).split(" (")[0])
+                axis.set_title(LABELS.get(model, model).split(" (")[0])
     figure.suptitle(title)
     return figure

@@ -1,0 +1,63 @@
+"""Settings of the experiments beyond the paper."""
+
+from __future__ import annotations
+
+from napari_blochnet.jobs.settings import Settings, quantity
+from napari_blochnet.jobs.settings_training import ExperimentSettings
+
+__all__ = ["AcquiredSettings", "BeyondSettings", "PrecisionSettings", "SchedulesSettings"]
+
+
+class BeyondSettings(ExperimentSettings):
+    """Adapted, universal and refined maps beside the paper's, and the voxels that they miss."""
+
+    draws: int = quantity(1, "Draws", "Pairs of random training schedules.", ge=1, le=1000)
+    models: str = quantity(
+        "dictionary,fc,blochnet,fc-adapted,blochnet-adapted,universal,refined", "Models", "Names, separated by commas."
+    )
+    snr: float = quantity(
+        20.0, "SNR", "At which standard errors are predicted; the data themselves are noise-free.", gt=0, le=1e9
+    )
+
+
+class SchedulesSettings(Settings):
+    """One estimator under every published schedule."""
+
+    voxels: int = quantity(2000, "Voxels", "Noise-free: T1 100 to 4500 ms, T2 10 to 1000 ms.", "voxels", ge=2, le=10**7)
+    noisy: int = quantity(1000, "Noisy voxels", "Of each tissue, with noise.", "voxels", ge=2, le=10**7)
+    snr: float = quantity(20.0, "SNR", "Over equal parts of the three tissues.", gt=0, le=1e9)
+    small_step: float = quantity(
+        0.105, "Small step", "Of the smaller dictionary; this one makes it 3,000 atoms.", ge=0.01, le=1
+    )
+    seed: int = quantity(0, "Seed", "Of tissues, PD phase and noise.", ge=0)
+
+
+class PrecisionSettings(Settings):
+    """Refined maps of pure tissues against the Cramér–Rao bound, with noise drawn anew for every voxel."""
+
+    voxels: int = quantity(
+        4000,
+        "Voxels",
+        "Pure ones of each tissue, drawn from the volume; where it has fewer, each is used with noise drawn again.",
+        "voxels",
+        ge=2,
+        le=10**7,
+    )
+    unmodelled: int = quantity(
+        1000, "Unmodelled voxels", "Of each tissue, for data with a slice profile fitted without.", "voxels", ge=2
+    )
+    snr: tuple[float, float, float] = quantity((10.0, 20.0, 50.0), "SNR", "Over the whole volume's mask.")
+    profile_snr: float = quantity(20.0, "SNR with profile", "Of the data with a slice profile.", gt=0, le=1e9)
+    time_bandwidth: float = quantity(
+        4.0, "Time-bandwidth", "Of the Hann-windowed sinc pulse whose profile the data have.", gt=1, le=100
+    )
+    positions: int = quantity(11, "Positions", "Across the slice, over twice its thickness.", ge=1, le=200)
+    seed: int = quantity(0, "Seed", "Of voxels, PD phase and noise.", ge=0)
+
+
+class AcquiredSettings(Settings):
+    """The acquired phantom, refined, against the truth and the site's own result."""
+
+    saturation: float = quantity(250.0, "Saturation", "Samples at or above this magnitude are left out.", gt=0)
+    radius: float = quantity(5.0, "Radius", "Of the spheres.", "voxels", gt=0, le=100)
+    positions: int = quantity(15, "Positions", "Across the slice, of the profiles tried.", ge=1, le=200)
