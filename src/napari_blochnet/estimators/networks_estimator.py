@@ -15,6 +15,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimates, check_schedule
 from napari_blochnet.estimators.networks_input import check_signal, in_parts, normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks_model import LabelNetwork, torch_device
+from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled
@@ -214,7 +215,7 @@ def _project(fingerprints: AnyArray, signals: AnyArray, norms: FloatArray) -> tu
 
     samples = in_parts(fingerprints)
     found, power = np.empty((len(signals), samples.shape[2])), np.empty(len(signals))
-    overlaps(samples, signals, found, power)
+    threaded(overlaps, len(signals), samples, signals, found, power)
     power = np.where(power > 0, power, 1.0)
     energy = np.where(norms > 0, norms, 1.0) ** 2
     explained = (found**2).sum(axis=1) / (power * energy)

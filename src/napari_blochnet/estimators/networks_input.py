@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.errors import InputError
+from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -79,7 +80,7 @@ def normalised_real(
 
         real = np.empty(fingerprints.shape, np.float32)
         norms = np.empty(len(fingerprints))
-        rotate_rows(in_parts(fingerprints), mean_atom, real, norms)
+        threaded(rotate_rows, len(real), in_parts(fingerprints), mean_atom, real, norms)
     else:
         norms = np.sqrt(np.einsum("ij,ij->i", fingerprints, fingerprints, dtype=np.float64))
         scale = np.where(norms > 0, 1.0 / np.where(norms > 0, norms, 1.0), 0.0)

@@ -20,11 +20,15 @@ _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def rotate_rows(samples: FloatArray, mean_atom: FloatArray, real: FloatArray, norms: FloatArray) -> None:
+def rotate_rows(
+    first: int, last: int, samples: FloatArray, mean_atom: FloatArray, real: FloatArray, norms: FloatArray
+) -> None:
     """Write the real part of each fingerprint after its rotation, at unit norm, and the fingerprint's norm.
 
     Parameters
     ----------
+    first, last : int
+        Voxels from which and up to which to do so.
     samples : float32 array of shape (voxel, time, 2)
     mean_atom : float32 array of shape (time,)
     real : float32 array of shape (voxel, time)
@@ -32,8 +36,8 @@ def rotate_rows(samples: FloatArray, mean_atom: FloatArray, real: FloatArray, no
     norms : float64 array of shape (voxel,)
         Receives the L2 norms before.
     """
-    voxels, time = real.shape
-    for v in range(voxels):
+    time = real.shape[1]
+    for v in range(first, last):
         aa = bb = ab = am = bm = 0.0
         for n in range(time):
             a = np.float64(samples[v, n, 0])
@@ -58,31 +62,35 @@ def rotate_rows(samples: FloatArray, mean_atom: FloatArray, real: FloatArray, no
 
 
 @numba.njit(nogil=True, cache=True, fastmath=_FAST)
-def overlaps(samples: FloatArray, signals: FloatArray, found: FloatArray, power: FloatArray) -> None:
+def overlaps(
+    first: int, last: int, samples: FloatArray, signals: FloatArray, found: FloatArray, power: FloatArray
+) -> None:
     """Write Σ x·s of each fingerprint x with its real signal s, part by part, and Σ s².
 
     Parameters
     ----------
+    first, last : int
+        Voxels from which and up to which to do so.
     samples : float32 array of shape (voxel, time, parts)
         One part (real) or two.
     signals : float32 array of shape (voxel, time)
     found : float64 array of shape (voxel, parts)
     power : float64 array of shape (voxel,)
     """
-    voxels, time, parts = samples.shape
-    for v in range(voxels):
-        ss = first = second = 0.0
+    time, parts = samples.shape[1:]
+    for v in range(first, last):
+        ss = one = two = 0.0
         if parts == 2:
             for n in range(time):
                 s = np.float64(signals[v, n])
                 ss += s * s
-                first += samples[v, n, 0] * s
-                second += samples[v, n, 1] * s
-            found[v, 1] = second
+                one += samples[v, n, 0] * s
+                two += samples[v, n, 1] * s
+            found[v, 1] = two
         else:
             for n in range(time):
                 s = np.float64(signals[v, n])
                 ss += s * s
-                first += samples[v, n, 0] * s
-        found[v, 0] = first
+                one += samples[v, n, 0] * s
+        found[v, 0] = one
         power[v] = ss

@@ -18,9 +18,9 @@ from napari_blochnet.estimators.refinement_sums import (
     rician_sums,
     rician_tables,
     rician_variance_sum,
-    threaded,
     threaded_sums,
 )
+from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 

@@ -7,10 +7,7 @@ of noise-free data after a fit is the difference of numbers that agree to thirte
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from itertools import pairwise
 
 import numba
 import numpy as np
@@ -18,7 +15,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import i0e, i1e
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
-from napari_blochnet.physics.blocks import available_threads
+from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.physics.bounds import rician_information
 
 __all__ = [
@@ -26,7 +23,6 @@ __all__ = [
     "rician_sums",
     "rician_tables",
     "rician_variance_sum",
-    "threaded",
     "threaded_sums",
 ]
 
@@ -212,18 +208,6 @@ def threaded_sums(
     else:
         threaded(_real_sums, len(data), _parts(data), used, signal, derivatives, sums)
     return sums
-
-
-def threaded(kernel: Callable[..., None], voxels: int, *arrays: AnyArray) -> None:
-    """Run a kernel, called as ``kernel(first, last, *arrays)``, over voxels on all threads."""
-    workers = available_threads()
-    if voxels < 256 or workers == 1:
-        kernel(0, voxels, *arrays)
-        return
-    edges = np.linspace(0, voxels, workers + 1).astype(int)
-    with ThreadPoolExecutor(workers) as pool:
-        for done in [pool.submit(kernel, int(a), int(b), *arrays) for a, b in pairwise(edges)]:
-            done.result()
 
 
 @cache

@@ -18,6 +18,8 @@ SignalKind = Literal["complex", "real", "magnitude"]
 
 # Fingerprints are looked at in slabs of about this many bytes, so that a memory-mapped stack stays on disk.
 _SLAB_BYTES = 64 * 2**20
+# Voxels gathered at a time: their samples stay in the cache on the way from the stack to the batch.
+_RUN = 64
 
 
 def default_kind(dtype: np.dtype[Any]) -> SignalKind:
@@ -152,9 +154,12 @@ class FingerprintStack:
         filled = 0
         for z in np.flatnonzero(inside.any(axis=(1, 2))):
             # slice by slice, so that a memory-mapped stack is read where it is needed only
-            plane = np.moveaxis(np.asarray(self.data[:, z]), 0, -1)[inside[z]]
-            batch[filled : filled + len(plane)] = plane
-            filled += len(plane)
+            plane = np.moveaxis(np.asarray(self.data[:, z]), 0, -1)
+            rows, columns = np.nonzero(inside[z])
+            for start in range(0, len(rows), _RUN):
+                run = plane[rows[start : start + _RUN], columns[start : start + _RUN]]
+                batch[filled : filled + len(run)] = run
+                filled += len(run)
         return batch
 
     def describe(self) -> str:

@@ -1,0 +1,26 @@
+"""Compiled kernels on all cores: a share of the voxels for each thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+
+from napari_blochnet.arrays import AnyArray
+from napari_blochnet.physics.blocks import available_threads
+
+__all__ = ["threaded"]
+
+
+def threaded(kernel: Callable[..., None], voxels: int, *arrays: AnyArray) -> None:
+    """Run a kernel, called as ``kernel(first, last, *arrays)``, over voxels on all threads."""
+    workers = available_threads()
+    if voxels < 256 or workers == 1:
+        kernel(0, voxels, *arrays)
+        return
+    edges = np.linspace(0, voxels, workers + 1).astype(int)
+    with ThreadPoolExecutor(workers) as pool:
+        for done in [pool.submit(kernel, int(a), int(b), *arrays) for a, b in pairwise(edges)]:
+            done.result()
