@@ -24,6 +24,17 @@ def display():
         pytest.skip("no display: run these tests under xvfb-run")
 
 
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path, monkeypatch):
+    """Keep choices that are remembered out of the user's own settings, and of other tests."""
+    from napari import settings
+
+    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    settings._clear_plugin_settings_cache()
+    yield tmp_path / "napari-blochnet.yaml"
+    settings._clear_plugin_settings_cache()
+
+
 class Desk:
     """A viewer with the workbench open, and hands to work it."""
 

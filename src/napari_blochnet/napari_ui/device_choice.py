@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from qtpy.QtWidgets import QComboBox
@@ -20,6 +21,12 @@ class DeviceChoice(QComboBox):
         self.setAccessibleName("Device")
         self.addItem("automatic", "auto")
         self.addItem("CPU", "cpu")
+
+    def restore(self, key: str) -> None:
+        """Choose a device of an earlier session; whether a GPU is still there shows once torch is loaded."""
+        if self.findData(key) < 0 and re.fullmatch(r"cuda:\d{1,2}", key):
+            self.addItem(key, key)
+        self.setCurrentIndex(max(0, self.findData(key)))
 
     def update_devices(self) -> None:
         """Look for GPUs, if that costs nothing: naming them needs torch, which opening a panel must not load."""

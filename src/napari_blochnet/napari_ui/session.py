@@ -18,6 +18,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.pins import Pins, Voxel
 from napari_blochnet.napari_ui.workers import Job
 from napari_blochnet.phantoms.phantom import Phantom
@@ -251,6 +252,7 @@ class Session(QObject):
     def close(self, _window: object = None) -> None:
         """End all jobs; the viewer is gone."""
         self.is_closed = True
+        preferences.write_now()
         for job in self._jobs:
             job.cancel()
 

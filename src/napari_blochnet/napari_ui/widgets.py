@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_blochnet.errors import InputError
+from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.appearance import Palette, palette
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.session import Entry, Kind, Session, Subject, session_of
@@ -276,6 +277,12 @@ class CheckList(QFrame):
         """The ticked things, in order."""
         return [value for box, value in self._boxes if box.isChecked()]
 
+    def tick(self, values: Sequence[Any]) -> None:
+        """Tick these things and no others; nothing changes where none of them is there."""
+        if any(known in values for _, known in self._boxes):
+            for box, known in self._boxes:
+                box.setChecked(known in values)
+
     def box(self, value: Any) -> QCheckBox:
         """Return the tick box of a thing."""
         return next(box for box, known in self._boxes if known is value or known == value)
@@ -315,6 +322,10 @@ class Panel(QWidget):
         """Colours of the viewer's theme."""
         viewer = self.session.viewer
         return palette(viewer.theme if viewer is not None else "dark")
+
+    def remember(self, **controls: QWidget) -> None:
+        """Give controls what a person chose last time; see `napari_blochnet.napari_ui.preferences.remember`."""
+        preferences.remember(self.title.lower(), **controls)
 
     def update_session(self) -> None:
         """Look again at the session; called when the panel is shown and when anything changes."""

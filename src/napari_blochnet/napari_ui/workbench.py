@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
-from napari_blochnet.napari_ui import canvas
+from napari_blochnet.napari_ui import canvas, preferences
 from napari_blochnet.napari_ui.appearance import button_style, palette
 from napari_blochnet.napari_ui.panels.compare import ComparePanel
 from napari_blochnet.napari_ui.panels.data import DataPanel
@@ -128,6 +128,7 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, 1)
         layout.addWidget(self.view_bar)
         self.setMinimumWidth(350)
+        preferences.remember("workbench", tab=self.tabs)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(410, 600)

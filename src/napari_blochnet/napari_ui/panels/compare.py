@@ -116,6 +116,7 @@ class ComparePanel(Panel):
         self.run.clicked.connect(self._compare)
         self.csv.clicked.connect(self._save_csv)
         self.html.clicked.connect(self._save_html)
+        self.remember(settings=self.form)
         self._update_buttons()
 
     def forms(self) -> list[SettingsForm]:

@@ -23,7 +23,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings
-from napari_blochnet.napari_ui import layers, samples
+from napari_blochnet.napari_ui import layers, preferences, samples
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.readers import has_own_schedule
 from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
@@ -63,20 +63,27 @@ class _PathRow(QWidget):
         files.clicked.connect(self._choose_files)
         row.addWidget(files)
         self._several = folders
+        self._kind = "phantom" if folders else "fingerprints"
+
+    def _start(self) -> str:
+        """Where a dialog begins: at what is named here, or where the last one ended."""
+        return self.line.text() or preferences.folder(self._kind)
 
     def _choose_folder(self) -> None:
-        name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self.line.text())
+        name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self._start())
         if name:
+            preferences.set_folder(self._kind, name)
             self.line.setText(name)
             self.submitted.emit()
 
     def _choose_files(self) -> None:
         if self._several:
-            names, _ = QFileDialog.getOpenFileNames(self, "Files of a phantom", self.line.text())
+            names, _ = QFileDialog.getOpenFileNames(self, "Files of a phantom", self._start())
         else:
-            name, _ = QFileDialog.getOpenFileName(self, "Fingerprint stack", self.line.text())
+            name, _ = QFileDialog.getOpenFileName(self, "Fingerprint stack", self._start())
             names = [name] if name else []
         if names:
+            preferences.set_folder(self._kind, names[0])
             self.line.setText("; ".join(names))
             self.submitted.emit()
 
@@ -156,6 +163,7 @@ class DataPanel(Panel):
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
         self._shown: list[int] | None = None
+        self.remember(phantom=self.phantom_form, fingerprints=self.stack_form, schedule=self.schedule_choice)
 
     def forms(self) -> list[SettingsForm]:
         return [self.phantom_form, self.stack_form]

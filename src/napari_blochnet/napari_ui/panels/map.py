@@ -157,6 +157,7 @@ class MapPanel(Panel):
         self.estimators.changed.connect(self._update_size)
         self.paint.clicked.connect(self._paint)
         self.run.clicked.connect(self._map)
+        self.remember(settings=self.form, estimators=self.estimators, device=self.device, part=self.part)
 
     def forms(self) -> list[SettingsForm]:
         return [self.form]

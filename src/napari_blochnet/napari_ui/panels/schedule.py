@@ -84,7 +84,12 @@ class SchedulePanel(Panel):
         self.body.addStretch(1)
         self.kind.currentIndexChanged.connect(self._choose)
         self.export.clicked.connect(self._export)
-        self._show_form(0)
+        titles = ("fisp", "spline5", "splinenoise11", "file")
+        self.remember(kind=self.kind, **dict(zip(titles, self._forms, strict=True)))
+        if "path" in self.form.fields and not self.form.values()["path"]:
+            # a schedule whose file has gone is none to begin with
+            self.kind.setCurrentIndex(0)
+        self._show_form(self.kind.currentIndex())
         # the first schedule loads SciPy's interpolation, which the window need not wait for
         QTimer.singleShot(0, self.make)
 

@@ -64,6 +64,7 @@ class SimulatePanel(Panel):
         self.part.currentIndexChanged.connect(self._update_size)
         self.form.changed.connect(self._update_size)
         self.run.clicked.connect(self._simulate)
+        self.remember(settings=self.form)
         self._source: Phantom | None = None
 
     def forms(self) -> list[SettingsForm]:

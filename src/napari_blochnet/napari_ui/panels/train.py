@@ -130,6 +130,8 @@ class TrainPanel(Panel):
         for field in ("loss", "precision"):
             self.form.editor(field).box.setItemText(0, "as in the preset")
         self._show_preset()
+        self.remember(network=self.choice, options=self.form, adaptation=self.adapt_form, device=self.device)
+        self._show_preset()
 
     def _lay_out(self) -> None:
         def rows(*pairs: tuple[str, QWidget]) -> QFormLayout:
