@@ -8,7 +8,7 @@ from napari.viewer import Viewer
 from napari_blochnet.napari_ui.regions import is_region
 from napari_blochnet.napari_ui.workbench import Workbench
 
-__all__ = ["open_workbench", "region_statistics"]
+__all__ = ["open_session", "open_workbench", "region_statistics", "save_session"]
 
 
 def open_workbench(viewer: Viewer, tab: str = "") -> Workbench:
@@ -20,6 +20,16 @@ def open_workbench(viewer: Viewer, tab: str = "") -> Workbench:
         if workbench.tabs.tabText(index) == tab:
             workbench.tabs.setCurrentIndex(index)
     return workbench
+
+
+def save_session(viewer: Viewer) -> None:
+    """Save all that is open to a folder."""
+    open_workbench(viewer).data.sessions.save_as()
+
+
+def open_session(viewer: Viewer) -> None:
+    """Open a session that was saved to a folder."""
+    open_workbench(viewer).data.sessions.open_from()
 
 
 def region_statistics(viewer: Viewer) -> None:

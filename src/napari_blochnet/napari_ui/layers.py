@@ -43,11 +43,14 @@ __all__ = [
     "add_phantom",
     "add_region",
     "add_stack",
+    "drawing_layer_data",
     "finish_layer",
     "mark_voxel",
     "phantom_layer_data",
     "refresh_maps",
     "replace_maps",
+    "restore_layers",
+    "saved_layer_data",
     "stack_layer_data",
 ]
 
@@ -304,9 +307,7 @@ def add_drawing(session: Session, subject: Subject) -> Layer | None:
     if entry is None or viewer is None:
         return None
     region = replace(entry, kind="region", role="region")
-    data = _layer_data(np.empty((0, 4, 3)), region, {}, "shapes", name=f"Shapes – {entry.title}", ndim=3,
-                       edge_color="#ffd60a", face_color="#ffd60a30", edge_width=0.6)  # fmt: skip
-    layer = _add(session, [data])[0]
+    layer = _add(session, [drawing_layer_data(region, name=f"Shapes – {entry.title}")])[0]
     viewer.layers.selection.active = layer
     layer.mode = "add_ellipse"
     return layer
@@ -339,3 +340,48 @@ def mark_voxel(session: Session, voxel: Voxel | None) -> None:
     )  # fmt: skip
     viewer.layers.append(mark)
     viewer.layers.selection.active = active
+
+
+def drawing_layer_data(
+    entry: Entry | None,
+    ndim: int = 3,
+    scale: Sequence[float] | None = None,
+    translate: Sequence[float] | None = None,
+    *,
+    name: str,
+) -> LayerData:
+    """Return an empty Shapes layer: on a subject's grid, or on its own."""
+    how = {"name": name, "ndim": ndim, "edge_color": "#ffd60a", "face_color": "#ffd60a30", "edge_width": 0.6}
+    if entry is None:
+        return np.empty((0, 4, ndim)), {**how, "scale": scale, "translate": translate}, "shapes"
+    return _layer_data(np.empty((0, 4, ndim)), entry, {}, "shapes", **how)
+
+
+def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
+    """Return the layer of one role of a subject, as it was made at first.
+
+    Parameters
+    ----------
+    entry : Entry
+    data : array, optional
+        Of a role that is no part of the subject: an error map, a painted region.
+    """
+    subject = entry.subject
+    if entry.kind == "region":
+        painted = np.zeros(subject.shape[-3:], np.uint8) if data is None else data
+        return _layer_data(painted, entry, {}, "labels", opacity=0.5)
+    if data is not None:
+        return _image(data, entry, subject.record, (-100.0, 100.0))
+    if isinstance(subject, FingerprintStack):
+        return stack_layer_data(subject, entry.truth, entry.title)[0]
+    if isinstance(subject, Phantom):
+        made = {item[1]["metadata"][ENTRY].role: item for item in phantom_layer_data(subject)}
+        shown, how, kind = made[entry.role]
+        return shown, {**how, "metadata": {**how["metadata"], ENTRY: entry}}, kind
+    values = _values(subject, entry.role)
+    return _image(values, entry, subject.record, LOOKS[entry.role].limits or value_limits(values, subject.mask))
+
+
+def restore_layers(session: Session, data: Sequence[LayerData]) -> list[Layer]:
+    """Add layers of a session that was saved, lowest first."""
+    return _add(session, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -80,6 +81,14 @@ class Pins:
         del self._numbers[voxel]
         if voxel == self.current:
             self.current = self.voxels[max(0, place - 1)] if self._numbers else None
+        return True
+
+    def restore(self, numbers: Mapping[Voxel, int], current: Voxel | None) -> bool:
+        """Set pins with the numbers they had; those that are there give way."""
+        if set(numbers.values()) - set(range(1, MAX_PINS + 1)) or len(set(numbers.values())) != len(numbers):
+            return False
+        self._numbers = dict(numbers)
+        self.current = current if current in numbers else next(iter(reversed(numbers)), None)
         return True
 
     def clear(self) -> bool:

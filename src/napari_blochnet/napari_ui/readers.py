@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari_blochnet.errors import InputError
+from napari_blochnet.jobs.session_files import is_session
 from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data, stack_layer_data
 
-__all__ = ["has_own_schedule", "phantom_reader", "stack_reader"]
+__all__ = ["has_own_schedule", "phantom_reader", "session_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
@@ -78,6 +79,13 @@ def stack_reader(path: str | Sequence[str]) -> Reader | None:
     return _read_stack if has_own_schedule(Path(path)) else None
 
 
+def session_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return a reader where the path is the folder of a session that was saved."""
+    if not isinstance(path, str) or not is_session(path):
+        return None
+    return _read_session
+
+
 def _plainly(read: Reader) -> Reader:
     """Say a mistake as the core's sentence in napari's notification, without a traceback."""
 
@@ -99,6 +107,18 @@ def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
     from napari_blochnet.jobs.operations import open_phantom
 
     return phantom_layer_data(open_phantom(path if isinstance(path, str) else list(path)))
+
+
+def _read_session(path: str | Sequence[str]) -> list[LayerData]:
+    """Open a session in the current viewer: it is more than layers, and reads in the background."""
+    from napari import current_viewer
+
+    from napari_blochnet.napari_ui.commands import open_workbench
+
+    viewer = current_viewer()
+    if viewer is not None:
+        open_workbench(viewer, "Data").data.sessions.open(str(path))
+    return [(None,)]  # type: ignore[list-item]  # napari's word for "read, and no layers"
 
 
 @_plainly

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +27,9 @@ from napari_blochnet.schedules.schedule import Schedule
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["ENTRY", "Entry", "Kind", "Session", "Subject", "Voxel", "entry_of", "session_of"]
+    from napari_blochnet.evaluation.comparison import Comparison
+
+__all__ = ["ENTRY", "Compared", "Entry", "Kind", "Session", "Subject", "Voxel", "entry_of", "session_of"]
 
 Kind = Literal["phantom", "stack", "maps", "region"]
 Subject = Phantom | FingerprintStack | ParameterMaps
@@ -68,6 +70,23 @@ class Entry:
         return self
 
 
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A comparison and what was compared: the objects that layers show.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    truth : Phantom
+        As it is open; the comparison holds the part of it that the maps cover.
+    maps : tuple of ParameterMaps
+    """
+
+    comparison: Comparison
+    truth: Phantom
+    maps: tuple[ParameterMaps, ...]
+
+
 def entry_of(layer: Layer) -> Entry | None:
     """Return what a layer shows, or None for a layer that is not ours."""
     entry = layer.metadata.get(ENTRY)
@@ -105,6 +124,8 @@ class Session(QObject):
         self._jobs: set[Job] = set()
         self._is_watching = False
         self._pins = Pins()
+        #: what the Compare tab shows
+        self.compared: Compared | None = None
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -212,6 +233,10 @@ class Session(QObject):
     def remove_pin(self, voxel: Voxel) -> None:
         """Give a pin up; where it was the current one, its neighbour is next."""
         self._tell(self._pins.remove(voxel))
+
+    def restore_pins(self, numbers: Mapping[Voxel, int], current: Voxel | None) -> None:
+        """Pin voxels with the numbers they had; those that are pinned give way."""
+        self._tell(self._pins.restore(numbers, current))
 
     def _tell(self, changed: bool) -> None:
         if changed:

@@ -25,6 +25,7 @@ from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.regions import RegionStatistics, results_table
 from napari_blochnet.napari_ui.plots import ScatterPlot
 from napari_blochnet.napari_ui.records import CopyRow
+from napari_blochnet.napari_ui.session import Compared
 from napari_blochnet.napari_ui.widgets import (
     CheckList,
     Foldable,
@@ -138,6 +139,8 @@ class ComparePanel(Panel):
         self.truth.update_entries()
         self._update_maps()
         self.regions.update_layers()
+        if self.session.compared is not None and self.comparison is not self.session.compared.comparison:
+            self.show_compared()
 
     def _update_maps(self) -> None:
         truth = self.truth.subject
@@ -170,7 +173,7 @@ class ComparePanel(Panel):
         self._update_buttons()
 
     def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> None:
-        self.comparison, compared = result
+        comparison, compared = result
         limit = float(self.form.values()["error_limit"])
         chosen = limit != CompareSettings().error_limit
         for maps, values in compared:
@@ -178,11 +181,21 @@ class ComparePanel(Panel):
             if chosen or not self.session.layers("maps", maps, "T1 error"):
                 layers.add_error_layers(self.session, maps, values, limit if chosen else None)
         canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
-        self._fill_table(self.comparison)
+        self.session.compared = Compared(comparison, self._truth, tuple(maps for maps, _ in compared))
+        self.show_compared()
+        self.jobs.say("Compared. Error layers (%) are in the layer list, black where there is no error.", "good")
+
+    def show_compared(self) -> None:
+        """Show the session's comparison as table and plots; the canvas stays as it is."""
+        compared = self.session.compared
+        self.comparison = None if compared is None else compared.comparison
+        if compared is None:
+            return
+        self._fill_table(compared.comparison)
         for name, plot in self.scatter.items():
             clouds = []
-            for maps, _ in compared:
-                part = errors.part_of_truth(self._truth, maps)
+            for maps in compared.maps:
+                part = errors.part_of_truth(compared.truth, maps)
                 scored = maps.mask & part.mask & ~maps.failed
                 entry = self.session.entry(maps)
                 clouds.append((entry.title if entry else maps.estimator, getattr(part, name.lower())[scored],
@@ -190,8 +203,7 @@ class ComparePanel(Panel):
             highest = max((float(np.percentile(true, 99.5)) for _, true, _ in clouds if true.size), default=1.0)
             plot.show_points(clouds, 1.08 * highest, self.colours)
             plot.show()
-        self.copy.show_record(self.comparison.record)
-        self.jobs.say("Compared. Error layers (%) are in the layer list, black where there is no error.", "good")
+        self.copy.show_record(compared.comparison.record)
         self._update_buttons()
 
     def _fill_table(self, comparison: Comparison) -> None:

@@ -25,6 +25,7 @@ from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui import layers, preferences, samples
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.sessions import SessionRow
 from napari_blochnet.napari_ui.readers import has_own_schedule
 from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
@@ -151,6 +152,8 @@ class DataPanel(Panel):
         for widget in (self.stack_path, self.schedule_choice, self.schedule_line, self.stack_options):
             self.body.addWidget(widget)
         self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
+        self.sessions = SessionRow(self)
+        self.body.addWidget(self.sessions)
         self.body.addWidget(self.jobs)
 
         self.body.addWidget(heading("What is open"))

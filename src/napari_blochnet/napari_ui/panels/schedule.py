@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.operations import make_schedule
-from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings
+from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings, settings_from
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.plots import SchedulePlot
 from napari_blochnet.napari_ui.widgets import Panel, heading, note
@@ -134,6 +134,38 @@ class SchedulePanel(Panel):
         self.description.setText("" if self.schedule is None else self.schedule.describe())
         self.export.setEnabled(self.schedule is not None)
         self.session.schedule = self.schedule
+
+    def show_schedule(self, schedule: Schedule) -> None:
+        """Take a schedule that was made before; its form too, where it was made by one."""
+        self._fill_in(schedule)
+        self.schedule = schedule
+        self.jobs.say("")
+        self.plot.setVisible(True)
+        self.plot.show_schedule(schedule)
+        self.description.setText(schedule.describe())
+        self.export.setEnabled(True)
+        self.session.schedule = schedule
+
+    def _fill_in(self, schedule: Schedule) -> None:
+        found = schedule.record.get("settings")
+        if schedule.record.get("operation") != "make_schedule" or not isinstance(found, dict):
+            return
+        fitting = [kind for kind in _KINDS if kind.model.model_fields["kind"].default == found.get("kind")]
+        if not fitting:
+            return
+        try:
+            settings = settings_from(fitting[0].model, **found).model_dump()
+        except InputError:
+            return
+        # both random schedules have one model: SplineNoise11 is a spline with more points and noise
+        kind = next((kind for kind in fitting if kind.values.items() <= settings.items()), fitting[0])
+        self.kind.blockSignals(True)
+        self.kind.setCurrentIndex(_KINDS.index(kind))
+        self.kind.blockSignals(False)
+        self._show_form(_KINDS.index(kind))
+        self.form.blockSignals(True)
+        self.form.set_values(settings)
+        self.form.blockSignals(False)
 
     def _export(self) -> None:
         name, _ = QFileDialog.getSaveFileName(self, "Save the schedule", "schedule.csv", "CSV (*.csv)")

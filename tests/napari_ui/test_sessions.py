@@ -1,0 +1,268 @@
+"""A session saved to a folder and opened in another viewer: the same bits, links, colours, pins, view."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from napari.layers import Image, Labels, Shapes
+
+from napari_blochnet.errors import InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.session_files import SESSION_FILE
+from napari_blochnet.napari_ui.session import Voxel, entry_of
+from napari_blochnet.napari_ui.session_files import open_session
+from napari_blochnet.phantoms.phantom import Phantom
+
+
+@pytest.fixture
+def busy_desk(desk):
+    """A desk after an afternoon's work."""
+    desk = desk()
+    data = desk.turn_to("Data")
+    desk.run(data, data.sample_buttons["head-slice"])
+    desk.use_spline(80)
+    simulate = desk.turn_to("Simulate")
+    simulate.form.set_values({"snr": 25.0, "seed": 4})
+    desk.run(simulate, simulate.run)
+    mapping = desk.turn_to("Map")
+    for step in (0.2, 0.4):
+        mapping.form.set_values({"step": step})
+        desk.run(mapping, mapping.run)
+    compare = desk.turn_to("Compare")
+    desk.run(compare, compare.run)
+    desk.click(compare.regions.paint)
+    region = desk.viewer.layers.selection.active
+    region.data[0, 40:50, 40:44] = 1
+    region.data[0, 60:66, 30:44] = 5
+    region.mode = "pan_zoom"
+    drawn = desk.session.layers("maps", role="T1")[0]
+    desk.viewer.add_shapes([[[0, 30, 30], [0, 30, 40.5], [0, 44, 40.5], [0, 44, 30]]], shape_type="ellipse", ndim=3,
+                           name="by hand", scale=drawn.scale, translate=drawn.translate)  # fmt: skip
+    desk.viewer.add_labels(np.eye(9, dtype=int)[None], name="own labels", scale=(2, 3, 4), translate=(5, 6, 7))
+    desk.viewer.add_image(np.ones((4, 4)), name="foreign image")
+    stack = desk.session.entries("stack")[0].subject
+    for index in ((0, 50, 40), (0, 60, 44), (0, 55, 30)):
+        desk.session.add_pin(Voxel(stack, index))
+    desk.session.remove_pin(Voxel(stack, (0, 60, 44)))
+    desk.session.select_pin(Voxel(stack, (0, 50, 40)))
+    t1 = desk.layer("T1 (ms) – dictionary")
+    t1.contrast_limits = (100, 1234.5)
+    desk.layer("PD – dictionary").colormap = "viridis"
+    desk.layer("T2 (ms) – dictionary").name = "renamed"
+    desk.viewer.scene.camera.zoom = 3.25
+    desk.viewer.scene.camera.center = (0.0, -11.5, 7.25)
+    desk.viewer.dims.set_point(0, 33)
+    return desk
+
+
+def _arrays(subject):
+    names = (
+        ("t1", "t2", "pd", "mask", "labels", "b1")
+        if isinstance(subject, Phantom)
+        else ("data", "mask")
+        if isinstance(subject, FingerprintStack)
+        else ("t1", "t2", "pd", "residual", "mask", "failed", "phase")
+    )
+    return {name: getattr(subject, name) for name in names}
+
+
+def _ours(viewer):
+    return [layer for layer in viewer.layers if entry_of(layer) is not None or isinstance(layer, (Labels, Shapes))]
+
+
+def _assert_same_layer(one, other):
+    assert type(one) is type(other)
+    assert one.name == other.name
+    for key in ("visible", "opacity", "blending"):
+        assert getattr(one, key) == getattr(other, key), (one.name, key)
+    for key in ("scale", "translate"):
+        np.testing.assert_array_equal(getattr(one, key), getattr(other, key))
+    if isinstance(one, Image):
+        for key in ("contrast_limits", "contrast_limits_range", "gamma"):
+            assert getattr(one, key) == getattr(other, key), (one.name, key)
+        assert one.colormap.name == other.colormap.name
+        np.testing.assert_array_equal(one.colormap.colors, other.colormap.colors)
+        assert one.name_overlay.visible == other.name_overlay.visible
+        assert other.colorbar.visible
+    if isinstance(one, Shapes):
+        assert list(one.shape_type) == list(other.shape_type)
+        for a, b in zip(one.data, other.data, strict=True):
+            np.testing.assert_array_equal(a, b)
+    else:
+        a, b = np.asarray(one.data), np.asarray(other.data)
+        assert a.dtype == b.dtype
+        assert a.tobytes() == b.tobytes(), one.name
+    mine, theirs = entry_of(one), entry_of(other)
+    if mine is None:
+        assert theirs is None
+        return
+    assert (mine.kind, mine.role, mine.title) == (theirs.kind, theirs.role, theirs.title)
+    # the layer of the copy carries its units and its record too
+    assert one.metadata["blochnet"] == other.metadata["blochnet"]
+    assert one.units == other.units
+
+
+def test_everything_comes_back_in_another_viewer(busy_desk, desk, tmp_path, qtbot):
+    first = busy_desk
+    compare = first.turn_to("Compare")
+    data = first.workbench.data
+    data.sessions.save(tmp_path / "session")
+    assert "foreign image" in first.wait(data)
+    assert "Saved the session" in data.jobs.message.text()
+
+    second = desk()
+    panel = second.turn_to("Data")
+    panel.sessions.open(tmp_path / "session")
+    assert "Opened the session" in second.wait(panel)
+    before, after = _ours(first.viewer), _ours(second.viewer)
+    assert [layer.name for layer in before] == [layer.name for layer in after]
+    for one, other in zip(before, after, strict=True):
+        _assert_same_layer(one, other)
+
+    # the objects behind the layers: equal in every bit, and linked as they were
+    partner = {}
+    for one, other in zip(before, after, strict=True):
+        mine, theirs = entry_of(one), entry_of(other)
+        for key in ("subject", "truth", "stack"):
+            a, b = (None if entry is None else getattr(entry, key) for entry in (mine, theirs))
+            assert (a is None) == (b is None)
+            if a is not None:
+                assert partner.setdefault(id(a), b) is b
+    for entry in [*first.session.entries("phantom"), *first.session.entries("stack"), *first.session.entries("maps")]:
+        copy = partner[id(entry.subject)]
+        assert copy is not entry.subject
+        assert copy.record == entry.subject.record
+        np.testing.assert_array_equal(copy.affine, entry.subject.affine)
+        for name, values in _arrays(entry.subject).items():
+            found = getattr(copy, name)
+            assert values is None if found is None else values.tobytes() == found.tobytes(), name
+            assert values is None or values.dtype == found.dtype
+    assert second.session.schedule == first.session.schedule
+    assert second.workbench.schedule.kind.currentText() == "Spline5"
+    assert second.workbench.schedule.form.values()["length"] == 80
+
+    # the view
+    for key in ("zoom", "center", "angles"):
+        assert getattr(second.viewer.scene.camera, key) == getattr(first.viewer.scene.camera, key)
+    assert second.viewer.dims.point == first.viewer.dims.point
+    assert second.viewer.canvas.grid.enabled == first.viewer.canvas.grid.enabled
+    assert second.workbench.tabs.tabText(second.workbench.tabs.currentIndex()) == "Compare"
+
+    # pins, with their numbers
+    pins = [(voxel.index, second.session.pin_number(voxel)) for voxel in second.session.pins]
+    assert pins == [((0, 50, 40), 1), ((0, 55, 30), 3)]
+    assert second.session.voxel.index == (0, 50, 40)
+    assert second.session.voxel.stack is second.session.entries("stack")[0].subject
+
+    # the comparison, and means over the painted regions, are there without a click
+    again = second.workbench.compare
+    assert again.comparison.rows() == compare.comparison.rows()
+    assert again.table.rowCount() == compare.table.rowCount() > 0
+    layer = next(layer for layer in second.viewer.layers if layer.name.startswith("Region"))
+    again.regions.choose(layer)
+    compare.regions.choose(next(layer for layer in first.viewer.layers if layer.name.startswith("Region")))
+    assert [region.name for region in again.regions.means.regions] == ["label 1", "label 5"]
+    assert again.regions.means.rows() == compare.regions.means.rows()
+
+    # maps keep sharing their limits
+    second.layer("T1 (ms) – dictionary").contrast_limits = (0, 999)
+    assert second.layer("T1 (ms) – dictionary 2").contrast_limits == [0, 999]
+    # and can be mapped, simulated and compared on
+    mapping = second.turn_to("Map")
+    mapping.form.set_values({"step": 0.3})
+    assert second.run(mapping, mapping.run).startswith("Mapped")
+
+
+def test_a_session_is_dropped_on_the_viewer(busy_desk, desk, tmp_path, qtbot):
+    busy_desk.workbench.data.sessions.save(tmp_path / "session")
+    busy_desk.wait(busy_desk.workbench.data)
+    second = desk()
+    second.viewer.open(tmp_path / "session", plugin="napari-blochnet")
+    second.wait(second.workbench.data)
+    assert len(_ours(second.viewer)) == len(_ours(busy_desk.viewer))
+
+
+def test_saving_again_and_cancelling(busy_desk, tmp_path, qtbot):
+    data = busy_desk.turn_to("Data")
+    data.sessions.save(tmp_path / "session")
+    busy_desk.wait(data)
+    old = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    job_before = data.jobs.job
+    data.sessions.save(tmp_path / "session")
+    assert data.jobs.job is not job_before
+    # the wish is there before the first slab is written
+    data.jobs.job.cancel()
+    busy_desk.wait(data)
+    assert {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == old
+    # a stack that is gone is not in the next one
+    for layer in busy_desk.session.layers("stack"):
+        busy_desk.viewer.layers.remove(layer)
+    data.sessions.save(tmp_path / "session")
+    assert "Saved" in busy_desk.wait(data)
+    content = json.loads((tmp_path / "session" / SESSION_FILE).read_text())
+    assert "signal" not in [layer["entry"]["role"] for layer in content["state"]["layers"] if layer["entry"]]
+
+
+def _spoil(folder, change):
+    path = folder / SESSION_FILE
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content["state"])
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda state: state["layers"][0].update(opacity="thick"), "layers.0.opacity is damaged"),
+        (lambda state: state["layers"][0]["entry"].update(role="__class__"), "role"),
+        (lambda state: state["layers"][0]["entry"].update(subject=99), "refers to subject 99"),
+        (lambda state: state["layers"][0]["entry"].update(kind="stack"), "not a stack"),
+        (lambda state: state["layers"][0]["entry"].update(role="T1 SE"), "does not fit"),
+        (lambda state: state["layers"][0].update(array=77), "array 77"),
+        (lambda state: state["layers"][-1].update(scale=[1.0]), "does not fit"),
+        (lambda state: state.update(more=1), "more is damaged"),
+        (lambda state: state["schedule"].update(flip_angle=[]), "flip_angle"),
+        (lambda state: state["comparison"]["settings"].update(seed=-1), "comparison.settings.seed is damaged"),
+    ],
+)
+def test_a_session_that_was_tampered_with_says_so(saved_once, tmp_path, change, sentence):
+    folder = tmp_path / "copy"
+    shutil.copytree(saved_once, folder)
+    _spoil(folder, change)
+    with pytest.raises(InputError, match=sentence):
+        open_session(folder)
+
+
+@pytest.fixture(scope="module")
+def saved_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("saved") / "session"
+
+
+@pytest.fixture
+def saved_once(saved_folder, request):
+    """A saved session, made by the first test that asks for it."""
+    if not saved_folder.is_dir():
+        busy = request.getfixturevalue("busy_desk")
+        busy.workbench.data.sessions.save(saved_folder)
+        busy.wait(busy.workbench.data)
+    return saved_folder
+
+
+def test_what_cannot_be_saved_or_opened_is_said(desk, tmp_path):
+    desk = desk()
+    data = desk.turn_to("Data")
+    data.sessions.save(tmp_path / "nothing")
+    assert "nothing to save" in data.jobs.message.text()
+    data.sessions.open(tmp_path)
+    assert SESSION_FILE in data.jobs.message.text()
+    (tmp_path / SESSION_FILE).write_text("{}")
+    data.sessions.open(tmp_path)
+    assert "is no session" in desk.wait(data)
+    assert len(desk.viewer.layers) == 0
+    (tmp_path / "other.txt").write_text("mine")
+    (tmp_path / SESSION_FILE).unlink()
+    desk.run(data, data.sample_buttons["head-slice"])
+    data.sessions.save(tmp_path)
+    assert "holds other files" in desk.wait(data)
+    assert (tmp_path / "other.txt").read_text() == "mine"
