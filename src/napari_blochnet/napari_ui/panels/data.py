@@ -57,11 +57,11 @@ class _PathRow(QWidget):
         if folders:
             folder = QPushButton("Folder…")
             folder.setToolTip("Choose the folder of a phantom.")
-            folder.clicked.connect(self._choose_folder)
+            folder.clicked.connect(self.choose_folder)
             row.addWidget(folder)
         files = QPushButton("File…")
         files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
-        files.clicked.connect(self._choose_files)
+        files.clicked.connect(self.choose_files)
         row.addWidget(files)
         self._several = folders
         self._kind = "phantom" if folders else "fingerprints"
@@ -70,14 +70,16 @@ class _PathRow(QWidget):
         """Where a dialog begins: at what is named here, or where the last one ended."""
         return self.line.text() or preferences.folder(self._kind)
 
-    def _choose_folder(self) -> None:
+    def choose_folder(self) -> None:
+        """Ask for a folder and open it."""
         name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self._start())
         if name:
             preferences.set_folder(self._kind, name)
             self.line.setText(name)
             self.submitted.emit()
 
-    def _choose_files(self) -> None:
+    def choose_files(self) -> None:
+        """Ask for files and open them."""
         if self._several:
             names, _ = QFileDialog.getOpenFileNames(self, "Files of a phantom", self._start())
         else:
