@@ -282,14 +282,16 @@ def benchmark_decoder(console: Console, **options: Any) -> None:
     console.result(rows=[asdict(row) for row in rows])
 
 
-def _add_training() -> None:
-    from napari_blochnet import cli_experiments, cli_training
+def _add_commands() -> None:
+    from napari_blochnet import cli_benchmarks, cli_experiments, cli_training
 
     for command in (*cli_training.COMMANDS, cli_experiments.experiment):
         blochnet.add_command(command)
+    for measured in cli_benchmarks.COMMANDS:
+        benchmark.add_command(measured)
 
 
-_add_training()
+_add_commands()
 
 
 def main() -> None:

@@ -8,6 +8,11 @@ all but a few tiles, and the result is that of the full search. How tiles were c
 result.
 
 On a GPU, where branches cost more than arithmetic, the full search runs in blocks with a running maximum.
+
+Correlations are computed in single precision everywhere. Half precision moves one by some 1e-4, and neighbouring atoms
+differ by less: with 19,000 atoms of the FISP schedule and 5 % of noise, float16 takes another atom for 78 % of the
+fingerprints, and the mean errors of T1 and T2 grow from 1.1 and 1.3 % to 2.2 and 3.7 %. Nor is there time to save: at a
+rank of 20 writing and reading the scores outweighs the products.
 """
 
 from __future__ import annotations

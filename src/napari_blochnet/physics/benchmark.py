@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
 import statistics
 import time
@@ -10,7 +9,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from torch import Tensor
 from napari_blochnet.errors import InputError
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.physics.epg import epg_signal
+from napari_blochnet.physics.measuring import memory, reset_peak
 from napari_blochnet.physics.truncation import all_states
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.schedules.generators import fisp_schedule
@@ -130,9 +129,9 @@ def benchmark_decoder(
     peaks: list[float | None] = []
     for case in cases:
         case.call()
-        before = _reset_peak()
+        before = reset_peak()
         errors.append(_errors(case.call(), case.exact))
-        peaks.append(None if before is None else _memory("VmHWM") - before)
+        peaks.append(None if before is None else memory("VmHWM") - before)
         done += 1
         report(progress, done, total, f"{case.method}, {case.work}")
         raise_if_cancelled(cancelled, "the benchmark")
@@ -290,24 +289,6 @@ def _compare(case: _Case, median: float, cases: list[_Case], medians: list[float
         for other, slower in zip(cases, medians, strict=True)
         if other.method in (_PLAIN, _PEER) and (other.work, other.states) == (case.work, case.states)
     }
-
-
-def _reset_peak() -> float | None:
-    """Set the process's peak memory back to what is used now, and return that in MiB; None where this is not Linux."""
-    try:
-        # What earlier calls have freed goes back first; a call that takes it again would seem to need none.
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-        return _memory("VmRSS")
-    except (OSError, AttributeError):
-        return None
-
-
-def _memory(field: str) -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024.0
-    raise OSError(f"{field} is not in /proc/self/status")
 
 
 def _number(value: float | None, form: str) -> str:

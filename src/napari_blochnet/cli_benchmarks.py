@@ -1,0 +1,69 @@
+"""Benchmarks of the estimators on the command line: ``blochnet benchmark matching | mapping | training``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
+from napari_blochnet.jobs.benchmarks_estimators import (
+    MappingBenchmarkSettings,
+    MatchingBenchmarkSettings,
+    TrainingBenchmarkSettings,
+)
+
+__all__ = ["COMMANDS"]
+
+_console = click.make_pass_decorator(Console)
+_device = click.option("--device", default="cpu", show_default=True, help="auto, cpu, or a GPU such as cuda:0.")
+
+
+@click.command()
+@settings_options(MatchingBenchmarkSettings)
+@_console
+@sentences
+def matching(console: Console, **options: Any) -> None:
+    """Time dictionary matching beside plain searches, with its errors and its memory."""
+    from napari_blochnet.jobs.benchmarks_estimators import benchmark_matching
+
+    with console.progress() as progress:
+        result = benchmark_matching(progress=progress, **given_settings(MatchingBenchmarkSettings, options))
+    console.say(result.to_text())
+    console.result(**asdict(result))
+
+
+@click.command()
+@settings_options(MappingBenchmarkSettings)
+@_device
+@_console
+@sentences
+def mapping(console: Console, device: str, **options: Any) -> None:
+    """Time mapping by dictionary, fc, universal and refined, with their memory."""
+    from napari_blochnet.jobs.benchmark_mapping import format_mapping
+    from napari_blochnet.jobs.benchmarks_estimators import benchmark_mapping
+
+    with console.progress() as progress:
+        rows = benchmark_mapping(device=device, progress=progress, **given_settings(MappingBenchmarkSettings, options))
+    console.say(format_mapping(rows))
+    console.result(rows=[asdict(row) for row in rows])
+
+
+@click.command()
+@settings_options(TrainingBenchmarkSettings)
+@_device
+@_console
+@sentences
+def training(console: Console, device: str, **options: Any) -> None:
+    """Time one epoch of BlochNet at its published size, and the quick preset with its scores."""
+    from napari_blochnet.jobs.benchmarks_estimators import benchmark_training
+
+    with console.progress() as progress:
+        result = benchmark_training(device=device, progress=progress,
+                                    **given_settings(TrainingBenchmarkSettings, options))  # fmt: skip
+    console.say(result.to_text())
+    console.result(**asdict(result))
+
+
+COMMANDS = (matching, mapping, training)
