@@ -32,6 +32,8 @@ _HOME = {
     "adapt": "jobs.adapt",
     "train": "jobs.train",
     "load_estimator": "estimators.store",
+    "unpack_mask": "jobs.masks",
+    "unpack_regions": "jobs.masks",
     "InputError": "errors",
     "Cancelled": "errors",
 }
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from napari_blochnet.fingerprints.files import read_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.jobs.adapt import adapt
+    from napari_blochnet.jobs.masks import unpack_mask, unpack_regions
     from napari_blochnet.jobs.operations import compare, reconstruct, region_means, simulate
     from napari_blochnet.jobs.train import train
     from napari_blochnet.phantoms.phantom import Phantom

@@ -75,7 +75,12 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def write_nifti(
-    data: AnyArray, geometry: Geometry, path: str | os.PathLike[str], *, time_step: float | None = None
+    data: AnyArray,
+    geometry: Geometry,
+    path: str | os.PathLike[str],
+    *,
+    time_step: float | None = None,
+    double: bool = False,
 ) -> None:
     """Write an array (z, y, x) or (time, z, y, x) as NIfTI-1 (x, y, z[, time]), mm and ms, by renaming.
 
@@ -89,11 +94,14 @@ def write_nifti(
         ``.nii`` or ``.nii.gz``.
     time_step : float, optional
         ms between time points; 1 if not given.
+    double : bool
+        Store float64 as it is.
     """
     import nibabel as nib
 
     smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
-    dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller else data.dtype
+    keep = double and data.dtype == np.float64
+    dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller and not keep else data.dtype
     image = nib.Nifti1Image(np.asarray(data, dtype=dtype).T, geometry.affine)
     zooms = geometry.voxel_size[::-1]
     image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))

@@ -163,7 +163,7 @@ def test_painted_regions_are_part_of_the_record_and_of_a_recipe(tmp_path):
     from napari_blochnet.jobs.operations import make_schedule, reconstruct, simulate, synthetic_head
     from napari_blochnet.jobs.operations import region_means as job
     from napari_blochnet.jobs.recipes import run_recipe
-    from napari_blochnet.jobs.records import as_python, as_recipe
+    from napari_blochnet.jobs.records import as_command, as_python, as_recipe
 
     head = synthetic_head(shape=(1, 24, 20))
     stack = simulate(head, make_schedule(kind="spline", length=60), snr=50)
@@ -175,7 +175,10 @@ def test_painted_regions_are_part_of_the_record_and_of_a_recipe(tmp_path):
     again = run_recipe(recipe)[-1]
     assert again.rows() == found.rows()
     with pytest.raises(InputError, match="painted"):
-        as_python(found.record)
+        as_command(found.record)
+    names = {}
+    exec(as_python(found.record), names)
+    assert names["regions_2"].rows() == found.rows()
     write_nifti(painted.astype(np.uint8), head.geometry, tmp_path / "labels.nii.gz")
     script = as_python(job(maps, tmp_path / "labels.nii.gz", head).record)
     names = {}

@@ -40,6 +40,8 @@ _RESULT = {
     "train": "estimator",
     "adapt": "estimator",
 }
+# What a person paints, as a step of a history holds it.
+_PAINTED = ("mask", "regions")
 _SUFFIX = {
     "schedule": ".csv",
     "stack": ".nii.gz",
@@ -156,7 +158,7 @@ def _changed(step: Record) -> dict[str, Any]:
 def _names(steps: list[Record]) -> list[str]:
     names: list[str] = []
     for step in steps:
-        base = _RESULT.get(step["operation"]) or next((key for key in ("mask", "regions") if key in step), "schedule")
+        base = _RESULT.get(step["operation"]) or next((key for key in _PAINTED if key in step), "schedule")
         names.append(base if base not in names else f"{base}_{sum(name.startswith(base) for name in names) + 1}")
     return names
 
@@ -167,7 +169,7 @@ def as_python(record: Record) -> str:
     Raises
     ------
     InputError
-        A history that holds data made in Python, or a painted mask.
+        A history that holds data made in Python.
     """
     steps = steps_of(record)
     names = _names(steps)
@@ -182,18 +184,24 @@ def as_python(record: Record) -> str:
 
     for name, step in zip(names, steps, strict=True):
         if step["operation"] == "given":
+            painted = next((key for key in _PAINTED if key in step), None)
+            if painted is not None:
+                lines.append(f"{name} = nb.unpack_{painted}({step[painted]!r})")
+                continue
             values = _given_schedule(step)
             parts = [f"{key}={value!r}" for key, value in values.items()]
             lines.append(f"{name} = nb.Schedule({', '.join(parts)})")
             continue
         changed = _changed(step)
-        inputs = list(step["inputs"].values())
+        inputs = [value for key, value in step["inputs"].items() if key != "mask"]
         if step["operation"] == "make_schedule" and step["settings"]["kind"] == "file":
             inputs = [changed.pop("path")]
         if step["operation"] == "train":
             changed.pop("estimator", None)
             inputs.insert(0, step["settings"]["estimator"])
         parts = [argument(value) for value in inputs if value is not None]
+        if "mask" in step["inputs"]:
+            parts.append(f"mask={argument(step['inputs']['mask'])}")
         parts += [f"{key}={value!r}" for key, value in changed.items()]
         lines.append(f"{name} = nb.{_python_name(step)}({', '.join(parts)})")
     return "\n".join(lines) + "\n"
@@ -211,9 +219,10 @@ def _python_name(step: Record) -> str:
 def _given_schedule(step: Record) -> dict[str, Any]:
     if "schedule" in step:
         return {key: value for key, value in step["schedule"].items() if key != "record"}
-    painted = "mask" in step or "regions" in step
-    what = "The region was painted" if painted else "A step of this result was made in Python"
-    raise InputError(f"{what} and cannot be written as a script; save a recipe instead.", field="record")
+    if any(key in step for key in _PAINTED):
+        raise InputError("The region was painted and cannot be written as a command; copy Python or save a recipe "
+                         "instead.", field="record")  # fmt: skip
+    raise InputError("A step of this result was made in Python and cannot be written as a script.", field="record")
 
 
 def as_command(record: Record) -> str:

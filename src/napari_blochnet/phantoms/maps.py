@@ -221,8 +221,11 @@ def phantom_from_maps(
 def _numbers(what: str, array: AnyArray) -> FloatArray:
     if array.dtype.kind not in "iufb":
         raise InputError(f"{what} holds {array.dtype}; expected real numbers.", field="path")
-    values = np.array(array, dtype=np.float32)
-    if np.isinf(values).any():
+    # seconds in double precision are milliseconds to the last bit of single precision
+    values: FloatArray = np.array(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
+    with np.errstate(over="ignore"):
+        infinite = np.isinf(values.astype(np.float32, copy=False)).any()
+    if infinite:
         raise InputError(f"{what} holds infinity; expected finite numbers.", field="path")
     return values
 

@@ -46,8 +46,8 @@ def write_phantom(
 
     Notes
     -----
-    Maps are stored as float32 and times in seconds, so T1 and T2 come back within a float32 rounding error (1e-7).
-    Outside the mask all maps are 0.
+    Times are stored in seconds and double precision, so that T1 and T2 come back in ms to the last bit of their
+    float32; the other maps are stored as float32. Outside the mask all maps are 0.
     """
     target = Path(folder)
     prefix = f"sub-{_alphanumeric(phantom.name) or 'phantom'}"
@@ -58,15 +58,15 @@ def write_phantom(
         path = target / f"{prefix}_{ending}.nii.gz"
         raise_if_cancelled(cancelled, "writing the phantom", written)
         report(progress, sum(file.suffix == ".gz" for file in written), volumes, f"writing {path.name}")
-        write_nifti(values, phantom.geometry, path)
+        write_nifti(values, phantom.geometry, path, double=True)
         written.append(path)
         if sidecar is not None:
             write_json(sidecar, target / f"{prefix}_{ending}.json")
             written.append(target / f"{prefix}_{ending}.json")
 
     about: dict[str, Any] = {"Name": phantom.name, "Notes": list(phantom.notes), "Record": record or phantom.record}
-    write("T1map", phantom.t1 / np.float32(1000), {"Units": "s", **about})
-    write("T2map", phantom.t2 / np.float32(1000), {"Units": "s"})
+    write("T1map", phantom.t1.astype(np.float64) / 1000, {"Units": "s", **about})
+    write("T2map", phantom.t2.astype(np.float64) / 1000, {"Units": "s"})
     write("PDmap", phantom.pd, {"Units": "arbitrary"})
     if phantom.b1 is not None:
         write("TB1map", phantom.b1, {"Units": "arbitrary", "Description": "relative transmit field, 1 = nominal"})
