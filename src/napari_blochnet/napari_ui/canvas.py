@@ -75,7 +75,7 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
 
 
 def _grid_shape(count: int) -> tuple[int, int]:
-    """Return rows and columns for some layers, without a free cell for the mark of the pinned voxel to fall into."""
+    """Return rows and columns for some layers, with as few free cells as may be."""
     columns = next((n for n in (4, 3) if count % n == 0), count) if count > 3 else count
     return (max(1, count // max(1, columns)), max(1, columns))
 

@@ -1,248 +1,179 @@
-"""The voxel inspector: one voxel's fingerprint, what each model makes of it, and what is left over."""
+"""The voxel inspector: one voxel's fingerprint, what each model makes of it, and what is left over.
+
+This module puts the parts together: `inspector_pointing` says which voxel is meant, `inspector_explain` computes,
+`inspector_plots`, `inspector_plane` and `inspector_numbers` draw, `marks` puts rings on the canvas.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import functools
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.settings import get_settings
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
-    QAbstractItemView,
+    QApplication,
     QCheckBox,
     QDockWidget,
+    QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QMainWindow,
+    QPushButton,
+    QSizePolicy,
     QSplitter,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
 )
 
-from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui import layers, places
-from napari_blochnet.napari_ui.appearance import style_plot
-from napari_blochnet.napari_ui.plots import pg
-from napari_blochnet.napari_ui.session import Voxel, entry_of
+from napari_blochnet.files import replacing
+from napari_blochnet.napari_ui.appearance import button_style
+from napari_blochnet.napari_ui.inspector_explain import Decoders, Explanation, Explanations, explain, explanation_of
+from napari_blochnet.napari_ui.inspector_files import write_curves
+from napari_blochnet.napari_ui.inspector_numbers import NumbersTable, PinBar
+from napari_blochnet.napari_ui.inspector_plane import PinContent, PlaneView
+from napari_blochnet.napari_ui.inspector_plots import CurvesView
+from napari_blochnet.napari_ui.inspector_pointing import Pointer, voxel_under
+from napari_blochnet.napari_ui.marks import Marks
+from napari_blochnet.napari_ui.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.widgets import Panel
-from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from napari_blochnet.physics.decoder import EPGDecoder
+__all__ = ["VoxelInspector"]
 
-__all__ = ["Explanation", "Explanations", "VoxelInspector", "explain"]
-
-# The curves of a plot are told apart to a fraction of a line's width.
-_TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What one model, or the truth, says of a voxel.
-
-    Parameters
-    ----------
-    name : str
-    t1, t2 : float
-        ms.
-    pd : float
-        Relative.
-    phase : float
-        Degrees.
-    is_truth : bool
-    """
-
-    name: str
-    t1: float
-    t2: float
-    pd: float
-    phase: float = 0.0
-    is_truth: bool = False
-
-
-@dataclass(frozen=True)
-class Explanations:
-    """A voxel's fingerprint and its explanations, as they are drawn.
-
-    Parameters
-    ----------
-    voxel : Voxel
-    quantity : str
-        What is drawn: the magnitude, or the real part in the frame of the voxel's phase.
-    measured : array of shape (time,)
-    curves : array of shape (explanation, time)
-        The signal of each explanation.
-    misfit : array of shape (explanation,)
-        ‖x − ŝ‖/‖x‖ of the whole fingerprint.
-    items : tuple of Explanation
-    """
-
-    voxel: Voxel
-    quantity: str
-    measured: FloatArray
-    curves: FloatArray
-    misfit: FloatArray
-    items: tuple[Explanation, ...]
-
-
-def explain(decoder: EPGDecoder, voxel: Voxel, items: tuple[Explanation, ...]) -> Explanations:
-    """Simulate what the explanations of a voxel predict.
-
-    Parameters
-    ----------
-    decoder : EPGDecoder
-        For the stack's schedule.
-    voxel : Voxel
-    items : tuple of Explanation
-        With T1 and T2 above 0.
-
-    Returns
-    -------
-    Explanations
-    """
-    z, y, x = voxel.index
-    measured = np.asarray(voxel.stack.data[:, z, y, x])
-    measured = measured.astype(np.complex128 if measured.dtype.kind == "c" else np.float64)
-    signals = np.empty((0, len(measured)))
-    if items:
-        pds = np.array([item.pd * np.exp(1j * np.radians(item.phase)) for item in items])
-        signals = decoder.signal([item.t1 for item in items], [item.t2 for item in items]) * pds[:, None]
-    if voxel.stack.kind == "magnitude":
-        signals = np.abs(signals)
-    elif voxel.stack.kind == "real":
-        signals = np.real(signals)
-    norm = np.linalg.norm(measured)
-    misfit = np.linalg.norm(measured - signals, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
-    quantity, measured, signals = _drawn(voxel.stack, measured, signals)
-    return Explanations(voxel, quantity, measured, signals, misfit, items)
-
-
-def _drawn(stack: FingerprintStack, measured: AnyArray, signals: AnyArray) -> tuple[str, FloatArray, FloatArray]:
-    """Return what can be drawn as one line: complex signals as the real part in the voxel's own frame."""
-    if stack.kind != "complex":
-        name = "magnitude" if stack.kind == "magnitude" else "real samples"
-        return name, np.real(measured), np.real(signals)
-    if not stack.schedule.is_real:
-        return "magnitude", np.abs(measured), np.abs(signals)
-    # on the real path all samples lie on one line through 0: half the angle of Σs² is its direction
-    turn = np.exp(-0.5j * np.angle(np.sum(measured**2)))
-    likely = signals[0] if len(signals) else measured
-    if np.real(np.sum(likely * turn)) < 0:
-        turn = -turn
-    return "real part, the voxel's phase taken out", np.real(measured * turn), np.real(signals * turn)
+_INVITATION = (
+    "Click a voxel of a fingerprint stack or of its maps; Ctrl-click pins another, Shift shows while you move."
+)
+_HEIGHT = 270
+# Narrower than this the three views stand below each other: the dock may stand at the side, too.
+_NARROW = 760
 
 
 class _Question:
-    """Everything the worker needs to answer for one voxel; made on the main thread."""
+    """Everything a worker needs to answer for one voxel; made on the main thread."""
 
-    def __init__(self, voxel: Voxel, items: tuple[Explanation, ...], decoders: dict[str, Any]) -> None:
+    def __init__(self, voxel: Voxel, items: tuple[Explanation, ...], decoders: Decoders) -> None:
         self._voxel, self._items, self._decoders = voxel, items, decoders
 
     def __call__(self, *, progress: ProgressCallback, cancelled: CancelEvent) -> Explanations:
-        from napari_blochnet.physics.decoder import EPGDecoder
-
-        schedule = self._voxel.stack.schedule
-        if schedule.digest not in self._decoders:
-            self._decoders[schedule.digest] = EPGDecoder(schedule, tolerance=_TOLERANCE)
-        return explain(self._decoders[schedule.digest], self._voxel, self._items)
+        return explain(self._decoders.get(self._voxel.stack.schedule), self._voxel, self._items)
 
 
 class VoxelInspector(Panel):
-    """Click a voxel: its fingerprint, the re-simulated ones, the residuals, the numbers."""
+    """Click a voxel: its fingerprint, the re-simulated ones, the residuals, the T1–T2 plane, the numbers."""
 
     title = "Voxel inspector"
 
+    #: an `Explanations`, once its curves, plane and numbers are on the screen
+    updated = Signal(object)
+
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._decoders: dict[str, Any] = {}
-        self._waiting: Voxel | None = None
         # napari notes every dock's area as soon as it has one, so this tells whether there was one before
         known = get_settings().application.plugin_widget_positions
         self._was_placed = any(name.startswith(self.title) for name in known)
+        self._decoders = Decoders()
+        self._slots: dict[ParameterMaps, int] = {}
+        self._explained: dict[Voxel, Explanations] = {}
+        self._preview: Voxel | None = None
+        self._waiting: Voxel | None = None
+        self._undrawn: set[str] = set()
+        #: what the views show
         self.shown: Explanations | None = None
+        self.marks = Marks(self.session)
+        self.pointer = Pointer()
+        # not from inside napari's mouse handling: a first answer shows a progress bar, which runs the event loop
+        self.pointer.clicked.connect(self.pick, Qt.ConnectionType.QueuedConnection)
+        self.pointer.hovered.connect(self._on_hovered)
+
         self.tool = QCheckBox("Click picks a voxel")
-        self.tool.setToolTip("While it is on, a click in the viewer pins the voxel under the cursor.")
+        self.tool.setToolTip(
+            "While it is on, a click in the viewer pins the voxel under the cursor. Ctrl-click (⌘-click on a Mac) pins "
+            "one more. With Shift held, the voxel under the mouse is shown."
+        )
         self.tool.setChecked(True)
-        self.place = QLabel("Click a voxel of a fingerprint stack or of its maps.")
-        self.place.setWordWrap(True)
-        self.table = QTableWidget(0, 7)
-        self.table.setHorizontalHeaderLabels(["", "T1 (ms)", "error", "T2 (ms)", "error", "PD", "misfit"])
-        for column, tip in ((2, "(estimate − truth)/truth of T1"), (4, "(estimate − truth)/truth of T2"),
-                            (6, "‖x − ŝ‖/‖x‖ of the whole fingerprint")):  # fmt: skip
-            self.table.horizontalHeaderItem(column).setToolTip(tip)
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.table.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.table.verticalHeader().hide()
-        self.table.setShowGrid(False)
-        header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        numbers_width = 400
+        self.tool.toggled.connect(self._on_tool)
+        self.pins = PinBar()
+        self.keep = self._button("+ Keep", "Keep the current pin: the next click sets one more, as Ctrl-click does.")
+        self.keep.setCheckable(True)
+        self.clear = self._button("Clear", "Give up all pins.")
+        self.all_in_view = self._button("All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.")
+        self.all_in_view.setCheckable(True)
+        self.all_in_view.setChecked(True)
+        self.place = QLabel(_INVITATION)
+        self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.save_button = self._button("Save…", "Save the curves with their numbers (CSV), or a picture (PNG).")
+        self.copy_button = self._button("Copy picture", "Put a picture of the inspector on the clipboard.")
 
-        self.plots = pg.GraphicsLayoutWidget()
-        self.plots.ci.setContentsMargins(0, 4, 8, 0)
-        self.plots.ci.setSpacing(2)
-        self._signal: pg.PlotItem = self.plots.addPlot(row=0, col=0)
-        self._residual: pg.PlotItem = self.plots.addPlot(row=1, col=0)
-        self._residual.setXLink(self._signal)
-        self._signal.getAxis("bottom").setStyle(showValues=False)
-        self.plots.ci.layout.setRowStretchFactor(0, 5)
-        self.plots.ci.layout.setRowStretchFactor(1, 3)
-        for plot in (self._signal, self._residual):
-            plot.getAxis("left").setWidth(58)
-        self._legend = self._signal.addLegend(offset=(-8, -4), colCount=4)
-        self._now = [pg.InfiniteLine(angle=90), pg.InfiniteLine(angle=90)]
-        self._signal.addItem(self._now[0], ignoreBounds=True)
-        self._residual.addItem(self._now[1], ignoreBounds=True)
-        self._curves: list[tuple[pg.PlotItem, pg.PlotDataItem]] = []
+        self.curves, self.plane, self.table = CurvesView(), PlaneView(), NumbersTable()
+        self._views = {"curves": self.curves, "plane": self.plane, "table": self.table}
+        for name, source in (("curves", self.curves.plots), ("plane", self.plane.plots), ("table", self.table)):
+            source.painted.connect(functools.partial(self._on_painted, name), Qt.ConnectionType.QueuedConnection)
+        for view in self._views.values():
+            view.hovered.connect(self._highlight)
+        self.curves.chosen.connect(self._go_to_pulse)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
+        for view in self._views.values():
+            self.splitter.addWidget(view)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.setSizes([460, 280, 480])
+        for index, stretch in enumerate((5, 2, 1)):
+            self.splitter.setStretchFactor(index, stretch)
 
-        numbers = QWidget()
-        column = QVBoxLayout(numbers)
-        column.setContentsMargins(6, 4, 6, 4)
-        top = QHBoxLayout()
-        top.addWidget(self.tool)
-        top.addStretch(1)
-        column.addLayout(top)
-        column.addWidget(self.place)
-        column.addWidget(self.table, 1)
-        column.addWidget(self.jobs)
-        split = QSplitter(Qt.Orientation.Horizontal)
-        split.addWidget(self.plots)
-        split.addWidget(numbers)
-        split.setStretchFactor(0, 1)
-        split.setStretchFactor(1, 0)
-        split.setSizes([3 * numbers_width, numbers_width])
-        self.body.setContentsMargins(2, 2, 2, 2)
-        self.body.addWidget(split)
+        bar = QHBoxLayout()
+        bar.setSpacing(6)
+        for widget in (self.tool, self.pins, self.keep, self.clear, self.all_in_view):
+            bar.addWidget(widget)
+        bar.addWidget(self.place, 1)
+        bar.addWidget(self.save_button)
+        bar.addWidget(self.copy_button)
+        self.body.setContentsMargins(6, 3, 6, 3)
+        self.body.setSpacing(2)
+        self.body.addLayout(bar)
+        self.body.addWidget(self.jobs)
+        self.body.addWidget(self.splitter, 1)
+        self.jobs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setMinimumHeight(150)
+
+        self.pins.selected.connect(self.session.select_pin)
+        self.pins.removed.connect(self.session.remove_pin)
+        self.clear.clicked.connect(lambda: self.session.pin(None))
+        self.all_in_view.toggled.connect(lambda _on: self._draw_plane())
+        self.save_button.clicked.connect(self._ask_where_to_save)
+        self.copy_button.clicked.connect(lambda: QApplication.clipboard().setPixmap(self.grab()))
+        self.session.pins_changed.connect(self._on_pins)
         self.session.pinned.connect(self._on_pinned)
+        self._on_pins()
+
+    @staticmethod
+    def _button(text: str, tooltip: str) -> QPushButton:
+        button = QPushButton(text)
+        button.setToolTip(tooltip)
+        return button
 
     def sizeHint(self) -> Any:  # noqa: N802
         hint = super().sizeHint()
-        hint.setHeight(250)
+        hint.setHeight(_HEIGHT)
         return hint
 
     def apply_theme(self) -> None:
         super().apply_theme()
         colours = self.colours
-        self.plots.setBackground(colours.background)
-        style_plot(self._signal, colours, left="signal (a.u.)")
-        style_plot(self._residual, colours, left="residual", bottom="TR index")
-        self._legend.setLabelTextColor(colours.text)
-        for line in self._now:
-            line.setPen(pg.mkPen(colours.faint, width=1))
+        style = button_style(colours)
+        for button in (self.keep, self.clear, self.all_in_view, self.save_button, self.copy_button):
+            button.setStyleSheet(style)
+        for view in self._views.values():
+            view.apply_theme(colours)
+        self._on_pins()
         if self.shown is not None:
             self._draw(self.shown)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        narrow = self.width() < _NARROW
+        self.splitter.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)
@@ -259,61 +190,91 @@ class VoxelInspector(Panel):
         window = None if dock is None else dock.parent()
         if isinstance(window, QMainWindow):
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
-            window.resizeDocks([dock], [260], Qt.Orientation.Vertical)
+            window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
 
     def attach(self, viewer: Viewer) -> None:
-        viewer.mouse_drag_callbacks.append(self._on_mouse)
+        self.pointer.attach(viewer)
+        self.marks.show(viewer)
         viewer.dims.events.current_step.connect(self._on_step)
 
     def detach(self, viewer: Viewer) -> None:
-        if self._on_mouse in viewer.mouse_drag_callbacks:
-            viewer.mouse_drag_callbacks.remove(self._on_mouse)
+        self.pointer.detach(viewer)
+        self.marks.hide(viewer)
         viewer.dims.events.current_step.disconnect(self._on_step)
 
     def update_session(self) -> None:
         voxel = self.session.voxel
-        if voxel is not None and self.shown is not None and self._items(voxel) != self.shown.items:
+        if voxel is None:
+            return
+        known = self._explained.get(voxel)
+        if known is None or known.items != self._items(voxel):
             self._ask(voxel)
+        else:
+            self._draw_plane()
 
     # -- pointing
 
-    def _on_mouse(self, viewer: Viewer, event: Any) -> Iterator[None]:
-        """Pin the voxel under a click; a drag pans as always."""
-        if not self.tool.isChecked() or event.button != 1 or event.modifiers:
-            return
-        moved = False
-        yield
-        while event.type == "mouse_move":
-            moved = True
-            yield
-        if not moved:
-            self.pick(tuple(event.position))
+    def _on_tool(self, is_on: bool) -> None:
+        self.pointer.is_on = is_on
 
-    def pick(self, position: tuple[float, ...]) -> None:
-        """Pin the voxel at a world position, in the stack that is shown there."""
+    def pick(self, position: tuple[float, ...], adds: bool = False) -> None:
+        """Pin the voxel at a world position; move the current pin there, or set one more."""
         viewer = self.session.viewer
         if viewer is None:
             return
         if viewer.dims.ndisplay == 3:
             self.place.setText("Switch the viewer to 2D to point at a voxel.")
             return
-        ours = [layer for layer in reversed(list(viewer.layers)) if entry_of(layer) is not None]
-        for layer in [layer for layer in ours if layer.visible] + ours:
-            stack = entry_of(layer).stack
-            if stack is None or not self.session.layers("stack", stack):
-                continue
-            index = places.voxel_at(self.session.layers("stack", stack)[-1], position, len(position))
-            if index is not None:
-                self.session.pin(Voxel(stack, index))
-                return
-        self.place.setText("There is no fingerprint here: open or simulate a stack, and click inside it.")
+        voxel = voxel_under(self.session, position)
+        if voxel is None:
+            self.place.setText("There is no fingerprint here: open or simulate a stack, and click inside it.")
+        elif not (adds or self.keep.isChecked()):
+            self.session.pin(voxel)
+        elif self.session.add_pin(voxel):
+            self.keep.setChecked(False)
+        else:
+            self.place.setText(f"There are {MAX_PINS} pins already; give one up to set another.")
+
+    def _on_hovered(self, position: tuple[float, ...] | None) -> None:
+        viewer = self.session.viewer
+        voxel = None
+        if position is not None and viewer is not None and viewer.dims.ndisplay == 2:
+            voxel = voxel_under(self.session, position)
+        if voxel == self._preview:
+            return
+        self._preview = voxel
+        self.marks.preview(voxel)
+        wanted = self._wanted
+        if wanted is None:
+            self._show_nothing()
+        elif voxel is None and wanted in self._explained:
+            self._show(self._explained[wanted])
+        else:
+            self._ask(wanted)
+
+    @property
+    def _wanted(self) -> Voxel | None:
+        """The voxel to show: the one under the mouse while Shift is held, or else the current pin."""
+        return self._preview or self.session.voxel
+
+    def _on_pins(self) -> None:
+        voxels = self.session.pins
+        self._explained = {voxel: known for voxel, known in self._explained.items() if voxel in voxels}
+        numbered = [(voxel, self.session.pin_number(voxel)) for voxel in voxels]
+        self.pins.show_pins(numbered, self.session.voxel, self.colours)
+        for button in (self.keep, self.clear):
+            button.setVisible(bool(voxels))
+        self.all_in_view.setVisible(len(voxels) > 1)
+        if not voxels:
+            self.keep.setChecked(False)
 
     def _on_pinned(self, voxel: Voxel | None) -> None:
-        layers.mark_voxel(self.session, voxel)
+        self._preview = None
+        self.marks.preview(None)
         if voxel is None:
-            self.shown = None
-            self._clear()
-            self.place.setText("Click a voxel of a fingerprint stack or of its maps.")
+            self._show_nothing()
+        elif voxel in self._explained and self._explained[voxel].items == self._items(voxel):
+            self._show(self._explained[voxel])
         else:
             self._ask(voxel)
 
@@ -321,108 +282,138 @@ class VoxelInspector(Panel):
 
     def _items(self, voxel: Voxel) -> tuple[Explanation, ...]:
         """Return what the truth and the maps say of the voxel."""
-        found: list[Explanation] = []
         entry = self.session.entry(voxel.stack)
-        truths = [entry.truth] if entry is not None and entry.truth is not None else []
         entries = [known for known in self.session.entries("maps") if known.stack is voxel.stack]
-        truths += [known.truth for known in entries if known.truth is not None]
-        if truths:
-            found += _explanation("truth", truths[0], voxel.index, truth=True)
-        for known in entries:
-            found += _explanation(known.title, known.subject, voxel.index)
-        return tuple(found)
+        found: list[Explanation | None] = []
+        compared = [known.truth for known in entries if known.truth is not None]
+        if entry is not None and entry.truth is not None:
+            found.append(explanation_of("truth", entry.truth, voxel.index, -1))
+        elif compared:
+            found.append(explanation_of("truth", compared[0], voxel.index, -1, has_own_scale=True))
+        slots = self._slots_of([known.subject for known in entries])
+        found += [explanation_of(known.title, known.subject, voxel.index, slot)
+                  for known, slot in zip(entries, slots, strict=True)]  # fmt: skip
+        return tuple(item for item in found if item is not None)
+
+    def _slots_of(self, maps: list[Any]) -> list[int]:
+        """Return the models' colours by number; a model keeps its own while others come and go."""
+        self._slots = {known: slot for known, slot in self._slots.items() if known in maps}
+        for subject in maps:
+            if subject not in self._slots:
+                taken = set(self._slots.values())
+                self._slots[subject] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+        return [self._slots[subject] for subject in maps]
 
     def _ask(self, voxel: Voxel) -> None:
+        items = self._items(voxel)
+        if self._decoders.is_warm(voxel.stack):
+            self._waiting = None
+            self._show(explain(self._decoders.get(voxel.stack.schedule), voxel, items))
+            return
         if self.is_busy:
             self._waiting = voxel
             return
         self._waiting = None
-        job = self.session.start("Explaining the voxel", _Question(voxel, self._items(voxel), self._decoders))
+        job = self.session.start("Explaining the voxel", _Question(voxel, items, self._decoders))
         self.jobs.job = job
-        job.returned.connect(self._show)
+        job.returned.connect(self._on_answer)
         job.failed.connect(self.show_failure)
         job.ended.connect(self._ask_again)
         job.start()
 
+    def _on_answer(self, shown: Explanations) -> None:
+        if shown.voxel in self.session.pins:
+            self._explained[shown.voxel] = shown
+        if shown.voxel == self._wanted:
+            self._show(shown)
+
     def _ask_again(self) -> None:
-        if self._waiting is not None:
+        if self._waiting is not None and self._waiting == self._wanted:
             self._ask(self._waiting)
 
     # -- showing
 
-    def _clear(self) -> None:
-        for plot, curve in self._curves:
-            plot.removeItem(curve)
-        self._curves = []
-        self._legend.clear()
-        self.table.setRowCount(0)
+    def _show_nothing(self) -> None:
+        self.shown = None
+        self._slots = {}
+        for view in (self.curves, self.table):
+            view.show_explanations(None)
+        self.plane.show_pins([], all_in_view=True)
+        self.place.setText(_INVITATION)
 
     def _show(self, shown: Explanations) -> None:
-        if self._waiting is None and self.session.voxel is not None:
-            self.shown = shown
-            self.jobs.say("")
-            self._draw(shown)
+        if shown.voxel in self.session.pins:
+            self._explained[shown.voxel] = shown
+        self.shown = shown
+        self.jobs.say("")
+        self._draw(shown)
 
     def _draw(self, shown: Explanations) -> None:
-        self._clear()
-        colours = self.colours
+        self._undrawn = {name for name, view in self._views.items() if view.isVisible()}
         z, y, x = shown.voxel.index
         stack = shown.voxel.stack
         outside = "" if stack.mask[shown.voxel.index] else ", outside the mask"
-        self.place.setText(f"Voxel z {z}, y {y}, x {x} of {stack.name}{outside}; drawn: {shown.quantity}.")
-        index = np.arange(1, len(shown.measured) + 1)
-        # broad and faint below the thin lines of the models, so that both are seen where they agree
-        broad = pg.mkColor(colours.measured)
-        broad.setAlpha(120)
-        self._plot(self._signal, index, shown.measured, pg.mkPen(broad, width=3.5), "measured")
-        models = iter(colours.traces)
-        for item, curve in zip(shown.items, shown.curves, strict=True):
-            if item.is_truth:
-                pen = pg.mkPen(colours.good, width=1.4, style=Qt.PenStyle.DashLine)
-                self._plot(self._signal, index, curve, pen, item.name)
-                continue
-            pen = pg.mkPen(next(models, colours.traces[-1]), width=1.2)
-            self._plot(self._signal, index, curve, pen, item.name)
-            self._plot(self._residual, index, shown.measured - curve, pg.mkPen(pen.color(), width=1), None)
-        self._signal.setXRange(1, len(index), padding=0.01)
+        self.place.setText(f"z {z}, y {y}, x {x} of {stack.name}{outside}")
+        self.curves.show_explanations(shown)
+        self.table.show_explanations(shown)
+        self._draw_plane()
         self._on_step()
-        self._fill_table(shown)
 
-    def _plot(self, plot: pg.PlotItem, x: FloatArray, y: FloatArray, pen: Any, name: str | None) -> None:
-        self._curves.append((plot, plot.plot(x, y, pen=pen, name=name)))
+    def _draw_plane(self) -> None:
+        pins = []
+        for voxel in self.session.pins:
+            known = self._explained.get(voxel)
+            is_current = self._preview is None and voxel == self.session.voxel
+            items = known.items if known is not None else self._items(voxel)
+            pins.append(PinContent(self.session.pin_number(voxel), items, known and known.bound, is_current))
+        if self._preview is not None and self.shown is not None and self.shown.voxel == self._preview:
+            pins.append(PinContent(0, self.shown.items, self.shown.bound, True))
+        self.plane.show_pins(pins, all_in_view=self.all_in_view.isChecked())
 
-    def _fill_table(self, shown: Explanations) -> None:
-        truth = next((item for item in shown.items if item.is_truth), None)
-        self.table.setRowCount(len(shown.items))
-        for row, (item, misfit) in enumerate(zip(shown.items, shown.misfit, strict=True)):
-            texts = [item.name, f"{item.t1:.0f}" if item.t1 >= 100 else f"{item.t1:.1f}", "",
-                     f"{item.t2:.0f}" if item.t2 >= 100 else f"{item.t2:.1f}", "", f"{item.pd:.3g}",
-                     f"{100 * misfit:.1f} %"]  # fmt: skip
-            if truth is not None and not item.is_truth:
-                texts[2] = f"{100 * (item.t1 / truth.t1 - 1):+.1f} %"
-                texts[4] = f"{100 * (item.t2 / truth.t2 - 1):+.1f} %"
-            for column, text in enumerate(texts):
-                cell = QTableWidgetItem(text)
-                if column:
-                    cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.table.setItem(row, column, cell)
+    def _on_painted(self, name: str) -> None:
+        if name in self._undrawn:
+            self._undrawn.discard(name)
+            if not self._undrawn and self.shown is not None:
+                self.updated.emit(self.shown)
+
+    def _highlight(self, number: int | None) -> None:
+        for view in self._views.values():
+            view.highlight(number)
 
     def _on_step(self, event: Any = None) -> None:
         """Mark the TR that the viewer's slider stands at."""
         viewer = self.session.viewer
-        visible = viewer is not None and viewer.dims.ndim == 4
-        for line in self._now:
-            line.setVisible(visible)
-            if visible:
-                line.setValue(viewer.dims.point[0] + 1)
+        if viewer is not None:
+            self.curves.show_now(float(viewer.dims.point[-4]) + 1 if viewer.dims.ndim >= 4 else None)
 
+    def _go_to_pulse(self, index: int) -> None:
+        viewer = self.session.viewer
+        if viewer is not None and viewer.dims.ndim >= 4:
+            viewer.dims.set_point(viewer.dims.ndim - 4, index - 1)
 
-def _explanation(
-    name: str, source: Phantom | ParameterMaps, index: tuple[int, int, int], *, truth: bool = False
-) -> list[Explanation]:
-    """Return what maps say of a voxel; nothing where they have no value."""
-    if not source.mask[index] or not (source.t1[index] > 0 and source.t2[index] > 0):
-        return []
-    phase = getattr(source, "phase", None)
-    return [Explanation(name, float(source.t1[index]), float(source.t2[index]), float(source.pd[index]),
-                        0.0 if phase is None else float(phase[index]), truth)]  # fmt: skip
+    # -- files
+
+    def _ask_where_to_save(self) -> None:
+        if self.shown is not None:
+            z, y, x = self.shown.voxel.index
+            path, _ = QFileDialog.getSaveFileName(
+                self, "Save what the inspector shows", f"voxel-{z}-{y}-{x}.csv", "Curves (*.csv);;Picture (*.png)"
+            )
+            if path:
+                self.save(path)
+
+    def save(self, path: str) -> None:
+        """Write the curves to a .csv file, or a picture to a .png file."""
+        if self.shown is None:
+            return
+        try:
+            if path.lower().endswith(".png"):
+                with replacing(path) as temporary:
+                    if not self.grab().save(str(temporary), "PNG"):
+                        raise OSError("the picture could not be written")
+            else:
+                write_curves(self.shown, path)
+        except OSError as error:
+            self.jobs.say(f"{path} was not written: {error.strerror or error}.", "error")
+        else:
+            self.place.setText(f"Saved {path}.")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.experimental import link_layers
-from napari.layers import Image, Layer, Points
+from napari.layers import Image, Layer
 
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -29,7 +29,7 @@ from napari_blochnet.napari_ui.looks import (
     round_up,
     value_limits,
 )
-from napari_blochnet.napari_ui.session import ENTRY, Entry, Session, Subject, Voxel, entry_of
+from napari_blochnet.napari_ui.session import ENTRY, Entry, Session, Subject, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -45,7 +45,6 @@ __all__ = [
     "add_stack",
     "drawing_layer_data",
     "finish_layer",
-    "mark_voxel",
     "phantom_layer_data",
     "refresh_maps",
     "replace_maps",
@@ -56,8 +55,6 @@ __all__ = [
 
 LayerData = tuple[AnyArray, dict[str, Any], str]
 
-# Key in the metadata of the layer that marks the pinned voxel.
-_MARK = "blochnet_mark"
 # A magnitude copy above this size is computed slice by slice when napari asks for it.
 _COPY_BYTES = 256 * 2**20
 
@@ -311,35 +308,6 @@ def add_drawing(session: Session, subject: Subject) -> Layer | None:
     viewer.layers.selection.active = layer
     layer.mode = "add_ellipse"
     return layer
-
-
-def mark_voxel(session: Session, voxel: Voxel | None) -> None:
-    """Mark the pinned voxel with a cross; take it away for None."""
-    viewer = session.viewer
-    if viewer is None:
-        return
-    marks = [layer for layer in viewer.layers if isinstance(layer, Points) and layer.metadata.get(_MARK)]
-    entry = None if voxel is None else session.entry(voxel.stack)
-    if voxel is None or entry is None:
-        for layer in marks:
-            viewer.layers.remove(layer)
-        return
-    scale, translate = display_transform(voxel.stack.geometry, upright=is_upright(entry))
-    place = [list(voxel.index)]
-    if marks and np.array_equal(marks[0].scale, scale) and np.array_equal(marks[0].translate, translate):
-        marks[0].data = place
-        return
-    for layer in marks:
-        viewer.layers.remove(layer)
-    active = viewer.layers.selection.active
-    size = max(4.0, voxel.stack.shape[-1] / 16)
-    mark = Points(
-        place, name="Pinned voxel", scale=scale, translate=translate, units=["mm"] * 3, axis_labels=["z", "y", "x"],
-        symbol="cross", size=size, face_color="#ffd60a", border_color="black", border_width=0.02,
-        metadata={_MARK: True},
-    )  # fmt: skip
-    viewer.layers.append(mark)
-    viewer.layers.selection.active = active
 
 
 def drawing_layer_data(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari.layers import Labels, Layer
 
-from napari_blochnet.arrays import BoolArray
+from napari_blochnet.arrays import BoolArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.napari_ui.session import Session, Subject
 
-__all__ = ["current_slice", "mask_of_region", "voxel_at"]
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["current_slice", "displayed_point", "mask_of_region", "voxel_at"]
 
 
 def voxel_at(layer: Layer, position: Sequence[float], displayed_ndim: int) -> tuple[int, int, int] | None:
@@ -33,6 +37,36 @@ def voxel_at(layer: Layer, position: Sequence[float], displayed_ndim: int) -> tu
         return None
     z, y, x = (int(i) for i in index)
     return z, y, x
+
+
+def displayed_point(viewer: Viewer, layer: Layer, index: Sequence[int]) -> FloatArray | None:
+    """Return where the viewer shows the centre of a voxel; None where the voxel is not in the slice.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+    layer : Layer
+        One of ours.
+    index : sequence of int
+        Voxel (z, y, x) of the layer.
+
+    Returns
+    -------
+    array of shape (2,) or (3,), or None
+        World coordinates of the displayed axes, in the viewer's order.
+    """
+    ndim = viewer.dims.ndim
+    time = [0] * (layer.ndim - 3)
+    centre = np.zeros(ndim)
+    centre[ndim - layer.ndim :] = layer.data_to_world([*time, *index])
+    displayed = list(viewer.dims.displayed)
+    if not set(displayed) <= set(range(ndim - 3, ndim)):
+        return None
+    # the viewer's point, moved along the displayed axes onto the voxel's centre, must lie in the same voxel
+    point = np.array(viewer.dims.point, dtype=float)
+    point[displayed] = centre[displayed]
+    inside = np.round(np.asarray(layer.world_to_data(point[ndim - layer.ndim :]))[-3:])
+    return centre[displayed] if np.array_equal(inside, index) else None
 
 
 def mask_of_region(region: Labels, layer: Layer) -> BoolArray:

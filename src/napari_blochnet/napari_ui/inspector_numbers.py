@@ -1,0 +1,275 @@
+"""The inspector's numbers: a row for the truth and for every model, and a row of buttons for the pins."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QBrush, QColor, QFont, QFontMetrics
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFrame,
+    QHBoxLayout,
+    QHeaderView,
+    QTableWidget,
+    QTableWidgetItem,
+    QToolButton,
+    QWidget,
+)
+
+from napari_blochnet.napari_ui.appearance import Palette
+from napari_blochnet.napari_ui.inspector_explain import Explanation, Explanations
+from napari_blochnet.napari_ui.inspector_looks import colour_of, pin_icon, swatch, time_text, translucent
+from napari_blochnet.napari_ui.pins import MAX_PINS, PIN_COLOURS, Voxel
+
+__all__ = ["NumbersTable", "PinBar"]
+
+_COLUMNS = (
+    ("", "The colour of its curve and of its mark in the plane."),
+    ("T1 (ms)", "T1; ± one standard error where the model gives one, of the noise alone."),
+    ("error", "(estimate − truth)/truth of T1"),
+    ("T2 (ms)", "T2; ± one standard error where the model gives one, of the noise alone."),
+    ("error", "(estimate − truth)/truth of T2"),
+    ("PD", "Proton density, relative"),
+    ("misfit", "‖x − ŝ‖/‖x‖ of the whole fingerprint x and its explanation ŝ"),
+)
+# Rows shrink to this where all of them would not fit otherwise, and grow to that; pixels.
+_ROW_HEIGHTS = (15, 22)
+_FONT_SIZE = 11
+_PADDING = 11
+
+
+class NumbersTable(QTableWidget):
+    """T1, T2, proton density and misfit, with units; the row under the mouse stands out everywhere."""
+
+    #: index of the explanation under the mouse, or None
+    hovered = Signal(object)
+    painted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(0, len(_COLUMNS))
+        self._colours: Palette | None = None
+        self._shown: Explanations | None = None
+        self._highlighted: int | None = None
+        self.setAccessibleName("Numbers of the truth and of each model")
+        self.setHorizontalHeaderLabels([name for name, _ in _COLUMNS])
+        for column, (_, tip) in enumerate(_COLUMNS):
+            self.horizontalHeaderItem(column).setToolTip(tip)
+            if column:
+                self.horizontalHeaderItem(column).setTextAlignment(
+                    Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+                )
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.setIconSize(QSize(22, 12))
+        self.verticalHeader().hide()
+        self.verticalHeader().setMinimumSectionSize(_ROW_HEIGHTS[0])
+        header = self.horizontalHeader()
+        # widths are set for all cells at once: by contents, Qt would measure every column again after every cell
+        header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        header.setMinimumSectionSize(20)
+        header.setFixedHeight(18)
+        self.setMouseTracking(True)
+        self.viewport().setMouseTracking(True)
+        self.cellEntered.connect(lambda row, _column: self.hovered.emit(row))
+
+    def leaveEvent(self, event: Any) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self.hovered.emit(None)
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802
+        super().paintEvent(event)
+        self.painted.emit()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit_rows()
+        self._fit_columns()
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self._colours = colours
+        self.setStyleSheet(
+            f"QTableWidget, QTableWidget::item {{ background: {colours.background}; border: 0; padding: 0 2px; }}"
+            f"QTableWidget {{ color: {colours.text}; font-size: {_FONT_SIZE}px; }}"
+            f"QHeaderView::section {{ background: {colours.background}; color: {colours.faint}; border: 0;"
+            f" border-bottom: 1px solid {colours.edge}; padding: 0 3px; font-size: {_FONT_SIZE}px; }}"
+        )
+        self.show_explanations(self._shown)
+
+    def show_explanations(self, shown: Explanations | None) -> None:
+        """Fill in a voxel's numbers, or none."""
+        self._shown = shown
+        self._highlighted = None
+        items = () if shown is None else shown.items
+        if self.rowCount() != len(items):
+            self.setRowCount(len(items))
+        truth = None if shown is None else shown.truth
+        for row, item in enumerate(items):
+            misfit = float(shown.misfit[row])
+            for column, text in enumerate(_texts(item, misfit, truth)):
+                self._cell(row, column).setText(text)
+            if self._colours is not None:
+                self._cell(row, 0).setIcon(swatch(colour_of(item, self._colours), item.is_truth))
+            self._cell(row, 0).setToolTip(item.name)
+        self._fit_rows()
+        self._fit_columns()
+        self._shade()
+
+    def _fit_rows(self) -> None:
+        """Let all rows fit where they can."""
+        low, high = _ROW_HEIGHTS
+        height = min(high, max(low, self.viewport().height() // max(1, self.rowCount())))
+        if self.verticalHeader().defaultSectionSize() != height:
+            self.verticalHeader().setDefaultSectionSize(height)
+
+    def _cell(self, row: int, column: int) -> QTableWidgetItem:
+        cell = self.item(row, column)
+        if cell is None:
+            cell = QTableWidgetItem()
+            if column:
+                cell.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+            self.setItem(row, column, cell)
+        return cell
+
+    def _fit_columns(self) -> None:
+        """Give the numbers what they need, and the names the rest."""
+        font = QFont(self.font())
+        font.setPixelSize(_FONT_SIZE)
+        metrics = QFontMetrics(font)
+        rest = self.viewport().width()
+        for column in range(1, self.columnCount()):
+            texts = [self.horizontalHeaderItem(column).text()]
+            texts += [self.item(row, column).text() for row in range(self.rowCount())]
+            width = max(metrics.horizontalAdvance(text) for text in texts) + _PADDING
+            rest -= width
+            if self.columnWidth(column) != width:
+                self.setColumnWidth(column, width)
+        self.setColumnWidth(0, max(64, rest))
+
+    def highlight(self, number: int | None) -> None:
+        """Let one row stand out, or none."""
+        if number != self._highlighted:
+            self._highlighted = number
+            self._shade()
+
+    def _shade(self) -> None:
+        if self._colours is None:
+            return
+        for row in range(self.rowCount()):
+            is_bold = row == self._highlighted
+            for column in range(self.columnCount()):
+                cell = self._cell(row, column)
+                if cell.font().bold() != is_bold:
+                    font = cell.font()
+                    font.setBold(is_bold)
+                    cell.setFont(font)
+                    cell.setForeground(QBrush(QColor(self._colours.text)))
+
+
+def _texts(item: Explanation, misfit: float, truth: Explanation | None) -> Sequence[str]:
+    def value(time: float, error: float | None) -> str:
+        return time_text(time) + (f" ± {_two_digits(error)}" if error is not None else "")
+
+    def error(time: float, true: float | None) -> str:
+        return "" if true is None or item.is_truth else f"{100 * (time / true - 1):+.1f} %".replace("-", "−")
+
+    return (
+        item.name,
+        value(item.t1, item.t1_se),
+        error(item.t1, None if truth is None else truth.t1),
+        value(item.t2, item.t2_se),
+        error(item.t2, None if truth is None else truth.t2),
+        f"{item.pd:#.3g}",
+        "" if misfit != misfit else f"{100 * misfit:.1f} %",
+    )
+
+
+def _two_digits(value: float) -> str:
+    """Return an error with the digits that mean something."""
+    return f"{value:.0f}" if value >= 10 else f"{value:.1f}" if value >= 0.95 else f"{value:.2f}"
+
+
+class PinBar(QWidget):
+    """One button for each pin: a click selects it, its cross gives it up."""
+
+    selected = Signal(object)
+    removed = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(0, 0, 0, 0)
+        self._row.setSpacing(3)
+        self._chips: list[tuple[Voxel, QFrame]] = []
+
+    @property
+    def chips(self) -> list[tuple[QToolButton, QToolButton]]:
+        """The buttons that select and that give up, by pin, oldest first."""
+        return [tuple(frame.findChildren(QToolButton)) for _, frame in self._chips]
+
+    def show_pins(self, pins: Sequence[tuple[Voxel, int]], current: Voxel | None, colours: Palette) -> None:
+        """Show a button for each pin.
+
+        Parameters
+        ----------
+        pins : sequence of (Voxel, number)
+        current : Voxel, optional
+        colours : Palette
+        """
+        wanted = [voxel for voxel, _ in pins]
+        if [voxel for voxel, _ in self._chips] != wanted:
+            for _, frame in self._chips:
+                self._row.removeWidget(frame)
+                frame.hide()
+                frame.deleteLater()
+            self._chips = []
+            for voxel, number in pins:
+                frame = self._make(voxel, number)
+                self._row.addWidget(frame)
+                self._chips.append((voxel, frame))
+        for (voxel, frame), (_, number) in zip(self._chips, pins, strict=True):
+            button = frame.findChildren(QToolButton)[0]
+            button.setChecked(voxel == current)
+            colour = PIN_COLOURS[(number - 1) % MAX_PINS]
+            edge = colour if voxel == current else colours.edge
+            frame.setStyleSheet(
+                f"QFrame#blochnetPin {{ border: 1px solid {edge}; border-radius: 9px;"
+                f" background: {translucent(colour, 60 if voxel == current else 0).name(QColor.NameFormat.HexArgb)}; }}"
+                f"QToolButton {{ border: 0; background: transparent; color: {colours.text}; padding: 0 1px; }}"
+                f"QToolButton:focus {{ color: {colours.accent}; }} QToolButton:hover {{ color: {colours.accent}; }}"
+            )
+
+    def _make(self, voxel: Voxel, number: int) -> QFrame:
+        z, y, x = voxel.index
+        frame = QFrame()
+        frame.setObjectName("blochnetPin")
+        row = QHBoxLayout(frame)
+        row.setContentsMargins(5, 0, 4, 0)
+        row.setSpacing(0)
+        select, remove = QToolButton(), QToolButton()
+        select.setText(str(number))
+        select.setIcon(pin_icon(PIN_COLOURS[(number - 1) % MAX_PINS]))
+        select.setIconSize(QSize(12, 12))
+        select.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        select.setCheckable(True)
+        select.setToolTip(f"Pin {number}: voxel z {z}, y {y}, x {x} of {voxel.stack.name}. A click shows it.")
+        select.setAccessibleName(f"Pin {number}")
+        select.clicked.connect(functools.partial(self._select, voxel))
+        remove.setText("×")
+        remove.setToolTip(f"Give up pin {number}.")
+        remove.setAccessibleName(f"Give up pin {number}")
+        remove.clicked.connect(functools.partial(self.removed.emit, voxel))
+        for button in (select, remove):
+            button.setFixedHeight(19)
+            row.addWidget(button)
+        return frame
+
+    def _select(self, voxel: Voxel) -> None:
+        self.selected.emit(voxel)

@@ -1,0 +1,532 @@
+"""The voxel inspector in a real viewer: mouse events on the canvas, pins in every grid cell, numbers checked apart."""
+
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication
+
+from napari_blochnet import FingerprintStack, Phantom, Schedule, cramer_rao_bound, simulate, spline_schedule
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.inspector_explain import Bound, Explanation, explain
+from napari_blochnet.napari_ui.inspector_plane import error_bars, round_ticks
+from napari_blochnet.napari_ui.pins import MAX_PINS, Voxel
+
+SHAPE = (3, 16, 20)
+MODELS = ("dictionary", "BlochNet", "universal, refined")
+
+
+def _phantom() -> Phantom:
+    z, y, x = np.indices(SHAPE)
+    return Phantom(600.0 + 40.0 * x + 5.0 * z, 40.0 + 4.0 * y + 0.5 * z, 0.5 + 0.02 * x, voxel_size=(4.0, 2.0, 2.0),
+                   name="ramps")  # fmt: skip
+
+
+def _maps(phantom: Phantom, stack: FingerprintStack, name: str, t1: float, t2: float) -> ParameterMaps:
+    more = {"t1_se": 0.01 * phantom.t1, "t2_se": 0.02 * phantom.t2} if "refined" in name else {}
+    return ParameterMaps(t1 * phantom.t1, t2 * phantom.t2, phantom.pd, np.full(SHAPE, 0.1), phantom.mask,
+                         estimator=name, voxel_size=stack.voxel_size, affine=stack.affine, **more)  # fmt: skip
+
+
+class Scene:
+    """A stack with the maps of three models, the inspector below the canvas, and a hand on the mouse."""
+
+    def __init__(self, desk, qtbot, snr: float | None = 30.0, models=MODELS) -> None:
+        self.viewer, self.session, self.qtbot = desk.viewer, desk.session, qtbot
+        self.phantom = _phantom()
+        self.schedule = spline_schedule(length=200)
+        self.stack = simulate(self.phantom, self.schedule, snr=snr, seed=1)
+        layers.add_phantom(self.session, self.phantom)
+        self.stack_layer = layers.add_stack(self.session, self.stack, self.phantom)[0]
+        self.maps = []
+        for name, t1, t2 in zip(models, (1.02, 0.97, 1.001), (0.95, 1.1, 1.002), strict=False):
+            self.maps.append(_maps(self.phantom, self.stack, name, t1, t2))
+            layers.add_maps(self.session, self.maps[-1], self.stack, self.phantom, name)
+        self.dock, self.inspector = self.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
+        qtbot.wait(400)
+        self.go_to(1)
+
+    def go_to(self, z: int) -> None:
+        self.viewer.dims.set_point(self.viewer.dims.ndim - 3, self.stack_layer.data_to_world((0, z, 0, 0))[1])
+        self.viewer.reset_view()
+        self.qtbot.wait(100)
+
+    @property
+    def canvas(self):
+        return self.viewer.window._qt_viewer.canvas
+
+    def point_at(self, index: tuple[int, int, int], cell: int | None = None) -> QPoint:
+        """Where a voxel's centre is on the canvas, in one cell of the grid."""
+        world = self.stack_layer.data_to_world((0, *index))
+        canvas = self.canvas
+        view = canvas.view if cell is None else canvas.grid_views[cell]
+        displayed = list(self.viewer.dims.displayed)
+        x, y = view.scene.node_transform(canvas._scene_canvas.scene).map([*np.asarray(world)[displayed][::-1], 0, 1])[
+            :2
+        ]
+        return QPoint(round(x), round(y))
+
+    def click(self, index, cell: int | None = None, modifier=Qt.KeyboardModifier.NoModifier) -> None:
+        place = self.point_at(index, cell)
+        self.qtbot.mouseMove(self.canvas.native, place)
+        self.qtbot.wait(30)
+        self.qtbot.mouseClick(self.canvas.native, Qt.MouseButton.LeftButton, modifier, place)
+        self.qtbot.wait(50)
+
+    def pin(self, *indices) -> None:
+        """Click the first voxel, Ctrl-click the others; wait for the first explanation."""
+        for number, index in enumerate(indices):
+            none, ctrl = Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.ControlModifier
+            self.click(index, modifier=ctrl if number else none)
+            self.wait_for(index)
+
+    def wait_for(self, index) -> None:
+        shown = self.inspector
+        self.qtbot.waitUntil(lambda: shown.shown is not None and shown.shown.voxel.index == index, timeout=60_000)
+
+    def move(self, index, modifier) -> None:
+        place = QPointF(self.point_at(index))
+        native = self.canvas.native
+        event = QMouseEvent(QEvent.Type.MouseMove, place, QPointF(native.mapToGlobal(place.toPoint())),
+                            Qt.MouseButton.NoButton, Qt.MouseButton.NoButton, modifier)  # fmt: skip
+        QApplication.sendEvent(native, event)
+        self.qtbot.wait(120)
+
+    def marks(self):
+        self.qtbot.wait(20)
+        return self.inspector.marks.shown
+
+
+@pytest.fixture
+def scene(desk, qtbot):
+    def make(**kwargs) -> Scene:
+        return Scene(desk(), qtbot, **kwargs)
+
+    return make
+
+
+def test_click_moves_and_ctrl_click_adds(scene):
+    scene = scene()
+    scene.click((1, 5, 7))
+    scene.wait_for((1, 5, 7))
+    assert [voxel.index for voxel in scene.session.pins] == [(1, 5, 7)]
+    scene.click((1, 9, 12))
+    scene.wait_for((1, 9, 12))
+    assert [voxel.index for voxel in scene.session.pins] == [(1, 9, 12)]
+    scene.click((1, 3, 4), modifier=Qt.KeyboardModifier.ControlModifier)
+    assert [voxel.index for voxel in scene.session.pins] == [(1, 9, 12), (1, 3, 4)]
+    assert scene.session.voxel.index == (1, 3, 4)
+    # by the button, once
+    inspector = scene.inspector
+    scene.qtbot.mouseClick(inspector.keep, Qt.MouseButton.LeftButton)
+    scene.click((1, 12, 15))
+    assert len(scene.session.pins) == 3
+    assert not inspector.keep.isChecked()
+    scene.click((1, 12, 16))
+    assert [voxel.index for voxel in scene.session.pins] == [(1, 9, 12), (1, 3, 4), (1, 12, 16)]
+    # the chips: select, give up, clear
+    assert len(inspector.pins.chips) == 3
+    select, remove = inspector.pins.chips[0]
+    assert "z 1, y 9, x 12" in select.toolTip()
+    scene.qtbot.mouseClick(select, Qt.MouseButton.LeftButton)
+    assert scene.session.voxel.index == (1, 9, 12)
+    assert inspector.shown.voxel.index == (1, 9, 12)
+    scene.qtbot.mouseClick(remove, Qt.MouseButton.LeftButton)
+    assert [voxel.index for voxel in scene.session.pins] == [(1, 3, 4), (1, 12, 16)]
+    assert inspector.shown.voxel == scene.session.voxel
+    scene.qtbot.mouseClick(inspector.clear, Qt.MouseButton.LeftButton)
+    assert scene.session.pins == ()
+    assert inspector.shown is None
+    assert inspector.table.rowCount() == 0
+    assert scene.marks() == ()
+
+
+def test_no_more_pins_than_colours(scene):
+    scene = scene(models=())
+    scene.pin(*[(1, 2 + i, 3) for i in range(MAX_PINS)])
+    scene.click((1, 2, 15), modifier=Qt.KeyboardModifier.ControlModifier)
+    assert len(scene.session.pins) == MAX_PINS
+    assert "already" in scene.inspector.place.text()
+
+
+def _has_colour(picture, colour: str, centre, radius: int = 12) -> bool:
+    rgb = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    x, y = centre
+    part = picture[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1, :3].astype(int)
+    return bool((np.abs(part - rgb).max(axis=-1) < 30).any())
+
+
+def test_marks_in_every_cell_and_on_their_slice_only(scene):
+    scene = scene()
+    scene.pin((1, 5, 7), (1, 10, 14))
+    first, second = scene.marks()
+    assert (first.number, second.number) == (1, 2)
+    assert second.is_current
+    assert not first.is_current
+
+    def seen(cell=None):
+        picture = scene.viewer.screenshot(canvas_only=True, flash=False)
+        scale = picture.shape[1] / scene.canvas.native.width()
+        found = []
+        for mark, index in ((first, (1, 5, 7)), (second, (1, 10, 14))):
+            place = scene.point_at(index, cell)
+            found.append(_has_colour(picture, mark.colour, (round(place.x() * scale), round(place.y() * scale))))
+        return found
+
+    assert seen() == [True, True]
+    # another slice, and back
+    scene.go_to(2)
+    assert scene.marks() == ()
+    assert seen() == [False, False]
+    scene.go_to(1)
+    assert seen() == [True, True]
+
+    # every cell of the grid: the truth and three models
+    from napari_blochnet.napari_ui.canvas import show_quantity
+
+    show_quantity(scene.session, "T1", beside=True)
+    scene.qtbot.wait(200)
+    assert len(scene.canvas.grid_views) == 4
+    assert [seen(cell) for cell in range(4)] == [[True, True]] * 4
+    # a layer fewer, a layer more
+    scene.viewer.layers.remove(scene.session.layers("maps", scene.maps[0], "T1")[0])
+    scene.qtbot.wait(200)
+    assert [seen(cell) for cell in range(3)] == [[True, True]] * 3
+    layers.add_maps(
+        scene.session, _maps(scene.phantom, scene.stack, "new", 1.2, 1.1), scene.stack, scene.phantom, "new"
+    )
+    show_quantity(scene.session, "T1", beside=True)
+    scene.qtbot.wait(200)
+    assert [seen(cell) for cell in range(4)] == [[True, True]] * 4
+    # a click in any cell means the same voxel
+    scene.click((1, 8, 3), cell=2)
+    assert scene.session.voxel.index == (1, 8, 3)
+    show_quantity(scene.session, "T1", beside=False)
+    scene.qtbot.wait(200)
+    assert seen() == [True, False]
+    # marks are no layers, and go with the inspector
+    assert not [layer for layer in scene.viewer.layers if "in" in layer.name and "Pin" in layer.name]
+    scene.dock.hide()
+    assert "blochnet_pins" not in scene.viewer.scene.overlays
+    scene.dock.show()
+    scene.qtbot.wait(50)
+    assert len(scene.marks()) == 2
+
+
+def test_shift_previews_and_lets_go(scene):
+    scene = scene()
+    scene.pin((1, 5, 7))
+    shift, none = Qt.KeyboardModifier.ShiftModifier, Qt.KeyboardModifier.NoModifier
+    for index in ((1, 8, 9), (1, 11, 15)):
+        scene.move(index, shift)
+        assert scene.inspector.shown.voxel.index == index
+        assert [mark.number for mark in scene.marks()] == [1, 0]
+        assert scene.session.voxel.index == (1, 5, 7)
+        assert len(scene.session.pins) == 1
+    scene.qtbot.keyRelease(scene.canvas.native, Qt.Key.Key_Shift)
+    assert scene.inspector.shown.voxel.index == (1, 5, 7)
+    assert [mark.number for mark in scene.marks()] == [1]
+    scene.move((1, 3, 3), shift)
+    assert scene.inspector.shown.voxel.index == (1, 3, 3)
+    # without Shift, moving on ends it too
+    scene.move((1, 3, 4), none)
+    assert scene.inspector.shown.voxel.index == (1, 5, 7)
+    scene.inspector.tool.setChecked(False)
+    scene.move((1, 3, 3), shift)
+    assert scene.inspector.shown.voxel.index == (1, 5, 7)
+    scene.click((1, 8, 8))
+    assert scene.session.voxel.index == (1, 5, 7)
+
+
+def test_table_and_curves_against_numbers_made_here(scene):
+    scene = scene()
+    index = (1, 9, 12)
+    scene.pin(index)
+    shown, table = scene.inspector.shown, scene.inspector.table
+    t1, t2, pd = (float(getattr(scene.phantom, key)[index]) for key in ("t1", "t2", "pd"))
+    assert [table.item(row, 0).text() for row in range(4)] == ["truth", *MODELS]
+    assert table.item(0, 1).text() == f"{t1:.0f}"
+    assert table.item(1, 1).text() == f"{1.02 * t1:.0f}"
+    assert table.item(1, 2).text() == "+2.0 %"
+    assert table.item(2, 2).text() == "−3.0 %"
+    assert table.item(1, 4).text() == "−5.0 %"
+    assert table.item(2, 4).text() == "+10.0 %"
+    assert table.item(3, 1).text() == f"{1.001 * t1:.0f} ± {0.01 * t1:.0f}"
+    assert table.item(1, 5).text() == f"{pd:.3f}"
+    assert [table.horizontalHeaderItem(i).text() for i in (1, 3)] == ["T1 (ms)", "T2 (ms)"]
+    # curves and misfits by the independent isochromat simulation
+    from napari_blochnet import bloch_signal
+
+    z, y, x = index
+    data = scene.stack.data[:, z, y, x]
+    for row, (a, b) in enumerate(((1.0, 1.0), (1.02, 0.95), (0.97, 1.1))):
+        expected = pd * bloch_signal(scene.schedule, a * t1, b * t2).real
+        np.testing.assert_allclose(shown.curves[row], expected, atol=2e-3 * np.abs(expected).max())
+        misfit = np.linalg.norm(data - expected) / np.linalg.norm(data)
+        assert shown.misfit[row] == pytest.approx(misfit, rel=1e-2)
+        assert table.item(row, 6).text() == f"{100 * shown.misfit[row]:.1f} %"
+    np.testing.assert_allclose(shown.measured, data.real, atol=0.1 * np.abs(data).max())
+    # every row fits
+    assert table.verticalScrollBar().maximum() == 0
+    assert table.horizontalScrollBar().maximum() == 0
+
+
+def test_plane_places_and_ellipse(scene):
+    scene = scene()
+    index = (1, 9, 12)
+    scene.pin(index)
+    t1, t2, pd = (float(getattr(scene.phantom, key)[index]) for key in ("t1", "t2", "pd"))
+    plane = scene.inspector.plane
+    spots = {point.data()[0].items[point.data()[1]].name: point.pos() for point in plane.points.points()}
+    for name, a, b in (("truth", 1, 1), ("dictionary", 1.02, 0.95), ("BlochNet", 0.97, 1.1)):
+        assert 10 ** spots[name].x() == pytest.approx(a * t1, rel=1e-5)
+        assert 10 ** spots[name].y() == pytest.approx(b * t2, rel=1e-5)
+    # the bound of the public function, in double precision, at the noise the stack was made with
+    sigma = scene.stack.noise_sigma
+    bound = scene.inspector.shown.bound
+    assert bound.at_truth
+    assert bound.is_sigma_known
+    expected = cramer_rao_bound(scene.schedule, t1, t2, pd, sigma=sigma).covariance
+    np.testing.assert_allclose(bound.covariance, expected, rtol=2e-3)
+    # semi-axes: √(5.991·λ) along the eigenvectors of the covariance of (ln T1, ln T2)
+    polygon = plane._ellipses[0].polygon()
+    drawn = np.log(10) * np.array([(point.x(), point.y()) for point in polygon])
+    away = drawn - np.log([t1, t2])
+    relative = expected / np.outer([t1, t2], [t1, t2])
+    values, vectors = np.linalg.eigh(relative)
+    along = away @ vectors
+    np.testing.assert_allclose(np.abs(along).max(axis=0), np.sqrt(5.991465 * values), rtol=3e-3)
+    np.testing.assert_allclose((along**2 / (5.991465 * values)).sum(axis=1), 1.0, rtol=6e-3)
+    # all of it is in view
+    (left, right), (low, high) = plane.plot.getViewBox().viewRange()
+    for x, y in [(spot.x(), spot.y()) for spot in spots.values()] + [(p.x(), p.y()) for p in polygon]:
+        assert left < x < right
+        assert low < y < high
+
+
+def test_plane_shows_all_pins(scene):
+    scene = scene()
+    scene.pin((1, 2, 2), (1, 13, 17))
+    plane = scene.inspector.plane
+    data = [point.data() for point in plane.points.points()]
+    assert sorted({pin.number for pin, _ in data}) == [1, 2]
+    assert len(data) == 8
+    (left, right), _ = plane.plot.getViewBox().viewRange()
+    assert left < np.log10(scene.phantom.t1[1, 2, 2]) < right
+    scene.qtbot.mouseClick(scene.inspector.all_in_view, Qt.MouseButton.LeftButton)
+    (left, right), _ = plane.plot.getViewBox().viewRange()
+    assert not left < np.log10(scene.phantom.t1[1, 2, 2]) < right
+    assert left < np.log10(scene.phantom.t1[1, 13, 17]) < right
+
+
+def test_what_is_pointed_at_stands_out_everywhere(scene):
+    scene = scene()
+    scene.pin((1, 9, 12))
+    inspector = scene.inspector
+    table = inspector.table
+    place = table.visualItemRect(table.item(2, 0)).center()
+    QApplication.sendEvent(table.viewport(), QMouseEvent(
+        QEvent.Type.MouseMove, QPointF(place), QPointF(table.viewport().mapToGlobal(place)), Qt.MouseButton.NoButton,
+        Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier))  # fmt: skip
+    assert table.item(2, 0).font().bold()
+    widths = [above.opts["pen"].widthF() for above, _ in inspector.curves._curves[:4]]
+    assert widths[2] > max(widths[:2] + widths[3:])
+    sizes = {point.data()[1]: point.size() for point in inspector.plane.points.points()}
+    assert sizes[2] > sizes[1]
+    # one colour for one model, everywhere
+    colour = inspector.curves._curves[2][0].opts["pen"].color().name()
+    spot = next(point for point in inspector.plane.points.points() if point.data()[1] == 2)
+    assert spot.brush().color().name() == colour
+    assert inspector.curves._curves[2][1].opts["pen"].color().name() == colour
+
+
+def test_colours_stay_while_models_come_and_go(scene):
+    scene = scene()
+    scene.pin((1, 9, 12))
+    before = {item.name: item.slot for item in scene.inspector.shown.items}
+    for layer in scene.session.layers("maps", scene.maps[0]):
+        scene.viewer.layers.remove(layer)
+    scene.qtbot.waitUntil(lambda: len(scene.inspector.shown.items) == 3)
+    after = {item.name: item.slot for item in scene.inspector.shown.items}
+    assert after == {name: slot for name, slot in before.items() if name != "dictionary"}
+
+
+def test_readout_and_time_slider(scene):
+    scene = scene()
+    scene.pin((1, 9, 12))
+    curves = scene.inspector.curves
+    box = curves.signal.getViewBox()
+    from pyqtgraph import Point
+
+    place = curves.plots.mapFromScene(box.mapViewToScene(Point(120, scene.inspector.shown.curves[1, 119])))
+    viewport = curves.plots.viewport()
+    scene.qtbot.mouseMove(viewport, place)
+    scene.qtbot.waitUntil(lambda: "TR index" in curves.readout.toPlainText())
+    said = curves.readout.toPlainText()
+    assert said.startswith("TR index 1")
+    assert "ms" in said
+    assert "°" in said
+    assert "a.u." in said
+    scene.qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=place)
+    scene.qtbot.waitUntil(lambda: abs(scene.viewer.dims.point[0] - 119) <= 1)
+
+
+def test_bound_without_truth_and_without_known_noise():
+    schedule = spline_schedule(length=200)
+    phantom = _phantom()
+    noisy = simulate(phantom, schedule, snr=30.0, seed=2)
+    stack = FingerprintStack(noisy.data, schedule)
+    assert stack.noise_sigma is None
+    from napari_blochnet import EPGDecoder
+
+    index = (1, 9, 12)
+    t1, t2, pd = (float(getattr(phantom, key)[index]) for key in ("t1", "t2", "pd"))
+    items = (Explanation("far", 1.5 * t1, t2, pd, slot=0), Explanation("near", t1, t2, pd, slot=1))
+    shown = explain(EPGDecoder(schedule, tolerance=1e-4), Voxel(stack, index), items)
+    assert not shown.bound.at_truth
+    assert not shown.bound.is_sigma_known
+    assert (shown.bound.t1, shown.bound.t2) == (t1, t2)
+    # 2·200 − 4 degrees of freedom: the estimate's own standard error is 1/√(2·396) of sigma
+    assert shown.bound.sigma == pytest.approx(noisy.noise_sigma, rel=4 / np.sqrt(2 * 396))
+    noise_free = simulate(phantom, schedule)
+    assert explain(EPGDecoder(schedule, tolerance=1e-4), Voxel(noise_free, index), items).bound is None
+
+
+@pytest.mark.parametrize("kind", ["magnitude", "real"])
+def test_other_kinds_of_signal(kind):
+    from napari_blochnet import EPGDecoder, bloch_signal
+
+    schedule = Schedule([10.0, 60.0, 25.0, 40.0] * 25, 12.0, 4.0, inversion_time=20.0)
+    signal = 3.0 * bloch_signal(schedule, 800.0, 70.0).real
+    data = np.abs(signal) if kind == "magnitude" else signal
+    stack = FingerprintStack(data[:, None, None, None], schedule, kind=kind, noise_sigma=0.01)
+    # a truth in other units, which is scaled to the data, and a model with an own PD
+    items = (Explanation("truth", 800.0, 70.0, 50.0, slot=-1, has_own_scale=True), Explanation("m", 850.0, 70.0, 3.0))
+    shown = explain(EPGDecoder(schedule, tolerance=1e-4), Voxel(stack, (0, 0, 0)), items)
+    assert shown.misfit[0] < 1e-3
+    np.testing.assert_allclose(shown.curves[0], data, atol=2e-3 * np.abs(data).max())
+    expected = cramer_rao_bound(schedule, 800.0, 70.0, 3.0, sigma=0.01, kind=kind).covariance
+    np.testing.assert_allclose(shown.bound.covariance, expected, rtol=5e-3)
+
+
+def test_ellipse_of_a_diagonal_covariance():
+    bound = Bound(1000.0, 100.0, np.diag([10.0**2, 5.0**2]), 0.01, True, True)
+    points = np.log(bound.ellipse() / [1000.0, 100.0])
+    np.testing.assert_allclose(np.abs(points).max(axis=0), np.sqrt(5.991465) * np.array([0.01, 0.05]), rtol=1e-3)
+    np.testing.assert_allclose(points[0], points[-1], atol=1e-12)
+
+
+def test_error_bars_and_ticks():
+    bars = error_bars(Explanation("m", 1000.0, 100.0, 1.0, t1_se=50.0, t2_se=10.0))
+    np.testing.assert_allclose(bars[:2, 0], 1000.0 * np.exp([-0.098, 0.098]))
+    np.testing.assert_allclose(bars[2:, 1], 100.0 * np.exp([-0.196, 0.196]))
+    assert error_bars(Explanation("m", 1000.0, 100.0, 1.0)) is None
+    assert round_ticks(62.0, 95.0, 6) == [70.0, 80.0, 90.0]
+    assert round_ticks(20.0, 4000.0, 8) == [20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0]
+    assert round_ticks(999.0, 1001.0, 4) == [999.0, 999.5, 1000.0, 1000.5, 1001.0]
+
+
+def test_save_curves_and_picture(scene, tmp_path):
+    scene = scene()
+    scene.pin((1, 9, 12))
+    inspector = scene.inspector
+    inspector.save(str(tmp_path / "voxel.csv"))
+    lines = (tmp_path / "voxel.csv").read_text(encoding="utf-8").splitlines()
+    about = [line for line in lines if line.startswith("#")]
+    assert "# voxel: z 1, y 9, x 12" in about
+    assert any(line.startswith("# BlochNet: T1") and "ms" in line for line in about)
+    rows = list(csv.reader(lines[len(about) :]))
+    assert rows[0][:4] == ["TR index", "flip angle (deg)", "TR (ms)", "measured (a.u.)"]
+    assert len(rows) == 201
+    table = np.array(rows[1:], dtype=float)
+    np.testing.assert_allclose(table[:, 3], inspector.shown.measured, rtol=1e-6)
+    column = rows[0].index("BlochNet (a.u.)")
+    np.testing.assert_allclose(table[:, column], inspector.shown.curves[2], rtol=1e-6)
+    residual = rows[0].index("residual of BlochNet (a.u.)")
+    np.testing.assert_allclose(table[:, residual], table[:, 3] - table[:, column], atol=1e-7)
+    inspector.save(str(tmp_path / "voxel.png"))
+    assert (tmp_path / "voxel.png").read_bytes().startswith(b"\x89PNG")
+    inspector.save(str(tmp_path / "voxel.csv" / "below-a-file.csv"))
+    assert "was not written" in inspector.jobs.message.text()
+    scene.qtbot.mouseClick(inspector.copy_button, Qt.MouseButton.LeftButton)
+    assert not QApplication.clipboard().image().isNull()
+
+
+def test_rough_handling(scene):
+    scene = scene()
+    scene.pin((1, 9, 12), (1, 4, 4))
+    viewer, session, inspector = scene.viewer, scene.session, scene.inspector
+    # 3D: marks stay where they are in space, a click says what to do
+    viewer.dims.ndisplay = 3
+    assert len(scene.marks()) == 2
+    inspector.pick(tuple(viewer.dims.point))
+    assert "2D" in inspector.place.text()
+    viewer.dims.ndisplay = 2
+    scene.go_to(1)
+    # a cut along another axis
+    order = viewer.dims.order
+    viewer.dims.order = (0, 2, 1, 3)
+    scene.qtbot.wait(100)
+    viewer.dims.set_point(2, scene.stack_layer.data_to_world((0, 1, 9, 0))[2])
+    assert [mark.number for mark in scene.marks()] == [1]
+    viewer.reset_view()
+    scene.qtbot.wait(100)
+    scene.click((2, 9, 5))
+    assert session.voxel.index == (2, 9, 5)
+    viewer.dims.order = order
+    scene.go_to(1)
+    # somebody moves and scales the stack: marks and clicks go with it
+    for layer in session.layers():
+        layer.scale = np.asarray(layer.scale) * np.r_[[1.0] * (layer.ndim - 2), 1.5, -1.0]
+    session.changed.emit()
+    scene.go_to(1)
+    scene.click((1, 6, 17))
+    assert session.voxel.index == (1, 6, 17)
+    mark = next(mark for mark in scene.marks() if mark.is_current)
+    np.testing.assert_allclose(mark.place, scene.stack_layer.data_to_world((0, 1, 6, 17))[-2:], rtol=1e-6)
+    # a tool in hand: the click is the brush's
+    region = layers.add_region(session, scene.stack)
+    before = session.voxel
+    scene.click((1, 8, 8))
+    assert session.voxel == before
+    viewer.layers.remove(region)
+    # maps go while they are shown, then the stack, then all
+    for layer in session.layers("maps", scene.maps[1]):
+        viewer.layers.remove(layer)
+    assert [item.name for item in inspector.shown.items] == ["truth", "dictionary", "universal, refined"]
+    viewer.layers.remove(scene.stack_layer)
+    assert session.voxel == before
+    assert inspector.shown is not None
+    viewer.layers.clear()
+    assert session.pins == ()
+    assert inspector.shown is None
+    assert scene.marks() == ()
+
+
+def test_two_viewers_and_a_closed_one(desk, qtbot):
+    first, second = Scene(desk(), qtbot, models=()), Scene(desk(), qtbot, models=())
+    first.pin((1, 9, 12))
+    assert first.session.voxel is not None
+    assert second.session.voxel is None
+    assert second.marks() == ()
+    second.pin((1, 3, 3), (1, 5, 5))
+    assert len(first.session.pins) == 1
+    first.viewer.close()
+    qtbot.wait(50)
+    second.click((1, 7, 7))
+    second.wait_for((1, 7, 7))
+    assert len(second.marks()) == 2
+
+
+def test_updated_comes_when_everything_is_drawn(scene):
+    scene = scene()
+    scene.pin((1, 9, 12))
+    with scene.qtbot.waitSignal(scene.inspector.updated, timeout=5000) as signal:
+        scene.click((1, 4, 14))
+    assert signal.args[0].voxel.index == (1, 4, 14)
+    assert signal.args[0] is scene.inspector.shown
