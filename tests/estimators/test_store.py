@@ -19,7 +19,7 @@ from napari_blochnet.estimators.tensors import read_header
 from napari_blochnet.estimators.training import train_estimator
 from napari_blochnet.estimators.training_scores import BRAIN_TISSUES
 
-PACKAGED = {"fc-fisp", "rnn-fisp", "hydra-fisp", "autoencoder-fc-fisp", "blochnet-fisp"}
+PACKAGED = {"fc-fisp", "rnn-fisp", "hydra-fisp", "autoencoder-fc-fisp", "autoencoder-rnn-fisp", "blochnet-fisp"}
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,8 @@ class NetworkEstimator:
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
+        #: Name or file it was loaded from; None of one trained in this process.
+        self.source: str | None = None
         self._prepared: tuple[Schedule, FloatArray, EPGDecoder] | None = None
 
     def __repr__(self) -> str:

@@ -144,7 +144,9 @@ def _load(path: Path, device: str, other_schedule: bool) -> NetworkEstimator:
     model.requires_grad_(True)
     # a model of one's own goes by its file's name, so that two of one architecture can be told apart
     name = card["architecture"] if path.parent == packaged_folder() else path.stem
-    return NetworkEstimator(model, schedules, card, name=name, device=device, other_schedule=other_schedule)
+    made = NetworkEstimator(model, schedules, card, name=name, device=device, other_schedule=other_schedule)
+    made.source = path.stem if path.parent == packaged_folder() else str(path)
+    return made
 
 
 class StoredEstimator:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.devices import resolve_device
-from napari_blochnet.jobs.records import make_record
+from napari_blochnet.jobs.records import embed_estimator, make_record
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_training import AdaptSettings
 from napari_blochnet.progress import CancelEvent, ProgressCallback
@@ -71,17 +71,23 @@ def adapt(
 
     given = settings_from(AdaptSettings, settings, **fields)
     chosen = resolve_device(device)
-    name = os.fspath(estimator) if isinstance(estimator, (str, os.PathLike)) else estimator.name
+    made_by: Any = None
     if isinstance(estimator, (str, os.PathLike)):
+        made_by = os.fspath(estimator)
         estimator = load_estimator(estimator, device=chosen, other_schedule=True)
     if not stack.mask.any():
         raise InputError(f"The stack {stack.name} has no voxel inside its mask; expected at least one.", field="stack")
     started = time.perf_counter()
-    inputs = {"estimator": name, "stack": stack.record or {"operation": "given", "stack": stack.name}}
+    inputs = {
+        "estimator": made_by or embed_estimator(estimator),
+        "stack": stack.record or {"operation": "given", "stack": stack.name},
+    }
 
     def recorded(adapted: NetworkEstimator, **more: Any) -> NetworkEstimator:
         seconds = time.perf_counter() - started
-        adapted.card["record"] = make_record("adapt", given, inputs, device=chosen, seconds=seconds, **more)
+        adapted.card["record"] = make_record(
+            "adapt", given, inputs, device=str(adapted.device), seconds=seconds, **more
+        )
         return adapted
 
     try:

@@ -66,7 +66,8 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
     settings = ReconstructSettings.model_validate(_plain(new.record["settings"]))
     seconds = float(old.record.get("seconds", 0.0)) + float(new.record.get("seconds", 0.0))
     record = record_of(stack, settings, merged, in_part=True, estimator=new.record["estimator"],
-                       device=new.record["device"], seconds=seconds)  # fmt: skip
+                       device=new.record["device"], seconds=seconds,
+                       made_by=new.record["inputs"].get("estimator"))  # fmt: skip
     return merged.replace(record=record)
 
 
@@ -90,6 +91,8 @@ def _why_not(old: ParameterMaps, new: ParameterMaps) -> str | None:
     for key, what in (("estimator", "estimators"), ("device", "devices"), ("software", "versions of the software")):
         if old.record.get(key) != new.record.get(key):
             return f"they were made by different {what}"
+    if old.record["inputs"].get("estimator") != new.record["inputs"].get("estimator"):
+        return "they were made by different estimators"
     if old.record["inputs"]["stack"] != new.record["inputs"]["stack"]:
         return "they were made from different stacks"
     for slab in slabs(old.shape):

@@ -80,6 +80,8 @@ def run_recipe(
         settings = dict(step["settings"])
         if operation == "train":
             inputs.insert(0, settings.pop("estimator", None))
+        if operation == "reconstruct" and "estimator" in step["inputs"]:
+            settings.pop("estimator", None)
         if "mask" in step["inputs"]:
             settings["mask"] = _resolve(step["inputs"]["mask"], results)
         watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}

@@ -16,7 +16,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.batches import batches
 from napari_blochnet.jobs.devices import resolve_device
 from napari_blochnet.jobs.masks import pack_mask, whole_slices
-from napari_blochnet.jobs.records import make_record
+from napari_blochnet.jobs.records import embed_estimator, make_record
 from napari_blochnet.jobs.settings import ReconstructSettings, check_slices, settings_from
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
@@ -83,12 +83,14 @@ def reconstruct(
     chosen = resolve_device(device)
     started = time.perf_counter()
     inside = _mapped_voxels(stack, mask, given.slices)
+    made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
         made = make_estimator(given.estimator, **given.model_dump(exclude=_NOT_THE_ESTIMATORS))
         target = chosen if isinstance(made, Movable) else "cpu"
     else:
         made, target = estimator, device_of(estimator)
+        given, made_by = _naming(estimator, given)
     made = _with_options(made, given)
     raise_if_cancelled(cancelled, "mapping")
     allowance = Allowance(given.batch, target, f"mapping with {made.name}", "voxels")
@@ -113,6 +115,7 @@ def reconstruct(
                 device=allowance.device,
                 seconds=time.perf_counter() - started,
                 memory=allowance.notes,
+                made_by=made_by,
             )
         )
 
@@ -140,6 +143,7 @@ def record_of(
     device: str,
     seconds: float,
     memory: Sequence[str] = (),
+    made_by: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the record of maps made from a stack.
 
@@ -157,8 +161,12 @@ def record_of(
     seconds : float
     memory : sequence of str
         What was said where the memory did not suffice.
+    made_by : dict, optional
+        Record of the estimator, where the settings do not name it.
     """
     inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
+    if made_by is not None:
+        inputs["estimator"] = made_by
     if in_part:
         slices = whole_slices(maps.mask, stack.mask)
         settings = settings.model_copy(update={"slices": slices})
@@ -177,6 +185,15 @@ def record_of(
         **({"memory": list(memory)} if memory else {}),
         **_notes(maps),
     )
+
+
+def _naming(estimator: Estimator, settings: ReconstructSettings) -> tuple[ReconstructSettings, dict[str, Any] | None]:
+    """Return settings that name an estimator which was given as an object, and its record where they cannot."""
+    origin = embed_estimator(estimator)
+    other = settings.other_schedule or bool(getattr(estimator, "other_schedule", False))
+    if isinstance(origin, str):
+        return settings.model_copy(update={"estimator": origin, "other_schedule": other}), None
+    return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
 
 
 def _with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:

@@ -23,7 +23,16 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["as_command", "as_python", "as_recipe", "embed_schedule", "make_record", "plain_path", "steps_of"]
+__all__ = [
+    "as_command",
+    "as_python",
+    "as_recipe",
+    "embed_estimator",
+    "embed_schedule",
+    "make_record",
+    "plain_path",
+    "steps_of",
+]
 
 Record = dict[str, Any]
 
@@ -111,6 +120,17 @@ def embed_schedule(schedule: Schedule) -> Record:
     return schedule.record or {"operation": "given", "schedule": schedule.to_dict()}
 
 
+def embed_estimator(estimator: Any) -> Record | str:
+    """Return where an estimator was loaded from, or the record of its training; neither is known of other objects."""
+    source = getattr(estimator, "source", None)
+    if source is not None:
+        return str(source)
+    record: Record = getattr(estimator, "card", {}).get("record") or {}
+    if record and "stopped" not in record:
+        return record
+    return {"operation": "given", "estimator": getattr(estimator, "description", estimator.name)}
+
+
 def steps_of(record: Record) -> list[Record]:
     """Return the record's history, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
     steps: list[Record] = []
@@ -196,6 +216,8 @@ def as_python(record: Record) -> str:
         inputs = [value for key, value in step["inputs"].items() if key != "mask"]
         if step["operation"] == "make_schedule" and step["settings"]["kind"] == "file":
             inputs = [changed.pop("path")]
+        if step["operation"] == "reconstruct" and "estimator" in step["inputs"]:
+            changed.pop("estimator", None)
         if step["operation"] == "train":
             changed.pop("estimator", None)
             inputs.insert(0, step["settings"]["estimator"])
@@ -272,6 +294,8 @@ def _words(step: Record, steps: list[Record], paths: list[str]) -> list[str]:
             words = ["simulate", "--phantom", path_of(inputs["phantom"]), "--schedule", path_of(inputs["schedule"])]
         case "reconstruct":
             words = ["reconstruct", *_stack_words(inputs["stack"], steps, paths)]
+            if "estimator" in inputs:
+                changed["estimator"] = path_of(inputs["estimator"])
         case "train":
             words = ["train"]
             for schedule in inputs["schedules"]:

@@ -81,7 +81,9 @@ def train(
     def recorded(trained: NetworkEstimator, **more: Any) -> NetworkEstimator:
         inputs = {"schedules": [embed_schedule(schedule) for schedule in several]}
         seconds = time.perf_counter() - started
-        trained.card["record"] = make_record("train", given, inputs, device=chosen, seconds=seconds, **more)
+        trained.card["record"] = make_record(
+            "train", given, inputs, device=str(trained.device), seconds=seconds, **more
+        )
         return trained
 
     try:
