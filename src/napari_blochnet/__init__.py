@@ -32,6 +32,7 @@ _HOME = {
     "adapt": "jobs.adapt",
     "train": "jobs.train",
     "load_estimator": "estimators.store",
+    "unpack_b1": "jobs.b1_maps",
     "unpack_mask": "jobs.masks",
     "unpack_regions": "jobs.masks",
     "InputError": "errors",
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     from napari_blochnet.fingerprints.files import read_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.jobs.adapt import adapt
+    from napari_blochnet.jobs.b1_maps import unpack_b1
     from napari_blochnet.jobs.masks import unpack_mask, unpack_regions
     from napari_blochnet.jobs.operations import compare, reconstruct, region_means, simulate
     from napari_blochnet.jobs.train import train

@@ -156,6 +156,18 @@ def test_never_explains_less_than_its_start(kind):
     assert found.converged.mean() > 0.98
 
 
+@pytest.mark.parametrize("kind", ["complex", "magnitude"])
+def test_fits_end_where_rounding_is_as_large_as_the_noise(kind):
+    schedule, count = fisp_schedule(), 200
+    for snr in (100, 200, 500, 1000):
+        t1, t2 = (np.full(count, value) for value in TISSUES["grey matter"])
+        data, sigma = _noisy(schedule, kind, t1, t2, snr, seed=snr)
+        found = Refined(_Start(1500.0, 85.0, 0.0)).predict(data, schedule, kind)
+        assert found.converged.all()
+        bound = cramer_rao_bound(schedule, t1[0], t2[0], sigma=sigma, kind=kind)
+        assert np.std(found.t2) < 1.2 * bound.t2
+
+
 def test_t2_near_t1_is_fitted():
     t1 = np.geomspace(80, 3000, 60)
     data, _ = _noisy(TRAIN, "complex", t1, t1 * 0.999, snr=1e6)

@@ -33,6 +33,8 @@ LARGEST_ERROR = 10.0
 _LOOKS = 40
 # A fit has converged where its next step would be shorter than this part of the standard error …
 _STEP_IN_ERRORS = 0.03
+# … where rounding allows no step any more, this part …
+_STUCK_IN_ERRORS = 0.1
 # … or, without noise, change no parameter by more than this, or no energy by more than rounding can tell.
 _STEP = 1e-5
 _ROUNDING = 1e-14
@@ -205,6 +207,7 @@ def fit(
         stuck = damping[active] > _MOST_DAMPING
         # damped to a standstill: only rounding stands between this and a minimum, or it is none
         near |= stuck & (decrease <= 1e-6 * np.maximum(here.cost, 0.0))
+        near |= stuck & (decrease <= _STUCK_IN_ERRORS**2 * spread(here, voxels[active]))
         converged[active[near]] = True
         active, here = active[~(near | stuck)], _rows(here, ~(near | stuck))
         if not active.size:
@@ -220,6 +223,11 @@ def fit(
         look.put(active[better], found, better)
         damping[active] = np.where(better, np.maximum(0.1 * damping[active], 1e-9),
                                    np.maximum(10.0 * damping[active], 1e-2))  # fmt: skip
+    else:
+        # to and fro within rounding
+        here = _rows(look, active)
+        _, decrease = _step(here, theta[active], low, high, np.zeros(len(active)))
+        converged[active[decrease <= _STUCK_IN_ERRORS**2 * spread(here, voxels[active])]] = True
     return theta, look, converged, looks
 
 

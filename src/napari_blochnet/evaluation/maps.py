@@ -37,7 +37,7 @@ class ParameterMaps:
     converged : bool array of shape (Z, Y, X), optional
         Where a fit reached a minimum; False outside the mask. None: nothing was fitted.
     b1 : array of shape (Z, Y, X), optional
-        Relative transmit field, where it was fitted.
+        Relative transmit field, where it was fitted or given.
     estimator : str
         What made them.
     voxel_size, affine

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -150,7 +151,7 @@ class _Cases:
         sigma = self._sigma()
         rows: list[Row] = []
         for number, tissue in enumerate(_TISSUES):
-            random = np.random.default_rng((self.seed, number))
+            random = np.random.default_rng((self.seed, number, crc32(self.case.name.encode())))
             t1, t2, pd = self._voxels(tissue, count, random)
             found = self._refine(t1, t2, pd, sigma, random, tissue)
             rows += [self._row(tissue, parameter, truth, found, self._bound(t1, t2, pd, sigma, parameter))

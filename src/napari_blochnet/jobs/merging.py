@@ -67,8 +67,13 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
     seconds = float(old.record.get("seconds", 0.0)) + float(new.record.get("seconds", 0.0))
     record = record_of(stack, settings, merged, in_part=True, estimator=new.record["estimator"],
                        device=new.record["device"], seconds=seconds,
-                       made_by=new.record["inputs"].get("estimator"))  # fmt: skip
+                       made_by=new.record["inputs"].get("estimator"), b1=_b1(new))  # fmt: skip
     return merged.replace(record=record)
+
+
+def _b1(maps: ParameterMaps) -> Any:
+    """Return the B1 map that a mapping was given as an array, packed; None where there was none."""
+    return maps.record["inputs"].get("b1", {}).get("b1")
 
 
 def _covers(some: BoolArray, other: BoolArray) -> bool:
@@ -95,6 +100,8 @@ def _why_not(old: ParameterMaps, new: ParameterMaps) -> str | None:
         return "they were made by different estimators"
     if old.record["inputs"]["stack"] != new.record["inputs"]["stack"]:
         return "they were made from different stacks"
+    if _b1(old) != _b1(new):
+        return "they were made with different B1 maps"
     for slab in slabs(old.shape):
         if not _covers(new.mask[slab], old.mask[slab]) and not _covers(old.mask[slab], new.mask[slab]):
             return f"each covers voxels of slice {slab.start} that the other lacks"

@@ -10,8 +10,9 @@ import numpy as np
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import read_json
+from napari_blochnet.jobs.b1_maps import unpack_b1
 from napari_blochnet.jobs.masks import unpack_mask, unpack_regions
-from napari_blochnet.jobs.records import as_recipe
+from napari_blochnet.jobs.records import NAMED_INPUTS, as_recipe
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -76,14 +77,13 @@ def run_recipe(
             raise InputError(f"Step {number} of the recipe is {operation!r}; expected one of "
                              f"{', '.join(operations.SETTINGS)}.", field="recipe")  # fmt: skip
         function = getattr(operations, operation)
-        inputs = [_resolve(value, results) for name, value in step["inputs"].items() if name != "mask"]
+        inputs = [_resolve(value, results) for name, value in step["inputs"].items() if name not in NAMED_INPUTS]
         settings = dict(step["settings"])
         if operation == "train":
             inputs.insert(0, settings.pop("estimator", None))
         if operation == "reconstruct" and "estimator" in step["inputs"]:
             settings.pop("estimator", None)
-        if "mask" in step["inputs"]:
-            settings["mask"] = _resolve(step["inputs"]["mask"], results)
+        settings |= {name: _resolve(step["inputs"][name], results) for name in NAMED_INPUTS if name in step["inputs"]}
         watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
         if operation in ("make_schedule", "region_means"):
             watched = {}
@@ -97,6 +97,8 @@ def _given(step: dict[str, Any], number: int) -> Any:
         return Schedule.from_dict(step["schedule"])
     if "mask" in step:
         return unpack_mask(step["mask"])
+    if "b1" in step:
+        return unpack_b1(step["b1"])
     if "regions" in step:
         return unpack_regions(step["regions"])
     raise InputError(f"Step {number} of the recipe is data that was made in Python; expected a step that reads or "
@@ -138,7 +140,7 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     counts: dict[str, int] = {}
     written: list[Path] = []
     for result in results:
-        if isinstance(result, (np.ndarray, tuple)):  # a mask or regions: part of the recipe, not a result
+        if isinstance(result, (np.ndarray, tuple)):  # a mask, B1 map or regions: part of the recipe, not a result
             continue
         name = {Phantom: "phantom", Schedule: "schedule", FingerprintStack: "stack", ParameterMaps: "maps",
                 Comparison: "comparison", RegionMeans: "regions",

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_blochnet.arrays import BoolArray, IntArray
+from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.b1_maps import checked_b1, pack_b1, read_b1
 from napari_blochnet.jobs.batches import batches
 from napari_blochnet.jobs.devices import resolve_device
 from napari_blochnet.jobs.masks import pack_mask, whole_slices
-from napari_blochnet.jobs.records import embed_estimator, make_record
+from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, check_slices, settings_from
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["reconstruct", "record_of"]
 
 # What `reconstruct` itself takes care of; all other settings are its estimator's.
-_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices", "refine", "fit_b1", "uncertainty", "noise_sigma"}
+_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices", "refine", "fit_b1", "b1", "uncertainty", "noise_sigma"}
 
 
 def reconstruct(
@@ -36,6 +39,7 @@ def reconstruct(
     mask: BoolArray | None = None,
     settings: ReconstructSettings | None = None,
     *,
+    b1: AnyArray | str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
@@ -52,6 +56,9 @@ def reconstruct(
     mask : bool array of shape (Z, Y, X), optional
         Voxels to map, of those inside the stack's mask. None: all of them.
     settings : ReconstructSettings, optional
+    b1 : array of shape (Z, Y, X), or path, optional
+        Transmit field, 1 being nominal, for refined maps, which hold it fixed; NIfTI where a path. None: as the
+        settings say.
     device : str
         "auto", "cpu" or a GPU such as "cuda:0".
     progress, cancelled : optional
@@ -69,7 +76,8 @@ def reconstruct(
     Raises
     ------
     InputError
-        An unknown estimator, one made for another schedule, a mask of another shape or without a voxel.
+        An unknown estimator, one made for another schedule, a mask of another shape or without a voxel; a B1 map of
+        another shape, out of range, or for maps that are not refined.
     Cancelled
         Its ``partial`` holds the maps of the finished batches.
     """
@@ -79,6 +87,9 @@ def reconstruct(
     if isinstance(estimator, str):
         fields["estimator"] = estimator
         estimator = None
+    if isinstance(b1, (str, os.PathLike)):
+        fields["b1"] = plain_path(b1)
+        b1 = None
     given = settings_from(ReconstructSettings, settings, **fields)
     chosen = resolve_device(device)
     started = time.perf_counter()
@@ -92,6 +103,7 @@ def reconstruct(
         made, target = estimator, device_of(estimator)
         given, made_by = _naming(estimator, given)
     made = _with_options(made, given)
+    field = _field(b1, given.b1, made, stack, inside)
     raise_if_cancelled(cancelled, "mapping")
     allowance = Allowance(given.batch, target, f"mapping with {made.name}", "voxels")
 
@@ -101,7 +113,7 @@ def reconstruct(
 
     while not allowance.attempt(prepare, 1):
         pass
-    maps = _empty_maps(stack, made.name, given)
+    maps = _empty_maps(stack, made.name, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
 
     def recorded() -> ParameterMaps:
@@ -116,13 +128,14 @@ def reconstruct(
                 seconds=time.perf_counter() - started,
                 memory=allowance.notes,
                 made_by=made_by,
+                b1=None if b1 is None or field is None else pack_b1(field),
             )
         )
 
     try:
         for batch in batches(inside, given.batch):
             report(progress, done, total, f"mapping with {made.name}")
-            for part, estimates in _estimated(made, allowance, stack, batch, cancelled):
+            for part, estimates in _estimated(made, allowance, stack, batch, field, cancelled):
                 _enter(maps, part, estimates)
                 done += len(part)
                 if partial is not None:
@@ -144,6 +157,7 @@ def record_of(
     seconds: float,
     memory: Sequence[str] = (),
     made_by: dict[str, Any] | None = None,
+    b1: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the record of maps made from a stack.
 
@@ -163,6 +177,8 @@ def record_of(
         What was said where the memory did not suffice.
     made_by : dict, optional
         Record of the estimator, where the settings do not name it.
+    b1 : dict, optional
+        A B1 map that was given as an array, packed.
     """
     inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
     if made_by is not None:
@@ -172,6 +188,8 @@ def record_of(
         settings = settings.model_copy(update={"slices": slices})
         if slices is None:
             inputs["mask"] = {"operation": "given", "mask": pack_mask(maps.mask)}
+    if b1 is not None:
+        inputs["b1"] = {"operation": "given", "b1": b1}
     return make_record(
         "reconstruct",
         settings,
@@ -216,12 +234,14 @@ def _estimated(
     allowance: Allowance,
     stack: FingerprintStack,
     batch: IntArray,
+    field: FloatArray | None,
     cancelled: CancelEvent | None,
 ) -> Iterator[tuple[IntArray, Estimates]]:
     """Yield a batch of voxels, by their place in the volume, with what is estimated of them; in parts where the memory
     does not suffice.
     """
     from napari_blochnet.estimators.memory import moved
+    from napari_blochnet.estimators.refinement_estimator import Refined
 
     done = 0
     while done < len(batch):
@@ -231,7 +251,13 @@ def _estimated(
         def predict(part: IntArray = part) -> Estimates:
             here = np.zeros(stack.mask.shape, dtype=bool)
             here.reshape(-1)[part] = True
-            return estimator.predict(stack.fingerprints(here), stack.schedule, stack.kind, cancelled=cancelled)
+            data = stack.fingerprints(here)
+            if field is None:
+                return estimator.predict(data, stack.schedule, stack.kind, cancelled=cancelled)
+            assert isinstance(estimator, Refined)
+            known = field.reshape(-1)[part]
+            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=cancelled)
+            return replace(found, b1=known)
 
         before = allowance.device
         estimates = allowance.attempt(predict, len(part))
@@ -240,6 +266,24 @@ def _estimated(
             done += len(part)
         elif allowance.device != before:
             moved(estimator, allowance.device)
+
+
+def _field(
+    b1: AnyArray | None, path: str | None, estimator: Estimator, stack: FingerprintStack, inside: BoolArray
+) -> FloatArray | None:
+    """Return the B1 map, of an array or a file; None where neither is given."""
+    from napari_blochnet.estimators.refinement_estimator import Refined
+
+    if b1 is None:
+        if path is None:
+            return None
+        b1 = read_b1(path, stack)
+    if not isinstance(estimator, Refined):
+        raise InputError(f"A B1 map is given, but {estimator.name} takes B1 as nominal; expected refine with it, or no "
+                         "B1 map.", field="b1")  # fmt: skip
+    if estimator.fit_b1:
+        raise InputError("A B1 map is given, and B1 is to be fitted; expected one of the two.", field="fit_b1")
+    return checked_b1(b1, stack, inside)
 
 
 def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tuple[int, int] | None) -> BoolArray:
@@ -271,7 +315,9 @@ def _notes(maps: ParameterMaps) -> dict[str, Any]:
     return notes
 
 
-def _empty_maps(stack: FingerprintStack, estimator: str, settings: ReconstructSettings) -> ParameterMaps:
+def _empty_maps(
+    stack: FingerprintStack, estimator: str, settings: ReconstructSettings, *, with_b1: bool = False
+) -> ParameterMaps:
     shape = stack.shape[1:]
     refined, errors = settings.refine, settings.refine or settings.uncertainty
     t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
@@ -281,7 +327,7 @@ def _empty_maps(stack: FingerprintStack, estimator: str, settings: ReconstructSe
         t1_se=np.zeros(shape, np.float32) if errors else None,
         t2_se=np.zeros(shape, np.float32) if errors else None,
         converged=np.zeros(shape, bool) if refined else None,
-        b1=np.zeros(shape, np.float32) if refined and settings.fit_b1 else None,
+        b1=np.zeros(shape, np.float32) if with_b1 or (refined and settings.fit_b1) else None,
         estimator=estimator, voxel_size=stack.voxel_size, affine=stack.affine,
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = [
+    "NAMED_INPUTS",
     "as_command",
     "as_python",
     "as_recipe",
@@ -49,8 +50,10 @@ _RESULT = {
     "train": "estimator",
     "adapt": "estimator",
 }
-# What a person paints, as a step of a history holds it.
-_PAINTED = ("mask", "regions")
+# What a step of a history may hold itself: what a person painted, a B1 map that was given as an array.
+_PACKED = ("mask", "b1", "regions")
+#: Inputs that operations take by name.
+NAMED_INPUTS = ("mask", "b1")
 _SUFFIX = {
     "schedule": ".csv",
     "stack": ".nii.gz",
@@ -141,7 +144,7 @@ def steps_of(record: Record) -> list[Record]:
             if known == node:
                 return index
         inputs = {name: link(value) for name, value in node.get("inputs", {}).items()}
-        kept = {key: node[key] for key in ("operation", "settings", "schedule", "mask", "regions") if key in node}
+        kept = {key: node[key] for key in ("operation", "settings", "schedule", *_PACKED) if key in node}
         steps.append(kept | {"inputs": inputs})
         seen.append((node, len(steps) - 1))
         return len(steps) - 1
@@ -178,7 +181,7 @@ def _changed(step: Record) -> dict[str, Any]:
 def _names(steps: list[Record]) -> list[str]:
     names: list[str] = []
     for step in steps:
-        base = _RESULT.get(step["operation"]) or next((key for key in _PAINTED if key in step), "schedule")
+        base = _RESULT.get(step["operation"]) or next((key for key in _PACKED if key in step), "schedule")
         names.append(base if base not in names else f"{base}_{sum(name.startswith(base) for name in names) + 1}")
     return names
 
@@ -204,16 +207,16 @@ def as_python(record: Record) -> str:
 
     for name, step in zip(names, steps, strict=True):
         if step["operation"] == "given":
-            painted = next((key for key in _PAINTED if key in step), None)
-            if painted is not None:
-                lines.append(f"{name} = nb.unpack_{painted}({step[painted]!r})")
+            packed = next((key for key in _PACKED if key in step), None)
+            if packed is not None:
+                lines.append(f"{name} = nb.unpack_{packed}({step[packed]!r})")
                 continue
             values = _given_schedule(step)
             parts = [f"{key}={value!r}" for key, value in values.items()]
             lines.append(f"{name} = nb.Schedule({', '.join(parts)})")
             continue
         changed = _changed(step)
-        inputs = [value for key, value in step["inputs"].items() if key != "mask"]
+        inputs = [value for key, value in step["inputs"].items() if key not in NAMED_INPUTS]
         if step["operation"] == "make_schedule" and step["settings"]["kind"] == "file":
             inputs = [changed.pop("path")]
         if step["operation"] == "reconstruct" and "estimator" in step["inputs"]:
@@ -222,8 +225,7 @@ def as_python(record: Record) -> str:
             changed.pop("estimator", None)
             inputs.insert(0, step["settings"]["estimator"])
         parts = [argument(value) for value in inputs if value is not None]
-        if "mask" in step["inputs"]:
-            parts.append(f"mask={argument(step['inputs']['mask'])}")
+        parts += [f"{key}={argument(step['inputs'][key])}" for key in NAMED_INPUTS if key in step["inputs"]]
         parts += [f"{key}={value!r}" for key, value in changed.items()]
         lines.append(f"{name} = nb.{_python_name(step)}({', '.join(parts)})")
     return "\n".join(lines) + "\n"
@@ -241,9 +243,10 @@ def _python_name(step: Record) -> str:
 def _given_schedule(step: Record) -> dict[str, Any]:
     if "schedule" in step:
         return {key: value for key, value in step["schedule"].items() if key != "record"}
-    if any(key in step for key in _PAINTED):
-        raise InputError("The region was painted and cannot be written as a command; copy Python or save a recipe "
-                         "instead.", field="record")  # fmt: skip
+    if any(key in step for key in _PACKED):
+        what = "The B1 map was given as an array" if "b1" in step else "The region was painted"
+        raise InputError(f"{what} and cannot be written as a command; copy Python or save a recipe instead.",
+                         field="record")  # fmt: skip
     raise InputError("A step of this result was made in Python and cannot be written as a script.", field="record")
 
 

@@ -288,6 +288,11 @@ class ReconstructSettings(Settings):
     fit_b1: bool = quantity(
         False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2."
     )
+    b1: str | None = quantity(
+        None,
+        "B1 map",
+        "Where refined: NIfTI file of the transmit field on the stack's grid, 1 being nominal; it is held fixed.",
+    )
     uncertainty: bool = quantity(
         False,
         "Uncertainty",

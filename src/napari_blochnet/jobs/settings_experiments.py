@@ -24,7 +24,7 @@ class SchedulesSettings(Settings):
     """One estimator under every published schedule."""
 
     voxels: int = quantity(2000, "Voxels", "Noise-free: T1 100 to 4500 ms, T2 10 to 1000 ms.", "voxels", ge=2, le=10**7)
-    noisy: int = quantity(1000, "Noisy voxels", "Of each tissue, with noise.", "voxels", ge=2, le=10**7)
+    noisy: int = quantity(4000, "Noisy voxels", "Of each tissue, with noise.", "voxels", ge=2, le=10**7)
     snr: float = quantity(20.0, "SNR", "Over equal parts of the three tissues.", gt=0, le=1e9)
     small_step: float = quantity(
         0.105, "Small step", "Of the smaller dictionary; this one makes it 3,000 atoms.", ge=0.01, le=1

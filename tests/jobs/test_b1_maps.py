@@ -1,0 +1,168 @@
+"""A known transmit field in reconstruction, from arrays and files, and back from records."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import napari_blochnet as nb
+from napari_blochnet.cli import blochnet
+from napari_blochnet.evaluation.maps_io import write_maps
+from napari_blochnet.files import write_nifti
+from napari_blochnet.jobs.b1_maps import pack_b1, unpack_b1
+from napari_blochnet.jobs.merging import merge_maps
+from napari_blochnet.jobs.recipes import read_recipe, run_recipe
+from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+
+WHITE = 811.0, 77.0
+
+
+@pytest.fixture(scope="module")
+def head():
+    """White matter under a field that is 15 % too low, or right, in two slices."""
+    shape = (2, 8, 10)
+    b1 = np.stack([np.full(shape[1:], 0.85), np.ones(shape[1:])]).astype(np.float32)
+    return nb.Phantom(*(np.full(shape, value, np.float32) for value in (*WHITE, 0.8)), b1=b1)
+
+
+@pytest.fixture(scope="module")
+def stack(head):
+    return nb.simulate(head, nb.fisp_schedule(), snr=200.0, kind="complex")
+
+
+@pytest.fixture
+def folder(head, stack, tmp_path):
+    """A stack and its B1 map as files."""
+    from napari_blochnet.fingerprints.files import write_fingerprints
+
+    write_fingerprints(stack, tmp_path / "stack.nii.gz")
+    write_nifti(head.b1, head.geometry, tmp_path / "b1.nii.gz")
+    return tmp_path
+
+
+def test_the_map_takes_away_what_b1_does_to_t2(head, stack):
+    known = nb.reconstruct(stack, "universal", refine=True, b1=head.b1)
+    without = nb.reconstruct(stack, "universal", refine=True)
+    for maps in (known, without):
+        assert maps.converged.all()
+    for z in (0, 1):
+        assert known.t1[z].mean() == pytest.approx(WHITE[0], rel=2e-3)
+        assert known.t2[z].mean() == pytest.approx(WHITE[1], rel=5e-3)
+    # −10 % of B1 makes T2 19 % too long; −15 % more than half as much again
+    assert 1.25 < without.t2[0].mean() / WHITE[1] < 1.40
+    assert without.t2[1].mean() == pytest.approx(WHITE[1], rel=5e-3)
+    np.testing.assert_array_equal(known.b1, head.b1)
+    assert without.b1 is None
+
+
+def test_ten_per_cent_costs_what_is_known_of_it():
+    white = [np.full((1, 1, 4), value, np.float32) for value in (*WHITE, 1.0)]
+    for b1, percent in ((0.9, 19.0), (1.1, -15.0)):
+        head = nb.Phantom(*white, b1=np.full((1, 1, 4), b1, np.float32))
+        stack = nb.simulate(head, nb.fisp_schedule())
+        wrong = nb.reconstruct(stack, "universal", refine=True)
+        assert 100 * (wrong.t2.mean() / WHITE[1] - 1) == pytest.approx(percent, abs=1.0)
+        right = nb.reconstruct(stack, "universal", refine=True, b1=head.b1)
+        assert right.t2.mean() == pytest.approx(WHITE[1], rel=1e-3)
+
+
+def test_an_array_is_in_the_record_and_comes_out_of_it(head, stack, folder):
+    from napari_blochnet.jobs.opening import open_fingerprints
+
+    opened = open_fingerprints(folder / "stack.nii.gz")
+    maps = nb.reconstruct(opened, "universal", refine=True, b1=head.b1.astype(np.float64), slices=(0, 1))
+    write_maps(maps, folder / "maps")
+    (record,) = (folder / "maps").glob("*T1map.json")
+    again = run_recipe(read_recipe(record))[-1]
+    np.testing.assert_array_equal(again.t2, maps.t2)
+    np.testing.assert_array_equal(again.b1, maps.b1)
+    assert "b1=b1" in as_python(maps.record)
+    assert "b1 = nb.unpack_b1(" in as_python(maps.record)
+    with pytest.raises(nb.InputError, match="B1 map was given as an array"):
+        as_command(maps.record)
+    rest = nb.reconstruct(opened, "universal", refine=True, b1=head.b1, slices=(1, 2))
+    merged = merge_maps(maps, rest, opened)
+    whole = nb.reconstruct(opened, "universal", refine=True, b1=head.b1)
+    np.testing.assert_array_equal(merged.t2, whole.t2)
+    assert merged.record["inputs"]["b1"] == whole.record["inputs"]["b1"]
+    other = nb.reconstruct(opened, "universal", refine=True, b1=np.ones_like(head.b1), slices=(1, 2))
+    with pytest.raises(nb.InputError, match="different B1 maps"):
+        merge_maps(maps, other, opened)
+
+
+def test_a_file_is_named_in_record_command_and_script(head, folder):
+    from napari_blochnet.jobs.opening import open_fingerprints
+
+    path = str(folder / "b1.nii.gz")
+    opened = open_fingerprints(folder / "stack.nii.gz")
+    maps = nb.reconstruct(opened, "universal", refine=True, b1=folder / "b1.nii.gz")
+    assert maps.record["settings"]["b1"] == path
+    np.testing.assert_array_equal(run_recipe(as_recipe(maps.record))[-1].t2, maps.t2)
+    assert f"--b1 {path}" in as_command(maps.record)
+    assert f"b1={path!r}" in as_python(maps.record)
+    words = ["--estimator", "universal", "--refine", "--b1", path, "-o", str(folder / "out")]
+    done = CliRunner().invoke(blochnet, ["--json", "reconstruct", str(folder / "stack.nii.gz"), *words])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.output)["failed"] == 0
+    from napari_blochnet.evaluation.maps_io import read_maps
+
+    written = read_maps(folder / "out")
+    np.testing.assert_allclose(written.t2, maps.t2, rtol=1e-6)
+    np.testing.assert_array_equal(written.b1, head.b1)
+
+
+def test_refused_maps(head, stack, folder):
+    refine = {"estimator": "universal", "refine": True}
+    for wrong, words in (
+        (head.b1[:1], r"shape \(1, 8, 10\); expected that of the stack, \(2, 8, 10\)"),
+        (100 * head.b1, r"b1 is 85 at voxel \(z, y, x\) = \(0, 0, 0\), and out of range in 160 voxels"),
+        (np.where(head.b1 < 1, np.nan, 1), "out of range in 80 voxels"),
+        (head.b1 + 0j, "complex64; expected real numbers"),
+        (folder / "absent.nii.gz", "there is no such file"),
+    ):
+        with pytest.raises(nb.InputError, match=words):
+            nb.reconstruct(stack, b1=wrong, **refine)
+    with pytest.raises(nb.InputError, match="takes B1 as nominal; expected refine") as caught:
+        nb.reconstruct(stack, "universal", b1=head.b1)
+    assert caught.value.field == "b1"
+    with pytest.raises(nb.InputError, match="one of the two"):
+        nb.reconstruct(stack, b1=head.b1, fit_b1=True, **refine)
+    write_nifti(head.b1[:, :3], head.geometry, folder / "small.nii.gz")
+    with pytest.raises(nb.InputError, match=r"small.nii.gz: has shape \(2, 3, 10\)"):
+        nb.reconstruct(stack, b1=folder / "small.nii.gz", **refine)
+
+
+def test_a_map_that_lies_elsewhere_is_taken_with_a_word(head, stack, folder):
+    write_nifti(head.b1, head.geometry.cut(x=3), folder / "moved.nii.gz")
+    with pytest.warns(nb.errors.DataWarning, match="voxel by voxel"):
+        maps = nb.reconstruct(stack, "universal", refine=True, b1=folder / "moved.nii.gz")
+    np.testing.assert_array_equal(maps.b1, head.b1)
+
+
+def test_outside_what_is_mapped_a_map_may_hold_anything(head, stack):
+    inside = np.zeros(head.shape, bool)
+    inside[0, 1] = True
+    maps = nb.reconstruct(stack, "universal", inside, refine=True, b1=np.where(inside, head.b1, np.nan))
+    assert maps.mask.sum() == 10
+    assert np.isfinite(maps.b1).all()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"shape": [2, 8, 9]},
+        {"values": "AAAA"},
+        {"shape": [10**6] * 3},
+        {"values": "%"},
+        {"shape": [160]},
+        {"shape": None},
+    ],
+)
+def test_damaged_maps_in_recipes(head, damage):
+    packed = pack_b1(head.b1)
+    np.testing.assert_array_equal(unpack_b1(packed), head.b1)
+    with pytest.raises(nb.InputError, match="damaged"):
+        unpack_b1({**packed, **damage})
