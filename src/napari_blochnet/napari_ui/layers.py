@@ -55,6 +55,8 @@ __all__ = [
 
 LayerData = tuple[AnyArray, dict[str, Any], str]
 
+# The order in which they are added.
+_ERRORS = ("T2 error", "T1 error")
 # A magnitude copy above this size is computed slice by slice when napari asks for it.
 _COPY_BYTES = 256 * 2**20
 
@@ -197,10 +199,10 @@ def add_stack(session: Session, stack: FingerprintStack, truth: Phantom | None =
 def add_maps(
     session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
 ) -> list[Layer]:
-    """Show maps: standard errors if there are any, residual, PD, T2, T1; with the limits of the truth where known."""
+    """Show maps: B1 and standard errors if there are any, residual, PD, T2, T1; with the truth's limits where known."""
     entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
     data = []
-    roles = [role for role in ("T2 SE", "T1 SE") if _values(maps, role) is not None]
+    roles = [role for role in ("B1", "T2 SE", "T1 SE") if _values(maps, role) is not None]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = _values(maps, role)
         fixed = LOOKS[role].limits
@@ -229,11 +231,20 @@ def replace_maps(session: Session, old: ParameterMaps, new: ParameterMaps, truth
             "blochnet": {**layer.metadata["blochnet"], "record": new.record},
             ENTRY: replace(entry, subject=new, truth=truth),
         }
-        values = _values(new, entry.role)
-        layer.data = values
-        if truth is None and LOOKS[entry.role].limits is None and not _has_peer(session, layer, entry.role):
-            layer.contrast_limits_range = layer.contrast_limits = value_limits(values, new.mask & ~new.failed)
+        if entry.role in _ERRORS:
+            continue
+        layer.data = _values(new, entry.role)
+        _fit_limits(session, layer, entry.role, new)
     session.changed.emit()
+
+
+def _fit_limits(session: Session, layer: Layer, role: str, maps: ParameterMaps) -> None:
+    """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
+    entry = entry_of(layer)
+    if entry.truth is None and LOOKS[role].limits is None and not _has_peer(session, layer, role):
+        limits = value_limits(_values(maps, role), maps.mask & ~maps.failed)
+        if tuple(layer.contrast_limits) != limits:
+            layer.contrast_limits_range = layer.contrast_limits = limits
 
 
 def _has_peer(session: Session, layer: Layer, role: str) -> bool:
@@ -244,14 +255,16 @@ def refresh_maps(session: Session, maps: ParameterMaps) -> None:
     """Draw what a job has written into the maps since."""
     _assert_main_thread()
     for layer in session.layers("maps", maps):
-        if layer.visible:
+        role = entry_of(layer).role
+        if layer.visible and role not in _ERRORS:
+            _fit_limits(session, layer, role, maps)
             layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
 def add_error_layers(
     session: Session, maps: ParameterMaps, errors: dict[str, FloatArray], limit: float | None = None
 ) -> list[Layer]:
-    """Show signed errors in per cent, limits symmetric.
+    """Show signed errors in per cent, limits symmetric, in the layers of earlier errors of these maps if there are any.
 
     Parameters
     ----------
@@ -267,14 +280,22 @@ def add_error_layers(
     if entry is None:
         return []
     data = []
-    for name in ("T2", "T1"):
-        high = _error_limit(errors[name][maps.mask]) if limit is None else limit
-        role = f"{name} error"
-        data.append(_image(errors[name], replace(entry, role=role), maps.record, (-high, high), visible=False))
-    for role in ("T1 error", "T2 error"):
-        for layer in session.layers("maps", maps, role):
-            session.viewer.layers.remove(layer)
-    return _add(session, data)
+    known: list[Layer] = []
+    for role in _ERRORS:
+        values = errors[role.removesuffix(" error")]
+        high = _error_limit(values[maps.mask]) if limit is None else limit
+        found = session.layers("maps", maps, role)
+        for layer in found:
+            layer.data = values
+            layer.contrast_limits_range = layer.contrast_limits = (-high, high)
+            layer.metadata = {
+                "blochnet": {**layer.metadata["blochnet"], "record": maps.record},
+                ENTRY: replace(entry, role=role),
+            }
+        known += found
+        if not found:
+            data.append(_image(values, replace(entry, role=role), maps.record, (-high, high), visible=False))
+    return known + _add(session, data)
 
 
 def _error_limit(values: FloatArray) -> float:

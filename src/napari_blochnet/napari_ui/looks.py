@@ -42,6 +42,7 @@ LOOKS = {
     "T2": Look("crameri:navia", "ms"),
     "PD": Look("gray", ""),
     "signal": Look("gray", ""),
+    "B1": Look("crameri:batlow", "", (0.6, 1.4)),
     "T1 SE": Look("magma", "ms"),
     "T2 SE": Look("magma", "ms"),
     "residual": Look("magma", "", (0.0, 0.2)),

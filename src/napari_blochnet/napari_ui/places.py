@@ -10,12 +10,14 @@ from napari.layers import Labels, Layer
 
 from napari_blochnet.arrays import BoolArray, FloatArray
 from napari_blochnet.errors import InputError
-from napari_blochnet.napari_ui.session import Session, Subject
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.regions import regions_on
+from napari_blochnet.napari_ui.session import Session, Subject, entry_of
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["current_slice", "displayed_point", "mask_of_region", "voxel_at"]
+__all__ = ["current_slice", "displayed_point", "mask_of_region", "stack_at", "voxel_at"]
 
 
 def voxel_at(layer: Layer, position: Sequence[float], displayed_ndim: int) -> tuple[int, int, int] | None:
@@ -69,13 +71,42 @@ def displayed_point(viewer: Viewer, layer: Layer, index: Sequence[int]) -> Float
     return centre[displayed] if np.array_equal(inside, index) else None
 
 
-def mask_of_region(region: Labels, layer: Layer) -> BoolArray:
-    """Return which voxels of a layer's grid are painted in a Labels layer, whatever that layer's own grid.
+def stack_at(
+    session: Session, position: Sequence[float], preferred: FingerprintStack | None = None
+) -> tuple[FingerprintStack, tuple[int, int, int]] | None:
+    """Return the stack under a world position of the viewer, and its voxel (z, y, x); None where there is none.
+
+    Among several, the preferred one counts, then what is visible, then the newest. Maps and phantoms that lie on a
+    stack's grid are stood for by the stack, shown or not.
 
     Parameters
     ----------
-    region : Labels
-        Three axes, or more: painted at any time point counts.
+    session : Session
+    position : sequence of float
+        World coordinates along all axes of the viewer.
+    preferred : FingerprintStack, optional
+    """
+    viewer = session.viewer
+    if viewer is None:
+        return None
+    ours = [layer for layer in reversed(list(viewer.layers)) if entry_of(layer) is not None]
+    ours = [layer for layer in ours if layer.visible] + ours
+    shown = [entry.stack for layer in ours if (entry := entry_of(layer)).stack is not None]
+    for stack in [*([] if preferred is None else [preferred]), *shown]:
+        found = session.layers("stack", stack)
+        index = voxel_at(found[-1], position, len(position)) if found else None
+        if index is not None:
+            return stack, index
+    return None
+
+
+def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
+    """Return which voxels of a layer's grid are painted or drawn in another layer, whatever that layer's own grid.
+
+    Parameters
+    ----------
+    region : Labels or Shapes
+        Every painted voxel and the inside of every closed shape counts; see `napari_ui.regions.regions_on`.
     layer : Layer
         One of ours.
 
@@ -86,29 +117,16 @@ def mask_of_region(region: Labels, layer: Layer) -> BoolArray:
     Raises
     ------
     InputError
-        Nothing is painted inside the layer's grid.
+        Nothing is painted or drawn inside the layer's grid.
     """
-    painted = np.asarray(region.data) > 0
-    while painted.ndim > 3:
-        painted = painted.any(axis=0)
-    shape = layer.data.shape[-3:]
-    axes = [np.arange(n) for n in shape]
-    own_scale, own_start = np.asarray(layer.scale)[-3:], np.asarray(layer.translate)[-3:]
-    found = np.ones(shape, dtype=bool)
-    index = []
-    for axis in range(3):
-        world = axes[axis] * own_scale[axis] + own_start[axis]
-        lead = region.ndim - 3
-        voxel = (world - region.translate[lead + axis]) / region.scale[lead + axis]
-        rounded = np.round(voxel).astype(int)
-        good = (rounded >= 0) & (rounded < painted.shape[axis])
-        found &= good.reshape([-1 if i == axis else 1 for i in range(3)])
-        index.append(np.clip(rounded, 0, painted.shape[axis] - 1))
-    found &= painted[np.ix_(*index)]
-    if not found.any():
-        raise InputError(f"Nothing is painted in {region.name} where the stack has voxels; paint a region first.",
-                         field="region")  # fmt: skip
-    return found
+    try:
+        found = regions_on(region, layer)
+    except InputError:
+        done = "painted" if isinstance(region, Labels) else "drawn"
+        raise InputError(f"Nothing is {done} in {region.name} where the fingerprints have voxels; expected a region "
+                         "over them.", field="mask") from None  # fmt: skip
+    mask: BoolArray = np.any([item.mask for item in found], axis=0)
+    return mask
 
 
 def current_slice(session: Session, subject: Subject) -> int | None:

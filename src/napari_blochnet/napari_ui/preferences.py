@@ -197,7 +197,8 @@ def _set_button(button: QAbstractButton, value: Any) -> None:
 
 
 def _ticked(checks: Any) -> list[str]:
-    return [value for value in checks.chosen if isinstance(value, str)]
+    # a list that greys some out remembers their ticks itself
+    return [value for value in getattr(checks, "ticked", checks.chosen) if isinstance(value, str)]
 
 
 def _tick(checks: Any, values: Any) -> None:

@@ -2,92 +2,42 @@
 
 from __future__ import annotations
 
-import itertools
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+import weakref
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Labels
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton
 
-from napari_blochnet.arrays import BoolArray, FloatArray
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.estimators.registry import estimator_names
+from napari_blochnet.arrays import BoolArray
+from napari_blochnet.errors import InputError
+from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.devices import available_devices
-from napari_blochnet.jobs.operations import reconstruct
+from napari_blochnet.jobs.requirements import free_memory, mapping_memory
 from napari_blochnet.jobs.settings import ReconstructSettings
-from napari_blochnet.napari_ui import canvas, errors, layers, places
+from napari_blochnet.napari_ui import canvas, errors, places
+from napari_blochnet.napari_ui.appearance import button_style
+from napari_blochnet.napari_ui.click_tool import ClickTool
+from napari_blochnet.napari_ui.device_choice import DeviceChoice
+from napari_blochnet.napari_ui.estimator_choice import EstimatorChoice
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.growing import GrowingLayers
+from napari_blochnet.napari_ui.mapping import Growing, Mapped, MappingTask
+from napari_blochnet.napari_ui.pace import Paces, duration
+from napari_blochnet.napari_ui.part_choice import PartChoice, slice_mask
 from napari_blochnet.napari_ui.records import CopyRow
-from napari_blochnet.napari_ui.session import Entry, entry_of
-from napari_blochnet.napari_ui.widgets import (
-    CheckList,
-    Foldable,
-    Panel,
-    SubjectChoice,
-    heading,
-    note,
-    primary_button,
-)
-from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.progress import CancelEvent, ProgressCallback
+from napari_blochnet.napari_ui.session import Entry
+from napari_blochnet.napari_ui.switches import Switches
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, SubjectChoice, heading, note, primary_button
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["MapPanel"]
 
-_SLICE, _ALL, _REGION = "this slice", "the whole volume", "a painted region"
-
-
-@dataclass(frozen=True)
-class _Mapped:
-    """Maps of one estimator with their errors, computed on the worker thread."""
-
-    maps: ParameterMaps
-    errors: dict[str, FloatArray] | None
-
-
-@dataclass
-class _Task:
-    """What one click on Map asks for."""
-
-    stack: FingerprintStack
-    settings: list[ReconstructSettings]
-    mask: BoolArray | None
-    device: str
-    truth: Phantom | None
-    title: str
-    entries: dict[int, ParameterMaps]
-
-    def run(
-        self,
-        *,
-        progress: ProgressCallback,
-        cancelled: CancelEvent,
-        partial: Callable[[ParameterMaps], None],
-    ) -> list[_Mapped]:
-        """Map with each estimator in turn; worker thread."""
-        done: list[_Mapped] = []
-        for settings in self.settings:
-            try:
-                maps = reconstruct(self.stack, None, self.mask, settings, device=self.device, progress=progress,
-                                   cancelled=cancelled, partial=partial)  # fmt: skip
-            except Cancelled as stopped:
-                if isinstance(stopped.partial, ParameterMaps) and stopped.partial.mask.any():
-                    done.append(self._with_errors(stopped.partial))
-                raise Cancelled(str(stopped), partial=done) from None
-            done.append(self._with_errors(maps))
-        return done
-
-    def _with_errors(self, maps: ParameterMaps) -> _Mapped:
-        return _Mapped(maps, None if self.truth is None else errors.signed_errors(self.truth, maps))
+_HINT = "click to map"
+# Of the free memory, what a mapping may take without a warning.
+_SHARE = 0.9
 
 
 class MapPanel(Panel):
@@ -97,85 +47,106 @@ class MapPanel(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._task: _Task | None = None
-        self._rate: float | None = None
+        self._task: MappingTask | None = None
+        self._layers: GrowingLayers | None = None
+        self._next: tuple[FingerprintStack, int] | None = None
+        self._paces = Paces()
         self._started = 0.0
+        # maps of networks that have been trained anew since: nothing more is merged with them
+        self._outdated: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
+        self._offered: object = None
+        self._tool = ClickTool(self._on_click, _HINT)
 
         self.stack = SubjectChoice(self.session, "stack", "no fingerprints are open")
         self.stack.setToolTip("Which fingerprints are mapped; their schedule comes with them.")
         self.schedule_line = note()
         self.truth = SubjectChoice(self.session, "phantom", "none", optional=True)
         self.truth.setToolTip("What the maps are compared with; a simulated stack brings its own.")
-        self.part = QComboBox()
-        self.part.addItems([_SLICE, _ALL, _REGION])
-        self.part.setToolTip("Which voxels; 'this slice' is the one that the viewer shows.")
-        self.region = QComboBox()
-        self.region.setToolTip("A Labels layer; every painted voxel is mapped.")
-        self.region.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.paint = QPushButton("Paint…")
-        self.paint.setToolTip("Add an empty region on the stack's grid and take the brush.")
-        self.estimators = CheckList("No estimator is installed.")
+        self.choice = PartChoice(self.session)
+        self.part, self.region, self.paint = self.choice.part, self.choice.region, self.choice.make
+        self.estimators = EstimatorChoice()
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
-        self.device = QComboBox()
-        self.device.setToolTip("Where it is computed; automatic takes a GPU where there is one.")
-        self.device.addItem("automatic", "auto")
-        self.device.addItem("CPU", "cpu")
+        self.device = DeviceChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
-        self.options = Foldable("Options: dictionary, refinement, batches", self.form)
+        self.switches = Switches(self.form, {
+            "refine": "Refine by physics, with standard errors",
+            "fit_b1": "and fit B1 along",
+            "uncertainty": "Standard errors by the Cramér–Rao bound",
+        }, under={"fit_b1": "refine"})  # fmt: skip
+        self.options = Foldable("More options: dictionary grid, saturation, noise, batches", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
+        self.click = QPushButton("Click to map")
+        self.click.setCheckable(True)
+        self.click.setShortcut("Alt+M")
+        self.click.setToolTip(
+            "While it is on, a click in the viewer maps the slice under the cursor with all ticked estimators; a drag "
+            "still pans. Slices mapped one after another grow into the same maps. Alt+M switches it."
+        )
         self.copy = CopyRow(self.session)
+        for control, name in ((self.stack, "Fingerprints"), (self.truth, "Truth"), (self.click, "Click to map")):
+            control.setAccessibleName(name)
 
         source = QFormLayout()
         source.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         source.addRow("Fingerprints", self.stack)
-        source.addRow("Part", self.part)
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.region, 1)
-        row.addWidget(self.paint)
-        source.addRow("", row)
+        source.addRow("Part", self.choice)
         source.addRow("Truth", self.truth)
         source.addRow("Device", self.device)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(8)
+        buttons.addWidget(self.run)
+        buttons.addWidget(self.click)
+        buttons.addStretch(1)
         self.body.addWidget(heading("What is mapped"))
         self.body.addLayout(source)
         self.body.addWidget(self.schedule_line)
         self.body.addWidget(heading("Estimators"))
         self.body.addWidget(self.estimators)
+        self.body.addWidget(self.switches)
         self.body.addWidget(self.options)
         self.body.addWidget(self.size_line)
-        self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
+        self.body.addLayout(buttons)
         self.body.addWidget(self.jobs)
         self.body.addWidget(self.copy)
         self.body.addStretch(1)
 
-        names = estimator_names()
-        self.estimators.set_items([(name, name) for name in names], checked=lambda name: name == names[0])
         self.stack.currentIndexChanged.connect(self._on_stack)
-        self.part.currentIndexChanged.connect(self._update_size)
-        self.region.currentIndexChanged.connect(self._update_size)
+        self.choice.changed.connect(self._update_size)
+        self.device.currentIndexChanged.connect(self._update_size)
         self.estimators.changed.connect(self._update_size)
-        self.paint.clicked.connect(self._paint)
+        self.form.changed.connect(self._on_form)
         self.run.clicked.connect(self._map)
+        self.click.toggled.connect(self._on_tool)
+        self.session.models_changed.connect(self._on_models)
         self.remember(settings=self.form, estimators=self.estimators, device=self.device, part=self.part)
 
     def forms(self) -> list[SettingsForm]:
         return [self.form]
 
+    def apply_theme(self) -> None:
+        super().apply_theme()
+        self.click.setStyleSheet(button_style(self.colours) + "QPushButton { padding: 5px 10px; }")
+
     def attach(self, viewer: Viewer) -> None:
         viewer.dims.events.current_step.connect(self._update_size)
+        viewer.dims.events.ndisplay.connect(self._update_size)
         viewer.layers.events.inserted.connect(self.update_session)
         viewer.layers.events.removed.connect(self.update_session)
+        self._on_tool()
 
     def detach(self, viewer: Viewer) -> None:
+        self._tool.turn_off()
         viewer.dims.events.current_step.disconnect(self._update_size)
+        viewer.dims.events.ndisplay.disconnect(self._update_size)
         viewer.layers.events.inserted.disconnect(self.update_session)
         viewer.layers.events.removed.disconnect(self.update_session)
+
+    # -- what there is to choose
 
     def update_session(self, event: Any = None) -> None:
         self.stack.update_entries()
         self.truth.update_entries(self._truth_fits)
-        self._update_regions()
         self._on_stack()
 
     def _truth_fits(self, entry: Entry) -> bool:
@@ -189,147 +160,208 @@ class MapPanel(Panel):
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
         self.truth.setItemText(0, "the simulated phantom" if known else "none")
+        self.choice.set_stack(self.stack.subject)
+        self._update_offers()
         self._update_size()
 
-    def _update_regions(self) -> None:
-        viewer = self.session.viewer
-        before = self.region.currentData()
-        found = [] if viewer is None else [
-            layer for layer in viewer.layers
-            if isinstance(layer, Labels) and (entry_of(layer) is None or entry_of(layer).kind == "region")
-        ]  # fmt: skip
-        if [self.region.itemData(i) for i in range(self.region.count())] == found:
-            return
-        self.region.blockSignals(True)
-        self.region.clear()
-        for layer in found:
-            self.region.addItem(layer.name, layer)
-        self.region.setCurrentIndex(found.index(before) if before in found else len(found) - 1)
-        self.region.blockSignals(False)
-
-    def _paint(self) -> None:
-        if self.stack.subject is not None:
-            layers.add_region(self.session, self.stack.subject)
-            self._update_regions()
-            self.region.setCurrentIndex(self.region.count() - 1)
-
-    def _mask(self) -> BoolArray | None:
-        """Return the voxels to map; None for all of them."""
+    def _update_offers(self) -> None:
+        """Offer what can map the chosen stack."""
         stack = self.stack.subject
-        part = self.part.currentText()
-        if stack is None or part == _ALL:
-            return None
-        if part == _REGION:
-            region = self.region.currentData()
-            if region is None:
-                raise InputError("No region is painted; click Paint and draw one.", field="mask")
-            return places.mask_of_region(region, self.session.layers("stack", stack)[-1])
-        here = places.current_slice(self.session, stack)
-        if here is None:
-            raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole "
-                             "volume.", field="mask")  # fmt: skip
-        mask = np.zeros(stack.shape[1:], dtype=bool)
-        mask[here] = True
-        return mask
+        values = self.form.values()
+        bearing = {name: values[name] for name in ("other_schedule", "saturation")}
+        asked = (None if stack is None else (stack.schedule.digest, stack.kind), tuple(bearing.values()))
+        if asked != self._offered:
+            self._offered = asked
+            schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
+            self.estimators.set_offers(estimator_offers(schedule, kind, **bearing))
+
+    def _on_models(self) -> None:
+        """The store has other models: offer them, and merge nothing with what older ones made."""
+        for entry in self.session.entries("maps"):
+            if entry.subject.estimator not in ("dictionary", "universal"):
+                self._outdated.add(entry.subject)
+        self._offered = None
+        self._update_offers()
+
+    def _on_form(self) -> None:
+        self._update_offers()
+        self._update_size()
+
+    # -- what it will take
+
+    def _settings(self) -> list[ReconstructSettings]:
+        return [self.form.settings(estimator=name) for name in self.estimators.chosen]
 
     def _update_size(self, event: Any = None) -> None:
         stack = self.stack.subject
-        is_region = self.part.currentText() == _REGION
-        self.region.setVisible(is_region)
-        self.paint.setVisible(is_region)
-        self.run.setEnabled(stack is not None and bool(self.estimators.chosen) and not self.is_busy)
+        chosen = self.estimators.chosen
+        self.run.setEnabled(stack is not None and bool(chosen) and not self.is_busy)
+        self.click.setEnabled(stack is not None)
         if stack is None:
-            self.size_line.setText("Simulate fingerprints, or open a stack in the Data tab first.")
+            self._say_size("Simulate fingerprints, or open a stack in the Data tab first.")
             return
         try:
-            mask = self._mask()
+            mask = self.choice.mask()
         except InputError as error:
-            self.size_line.setText(str(error))
+            self._say_size(str(error))
             return
         count = int((stack.mask if mask is None else stack.mask & mask).sum())
         text = f"{count:,} voxels × {stack.shape[0]} TRs"
-        if self._rate is not None:
-            text += (
-                f", about {max(1, round(count * len(self.estimators.chosen) / self._rate))} s at the last run's speed"
-            )
-        self.size_line.setText(text + ".")
-
-    def _map(self) -> None:
-        entry = self.stack.entry
-        self.form.clear_errors()
-        if entry is None or self.is_busy:
+        if not chosen:
+            self._say_size(f"{text}. Tick an estimator.")
             return
         try:
-            settings = [self.form.settings(estimator=name) for name in self.estimators.chosen]
-            mask = self._mask()
+            settings = self._settings()
+            needed = max(mapping_memory(stack, item, mask) for item in settings)
+        except InputError:
+            self._say_size(f"{text}.")
+            return
+        free = free_memory()
+        seconds = self._paces.seconds(settings, stack, self.device.currentData(), count)
+        if seconds is not None:
+            text += f": about {duration(seconds)}"
+        if needed > _SHARE * free:
+            self._say_size(f"{text}. It needs about {_bytes(needed)} of memory, and {_bytes(free)} are free: choose "
+                           "fewer voxels, a coarser dictionary or a smaller batch.", "error")  # fmt: skip
+        else:
+            self._say_size(f"{text}, {_bytes(needed)} of memory ({_bytes(free)} free).")
+
+    def _say_size(self, text: str, state: str = "") -> None:
+        self.size_line.setText(text)
+        if self.size_line.property("state") != state:
+            self.size_line.setProperty("state", state)
+            self.size_line.style().unpolish(self.size_line)
+            self.size_line.style().polish(self.size_line)
+
+    # -- click to map
+
+    def _on_tool(self) -> None:
+        viewer = self.session.viewer
+        if viewer is not None and self.click.isChecked() and self.isVisible():
+            self._tool.turn_on(viewer)
+        else:
+            self._tool.turn_off()
+
+    def _on_click(self, position: tuple[float, ...]) -> None:
+        """Map the slice at a world position; the newest click waits for a mapping that runs."""
+        viewer = self.session.viewer
+        if viewer is None:
+            return
+        if viewer.dims.ndisplay == 3:
+            self.jobs.say("Clicking maps in 2D only; switch the viewer to 2D, or choose a part and press Map.")
+            return
+        found = places.stack_at(self.session, position, self.stack.subject)
+        if found is None:
+            self.jobs.say("There are no fingerprints where you clicked; click inside a stack or its maps.")
+            return
+        stack, (z, _, _) = found
+        if self.is_busy:
+            self._next = stack, z
+            self.jobs.say(f"Slice {z} of {stack.name} is next.")
+            return
+        self._map_slice(stack, z)
+
+    def _map_slice(self, stack: FingerprintStack, z: int) -> None:
+        self.stack.choose(stack)
+        if not self.estimators.chosen:
+            self.jobs.say("Tick an estimator that can map this stack first.")
+        elif self.stack.subject is stack:
+            self._start(slice_mask(stack, z))
+
+    # -- mapping
+
+    def _map(self) -> None:
+        if self.stack.entry is None or self.is_busy:
+            return
+        self.form.clear_errors()
+        try:
+            mask = self.choice.mask()
         except InputError as error:
+            self.show_input_error(error)
+            return
+        self._start(mask)
+
+    def _start(self, mask: BoolArray | None) -> None:
+        entry = self.stack.entry
+        self.form.clear_errors()
+        try:
+            settings = self._settings()
+        except InputError as error:
+            self.options.open()
             self.show_input_error(error)
             return
         stack = entry.subject
         truth = errors.part_of_truth(self.truth.subject, stack) if self.truth.subject is not None else entry.truth
-        self._task = _Task(stack, settings, mask, self.device.currentData(), truth, entry.title, {})
+        self._task = MappingTask(stack, settings, mask, self.device.currentData(), truth, entry.title, self._paces)
+        for index, item in enumerate(settings):
+            older = self._older(stack, item)
+            if older is not None:
+                self._task.older[index] = older
+        self._layers = GrowingLayers(self.session, self._task)
         self._started = time.perf_counter()
         job = self.start("Mapping", self._task.run, wants_partial=True)
         job.partial.connect(self._fill_in)
         job.returned.connect(self._finish)
         job.stopped.connect(self._finish_stopped)
+        job.failed.connect(self._put_back)
         job.ended.connect(self._on_ended)
         job.start()
         self._update_size()
 
-    def _fill_in(self, maps: ParameterMaps) -> None:
-        """Show maps while they grow; their arrays are written by the worker."""
-        task = self._task
-        if task is None:
-            return
-        if id(maps.t1) not in task.entries:
-            task.entries[id(maps.t1)] = maps
-            layers.add_maps(self.session, maps, task.stack, task.truth, self._title(maps.estimator))
-        else:
-            layers.refresh_maps(self.session, task.entries[id(maps.t1)])
+    def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
+        """Return maps that a mapping with these settings continues."""
+        wanted = {**settings.model_dump(mode="json"), "slices": None}
+        for entry in reversed(self.session.entries("maps")):
+            maps = entry.subject
+            if entry.stack is not stack or maps in self._outdated:
+                continue
+            if {**maps.record.get("settings", {}), "slices": None} != wanted:
+                continue
+            # where somebody has deleted one of the layers, new ones are made
+            if all(self.session.layers("maps", maps, role) for role in ("T1", "T2", "PD", "residual")):
+                return maps
+        return None
 
-    def _title(self, estimator: str) -> str:
-        """Return a name for new maps that no others have."""
-        taken = {entry.title for entry in self.session.entries("maps")}
-        number = next(i for i in itertools.count(1) if (estimator if i == 1 else f"{estimator} {i}") not in taken)
-        return estimator if number == 1 else f"{estimator} {number}"
+    def _fill_in(self, growing: Growing) -> None:
+        if self._layers is not None:
+            self._layers.fill_in(growing)
 
-    def _settle(self, done: list[_Mapped]) -> None:
-        task = self._task
-        if task is None:
+    def _settle(self, done: list[Mapped]) -> None:
+        if self._layers is None or self._task is None:
             return
-        for mapped in done:
-            maps = mapped.maps
-            if id(maps.t1) not in task.entries:
-                self._fill_in(maps)
-            layers.replace_maps(self.session, task.entries[id(maps.t1)], maps, task.truth)
-            if mapped.errors is not None:
-                layers.add_error_layers(self.session, maps, mapped.errors)
+        self._layers.settle(done)
         if done:
-            canvas.show_result(self.session, [mapped.maps for mapped in done], task.truth)
+            # a slice more changes nothing in how the maps are looked at
+            if not all(mapped.is_merged for mapped in done):
+                canvas.show_result(self.session, [mapped.maps for mapped in done], self._task.truth)
             self.copy.show_record(done[-1].maps.record)
             self.session.added.emit(done[-1].maps)
 
-    def _finish(self, done: list[_Mapped]) -> None:
+    def _put_back(self, _failure: object) -> None:
+        if self._layers is not None:
+            self._layers.put_back()
+
+    def _finish(self, done: list[Mapped]) -> None:
         self._settle(done)
         seconds = time.perf_counter() - self._started
-        count = sum(int(mapped.maps.mask.sum()) for mapped in done)
-        self._rate = count / max(seconds, 1e-3)
+        count = sum(mapped.voxels for mapped in done)
         sentences = [f"Mapped {count:,} voxels in {seconds:.1f} s."]
         sentences += [errors.summary(mapped.maps, mapped.errors) for mapped in done]
         self.jobs.say(" ".join(filter(None, sentences)), "good")
 
     def _finish_stopped(self, done: object) -> None:
-        if isinstance(done, list):
-            self._settle(done)
+        # who cancels does not want the slice that waits either
+        self._next = None
+        self._settle(done if isinstance(done, list) else [])
 
     def _on_ended(self) -> None:
-        self._task = None
-        # naming GPUs needs torch; once a job has loaded it, asking is free
-        if "torch" in sys.modules:
-            before = self.device.currentData()
-            self.device.clear()
-            for key, name in available_devices().items():
-                self.device.addItem(name, key)
-            self.device.setCurrentIndex(max(0, self.device.findData(before)))
+        self._task = self._layers = None
+        self.device.update_devices()
         self._update_size()
+        waiting, self._next = self._next, None
+        if waiting is not None and self.session.entry(waiting[0]) is not None:
+            self._map_slice(*waiting)
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 0.95e9 else f"{max(1, round(count / 1e6))} MB"

@@ -1,0 +1,107 @@
+"""Layers of maps that are being computed: they fill in, continue older maps, and end as what was finished."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.mapping import Growing, Mapped, MappingTask
+from napari_blochnet.napari_ui.session import Session
+
+__all__ = ["GrowingLayers"]
+
+
+@dataclass
+class _Shown:
+    """What the layers of one estimator show, and what they showed before this task, if it continues older maps."""
+
+    maps: ParameterMaps
+    before: ParameterMaps | None
+
+
+class GrowingLayers:
+    """The layers of one mapping task.
+
+    Parameters
+    ----------
+    session : Session
+    task : MappingTask
+    """
+
+    def __init__(self, session: Session, task: MappingTask) -> None:
+        self._session, self._task = session, task
+        self._shown: dict[int, _Shown] = {}
+
+    def fill_in(self, growing: Growing) -> None:
+        """Show maps so far; their arrays are written by the worker meanwhile."""
+        for index, maps in growing:
+            if index not in self._shown:
+                self._shown[index] = self._show(index, maps)
+            if self._shown[index].before is not None:
+                _copy_mapped(self._shown[index].maps, maps)
+        if growing:
+            layers.refresh_maps(self._session, self._shown[growing[-1][0]].maps)
+
+    def settle(self, done: Sequence[Mapped]) -> None:
+        """Let the layers show what is finished, and older maps again where nothing was."""
+        truth = self._task.truth
+        for mapped in done:
+            if mapped.index not in self._shown:
+                self._shown[mapped.index] = self._show(mapped.index, mapped.maps)
+            shown = self._shown.pop(mapped.index)
+            if shown.before is not None and not mapped.is_merged:
+                layers.replace_maps(self._session, shown.maps, shown.before, truth)
+                self._add(mapped.maps)
+            else:
+                layers.replace_maps(self._session, shown.maps, mapped.maps, truth)
+            if mapped.errors is not None:
+                layers.add_error_layers(self._session, mapped.maps, mapped.errors)
+        self.put_back()
+
+    def put_back(self) -> None:
+        """Let layers show the older maps again."""
+        for shown in self._shown.values():
+            if shown.before is not None:
+                layers.replace_maps(self._session, shown.maps, shown.before, self._task.truth)
+        self._shown = {}
+
+    def _show(self, index: int, maps: ParameterMaps) -> _Shown:
+        """Give new maps their layers, or let the layers of older ones show a copy that grows."""
+        older = self._task.older.get(index)
+        if older is None:
+            self._add(maps)
+            return _Shown(maps, None)
+        copy = _copy(older)
+        layers.replace_maps(self._session, older, copy, self._task.truth)
+        return _Shown(copy, older)
+
+    def _add(self, maps: ParameterMaps) -> None:
+        task = self._task
+        taken = {entry.title for entry in self._session.entries("maps")}
+        names = (maps.estimator if i == 1 else f"{maps.estimator} {i}" for i in itertools.count(1))
+        layers.add_maps(self._session, maps, task.stack, task.truth, next(name for name in names if name not in taken))
+
+
+def _arrays(maps: ParameterMaps) -> dict[str, np.ndarray]:
+    return {field.name: value for field in fields(maps)
+            if isinstance(value := getattr(maps, field.name), np.ndarray) and value.ndim == 3}  # fmt: skip
+
+
+def _copy(maps: ParameterMaps) -> ParameterMaps:
+    return maps.replace(**{name: values.copy() for name, values in _arrays(maps).items()})
+
+
+def _copy_mapped(target: ParameterMaps, source: ParameterMaps) -> None:
+    """Write what is mapped so far into other maps of the same grid."""
+    where = source.mask.copy()
+    found = np.flatnonzero(where.any(axis=(1, 2)))
+    if found.size:
+        part = slice(found[0], found[-1] + 1)
+        values = _arrays(source)
+        for name, before in _arrays(target).items():
+            np.copyto(before[part], values[name][part], where=where[part])
