@@ -178,7 +178,7 @@ class MapPanel(Panel):
     def _on_models(self) -> None:
         """The store has other models: offer them, and merge nothing with what older ones made."""
         for entry in self.session.entries("maps"):
-            if entry.subject.estimator not in ("dictionary", "universal"):
+            if entry.subject.record.get("settings", {}).get("estimator") not in ("dictionary", "universal"):
                 self._outdated.add(entry.subject)
         self._offered = None
         self._update_offers()
