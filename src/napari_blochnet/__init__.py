@@ -21,6 +21,7 @@ _HOME = {
     "Phantom": "phantoms.phantom",
     "read_phantom": "phantoms.read",
     "synthetic_phantom": "phantoms.synthetic",
+    "brainweb_phantom": "jobs.operations",
     "FingerprintStack": "fingerprints.stack",
     "read_fingerprints": "fingerprints.files",
     "ParameterMaps": "evaluation.maps",

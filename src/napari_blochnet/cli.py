@@ -12,6 +12,7 @@ from napari_blochnet import __version__
 from napari_blochnet.cli_options import Console, given_settings, sentences, settings_options
 from napari_blochnet.jobs.benchmarks import DecoderBenchmarkSettings
 from napari_blochnet.jobs.settings import (
+    BrainWebSettings,
     CompareSettings,
     FingerprintsSettings,
     FispSettings,
@@ -61,22 +62,30 @@ def demo(console: Console, output: Path) -> None:
 @blochnet.command()
 @click.argument("sources", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--synthetic", is_flag=True, help="Make the built-in head instead of reading files.")
+@click.option("--brainweb", "subject", help="A subject of BrainWeb's 20 normal brains (04, 05, …), downloaded once.")
+@settings_options(BrainWebSettings, leave_out=("subject", "tissues"))
 @settings_options(PhantomSettings)
 @settings_options(SyntheticSettings, leave_out=("shape", "tissues"))
 @_output
 @_console
 @sentences
-def phantom(console: Console, sources: tuple[Path, ...], synthetic: bool, output: Path, **options: Any) -> None:
+def phantom(
+    console: Console, sources: tuple[Path, ...], synthetic: bool, subject: str | None, output: Path, **options: Any
+) -> None:
     """Turn BrainWeb or NIfTI memberships, labels or maps (SOURCES) into a phantom folder."""
     from napari_blochnet.errors import InputError
-    from napari_blochnet.jobs.operations import open_phantom, synthetic_head
+    from napari_blochnet.jobs.operations import brainweb_phantom, open_phantom, synthetic_head
     from napari_blochnet.phantoms.write import write_phantom
 
-    if bool(sources) == synthetic:
-        raise InputError("Name files or a folder to read, or --synthetic, and not both.", field="sources")
+    if bool(sources) + synthetic + (subject is not None) != 1:
+        raise InputError("Name files or a folder to read, --synthetic, or --brainweb; expected one of them.",
+                         field="sources")  # fmt: skip
     with console.progress() as progress:
         if synthetic:
             result = synthetic_head(progress=progress, **given_settings(SyntheticSettings, options))
+        elif subject is not None:
+            fields = given_settings(BrainWebSettings, options)
+            result = brainweb_phantom(subject=subject, progress=progress, **fields)
         else:
             source = sources[0] if len(sources) == 1 else list(sources)
             result = open_phantom(source, progress=progress, **given_settings(PhantomSettings, options))

@@ -37,14 +37,15 @@ def resolve_device(device: str = "auto") -> str:
     return name
 
 
-def check_memory(needed: int, what: str, field: str) -> None:
+def check_memory(
+    needed: int, what: str, field: str, instead: str = "choose fewer slices or a shorter schedule"
+) -> None:
     """Raise `InputError` before ``needed`` bytes are allocated that this machine does not have free."""
     import psutil
 
     free = psutil.virtual_memory().available
     if needed > 0.9 * free:
         raise InputError(
-            f"{what} needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; "
-            "choose fewer slices or a shorter schedule.",
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} GiB are free; {instead}.",
             field=field,
         )

@@ -10,8 +10,10 @@ from typing import Any
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.devices import check_memory
 from napari_blochnet.jobs.records import embed_schedule, make_record, plain_path
 from napari_blochnet.jobs.settings import (
+    BrainWebSettings,
     FingerprintsSettings,
     FispSettings,
     PhantomSettings,
@@ -25,7 +27,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["SCHEDULE_KINDS", "make_schedule", "open_fingerprints", "open_phantom", "synthetic_head"]
+__all__ = ["SCHEDULE_KINDS", "brainweb_phantom", "make_schedule", "open_fingerprints", "open_phantom", "synthetic_head"]
 
 PathLike = str | os.PathLike[str]
 
@@ -68,6 +70,45 @@ def open_phantom(
     paths = plain_path(source) if isinstance(source, (str, os.PathLike)) else [plain_path(path) for path in source]
     record = make_record("open_phantom", given, {"source": paths}, seconds=time.perf_counter() - started)
     return replace(phantom, record=record)
+
+
+def brainweb_phantom(
+    settings: BrainWebSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> Phantom:
+    """Open a subject of BrainWeb's 20 normal brains; it is downloaded the first time.
+
+    Parameters
+    ----------
+    settings : BrainWebSettings, optional
+    **fields
+        Fields of `BrainWebSettings`.
+
+    Returns
+    -------
+    Phantom
+
+    Raises
+    ------
+    InputError
+        No connection, an answer that is no volume, less memory than 57 million voxels take.
+    """
+    from napari_blochnet.phantoms.download import VOLUMES, download_brainweb
+    from napari_blochnet.phantoms.read import read_phantom
+
+    given = settings_from(BrainWebSettings, settings, **fields)
+    started = time.perf_counter()
+    # before anything is downloaded: see the memory that `read_phantom` states
+    bytes_per_voxel = 22 + 3 * len(VOLUMES[given.volumes])
+    check_memory(362 * 434 * 362 * bytes_per_voxel, f"BrainWeb subject {given.subject}", "subject",
+                 "choose labels, which take less")  # fmt: skip
+    folder = download_brainweb(given.subject, given.volumes, progress=progress, cancelled=cancelled)
+    phantom = read_phantom(folder, given.tissues, progress=progress, cancelled=cancelled)
+    record = make_record("brainweb_phantom", given, {}, seconds=time.perf_counter() - started)
+    return replace(phantom, name=f"subject {given.subject}", record=record)
 
 
 def synthetic_head(

@@ -10,9 +10,17 @@ from typing import Any
 
 from napari_blochnet.jobs.adapt import adapt
 from napari_blochnet.jobs.comparing import compare, region_means
-from napari_blochnet.jobs.opening import SCHEDULE_KINDS, make_schedule, open_fingerprints, open_phantom, synthetic_head
+from napari_blochnet.jobs.opening import (
+    SCHEDULE_KINDS,
+    brainweb_phantom,
+    make_schedule,
+    open_fingerprints,
+    open_phantom,
+    synthetic_head,
+)
 from napari_blochnet.jobs.reconstruction import reconstruct
 from napari_blochnet.jobs.settings import (
+    BrainWebSettings,
     CompareSettings,
     FingerprintsSettings,
     PhantomSettings,
@@ -28,6 +36,7 @@ from napari_blochnet.jobs.train import train
 __all__ = [
     "SETTINGS",
     "adapt",
+    "brainweb_phantom",
     "compare",
     "make_schedule",
     "open_fingerprints",
@@ -42,6 +51,7 @@ __all__ = [
 #: The settings model of each operation; a schedule's depends on its kind.
 SETTINGS: dict[str, Any] = {
     "open_phantom": PhantomSettings,
+    "brainweb_phantom": BrainWebSettings,
     "synthetic_head": SyntheticSettings,
     "make_schedule": SCHEDULE_KINDS,
     "open_fingerprints": FingerprintsSettings,

@@ -40,6 +40,7 @@ Record = dict[str, Any]
 # what each operation is called in Python and what its result is called in scripts
 _RESULT = {
     "open_phantom": "phantom",
+    "brainweb_phantom": "phantom",
     "synthetic_head": "phantom",
     "make_schedule": "schedule",
     "open_fingerprints": "stack",
@@ -287,6 +288,9 @@ def _words(step: Record, steps: list[Record], paths: list[str]) -> list[str]:
         case "open_phantom":
             source = inputs["source"]
             words = ["phantom", *(source if isinstance(source, list) else [source])]
+        case "brainweb_phantom":
+            words = ["phantom", "--brainweb", step["settings"]["subject"]]
+            changed.pop("subject", None)
         case "synthetic_head":
             words = ["phantom", "--synthetic"]
         case "make_schedule" if step["settings"]["kind"] == "file":

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_blochnet.errors import InputError
 
 __all__ = [
+    "BrainWebSettings",
     "CompareSettings",
     "FingerprintsSettings",
     "FispSettings",
@@ -191,6 +192,23 @@ class PhantomSettings(Settings):
         None, "Voxel size", "(z, y, x); needed only where the file does not say.", "mm"
     )
     variable: str | None = quantity(None, "Variable", "Name of the array, where a MATLAB file holds several.")
+
+
+class BrainWebSettings(Settings):
+    """A subject of BrainWeb's 20 normal brains, downloaded once."""
+
+    subject: Literal[
+        "04", "05", "06", "18", "20", "38", "41", "42", "43", "44", "45", "46", "47", "48", "49", "50", "51", "52",
+        "53", "54",
+    ] = quantity("04", "Subject", "One of the 20 normal brains of BrainWeb, 0.5 mm.")  # fmt: skip
+    volumes: Literal["tissues", "labels"] = quantity(
+        "tissues",
+        "Volumes",
+        "tissues: fuzzy memberships of nine tissues, about 20 MB; labels: one volume of crisp labels, about 3 MB.",
+    )
+    tissues: str = quantity(
+        "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
+    )
 
 
 class SyntheticSettings(Settings):

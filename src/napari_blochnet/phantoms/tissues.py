@@ -84,7 +84,7 @@ _ALIASES = {
     "grey matter": ("gm", "gry", "grey", "gray", "greymatter", "graymatter"),
     "white matter": ("wm", "wht", "white", "whitematter"),
     "fat": ("fat", "adipose"),
-    "muscle": ("muscle", "muscles"),
+    "muscle": ("muscle", "muscles", "mus"),
     # "m+s" loses its sign where names are compared by their letters
     "muscle/skin": ("muscleskin", "musclesskin", "ms"),
     "skin": ("skin", "skn"),
