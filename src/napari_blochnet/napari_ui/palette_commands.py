@@ -9,13 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 # napari hands a command what its annotations name, and looks the names up here
-from napari.viewer import Viewer
+from napari.viewer import Viewer, current_viewer
 from qtpy.QtWidgets import QApplication, QPushButton
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui import places
 from napari_blochnet.napari_ui.commands import open_workbench
+from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data
 from napari_blochnet.napari_ui.session import Voxel, entry_of, session_of
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ __all__ = [
     "copy_command",
     "copy_python",
     "map_slice",
+    "open_brainweb",
     "open_fingerprints",
     "open_phantom",
     "open_sample",
@@ -49,6 +51,21 @@ def _press(panel: Panel, button: QPushButton, missing: str) -> None:
 def open_sample(viewer: Viewer) -> None:
     """Open the noisy fingerprints of a head slice, with their truth."""
     open_workbench(viewer, "Data").data.open_sample("noisy-fingerprints")
+
+
+def open_brainweb() -> list[LayerData]:
+    """Ask which of BrainWeb's subjects to download, and return its layers.
+
+    Raises
+    ------
+    Cancelled
+        Nobody wanted one: napari takes no sample without layers.
+    """
+    viewer = current_viewer()
+    phantom = None if viewer is None else open_workbench(viewer, "Data").data.wait_for_brainweb()
+    if phantom is None:
+        raise Cancelled("No BrainWeb subject was opened.")
+    return phantom_layer_data(phantom)
 
 
 def open_phantom(viewer: Viewer) -> None:

@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEventLoop, Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -21,13 +21,15 @@ from qtpy.QtWidgets import (
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
-from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings
+from napari_blochnet.jobs.operations import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui import layers, preferences, samples
+from napari_blochnet.napari_ui.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.sessions import SessionRow
 from napari_blochnet.napari_ui.readers import has_own_schedule
 from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
+from napari_blochnet.napari_ui.workers import Failure
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -129,6 +131,10 @@ class DataPanel(Panel):
             button.clicked.connect(functools.partial(self.open_sample, key))
             row.addWidget(button)
             self.sample_buttons[key] = button
+        self.brainweb = QPushButton("BrainWeb…")
+        self.brainweb.setToolTip("One of BrainWeb's 20 normal brains, 0.5 mm; asks before it downloads.")
+        self.brainweb.clicked.connect(self.ask_brainweb)
+        row.addWidget(self.brainweb)
         self.body.addLayout(row)
 
         self.body.addWidget(heading("Open a phantom"))
@@ -205,6 +211,49 @@ class DataPanel(Panel):
         if not self.is_busy:
             job = self.start("Opening the sample", functools.partial(samples.load, key))
             job.returned.connect(self._show_sample)
+            job.start()
+
+    def ask_brainweb(self) -> None:
+        """Ask which of BrainWeb's subjects to open, and whether it may be downloaded."""
+        dialog = BrainWebDialog(self)
+        dialog.chosen.connect(self._open_brainweb)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def wait_for_brainweb(self) -> Phantom | None:
+        """Ask the same and wait for the phantom, events running; None where the person did not want it after all.
+
+        Raises
+        ------
+        InputError
+            The sentence that also stands in the panel.
+        """
+        dialog = BrainWebDialog(self)
+        wanted: list[BrainWebSettings] = []
+        dialog.chosen.connect(wanted.append)
+        dialog.exec()
+        dialog.deleteLater()
+        if not wanted or self.is_busy:
+            return None
+        found: list[Phantom] = []
+        failures: list[Failure] = []
+        loop = QEventLoop()
+        job = self.start(f"Opening BrainWeb {wanted[0].subject}", functools.partial(brainweb_phantom, wanted[0]))
+        job.returned.connect(found.append)
+        job.failed.connect(failures.append)
+        job.ended.connect(loop.quit)
+        job.start()
+        loop.exec()
+        if failures:
+            raise InputError(failures[0].sentence, field=failures[0].field)
+        if found:
+            self._announce(found[0])
+        return found[0] if found else None
+
+    def _open_brainweb(self, settings: BrainWebSettings) -> None:
+        if not self.is_busy:
+            job = self.start(f"Opening BrainWeb {settings.subject}", functools.partial(brainweb_phantom, settings))
+            job.returned.connect(self._show_phantom)
             job.start()
 
     def _open_phantom(self) -> None:
