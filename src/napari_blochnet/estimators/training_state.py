@@ -129,8 +129,8 @@ def read_state(
     differing = sorted(part for part in {*key, *found} if key.get(part) != found.get(part))
     if differing:
         raise InputError(
-            f"{name}: holds another training, which differs in {', '.join(differing)}; expected the same settings, or "
-            "another checkpoint name.",
+            f"{name}: holds another training, which differs in {', '.join(differing)}; expected the same settings "
+            "(remove the file to start anew).",
             field="checkpoint",
         )
     names = list(modules.state_dict())
