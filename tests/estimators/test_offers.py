@@ -66,6 +66,8 @@ def test_magnitudes_and_saturation_are_no_networks_data(store):
     magnitude = _by_name(estimator_offers(nb.fisp_schedule(), "magnitude"))
     assert "magnitudes" in magnitude["fc"].refusal
     assert "saturated" in _by_name(estimator_offers(nb.fisp_schedule(), "complex", saturation=250.0))["fc"].refusal
+    refined = _by_name(estimator_offers(nb.fisp_schedule(), "complex", saturation=250.0, refine=True))
+    assert refined["fc"].refusal is None
 
 
 def test_own_models_are_listed_and_do_not_hide_the_packaged_ones(store):

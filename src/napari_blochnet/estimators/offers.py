@@ -51,6 +51,7 @@ def estimator_offers(
     *,
     other_schedule: bool = False,
     saturation: float | None = None,
+    refine: bool = False,
 ) -> tuple[Offer, ...]:
     """Return all estimators: ``dictionary`` and ``universal``, the person's own models, then the architectures.
 
@@ -60,7 +61,7 @@ def estimator_offers(
         What made the data. None: not known yet; nothing is refused for its sake.
     kind : {"complex", "real", "magnitude"}, optional
         What the data are. None: not known yet.
-    other_schedule, saturation : optional
+    other_schedule, saturation, refine : optional
         Settings of the mapping that bear upon what can be used.
     """
     models = stored_models()
@@ -72,7 +73,8 @@ def estimator_offers(
                 check_signal(name, schedule, kind)
             except InputError as error:
                 return str(error)
-        if saturation is not None:
+        # what refinement fits leaves them out, whatever it starts from
+        if saturation is not None and not refine:
             return f"{name} takes every sample of a fingerprint; it cannot leave out saturated ones."
         return None
 

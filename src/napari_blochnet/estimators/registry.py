@@ -11,7 +11,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.estimators.cards import ARCHITECTURES, stored_models
 
-__all__ = ["estimator_names", "make_estimator"]
+__all__ = ["estimator_names", "leaves_out_samples", "make_estimator"]
 
 
 def _dictionary(**settings: Any) -> Estimator:
@@ -25,8 +25,8 @@ def _network(name: str, settings: dict[str, Any]) -> Estimator:
     from napari_blochnet.estimators.store import StoredEstimator, load_estimator
 
     if settings.get("saturation") is not None:
-        raise InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, or use "
-                         "dictionary.", field="saturation")  # fmt: skip
+        raise InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, refine, or "
+                         "use dictionary or universal.", field="saturation")  # fmt: skip
     known = {key: settings[key] for key in ("device", "other_schedule") if key in settings}
     if _is_path(name):
         return load_estimator(name, **known)
@@ -59,6 +59,11 @@ _NETWORKS = tuple(ARCHITECTURES)
 def estimator_names() -> tuple[str, ...]:
     """Return the names `make_estimator` always knows; the user's own models of the store come on top."""
     return (*_FACTORIES, *_NETWORKS)
+
+
+def leaves_out_samples(name: str) -> bool:
+    """Whether an estimator of this name takes ``saturation``: networks do not."""
+    return name in _FACTORIES
 
 
 def make_estimator(name: str, **settings: Any) -> Estimator:

@@ -82,7 +82,7 @@ def reconstruct(
         Its ``partial`` holds the maps of the finished batches.
     """
     from napari_blochnet.estimators.memory import Allowance, Movable, device_of, moved
-    from napari_blochnet.estimators.registry import make_estimator
+    from napari_blochnet.estimators.registry import leaves_out_samples, make_estimator
 
     if isinstance(estimator, str):
         fields["estimator"] = estimator
@@ -97,7 +97,11 @@ def reconstruct(
     made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        made = make_estimator(given.estimator, **given.model_dump(exclude=_NOT_THE_ESTIMATORS))
+        options = given.model_dump(exclude=_NOT_THE_ESTIMATORS)
+        if given.refine and not leaves_out_samples(given.estimator):
+            # a network starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
+            options["saturation"] = None
+        made = make_estimator(given.estimator, **options)
         target = chosen if isinstance(made, Movable) else "cpu"
     else:
         made, target = estimator, device_of(estimator)

@@ -66,7 +66,13 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
 
 
 def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:
-    floats = 4 + (stack.kind == "complex") + 2 * (settings.refine or settings.uncertainty) + settings.fit_b1
+    floats = (
+        4
+        + (stack.kind == "complex")
+        + 2 * (settings.refine or settings.uncertainty)
+        + settings.fit_b1
+        + (settings.b1 is not None)
+    )
     return int(np.prod(stack.shape[1:])) * (4 * floats + 3)
 
 
