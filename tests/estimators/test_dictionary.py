@@ -231,3 +231,21 @@ def test_the_registry_knows_what_it_makes():
     assert refused.value.field == "estimator"
     with pytest.raises(InputError, match="stepp"):
         make_estimator("dictionary", stepp=0.1)
+
+
+@pytest.mark.parametrize(("path", "kind"), KINDS)
+def test_a_torch_device_answers_as_the_cpu(path, kind):
+    """ "cpu:0" is torch's CPU taken as a device: the path that a GPU takes, up to where the products are computed."""
+    schedule = SCHEDULES[path]
+    rng = np.random.default_rng(3)
+    signals = _signals(schedule, kind, *_tissues(600, seed=3), pd=1.5 * np.exp(-0.9j) if kind == "complex" else 1.5)
+    noise = 0.05 * np.sqrt(np.mean(np.abs(signals) ** 2)) * rng.standard_normal(signals.shape)
+    signals = np.abs(signals + noise) if kind == "magnitude" else (signals + noise).astype(signals.dtype)
+    ours = DictionaryMatching(**GRID).predict(signals, schedule, kind)
+    theirs = DictionaryMatching(**GRID, device="cpu:0").predict(signals, schedule, kind)
+    # two atoms may score alike to the last bit of single precision
+    same = (ours.t1 == theirs.t1) & (ours.t2 == theirs.t2)
+    assert same.mean() > 0.99
+    np.testing.assert_array_equal(ours.failed, theirs.failed)
+    np.testing.assert_allclose(theirs.residual, ours.residual, rtol=1e-5)
+    np.testing.assert_allclose(theirs.pd[same], ours.pd[same], rtol=1e-6)

@@ -2,6 +2,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from napari_blochnet.errors import Cancelled
 from napari_blochnet.estimators.search import Tiles, best_match, best_match_torch, channels, on_device
@@ -73,6 +74,23 @@ def test_the_torch_search_agrees(complex_atoms, complex_signals):
     found = best_match_torch(on_device(tiles, "cpu"), fingerprints)
     scores = _scores(atoms, signals)
     assert np.abs(scores[np.arange(len(signals)), found] - scores.max(axis=1)).max() < 5e-7
+
+
+def test_the_torch_search_agrees_where_products_are_rounded():
+    """Set by any other program in the process, and heard by processors with bfloat16 and by GPUs."""
+    rng = np.random.default_rng(2)
+    # neighbours differ by less than bfloat16 resolves
+    atoms = _manifold(rng, 3000, 24)
+    tiles, fingerprints = Tiles.cut(atoms), channels(_fingerprints(rng, atoms, 300, 1e-4, True), False)
+    exact = best_match_torch(on_device(tiles, "cpu"), fingerprints)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        rounded = best_match_torch(on_device(tiles, "cpu"), fingerprints)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert np.mean(rounded == exact) > 0.99
+    assert np.abs(rounded - exact).max() <= 1
 
 
 def test_the_sign_of_real_fingerprints_counts():

@@ -244,18 +244,20 @@ def best_match_torch(atoms: Any, fingerprints: AnyArray, *, cancelled: CancelEve
 
     Notes
     -----
-    Scores exist for one block of voxels and atoms at a time: 64 MiB a channel.
+    Scores exist for one block of voxels and atoms at a time: 64 MiB a channel. Where torch was told to round the
+    factors of products (TF32 or bfloat16, `torch.set_float32_matmul_precision`), they are taken in double precision.
     """
     import torch
 
+    atoms = atoms.to(_precise_type(atoms.device))
     count = atoms.shape[1]
     width = min(count, _SCORES // 1024)
     voxels = _SCORES // width
     result = np.empty(len(fingerprints), np.int64)
     for start in range(0, len(fingerprints), voxels):
         raise_if_cancelled(cancelled, "matching")
-        batch = torch.as_tensor(fingerprints[start : start + voxels], device=atoms.device)
-        best = torch.full((len(batch),), -torch.inf, device=atoms.device)
+        batch = torch.as_tensor(fingerprints[start : start + voxels], device=atoms.device).to(atoms.dtype)
+        best = torch.full((len(batch),), -torch.inf, dtype=atoms.dtype, device=atoms.device)
         index = torch.zeros(len(batch), dtype=torch.int64, device=atoms.device)
         for low in range(0, count, width):
             block = atoms[:, low : low + width]
@@ -268,6 +270,15 @@ def best_match_torch(atoms: Any, fingerprints: AnyArray, *, cancelled: CancelEve
             index = torch.where(better, place + low, index)
         result[start : start + voxels] = index.cpu().numpy()
     return result
+
+
+def _precise_type(device: Any) -> Any:
+    """Return the type whose products on a device keep single precision: asked of the device, whatever it was told."""
+    import torch
+
+    fine = torch.full((256, 256), 1 + 2.0**-13, device=device)
+    exact = bool((fine @ torch.eye(256, device=device) == fine).all())
+    return torch.float32 if exact else torch.float64
 
 
 def _cores() -> int:
