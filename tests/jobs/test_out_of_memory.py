@@ -112,3 +112,31 @@ def test_nothing_is_said_where_the_memory_suffices(stack):
         warnings.simplefilter("error", DataWarning)
         maps = nb.reconstruct(stack, ShortOfMemory({}), batch=16)
     assert "memory" not in maps.record
+
+
+@pytest.mark.parametrize(("most", "device"), [(20, "cpu:0"), (0, "cpu")])
+def test_a_simulation_goes_on_with_fewer_tissues_or_on_the_cpu(stack, monkeypatch, most, device):
+    from napari_blochnet.jobs import simulation
+
+    t1 = np.linspace(300, 3000, 60).reshape(1, 6, 10)
+    phantom = nb.Phantom(t1, t1 / 10, np.ones_like(t1))
+    undisturbed = nb.simulate(phantom, stack.schedule, snr=40)
+    simulated, asked = simulation._signal, []
+
+    def signal(decoder, tissues, where):
+        asked.append(len(tissues))
+        if where == "cpu:0" and len(tissues) > most:
+            raise torch.cuda.OutOfMemoryError("simulated")
+        return simulated(decoder, tissues, where)
+
+    # torch's own name of a second CPU stands for an accelerator
+    monkeypatch.setattr(simulation, "resolve_device", lambda device: "cpu:0")
+    monkeypatch.setattr(simulation, "_signal", signal)
+    with pytest.warns(DataWarning, match="The memory of cpu:0 does not suffice for simulating"):
+        disturbed = nb.simulate(phantom, stack.schedule, snr=40)
+    assert asked == ([60, 30, 15, 15, 15, 15] if most else [60, 30, 15, 7, 3, 1, 60])
+    # a block of tissues keeps the states that its longest T2 needs
+    scale = np.abs(undisturbed.data).max()
+    np.testing.assert_allclose(disturbed.data, undisturbed.data, atol=(0 if most == 0 else 5e-6) * scale, rtol=0)
+    assert disturbed.record["device"] == device
+    assert disturbed.record["memory"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_can
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
+    from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = ["simulate"]
@@ -63,6 +65,7 @@ def simulate(
     Cancelled
         Nothing is kept of a stack that is not complete.
     """
+    from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.fingerprints.noise import add_noise
 
     given = settings_from(SimulateSettings, settings, **fields)
@@ -85,7 +88,8 @@ def simulate(
     check_memory(len(schedule) * phantom.mask.size * dtype.itemsize, "The fingerprint stack", "slices")
     # time is the fastest axis in memory: one voxel's fingerprint is one stretch
     volume = np.zeros((*phantom.shape, len(schedule)), dtype)
-    backend = _fill(volume, phantom, schedule, given.tolerance, chosen, progress, cancelled)
+    allowance = Allowance(_SIMULATED_AT_A_TIME, chosen, "simulating", "tissues")
+    backend = _fill(volume, phantom, schedule, given.tolerance, allowance, progress, cancelled)
     sigma = 0.0
     if given.snr is not None:
         report(progress, 0, 1, "adding noise")
@@ -96,9 +100,10 @@ def simulate(
         "simulate",
         given,
         {"phantom": source, "schedule": embed_schedule(schedule)},
-        device=chosen,
+        device=allowance.device,
         seconds=time.perf_counter() - started,
         decoder=backend,
+        **({"memory": list(allowance.notes)} if allowance.notes else {}),
     )
     return FingerprintStack(
         np.moveaxis(volume, -1, 0),
@@ -119,7 +124,7 @@ def _fill(
     phantom: Phantom,
     schedule: Schedule,
     tolerance: float,
-    device: str,
+    allowance: Allowance,
     progress: ProgressCallback | None,
     cancelled: CancelEvent | None,
 ) -> str:
@@ -142,17 +147,21 @@ def _fill(
     sorted_rank = rank[which][by_tissue]
     pd = phantom.pd.reshape(-1)[inside]
     flat = volume.reshape(-1, volume.shape[-1])
-    for start in range(0, len(tissues), _SIMULATED_AT_A_TIME):
+    start = 0
+    while start < len(tissues):
         raise_if_cancelled(cancelled, "simulating")
         report(progress, start, len(tissues), "simulating fingerprints")
-        stop = min(start + _SIMULATED_AT_A_TIME, len(tissues))
+        stop = min(start + allowance.size, len(tissues))
         block = tissues[order[start:stop]]
-        signal = _signal(decoder, block, device)
+        signal = allowance.attempt(partial(_signal, decoder, block, allowance.device), len(block))
+        if signal is None:
+            continue
         low, high = np.searchsorted(sorted_rank, [start, stop])
         voxels = by_tissue[low:high]
         flat[inside[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
+        start = stop
     report(progress, len(tissues), len(tissues), "simulating fingerprints")
-    return decoder.describe_backend(device)
+    return decoder.describe_backend(allowance.device)
 
 
 def _signal(decoder: EPGDecoder, tissues: AnyArray, device: str) -> AnyArray:
