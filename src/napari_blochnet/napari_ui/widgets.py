@@ -26,6 +26,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.appearance import Palette, palette
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.keyboard import FocusOrder
 from napari_blochnet.napari_ui.session import Entry, Kind, Session, Subject, session_of
 from napari_blochnet.napari_ui.workers import Failure, Job
 
@@ -157,6 +158,7 @@ class Foldable(QWidget):
         self.button.setObjectName("blochnetFold")
         self.button.setText(title)
         self.button.setCheckable(True)
+        self.button.setToolTip("Show or hide these settings.")
         self.button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.button.setArrowType(Qt.ArrowType.RightArrow)
         self.content = content
@@ -265,6 +267,7 @@ class CheckList(QFrame):
         self._boxes = []
         for text, value in items:
             box = QCheckBox(text)
+            box.setToolTip(self.toolTip())
             box.setChecked(before.get(id(value), checked(value)))
             box.toggled.connect(self.changed)
             self._layout.addWidget(box)
@@ -307,6 +310,7 @@ class Panel(QWidget):
         self.body = QVBoxLayout(inner)
         self.body.setContentsMargins(10, 8, 10, 8)
         self.body.setSpacing(8)
+        FocusOrder(inner)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)

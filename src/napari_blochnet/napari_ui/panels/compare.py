@@ -77,6 +77,8 @@ class ComparePanel(Panel):
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
         self.table = results_table()
         self.table.setAccessibleName("Scores")
+        self.table.setToolTip("Errors of each model in each tissue; a column's heading says what it is.")
+        self.table.setTabKeyNavigation(False)
         self.table.setMinimumHeight(200)
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}

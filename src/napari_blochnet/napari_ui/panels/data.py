@@ -50,6 +50,7 @@ class _PathRow(QWidget):
         super().__init__()
         self.line = QLineEdit()
         self.line.setPlaceholderText(hint)
+        self.line.setAccessibleName("Phantom" if folders else "Fingerprint stack")
         self.line.setToolTip(f"{hint}; type or paste a path, or drop it on the viewer.")
         self.line.returnPressed.connect(self.submitted)
         row = QHBoxLayout(self)
@@ -153,6 +154,7 @@ class DataPanel(Panel):
         self.schedule_choice.setToolTip(
             "What made the stack. Stacks written by this plugin carry their schedule; others take the Schedule tab's."
         )
+        self.schedule_choice.setAccessibleName("Schedule of the stack")
         self.schedule_line = note()
         self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
         self.stack_options = Foldable("Options", self.stack_form)

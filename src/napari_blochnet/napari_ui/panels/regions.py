@@ -104,6 +104,8 @@ class RegionStatistics(QWidget):
         self.draw.setToolTip("Add a Shapes layer on the maps' grid and take the ellipse.")
         self.table = results_table()
         self.table.setAccessibleName("Means over regions")
+        self.table.setToolTip("Mean ± SD of every model in each region; a column's heading says what it is.")
+        self.table.setTabKeyNavigation(False)
         self.hint = note()
         self.save_button = QPushButton("Save regions…")
         self.save_button.setToolTip("Write means and standard deviations as CSV, or as an HTML page with the maps.")

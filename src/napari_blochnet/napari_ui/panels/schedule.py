@@ -48,6 +48,7 @@ class SchedulePanel(Panel):
         self.schedule: Schedule | None = None
         self.kind = QComboBox()
         self.kind.setToolTip("Where the flip angles and TRs come from.")
+        self.kind.setAccessibleName("Pulse sequence")
         self._forms: list[SettingsForm] = []
         for kind in _KINDS:
             self.kind.addItem(kind.title)
