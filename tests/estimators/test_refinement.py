@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import minimize
 from scipy.special import i0e, i1e
 from scipy.stats import rice
@@ -17,7 +18,7 @@ from napari_blochnet.estimators.dictionary import DictionaryMatching
 from napari_blochnet.estimators.refinement import LARGEST_ERROR
 from napari_blochnet.estimators.refinement_estimator import Refined
 from napari_blochnet.estimators.refinement_models import Batch, Rician
-from napari_blochnet.estimators.refinement_sums import _look_up, rician_tables
+from napari_blochnet.estimators.refinement_sums import _look_up, rician_tables, sums_there, threaded_sums
 from napari_blochnet.physics.slice_profiles import sinc_profile
 
 LENGTH = 400
@@ -286,6 +287,36 @@ def test_reconstruct_refines():
     assert maps.record["not_converged"] == 0
     assert "not accuracy" in maps.record["note"]
     assert np.abs(maps.t1[inside] / 900 - 1).max() < 6 * (maps.t1_se[inside] / 900).max()
+
+
+@pytest.mark.parametrize("masked", [False, True], ids=["all samples", "some samples"])
+@pytest.mark.parametrize(("data_type", "model_type"), [("f", "f"), ("F", "f"), ("F", "F")])
+def test_sums_on_a_device_are_those_of_the_compiled_passes(data_type, model_type, masked):
+    rng = np.random.default_rng(0)
+
+    def draw(shape, code):
+        values = rng.standard_normal((2, *shape))
+        return (values[0] + 1j * values[1] if code == "F" else values[0]).astype(code)
+
+    data, signal, derivatives = draw((5, 40), data_type), draw((5, 40), model_type), draw((5, 40, 3), model_type)
+    used = rng.random((5, 40)) < 0.7 if masked else np.empty((0, 40), bool)
+    found = sums_there(data, torch.from_numpy(signal), torch.from_numpy(derivatives), used)
+    np.testing.assert_allclose(found, threaded_sums(data, signal, derivatives, used), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["complex", "real", "magnitude"])
+@pytest.mark.parametrize("schedule", [TRAIN, SPOILED], ids=["real path", "complex path"])
+def test_fits_on_an_accelerator_are_those_on_the_cpu(kind, schedule, monkeypatch):
+    t1, t2 = np.linspace(500, 2500, 20), np.linspace(50, 200, 20)
+    data, _ = _noisy(schedule, kind, t1, t2, snr=30)
+    refined = Refined(_Start(900.0, 80.0, 0.0))
+    here = refined.predict(data, schedule, kind)
+    # the same code with the CPU in the accelerator's place
+    monkeypatch.setattr(Batch, "is_accelerated", True)
+    there = refined.predict(data, schedule, kind)
+    for name in ("t1", "t2", "t1_se", "t2_se", "residual"):
+        np.testing.assert_allclose(getattr(there, name), getattr(here, name), rtol=1e-4)
+    assert there.converged.all()
 
 
 def test_cancelled_between_steps():

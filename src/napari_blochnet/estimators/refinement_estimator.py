@@ -73,6 +73,7 @@ class Refined:
         self.estimator = estimator
         self.fit_b1, self.noise_sigma, self.saturation = fit_b1, noise_sigma, saturation
         self.tolerance = tolerance
+        self._device = device_of(estimator)
         self._decoder: EPGDecoder | None = None
         self._coarse = DictionaryMatching(**_COARSE, energy=1 - 1e-5, saturation=saturation)  # type: ignore[arg-type]
 
@@ -97,12 +98,14 @@ class Refined:
 
     @property
     def device(self) -> str:
-        """Where the estimator computes; what is added to it runs on the CPU."""
-        return device_of(self.estimator)
+        """Where fits are simulated, by torch's name."""
+        return self._device
 
     def to(self, device: str) -> Self:
-        """Move the estimator to another device."""
+        """Move the fits, and the estimator where it can be moved, to another device."""
         moved(self.estimator, device)
+        if device != self._device:
+            self._device, self._decoder = device, None
         return self
 
     def prepare(
@@ -237,7 +240,7 @@ class Refined:
 
     def _decoder_for(self, schedule: Schedule) -> EPGDecoder:
         if self._decoder is None or self._decoder.schedule != schedule:
-            self._decoder = EPGDecoder(schedule, tolerance=self.tolerance)
+            self._decoder = EPGDecoder(schedule, tolerance=self.tolerance).to(self._device)
         return self._decoder
 
 

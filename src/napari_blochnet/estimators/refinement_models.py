@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.estimators.refinement_sums import (
@@ -18,6 +19,7 @@ from napari_blochnet.estimators.refinement_sums import (
     rician_sums,
     rician_tables,
     rician_variance_sum,
+    sums_there,
     threaded_sums,
 )
 from napari_blochnet.estimators.threads import threaded
@@ -107,13 +109,22 @@ class Batch:
         """Return data and used samples of some voxels."""
         return self.data[which], self.used if len(self.used) == 0 else self.used[which]
 
-    def simulate(self, theta: FloatArray, which: IntArray) -> tuple[AnyArray, AnyArray]:
-        """Return signals (V, N) of the data's form and their derivatives (V, N, P) in ln T1, ln T2, ln B1."""
+    @property
+    def is_accelerated(self) -> bool:
+        """Whether the decoder computes elsewhere than on the CPU."""
+        return self.decoder.reference.device.type != "cpu"
+
+    def simulate_there(self, theta: FloatArray, which: IntArray) -> tuple[Tensor, Tensor]:
+        """Return signals (V, N) and their derivatives (V, N, P) in T1, T2 and B1 as the decoder has them."""
         t1, t2 = np.exp(theta[:, 0]), np.exp(theta[:, 1])
         field = np.exp(theta[:, 2]) if self.fit_b1 else None if self.b1 is None else self.b1[which]
-        signal_, derivatives_ = self.decoder.jacobian(t1.astype(np.float32), t2.astype(np.float32),
-                                                      None if field is None else field.astype(np.float32))  # fmt: skip
-        signal, derivatives = signal_.numpy(), derivatives_.numpy()[..., : self.columns]
+        signal, derivatives = self.decoder.jacobian(t1.astype(np.float32), t2.astype(np.float32),
+                                                    None if field is None else field.astype(np.float32))  # fmt: skip
+        return signal, derivatives[..., : self.columns]
+
+    def simulate(self, theta: FloatArray, which: IntArray) -> tuple[AnyArray, AnyArray]:
+        """Return signals (V, N) of the data's form and their derivatives (V, N, P) in T1, T2 and B1."""
+        signal, derivatives = (values.cpu().numpy() for values in self.simulate_there(theta, which))
         if self.kind == "magnitude":
             size = np.abs(signal)
             unit = np.divide(signal.conj(), size, out=np.zeros_like(signal), where=size > 0)
@@ -137,9 +148,11 @@ class LeastSquares:
         return _in_parts(batch, which, lambda part, at: self._look(batch, theta[at], part))
 
     def _look(self, batch: Batch, theta: FloatArray, which: IntArray) -> Look:
-        signal, derivatives = batch.simulate(theta, which)
         data, used = batch.some(which)
-        sums = threaded_sums(data, signal, derivatives, used)
+        if batch.is_accelerated and batch.kind != "magnitude":
+            sums = sums_there(data, *batch.simulate_there(theta, which), used)
+        else:
+            sums = threaded_sums(data, *batch.simulate(theta, which), used)
         return _projected(sums, batch.in_units(theta), batch.kind, batch.columns)
 
 

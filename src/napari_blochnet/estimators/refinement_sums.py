@@ -11,8 +11,10 @@ from functools import cache
 
 import numba
 import numpy as np
+import torch
 from scipy.interpolate import CubicSpline
 from scipy.special import i0e, i1e
+from torch import Tensor
 
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.estimators.threads import threaded
@@ -23,6 +25,7 @@ __all__ = [
     "rician_sums",
     "rician_tables",
     "rician_variance_sum",
+    "sums_there",
     "threaded_sums",
 ]
 
@@ -208,6 +211,33 @@ def threaded_sums(
     else:
         threaded(_real_sums, len(data), _parts(data), used, signal, derivatives, sums)
     return sums
+
+
+def sums_there(data: AnyArray, signal: Tensor, derivatives: Tensor, used: BoolArray) -> FloatArray:
+    """Return what `threaded_sums` does, added up on the device of signal and derivatives.
+
+    Parameters
+    ----------
+    data : array of shape (V, N)
+        Complex or real. Of a complex signal of real data the real part counts.
+    signal, derivatives : tensors of shape (V, N), (V, N, P)
+    used : bool array of shape (V, N), or of length 0
+    """
+    x = torch.from_numpy(np.ascontiguousarray(data)).to(signal.device)
+    model = torch.cat([signal[..., None], derivatives], dim=-1)
+    model = model.real if model.is_complex() and not x.is_complex() else model
+    if len(used):
+        counts = torch.from_numpy(np.ascontiguousarray(used)).to(signal.device)
+        x, model = x * counts, model * counts[..., None]
+    x, model = (values.to(torch.complex128 if values.is_complex() else torch.float64) for values in (x, model))
+    mutual = torch.einsum("vnp,vnq->vpq", model.conj(), model).cpu().numpy()
+    overlap = torch.einsum("vnp,vn->vp", model.conj().to(x.dtype), x).cpu().numpy()
+    columns = [torch.square(x.abs()).sum(dim=1).cpu().numpy(), mutual[:, 0, 0].real, overlap[:, 0].real,
+               overlap[:, 0].imag]  # fmt: skip
+    for p in range(1, model.shape[-1]):
+        columns += [mutual[:, 0, p].real, mutual[:, 0, p].imag, overlap[:, p].real, overlap[:, p].imag]
+        columns += [mutual[:, p, q].real for q in range(1, p + 1)]
+    return np.stack(columns, axis=1)
 
 
 @cache

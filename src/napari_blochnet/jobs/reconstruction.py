@@ -101,12 +101,12 @@ def reconstruct(
         if given.refine and not leaves_out_samples(given.estimator):
             # a network starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
             options["saturation"] = None
-        made = make_estimator(given.estimator, **options)
+        made = _with_options(make_estimator(given.estimator, **options), given)
         target = chosen if isinstance(made, Movable) else "cpu"
     else:
-        made, target = estimator, device_of(estimator)
         given, made_by = _naming(estimator, given)
-    made = _with_options(made, given)
+        made = _with_options(estimator, given)
+        target = device_of(made)
     field = _field(b1, given.b1, made, stack, inside)
     raise_if_cancelled(cancelled, "mapping")
     allowance = Allowance(given.batch, target, f"mapping with {made.name}", "voxels")
