@@ -224,12 +224,19 @@ def reconstruct(
 @click.option("--regions", type=click.Path(), help="Regions to average over: a label image, or spheres in a CSV file.")
 @settings_options(PhantomSettings)
 @settings_options(CompareSettings)
+@click.option("--figures", type=click.Path(path_type=Path), help="Write the figures too, as .png, .svg or .pdf.")
 @settings_options(RegionSettings, leave_out=("title",))
 @_output
 @_console
 @sentences
 def compare(
-    console: Console, folders: tuple[Path, ...], source: str | None, regions: str | None, output: Path, **options: Any
+    console: Console,
+    folders: tuple[Path, ...],
+    source: str | None,
+    regions: str | None,
+    figures: Path | None,
+    output: Path,
+    **options: Any,
 ) -> None:
     """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
     from napari_blochnet.errors import InputError
@@ -240,6 +247,9 @@ def compare(
     if source is None and regions is None:
         raise InputError("Give --truth (a phantom), --regions (labels or spheres), or both: means over the regions, "
                          "of the truth too.", field="truth")  # fmt: skip
+    if figures is not None and regions is not None:
+        raise InputError("figures are drawn of a comparison with --truth alone; expected no --regions.",
+                         field="figures")  # fmt: skip
     several = [read_maps(folder) for folder in folders]
     truth = None if source is None else open_phantom(source, **given_settings(PhantomSettings, options))
     if truth is not None and regions is None:
@@ -249,6 +259,8 @@ def compare(
         comparison = region_means(several, str(regions), truth, **given_settings(RegionSettings, options))
     comparison.to_html(output)
     comparison.to_csv(output.with_suffix(".csv"))
+    if figures is not None:
+        comparison.to_figures(figures)
     console.say(f"{comparison.to_text()}\nWritten to {output} and {output.with_suffix('.csv').name}.")
     console.result(output=output, table=comparison.rows())
 

@@ -149,3 +149,15 @@ def test_the_page_of_two_models_has_a_row_for_each(tmp_path):
     )
     page = (tmp_path / "p.html").read_text(encoding="utf-8")
     assert page.count("<td>one</td>") == page.count("<td>two</td>") == 8
+
+
+def test_figures_are_written_in_the_format_of_the_ending(tmp_path):
+    truth = _truth()
+    found = compare_maps(truth, [_maps(truth, 1.1)])
+    starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
+    for ending, start in starts.items():
+        files = found.to_figures(tmp_path / f"scores.{ending}")
+        assert [file.name for file in files] == [f"scores-maps.{ending}", f"scores-scatter.{ending}"]
+        assert all(file.read_bytes().startswith(start) for file in files)
+    with pytest.raises(InputError, match="expected one of these endings"):
+        found.to_figures(tmp_path / "scores.gif")

@@ -108,10 +108,12 @@ def test_table_and_report_are_written(desk, tmp_path):
     compare = desk.turn_to("Compare")
     desk.run(compare, compare.run)
     compare.save(str(tmp_path / "scores.csv"))
+    desk.wait(compare)
     with (tmp_path / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert {row["parameter"] for row in rows} >= {"T1", "T2"}
     compare.save(str(tmp_path / "report.html"))
+    assert desk.wait(compare).startswith("Saved")
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")[:500].lower()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,12 @@ class Comparison:
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""
         write_csv(self.rows(), path)
+
+    def to_figures(self, path: str | os.PathLike[str]) -> list[Path]:
+        """Write the figures as PNG, SVG or PDF, by the ending: ``NAME-maps`` and ``NAME-scatter``."""
+        from napari_blochnet.evaluation.figures import save_comparison_figures
+
+        return save_comparison_figures(self, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page with tables, figures and records; it needs no other file."""

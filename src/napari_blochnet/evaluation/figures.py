@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from pathlib import Path
 from typing import Any
 
 import cmap
@@ -15,13 +16,21 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.arrays import BoolArray, FloatArray
+from napari_blochnet.errors import InputError
 from napari_blochnet.evaluation.comparison import Comparison, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.files import replacing
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["comparison_figure", "figure_png", "region_figure", "save_figure", "scatter_figure"]
+__all__ = [
+    "comparison_figure",
+    "figure_png",
+    "region_figure",
+    "save_comparison_figures",
+    "save_figure",
+    "scatter_figure",
+]
 
 # Recommended for T1 and T2 maps, doi 10.1002/mrm.30290.
 _COLOURS = {"T1": "crameri:lipari", "T2": "crameri:navia"}
@@ -30,6 +39,7 @@ _ERROR_COLOURS = "crameri:vik"
 _MODEL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#55585e", "#5a3fc0")
 _TEXT, _FAINT = "#1d2330", "#7a8190"
 _DPI = 160
+_ENDINGS = (".png", ".svg", ".pdf")
 
 
 def comparison_figure(comparison: Comparison, z: int | None = None) -> Figure:
@@ -231,6 +241,37 @@ def _draw_deviations(axes: Axes, means: RegionMeans, model: str) -> None:
     axes.set_ylabel("mean − known value / %")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
+
+
+def save_comparison_figures(comparison: Comparison, path: str | os.PathLike[str]) -> list[Path]:
+    """Write the figures of a comparison: maps with errors, and estimated against true values.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    path : path
+        ``NAME.png``, ``.svg`` or ``.pdf``; the files are ``NAME-maps`` and ``NAME-scatter`` with that ending.
+
+    Returns
+    -------
+    list of Path
+        The files written.
+
+    Raises
+    ------
+    InputError
+        Another ending.
+    """
+    target = Path(path)
+    if target.suffix.lower() not in _ENDINGS:
+        raise InputError(f"{target.name}: figures are written as {', '.join(_ENDINGS)}; expected one of these endings.",
+                         field="path")  # fmt: skip
+    written = []
+    for what, draw in (("maps", comparison_figure), ("scatter", scatter_figure)):
+        file = target.with_name(f"{target.stem}-{what}{target.suffix}")
+        save_figure(draw(comparison), file)
+        written.append(file)
+    return written
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

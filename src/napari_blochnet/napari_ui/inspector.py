@@ -24,7 +24,6 @@ from qtpy.QtWidgets import (
     QSplitter,
 )
 
-from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.files import replacing
 from napari_blochnet.napari_ui.appearance import button_style
 from napari_blochnet.napari_ui.inspector_explain import Decoders, Explanation, Explanations, explain, explanation_of
@@ -75,7 +74,6 @@ class VoxelInspector(Panel):
         known = get_settings().application.plugin_widget_positions
         self._was_placed = any(name.startswith(self.title) for name in known)
         self._decoders = Decoders()
-        self._slots: dict[ParameterMaps, int] = {}
         self._explained: dict[Voxel, Explanations] = {}
         self._preview: Voxel | None = None
         self._waiting: Voxel | None = None
@@ -290,19 +288,9 @@ class VoxelInspector(Panel):
             found.append(explanation_of("truth", entry.truth, voxel.index, -1))
         elif compared:
             found.append(explanation_of("truth", compared[0], voxel.index, -1, has_own_scale=True))
-        slots = self._slots_of([known.subject for known in entries])
-        found += [explanation_of(known.title, known.subject, voxel.index, slot)
-                  for known, slot in zip(entries, slots, strict=True)]  # fmt: skip
+        found += [explanation_of(known.title, known.subject, voxel.index, self.session.slot(known.subject))
+                  for known in entries]  # fmt: skip
         return tuple(item for item in found if item is not None)
-
-    def _slots_of(self, maps: list[Any]) -> list[int]:
-        """Return the models' colours by number; a model keeps its own while others come and go."""
-        self._slots = {known: slot for known, slot in self._slots.items() if known in maps}
-        for subject in maps:
-            if subject not in self._slots:
-                taken = set(self._slots.values())
-                self._slots[subject] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
-        return [self._slots[subject] for subject in maps]
 
     def _ask(self, voxel: Voxel) -> None:
         items = self._items(voxel)
@@ -335,7 +323,6 @@ class VoxelInspector(Panel):
 
     def _show_nothing(self) -> None:
         self.shown = None
-        self._slots = {}
         for view in (self.curves, self.table):
             view.show_explanations(None)
         self.plane.show_pins([], all_in_view=True)

@@ -134,7 +134,10 @@ class PartChoice(QWidget):
             if region is None:
                 raise InputError("No shape is drawn; click Draw and draw one." if holds is Shapes else
                                  "No region is painted; click Paint and paint one.", field="mask")  # fmt: skip
-            return places.mask_of_region(region, self._session.layers("stack", stack)[-1])
+            shown = self._session.layers("stack", stack)
+            if not shown:
+                raise InputError(f"The layer of {stack.name} is gone; choose other fingerprints.", field="stack")
+            return places.mask_of_region(region, shown[-1])
         here = places.current_slice(self._session, stack)
         if here is None:
             raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,52 +68,84 @@ class SchedulePlot(pg.GraphicsLayoutWidget):
         self._flip.setXRange(1, len(schedule), padding=0.01)
 
 
+class _DecadeAxis(pg.AxisItem):
+    """A logarithmic axis in plain numbers: 1, 2 and 5 of every decade."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
+        decades = range(math.floor(low) - 1, math.ceil(high) + 1)
+        labelled = [(1, 2, 5), (1, 3), (1,)]
+        # fewer numbers where there is no room for them
+        steps = labelled[0 if size / max(high - low, 1e-3) > 110 else 1 if size / max(high - low, 1e-3) > 60 else 2]
+        ticks = [decade + math.log10(step) for decade in decades for step in steps]
+        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        return [f"{10.0**value:g}" for value in values]
+
+
 class ScatterPlot(pg.PlotWidget):
-    """Estimated against true values of one parameter, with the line of identity."""
+    """Estimated against true values of one parameter, both axes logarithmic and alike; identity and ±10 %."""
 
     def __init__(self, name: str, unit: str) -> None:
-        super().__init__()
+        axes = {side: _DecadeAxis(side) for side in ("left", "bottom")}
+        super().__init__(axisItems=axes)
         self._labels = {"left": f"estimated {name} ({unit})", "bottom": f"true {name} ({unit})"}
-        self.setMinimumHeight(190)
+        self.setAccessibleName(f"Estimated against true {name}")
+        self.setToolTip("One point per voxel; solid line: estimate = truth; dashed: ±10 %.")
+        # square inside its axes, or equal errors would look unequal
+        self.setFixedHeight(330)
+        self.setMaximumWidth(360)
         item = self.getPlotItem()
         item.getAxis("left").setWidth(56)
+        item.getViewBox().setAspectLocked(True)
         self._identity = pg.InfiniteLine(pos=(0, 0), angle=45)
-        self.addItem(self._identity)
+        self._bands = [pg.InfiniteLine(pos=(0, math.log10(factor)), angle=45) for factor in (0.9, 1.1)]
+        for line in (self._identity, *self._bands):
+            line.setZValue(10)
+            self.addItem(line)
         self._clouds: list[pg.ScatterPlotItem] = []
         self._legend = item.addLegend(offset=(8, 4))
 
     def sizeHint(self) -> pg.QtCore.QSize:  # noqa: N802
-        return pg.QtCore.QSize(320, 280)
+        return pg.QtCore.QSize(350, 330)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""
         self.setBackground(colours.background)
         style_plot(self.getPlotItem(), colours, **self._labels)
-        self._identity.setPen(pg.mkPen(colours.faint, width=1, style=pg.QtCore.Qt.PenStyle.DashLine))
+        self._identity.setPen(pg.mkPen(colours.text, width=1))
+        for band in self._bands:
+            band.setPen(pg.mkPen(colours.faint, width=1, style=pg.QtCore.Qt.PenStyle.DashLine))
         self._legend.setLabelTextColor(colours.text)
 
-    def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray]], limit: float, colours: Palette) -> None:
+    def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray, str]]) -> None:
         """Draw true and estimated values of several models.
 
         Parameters
         ----------
-        points : sequence of (name, true, estimated)
-        limit : float
-            Both axes run from 0 to this.
-        colours : Palette
+        points : sequence of (name, true, estimated, colour)
+            Values above 0.
         """
         for cloud in self._clouds:
             self.removeItem(cloud)
         self._legend.clear()
         self._clouds = []
-        for (name, true, estimated), colour in zip(points, colours.traces, strict=False):
+        everything = [np.log10(true) for _, true, _, _ in points if true.size]
+        for name, true, estimated, colour in points:
+            true, estimated = (values[estimated > 0] for values in (true, estimated))
             step = max(1, len(true) // _POINTS)
+            # where many voxels lie the faint points add up
             fill = pg.mkColor(colour)
-            fill.setAlpha(110)
+            fill.setAlpha(int(np.clip(4e5 / max(1, len(true[::step])), 40, 170)))
             cloud = pg.ScatterPlotItem(
-                true[::step], estimated[::step], size=4, pen=None, brush=pg.mkBrush(fill), name=name
+                np.log10(true[::step]), np.log10(estimated[::step]), size=3.5, pen=None, brush=pg.mkBrush(fill)
             )
             self.addItem(cloud)
             self._clouds.append(cloud)
-        self.setXRange(0, limit, padding=0.02)
-        self.setYRange(0, limit, padding=0.02)
+            # in the legend the colour is what tells models apart
+            self._legend.addItem(pg.ScatterPlotItem(size=8, pen=None, brush=pg.mkBrush(colour)), name)
+        if everything:
+            values = np.concatenate(everything)
+            low, high = float(values.min()) - 0.15, float(values.max()) + 0.15
+            self.setXRange(low, high, padding=0)
+            self.setYRange(low, high, padding=0)

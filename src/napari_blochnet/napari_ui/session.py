@@ -126,6 +126,7 @@ class Session(QObject):
         self._pins = Pins()
         #: what the Compare tab shows
         self.compared: Compared | None = None
+        self._slots: dict[ParameterMaps, int] = {}
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -190,6 +191,15 @@ class Session(QObject):
         if subject is None:
             return None
         return next((entry_of(layer) for layer in self.layers(subject=subject)), None)
+
+    def slot(self, maps: ParameterMaps) -> int:
+        """Return the number of a model's colour, alike in plots, tables and inspector; kept while others come."""
+        open_now = {entry.subject for entry in self.entries("maps")} | {maps}
+        self._slots = {known: slot for known, slot in self._slots.items() if known in open_now}
+        if maps not in self._slots:
+            taken = set(self._slots.values())
+            self._slots[maps] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+        return self._slots[maps]
 
     # -- schedule and voxel
 

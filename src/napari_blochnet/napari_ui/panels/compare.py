@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -60,6 +60,20 @@ def _compare(
     return comparison, [(item, errors.signed_errors(part, item)) for item in maps]
 
 
+def _write(
+    comparison: Comparison, path: str, *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+) -> list[str]:
+    """Write a comparison; worker thread, for figures take seconds."""
+    target = Path(path)
+    try:
+        if target.suffix.lower() in (".png", ".svg", ".pdf"):
+            return [file.name for file in comparison.to_figures(target)]
+        (comparison.to_html if target.suffix.lower() in (".html", ".htm") else comparison.to_csv)(target)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
+    return [str(target)]
+
+
 class ComparePanel(Panel):
     """Scores maps against the truth."""
 
@@ -86,6 +100,8 @@ class ComparePanel(Panel):
         self.csv.setToolTip("Write the table as CSV, one tidy row per model, tissue and parameter.")
         self.html = QPushButton("Save report…")
         self.html.setToolTip("Write a page with table, maps, errors, and how they were made.")
+        self.figures = QPushButton("Save figures…")
+        self.figures.setToolTip("Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.")
         self.copy = CopyRow(self.session)
         self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
                                         self.jobs.say)  # fmt: skip
@@ -107,6 +123,7 @@ class ComparePanel(Panel):
         row = QHBoxLayout()
         row.addWidget(self.csv)
         row.addWidget(self.html)
+        row.addWidget(self.figures)
         row.addStretch(1)
         self.body.addLayout(row)
         self.body.addWidget(self.copy)
@@ -119,6 +136,7 @@ class ComparePanel(Panel):
         self.run.clicked.connect(self._compare)
         self.csv.clicked.connect(self._save_csv)
         self.html.clicked.connect(self._save_html)
+        self.figures.clicked.connect(self._save_figures)
         self.remember(settings=self.form)
         self._update_buttons()
 
@@ -154,7 +172,7 @@ class ComparePanel(Panel):
 
     def _update_buttons(self) -> None:
         self.run.setEnabled(self.truth.subject is not None and bool(self.maps.chosen) and not self.is_busy)
-        for button in (self.csv, self.html):
+        for button in (self.csv, self.html, self.figures):
             button.setVisible(self.comparison is not None)
 
     def _compare(self) -> None:
@@ -200,10 +218,10 @@ class ComparePanel(Panel):
                 part = errors.part_of_truth(compared.truth, maps)
                 scored = maps.mask & part.mask & ~maps.failed
                 entry = self.session.entry(maps)
-                clouds.append((entry.title if entry else maps.estimator, getattr(part, name.lower())[scored],
-                               getattr(maps, name.lower())[scored]))  # fmt: skip
-            highest = max((float(np.percentile(true, 99.5)) for _, true, _ in clouds if true.size), default=1.0)
-            plot.show_points(clouds, 1.08 * highest, self.colours)
+                title = entry.title if entry else maps.estimator
+                colour = self.colours.traces[self.session.slot(maps) % len(self.colours.traces)]
+                clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
+            plot.show_points(clouds)
             plot.show()
         self.copy.show_record(compared.comparison.record)
         self._update_buttons()
@@ -242,13 +260,18 @@ class ComparePanel(Panel):
         if name:
             self.save(name)
 
+    def _save_figures(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
+        )
+        if name:
+            self.save(name)
+
     def save(self, path: str) -> None:
-        """Write the comparison; the format by the ending."""
-        if self.comparison is None:
+        """Write the comparison, in the background; table, page or figures by the ending."""
+        if self.comparison is None or self.is_busy:
             return
-        try:
-            (self.comparison.to_html if path.endswith((".html", ".htm")) else self.comparison.to_csv)(path)
-        except (InputError, OSError) as error:
-            self.jobs.say(str(error), "error")
-        else:
-            self.jobs.say(f"Saved {path}.", "good")
+        job = self.start(f"Saving {Path(path).name}", functools.partial(_write, self.comparison, path))
+        job.returned.connect(lambda files: self.jobs.say(f"Saved {' and '.join(files)}.", "good"))
+        job.ended.connect(self._update_buttons)
+        job.start()

@@ -278,12 +278,11 @@ class RegionStatistics(QWidget):
         """Return the models' colours, those of the curves in the inspector and of the points in the plots."""
         if self._colours is None or self._found is None:
             return {}
-        order = [id(entry.subject) for entry in self._session.entries("maps")]
-        colours = {TRUTH: self._colours.text}
-        for named, maps in zip(means.maps, self._found[0], strict=True):
-            if id(maps) in order:
-                colours[named.estimator] = self._colours.traces[order.index(id(maps)) % len(self._colours.traces)]
-        return colours
+        traces = self._colours.traces
+        return {TRUTH: self._colours.good} | {
+            named.estimator: traces[self._session.slot(maps) % len(traces)]
+            for named, maps in zip(means.maps, self._found[0], strict=True)
+        }
 
     def _paint(self) -> None:
         target, maps = self._target()
