@@ -333,7 +333,8 @@ def test_what_is_pointed_at_stands_out_everywhere(scene):
     QApplication.sendEvent(table.viewport(), QMouseEvent(
         QEvent.Type.MouseMove, QPointF(place), QPointF(table.viewport().mapToGlobal(place)), Qt.MouseButton.NoButton,
         Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier))  # fmt: skip
-    assert table.item(2, 0).font().bold()
+    shades = [table.item(row, 0).background().style() for row in range(4)]
+    assert [shade != Qt.BrushStyle.NoBrush for shade in shades] == [False, False, True, False]
     widths = [above.opts["pen"].widthF() for above, _ in inspector.curves._curves[:4]]
     assert widths[2] > max(widths[:2] + widths[3:])
     sizes = {point.data()[1]: point.size() for point in inspector.plane.points.points()}
@@ -372,6 +373,9 @@ def test_readout_and_time_slider(scene):
     assert "ms" in said
     assert "°" in said
     assert "a.u." in said
+    # on the curve of the first model: its name, its value and what it leaves
+    assert curves.near.toPlainText().startswith("dictionary")
+    assert "residual" in curves.near.toPlainText()
     scene.qtbot.mouseClick(viewport, Qt.MouseButton.LeftButton, pos=place)
     scene.qtbot.waitUntil(lambda: abs(scene.viewer.dims.point[0] - 119) <= 1)
 

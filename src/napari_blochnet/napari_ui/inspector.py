@@ -7,12 +7,14 @@ This module puts the parts together: `inspector_pointing` says which voxel is me
 from __future__ import annotations
 
 import functools
+import os
 from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QApplication,
+    QBoxLayout,
     QCheckBox,
     QDockWidget,
     QFileDialog,
@@ -25,6 +27,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_blochnet.files import replacing
+from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.appearance import button_style
 from napari_blochnet.napari_ui.inspector_explain import Decoders, Explanation, Explanations, explain, explanation_of
 from napari_blochnet.napari_ui.inspector_files import write_curves
@@ -48,6 +51,8 @@ _INVITATION = (
 _HEIGHT = 270
 # Narrower than this the three views stand below each other: the dock may stand at the side, too.
 _NARROW = 760
+_LOWEST = 170
+_TABLE_WIDTH, _WIDEST = 540, 16_777_215
 
 
 class _Question:
@@ -120,16 +125,24 @@ class VoxelInspector(Panel):
         for index, stretch in enumerate((5, 2, 1)):
             self.splitter.setStretchFactor(index, stretch)
 
-        bar = QHBoxLayout()
-        bar.setSpacing(6)
-        for widget in (self.tool, self.pins, self.keep, self.clear, self.all_in_view):
-            bar.addWidget(widget)
-        bar.addWidget(self.place, 1)
-        bar.addWidget(self.save_button)
-        bar.addWidget(self.copy_button)
+        # one line, or two below each other in a narrow dock
+        self._bar = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        first, second = QHBoxLayout(), QHBoxLayout()
+        for widget in (self.tool, self.pins):
+            first.addWidget(widget)
+        first.addStretch(1)
+        for widget in (self.keep, self.clear, self.all_in_view):
+            second.addWidget(widget)
+        second.addWidget(self.place, 1)
+        for widget in (self.save_button, self.copy_button):
+            second.addWidget(widget)
+        self._bar.addLayout(first)
+        self._bar.addLayout(second, 3)
+        for row in (self._bar, first, second):
+            row.setSpacing(5)
         self.body.setContentsMargins(6, 3, 6, 3)
         self.body.setSpacing(2)
-        self.body.addLayout(bar)
+        self.body.addLayout(self._bar)
         self.body.addWidget(self.jobs)
         self.body.addWidget(self.splitter, 1)
         self.jobs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
@@ -144,6 +157,7 @@ class VoxelInspector(Panel):
         self.session.pins_changed.connect(self._on_pins)
         self.session.pinned.connect(self._on_pinned)
         self._on_pins()
+        self.remember(click_picks=self.tool, all_pins=self.all_in_view)
 
     @staticmethod
     def _button(text: str, tooltip: str) -> QPushButton:
@@ -172,6 +186,11 @@ class VoxelInspector(Panel):
         super().resizeEvent(event)
         narrow = self.width() < _NARROW
         self.splitter.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
+        self._bar.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
+        for view in self._views.values():
+            view.setMinimumHeight(_LOWEST if narrow else 0)
+        # beyond this the names would only move away from their numbers
+        self.table.setMaximumWidth(_WIDEST if narrow else _TABLE_WIDTH)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)
@@ -383,10 +402,12 @@ class VoxelInspector(Panel):
     def _ask_where_to_save(self) -> None:
         if self.shown is not None:
             z, y, x = self.shown.voxel.index
+            start = os.path.join(preferences.folder("voxel"), f"voxel-{z}-{y}-{x}.csv")
             path, _ = QFileDialog.getSaveFileName(
-                self, "Save what the inspector shows", f"voxel-{z}-{y}-{x}.csv", "Curves (*.csv);;Picture (*.png)"
+                self, "Save what the inspector shows", start, "Curves (*.csv);;Picture (*.png)"
             )
             if path:
+                preferences.set_folder("voxel", path)
                 self.save(path)
 
     def save(self, path: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
+from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 
 from napari_blochnet.napari_ui.appearance import Palette
 from napari_blochnet.napari_ui.inspector_explain import Explanation
@@ -62,7 +63,10 @@ def swatch(colour: str, is_truth: bool) -> QIcon:
     painter.drawLine(QPointF(1, 6), QPointF(21, 6))
     painter.setPen(Qt.PenStyle.NoPen)
     painter.setBrush(QColor(colour))
-    if not is_truth:
+    if is_truth:
+        corners = [(math.pi * (0.2 * number - 0.5), (5.6, 2.4)[number % 2]) for number in range(10)]
+        painter.drawPolygon(QPolygonF([QPointF(11 + r * math.cos(a), 6.3 + r * math.sin(a)) for a, r in corners]))
+    else:
         painter.drawEllipse(QPointF(11, 6), 3.6, 3.6)
     painter.end()
     return QIcon(picture)

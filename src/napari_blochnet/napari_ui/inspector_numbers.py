@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QHeaderView,
+    QSizePolicy,
     QTableWidget,
     QTableWidgetItem,
     QToolButton,
@@ -35,6 +36,7 @@ _COLUMNS = (
     ("PD", "Proton density, relative"),
     ("misfit", "‖x − ŝ‖/‖x‖ of the whole fingerprint x and its explanation ŝ"),
 )
+_ERRORS = (2, 4)
 # Rows shrink to this where all of them would not fit otherwise, and grow to that; pixels.
 _ROW_HEIGHTS = (15, 22)
 _FONT_SIZE = 11
@@ -97,8 +99,8 @@ class NumbersTable(QTableWidget):
         """Take the theme's colours."""
         self._colours = colours
         self.setStyleSheet(
-            f"QTableWidget, QTableWidget::item {{ background: {colours.background}; border: 0; padding: 0 2px; }}"
-            f"QTableWidget {{ color: {colours.text}; font-size: {_FONT_SIZE}px; }}"
+            f"QTableWidget {{ background: {colours.background}; border: 0; color: {colours.text};"
+            f" font-size: {_FONT_SIZE}px; }}"
             f"QHeaderView::section {{ background: {colours.background}; color: {colours.faint}; border: 0;"
             f" border-bottom: 1px solid {colours.edge}; padding: 0 3px; font-size: {_FONT_SIZE}px; }}"
         )
@@ -112,6 +114,9 @@ class NumbersTable(QTableWidget):
         if self.rowCount() != len(items):
             self.setRowCount(len(items))
         truth = None if shown is None else shown.truth
+        for column in _ERRORS:
+            if self.isColumnHidden(column) != (truth is None):
+                self.setColumnHidden(column, truth is None)
         for row, item in enumerate(items):
             misfit = float(shown.misfit[row])
             for column, text in enumerate(_texts(item, misfit, truth)):
@@ -146,6 +151,8 @@ class NumbersTable(QTableWidget):
         metrics = QFontMetrics(font)
         rest = self.viewport().width()
         for column in range(1, self.columnCount()):
+            if self.isColumnHidden(column):
+                continue
             texts = [self.horizontalHeaderItem(column).text()]
             texts += [self.item(row, column).text() for row in range(self.rowCount())]
             width = max(metrics.horizontalAdvance(text) for text in texts) + _PADDING
@@ -163,15 +170,10 @@ class NumbersTable(QTableWidget):
     def _shade(self) -> None:
         if self._colours is None:
             return
+        shade = QBrush(translucent(self._colours.accent, 70))
         for row in range(self.rowCount()):
-            is_bold = row == self._highlighted
             for column in range(self.columnCount()):
-                cell = self._cell(row, column)
-                if cell.font().bold() != is_bold:
-                    font = cell.font()
-                    font.setBold(is_bold)
-                    cell.setFont(font)
-                    cell.setForeground(QBrush(QColor(self._colours.text)))
+                self._cell(row, column).setBackground(shade if row == self._highlighted else QBrush())
 
 
 def _texts(item: Explanation, misfit: float, truth: Explanation | None) -> Sequence[str]:
@@ -187,7 +189,7 @@ def _texts(item: Explanation, misfit: float, truth: Explanation | None) -> Seque
         error(item.t1, None if truth is None else truth.t1),
         value(item.t2, item.t2_se),
         error(item.t2, None if truth is None else truth.t2),
-        f"{item.pd:#.3g}",
+        f"{item.pd:#.3g}".rstrip("."),
         "" if misfit != misfit else f"{100 * misfit:.1f} %",
     )
 
@@ -243,7 +245,7 @@ class PinBar(QWidget):
             frame.setStyleSheet(
                 f"QFrame#blochnetPin {{ border: 1px solid {edge}; border-radius: 9px;"
                 f" background: {translucent(colour, 60 if voxel == current else 0).name(QColor.NameFormat.HexArgb)}; }}"
-                f"QToolButton {{ border: 0; background: transparent; color: {colours.text}; padding: 0 1px; }}"
+                f"QToolButton {{ border: 0; background: transparent; color: {colours.text}; padding: 0; }}"
                 f"QToolButton:focus {{ color: {colours.accent}; }} QToolButton:hover {{ color: {colours.accent}; }}"
             )
 
@@ -251,6 +253,7 @@ class PinBar(QWidget):
         z, y, x = voxel.index
         frame = QFrame()
         frame.setObjectName("blochnetPin")
+        frame.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
         row = QHBoxLayout(frame)
         row.setContentsMargins(5, 0, 4, 0)
         row.setSpacing(0)
@@ -267,8 +270,8 @@ class PinBar(QWidget):
         remove.setToolTip(f"Give up pin {number}.")
         remove.setAccessibleName(f"Give up pin {number}")
         remove.clicked.connect(functools.partial(self.removed.emit, voxel))
-        for button in (select, remove):
-            button.setFixedHeight(19)
+        for button, width in ((select, 30), (remove, 14)):
+            button.setFixedSize(width, 19)
             row.addWidget(button)
         return frame
 

@@ -27,7 +27,8 @@ _LEAST = 1.06
 # Share of the height that is left for the caption.
 _ROOM_ABOVE = 0.26
 _ELLIPSE_NOTE = (
-    "Ellipse: 95 % of the answers of an estimator that reaches the Cramér–Rao bound fall inside, for this tissue, "
+    "Ellipse: 95 % of the answers of an estimator that reaches the Cramér–Rao bound fall inside, for the true tissue "
+    "(where the truth is not known, for the model's with the smallest misfit), "
     "schedule and noise; no unbiased one does better. It is precision, not accuracy: white noise alone, the model "
     "taken as right. Partial volume, magnetisation transfer and a wrong B1 or slice profile are not in it; aliasing "
     "of undersampled data is not white noise. Bars: 95 % intervals from a model's own standard errors."
@@ -158,9 +159,7 @@ class PlaneView(QWidget):
             return ""
         if current.bound is None:
             return ""
-        where = "truth" if current.bound.at_truth else "best fit"
-        noise = "" if current.bound.is_sigma_known else ", σ from the residual"
-        return f"95 % by noise alone, at the {where}{noise}"
+        return "95 % by noise alone" + ("" if current.bound.is_sigma_known else ", σ by residual")
 
     def highlight(self, number: int | None) -> None:
         """Let one explanation of the current pin stand out, or none."""

@@ -107,6 +107,7 @@ class CurvesView(QWidget):
         for line in self._cross:
             line.setVisible(False)
         self.readout = CornerText(self.signal, right=True)
+        self.near = CornerText(self.residual, right=True)
         self._measured = pg.PlotCurveItem()
         self.signal.addItem(self._measured)
         self._curves: list[tuple[pg.PlotCurveItem, pg.PlotCurveItem]] = []
@@ -133,7 +134,8 @@ class CurvesView(QWidget):
         self.plots.setBackground(colours.background)
         style_small(self.signal, colours, left="signal<br>(a.u.)")
         style_small(self.residual, colours, left="residual<br>(a.u.)", bottom="TR index")
-        self.readout.apply_theme(colours)
+        for text in (self.readout, self.near):
+            text.apply_theme(colours)
         self._band.setBrush(pg.mkBrush(translucent(colours.text, 26)))
         self._zero.setPen(pg.mkPen(colours.faint, width=1))
         for line in self._now:
@@ -244,6 +246,7 @@ class CurvesView(QWidget):
         for line in self._cross:
             line.setVisible(False)
         self.readout.setText("" if self._shown is None else self._shown.quantity)
+        self.near.setText("")
         self.hovered.emit(None)
 
     def _on_mouse(self, position: Any) -> None:
@@ -256,7 +259,9 @@ class CurvesView(QWidget):
             line.setVisible(True)
             line.setValue(index)
         near = self._nearest(plot, index, position)
-        self.readout.setHtml(self._read(shown, index, near))
+        self.readout.setHtml(_read_pulse(shown, index))
+        colour = None if near is None or self._colours is None else colour_of(shown.items[near], self._colours)
+        self.near.setHtml("" if near is None or colour is None else _read_model(shown, index, near, colour))
         self.hovered.emit(near)
 
     def _nearest(self, plot: pg.PlotItem, index: int, position: Any) -> int | None:
@@ -273,21 +278,19 @@ class CurvesView(QWidget):
         near = int(np.argmin(distance))
         return near if distance[near] <= _NEAR else None
 
-    def _read(self, shown: Explanations, index: int, near: int | None) -> str:
-        schedule, measured = shown.voxel.stack.schedule, float(shown.measured[index - 1])
-        parts = [
-            f"<b>TR index {index}</b>",
-            f"flip angle {schedule.flip_angle[index - 1]:.1f}°",
-            f"TR {schedule.repetition_time[index - 1]:.2f} ms",
-            f"measured {number_text(measured)} a.u.",
-        ]
-        if near is not None and self._colours is not None:
-            item, value = shown.items[near], float(shown.curves[near, index - 1])
-            name = f"<span style='color:{colour_of(item, self._colours)}'>{escape(item.name)}</span>"
-            parts.append(f"{name} {number_text(value)} a.u.")
-            if not item.is_truth:
-                parts.append(f"residual {number_text(measured - value)} a.u.")
-        return " · ".join(parts)
+
+def _read_pulse(shown: Explanations, index: int) -> str:
+    schedule, place = shown.voxel.stack.schedule, index - 1
+    flip, time = schedule.flip_angle[place], schedule.repetition_time[place]
+    measured = number_text(float(shown.measured[place]))
+    return f"<b>TR index {index}</b> · {flip:.1f}° · TR {time:.2f} ms · measured {measured} a.u."
+
+
+def _read_model(shown: Explanations, index: int, number: int, colour: str) -> str:
+    item, value = shown.items[number], float(shown.curves[number, index - 1])
+    text = f"<span style='color:{colour}'>{escape(item.name)}</span> {number_text(value)}"
+    left = float(shown.measured[index - 1]) - value
+    return text + (" a.u." if item.is_truth else f" · residual {number_text(left)} a.u.")
 
 
 def style_small(plot: pg.PlotItem, colours: Palette, **labels: str) -> None:
