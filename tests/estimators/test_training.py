@@ -129,6 +129,26 @@ def test_blochnets_loss_has_the_gradient_of_the_decoder(schedule, other):
             assert float(gradient[row, column]) == pytest.approx(float(slope), rel=0.02, abs=2e-4)
 
 
+def test_the_signals_loss_is_the_labels_error_weighted_by_the_jacobian():
+    """And at the published weight a hundredth of the labels' loss, under the FISP schedule."""
+    fisp = nb.fisp_schedule()
+    random = np.random.default_rng(0)
+    t2 = np.exp(random.uniform(np.log(20), np.log(1000), 200))
+    t1 = np.exp(random.uniform(np.log(np.maximum(t2, 100)), np.log(5000)))
+    signal, slopes = (values.double().numpy() for values in nb.EPGDecoder(fisp).jacobian(t1, t2))
+    slopes = slopes * np.stack([t1, t2], axis=1)[:, None] * np.log(10.0)
+    norms = np.linalg.norm(signal, axis=1)[:, None]
+    unit, slopes = signal / norms, slopes / norms[..., None]
+    # normalised fingerprints move across themselves only
+    slopes -= unit[..., None] * np.einsum("vn,vnp->vp", unit, slopes)[:, None]
+    errors = 0.005 * random.standard_normal((200, 2))
+    labels = torch.from_numpy((np.log10(np.stack([t1, t2], axis=1)) + errors).astype(np.float32))
+    decoded = TrainingDecoder("epg", [fisp], 1e-6)(labels, np.zeros(200, int)).numpy()
+    loss = float(np.mean((decoded - unit) ** 2))
+    assert loss == pytest.approx(np.mean(np.einsum("vnp,vp->vn", slopes, errors) ** 2), rel=0.02)
+    assert 0.005 < 10 * loss / np.mean(errors**2) < 0.02
+
+
 @pytest.mark.parametrize("architecture", ["fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet"])
 def test_every_network_learns_and_the_same_seed_gives_the_same_weights(schedule, other, architecture):
     small = {**SMALL, "fingerprints": 200, "precision": "half" if architecture == "fc" else "float32"}

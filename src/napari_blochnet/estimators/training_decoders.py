@@ -1,10 +1,10 @@
 """The decoder side of a training: from predicted labels back to normalised fingerprints.
 
-To first order the loss of the signal, mean((x̂ − x)²), is δᵀJᵀJδ/N in the errors δ of log10 T1 and T2: it weights these by
-how far they move the signal under the schedules of the training, and asks less of tissues that hardly have any. It knows
-nothing that labels without error do not say, and nothing of other schedules, whose fingerprints the encoder never sees;
-those are taught by more schedules, or by the physics of the new one (`napari_blochnet.estimators.adaptation`). At the
-published weight of 10 it is about a hundredth of the loss: fingerprints of unit norm have squares of 1/N.
+To first order the loss of the signal, mean((x̂ − x)²), is δᵀJᵀJδ/N in the errors δ of log10 T1 and T2: it weights these
+by how far they move the signal under the schedules of the training, and asks less of tissues that hardly have any. It
+knows nothing that labels without error do not say, and nothing of other schedules, whose fingerprints the encoder never
+sees; those are taught by more schedules, or by the physics of the new one (`napari_blochnet.estimators.adaptation`). At
+the published weight of 10 it is about a hundredth of the loss: fingerprints of unit norm have squares of 1/N.
 """
 
 from __future__ import annotations
