@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import gc
 import re
+import weakref
 
 import numpy as np
 import pytest
@@ -510,6 +512,13 @@ def test_rough_handling(scene):
     assert session.pins == ()
     assert inspector.shown is None
     assert scene.marks() == ()
+    # nothing holds on to what nobody can see any more
+    kept = [weakref.ref(scene.stack), *map(weakref.ref, scene.maps)]
+    scene.stack = scene.stack_layer = region = before = layer = mark = None
+    scene.maps.clear()
+    scene.qtbot.wait(100)
+    gc.collect()
+    assert [thing() for thing in kept] == [None] * 4
 
 
 def test_two_viewers_and_a_closed_one(desk, qtbot):
@@ -535,3 +544,15 @@ def test_updated_comes_when_everything_is_drawn(scene):
     scene.click((1, 4, 14))
     scene.qtbot.waitUntil(lambda: told and told[-1].voxel.index == (1, 4, 14))
     assert told[-1] is scene.inspector.shown
+
+
+def test_nothing_is_kept_of_a_closed_viewer(desk, qtbot):
+    scene = Scene(desk(), qtbot)
+    scene.pin((1, 9, 12), (1, 3, 3))
+    scene.viewer.dims.set_point(0, 5)
+    kept = [weakref.ref(thing) for thing in (scene.stack, scene.maps[0], scene.inspector.shown)]
+    scene.viewer.close()
+    del scene
+    qtbot.wait(200)
+    gc.collect()
+    assert [thing() for thing in kept] == [None, None, None]

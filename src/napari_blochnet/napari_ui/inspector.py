@@ -26,6 +26,7 @@ from qtpy.QtWidgets import (
     QSplitter,
 )
 
+from napari_blochnet.errors import InputError
 from napari_blochnet.files import replacing
 from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.appearance import button_style
@@ -315,7 +316,10 @@ class VoxelInspector(Panel):
         items = self._items(voxel)
         if self._decoders.is_warm(voxel.stack):
             self._waiting = None
-            self._show(explain(self._decoders.get(voxel.stack.schedule), voxel, items))
+            try:
+                self._show(explain(self._decoders.get(voxel.stack.schedule), voxel, items))
+            except InputError as error:
+                self.show_input_error(error)
             return
         if self.is_busy:
             self._waiting = voxel

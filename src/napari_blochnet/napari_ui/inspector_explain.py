@@ -181,7 +181,7 @@ def explanation_of(
     name: str, source: Phantom | ParameterMaps, index: tuple[int, int, int], slot: int, *, has_own_scale: bool = False
 ) -> Explanation | None:
     """Return what maps say of a voxel; None where they have no value."""
-    if not source.mask[index] or not (source.t1[index] > 0 and source.t2[index] > 0):
+    if not source.mask[index] or not (0 < source.t1[index] < np.inf and 0 < source.t2[index] < np.inf):
         return None
     more: dict[str, Any] = {}
     for key in ("phase", "b1", "t1_se", "t2_se"):

@@ -156,6 +156,7 @@ class Session(QObject):
     def _on_removed(self, event: Any = None) -> None:
         with contextlib.suppress(RuntimeError):
             self._drop_lost_pins()
+            self._drop_lost_slots(self.entries("maps"))
         self._on_layers()
 
     def _finish(self, layer: Layer) -> None:
@@ -194,12 +195,17 @@ class Session(QObject):
 
     def slot(self, maps: ParameterMaps) -> int:
         """Return the number of a model's colour, alike in plots, tables and inspector; kept while others come."""
-        open_now = {entry.subject for entry in self.entries("maps")} | {maps}
-        self._slots = {known: slot for known, slot in self._slots.items() if known in open_now}
         if maps not in self._slots:
+            # maps that were replaced by finished ones give their number to these
+            self._drop_lost_slots(self.entries("maps"))
             taken = set(self._slots.values())
             self._slots[maps] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         return self._slots[maps]
+
+    def _drop_lost_slots(self, entries: list[Entry]) -> None:
+        """Free the colours of maps that are gone, and the maps' memory with them."""
+        open_now = {id(entry.subject) for entry in entries}
+        self._slots = {known: slot for known, slot in self._slots.items() if id(known) in open_now}
 
     # -- schedule and voxel
 
@@ -287,6 +293,7 @@ class Session(QObject):
     def close(self, _window: object = None) -> None:
         """End all jobs; the viewer is gone."""
         self.is_closed = True
+        self._pins.clear()
         preferences.write_now()
         for job in self._jobs:
             job.cancel()
