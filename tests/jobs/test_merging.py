@@ -93,6 +93,16 @@ def test_the_newer_of_two_maps_of_a_slice_counts(stack):
     assert_same(merge_maps(slice_2, painted, stack), slice_2)
 
 
+def test_a_b1_map_is_part_of_the_mapping(stack):
+    field = np.full(stack.shape[1:], 0.95, np.float32)
+    options = {**COARSE, "refine": True, "b1": field}
+    parts = [nb.reconstruct(stack, mask=one_slice(stack, z), **options) for z in (0, 2)]
+    merged = merge_maps(*parts, stack)
+    assert_same(merged, run_recipe(as_recipe(merged.record))[-1])
+    without = nb.reconstruct(stack, mask=one_slice(stack, 1), **{**options, "b1": None})
+    assert not can_merge(merged, without)
+
+
 def test_the_old_maps_stay_as_they_are(stack):
     first = nb.reconstruct(stack, mask=one_slice(stack, 0), **COARSE)
     before = first.t1.copy()
@@ -106,6 +116,7 @@ def test_what_does_not_belong_together_is_refused(stack):
         "differ in estimator": nb.reconstruct(stack, "universal", mask=one_slice(stack, 1)),
         "differ in refine": nb.reconstruct(stack, mask=one_slice(stack, 1), refine=True, **COARSE),
         "different devices": first.replace(record={**first.record, "device": "cuda:0"}),
+        "smaller batches": first.replace(record={**first.record, "memory": ["It goes on with fewer."]}),
         "no record": first.replace(record={}),
         "different grids": first.replace(voxel_size=(9, 9, 9), affine=None),
         "different stacks": first.replace(

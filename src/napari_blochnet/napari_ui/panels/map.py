@@ -6,7 +6,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout
 
 from napari_blochnet.arrays import BoolArray
 from napari_blochnet.errors import InputError
@@ -105,11 +105,18 @@ class MapPanel(Panel):
         self.body.addWidget(self.estimators)
         self.body.addWidget(self.switches)
         self.body.addWidget(self.options)
-        self.body.addWidget(self.size_line)
-        self.body.addLayout(buttons)
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.copy)
         self.body.addStretch(1)
+        # in view at any height of the window, and not only after scrolling
+        footer = QVBoxLayout()
+        footer.setContentsMargins(10, 4, 10, 6)
+        footer.setSpacing(6)
+        footer.addWidget(self.size_line)
+        footer.addLayout(buttons)
+        footer.addWidget(self.jobs)
+        footer.addWidget(self.copy)
+        outer = self.layout()
+        outer.addLayout(footer)
+        outer.setStretch(0, 1)
 
         self.stack.currentIndexChanged.connect(self._on_stack)
         self.choice.changed.connect(self._update_size)
@@ -131,6 +138,7 @@ class MapPanel(Panel):
     def attach(self, viewer: Viewer) -> None:
         viewer.dims.events.current_step.connect(self._update_size)
         viewer.dims.events.ndisplay.connect(self._update_size)
+        viewer.dims.events.order.connect(self._update_size)
         viewer.layers.events.inserted.connect(self.update_session)
         viewer.layers.events.removed.connect(self.update_session)
         self._on_tool()
@@ -139,6 +147,7 @@ class MapPanel(Panel):
         self._tool.turn_off()
         viewer.dims.events.current_step.disconnect(self._update_size)
         viewer.dims.events.ndisplay.disconnect(self._update_size)
+        viewer.dims.events.order.disconnect(self._update_size)
         viewer.layers.events.inserted.disconnect(self.update_session)
         viewer.layers.events.removed.disconnect(self.update_session)
 
@@ -168,7 +177,7 @@ class MapPanel(Panel):
         """Offer what can map the chosen stack."""
         stack = self.stack.subject
         values = self.form.values()
-        bearing = {name: values[name] for name in ("other_schedule", "saturation")}
+        bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
         asked = (None if stack is None else (stack.schedule.digest, stack.kind), tuple(bearing.values()))
         if asked != self._offered:
             self._offered = asked
