@@ -356,7 +356,8 @@ class MapPanel(Panel):
         count = sum(mapped.voxels for mapped in done)
         sentences = [f"Mapped {count:,} voxels in {seconds:.1f} s."]
         sentences += [errors.summary(mapped.maps, mapped.errors) for mapped in done]
-        self.jobs.say(" ".join(filter(None, sentences)), "good")
+        # a line for each estimator
+        self.jobs.say("\n".join(filter(None, sentences)), "good")
 
     def _finish_stopped(self, done: object) -> None:
         # who cancels does not want the slice that waits either
