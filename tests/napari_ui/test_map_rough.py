@@ -125,24 +125,23 @@ def test_shapes_and_labels_on_other_grids(desk):
     np.testing.assert_array_equal(desk.session.entries("maps")[0].subject.mask, expected)
 
     # the same rectangle in millimetres, by somebody's own shapes layer without a z axis: it holds in every slice
-    flat = (
-        np.asarray(layer.data_to_world((0, 0, 3.6, 5.6)))[-2:],
-        np.asarray(layer.data_to_world((0, 0, 8.4, 12.4)))[-2:],
+    (top, left), (bottom, right) = (
+        np.asarray(layer.data_to_world((0, 0, *corner)))[-2:] for corner in ((3.6, 5.6), (8.4, 12.4))
     )
-    own = Shapes([np.array([flat[0], [flat[0][0], flat[1][1]], flat[1], [flat[1][0], flat[0][1]]])], name="own")
+    own = Shapes([np.array([[top, left], [top, right], [bottom, right], [bottom, left]])], name="own")
     desk.viewer.add_layer(own)
     mapping.region.setCurrentText("own")
     np.testing.assert_array_equal(mapping.choice.mask(), np.repeat(expected[1:2], 3, axis=0))
 
     # painted on a coarser grid with its axes swapped
     mapping.part.setCurrentText("a painted region")
-    painted = np.zeros((20, 3, 10), np.uint8)
-    painted[3, 1, 2] = 1
+    painted = np.zeros((3, 20, 10), np.uint8)
+    painted[1, 3, 2] = 1
     swapped = np.zeros((4, 4))
     scale, translate = np.asarray(layer.scale)[-3:], np.asarray(layer.translate)[-3:]
-    swapped[0, 1] = scale[0]
+    swapped[0, 0] = scale[0]
     swapped[1, 2] = scale[1] * 4
-    swapped[2, 0] = scale[2] * 2
+    swapped[2, 1] = scale[2] * 2
     swapped[:3, 3] = translate + scale * np.array([0, 1.5, 0.5])
     swapped[3, 3] = 1
     desk.viewer.add_layer(Labels(painted, affine=swapped, name="swapped"))
@@ -193,7 +192,9 @@ def test_what_cannot_map_the_stack_is_grey_and_says_why(desk, monkeypatch):
     assert mapping.estimators.chosen == ["universal", "fc"]
 
 
-def test_time_and_memory_are_told(desk):
+def test_time_and_memory_are_told(desk, monkeypatch):
+    from napari_blochnet.napari_ui.panels import map as panel
+
     desk = desk()
     mapping = _simulated(desk, _phantom(slices=2))
     assert "GB free)" in mapping.size_line.text()
@@ -201,10 +202,12 @@ def test_time_and_memory_are_told(desk):
     desk.run(mapping, mapping.run)
     # measured once, it is told beforehand
     assert "1,600 voxels × 60 TRs: about" in mapping.size_line.text()
-    mapping.form.set_values({"step": 0.002, "t1_range": (1.0, 100_000.0), "t2_range": (1.0, 100_000.0)})
+    # a small machine, and a fine dictionary
+    monkeypatch.setattr(panel, "free_memory", lambda: 10**9)
+    mapping.form.set_values({"step": 0.002})
     assert "of memory, and" in mapping.size_line.text()
     assert mapping.size_line.property("state") == "error"
-    mapping.form.set_values({"step": 0.1, "t1_range": (20.0, 6000.0), "t2_range": (2.0, 3000.0)})
+    mapping.form.set_values({"step": 0.1})
     assert mapping.size_line.property("state") == ""
     mapping.estimators.tick([])
     assert "Tick an estimator" in mapping.size_line.text()
