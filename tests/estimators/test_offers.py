@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.estimators import cards
+from napari_blochnet.estimators import cards, offers
 from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks_model import LabelNetwork
 from napari_blochnet.estimators.offers import estimator_offers
@@ -53,13 +53,18 @@ def test_networks_are_offered_for_their_schedule_only(store):
     offers = _by_name(estimator_offers(nb.fisp_schedule(), "complex"))
     assert offers["fc"].refusal is None
     assert "bound, FISP at SNR 20: WM T1 1.02" in offers["fc"].description
-    # no weights came with the package
-    assert "for no schedule" in offers["autoencoder-rnn"].refusal
     other = _by_name(estimator_offers(nb.spline_schedule(), "complex"))
     assert "only for FISP" in other["fc"].refusal
     allowed = _by_name(estimator_offers(nb.spline_schedule(), "complex", other_schedule=True))
     assert allowed["fc"].refusal is None
     assert _by_name(estimator_offers(nb.spline_schedule(length=99), "complex", other_schedule=True))["fc"].refusal
+
+
+def test_an_architecture_without_any_weights_says_so(monkeypatch):
+    monkeypatch.setattr(offers, "stored_models", lambda: ())
+    found = _by_name(estimator_offers(nb.fisp_schedule(), "complex"))
+    assert "There are weights of rnn for no schedule" in found["rnn"].refusal
+    assert found["dictionary"].refusal is None
 
 
 def test_magnitudes_and_saturation_are_no_networks_data(store):
