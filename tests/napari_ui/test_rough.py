@@ -35,7 +35,7 @@ def _mapped_slowly(desk):
     mapping = desk.turn_to("Map")
     mapping.form.set_values({"step": 0.1, "batch": 1})
     desk.click(mapping.run)
-    desk.qtbot.waitUntil(lambda: bool(desk.session.layers("maps")) or not mapping.is_busy, timeout=60_000)
+    desk.qtbot.waitUntil(lambda: bool(desk.session.layers("maps", role="T1")) or not mapping.is_busy, timeout=60_000)
     assert mapping.is_busy, mapping.jobs.message.text()
     return mapping
 
@@ -46,7 +46,7 @@ def test_cancel_keeps_what_is_finished(desk, qtbot):
     answered = []
 
     def watch(job) -> None:
-        while job.is_running:
+        while job.is_working:
             time.sleep(0.002)
         answered.append(time.perf_counter())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -10,39 +11,86 @@ from napari.layers import Image, Layer
 from napari_blochnet.arrays import BoolArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.errors import part_of_truth
 from napari_blochnet.napari_ui.session import Session, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["look_at", "show_only", "show_quantity", "show_result", "side_by_side", "truth_layers"]
+__all__ = ["look_at", "show_alone", "show_quantity", "show_result", "truth_layers"]
 
 
-def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> None:
+def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
     """Go to the slice with most voxels inside the mask, and show the last layer alone."""
     viewer = session.viewer
     if viewer is None or not layers:
         return
-    show_only(session, layers[-1:])
     z = int(np.argmax(mask.sum(axis=(1, 2))))
     point = layers[-1].data_to_world([0] * (layers[-1].ndim - 3) + [z, 0, 0])
     viewer.dims.set_point(viewer.dims.ndim - 3, point[-3])
-    side_by_side(session, False)
+    yield
+    yield from _show(session, layers[-1:], beside=False)
 
 
-def show_only(session: Session, layers: Sequence[Layer]) -> None:
-    """Show these of our layers and hide our others; layers of other people, and regions, stay as they are."""
-    chosen = set(map(id, layers))
-    for layer in session.layers():
-        entry = entry_of(layer)
-        if entry is not None and entry.kind != "region":
-            layer.visible = id(layer) in chosen
+def _show(
+    session: Session, layers: Sequence[Layer], *, beside: bool, shape: tuple[int, int] | None = None
+) -> Steps[None]:
+    """Show these of our layers and hide our others; layers of other people, and regions, stay as they are.
+
+    Parameters
+    ----------
+    session : Session
+    layers : sequence of Layer
+    beside : bool
+        Each in a cell of the grid, or all in one place.
+    shape : tuple of int, optional
+        Rows and columns of the grid. None: such that no cell stays free.
+    """
     viewer = session.viewer
-    if viewer is not None and layers:
+    if viewer is None:
+        return
+    chosen = set(map(id, layers))
+    grid = viewer.canvas.grid
+    wanted = _grid_shape(len(layers)) if shape is None else shape
+    moves = grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
+    # what goes to another cell is compiled anew for it: hidden first and shown there, each takes a step of its own;
+    # all but one, for napari takes the grid down when nothing is left in it
+    staying = set(map(id, layers[:1])) if moves else chosen
+    # from the last cell of the grid to the first: a gap would make all that follow move up
+    for layer in reversed(session.layers()):
+        entry = entry_of(layer)
+        hidden = entry is not None and entry.kind != "region" and id(layer) not in staying
+        if hidden and _set_visible(layer, False):
+            yield
+    if moves and layers and layers[0] in viewer.layers and _set_visible(layers[0], True):
+        yield
+    if beside and tuple(grid.shape) != wanted:
+        grid.shape = wanted
+        yield
+    if grid.enabled != beside:
+        grid.enabled = beside
+        yield
+    viewer.reset_view()
+    for layer in layers:
+        if session.viewer is None:
+            return
+        if layer in viewer.layers and _set_visible(layer, True):
+            yield
+        # after the colour bar, which comes with the layer: the later of two in one corner stands above
+        if isinstance(layer, Image) and layer.name_overlay.visible != beside:
+            layer.name_overlay.visible = beside
+            yield
+    if layers and layers[-1] in viewer.layers:
         viewer.layers.selection.active = layers[-1]
-        for layer in session.layers():
-            if isinstance(layer, Image):
-                layer.name_overlay.visible = len(layers) > 1
     session.view_changed.emit()
+
+
+def _set_visible(thing: Any, visible: bool) -> bool:
+    """Show or hide a layer or an overlay; return whether it was otherwise."""
+    # saying again what is so already makes napari lay out and draw everything anew
+    if thing.visible == visible:
+        return False
+    thing.visible = visible
+    return True
 
 
 def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role: str) -> list[Layer]:
@@ -51,7 +99,7 @@ def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role
             if part_of_truth(entry_of(layer).subject, other) is not None]  # fmt: skip
 
 
-def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> None:
+def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
     """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth."""
     viewer = session.viewer
     if viewer is None or not maps:
@@ -68,10 +116,11 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
     # the grid fills its cells in the order of the layers, the lowest first
     if list(viewer.layers)[-len(shown) :] != shown:
         for layer in shown:
-            viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
-    show_only(session, shown)
-    viewer.canvas.grid.shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) else _grid_shape(len(shown))
-    side_by_side(session, True)
+            if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
+                viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+                yield
+    shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) else None
+    yield from _show(session, shown, beside=True, shape=shape)
 
 
 def _grid_shape(count: int) -> tuple[int, int]:
@@ -80,24 +129,17 @@ def _grid_shape(count: int) -> tuple[int, int]:
     return (max(1, count // max(1, columns)), max(1, columns))
 
 
-def show_quantity(session: Session, role: str, *, beside: bool) -> None:
+def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     """Show one quantity: the newest layer of it, or all layers of it side by side."""
     found = session.layers(role=role)
     if role in ("T1", "T2"):
         found += session.layers(role=f"{role} error") if beside else []
-    if not found:
-        return
-    show_only(session, found if beside else found[-1:])
-    if session.viewer is not None:
-        session.viewer.canvas.grid.shape = _grid_shape(len(found))
-    side_by_side(session, beside)
+    if found:
+        yield from _show(session, found if beside else found[-1:], beside=beside)
 
 
-def side_by_side(session: Session, beside: bool) -> None:
-    """Switch napari's grid on or off, and fit the view."""
+def show_alone(session: Session, layer: Layer) -> Steps[None]:
+    """Show one of our layers and hide our others."""
     viewer = session.viewer
-    if viewer is None:
-        return
-    if viewer.canvas.grid.enabled != beside:
-        viewer.canvas.grid.enabled = beside
-    viewer.reset_view()
+    if viewer is not None:
+        yield from _show(session, [layer], beside=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.mapping import Growing, Mapped, MappingTask
 from napari_blochnet.napari_ui.session import Session
 
@@ -37,54 +38,56 @@ class GrowingLayers:
         self._session, self._task = session, task
         self._shown: dict[int, _Shown] = {}
 
-    def fill_in(self, growing: Growing) -> None:
+    def fill_in(self, growing: Growing) -> Steps[None]:
         """Show maps so far; their arrays are written by the worker meanwhile."""
         for index, maps in growing:
             if index not in self._shown:
-                self._shown[index] = self._show(index, maps)
+                yield from self._show(index, maps)
             if self._shown[index].before is not None:
                 _copy_mapped(self._shown[index].maps, maps)
         if growing:
             layers.refresh_maps(self._session, self._shown[growing[-1][0]].maps)
 
-    def settle(self, done: Sequence[Mapped]) -> None:
+    def settle(self, done: Sequence[Mapped]) -> Steps[None]:
         """Let the layers show what is finished, and older maps again where nothing was."""
         truth = self._task.truth
         for mapped in done:
             if mapped.index not in self._shown:
-                self._shown[mapped.index] = self._show(mapped.index, mapped.maps)
+                yield from self._show(mapped.index, mapped.maps)
             shown = self._shown.pop(mapped.index)
             if shown.before is not None and not mapped.is_merged:
-                layers.replace_maps(self._session, shown.maps, shown.before, truth)
-                self._add(mapped.maps)
+                yield from layers.replace_maps_steps(self._session, shown.maps, shown.before, truth)
+                yield from self._add(mapped.maps)
             else:
-                layers.replace_maps(self._session, shown.maps, mapped.maps, truth)
+                yield from layers.replace_maps_steps(self._session, shown.maps, mapped.maps, truth)
             if mapped.errors is not None:
-                layers.add_error_layers(self._session, mapped.maps, mapped.errors)
-        self.put_back()
+                yield from layers.error_steps(self._session, mapped.maps, mapped.errors)
+        yield from self.put_back()
 
-    def put_back(self) -> None:
+    def put_back(self) -> Steps[None]:
         """Let layers show the older maps again."""
-        for shown in self._shown.values():
+        for shown in list(self._shown.values()):
             if shown.before is not None:
-                layers.replace_maps(self._session, shown.maps, shown.before, self._task.truth)
+                yield from layers.replace_maps_steps(self._session, shown.maps, shown.before, self._task.truth)
         self._shown = {}
 
-    def _show(self, index: int, maps: ParameterMaps) -> _Shown:
+    def _show(self, index: int, maps: ParameterMaps) -> Steps[None]:
         """Give new maps their layers, or let the layers of older ones show a copy that grows."""
         older = self._task.older.get(index)
         if older is None:
-            self._add(maps)
-            return _Shown(maps, None)
+            self._shown[index] = _Shown(maps, None)
+            yield from self._add(maps)
+            return
         copy = _copy(older)
-        layers.replace_maps(self._session, older, copy, self._task.truth)
-        return _Shown(copy, older)
+        self._shown[index] = _Shown(copy, older)
+        yield from layers.replace_maps_steps(self._session, older, copy, self._task.truth)
 
-    def _add(self, maps: ParameterMaps) -> None:
+    def _add(self, maps: ParameterMaps) -> Steps[None]:
         task = self._task
         taken = {entry.title for entry in self._session.entries("maps")}
         names = (maps.estimator if i == 1 else f"{maps.estimator} {i}" for i in itertools.count(1))
-        layers.add_maps(self._session, maps, task.stack, task.truth, next(name for name in names if name not in taken))
+        title = next(name for name in names if name not in taken)
+        yield from layers.maps_steps(self._session, maps, task.stack, task.truth, title)
 
 
 def _arrays(maps: ParameterMaps) -> dict[str, np.ndarray]:

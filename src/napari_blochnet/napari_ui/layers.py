@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.experimental import link_layers
 from napari.layers import Image, Layer
+from napari.utils import CyclicLabelColormap
 
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.canvas import look_at, show_only
+from napari_blochnet.napari_ui.canvas import look_at, show_alone
+from napari_blochnet.napari_ui.drawing import Steps, at_once
 from napari_blochnet.napari_ui.looks import (
     LOOKS,
     TISSUE_COLOURS,
@@ -38,27 +40,27 @@ if TYPE_CHECKING:
 __all__ = [
     "LayerData",
     "add_drawing",
-    "add_error_layers",
-    "add_maps",
     "add_phantom",
     "add_region",
     "add_stack",
     "drawing_layer_data",
+    "error_steps",
     "finish_layer",
+    "maps_steps",
     "phantom_layer_data",
+    "phantom_steps",
     "refresh_maps",
-    "replace_maps",
+    "replace_maps_steps",
     "restore_layers",
     "saved_layer_data",
     "stack_layer_data",
+    "stack_steps",
 ]
 
 LayerData = tuple[AnyArray, dict[str, Any], str]
 
 # The order in which they are added.
 _ERRORS = ("T2 error", "T1 error")
-# A magnitude copy above this size is computed slice by slice when napari asks for it.
-_COPY_BYTES = 256 * 2**20
 
 
 def _assert_main_thread() -> None:
@@ -93,8 +95,8 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
     entry = Entry("phantom", "T1", phantom, phantom.name, truth=phantom)
     layers = []
     if phantom.labels is not None:
-        colours: dict[int | None, Any] = {None: (0, 0, 0, 0), 0: (0, 0, 0, 0)}
-        colours.update({i + 1: TISSUE_COLOURS[i % len(TISSUE_COLOURS)] for i in range(len(phantom.tissues) or 11)})
+        # not a mapping of labels to colours: napari compiles its first, which takes a second
+        colours = CyclicLabelColormap(["transparent", *TISSUE_COLOURS], name="tissues")
         features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
         layers.append(
             _layer_data(
@@ -115,14 +117,28 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
     return layers
 
 
-def _magnitude(stack: FingerprintStack) -> AnyArray:
-    if stack.kind == "magnitude":
-        return stack.data
-    if stack.data.nbytes <= _COPY_BYTES:
-        return np.abs(stack.data)
-    import dask.array as da
+class _Magnitude:
+    """The magnitude of an array, computed where it is looked at: a copy of a stack may not fit into memory.
 
-    return abs(da.from_array(stack.data, chunks=(1, -1, -1, -1), meta=np.empty((0,) * 4, stack.data.dtype)))
+    Parameters
+    ----------
+    samples : array
+    """
+
+    def __init__(self, samples: AnyArray) -> None:
+        self._samples = samples
+        self.shape, self.ndim, self.size = samples.shape, samples.ndim, samples.size
+        self.dtype = np.abs(np.empty(0, samples.dtype)).dtype
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        return np.abs(self._samples[key])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return np.asarray(np.abs(self._samples), dtype=dtype)
+
+
+def _magnitude(stack: FingerprintStack) -> Any:
+    return stack.data if stack.kind == "magnitude" else _Magnitude(stack.data)
 
 
 def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[LayerData]:
@@ -141,7 +157,7 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
     entry = entry_of(layer)
     if entry is None or not isinstance(layer, Image):
         return
-    layer.colorbar.visible = True
+    # before they are seen: napari lays everything out again at every change of what is
     layer.colorbar.position = "top_left"
     layer.colorbar.size = (9, 72)
     layer.colorbar.tick_length = 4
@@ -150,6 +166,10 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
     layer.name_overlay.position = "top_left"
     layer.name_overlay.font_size = 7
     layer.name_overlay.box = False
+    if layer.visible:
+        layer.colorbar.visible = True
+    else:
+        layer.events.visible.connect(_show_colour_bar)
     peers = [
         other for other in viewer.layers
         if other is not layer and (known := entry_of(other)) is not None and known.role == entry.role
@@ -168,37 +188,63 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
         link_layers([siblings[0], layer], ("opacity",))
 
 
-def _add(session: Session, data: Sequence[LayerData]) -> list[Layer]:
+def _show_colour_bar(event: Any) -> None:
+    """Add the colour bar when a layer is shown for the first time; one that nobody sees costs as much as one seen."""
+    layer = event.source
+    if layer.visible:
+        layer.events.visible.disconnect(_show_colour_bar)
+        layer.colorbar.visible = True
+
+
+def _add(session: Session, data: Sequence[LayerData]) -> Steps[list[Layer]]:
+    """Add layers, one per step."""
     _assert_main_thread()
-    viewer = session.viewer
-    if viewer is None:
-        return []
-    made: list[Layer] = [Layer.create(*item) for item in data]
-    was_empty = len(viewer.layers) == 0
-    for layer in made:
+    made: list[Layer] = []
+    for item in data:
+        viewer = session.viewer
+        # whoever deletes what has come so far does not want the rest
+        if viewer is None or (made and not any(layer in viewer.layers for layer in made)):
+            return []
+        if not viewer.canvas.overlays.scale_bar.visible:
+            viewer.canvas.overlays.scale_bar.visible = True
+            yield
+        layer = Layer.create(*item)
+        made.append(layer)
         viewer.layers.append(layer)
-    if was_empty or not viewer.canvas.overlays.scale_bar.visible:
-        viewer.canvas.overlays.scale_bar.visible = True
+        yield
+    # a person may have deleted some between two steps
+    return [layer for layer in made if session.viewer is not None and layer in session.viewer.layers]
+
+
+def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:
+    """Show a phantom, at its middle slice, T1 on top."""
+    made = yield from _add(session, phantom_layer_data(phantom))
+    yield from look_at(session, made, phantom.mask)
+    return made
+
+
+def stack_steps(
+    session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = ""
+) -> Steps[list[Layer]]:
+    """Show a stack."""
+    made = yield from _add(session, stack_layer_data(stack, truth, title))
+    yield from look_at(session, made, stack.mask)
     return made
 
 
 def add_phantom(session: Session, phantom: Phantom) -> list[Layer]:
-    """Show a phantom, at its middle slice, T1 on top."""
-    made = _add(session, phantom_layer_data(phantom))
-    look_at(session, made, phantom.mask)
-    return made
+    """Show a phantom, all its layers at once."""
+    return at_once(phantom_steps(session, phantom))
 
 
 def add_stack(session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[Layer]:
-    """Show a stack."""
-    made = _add(session, stack_layer_data(stack, truth, title))
-    look_at(session, made, stack.mask)
-    return made
+    """Show a stack at once."""
+    return at_once(stack_steps(session, stack, truth, title))
 
 
-def add_maps(
+def maps_steps(
     session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
-) -> list[Layer]:
+) -> Steps[list[Layer]]:
     """Show maps: B1 and standard errors if there are any, residual, PD, T2, T1; with the truth's limits where known."""
     entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
     data = []
@@ -210,8 +256,9 @@ def add_maps(
             fixed = value_limits(getattr(truth, role.lower()), truth.mask)
         data.append(_image(values, replace(entry, role=role), maps.record,
                            fixed or value_limits(values, maps.mask & ~maps.failed), visible=role == "T1"))  # fmt: skip
-    made = _add(session, data)
-    show_only(session, made[-1:])
+    made = yield from _add(session, data)
+    if made:
+        yield from show_alone(session, made[-1])
     return made
 
 
@@ -220,7 +267,7 @@ def _values(maps: ParameterMaps, role: str) -> Any:
     return getattr(maps, role.lower().replace(" ", "_"))
 
 
-def replace_maps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> None:
+def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> Steps[None]:
     """Let the layers of unfinished maps stand for the finished ones, which share their arrays."""
     _assert_main_thread()
     for layer in session.layers("maps", old):
@@ -235,6 +282,7 @@ def replace_maps(session: Session, old: ParameterMaps, new: ParameterMaps, truth
             continue
         layer.data = _values(new, entry.role)
         _fit_limits(session, layer, entry.role, new)
+        yield
     session.changed.emit()
 
 
@@ -261,9 +309,9 @@ def refresh_maps(session: Session, maps: ParameterMaps) -> None:
             layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
-def add_error_layers(
+def error_steps(
     session: Session, maps: ParameterMaps, errors: dict[str, FloatArray], limit: float | None = None
-) -> list[Layer]:
+) -> Steps[list[Layer]]:
     """Show signed errors in per cent, limits symmetric, in the layers of earlier errors of these maps if there are any.
 
     Parameters
@@ -279,8 +327,7 @@ def add_error_layers(
     entry = session.entry(maps)
     if entry is None:
         return []
-    data = []
-    known: list[Layer] = []
+    shown: list[Layer] = []
     for role in _ERRORS:
         values = errors[role.removesuffix(" error")]
         high = _error_limit(values[maps.mask]) if limit is None else limit
@@ -292,10 +339,12 @@ def add_error_layers(
                 "blochnet": {**layer.metadata["blochnet"], "record": maps.record},
                 ENTRY: replace(entry, role=role),
             }
-        known += found
+            yield
+        shown += found
         if not found:
-            data.append(_image(values, replace(entry, role=role), maps.record, (-high, high), visible=False))
-    return known + _add(session, data)
+            item = _image(values, replace(entry, role=role), maps.record, (-high, high), visible=False)
+            shown += yield from _add(session, [item])
+    return shown
 
 
 def _error_limit(values: FloatArray) -> float:
@@ -311,7 +360,7 @@ def add_region(session: Session, subject: Subject) -> Layer | None:
     shape = subject.shape[-3:]
     region = replace(entry, kind="region", role="region")
     data = _layer_data(np.zeros(shape, np.uint8), region, {}, "labels", name=f"Region – {entry.title}", opacity=0.5)
-    layer = _add(session, [data])[0]
+    layer = at_once(_add(session, [data]))[0]
     viewer.layers.selection.active = layer
     layer.brush_size = max(3, round(shape[-1] / 15))
     layer.mode = "paint"
@@ -325,7 +374,7 @@ def add_drawing(session: Session, subject: Subject) -> Layer | None:
     if entry is None or viewer is None:
         return None
     region = replace(entry, kind="region", role="region")
-    layer = _add(session, [drawing_layer_data(region, name=f"Shapes – {entry.title}")])[0]
+    layer = at_once(_add(session, [drawing_layer_data(region, name=f"Shapes – {entry.title}")]))[0]
     viewer.layers.selection.active = layer
     layer.mode = "add_ellipse"
     return layer
@@ -373,4 +422,4 @@ def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
 
 def restore_layers(session: Session, data: Sequence[LayerData]) -> list[Layer]:
     """Add layers of a session that was saved, lowest first."""
-    return _add(session, data)
+    return at_once(_add(session, data))

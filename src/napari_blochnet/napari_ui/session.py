@@ -296,7 +296,7 @@ class Session(QObject):
         self._pins.clear()
         preferences.write_now()
         for job in self._jobs:
-            job.cancel()
+            job.close()
 
 
 _sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from qtpy.QtWidgets import (
 from napari_blochnet.errors import InputError
 from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.appearance import Palette, palette
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.keyboard import FocusOrder
 from napari_blochnet.napari_ui.session import Entry, Kind, Session, Subject, session_of
@@ -33,7 +35,7 @@ from napari_blochnet.napari_ui.workers import Failure, Job
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Foldable", "JobBar", "Panel", "SubjectChoice", "heading", "note", "primary_button"]
+__all__ = ["Foldable", "JobBar", "Panel", "SubjectChoice", "heading", "in_steps", "note", "primary_button"]
 
 
 def heading(text: str) -> QLabel:
@@ -291,6 +293,16 @@ class CheckList(QFrame):
         return next(box for box, known in self._boxes if known is value or known == value)
 
 
+def in_steps(method: Callable[..., Steps[None]]) -> Callable[..., None]:
+    """Let a panel's method that yields after each change of the window be a slot of its job's signals."""
+
+    @functools.wraps(method)
+    def slot(self: Panel, *content: Any) -> None:
+        self.draw(method(self, *content))
+
+    return slot
+
+
 class Panel(QWidget):
     """A tab of the workbench, or a dock of its own.
 
@@ -385,6 +397,11 @@ class Panel(QWidget):
         job.failed.connect(self.show_failure)
         job.stopped.connect(self._on_stopped)
         return job
+
+    def draw(self, steps: Steps[None]) -> None:
+        """Change the window in steps; this panel's job ends after the last."""
+        if self.jobs.job is not None:
+            self.jobs.job.draw(steps)
 
     @property
     def is_busy(self) -> bool:

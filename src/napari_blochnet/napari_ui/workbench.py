@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 
 from napari_blochnet.napari_ui import canvas, preferences
 from napari_blochnet.napari_ui.appearance import button_style, palette
+from napari_blochnet.napari_ui.drawing import Drawing
 from napari_blochnet.napari_ui.panels.compare import ComparePanel
 from napari_blochnet.napari_ui.panels.data import DataPanel
 from napari_blochnet.napari_ui.panels.map import MapPanel
@@ -42,6 +43,7 @@ class _ViewBar(QWidget):
         super().__init__()
         self._session = session_of(viewer)
         self._role = "T1"
+        self._drawing = Drawing(self)
         self._attached = False
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 2, 8, 6)
@@ -103,7 +105,7 @@ class _ViewBar(QWidget):
 
     def _show(self, role: str) -> None:
         self._role = role
-        canvas.show_quantity(self._session, role, beside=self.beside.isChecked())
+        self._drawing.add(canvas.show_quantity(self._session, role, beside=self.beside.isChecked()))
 
 
 class Workbench(QWidget):

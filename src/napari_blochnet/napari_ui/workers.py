@@ -4,15 +4,19 @@ A `Job` lives on the main thread. Its function runs in a worker of superqt's (na
 warning on the canvas). How it ends arrives by one signal with a queued connection, how far it is the main thread
 looks up by a timer, so that whatever hears of a job is called on the main thread, always. Cancelling sets an event
 that the function looks at once per batch; the function ends by itself, in the middle of nothing.
+
+What a result asks of the window is done in steps, one per turn of the event loop (`Job.draw`).
 """
 
 from __future__ import annotations
 
+import gc
 import io
 import logging
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +25,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from superqt.utils import FunctionWorker
 
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
+from napari_blochnet.napari_ui.drawing import Drawing
 from napari_blochnet.napari_ui.llvm import keep_triton_out
 
 __all__ = ["Failure", "Job"]
@@ -33,8 +38,33 @@ _LOOK_INTERVAL = 60
 # Live maps are drawn at most this often, s: a volume takes a while to send to the graphics card.
 _PARTIAL_INTERVAL = 0.3
 
+# How often threads take turns while jobs run, s. A painting main thread lets go of the interpreter at every call into
+# the graphics library, and waits this long to get it back from a worker that computes in Python.
+_SWITCH_INTERVAL = 0.0005
+# Collections of all of Python's objects take 0.1 to 0.2 s and stop every thread; while jobs run, none starts by itself.
+_NEVER = 1_000_000
+
 # Qt does not keep a running job alive, and the panel that started it may be gone before it ends.
 _running: set[Job] = set()
+_usual: tuple[float, tuple[int, int, int]] | None = None
+
+
+def _keep(job: Job) -> None:
+    global _usual
+    if _usual is None:
+        _usual = sys.getswitchinterval(), gc.get_threshold()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
+        gc.set_threshold(*_usual[1][:2], _NEVER)
+    _running.add(job)
+
+
+def _drop(job: Job) -> None:
+    global _usual
+    _running.discard(job)
+    if not _running and _usual is not None:
+        sys.setswitchinterval(_usual[0])
+        gc.set_threshold(*_usual[1])
+        _usual = None
 
 
 @dataclass(frozen=True)
@@ -89,12 +119,17 @@ class Job(QObject):
     def __init__(self, title: str, function: Callable[..., Any], *, wants_partial: bool = False) -> None:
         super().__init__()
         self.title = title
+        #: from the start until all is drawn
         self.is_running = False
+        #: while the function runs in its thread
+        self.is_working = False
         self._function: Callable[..., Any] | None = function
         self._wants_partial = wants_partial
         self._cancelled = threading.Event()
         self._bar: _Bar | None = None
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
+        self._drawing = Drawing(self)
+        self._drawing.finished.connect(self._end)
         # written by the worker, taken by the main thread; each is replaced as a whole
         self._progress: tuple[int, int, str] | None = None
         self._partial: Any = None
@@ -107,8 +142,8 @@ class Job(QObject):
     def start(self) -> Job:
         """Run the function in a worker thread."""
         keep_triton_out()
-        self.is_running = True
-        _running.add(self)
+        self.is_running = self.is_working = True
+        _keep(self)
         # napari's bars also print to a stream; nobody reads it here
         self._bar = _Bar(total=0, desc=self.title, file=io.StringIO())
         self._bar.job = self
@@ -121,6 +156,26 @@ class Job(QObject):
     def cancel(self) -> None:
         """Ask the function to end; it answers after its current batch."""
         self._cancelled.set()
+
+    def close(self) -> None:
+        """Cancel it, and draw nothing more: the window is gone."""
+        self.cancel()
+        self._drawing.clear()
+
+    def draw(self, steps: Iterator[Any]) -> None:
+        """Change the window in steps, one per turn of the event loop; the job ends after the last.
+
+        Parameters
+        ----------
+        steps : iterator
+            See `napari_blochnet.napari_ui.drawing`; run after all that were given before.
+        """
+        self._drawing.add(steps)
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether the window is still being changed."""
+        return self._drawing.is_busy
 
     @property
     def is_cancelled(self) -> bool:
@@ -192,17 +247,24 @@ class Job(QObject):
 
     def _receive(self, kind: str, content: Any) -> None:
         """Pass on how the worker ended; main thread."""
-        self.is_running = False
+        self.is_working = False
         # a panel keeps its last job for its message; what that worked on is not to stay in memory with it
         self._function = self._progress = self._partial = None
         self._timer.stop()
-        _running.discard(self)
         if self._bar is not None:
             self._bar.job = None
             self._bar.close()
             self._bar = None
-        getattr(self, kind).emit(content)
-        self.ended.emit()
+        try:
+            getattr(self, kind).emit(content)
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        if self.is_running and not self.is_working and not self._drawing.is_busy:
+            self.is_running = False
+            _drop(self)
+            self.ended.emit()
 
     def _show_progress(self, done: int, total: int, message: str) -> None:
         bar = self._bar

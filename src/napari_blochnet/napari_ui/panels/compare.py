@@ -21,6 +21,7 @@ from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
 from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.settings import CompareSettings
 from napari_blochnet.napari_ui import canvas, errors, layers
+from napari_blochnet.napari_ui.drawing import Steps, at_once
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.regions import RegionStatistics, results_table
 from napari_blochnet.napari_ui.plots import ScatterPlot
@@ -32,6 +33,7 @@ from napari_blochnet.napari_ui.widgets import (
     Panel,
     SubjectChoice,
     heading,
+    in_steps,
     note,
     primary_button,
 )
@@ -192,26 +194,31 @@ class ComparePanel(Panel):
         job.start()
         self._update_buttons()
 
-    def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> None:
+    @in_steps
+    def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> Steps[None]:
         comparison, compared = result
         limit = float(self.form.values()["error_limit"])
         chosen = limit != CompareSettings().error_limit
         for maps, values in compared:
             # error layers that are there already keep the limits that fit them, unless the person chose others
             if chosen or not self.session.layers("maps", maps, "T1 error"):
-                layers.add_error_layers(self.session, maps, values, limit if chosen else None)
-        canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
+                yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
+        yield from canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
         self.session.compared = Compared(comparison, self._truth, tuple(maps for maps, _ in compared))
-        self.show_compared()
+        yield from self._compared_steps()
         self.jobs.say("Compared. Error layers (%) are in the layer list, black where there is no error.", "good")
 
     def show_compared(self) -> None:
         """Show the session's comparison as table and plots; the canvas stays as it is."""
+        at_once(self._compared_steps())
+
+    def _compared_steps(self) -> Steps[None]:
         compared = self.session.compared
         self.comparison = None if compared is None else compared.comparison
         if compared is None:
             return
         self._fill_table(compared.comparison)
+        yield
         for name, plot in self.scatter.items():
             clouds = []
             for maps in compared.maps:
@@ -223,6 +230,7 @@ class ComparePanel(Panel):
                 clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
             plot.show_points(clouds)
             plot.show()
+            yield
         self.copy.show_record(compared.comparison.record)
         self._update_buttons()
 

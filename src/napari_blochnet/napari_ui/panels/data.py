@@ -25,10 +25,11 @@ from napari_blochnet.jobs.operations import brainweb_phantom, open_fingerprints,
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui import layers, preferences, samples
 from napari_blochnet.napari_ui.brainweb_dialog import BrainWebDialog
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.sessions import SessionRow
 from napari_blochnet.napari_ui.readers import has_own_schedule
-from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, in_steps, note, primary_button
 from napari_blochnet.napari_ui.workers import Failure
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -301,19 +302,22 @@ class DataPanel(Panel):
             if form.errors():
                 options.open()
 
-    def _show_phantom(self, phantom: Phantom) -> None:
-        layers.add_phantom(self.session, phantom)
+    @in_steps
+    def _show_phantom(self, phantom: Phantom) -> Steps[None]:
+        yield from layers.phantom_steps(self.session, phantom)
         self._announce(phantom)
 
-    def _show_stack(self, stack: FingerprintStack) -> None:
-        layers.add_stack(self.session, stack)
+    @in_steps
+    def _show_stack(self, stack: FingerprintStack) -> Steps[None]:
+        yield from layers.stack_steps(self.session, stack)
         self._announce(stack)
 
-    def _show_sample(self, sample: samples.Sample) -> None:
+    @in_steps
+    def _show_sample(self, sample: samples.Sample) -> Steps[None]:
         if sample.phantom is not None:
-            layers.add_phantom(self.session, sample.phantom)
+            yield from layers.phantom_steps(self.session, sample.phantom)
         if sample.stack is not None:
-            layers.add_stack(self.session, sample.stack, sample.phantom)
+            yield from layers.stack_steps(self.session, sample.stack, sample.phantom)
         self._announce(sample.stack or sample.phantom)
 
     def _announce(self, subject: Phantom | FingerprintStack) -> None:

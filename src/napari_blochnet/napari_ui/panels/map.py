@@ -19,6 +19,7 @@ from napari_blochnet.napari_ui import canvas, errors, places
 from napari_blochnet.napari_ui.appearance import button_style
 from napari_blochnet.napari_ui.click_tool import ClickTool
 from napari_blochnet.napari_ui.device_choice import DeviceChoice
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.estimator_choice import EstimatorChoice
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.growing import GrowingLayers
@@ -28,7 +29,7 @@ from napari_blochnet.napari_ui.part_choice import PartChoice, slice_mask
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.session import Entry
 from napari_blochnet.napari_ui.switches import Switches
-from napari_blochnet.napari_ui.widgets import Foldable, Panel, SubjectChoice, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, SubjectChoice, heading, in_steps, note, primary_button
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -332,37 +333,42 @@ class MapPanel(Panel):
         return None
 
     def _fill_in(self, growing: Growing) -> None:
-        if self._layers is not None:
-            self._layers.fill_in(growing)
+        job = self.jobs.job
+        # what comes while the window is still busy with the last is drawn with the next
+        if self._layers is not None and job is not None and not job.is_drawing:
+            self.draw(self._layers.fill_in(growing))
 
-    def _settle(self, done: list[Mapped]) -> None:
+    def _settle(self, done: list[Mapped]) -> Steps[None]:
         if self._layers is None or self._task is None:
             return
-        self._layers.settle(done)
+        yield from self._layers.settle(done)
         if done:
             # a slice more changes nothing in how the maps are looked at
             if not all(mapped.is_merged for mapped in done):
-                canvas.show_result(self.session, [mapped.maps for mapped in done], self._task.truth)
+                yield from canvas.show_result(self.session, [mapped.maps for mapped in done], self._task.truth)
             self.copy.show_record(done[-1].maps.record)
             self.session.added.emit(done[-1].maps)
 
-    def _put_back(self, _failure: object) -> None:
+    @in_steps
+    def _put_back(self, _failure: object) -> Steps[None]:
         if self._layers is not None:
-            self._layers.put_back()
+            yield from self._layers.put_back()
 
-    def _finish(self, done: list[Mapped]) -> None:
-        self._settle(done)
+    @in_steps
+    def _finish(self, done: list[Mapped]) -> Steps[None]:
         seconds = time.perf_counter() - self._started
+        yield from self._settle(done)
         count = sum(mapped.voxels for mapped in done)
         sentences = [f"Mapped {count:,} voxels in {seconds:.1f} s."]
         sentences += [errors.summary(mapped.maps, mapped.errors) for mapped in done]
         # a line for each estimator
         self.jobs.say("\n".join(filter(None, sentences)), "good")
 
-    def _finish_stopped(self, done: object) -> None:
+    @in_steps
+    def _finish_stopped(self, done: object) -> Steps[None]:
         # who cancels does not want the slice that waits either
         self._next = None
-        self._settle(done if isinstance(done, list) else [])
+        yield from self._settle(done if isinstance(done, list) else [])
 
     def _on_ended(self) -> None:
         self._task = self._layers = None

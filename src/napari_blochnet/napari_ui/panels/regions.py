@@ -28,6 +28,7 @@ from napari_blochnet.evaluation.tables import mean_and_sd
 from napari_blochnet.jobs.operations import region_means as recorded_means
 from napari_blochnet.napari_ui import canvas, layers, regions
 from napari_blochnet.napari_ui.appearance import Palette
+from napari_blochnet.napari_ui.drawing import at_once
 from napari_blochnet.napari_ui.errors import part_of_truth
 from napari_blochnet.napari_ui.session import Session
 from napari_blochnet.napari_ui.widgets import heading, note
@@ -288,13 +289,13 @@ class RegionStatistics(QWidget):
         target, maps = self._target()
         if target is not None:
             # in a grid the region would lie in a cell of its own, beside the map that it is painted on
-            canvas.show_quantity(self._session, "T1", beside=False)
+            at_once(canvas.show_quantity(self._session, "T1", beside=False))
             self.choose(layers.add_region(self._session, maps[-1]))
 
     def _draw(self) -> None:
         target, maps = self._target()
         if target is not None:
-            canvas.show_quantity(self._session, "T1", beside=False)
+            at_once(canvas.show_quantity(self._session, "T1", beside=False))
             self.choose(layers.add_drawing(self._session, maps[-1]))
 
     def _save(self) -> None:

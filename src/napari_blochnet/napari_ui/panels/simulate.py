@@ -13,8 +13,9 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import simulate
 from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui import layers, places
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.forms import SettingsForm
-from napari_blochnet.napari_ui.widgets import Panel, SubjectChoice, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets import Panel, SubjectChoice, heading, in_steps, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -131,10 +132,11 @@ class SimulatePanel(Panel):
         job.start()
         self._update_size()
 
-    def _show(self, stack: FingerprintStack) -> None:
+    @in_steps
+    def _show(self, stack: FingerprintStack) -> Steps[None]:
         truth = None if self._source is None else self._source.on_grid(stack.shape[1:], stack.geometry)
         self._source = None
-        layers.add_stack(self.session, stack, truth)
+        yield from layers.stack_steps(self.session, stack, truth)
         seconds = stack.record.get("seconds")
         took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
         self.jobs.say(f"Simulated {int(stack.mask.sum()):,} fingerprints{took}. Next: the Map tab.", "good")
