@@ -183,7 +183,8 @@ def test_click_pins_a_voxel(desk, qtbot):
     # one head on the canvas, so that its middle is the canvas's
     desk.click(desk.workbench.view_bar.buttons["T1"])
     desk.click(desk.workbench.view_bar.beside)
-    qtbot.waitUntil(lambda: not desk.viewer.canvas.grid.enabled)
+    qtbot.waitUntil(lambda: not desk.workbench.view_bar.is_busy, timeout=60_000)
+    assert not desk.viewer.canvas.grid.enabled
     _, inspector = desk.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
     qtbot.wait(300)
     desk.viewer.reset_view()

@@ -88,6 +88,11 @@ class _ViewBar(QWidget):
                 viewer.canvas.grid.events.enabled.disconnect(self._update)
                 viewer.events.theme.disconnect(self._apply_theme)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the canvas is still being changed."""
+        return self._drawing.is_busy
+
     def _apply_theme(self, event: Any = None) -> None:
         viewer = self._session.viewer
         if viewer is not None:
