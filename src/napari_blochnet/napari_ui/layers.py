@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LayerData",
     "add_drawing",
+    "add_maps",
     "add_phantom",
     "add_region",
     "add_stack",
@@ -260,6 +261,13 @@ def maps_steps(
     if made:
         yield from show_alone(session, made[-1])
     return made
+
+
+def add_maps(
+    session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
+) -> list[Layer]:
+    """Show maps, all their layers at once."""
+    return at_once(maps_steps(session, maps, stack, truth, title))
 
 
 def _values(maps: ParameterMaps, role: str) -> Any:
