@@ -13,6 +13,7 @@ from napari_blochnet.jobs.benchmarks_estimators import (
     MatchingBenchmarkSettings,
     TrainingBenchmarkSettings,
 )
+from napari_blochnet.jobs.benchmarks_gui import GuiBenchmarkSettings
 
 __all__ = ["COMMANDS"]
 
@@ -66,4 +67,17 @@ def training(console: Console, device: str, **options: Any) -> None:
     console.result(**asdict(result))
 
 
-COMMANDS = (matching, mapping, training)
+@click.command()
+@settings_options(GuiBenchmarkSettings)
+@_console
+@sentences
+def gui(console: Console, **options: Any) -> None:
+    """Measure the napari window while jobs run; needs a display (xvfb-run will do) and some minutes."""
+    from napari_blochnet.jobs.benchmarks_gui import benchmark_gui, format_figures
+
+    figures = benchmark_gui(**given_settings(GuiBenchmarkSettings, options))
+    console.say(format_figures(figures))
+    console.result(figures=[asdict(figure) for figure in figures])
+
+
+COMMANDS = (gui, matching, mapping, training)

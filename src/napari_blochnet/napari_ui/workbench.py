@@ -54,7 +54,7 @@ class _ViewBar(QWidget):
             button.setText(role.replace("T1 SE", "σ T1").replace("T2 SE", "σ T2"))
             button.setToolTip(tooltip)
             button.setCheckable(True)
-            button.clicked.connect(functools.partial(self._show, role))
+            button.clicked.connect(functools.partial(self.show_role, role))
             row.addWidget(button)
             self.buttons[role] = button
         row.addStretch(1)
@@ -62,7 +62,7 @@ class _ViewBar(QWidget):
         self.beside.setText("grid")
         self.beside.setToolTip("Show the truth, every model and the errors of this quantity beside each other.")
         self.beside.setCheckable(True)
-        self.beside.clicked.connect(lambda: self._show(self._role))
+        self.beside.clicked.connect(lambda: self.show_role(self._role))
         row.addWidget(self.beside)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
@@ -108,7 +108,8 @@ class _ViewBar(QWidget):
         if viewer is not None:
             self.beside.setChecked(viewer.canvas.grid.enabled)
 
-    def _show(self, role: str) -> None:
+    def show_role(self, role: str) -> None:
+        """Show one quantity, alone or beside its peers as the grid button says."""
         self._role = role
         self._drawing.add(canvas.show_quantity(self._session, role, beside=self.beside.isChecked()))
 
