@@ -12,6 +12,7 @@ from napari_blochnet.jobs.operations import synthetic_head
 from napari_blochnet.jobs.recipes import run_recipe
 from napari_blochnet.jobs.records import as_command, as_recipe
 from napari_blochnet.napari_ui import canvas, layers
+from napari_blochnet.napari_ui.drawing import at_once
 from napari_blochnet.phantoms.phantom import Phantom
 
 SIDE = 40
@@ -73,8 +74,7 @@ def test_slices_that_are_clicked_grow_into_the_same_maps(desk):
     clicks.map.estimators.tick(["dictionary", "universal"])
     session = clicks.desk.session
     # the stack itself is looked at, one on the canvas
-    canvas.show_only(session, session.layers("stack"))
-    canvas.side_by_side(session, False)
+    at_once(canvas.show_alone(session, session.layers("stack")[-1]))
     said = clicks.map_slice(1)
     assert said.startswith(f"Mapped {2 * int(head.mask[1].sum()):,} voxels"), said
     assert [maps.estimator for maps in clicks.maps()] == ["dictionary", "universal"]
@@ -241,7 +241,7 @@ def test_the_slice_is_the_stacks_own(desk):
     layers.add_phantom(clicks.desk.session, phantom)
     layer = clicks.desk.session.layers("stack")[0]
     viewer = clicks.desk.viewer
-    canvas.show_only(clicks.desk.session, [layer])
+    at_once(canvas.show_alone(clicks.desk.session, layer))
     clicks.map_slice(1)
     assert clicks.maps()[0].mask.any(axis=(1, 2)).tolist() == [False, True, False]
     # x goes into the depth, z runs over the canvas

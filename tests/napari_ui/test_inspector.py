@@ -191,8 +191,9 @@ def test_marks_in_every_cell_and_on_their_slice_only(scene):
 
     # every cell of the grid: the truth and three models
     from napari_blochnet.napari_ui.canvas import show_quantity
+    from napari_blochnet.napari_ui.drawing import at_once
 
-    show_quantity(scene.session, "T1", beside=True)
+    at_once(show_quantity(scene.session, "T1", beside=True))
     scene.qtbot.wait(200)
     assert len(scene.canvas.grid_views) == 4
     assert [seen(cell) for cell in range(4)] == [[True, True]] * 4
@@ -203,13 +204,13 @@ def test_marks_in_every_cell_and_on_their_slice_only(scene):
     layers.add_maps(
         scene.session, _maps(scene.phantom, scene.stack, "new", 1.2, 1.1), scene.stack, scene.phantom, "new"
     )
-    show_quantity(scene.session, "T1", beside=True)
+    at_once(show_quantity(scene.session, "T1", beside=True))
     scene.qtbot.wait(200)
     assert [seen(cell) for cell in range(4)] == [[True, True]] * 4
     # a click in any cell means the same voxel
     scene.click((1, 8, 3), cell=2)
     assert scene.session.voxel.index == (1, 8, 3)
-    show_quantity(scene.session, "T1", beside=False)
+    at_once(show_quantity(scene.session, "T1", beside=False))
     scene.qtbot.wait(200)
     assert seen() == [True, False]
     # marks are no layers, and go with the inspector
