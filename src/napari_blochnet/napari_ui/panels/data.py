@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFrame,
+    QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -125,18 +126,19 @@ class DataPanel(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.body.addWidget(heading("Try a sample"))
-        row = QHBoxLayout()
+        # four in one row are wider than the panel of a small window
+        row = QGridLayout()
         self.sample_buttons: dict[str, QPushButton] = {}
-        for key, text in samples.TITLES.items():
+        for number, (key, text) in enumerate(samples.TITLES.items()):
             button = QPushButton(text.short)
             button.setToolTip(text.long)
             button.clicked.connect(functools.partial(self.open_sample, key))
-            row.addWidget(button)
+            row.addWidget(button, number // 2, number % 2)
             self.sample_buttons[key] = button
         self.brainweb = QPushButton("BrainWeb…")
         self.brainweb.setToolTip("One of BrainWeb's 20 normal brains, 0.5 mm; asks before it downloads.")
         self.brainweb.clicked.connect(self.ask_brainweb)
-        row.addWidget(self.brainweb)
+        row.addWidget(self.brainweb, len(samples.TITLES) // 2, len(samples.TITLES) % 2)
         self.body.addLayout(row)
 
         self.body.addWidget(heading("Open a phantom"))
