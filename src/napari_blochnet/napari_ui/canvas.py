@@ -100,26 +100,49 @@ def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role
 
 
 def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
-    """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth."""
+    """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth.
+
+    Both quantities of three or more models would be too small to read: these show T1, and the quantities' buttons T2.
+    """
     viewer = session.viewer
     if viewer is None or not maps:
         return
     rows: list[list[Layer]] = []
     for role in ("T1", "T2"):
-        row = truth_layers(session, maps[0], role)[-1:] if truth is not None else []
-        row += [layer for item in maps for layer in session.layers("maps", item, role)]
-        row += [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
-        rows.append(row)
-    shown = [layer for row in rows for layer in row]
-    if not shown:
+        true = truth_layers(session, maps[0], role)[-1:] if truth is not None else []
+        estimates = [layer for item in maps for layer in session.layers("maps", item, role)]
+        errors = [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
+        if _is_wide(true, estimates, errors) and len(maps) > 2:
+            yield from _show_above(session, estimates, true, errors)
+            return
+        rows.append(true + estimates + errors)
+    shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) else None
+    yield from _show_in_order(session, [layer for row in rows for layer in row], shape)
+
+
+def _is_wide(true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]) -> bool:
+    """Whether one quantity of several models takes two rows, of estimates and of their errors."""
+    return len(true) == 1 and len(estimates) == len(errors) > 1
+
+
+def _show_above(
+    session: Session, estimates: Sequence[Layer], true: Sequence[Layer], errors: Sequence[Layer]
+) -> Steps[None]:
+    """Show each estimate above its error, the truth at the end of the first row."""
+    yield from _show_in_order(session, [*estimates, *true, *errors], (2, len(estimates) + 1))
+
+
+def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, int] | None) -> Steps[None]:
+    """Show layers in the cells of the grid, row by row."""
+    viewer = session.viewer
+    if viewer is None or not shown:
         return
     # the grid fills its cells in the order of the layers, the lowest first
-    if list(viewer.layers)[-len(shown) :] != shown:
+    if list(viewer.layers)[-len(shown) :] != list(shown):
         for layer in shown:
             if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
                 viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
                 yield
-    shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) else None
     yield from _show(session, shown, beside=True, shape=shape)
 
 
@@ -132,9 +155,15 @@ def _grid_shape(count: int) -> tuple[int, int]:
 def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     """Show one quantity: the newest layer of it, or all layers of it side by side."""
     found = session.layers(role=role)
-    if role in ("T1", "T2"):
-        found += session.layers(role=f"{role} error") if beside else []
-    if found:
+    errors = session.layers(role=f"{role} error") if beside and role in ("T1", "T2") else []
+    if not found:
+        return
+    true, estimates = session.layers("phantom", role=role), session.layers("maps", role=role)
+    if _is_wide(true, estimates, errors):
+        order = {id(entry_of(layer).subject): place for place, layer in enumerate(estimates)}
+        yield from _show_above(session, estimates, true, sorted(errors, key=lambda e: order.get(id(entry_of(e).subject), 0)))
+    else:
+        found += errors
         yield from _show(session, found if beside else found[-1:], beside=beside)
 
 
