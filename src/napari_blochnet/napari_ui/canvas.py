@@ -89,7 +89,12 @@ def _set_visible(thing: Any, visible: bool) -> bool:
     # saying again what is so already makes napari lay out and draw everything anew
     if thing.visible == visible:
         return False
-    thing.visible = visible
+    try:
+        thing.visible = visible
+    except AttributeError:
+        # napari 0.9 closes the name in a cell of the grid and then calls it in the same event; said again, the event
+        # reaches all that had not heard of it
+        thing.events.visible()
     return True
 
 
