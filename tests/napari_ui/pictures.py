@@ -1,31 +1,58 @@
-"""Take pictures of every tab and of the inspector: ``python tests/napari_ui/pictures.py OUT [THEME WIDTH HEIGHT]``."""
+"""Take pictures of every tab and of the inspector: python tests/napari_ui/pictures.py FOLDER [SCENE ...].
+
+Each in napari's dark and light theme, at 1280 × 800 and 1920 × 1080. Needs a display; without one, under
+``xvfb-run -a -s "-screen 0 1920x1080x24"``.
+"""
 
 from __future__ import annotations
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 
-from PIL import Image
-
-sys.path.insert(0, str(Path(__file__).parent))
-from scenes import open_window, scenes
-
-VIEWS = [(theme, size) for theme in ("dark", "light") for size in ((1280, 800), (1920, 1080))]
+SIZES = ((1280, 800), (1920, 1080))
+THEMES = ("dark", "light")
 
 
-def main(out: Path, views: list[tuple[str, tuple[int, int]]]) -> None:
-    """Write one PNG per scene, theme and size, with few colours."""
-    out.mkdir(parents=True, exist_ok=True)
-    for theme, size in views:
-        viewer, workbench = open_window(size, theme)
-        for name in scenes(viewer, workbench):
-            pixels = viewer.screenshot(canvas_only=False, flash=False)
-            path = out / f"{name.lower()}-{theme}-{size[0]}x{size[1]}.png"
-            Image.fromarray(pixels).convert("RGB").quantize(256).save(path, optimize=True)
-            print(path, flush=True)
-        viewer.close()
+def take_pictures(folder: Path, names: tuple[str, ...] = ()) -> list[Path]:
+    """Write ``<scene>-<theme>-<width>.png`` for these scenes; none named: for all of them."""
+    import napari
+    import qtpy
+    from PIL import Image
+    from pytestqt.qt_compat import qt_api
+    from pytestqt.qtbot import QtBot
+    from scenes import PANELS, Stage
+
+    from conftest import Desk
+
+    qt_api.set_qt_api(qtpy.API)
+    viewer = napari.Viewer(show=True)
+    stage = Stage(Desk(viewer, QtBot(None)))
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name in names or PANELS:
+        for theme in THEMES:
+            viewer.theme = theme
+            for width, height in SIZES:
+                stage.resize(width, height)
+                stage.show(name)
+                path = folder / f"{name.lower()}-{theme}-{width}.png"
+                pixels = viewer.screenshot(canvas_only=False, flash=False)
+                Image.fromarray(pixels).convert("RGB").save(path, optimize=True)
+                written.append(path)
+    viewer.close()
+    return written
 
 
 if __name__ == "__main__":
-    chosen = [(sys.argv[2], (int(sys.argv[3]), int(sys.argv[4])))] if len(sys.argv) == 5 else VIEWS
-    main(Path(sys.argv[1]), chosen)
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    with tempfile.TemporaryDirectory() as own:
+        # nobody's settings change the pictures, and the pictures change nobody's settings or models
+        os.environ |= {"NAPARI_CONFIG": f"{own}/settings.yaml", "XDG_DATA_HOME": f"{own}/data"}
+        from napari import settings
+
+        settings._CFG_PATH = f"{own}/settings.yaml"
+        for file in take_pictures(Path(sys.argv[1]), tuple(sys.argv[2:])):
+            print(file)

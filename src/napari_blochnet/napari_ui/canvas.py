@@ -166,7 +166,8 @@ def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     true, estimates = session.layers("phantom", role=role), session.layers("maps", role=role)
     if _is_wide(true, estimates, errors):
         order = {id(entry_of(layer).subject): place for place, layer in enumerate(estimates)}
-        yield from _show_above(session, estimates, true, sorted(errors, key=lambda e: order.get(id(entry_of(e).subject), 0)))
+        below = sorted(errors, key=lambda layer: order.get(id(entry_of(layer).subject), 0))
+        yield from _show_above(session, estimates, true, below)
     else:
         found += errors
         yield from _show(session, found if beside else found[-1:], beside=beside)

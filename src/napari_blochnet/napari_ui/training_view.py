@@ -55,11 +55,13 @@ class LossPlot(QWidget):
         self.legend = QLabel()
         self.legend.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._view = pg.PlotWidget(axisItems={"left": _DecadeAxis("left")})
-        self._view.setMinimumHeight(180)
+        # the scores below it are to be seen with it in a small window
+        self._view.setFixedHeight(230)
         self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.item: pg.PlotItem = self._view.getPlotItem()
         self.item.setLogMode(y=True)
         self.item.getAxis("left").setWidth(58)
+        self.item.getAxis("bottom").setHeight(42)
         self.curves = {
             "training": self.item.plot(),
             "held out": self.item.plot(symbol="o", symbolSize=4),

@@ -12,18 +12,17 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QPushButton,
-    QTableWidgetItem,
 )
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
 from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.settings import CompareSettings
 from napari_blochnet.napari_ui import canvas, errors, layers
 from napari_blochnet.napari_ui.drawing import Steps, at_once
 from napari_blochnet.napari_ui.forms import SettingsForm
-from napari_blochnet.napari_ui.panels.regions import RegionStatistics, results_table
+from napari_blochnet.napari_ui.panels.regions import RegionStatistics
+from napari_blochnet.napari_ui.panels.scores import ScoresTable
 from napari_blochnet.napari_ui.plots import ScatterPlot
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.session import Compared
@@ -91,11 +90,7 @@ class ComparePanel(Panel):
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
         self.form = SettingsForm(CompareSettings)
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
-        self.table = results_table()
-        self.table.setAccessibleName("Scores")
-        self.table.setToolTip("Errors of each model in each tissue; a column's heading says what it is.")
-        self.table.setTabKeyNavigation(False)
-        self.table.setMinimumHeight(200)
+        self.table = ScoresTable()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
         self.csv = QPushButton("Save table…")
@@ -149,6 +144,10 @@ class ComparePanel(Panel):
         super().apply_theme()
         for plot in self.scatter.values():
             plot.apply_theme(self.colours)
+        if self.session.compared is not None and self.session.compared.comparison is self.comparison:
+            # the models' colours are the theme's
+            for name in self.scatter:
+                self._fill_scatter(name, self.session.compared)
         self.regions.apply_theme(self.colours)
 
     def attach(self, viewer: Viewer) -> None:
@@ -219,42 +218,26 @@ class ComparePanel(Panel):
             return
         self._fill_table(compared.comparison)
         yield
-        for name, plot in self.scatter.items():
-            clouds = []
-            for maps in compared.maps:
-                part = errors.part_of_truth(compared.truth, maps)
-                scored = maps.mask & part.mask & ~maps.failed
-                entry = self.session.entry(maps)
-                title = entry.title if entry else maps.estimator
-                colour = self.colours.traces[self.session.slot(maps) % len(self.colours.traces)]
-                clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
-            plot.show_points(clouds)
-            plot.show()
+        for name in self.scatter:
+            self._fill_scatter(name, compared)
             yield
         self.copy.show_record(compared.comparison.record)
         self._update_buttons()
 
+    def _fill_scatter(self, name: str, compared: Compared) -> None:
+        clouds = []
+        for maps in compared.maps:
+            part = errors.part_of_truth(compared.truth, maps)
+            scored = maps.mask & part.mask & ~maps.failed
+            entry = self.session.entry(maps)
+            title = entry.title if entry else maps.estimator
+            colour = self.colours.traces[self.session.slot(maps) % len(self.colours.traces)]
+            clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
+        self.scatter[name].show_points(clouds)
+        self.scatter[name].show()
+
     def _fill_table(self, comparison: Comparison) -> None:
-        rows = comparison.rows()
-        self.table.setColumnCount(len(COMPARISON_COLUMNS))
-        self.table.setRowCount(len(rows))
-        for j, column in enumerate(COMPARISON_COLUMNS):
-            head = QTableWidgetItem(column.heading)
-            head.setToolTip(column.meaning)
-            self.table.setHorizontalHeaderItem(j, head)
-            for i, row in enumerate(rows):
-                item = QTableWidgetItem(cell(row, column))
-                item.setToolTip(column.meaning)
-                if column.form:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.table.setItem(i, j, item)
-        keys = [column.key for column in COMPARISON_COLUMNS]
-        for j, column in enumerate(COMPARISON_COLUMNS):
-            self.table.setColumnHidden(j, not any(cell(row, column) for row in rows))
-        self.table.setColumnHidden(keys.index("model"), len(comparison.models) == 1)
-        self.table.setColumnHidden(keys.index("failures"), not any(row["failures"] for row in rows))
-        self.table.resizeColumnsToContents()
-        self.table.show()
+        self.table.show_scores(comparison)
         self.caption.setText(" ".join(comparison.notes))
         self.caption.setVisible(bool(comparison.notes))
 

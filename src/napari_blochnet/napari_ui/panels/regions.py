@@ -53,15 +53,17 @@ _HEADINGS = {
 _EVENTS = ("paint", "labels_update", "data", "set_data", "features")
 
 
-def results_table() -> QTableWidget:
-    """Return a table that is read, not edited."""
-    table = QTableWidget()
+def results_table(table: QTableWidget | None = None) -> QTableWidget:
+    """Return a table that is read, not edited: a new one, or the given one made so."""
+    table = QTableWidget() if table is None else table
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
     table.setTabKeyNavigation(False)
     table.verticalHeader().hide()
     table.verticalHeader().setDefaultSectionSize(22)
+    # numbers side by side in a narrow dock
+    table.setStyleSheet("QTableWidget, QHeaderView { font-size: 11px; } QTableWidget::item { padding: 0; }")
     table.hide()
     return table
 
@@ -105,7 +107,8 @@ class RegionStatistics(QWidget):
         self.draw.setToolTip("Add a Shapes layer on the maps' grid and take the ellipse.")
         self.table = results_table()
         self.table.setAccessibleName("Means over regions")
-        self.table.setToolTip("Mean ± SD of every model in each region; a column's heading says what it is.")
+        self.table.setToolTip("Mean ± SD of every model in each region; a column's heading says what it is. A wider "
+                              "dock shows PD as well.")  # fmt: skip
         self.table.setTabKeyNavigation(False)
         self.hint = note()
         self.save_button = QPushButton("Save regions…")
@@ -272,8 +275,20 @@ class RegionStatistics(QWidget):
                 item.setToolTip(f"{lost:,} voxels of {region} have no estimate by {model}." if lost else region)
                 self.table.setItem(line, column, item)
         self.table.resizeColumnsToContents()
+        self._fit()
         shown = min(len(order), 12)
-        self.table.setFixedHeight(self.table.horizontalHeader().sizeHint().height() + 22 * shown + 20)
+        self.table.setFixedHeight(self.table.horizontalHeader().sizeHint().height() + 22 * shown + 8)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Leave PD out where the dock is too narrow for it; what is saved holds it."""
+        last = len(_HEADINGS) - 1
+        needed = sum(self.table.columnWidth(column) for column in range(last)) + self.table.sizeHintForColumn(last)
+        bar = self.table.verticalScrollBar().sizeHint().width() if self.table.rowCount() > 12 else 0
+        self.table.setColumnHidden(last, needed + bar + 4 > self.width())
 
     def _model_colours(self, means: RegionMeans) -> dict[str, str]:
         """Return the models' colours, those of the curves in the inspector and of the points in the plots."""

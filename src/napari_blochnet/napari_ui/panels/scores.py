@@ -1,0 +1,108 @@
+"""The table of scores in the Compare tab: as many of its columns as the dock has room for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
+
+from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
+from napari_blochnet.napari_ui.panels.regions import results_table
+
+if TYPE_CHECKING:
+    from napari_blochnet.evaluation.comparison import Comparison
+
+__all__ = ["ScoresTable"]
+
+_KEYS = [column.key for column in COMPARISON_COLUMNS]
+# What is always shown, and what else, in this order, where the dock is wide enough; all of it is saved.
+_ALWAYS = ("model", "tissue", "parameter", "failures", "bias_percent", "mae_percent", "rmse", "rmse_per_bound")
+_MORE = ("mse_log10", "voxels", "median_percent", "bound", "bias", "mae", "constant_mse_log10")
+# Of a model's name at least this much is seen, pixels; the whole is in the tooltip.
+_NAME = 48
+_PADDING = 8
+
+
+class ScoresTable(QTableWidget):
+    """One row per model, tissue and map; no column is cut off, and none asks for scrolling sideways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        results_table(self)
+        self.setAccessibleName("Scores")
+        self.setToolTip("Errors of each model in each tissue; a column's heading says what it is. A wider dock shows "
+                        "more columns, and the saved table has all.")  # fmt: skip
+        self.setMinimumHeight(240)
+        self.setWordWrap(False)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
+        head = self.horizontalHeader()
+        head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        head.setMinimumSectionSize(20)
+        head.setDefaultAlignment(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
+        self._filled: list[str] = []
+
+    def show_scores(self, comparison: Comparison) -> None:
+        """Show a comparison."""
+        rows = comparison.rows()
+        self.setColumnCount(len(COMPARISON_COLUMNS))
+        self.setRowCount(len(rows))
+        for j, column in enumerate(COMPARISON_COLUMNS):
+            head = QTableWidgetItem(column.heading)
+            head.setToolTip(column.meaning or column.heading)
+            self.setHorizontalHeaderItem(j, head)
+            for i, row in enumerate(rows):
+                text = cell(row, column)
+                item = QTableWidgetItem(text)
+                item.setToolTip(column.meaning if column.form else text)
+                if column.form:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.setItem(i, j, item)
+        self._filled = [column.key for column in COMPARISON_COLUMNS if any(cell(row, column) for row in rows)]
+        if len(comparison.models) == 1:
+            self._filled.remove("model")
+        if not any(row["failures"] for row in rows):
+            self._filled.remove("failures")
+        self.show()
+        self._fit()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        super().showEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """Show the columns that fit, and give what is left to the models' names."""
+        if not self._filled:
+            return
+        widths = {key: self._width(_KEYS.index(key)) for key in self._filled}
+        shown = [key for key in _ALWAYS if key in widths]
+        room = self.viewport().width() - sum(widths[key] for key in shown)
+        for key in _MORE:
+            # others only once no name is cut
+            if key in widths and widths[key] <= room:
+                shown.append(key)
+                room -= widths[key]
+        if "model" in widths:
+            widths["model"] = max(_NAME, widths["model"] + room)
+        for j, key in enumerate(_KEYS):
+            self.setColumnHidden(j, key not in shown)
+            if key in shown:
+                self.setColumnWidth(j, widths[key])
+        # what is scored over both maps together has this one score
+        parameter = _KEYS.index("parameter")
+        for i in range(self.rowCount()):
+            self.setRowHidden(i, "mse_log10" not in shown and self.item(i, parameter).text() == "T1, T2")
+        self.horizontalHeader().setFixedHeight(2 * self.fontMetrics().height() + 6)
+
+    def _width(self, column: int) -> int:
+        """Return what the cells and the longest word of the heading need."""
+        words = self.horizontalHeaderItem(column).text().replace(" /", "\u00a0/").split()
+        head = max(map(self.fontMetrics().horizontalAdvance, words)) + _PADDING
+        cells = (self.sizeHintForIndex(self.model().index(i, column)).width() for i in range(self.rowCount()))
+        # and the line of the grid
+        return max(head, *cells) + 1
