@@ -24,7 +24,8 @@ class EstimatorChoice(QFrame):
         super().__init__()
         self.setObjectName("blochnetCard")
         self._boxes: dict[str, QCheckBox] = {}
-        self._ticked = {"dictionary"}
+        # both map any schedule, and one beside the other says what either is worth
+        self._ticked = {"dictionary", "universal"}
         self._offers: tuple[Offer, ...] = ()
         self._layout = QGridLayout(self)
         self._layout.setContentsMargins(8, 4, 8, 4)

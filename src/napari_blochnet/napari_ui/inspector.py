@@ -305,7 +305,9 @@ class VoxelInspector(Panel):
         found: list[Explanation | None] = []
         compared = [known.truth for known in entries if known.truth is not None]
         if entry is not None and entry.truth is not None:
-            found.append(explanation_of("truth", entry.truth, voxel.index, -1))
+            # samples that come from a file may be scaled by whoever wrote it
+            scaled = entry.subject.record.get("operation") != "simulate"
+            found.append(explanation_of("truth", entry.truth, voxel.index, -1, has_own_scale=scaled))
         elif compared:
             found.append(explanation_of("truth", compared[0], voxel.index, -1, has_own_scale=True))
         found += [explanation_of(known.title, known.subject, voxel.index, self.session.slot(known.subject))

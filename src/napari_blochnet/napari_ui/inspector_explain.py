@@ -51,7 +51,8 @@ class Explanation:
     slot : int
         Of the model's colour; -1 for the truth.
     has_own_scale : bool
-        Whether PD is in other units than the fingerprint: a truth that the stack was not simulated from.
+        Whether PD is in other units than the fingerprint: a truth that the stack was not simulated from in
+        this session.
     """
 
     name: str

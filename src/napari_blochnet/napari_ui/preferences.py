@@ -92,7 +92,9 @@ class _Memory(QObject):
 
     def write(self) -> None:
         """Write what has changed."""
-        self._timer.stop()
+        # a window that is closed after the application has gone finds the timer gone, too
+        with contextlib.suppress(RuntimeError):
+            self._timer.stop()
         changes, self._changes = self._changes, {}
         settings = _settings()
         if settings is None or not settings.remember or not changes:

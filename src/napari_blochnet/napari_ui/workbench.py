@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 from napari_blochnet.napari_ui import canvas, preferences
 from napari_blochnet.napari_ui.appearance import button_style, palette
 from napari_blochnet.napari_ui.drawing import Drawing
+from napari_blochnet.napari_ui.next_step import NextStep
 from napari_blochnet.napari_ui.panels.compare import ComparePanel
 from napari_blochnet.napari_ui.panels.data import DataPanel
 from napari_blochnet.napari_ui.panels.map import MapPanel
@@ -34,6 +35,8 @@ _QUANTITIES = {
     "signal": "Fingerprints",
     "tissue": "Tissue labels",
 }
+# opens at once, is mapped in seconds, and brings its truth
+_FIRST_SAMPLE = "noisy-fingerprints"
 
 
 class _ViewBar(QWidget):
@@ -129,14 +132,25 @@ class Workbench(QWidget):
         self.train = TrainPanel(napari_viewer)
         for panel in (self.data, self.schedule, self.simulate, self.map, self.compare, self.train):
             self.tabs.addTab(panel, panel.title)
+        self.next_step = NextStep(napari_viewer, self.tabs, functools.partial(self.data.open_sample, _FIRST_SAMPLE))
+        self.data.body.addWidget(self.next_step.switch)
         self.view_bar = _ViewBar(napari_viewer)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
         layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.next_step)
         layout.addWidget(self.view_bar)
         self.setMinimumWidth(350)
-        preferences.remember("workbench", tab=self.tabs)
+        preferences.remember("workbench", tab=self.tabs, hints=self.next_step.switch)
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        super().showEvent(event)
+        self.next_step.attach()
+
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self.next_step.detach()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         return QSize(410, 600)

@@ -1,0 +1,211 @@
+"""The next step of the main job, in one sentence with a button: for whoever opens the workbench for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QToolButton
+
+from napari_blochnet.napari_ui.appearance import palette
+from napari_blochnet.napari_ui.session import Session, session_of
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["NextStep", "Step", "next_step"]
+
+_INSPECTOR = "Voxel inspector"
+
+
+class Step(NamedTuple):
+    """What to do next.
+
+    Parameters
+    ----------
+    text : str
+        One sentence or two.
+    button : str
+        What the button says; empty for none.
+    goal : str
+        What the button does: "sample", "inspect", or the title of the tab it turns to.
+    """
+
+    text: str
+    button: str = ""
+    goal: str = ""
+
+
+def next_step(session: Session, tab: str, *, inspecting: bool) -> Step | None:
+    """Return what comes next, by what is open.
+
+    Parameters
+    ----------
+    session : Session
+    tab : str
+        Title of the tab that is in front: nobody is sent where he is.
+    inspecting : bool
+        Whether the voxel inspector is open.
+
+    Returns
+    -------
+    Step or None
+        None once the whole way has been gone.
+    """
+    maps = session.entries("maps")
+    if maps:
+        has_truth = any(session.layers("maps", role=f"{name} error") for name in ("T1", "T2"))
+        if session.voxel is None:
+            errors = "Error maps: blue is too low, red too high, black right. " if has_truth else ""
+            if not inspecting:
+                return Step(f"{errors}Next: the curves of any voxel.", "Inspect voxels", "inspect")
+            return Step(f"{errors}Next: click a voxel in the viewer.")
+        if has_truth and session.compared is None and tab != "Compare":
+            return Step("Next: the errors in numbers, per tissue.", "Compare…", "Compare")
+        return None
+    if session.entries("stack"):
+        if tab == "Map":
+            return Step("Press Map: every ticked estimator makes its own maps of T1 and T2.")
+        return Step("Next: T1 and T2 maps of these fingerprints.", "Map…", "Map")
+    if session.entries("phantom"):
+        if tab == "Simulate":
+            return Step("Press Simulate; tick SNR before for a scan with noise.")
+        name = "the schedule" if session.schedule is None else session.schedule.name
+        return Step(f"Next: simulate its fingerprints under {name}.", "Simulate…", "Simulate")
+    return Step("New here? Start with a slice of fingerprints whose true T1 and T2 are known.", "Open it", "sample")
+
+
+class NextStep(QFrame):
+    """Says the next step; where it lies elsewhere, a button goes there.
+
+    Parameters
+    ----------
+    napari_viewer : Viewer
+    tabs : QTabWidget
+        The workbench's tabs.
+    open_sample : callable
+        Opens the sample to begin with.
+    """
+
+    def __init__(self, napari_viewer: Viewer, tabs: QTabWidget, open_sample: Callable[[], None]) -> None:
+        super().__init__()
+        self.setObjectName("blochnetNext")
+        self._session = session_of(napari_viewer)
+        self._tabs, self._open_sample = tabs, open_sample
+        self._step: Step | None = None
+        self._attached = False
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.button = QPushButton()
+        self.button.setObjectName("blochnetNextButton")
+        self.button.setToolTip("Go to the next step.")
+        self.button.setAccessibleName("Next step")
+        self.close_button = QToolButton()
+        self.close_button.setText("×")
+        self.close_button.setAutoRaise(True)
+        self.close_button.setToolTip("Show no hints; a tick at the end of the Data tab brings them back.")
+        self.close_button.setAccessibleName("Show no hints")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 4, 4, 4)
+        row.setSpacing(6)
+        row.addWidget(self.text, 1)
+        row.addWidget(self.button)
+        row.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
+        #: whether there are hints at all; stands in the Data tab
+        self.switch = QCheckBox("Say what comes next")
+        self.switch.setToolTip("Show the next step of the way from a phantom to maps and curves below the tabs.")
+        self.switch.setChecked(True)
+        self.switch.toggled.connect(self.update_step)
+        self.close_button.clicked.connect(lambda: self.switch.setChecked(False))
+        self.button.clicked.connect(self._go)
+        # jobs add their layers one by one: looked at once, when they rest
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(100)
+        self._timer.timeout.connect(self.update_step)
+
+    def attach(self) -> None:
+        """Listen to the session; the workbench is visible."""
+        viewer = self._session.viewer
+        if viewer is None or self._attached:
+            return
+        self._attached = True
+        for signal in self._signals():
+            signal.connect(self._look_again)
+        viewer.events.theme.connect(self._apply_theme)
+        self._apply_theme()
+        self.update_step()
+
+    def detach(self) -> None:
+        """Listen no more."""
+        if not self._attached:
+            return
+        self._attached = False
+        self._timer.stop()
+        for signal in self._signals():
+            signal.disconnect(self._look_again)
+        viewer = self._session.viewer
+        if viewer is not None:
+            viewer.events.theme.disconnect(self._apply_theme)
+
+    def _signals(self) -> tuple[Any, ...]:
+        session = self._session
+        return (session.changed, session.view_changed, session.schedule_changed, session.pinned,
+                self._tabs.currentChanged)  # fmt: skip
+
+    def _look_again(self, _content: object = None) -> None:
+        self._timer.start()
+
+    def _apply_theme(self, event: Any = None) -> None:
+        viewer = self._session.viewer
+        if viewer is not None:
+            colours = palette(viewer.theme)
+            self.setStyleSheet(
+                f"QFrame#blochnetNext {{ border: none; border-left: 3px solid {colours.accent}; }}"
+                f"QPushButton#blochnetNextButton {{ padding: 4px 10px; border-radius: 3px; color: {colours.text};"
+                f" border: 1px solid {colours.accent}; background: transparent; }}"
+                f"QPushButton#blochnetNextButton:hover {{ background: {colours.accent};"
+                f" color: {colours.accent_text}; }}"
+            )
+
+    def _is_inspecting(self) -> bool:
+        viewer = self._session.viewer
+        docks = {} if viewer is None else viewer.window.dock_widgets
+        return any(name.startswith(_INSPECTOR) and widget.isVisible() for name, widget in docks.items())
+
+    def update_step(self, _content: object = None) -> None:
+        """Look again at what comes next."""
+        viewer = self._session.viewer
+        if viewer is None:
+            return
+        self._step = None
+        if self.switch.isChecked():
+            tab = self._tabs.tabText(self._tabs.currentIndex())
+            self._step = next_step(self._session, tab, inspecting=self._is_inspecting())
+        if self._step is not None:
+            self.text.setText(self._step.text)
+            self.button.setText(self._step.button)
+            self.button.setVisible(bool(self._step.button))
+        self.setVisible(self._step is not None)
+
+    def _go(self) -> None:
+        viewer = self._session.viewer
+        if self._step is None or viewer is None:
+            return
+        if self._step.goal == "sample":
+            self._turn_to("Data")
+            self._open_sample()
+        elif self._step.goal == "inspect":
+            dock, _ = viewer.window.add_plugin_dock_widget("napari-blochnet", _INSPECTOR)
+            dock.show()
+            dock.raise_()
+        else:
+            self._turn_to(self._step.goal)
+        self._look_again()
+
+    def _turn_to(self, title: str) -> None:
+        for index in range(self._tabs.count()):
+            if self._tabs.tabText(index) == title:
+                self._tabs.setCurrentIndex(index)
