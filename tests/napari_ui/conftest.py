@@ -47,6 +47,12 @@ class Desk:
         self.dock, self.workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
         self.session = self.workbench.data.session
         qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=20_000)
+        estimators = self.workbench.map.estimators
+        if estimators.ticked == ["dictionary", "universal"]:
+            # one estimator is enough for most tests, which look at other things; not a choice to be remembered
+            estimators.blockSignals(True)
+            estimators.tick(["dictionary"])
+            estimators.blockSignals(False)
 
     def turn_to(self, name: str):
         """Choose a tab by its title."""

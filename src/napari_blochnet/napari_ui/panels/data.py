@@ -110,7 +110,10 @@ class _Card(QFrame):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 6, 8, 6)
         layout.setSpacing(2)
-        layout.addWidget(heading(title))
+        name = heading(title)
+        # a long name would make the panel wider than its dock
+        name.setWordWrap(True)
+        layout.addWidget(name)
         text = QLabel(description)
         text.setWordWrap(True)
         layout.addWidget(text)
