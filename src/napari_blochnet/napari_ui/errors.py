@@ -22,11 +22,16 @@ def part_of_truth(phantom: Phantom, other: FingerprintStack | ParameterMaps) -> 
 
 
 def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
-    """Return the error maps of T1 and T2 in per cent, see `napari_blochnet.evaluation.comparison.error_maps`."""
+    """Return error maps to look at: of T1 and T2, per cent, NaN where there is nothing to compare.
+
+    See `napari_blochnet.evaluation.comparison.error_maps`, which are 0 there: what is drawn must tell no error from no
+    voxel.
+    """
     from napari_blochnet.evaluation.comparison import error_maps
 
     found = error_maps(truth, maps)
-    return {name: found[name] for name in ("T1", "T2")}
+    inside = truth.mask & maps.mask
+    return {name: np.where(inside, found[name], np.float32(np.nan)) for name in ("T1", "T2")}
 
 
 def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
@@ -34,6 +39,8 @@ def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
     failed = int(maps.failed.sum())
     lost = f" {failed:,} voxels got no answer." if failed else ""
     scored = maps.mask & ~maps.failed
+    if errors is not None:
+        scored &= np.isfinite(errors["T1"])
     if errors is None or not scored.any():
         return lost.strip()
     parts = [f"{name} {np.median(np.abs(values[scored])):.2g} %" for name, values in errors.items()]

@@ -28,8 +28,10 @@ from qtpy.QtWidgets import (
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import replacing
+from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui import preferences
 from napari_blochnet.napari_ui.appearance import button_style
+from napari_blochnet.napari_ui.errors import part_of_truth
 from napari_blochnet.napari_ui.inspector_explain import Decoders, Explanation, Explanations, explain, explanation_of
 from napari_blochnet.napari_ui.inspector_files import write_curves
 from napari_blochnet.napari_ui.inspector_numbers import NumbersTable, PinBar
@@ -38,7 +40,9 @@ from napari_blochnet.napari_ui.inspector_plots import CurvesView
 from napari_blochnet.napari_ui.inspector_pointing import Pointer, voxel_under
 from napari_blochnet.napari_ui.marks import Marks
 from napari_blochnet.napari_ui.pins import MAX_PINS, Voxel
+from napari_blochnet.napari_ui.session import Entry
 from napari_blochnet.napari_ui.widgets import Panel
+from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 if TYPE_CHECKING:
@@ -302,17 +306,24 @@ class VoxelInspector(Panel):
         """Return what the truth and the maps say of the voxel."""
         entry = self.session.entry(voxel.stack)
         entries = [known for known in self.session.entries("maps") if known.stack is voxel.stack]
+        truth, has_own_scale = self._truth(voxel.stack, entry, entries)
         found: list[Explanation | None] = []
-        compared = [known.truth for known in entries if known.truth is not None]
-        if entry is not None and entry.truth is not None:
-            # samples that come from a file may be scaled by whoever wrote it
-            scaled = entry.subject.record.get("operation") != "simulate"
-            found.append(explanation_of("truth", entry.truth, voxel.index, -1, has_own_scale=scaled))
-        elif compared:
-            found.append(explanation_of("truth", compared[0], voxel.index, -1, has_own_scale=True))
+        if truth is not None:
+            found.append(explanation_of("truth", truth, voxel.index, -1, has_own_scale=has_own_scale))
         found += [explanation_of(known.title, known.subject, voxel.index, self.session.slot(known.subject))
                   for known in entries]  # fmt: skip
         return tuple(item for item in found if item is not None)
+
+    def _truth(self, stack: FingerprintStack, entry: Entry | None, entries: list[Entry]) -> tuple[Phantom | None, bool]:
+        """Return what is true of a stack, and whether its PD is in other units than the stack."""
+        if entry is not None and entry.truth is not None:
+            # a stack of a file comes in the units of what wrote it, even where it came with its truth
+            return entry.truth, stack.record.get("operation") != "simulate"
+        named = next((known.truth for known in entries if known.truth is not None), None)
+        compared = self.session.compared
+        if named is None and compared is not None and any(known.subject in compared.maps for known in entries):
+            named = part_of_truth(compared.truth, stack)
+        return named, True
 
     def _ask(self, voxel: Voxel) -> None:
         items = self._items(voxel)

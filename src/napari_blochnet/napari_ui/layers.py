@@ -328,7 +328,7 @@ def error_steps(
     maps : ParameterMaps
         What was compared; its entry names the truth.
     errors : dict of str to array of shape (Z, Y, X)
-        "T1" and "T2", per cent, 0 outside the mask.
+        "T1" and "T2", per cent, NaN where there is nothing to compare.
     limit : float, optional
         Shown above and below 0, per cent. None: a round number above nearly all errors.
     """
@@ -338,7 +338,7 @@ def error_steps(
     shown: list[Layer] = []
     for role in _ERRORS:
         values = errors[role.removesuffix(" error")]
-        high = _error_limit(values[maps.mask]) if limit is None else limit
+        high = _error_limit(values[np.isfinite(values)]) if limit is None else limit
         found = session.layers("maps", maps, role)
         for layer in found:
             layer.data = values

@@ -36,7 +36,7 @@ class Look:
 
 
 # T1 and T2 in the colour maps recommended for them: Fuderer et al., Magn Reson Med 93:1415 (2025),
-# doi 10.1002/mrm.30290. Errors diverge from black: no error and no voxel look alike on napari's dark canvas.
+# doi 10.1002/mrm.30290. Errors diverge from black.
 LOOKS = {
     "T1": Look("crameri:lipari", "ms"),
     "T2": Look("crameri:navia", "ms"),
@@ -117,14 +117,17 @@ def value_limits(values: AnyArray, mask: BoolArray) -> tuple[float, float]:
 
 @functools.cache
 def colormap(name: str) -> Colormap:
-    """Return a colour map in which exactly 0 is transparent: voxels outside a mask hold it, and no others do."""
+    """Return a colour map in which voxels outside a mask are transparent.
+
+    They hold exactly 0, as no others do; in a diverging map, whose 0 is a value as good as any, NaN, which napari
+    leaves out of every map.
+    """
     colours = np.array(cmap.Colormap(name).lut(_COLOURS))
-    zero = 0
     if name in _DIVERGING:
-        zero = _COLOURS // 2
-        # berlin's middle is a dark brown; no error is to be as black as the canvas around it
+        middle = _COLOURS // 2
+        # berlin's middle is a dark brown; no error is to be black
         nearness = 1.0 - np.abs(np.linspace(-1, 1, _COLOURS))
-        colours[:, :3] = np.clip(colours[:, :3] - colours[zero, :3] * nearness[:, None] ** 2, 0, 1)
-    # the graphics card reads between two colours: the middle of a diverging map takes its neighbours along
-    colours[max(0, zero - 1) : zero + 2 if zero else 1, 3] = 0.0
+        colours[:, :3] = np.clip(colours[:, :3] - colours[middle, :3] * nearness[:, None] ** 2, 0, 1)
+    else:
+        colours[0, 3] = 0.0
     return Colormap(colours, name=f"{name} (0 transparent)", display_name=name.split(":")[-1])

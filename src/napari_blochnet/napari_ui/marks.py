@@ -166,8 +166,7 @@ class Marks:
     def hide(self, viewer: Viewer) -> None:
         """Take the marks away; the pins stay."""
         viewer.dims.events.disconnect(self.update)
-        self._session.pins_changed.disconnect(self.update)
-        self._session.changed.disconnect(self.update)
+        self._session.stop_telling(self.update, "pins_changed", "changed")
         self._timer.stop()
         if viewer.scene.overlays.get(_KEY) is self._overlay:
             del viewer.scene.overlays[_KEY]

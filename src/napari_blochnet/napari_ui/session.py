@@ -283,6 +283,20 @@ class Session(QObject):
         """Jobs that are running."""
         return [job for job in self._jobs if job.is_running]
 
+    def stop_telling(self, slot: Callable[..., Any], *signals: str) -> None:
+        """Disconnect a slot from signals of this session.
+
+        Parameters
+        ----------
+        slot : callable
+        *signals : str
+            Their names.
+        """
+        # Qt may delete this object before widgets that are hidden last, as when an error ends the viewer
+        with contextlib.suppress(RuntimeError):
+            for name in signals:
+                getattr(self, name).disconnect(slot)
+
     def watch(self, window: QObject | None) -> None:
         """Notice the closing of the viewer's window; every panel calls this when it is shown."""
         if window is not None and not self._is_watching:

@@ -371,8 +371,7 @@ class Panel(QWidget):
         super().hideEvent(event)
         if self._attached:
             self._attached = False
-            self.session.changed.disconnect(self.update_session)
-            self.session.schedule_changed.disconnect(self.update_session)
+            self.session.stop_telling(self.update_session, "changed", "schedule_changed")
             viewer = self.session.viewer
             if viewer is not None:
                 viewer.events.theme.disconnect(self._on_theme)

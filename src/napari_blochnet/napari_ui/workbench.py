@@ -85,8 +85,7 @@ class _ViewBar(QWidget):
         viewer = self._session.viewer
         if self._attached:
             self._attached = False
-            self._session.changed.disconnect(self._update)
-            self._session.view_changed.disconnect(self._update)
+            self._session.stop_telling(self._update, "changed", "view_changed")
             if viewer is not None:
                 viewer.canvas.grid.events.enabled.disconnect(self._update)
                 viewer.events.theme.disconnect(self._apply_theme)

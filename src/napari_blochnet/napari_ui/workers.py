@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
 from superqt.utils import FunctionWorker
 
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
@@ -56,6 +56,16 @@ def _keep(job: Job) -> None:
         sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.set_threshold(*_usual[1][:2], _NEVER)
     _running.add(job)
+
+
+def _make_room() -> None:
+    """Let one more job begin at once.
+
+    Qt's pool has as many threads as the machine has cores; with two, the inspector would wait for a mapping and a
+    training to end, and a job that waits answers no Cancel.
+    """
+    pool = QThreadPool.globalInstance()
+    pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 1))
 
 
 def _drop(job: Job) -> None:
@@ -150,6 +160,7 @@ class Job(QObject):
         self._timer.start()
         worker = FunctionWorker(self._run)
         worker.warned.connect(self._on_warning)
+        _make_room()
         worker.start()
         return self
 

@@ -205,6 +205,8 @@ class ComparePanel(Panel):
         yield from canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
         self.session.compared = Compared(comparison, self._truth, tuple(maps for maps, _ in compared))
         yield from self._compared_steps()
+        # the inspector takes its truth from a comparison where it knows of no other
+        self.session.changed.emit()
         self.jobs.say("Compared. Error layers (%) are in the layer list, black where there is no error.", "good")
 
     def show_compared(self) -> None:

@@ -183,7 +183,7 @@ class TrainPanel(Panel):
             _align(*layouts)
 
     def detach(self, viewer: Viewer) -> None:
-        self.session.models_changed.disconnect(self._read_models)
+        self.session.stop_telling(self._read_models, "models_changed")
 
     def _read_models(self) -> None:
         self._models = stored_models()
