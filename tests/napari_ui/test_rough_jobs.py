@@ -38,8 +38,6 @@ _TABS = {"open": "Data", "save": "Data", "adapt": "Train"}
 # One of each panel, and those that share a panel with one of these.
 _ONE_EACH = ("open", "simulate", "map", "compare", "train")
 _OTHERS = ("save", "adapt")
-# Each of four jobs.
-_ROUNDS = 10
 # No job may outlive its end by more than this, ms.
 _SOON = 20_000
 
@@ -286,61 +284,6 @@ def test_a_voxel_that_fits_nowhere_is_a_sentence(desk, tmp_path, monkeypatch):
     # other programs are closed
     short.most = 100
     assert hands.desk.wait(hands.press("map")).startswith("Mapped 42 voxels")
-
-
-def _listening(session) -> dict[str, int]:
-    """Count what listens to the viewer and to the session."""
-    viewer = session.viewer
-    groups = {
-        "viewer": viewer.events, "layers": viewer.layers.events, "selection": viewer.layers.selection.events,
-        "dims": viewer.dims.events, "camera": viewer.scene.camera.events, "grid": viewer.canvas.grid.events,
-    }  # fmt: skip
-    counts = {
-        f"{name}.{event}": len(emitter.callbacks)
-        for name, group in groups.items()
-        for event, emitter in group.emitters.items()
-    }
-    for name, signature in (
-        ("changed", "changed()"), ("view_changed", "view_changed()"), ("schedule_changed", "schedule_changed()"),
-        ("pinned", "pinned(PyObject)"), ("pins_changed", "pins_changed()"), ("added", "added(PyObject)"),
-        ("models_changed", "models_changed()"),
-    ):  # fmt: skip
-        counts[name] = session.receivers(getattr(session, name) if PYQT6 else f"2{signature}")
-    return counts
-
-
-def test_many_jobs_leave_nothing_behind(desk, gates, tmp_path, qtbot):
-    for gate in gates.values():
-        gate.opened.set()
-    hands = _Hands(desk(), tmp_path)
-    session, viewer = hands.desk.session, hands.desk.viewer
-    hands.desk.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
-    kept = list(viewer.layers)
-
-    def once() -> None:
-        for kind in ("simulate", "map", "compare"):
-            panel = hands.press(kind)
-            hands.desk.wait(panel)
-            assert panel.jobs.message.property("state") == "good", panel.jobs.message.text()
-        panel = hands.press("map")
-        panel.jobs.job.cancel()
-        hands.desk.wait(panel)
-        for layer in [layer for layer in viewer.layers if layer not in kept]:
-            viewer.layers.remove(layer)
-
-    def counted():
-        # threads of pools come with their first work and stay
-        return _listening(session), len(session._jobs), len(viewer.layers), len(workers._running)
-
-    once()
-    qtbot.wait(100)
-    before, threads = counted(), threading.active_count()
-    for _ in range(_ROUNDS):
-        once()
-    qtbot.wait(100)
-    assert counted() == before
-    _all_threads_are_back(qtbot)
-    assert threading.active_count() <= threads
 
 
 def test_hiding_after_qt_deleted_the_session(desk):
