@@ -18,6 +18,9 @@ __all__ = ["NextStep", "Step", "next_step"]
 
 _INSPECTOR = "Voxel inspector"
 
+# Of the session; after each of them another step may be the next.
+_SIGNALS = ("changed", "view_changed", "schedule_changed", "pinned")
+
 
 class Step(NamedTuple):
     """What to do next.
@@ -132,8 +135,9 @@ class NextStep(QFrame):
         if viewer is None or self._attached:
             return
         self._attached = True
-        for signal in self._signals():
-            signal.connect(self._look_again)
+        for name in _SIGNALS:
+            getattr(self._session, name).connect(self._look_again)
+        self._tabs.currentChanged.connect(self._look_again)
         viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.update_step()
@@ -144,16 +148,11 @@ class NextStep(QFrame):
             return
         self._attached = False
         self._timer.stop()
-        for signal in self._signals():
-            signal.disconnect(self._look_again)
+        self._session.stop_telling(self._look_again, *_SIGNALS)
+        self._tabs.currentChanged.disconnect(self._look_again)
         viewer = self._session.viewer
         if viewer is not None:
             viewer.events.theme.disconnect(self._apply_theme)
-
-    def _signals(self) -> tuple[Any, ...]:
-        session = self._session
-        return (session.changed, session.view_changed, session.schedule_changed, session.pinned,
-                self._tabs.currentChanged)  # fmt: skip
 
     def _look_again(self, _content: object = None) -> None:
         self._timer.start()
