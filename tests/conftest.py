@@ -24,3 +24,18 @@ def shared_data() -> Path:
             pytest.fail(f"BLOCHNET_TEST_DATA: no test data at {folder}, which continuous integration must have")
         pytest.skip(f"no real test data at {folder}; name its folder in BLOCHNET_TEST_DATA")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_store(tmp_path_factory):
+    """Keep the user's own networks out of what the tests of a module share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path, monkeypatch):
+    """Keep the networks a test trains out of the user's own store, and of other tests."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path / "data" / "napari-blochnet" / "models"

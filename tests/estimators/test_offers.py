@@ -14,7 +14,7 @@ from napari_blochnet.estimators.networks_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks_model import LabelNetwork
 from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.estimators.registry import make_estimator
-from napari_blochnet.estimators.store import save_estimator
+from napari_blochnet.estimators.store import load_estimator, save_estimator
 from napari_blochnet.estimators.training_card import CARD_FORMAT
 
 
@@ -88,10 +88,15 @@ def test_own_models_are_listed_and_do_not_hide_the_packaged_ones(store):
     assert "WM T1 1.25" in found["mine"].description
     assert "Trained for a test." in found["mine"].description
     assert "trained for FISP" in found["another-fisp"].refusal
-    # "fc" now means the person's own; the package's is offered by its file's name
+    # no training changes what "fc" means where the package has one; the person's own goes by its name
     fisp = _by_name(estimator_offers(nb.fisp_schedule(), "complex"))
-    assert "fc" not in fisp
-    assert fisp["fc-fisp"].refusal is None
+    assert fisp["fc"].refusal is None
+    assert not fisp["fc"].is_own
+    assert fisp["another-fisp"].refusal is None
+    for name, source in (("fc", "fc-fisp"), ("another-fisp", str(store / "another-fisp.safetensors"))):
+        assert load_estimator(name, schedule=nb.fisp_schedule()).source == source
+    # elsewhere it stands for the person's own
+    assert load_estimator("fc", schedule=mine).name == "mine"
 
 
 def test_whatever_is_offered_maps(store):
@@ -100,7 +105,7 @@ def test_whatever_is_offered_maps(store):
     t1 = np.full((1, 2, 3), 900.0)
     stack = nb.simulate(nb.Phantom(t1, t1 / 10, np.ones_like(t1)), schedule)
     offers = [offer for offer in estimator_offers(schedule, "complex") if offer.refusal is None]
-    assert {"dictionary", "universal", "mine", "fc-fisp", "blochnet"} <= {offer.name for offer in offers}
+    assert {"dictionary", "universal", "mine", "fc", "blochnet"} <= {offer.name for offer in offers}
     for offer in offers:
         estimates = make_estimator(offer.name).predict(stack.fingerprints(), schedule, "complex")
         assert np.isfinite(estimates.t1).all(), offer.name

@@ -33,12 +33,6 @@ def trained(schedule):
     return train_estimator("fc", schedule, "quick", fingerprints=3000, epochs=3)
 
 
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "data" / "napari-blochnet" / "models"
-
-
 @pytest.fixture
 def model_file(trained, tmp_path):
     return save_estimator(trained, tmp_path / "mine.safetensors")

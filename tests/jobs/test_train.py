@@ -22,12 +22,6 @@ def schedule():
     return nb.Schedule(angles, 12.0, 4.0, inversion_time=15.0, name="short train")
 
 
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "data" / "napari-blochnet" / "models"
-
-
 def test_settings_have_the_names_of_the_options():
     options = set(TrainSettings.model_fields) - {"estimator", "preset"}
     assert options <= set(TrainingOptions.__dataclass_fields__)

@@ -38,6 +38,8 @@ _TABS = {"open": "Data", "save": "Data", "adapt": "Train"}
 # One of each panel, and those that share a panel with one of these.
 _ONE_EACH = ("open", "simulate", "map", "compare", "train")
 _OTHERS = ("save", "adapt")
+# Each of two jobs.
+_ROUNDS = 100
 # No job may outlive its end by more than this, ms.
 _SOON = 20_000
 
@@ -59,8 +61,7 @@ class _Gate:
 
 
 @pytest.fixture
-def gates(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+def gates(monkeypatch):
     made = {}
     for kind, (module, name) in _CALLS.items():
         owner = importlib.import_module(f"napari_blochnet.napari_ui.{module}")
@@ -284,6 +285,62 @@ def test_a_voxel_that_fits_nowhere_is_a_sentence(desk, tmp_path, monkeypatch):
     # other programs are closed
     short.most = 100
     assert hands.desk.wait(hands.press("map")).startswith("Mapped 42 voxels")
+
+
+def _listening(session) -> dict[str, int]:
+    """Count what listens to the viewer and to the session."""
+    viewer = session.viewer
+    groups = {
+        "viewer": viewer.events, "layers": viewer.layers.events, "selection": viewer.layers.selection.events,
+        "dims": viewer.dims.events, "camera": viewer.scene.camera.events, "grid": viewer.canvas.grid.events,
+    }  # fmt: skip
+    counts = {
+        f"{name}.{event}": len(emitter.callbacks)
+        for name, group in groups.items()
+        for event, emitter in group.emitters.items()
+    }
+    for name, signature in (
+        ("changed", "changed()"), ("view_changed", "view_changed()"), ("schedule_changed", "schedule_changed()"),
+        ("pinned", "pinned(PyObject)"), ("pins_changed", "pins_changed()"), ("added", "added(PyObject)"),
+        ("models_changed", "models_changed()"),
+    ):  # fmt: skip
+        counts[name] = session.receivers(getattr(session, name) if PYQT6 else f"2{signature}")
+    return counts
+
+
+def test_many_jobs_leave_nothing_behind(desk, gates, tmp_path, qtbot):
+    for gate in gates.values():
+        gate.opened.set()
+    hands = _Hands(desk(), tmp_path)
+    session, viewer = hands.desk.session, hands.desk.viewer
+    hands.desk.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
+    kept = list(viewer.layers)
+
+    def once(number: int) -> None:
+        panel = hands.press("map")
+        hands.desk.wait(panel)
+        assert panel.jobs.message.property("state") == "good", panel.jobs.message.text()
+        panel = hands.press("map")
+        panel.jobs.job.cancel()
+        hands.desk.wait(panel)
+        # in between, the next mappings grow into the layers that are there
+        if number % 5 == 4:
+            for layer in [layer for layer in viewer.layers if layer not in kept]:
+                viewer.layers.remove(layer)
+
+    def counted():
+        # threads of pools come with their first work and stay
+        return _listening(session), len(session._jobs), len(viewer.layers), len(workers._running)
+
+    once(4)
+    qtbot.wait(100)
+    before, threads = counted(), threading.active_count()
+    for number in range(_ROUNDS):
+        once(number)
+    qtbot.wait(100)
+    assert counted() == before
+    _all_threads_are_back(qtbot)
+    assert threading.active_count() <= threads
 
 
 def test_hiding_after_qt_deleted_the_session(desk):

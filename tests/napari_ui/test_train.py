@@ -18,12 +18,6 @@ from napari_blochnet.phantoms.phantom import Phantom
 LENGTH = 60
 
 
-@pytest.fixture(autouse=True)
-def own_store(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    return tmp_path / "data" / "napari-blochnet" / "models"
-
-
 def _train(desk, **values):
     """Open the tab with settings that train in a moment."""
     desk.use_spline(LENGTH)

@@ -91,19 +91,16 @@ def estimator_offers(
     for architecture in ARCHITECTURES:
         of_kind = [model for model in models if model.architecture == architecture]
         fitting = [model for model in of_kind if _fits(model, schedule, other_schedule)]
-        # an architecture's name stands for the first model that fits, the person's own before the package's
+        # an architecture's name stands for the package's network; where only the person's own fit, their names do
         packaged = [model for model in fitting if model.packaged]
-        if fitting and not packaged:
+        if architecture in taken or (fitting and not packaged):
             continue
-        name = packaged[0].name if packaged and fitting[0] is not packaged[0] else architecture
-        if name in taken:
-            continue
-        taken.add(name)
-        why = refusal(name)
+        why = refusal(architecture)
         if why is None and not packaged:
             known = f"only for {_names(of_kind)}" if of_kind else "for no schedule"
-            why = f"There are weights of {name} {known}; train one for this schedule in the Train tab."
-        offers.append(Offer(name, _describe(packaged[0]) if packaged else f"{name} network", why))
+            why = f"There are weights of {architecture} {known}; train one for this schedule in the Train tab."
+        description = _describe(packaged[0]) if packaged else f"{architecture} network"
+        offers.append(Offer(architecture, description, why))
     return tuple(offers)
 
 

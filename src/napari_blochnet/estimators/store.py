@@ -93,8 +93,9 @@ def load_estimator(
     name_or_path : str or path
         A model file, the name of a model in the store, or an architecture, for which the store is searched.
     schedule : Schedule, optional
-        What it is wanted for, where the store has several of that architecture. None: the first, the user's own
-        before the package's.
+        What it is wanted for, where the store has several of that architecture: an architecture stands for the
+        package's own network where it suits, so that no training changes what a record or recipe means. None: the
+        first.
     device : str
         "cpu", "auto" or a torch device.
     other_schedule : bool
@@ -108,9 +109,10 @@ def load_estimator(
     text = os.fspath(name_or_path)
     if text.endswith(SUFFIX) or os.sep in text or (os.altsep and os.altsep in text):
         return _load(Path(text).expanduser(), device, other_schedule)
-    candidates = [model for model in stored_models() if text in (model.name, model.architecture)]
+    models = sorted(stored_models(), key=lambda model: (model.name != text, not model.packaged))
+    candidates = [model for model in models if text in (model.name, model.architecture)]
     if not candidates:
-        known = sorted({model.name for model in stored_models()})
+        known = sorted({model.name for model in models})
         what = f"; it has {', '.join(known)}" if known else ", which is empty"
         raise InputError(f"There is no model {text!r} in the store{what}; expected one of those or a model file "
                          f"({SUFFIX}).", field="estimator")  # fmt: skip

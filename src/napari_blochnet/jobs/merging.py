@@ -98,15 +98,12 @@ def _why_not(old: ParameterMaps, new: ParameterMaps) -> str | None:
             return f"they were made by different {what}"
     if old.record["inputs"].get("estimator") != new.record["inputs"].get("estimator"):
         return "they were made by different estimators"
-    if "memory" in old.record or "memory" in new.record:
-        return "one of them was made in smaller batches, for want of memory"
-    made_from = [
-        {name: value for name, value in maps.record["inputs"].items() if name != "mask"} for maps in (old, new)
-    ]
-    if made_from[0] != made_from[1]:
-        return "they were made from different stacks, networks or B1 maps"
     if _b1(old) != _b1(new):
         return "they were made with different B1 maps"
+    if "memory" in old.record or "memory" in new.record:
+        return "one of them was made in smaller batches, for want of memory"
+    if _made_from(old) != _made_from(new):
+        return "they were made from different stacks or networks"
     for slab in slabs(old.shape):
         if not _covers(new.mask[slab], old.mask[slab]) and not _covers(old.mask[slab], new.mask[slab]):
             return f"each covers voxels of slice {slab.start} that the other lacks"
