@@ -8,7 +8,6 @@ import threading
 import time
 
 import numpy as np
-import pytest
 from qtpy.QtWidgets import QApplication
 
 from napari_blochnet.estimators.cards import read_card, stored_models
