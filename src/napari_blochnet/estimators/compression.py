@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg
 
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.errors import InputError
@@ -83,7 +82,8 @@ def find_subspace(blocks: Iterable[AnyArray], energy: float, rank: int | None = 
         raise InputError("The dictionary has no atom with a signal; expected a schedule with flip angles above 0.",
                          field="schedule")  # fmt: skip
     total = float(np.trace(gram).real)
-    values, vectors = scipy.linalg.eigh(gram, overwrite_a=True, check_finite=False)
+    # scipy's holds the interpreter for its 0.2 s, and a window with it
+    values, vectors = np.linalg.eigh(gram)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     lost = np.maximum(total - np.cumsum(values), 0.0) / total
     if rank is None:

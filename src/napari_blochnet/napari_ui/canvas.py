@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from napari_blochnet.napari_ui.errors import part_of_truth
 from napari_blochnet.napari_ui.session import Session, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["look_at", "show_alone", "show_quantity", "show_result", "truth_layers"]
+__all__ = ["look_at", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
 
 
 def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
@@ -32,7 +33,12 @@ def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps
 
 
 def _show(
-    session: Session, layers: Sequence[Layer], *, beside: bool, shape: tuple[int, int] | None = None
+    session: Session,
+    layers: Sequence[Layer],
+    *,
+    beside: bool,
+    shape: tuple[int, int] | None = None,
+    in_order: bool = False,
 ) -> Steps[None]:
     """Show these of our layers and hide our others; layers of other people, and regions, stay as they are.
 
@@ -44,6 +50,8 @@ def _show(
         Each in a cell of the grid, or all in one place.
     shape : tuple of int, optional
         Rows and columns of the grid. None: such that no cell stays free.
+    in_order : bool
+        Let the cells be filled in the order given, row by row.
     """
     viewer = session.viewer
     if viewer is None:
@@ -51,7 +59,9 @@ def _show(
     chosen = set(map(id, layers))
     grid = viewer.canvas.grid
     wanted = _grid_shape(len(layers)) if shape is None else shape
-    moves = grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
+    # the grid fills its cells in the order of the layers, the lowest first
+    sorts = in_order and list(viewer.layers)[-len(layers) :] != list(layers)
+    moves = sorts or grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
     # what goes to another cell is compiled anew for it: hidden first and shown there, each takes a step of its own;
     # all but one, for napari takes the grid down when nothing is left in it
     staying = set(map(id, layers[:1])) if moves else chosen
@@ -61,23 +71,31 @@ def _show(
         hidden = entry is not None and entry.kind != "region" and id(layer) not in staying
         if hidden and _set_visible(layer, False):
             yield
-    if moves and layers and layers[0] in viewer.layers and _set_visible(layers[0], True):
-        yield
+    if moves and layers and layers[0] in viewer.layers:
+        yield from _reveal(layers[0])
+    if sorts:
+        for layer in layers:
+            if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
+                viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+                yield
     if beside and tuple(grid.shape) != wanted:
         grid.shape = wanted
         yield
+    if grid.enabled:
+        yield from _forget_overlays(session)
     if grid.enabled != beside:
         grid.enabled = beside
         yield
+    if beside:
+        yield from _forget_overlays(session)
     viewer.reset_view()
     for layer in layers:
         if session.viewer is None:
             return
-        if layer in viewer.layers and _set_visible(layer, True):
-            yield
-        # after the colour bar, which comes with the layer: the later of two in one corner stands above
-        if isinstance(layer, Image) and layer.name_overlay.visible != beside:
-            layer.name_overlay.visible = beside
+        if layer in viewer.layers:
+            yield from _reveal(layer)
+        # after the colour bar: the later of two in one corner stands above
+        if isinstance(layer, Image) and _set_visible(layer.name_overlay, beside):
             yield
     if layers and layers[-1] in viewer.layers:
         viewer.layers.selection.active = layers[-1]
@@ -96,6 +114,39 @@ def _set_visible(thing: Any, visible: bool) -> bool:
         # reaches all that had not heard of it
         thing.events.visible()
     return True
+
+
+def show_colour_bar(event: Any) -> None:
+    """Show the colour bar with its layer; one that nobody sees costs as much as one seen."""
+    layer = event.source
+    if layer.visible:
+        _set_visible(layer.colorbar, True)
+
+
+def _reveal(layer: Layer) -> Steps[None]:
+    """Show a layer, then its colour bar: the programs of either take the graphics library a while."""
+    with layer.events.visible.blocker(show_colour_bar) if _has_bar(layer) else nullcontext():
+        changed = _set_visible(layer, True)
+    if changed:
+        yield
+    if _has_bar(layer) and _set_visible(layer.colorbar, True):
+        yield
+
+
+def _forget_overlays(session: Session) -> Steps[None]:
+    """Hide the colour bars and names of hidden layers, or napari makes all of them anew when it leaves the grid.
+
+    Only in a grid: there napari has closed them with their layer. What is merely not drawn yet cannot be hidden.
+    """
+    for layer in session.layers():
+        if not layer.visible and _has_bar(layer) and (layer.colorbar.visible or layer.name_overlay.visible):
+            _set_visible(layer.colorbar, False)
+            _set_visible(layer.name_overlay, False)
+            yield
+
+
+def _has_bar(layer: Layer) -> bool:
+    return isinstance(layer, Image)
 
 
 def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role: str) -> list[Layer]:
@@ -139,16 +190,8 @@ def _show_above(
 
 def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, int] | None) -> Steps[None]:
     """Show layers in the cells of the grid, row by row."""
-    viewer = session.viewer
-    if viewer is None or not shown:
-        return
-    # the grid fills its cells in the order of the layers, the lowest first
-    if list(viewer.layers)[-len(shown) :] != list(shown):
-        for layer in shown:
-            if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
-                viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
-                yield
-    yield from _show(session, shown, beside=True, shape=shape)
+    if shown:
+        yield from _show(session, shown, beside=True, shape=shape, in_order=True)
 
 
 def _grid_shape(count: int) -> tuple[int, int]:

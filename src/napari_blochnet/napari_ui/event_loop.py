@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import sys
+import faulthandler
+import re
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from typing import IO
 
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 
@@ -64,27 +66,43 @@ class Gaps:
             self.longest = gap
             self.cause = seen.most_common(1)[0][0] if seen else ""
 
-    def _look(self, main: int) -> None:
+    def _look(self, main: int, file: IO[str]) -> None:
         """Note what runs, if the main thread is late; called in a thread of its own."""
         if time.perf_counter() - self._last < _NOTABLE:
             return
-        frames = sys._current_frames()
-        here = _place(frames.get(main))
-        others = {_place(frame, ours=True) for key, frame in frames.items() if key not in (main, threading.get_ident())}
+        places = _places(file)
+        here = _innermost(places.pop(main, []))
+        places.pop(threading.get_ident(), None)
+        others = {_innermost(lines, ours=True) for lines in places.values()}
         self._seen[" | ".join([here, *sorted(others - {""})])] += 1
 
 
-def _place(frame: FrameType | None, *, ours: bool = False) -> str:
+def _places(file: IO[str]) -> dict[int, list[tuple[str, int, str]]]:
+    """Return where each thread is: file, line and function, the innermost first.
+
+    By the fault handler: a frame that another thread holds outlives its function, and so does a painter in it.
+    """
+    file.seek(0)
+    file.truncate()
+    faulthandler.dump_traceback(file)
+    file.seek(0)
+    found: dict[int, list[tuple[str, int, str]]] = {}
+    lines: list[tuple[str, int, str]] = []
+    for text in file:
+        if head := re.search(r"[Tt]hread 0x([0-9a-f]+)", text):
+            lines = found.setdefault(int(head[1], 16), [])
+        elif line := re.match(r'  File "(.*)", line (\d+) in (.*)', text):
+            lines.append((line[1], int(line[2]), line[3]))
+    return found
+
+
+def _innermost(lines: list[tuple[str, int, str]], *, ours: bool = False) -> str:
     """Return the innermost line, and the innermost of this package; nothing for a foreign thread if ``ours``."""
-    lines = []
-    while frame is not None:
-        lines.append((frame.f_code.co_filename, frame.f_code.co_name, frame.f_lineno))
-        frame = frame.f_back
     own = next((line for line in lines if line[0].startswith(_PACKAGE) and "event_loop" not in line[0]), None)
     if not lines or (ours and own is None):
         return ""
     shown = dict.fromkeys([lines[0], own or lines[0]])
-    return " in ".join(f"{'/'.join(Path(name).parts[-2:])}:{number} {code}" for name, code, number in shown)
+    return " in ".join(f"{'/'.join(Path(name).parts[-2:])}:{number} {function}" for name, number, function in shown)
 
 
 @contextmanager
@@ -95,8 +113,9 @@ def measure_gaps() -> Iterator[Gaps]:
     main = threading.get_ident()
 
     def watch() -> None:
-        while not done.wait(_INTERVAL / 1000):
-            gaps._look(main)
+        with tempfile.TemporaryFile("w+") as file:
+            while not done.wait(_INTERVAL / 1000):
+                gaps._look(main, file)
 
     timer = QTimer()
     timer.setTimerType(Qt.TimerType.PreciseTimer)

@@ -73,6 +73,7 @@ class FocusOrder(QObject):
     def __init__(self, root: QWidget) -> None:
         super().__init__(root)
         self._root = root
+        self._order: list[QWidget] = []
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST)
@@ -92,6 +93,10 @@ class FocusOrder(QObject):
             return
         name_fields(self._root)
         order = visual_order(self._root)
+        # the chain goes through all widgets of the window, and texts that change ask for a layout as well
+        if order == self._order:
+            return
+        self._order = order
         if order != focus_chain(self._root):
             for first, second in itertools.pairwise(order):
                 QWidget.setTabOrder(first, second)

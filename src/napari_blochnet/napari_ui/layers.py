@@ -7,12 +7,15 @@ the head stands upright, without touching the camera, which belongs to the viewe
 
 from __future__ import annotations
 
+import importlib
+import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pint
 from napari.experimental import link_layers
 from napari.layers import Image, Layer
 from napari.utils import CyclicLabelColormap
@@ -20,7 +23,7 @@ from napari.utils import CyclicLabelColormap
 from napari_blochnet.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.canvas import look_at, show_alone
+from napari_blochnet.napari_ui.canvas import look_at, show_alone, show_colour_bar
 from napari_blochnet.napari_ui.drawing import Steps, at_once
 from napari_blochnet.napari_ui.looks import (
     LOOKS,
@@ -167,10 +170,8 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
     layer.name_overlay.position = "top_left"
     layer.name_overlay.font_size = 7
     layer.name_overlay.box = False
-    if layer.visible:
-        layer.colorbar.visible = True
-    else:
-        layer.events.visible.connect(_show_colour_bar)
+    layer.colorbar.visible = layer.visible
+    layer.events.visible.connect(show_colour_bar)
     peers = [
         other for other in viewer.layers
         if other is not layer and (known := entry_of(other)) is not None and known.role == entry.role
@@ -189,17 +190,21 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
         link_layers([siblings[0], layer], ("opacity",))
 
 
-def _show_colour_bar(event: Any) -> None:
-    """Add the colour bar when a layer is shown for the first time; one that nobody sees costs as much as one seen."""
-    layer = event.source
-    if layer.visible:
-        layer.events.visible.disconnect(_show_colour_bar)
-        layer.colorbar.visible = True
+def _first_layer() -> Steps[None]:
+    """Load what napari loads for its first layer, which takes a third of a second, in two steps."""
+    if "pandas" not in sys.modules:
+        importlib.import_module("pandas")
+        yield
+    # made at first use
+    pint.get_application_registry().parse_units("mm")
+    yield
 
 
-def _add(session: Session, data: Sequence[LayerData]) -> Steps[list[Layer]]:
-    """Add layers, one per step."""
+def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -> Steps[list[Layer]]:
+    """Add layers, one per step; ``hidden``: to be shown in later steps, for either takes napari a while."""
     _assert_main_thread()
+    if not len(session.viewer.layers if session.viewer is not None else ()):
+        yield from _first_layer()
     made: list[Layer] = []
     for item in data:
         viewer = session.viewer
@@ -209,7 +214,8 @@ def _add(session: Session, data: Sequence[LayerData]) -> Steps[list[Layer]]:
         if not viewer.canvas.overlays.scale_bar.visible:
             viewer.canvas.overlays.scale_bar.visible = True
             yield
-        layer = Layer.create(*item)
+        values, how, kind = item
+        layer = Layer.create(values, {**how, "visible": False} if hidden else how, kind)
         made.append(layer)
         viewer.layers.append(layer)
         yield
@@ -219,7 +225,7 @@ def _add(session: Session, data: Sequence[LayerData]) -> Steps[list[Layer]]:
 
 def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:
     """Show a phantom, at its middle slice, T1 on top."""
-    made = yield from _add(session, phantom_layer_data(phantom))
+    made = yield from _add(session, phantom_layer_data(phantom), hidden=True)
     yield from look_at(session, made, phantom.mask)
     return made
 
@@ -228,7 +234,7 @@ def stack_steps(
     session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = ""
 ) -> Steps[list[Layer]]:
     """Show a stack."""
-    made = yield from _add(session, stack_layer_data(stack, truth, title))
+    made = yield from _add(session, stack_layer_data(stack, truth, title), hidden=True)
     yield from look_at(session, made, stack.mask)
     return made
 
@@ -256,8 +262,8 @@ def maps_steps(
         if fixed is None and truth is not None and truth.mask.any() and role not in roles:
             fixed = value_limits(getattr(truth, role.lower()), truth.mask)
         data.append(_image(values, replace(entry, role=role), maps.record,
-                           fixed or value_limits(values, maps.mask & ~maps.failed), visible=role == "T1"))  # fmt: skip
-    made = yield from _add(session, data)
+                           fixed or value_limits(values, maps.mask & ~maps.failed), visible=False))  # fmt: skip
+    made = yield from _add(session, data, hidden=True)
     if made:
         yield from show_alone(session, made[-1])
     return made

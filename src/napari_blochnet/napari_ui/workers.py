@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 _LOOK_INTERVAL = 60
 # Live maps are drawn at most this often, s: a volume takes a while to send to the graphics card.
 _PARTIAL_INTERVAL = 0.3
+# And the bar in napari's activity dock.
+_BAR_INTERVAL = 0.3
 
 # How often threads take turns while jobs run, s. A painting main thread lets go of the interpreter at every call into
 # the graphics library, and waits this long to get it back from a worker that computes in Python.
@@ -47,6 +49,8 @@ _NEVER = 1_000_000
 # Qt does not keep a running job alive, and the panel that started it may be gone before it ends.
 _running: set[Job] = set()
 _usual: tuple[float, tuple[int, int, int]] | None = None
+# How long after the last job full collections may come again, ms: not before its result has been drawn.
+_QUIET = 2000
 
 
 def _keep(job: Job) -> None:
@@ -71,6 +75,11 @@ def _make_room() -> None:
 def _drop(job: Job) -> None:
     global _usual
     _running.discard(job)
+    QTimer.singleShot(_QUIET, _as_usual)
+
+
+def _as_usual() -> None:
+    global _usual
     if not _running and _usual is not None:
         sys.setswitchinterval(_usual[0])
         gc.set_threshold(*_usual[1])
@@ -137,13 +146,14 @@ class Job(QObject):
         self._wants_partial = wants_partial
         self._cancelled = threading.Event()
         self._bar: _Bar | None = None
+        self._bar_text = ""
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
         self._drawing = Drawing(self)
         self._drawing.finished.connect(self._end)
         # written by the worker, taken by the main thread; each is replaced as a whole
         self._progress: tuple[int, int, str] | None = None
         self._partial: Any = None
-        self._partial_at = 0.0
+        self._partial_at = self._bar_at = 0.0
         self._is_looking = False
         self._timer = QTimer(self)
         self._timer.setInterval(_LOOK_INTERVAL)
@@ -279,12 +289,17 @@ class Job(QObject):
 
     def _show_progress(self, done: int, total: int, message: str) -> None:
         bar = self._bar
-        if bar is None or total <= 0:
+        now = time.monotonic()
+        # napari's bar runs the event loop at every change; beside the panel's own it need not be as quick
+        if bar is None or total <= 0 or self.is_drawing or now - self._bar_at < _BAR_INTERVAL:
             return
+        self._bar_at = now
         if bar.total != total:
             bar.total = total
             bar.n = 0
         bar.update(done - bar.n)
         # the job may have ended inside
-        if message and self._bar is not None:
-            bar.set_description(f"{self.title}: {message}")
+        description = f"{self.title}: {message}"
+        if message and self._bar is not None and description != self._bar_text:
+            self._bar_text = description
+            bar.set_description(description)
