@@ -97,17 +97,17 @@ def _map_and_look(person: Newcomer, workbench) -> None:
     shown = {layer.name for layer in person.viewer.layers if layer.visible}
     wanted = {f"{name} error (%) – {model}" for name in ("T1", "T2") for model in models}
     assert wanted <= shown
+    mask = session.entries("stack")[0].subject.mask
     for layer in person.viewer.layers:
         if layer.name in wanted:
-            assert np.isfinite(layer.data).all()
-            assert np.any(layer.data != 0)
+            assert np.isfinite(layer.data[mask]).all()
+            assert np.any(layer.data[mask] != 0)
             assert layer.contrast_limits[0] == -layer.contrast_limits[1]
 
     person.follow(workbench, "Inspect voxels", "red too high")
     inspector = person.dock(VoxelInspector)
     qtbot.waitUntil(lambda: "click a voxel" in workbench.next_step.text.text(), timeout=5000)
     maps = session.layers("maps", role="T1")[-1]
-    mask = session.entries("stack")[0].subject.mask
     inside = np.argwhere(mask)
     voxel = tuple(int(i) for i in inside[len(inside) // 2])
     person.click_canvas(maps, voxel)

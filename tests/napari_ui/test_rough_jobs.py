@@ -39,7 +39,7 @@ _TABS = {"open": "Data", "save": "Data", "adapt": "Train"}
 _ONE_EACH = ("open", "simulate", "map", "compare", "train")
 _OTHERS = ("save", "adapt")
 # Each of two jobs.
-_ROUNDS = 100
+_ROUNDS = 50
 # No job may outlive its end by more than this, ms.
 _SOON = 20_000
 
