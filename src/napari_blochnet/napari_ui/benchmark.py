@@ -105,7 +105,7 @@ def _smoothness(figures: _Figures, workbench: Workbench, slices: int) -> None:
 
 
 def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, inspector: Any) -> None:
-    """From pressing the mouse over a voxel to the painted inspector, with eight models."""
+    """From letting go of the mouse, which makes it a click, to the painted inspector, with eight models."""
     from qtpy.QtCore import QPoint, Qt
     from qtpy.QtTest import QTest
 
@@ -124,12 +124,16 @@ def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, 
     answered: list[float] = []
     inspector.updated.connect(lambda _: answered.append(time.perf_counter()))
     taken = []
+    button = Qt.MouseButton.LeftButton
     for number in range(_CLICKS + 10):
         x, y = rng.uniform(-0.15, 0.15, 2) * min(native.width(), native.height())
+        place = QPoint(native.width() // 2 + int(x), native.height() // 2 + int(y))
+        # at a press the canvas draws everything once, to find what lies under the mouse
+        QTest.mousePress(native, button, pos=place)
+        turn_until(lambda: False, 0.08)
         answered.clear()
         start = time.perf_counter()
-        QTest.mouseClick(native, Qt.MouseButton.LeftButton, pos=QPoint(native.width() // 2 + int(x),
-                                                                       native.height() // 2 + int(y)))  # fmt: skip
+        QTest.mouseRelease(native, button, pos=place)
         # a click at the voxel that is pinned already changes nothing
         if turn_until(lambda: bool(answered), 2.0) and number >= 10:
             taken.append(1e3 * (answered[0] - start))

@@ -199,6 +199,52 @@ def _two_digits(value: float) -> str:
     return f"{value:.0f}" if value >= 10 else f"{value:.1f}" if value >= 0.95 else f"{value:.2f}"
 
 
+class _Chip(QFrame):
+    """A pin's button that selects it, and the cross that gives it up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.voxel: Voxel | None = None
+        self.setObjectName("blochnetPin")
+        self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(5, 0, 4, 0)
+        row.setSpacing(0)
+        self.select, self.remove = QToolButton(), QToolButton()
+        self.select.setText(str(number))
+        self.select.setIcon(pin_icon(PIN_COLOURS[(number - 1) % MAX_PINS]))
+        self.select.setIconSize(QSize(12, 12))
+        self.select.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.select.setCheckable(True)
+        self.select.setAccessibleName(f"Pin {number}")
+        self.remove.setText("×")
+        self.remove.setToolTip(f"Give up pin {number}.")
+        self.remove.setAccessibleName(f"Give up pin {number}")
+        for button, width in ((self.select, 30), (self.remove, 14)):
+            button.setFixedSize(width, 19)
+            row.addWidget(button)
+
+    def show_pin(self, voxel: Voxel, is_current: bool, colours: Palette) -> None:
+        """Stand for a voxel."""
+        if voxel != self.voxel:
+            self.voxel = voxel
+            z, y, x = voxel.index
+            self.select.setToolTip(f"Pin {self.number}: voxel z {z}, y {y}, x {x} of {voxel.stack.name}. "
+                                   "A click shows it.")  # fmt: skip
+        self.select.setChecked(is_current)
+        colour = PIN_COLOURS[(self.number - 1) % MAX_PINS]
+        sheet = (
+            f"QFrame#blochnetPin {{ border: 1px solid {colour if is_current else colours.edge}; border-radius: 9px;"
+            f" background: {translucent(colour, 60 if is_current else 0).name(QColor.NameFormat.HexArgb)}; }}"
+            f"QToolButton {{ border: 0; background: transparent; color: {colours.text}; padding: 0; }}"
+            f"QToolButton:focus {{ color: {colours.accent}; }} QToolButton:hover {{ color: {colours.accent}; }}"
+        )
+        # the same sheet again would lay out and draw everything again
+        if sheet != self.styleSheet():
+            self.setStyleSheet(sheet)
+
+
 class PinBar(QWidget):
     """One button for each pin: a click selects it, its cross gives it up."""
 
@@ -210,12 +256,12 @@ class PinBar(QWidget):
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 0, 0, 0)
         self._row.setSpacing(3)
-        self._chips: list[tuple[Voxel, QFrame]] = []
+        self._chips: list[_Chip] = []
 
     @property
     def chips(self) -> list[tuple[QToolButton, QToolButton]]:
         """The buttons that select and that give up, by pin, oldest first."""
-        return [tuple(frame.findChildren(QToolButton)) for _, frame in self._chips]
+        return [(chip.select, chip.remove) for chip in self._chips]
 
     def show_pins(self, pins: Sequence[tuple[Voxel, int]], current: Voxel | None, colours: Palette) -> None:
         """Show a button for each pin.
@@ -226,54 +272,20 @@ class PinBar(QWidget):
         current : Voxel, optional
         colours : Palette
         """
-        wanted = [voxel for voxel, _ in pins]
-        if [voxel for voxel, _ in self._chips] != wanted:
-            for _, frame in self._chips:
-                self._row.removeWidget(frame)
-                frame.hide()
-                frame.deleteLater()
-            self._chips = []
-            for voxel, number in pins:
-                frame = self._make(voxel, number)
-                self._row.addWidget(frame)
-                self._chips.append((voxel, frame))
-        for (voxel, frame), (_, number) in zip(self._chips, pins, strict=True):
-            button = frame.findChildren(QToolButton)[0]
-            button.setChecked(voxel == current)
-            colour = PIN_COLOURS[(number - 1) % MAX_PINS]
-            edge = colour if voxel == current else colours.edge
-            frame.setStyleSheet(
-                f"QFrame#blochnetPin {{ border: 1px solid {edge}; border-radius: 9px;"
-                f" background: {translucent(colour, 60 if voxel == current else 0).name(QColor.NameFormat.HexArgb)}; }}"
-                f"QToolButton {{ border: 0; background: transparent; color: {colours.text}; padding: 0; }}"
-                f"QToolButton:focus {{ color: {colours.accent}; }} QToolButton:hover {{ color: {colours.accent}; }}"
-            )
+        # a pin that only moves keeps its buttons: new ones would take a layout and another drawing
+        if [chip.number for chip in self._chips] != [number for _, number in pins]:
+            for chip in self._chips:
+                self._row.removeWidget(chip)
+                chip.hide()
+                chip.deleteLater()
+            self._chips = [_Chip(number) for _, number in pins]
+            for chip in self._chips:
+                chip.select.clicked.connect(functools.partial(self._tell, self.selected, chip))
+                chip.remove.clicked.connect(functools.partial(self._tell, self.removed, chip))
+                self._row.addWidget(chip)
+        for chip, (voxel, _) in zip(self._chips, pins, strict=True):
+            chip.show_pin(voxel, voxel == current, colours)
 
-    def _make(self, voxel: Voxel, number: int) -> QFrame:
-        z, y, x = voxel.index
-        frame = QFrame()
-        frame.setObjectName("blochnetPin")
-        frame.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
-        row = QHBoxLayout(frame)
-        row.setContentsMargins(5, 0, 4, 0)
-        row.setSpacing(0)
-        select, remove = QToolButton(), QToolButton()
-        select.setText(str(number))
-        select.setIcon(pin_icon(PIN_COLOURS[(number - 1) % MAX_PINS]))
-        select.setIconSize(QSize(12, 12))
-        select.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        select.setCheckable(True)
-        select.setToolTip(f"Pin {number}: voxel z {z}, y {y}, x {x} of {voxel.stack.name}. A click shows it.")
-        select.setAccessibleName(f"Pin {number}")
-        select.clicked.connect(functools.partial(self._select, voxel))
-        remove.setText("×")
-        remove.setToolTip(f"Give up pin {number}.")
-        remove.setAccessibleName(f"Give up pin {number}")
-        remove.clicked.connect(functools.partial(self.removed.emit, voxel))
-        for button, width in ((select, 30), (remove, 14)):
-            button.setFixedSize(width, 19)
-            row.addWidget(button)
-        return frame
-
-    def _select(self, voxel: Voxel) -> None:
-        self.selected.emit(voxel)
+    @staticmethod
+    def _tell(signal: Any, chip: _Chip) -> None:
+        signal.emit(chip.voxel)

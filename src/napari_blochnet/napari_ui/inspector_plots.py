@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
@@ -28,6 +28,8 @@ SMALL = 11
 #: Height of the axis below a plot, with its label, pixels.
 BOTTOM = 33
 _DIMMED = 55
+# What a scene tells this long after new content is about other things, ms.
+_SETTLING = 150
 # Share of the height that is left for the readout.
 _ROOM_ABOVE = 0.24
 
@@ -60,13 +62,39 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
 
     painted = Signal()
 
+    def __init__(self) -> None:
+        super().__init__()
+        # a scene tells of changes after the window has drawn them with everything else, and the window would draw twice
+        self.setViewportUpdateMode(self.ViewportUpdateMode.NoViewportUpdate)
+        self._is_settled = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_SETTLING)
+        self._timer.timeout.connect(self._on_settled)
+        self.scene().changed.connect(self._on_changed)
+
     def paintEvent(self, event: Any) -> None:  # noqa: N802
         super().paintEvent(event)
         self.painted.emit()
 
     def settle(self) -> None:
-        """Work out new ranges now: left to the next drawing, they would ask for a second one."""
+        """Draw new content once, with whatever else the window draws next."""
+        # new ranges, too: left to the drawing, they would ask for a second one
         self.scene().prepareForPaint()
+        self._is_settled = True
+        self._timer.start()
+        self.viewport().update()
+
+    def _on_changed(self, _regions: Any) -> None:
+        # the first that is told after settling is what was settled
+        if self._is_settled:
+            self._on_settled()
+        else:
+            self.viewport().update()
+
+    def _on_settled(self) -> None:
+        self._is_settled = False
+        self._timer.stop()
 
 
 class CurvesView(QWidget):
