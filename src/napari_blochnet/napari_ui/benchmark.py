@@ -153,6 +153,7 @@ def _cancelling(figures: _Figures, workbench: Workbench, session: Session, times
     panel = workbench.map
     _prepare_mapping(workbench, "dictionary", "this slice", step=0.02, batch=16)
     _press(panel, panel.run)
+    _remove_maps(session)
     before = _threads()
     rng = np.random.default_rng(1)
     slowest, unanswered = 0.0, 0
@@ -168,11 +169,17 @@ def _cancelling(figures: _Figures, workbench: Workbench, session: Session, times
         turn_until(lambda job=job: not job.is_working, 30.0)
         slowest = max(slowest, time.perf_counter() - start)
         turn_until(lambda: not panel.is_busy, 60.0)
+        _remove_maps(session)
     figures.add(f"Cancel answered, slowest of {times}", slowest, "s", 0.5,
                 f"{unanswered} had ended before" if unanswered else "")  # fmt: skip
     turn_until(lambda: _threads()[1] == 0, 5.0)
     after = _threads()
     figures.add("threads left by cancelling", sum(after) - sum(before), "", 0.0)
+
+
+def _remove_maps(session: Session) -> None:
+    for layer in session.layers("maps"):
+        session.viewer.layers.remove(layer)
 
 
 def _callbacks(session: Session) -> int:
@@ -197,8 +204,7 @@ def _endurance(figures: _Figures, workbench: Workbench, session: Session, jobs: 
     def once() -> None:
         panel.run.click()
         turn_until(lambda: not panel.is_busy, 60.0)
-        for layer in session.layers("maps"):
-            session.viewer.layers.remove(layer)
+        _remove_maps(session)
 
     for _ in range(20):
         once()

@@ -89,6 +89,7 @@ def _show(
     if beside:
         yield from _forget_overlays(session)
     viewer.reset_view()
+    yield
     for layer in layers:
         if session.viewer is None:
             return

@@ -216,6 +216,9 @@ def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -
             yield
         values, how, kind = item
         layer = Layer.create(values, {**how, "visible": False} if hidden else how, kind)
+        yield
+        if session.viewer is None:
+            return []
         made.append(layer)
         viewer.layers.append(layer)
         yield
@@ -225,7 +228,9 @@ def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -
 
 def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:
     """Show a phantom, at its middle slice, T1 on top."""
-    made = yield from _add(session, phantom_layer_data(phantom), hidden=True)
+    data = phantom_layer_data(phantom)
+    yield
+    made = yield from _add(session, data, hidden=True)
     yield from look_at(session, made, phantom.mask)
     return made
 
@@ -234,7 +239,9 @@ def stack_steps(
     session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = ""
 ) -> Steps[list[Layer]]:
     """Show a stack."""
-    made = yield from _add(session, stack_layer_data(stack, truth, title), hidden=True)
+    data = stack_layer_data(stack, truth, title)
+    yield
+    made = yield from _add(session, data, hidden=True)
     yield from look_at(session, made, stack.mask)
     return made
 
@@ -263,6 +270,7 @@ def maps_steps(
             fixed = value_limits(getattr(truth, role.lower()), truth.mask)
         data.append(_image(values, replace(entry, role=role), maps.record,
                            fixed or value_limits(values, maps.mask & ~maps.failed), visible=False))  # fmt: skip
+    yield
     made = yield from _add(session, data, hidden=True)
     if made:
         yield from show_alone(session, made[-1])
