@@ -27,6 +27,7 @@ from napari_blochnet.napari_ui.canvas import look_at, show_alone, show_colour_ba
 from napari_blochnet.napari_ui.drawing import Steps, at_once
 from napari_blochnet.napari_ui.looks import (
     LOOKS,
+    REGION_COLOURS,
     TISSUE_COLOURS,
     colormap,
     display_transform,
@@ -373,6 +374,11 @@ def _error_limit(values: FloatArray) -> float:
     return min(100.0, max(1.0, round_up(float(np.percentile(np.abs(values), 98))))) if values.size else 1.0
 
 
+def _region_data(painted: AnyArray, entry: Entry, **how: Any) -> LayerData:
+    colours = CyclicLabelColormap(["transparent", *REGION_COLOURS], name="regions")
+    return _layer_data(painted, entry, {}, "labels", colormap=colours, opacity=0.75, **how)
+
+
 def add_region(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Labels layer on a subject's grid, brush in hand."""
     entry = session.entry(subject)
@@ -381,7 +387,7 @@ def add_region(session: Session, subject: Subject) -> Layer | None:
         return None
     shape = subject.shape[-3:]
     region = replace(entry, kind="region", role="region")
-    data = _layer_data(np.zeros(shape, np.uint8), region, {}, "labels", name=f"Region – {entry.title}", opacity=0.5)
+    data = _region_data(np.zeros(shape, np.uint8), region, name=f"Region – {entry.title}")
     layer = at_once(_add(session, [data]))[0]
     viewer.layers.selection.active = layer
     layer.brush_size = max(3, round(shape[-1] / 15))
@@ -429,7 +435,7 @@ def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
     subject = entry.subject
     if entry.kind == "region":
         painted = np.zeros(subject.shape[-3:], np.uint8) if data is None else data
-        return _layer_data(painted, entry, {}, "labels", opacity=0.5)
+        return _region_data(painted, entry)
     if data is not None:
         return _image(data, entry, subject.record, (-100.0, 100.0))
     if isinstance(subject, FingerprintStack):

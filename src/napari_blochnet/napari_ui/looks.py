@@ -14,7 +14,17 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.geometry import Geometry
 from napari_blochnet.napari_ui.session import Entry
 
-__all__ = ["LOOKS", "TISSUE_COLOURS", "Look", "colormap", "display_transform", "is_upright", "round_up", "value_limits"]
+__all__ = [
+    "LOOKS",
+    "REGION_COLOURS",
+    "TISSUE_COLOURS",
+    "Look",
+    "colormap",
+    "display_transform",
+    "is_upright",
+    "round_up",
+    "value_limits",
+]
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,8 @@ TISSUE_COLOURS = (
     "#4cc9f0", "#b8b8c8", "#f4f1de", "#f6bd60", "#e07a5f", "#f28482", "#d9cfc1", "#84a59d", "#9d4edd", "#e63946",
     "#8d99ae",
 )  # fmt: skip
+# Of painted regions: to be seen on dark and on light tissue, whatever the map.
+REGION_COLOURS = ("#00e5ff", "#ff3dcb", "#b6ff3d", "#ffe14d", "#b28dff", "#ff8c42")
 # Odd, so that a diverging map has a colour for 0.
 _COLOURS = 257
 _DIVERGING = ("crameri:berlin",)
