@@ -36,12 +36,13 @@ def test_matching_is_compared_with_the_plain_searches():
 
 
 def test_the_peak_memory_of_matching_is_that_of_a_block():
-    result = benchmark_matching(voxels=5000, step=0.2, repeats=1)
+    # more than two blocks in both: what a block leaves while the next is made belongs to the peak
+    result = benchmark_matching(voxels=9000, step=0.2, repeats=1)
     few, many = result.peak_mib.values()
     if few is None:
         pytest.skip("this system does not tell the peak memory")
-    # 45,000 more voxels of 1000 complex numbers are 340 MiB, and all their scores with 951 atoms 160 MiB
-    assert many - few < 40
+    # 81,000 more voxels of 1000 complex numbers are 620 MiB, and all their scores with 951 atoms 290 MiB
+    assert many - few < 20
 
 
 def test_mapping_goes_through_reconstruct():

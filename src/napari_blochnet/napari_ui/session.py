@@ -268,9 +268,9 @@ class Session(QObject):
 
     # -- jobs
 
-    def start(self, title: str, function: Callable[..., Any], *, wants_partial: bool = False) -> Job:
-        """Return a job that ends with the viewer; connect to it, then call its ``start``."""
-        job = Job(title, function, wants_partial=wants_partial)
+    def start(self, title: str, function: Callable[..., Any], **wants: bool) -> Job:
+        """Return a job (with the ``wants_…`` of `Job`) that ends with the viewer; connect to it, then start it."""
+        job = Job(title, function, **wants)
         self._jobs.add(job)
         job.ended.connect(self._forget_ended)
         return job

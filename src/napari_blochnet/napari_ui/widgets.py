@@ -389,9 +389,9 @@ class Panel(QWidget):
             self._theme = viewer.theme
             self.apply_theme()
 
-    def start(self, title: str, function: Callable[..., Any], *, wants_partial: bool = False) -> Job:
-        """Make a job shown in this panel; connect to it, then start it."""
-        job = self.session.start(title, function, wants_partial=wants_partial)
+    def start(self, title: str, function: Callable[..., Any], **wants: bool) -> Job:
+        """Make a job (with the ``wants_…`` of `Job`) shown in this panel; connect to it, then start it."""
+        job = self.session.start(title, function, **wants)
         self.jobs.follow(job)
         job.failed.connect(self.show_failure)
         job.stopped.connect(self._on_stopped)

@@ -116,6 +116,9 @@ class Job(QObject):
         Called as ``function(progress=…, cancelled=…)`` on the worker thread; it must not touch Qt or layers.
     wants_partial : bool
         Whether the function also takes ``partial``, to be called with what is finished so far.
+    wants_last : bool
+        Whether what was finished last is passed on before the end even where the main thread had not looked yet: for
+        whoever shows what the result does not hold.
     """
 
     #: (done, total, message)
@@ -135,7 +138,9 @@ class Job(QObject):
 
     _message = Signal(str, object)
 
-    def __init__(self, title: str, function: Callable[..., Any], *, wants_partial: bool = False) -> None:
+    def __init__(
+        self, title: str, function: Callable[..., Any], *, wants_partial: bool = False, wants_last: bool = False
+    ) -> None:
         super().__init__()
         self.title = title
         #: from the start until all is drawn
@@ -144,6 +149,7 @@ class Job(QObject):
         self.is_working = False
         self._function: Callable[..., Any] | None = function
         self._wants_partial = wants_partial
+        self._wants_last = wants_last
         self._cancelled = threading.Event()
         self._bar: _Bar | None = None
         self._bar_text = ""
@@ -269,9 +275,14 @@ class Job(QObject):
     def _receive(self, kind: str, content: Any) -> None:
         """Pass on how the worker ended; main thread."""
         self.is_working = False
+        self._timer.stop()
+        progress, last = self._progress, self._partial
         # a panel keeps its last job for its message; what that worked on is not to stay in memory with it
         self._function = self._progress = self._partial = None
-        self._timer.stop()
+        if self._wants_last and last is not None:
+            if progress is not None:
+                self.progressed.emit(*progress)
+            self.partial.emit(last)
         if self._bar is not None:
             self._bar.job = None
             self._bar.close()

@@ -303,7 +303,7 @@ class TrainPanel(Panel):
         self.copy.show_record({})
         self.plot.show_points((), 0, epochs)
         self.plot.show()
-        job = self.start(title, function, wants_partial=True)
+        job = self.start(title, function, wants_partial=True, wants_last=True)
         job.progressed.connect(self._on_progress)
         job.partial.connect(self._show_losses)
         job.returned.connect(self._finish)

@@ -1,0 +1,40 @@
+"""How what a worker has finished reaches the main thread."""
+
+from __future__ import annotations
+
+import pytest
+
+from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.napari_ui.workers import Job
+
+
+def _ends(how: str):
+    """Return a function that is over before the main thread looks once."""
+
+    def function(*, progress, cancelled, partial):
+        progress(1, 3, "training")
+        partial("first")
+        progress(3, 3, "training")
+        partial("last")
+        if how == "stopped":
+            raise Cancelled("cancelled", partial="kept")
+        if how == "failed":
+            raise InputError("It diverged.", field="rate")
+        return "made"
+
+    return function
+
+
+@pytest.mark.parametrize("how", ["returned", "stopped", "failed"])
+@pytest.mark.parametrize("wants_last", [True, False])
+def test_what_was_finished_last_comes_before_the_end(qtbot, how, wants_last):
+    job = Job("Training", _ends(how), wants_partial=True, wants_last=wants_last)
+    told = []
+    job.progressed.connect(lambda done, total, message: told.append(done))
+    job.partial.connect(told.append)
+    getattr(job, how).connect(lambda content: told.append(how))
+    with qtbot.waitSignal(job.ended, timeout=10_000):
+        job.start()
+        # as if the main thread had been busy until the job was over
+        job._timer.stop()
+    assert told == ([3, "last", how] if wants_last else [how])
