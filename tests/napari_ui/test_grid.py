@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 
 import napari_blochnet as nb
@@ -42,3 +44,25 @@ def test_each_estimate_of_three_models_stands_above_its_error(desk):
         assert above == [(name, model) for model in ("coarse", "medium", "fine", "truth")]
         assert below == [(f"{name} error", model) for model in ("coarse", "medium", "fine")]
         assert tuple(place.viewer.canvas.grid.shape) == (2, 4)
+
+
+def test_a_grid_that_was_replaced_is_let_go(desk):
+    place = desk()
+    head = synthetic_head(shape=(1, 24, 20))
+    stack = nb.simulate(head, nb.spline_schedule(length=60))
+    layers.add_phantom(place.session, head)
+    layers.add_stack(place.session, stack, head)
+    one = nb.reconstruct(stack, "dictionary", step=0.2)
+    layers.add_maps(place.session, one, stack, head, "dictionary")
+    at_once(layers.error_steps(place.session, one, errors.signed_errors(head, one)))
+    qt_canvas = place.viewer.window._qt_viewer.canvas
+    grids = []
+    for truth in (head, None, head, None):
+        at_once(canvas.show_result(place.session, [one], truth))
+        place.qtbot.wait(100)
+        grids.append(weakref.ref(qt_canvas.grid))
+    gc.collect()
+    # each shape had a grid of its own, and napari 0.9 keeps every one with all that was drawn in it
+    assert len({id(grid()) for grid in grids}) > 1
+    # the third carries the layers that were hidden in it
+    assert [grid() is not None for grid in grids] == [False, False, True, True]

@@ -183,10 +183,18 @@ def _remove_maps(session: Session) -> None:
 
 
 def _callbacks(session: Session) -> int:
-    """Count what listens to the viewer, its layer list and its slices."""
+    """Count what listens to the viewer, its layer list and its slices.
+
+    What is gone is no listener, even if napari strikes it off its list at the next event only.
+    """
     viewer = session.viewer
     groups = (viewer.events, viewer.layers.events, viewer.dims.events, viewer.canvas.grid.events)
-    return sum(len(emitter.callbacks) for group in groups for emitter in group.emitters.values())
+    return sum(
+        not isinstance(callback, tuple) or callback[0]() is not None
+        for group in groups
+        for emitter in group.emitters.values()
+        for callback in emitter.callbacks
+    )
 
 
 def _resident() -> float:

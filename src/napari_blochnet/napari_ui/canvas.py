@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer
+from vispy.scene import Node, Widget
+from vispy.scene.cameras import BaseCamera
+from vispy.scene.subscene import SubScene
 
 from napari_blochnet.arrays import BoolArray
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -88,6 +91,7 @@ def _show(
         yield
     if beside:
         yield from _forget_overlays(session)
+    _drop_old_grids(session)
     viewer.reset_view()
     yield
     for layer in layers:
@@ -144,6 +148,26 @@ def _forget_overlays(session: Session) -> Steps[None]:
             _set_visible(layer.colorbar, False)
             _set_visible(layer.name_overlay, False)
             yield
+
+
+def _drop_old_grids(session: Session) -> None:
+    """Let go of the grids that napari has replaced.
+
+    napari 0.9 makes a grid anew for every number of rows and columns. It takes the old one out of the scene, but not
+    out of the canvas's list of widgets, where it would keep some megabytes until the window is closed. One that still
+    carries a hidden layer stays until that is shown elsewhere: napari may ask the layer where it is.
+    """
+    viewer = session.viewer
+    canvas = getattr(getattr(viewer and viewer.window, "_qt_viewer", None), "canvas", None)
+    central = getattr(canvas, "central_widget", None)
+    for widget in list(getattr(central, "_widgets", ())):
+        if widget.parent is None and _is_empty(widget):
+            central.remove_widget(widget)
+
+
+def _is_empty(node: Node) -> bool:
+    """Return whether nothing but cells without content is in a grid."""
+    return all(isinstance(child, Widget | SubScene | BaseCamera) and _is_empty(child) for child in node.children)
 
 
 def _has_bar(layer: Layer) -> bool:

@@ -90,7 +90,7 @@ class VoxelInspector(Panel):
         self._undrawn: set[str] = set()
         #: what the views show
         self.shown: Explanations | None = None
-        self.marks = Marks(self.session)
+        self.marks = Marks(self.session, self)
         self.pointer = Pointer()
         # not from inside napari's mouse handling: a first answer shows a progress bar, which runs the event loop
         self.pointer.clicked.connect(self.pick, Qt.ConnectionType.QueuedConnection)

@@ -17,7 +17,7 @@ from napari._vispy.utils.visual import overlay_to_visual
 from napari._vispy.visuals.text import Text
 from napari.components.overlays import SceneOverlay
 from napari.layers.base._base_constants import Blending
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QObject, QTimer
 from vispy.scene.visuals import Compound, Markers
 
 from napari_blochnet.napari_ui.pins import PIN_COLOURS, Voxel
@@ -137,14 +137,16 @@ class Marks:
     Parameters
     ----------
     session : Session
+    parent : QObject
+        The panel whose marks they are; with it they end.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, parent: QObject) -> None:
         self._session = session
         self._overlay: PinMarks | None = None
         self._preview: Voxel | None = None
         # drawing the canvas takes longer than all of the inspector: it comes after, and once for what happens together
-        self._timer = QTimer()
+        self._timer = QTimer(parent)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._update)
