@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -106,10 +106,20 @@ class Desk:
 
 
 @pytest.fixture
-def desk(make_napari_viewer, qtbot) -> Callable[[], Desk]:
+def desk(make_napari_viewer, qtbot) -> Iterator[Callable[[], Desk]]:
     """Open a viewer with the workbench; may be called twice for two viewers."""
+    from qtpy import PYSIDE6
+
+    opened = []
 
     def open_desk() -> Desk:
-        return Desk(make_napari_viewer(show=True), qtbot)
+        opened.append(Desk(make_napari_viewer(show=True), qtbot))
+        return opened[-1]
 
-    return open_desk
+    yield open_desk
+    if PYSIDE6:
+        # PySide6 lets go of a closed window once the event loop has run; napari's check for leaks does not wait for it
+        for desk in opened:
+            desk.viewer.close()
+        opened.clear()
+        qtbot.wait(100)

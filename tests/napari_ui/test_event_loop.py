@@ -7,7 +7,8 @@ import threading
 import time
 
 import pytest
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QCoreApplication, QEvent, QTimer
+from qtpy.QtWidgets import QWidget
 
 from napari_blochnet.napari_ui.drawing import Drawing, at_once
 from napari_blochnet.napari_ui.event_loop import measure_gaps, turn_until
@@ -66,6 +67,81 @@ def test_steps_leave_the_loop_turning_between_them(qtbot):
     places = [order.index(item) for item in drawn]
     assert all("turn" in order[first:second] for first, second in itertools.pairwise(places[1:]))
     assert not drawing.is_busy
+
+
+class _Painted(QWidget):
+    """Tells when it is painted and when a key was pressed."""
+
+    def __init__(self, order) -> None:
+        super().__init__()
+        self.order = order
+        self.on_key = lambda: order.append("key")
+
+    def paintEvent(self, event):
+        self.order.append("paint")
+
+    def event(self, event):
+        if event.type() == QEvent.Type.User:
+            self.on_key()
+        return super().event(event)
+
+
+def test_what_a_step_changed_is_painted_in_a_turn_of_its_own(qtbot):
+    order = []
+    window = _Painted(order)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitExposed(window)
+    qtbot.wait(100)
+    order.clear()
+    drawing = Drawing(None, lambda: window)
+
+    def steps():
+        for number in range(4):
+            window.update()
+            # a key that was pressed meanwhile; Qt's own order is paint, then key
+            QCoreApplication.postEvent(window, QEvent(QEvent.Type.User), -10)
+            order.append(f"step {number}")
+            yield
+
+    drawing.add(steps())
+    with qtbot.waitSignal(drawing.finished, timeout=5000):
+        pass
+    assert order == [item for number in range(4) for item in (f"step {number}", "key", "paint")]
+
+
+@pytest.mark.parametrize("end", ["close", "forget"])
+def test_what_was_put_off_is_painted_whatever_becomes_of_the_drawing(qtbot, end):
+    order = []
+    window = _Painted(order)
+    qtbot.addWidget(window)
+    window.show()
+    qtbot.waitExposed(window)
+    qtbot.wait(100)
+    order.clear()
+    drawings = [Drawing(None, lambda: window)]
+
+    def steps():
+        window.update()
+        QCoreApplication.postEvent(window, QEvent(QEvent.Type.User), -10)
+        yield
+        order.append("next step")
+        yield
+
+    def on_key():
+        order.append("key")
+        assert drawings[0]._is_paint_due
+        if end == "close":
+            drawings[0].clear()
+        else:
+            drawings.clear()
+
+    window.on_key = on_key
+    drawings[0].add(steps())
+    qtbot.waitUntil(lambda: order == ["key", "paint"], timeout=5000)
+    qtbot.waitUntil(lambda: not any(drawing.is_busy for drawing in drawings), timeout=5000)
+    window.update()
+    qtbot.waitUntil(lambda: order == ["key", "paint", "paint"], timeout=5000)
 
 
 def test_steps_that_fail_end_the_drawing(qtbot):

@@ -6,11 +6,15 @@ written as generators that yield after each change; a `Drawing` runs them, and `
 
 from __future__ import annotations
 
+import contextlib
+import weakref
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal
+from qtpy.QtWidgets import QWidget
 
 __all__ = ["Drawing", "Steps", "at_once"]
 
@@ -29,26 +33,42 @@ def at_once(steps: Steps[Made]) -> Made:
 
 
 class Drawing(QObject):
-    """Runs steps on the main thread, those given first before those given later."""
+    """Runs steps on the main thread, those given first before those given later.
 
-    #: all steps are done, or one of them failed
+    What a step has changed is painted in a turn of its own. Qt would paint at once, before it looks at the mouse and
+    the keys again; on a machine that draws in software, painting takes as long as the step.
+
+    Parameters
+    ----------
+    parent : QObject, optional
+    window : callable, optional
+        Returns the window that the steps change, or None once it is gone.
+    """
+
+    #: all steps are done and painted, or one of them failed
     finished = Signal()
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, window: Callable[[], QWidget | None] | None = None) -> None:
         super().__init__(parent)
+        self._find_window = window
+        self._window: QWidget | None = None
         self._waiting: deque[Iterator[Any]] = deque()
+        self._is_busy = False
+        # a step has just run; Qt wants to paint what it changed
+        self._has_stepped = self._is_paint_due = False
         self._timer = QTimer(self)
         self._timer.setInterval(0)
         self._timer.timeout.connect(self._step)
 
     @property
     def is_busy(self) -> bool:
-        """Whether there are steps to do."""
-        return bool(self._waiting)
+        """Whether there is something to do or to paint."""
+        return self._is_busy
 
     def add(self, steps: Iterator[Any]) -> None:
         """Do these steps after all others."""
         self._waiting.append(steps)
+        self._is_busy = True
         self._timer.start()
 
     def clear(self) -> None:
@@ -58,10 +78,18 @@ class Drawing(QObject):
     def _step(self) -> None:
         # a step may let the event loop turn, and this timer with it
         self._timer.stop()
+        self._has_stepped = False
+        if self._is_paint_due:
+            return
+        if not self._waiting:
+            self._watch(None)
+            self._is_busy = False
+            self.finished.emit()
+            return
+        self._watch(self._find_window() if self._find_window is not None else None)
         done = False
         try:
-            if self._waiting:
-                next(self._waiting[0])
+            next(self._waiting[0])
         except StopIteration:
             done = True
         except BaseException:
@@ -70,7 +98,38 @@ class Drawing(QObject):
         finally:
             if done and self._waiting:
                 self._waiting.popleft()
-            if self._waiting:
-                self._timer.start()
-            else:
-                self.finished.emit()
+            self._has_stepped = True
+            self._timer.start()
+
+    def _watch(self, window: QWidget | None) -> None:
+        if window is self._window:
+            return
+        with contextlib.suppress(RuntimeError):  # a window that is gone
+            if self._window is not None:
+                self._window.removeEventFilter(self)
+        self._window = window
+        if window is not None:
+            window.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+        """Put off what Qt wants to paint right after a step."""
+        if not (self._has_stepped and event.type() == QEvent.Type.UpdateRequest):
+            return False
+        self._has_stepped = False
+        self._is_paint_due = True
+        # it must come whatever becomes of this object: Qt asks once
+        QTimer.singleShot(0, partial(_paint, watched, weakref.ref(self)))
+        return True
+
+    def _go_on(self) -> None:
+        self._is_paint_due = False
+        self._timer.start()
+
+
+def _paint(window: QObject, drawing: weakref.ref[Drawing]) -> None:
+    with contextlib.suppress(RuntimeError):  # a window that is gone
+        QCoreApplication.sendEvent(window, QEvent(QEvent.Type.UpdateRequest))
+    waiting = drawing()
+    if waiting is not None:
+        with contextlib.suppress(RuntimeError):
+            waiting._go_on()

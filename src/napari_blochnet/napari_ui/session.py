@@ -26,6 +26,7 @@ from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from qtpy.QtWidgets import QWidget
 
     from napari_blochnet.evaluation.comparison import Comparison
 
@@ -142,6 +143,11 @@ class Session(QObject):
         if viewer is None or self.is_closed or getattr(viewer.window, "_qt_window", None) is None:
             return None
         return viewer
+
+    def window(self) -> QWidget | None:
+        """Return the viewer's window, or None once it is closed."""
+        viewer = self.viewer
+        return None if viewer is None else viewer.window._qt_window
 
     # -- layers
 
@@ -270,7 +276,7 @@ class Session(QObject):
 
     def start(self, title: str, function: Callable[..., Any], **wants: bool) -> Job:
         """Return a job (with the ``wants_…`` of `Job`) that ends with the viewer; connect to it, then start it."""
-        job = Job(title, function, **wants)
+        job = Job(title, function, window=self.window, **wants)
         self._jobs.add(job)
         job.ended.connect(self._forget_ended)
         return job

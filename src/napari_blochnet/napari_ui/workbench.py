@@ -46,7 +46,7 @@ class _ViewBar(QWidget):
         super().__init__()
         self._session = session_of(viewer)
         self._role = "T1"
-        self._drawing = Drawing(self)
+        self._drawing = Drawing(self, self._session.window)
         self._attached = False
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 2, 8, 6)

@@ -22,6 +22,7 @@ from typing import Any
 
 from napari.utils.progress import cancelable_progress
 from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
+from qtpy.QtWidgets import QWidget
 from superqt.utils import FunctionWorker
 
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
@@ -119,6 +120,8 @@ class Job(QObject):
     wants_last : bool
         Whether what was finished last is passed on before the end even where the main thread had not looked yet: for
         whoever shows what the result does not hold.
+    window : callable, optional
+        Returns the window that `draw` changes.
     """
 
     #: (done, total, message)
@@ -139,7 +142,13 @@ class Job(QObject):
     _message = Signal(str, object)
 
     def __init__(
-        self, title: str, function: Callable[..., Any], *, wants_partial: bool = False, wants_last: bool = False
+        self,
+        title: str,
+        function: Callable[..., Any],
+        *,
+        wants_partial: bool = False,
+        wants_last: bool = False,
+        window: Callable[[], QWidget | None] | None = None,
     ) -> None:
         super().__init__()
         self.title = title
@@ -154,7 +163,7 @@ class Job(QObject):
         self._bar: _Bar | None = None
         self._bar_text = ""
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self._drawing = Drawing(self)
+        self._drawing = Drawing(self, window)
         self._drawing.finished.connect(self._end)
         # written by the worker, taken by the main thread; each is replaced as a whole
         self._progress: tuple[int, int, str] | None = None
