@@ -1,8 +1,6 @@
-"""The one module that makes layers: what a phantom, a stack and maps look like in napari.
+"""The one module that makes layers: adds them to the viewer, in steps, and changes what they show.
 
-Layers lie in the frame of their own voxels (a diagonal display transform in mm); the true affine is in the metadata.
-Where the rows of the image run to anterior or superior, the scale along y is negative: napari draws y downwards, so
-the head stands upright, without touching the camera, which belongs to the viewer and to everybody's layers.
+What they look like says `napari_blochnet.napari_ui.layer_data`.
 """
 
 from __future__ import annotations
@@ -12,57 +10,50 @@ import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pint
 from napari.experimental import link_layers
 from napari.layers import Image, Layer
-from napari.utils import CyclicLabelColormap
 
-from napari_blochnet.arrays import AnyArray, FloatArray
+from napari_blochnet.arrays import FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.canvas import look_at, show_alone, show_colour_bar
 from napari_blochnet.napari_ui.drawing import Steps, at_once
-from napari_blochnet.napari_ui.looks import (
-    LOOKS,
-    REGION_COLOURS,
-    TISSUE_COLOURS,
-    colormap,
-    display_transform,
-    is_upright,
-    round_up,
-    value_limits,
+from napari_blochnet.napari_ui.layer_data import (
+    LayerData,
+    drawing_layer_data,
+    image_data,
+    map_values,
+    maps_layer_data,
+    phantom_layer_data,
+    region_data,
+    stack_layer_data,
 )
-from napari_blochnet.napari_ui.session import ENTRY, Entry, Session, Subject, entry_of
+from napari_blochnet.napari_ui.looks import LOOKS, round_up, value_limits
+from napari_blochnet.napari_ui.session import ENTRY, Session, Subject, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = [
-    "LayerData",
     "add_drawing",
     "add_maps",
     "add_phantom",
     "add_region",
     "add_stack",
-    "drawing_layer_data",
     "error_steps",
     "finish_layer",
     "maps_steps",
-    "phantom_layer_data",
     "phantom_steps",
     "refresh_maps",
     "replace_maps_steps",
     "restore_layers",
-    "saved_layer_data",
-    "stack_layer_data",
     "stack_steps",
 ]
-
-LayerData = tuple[AnyArray, dict[str, Any], str]
 
 # The order in which they are added.
 _ERRORS = ("T2 error", "T1 error")
@@ -71,90 +62,6 @@ _ERRORS = ("T2 error", "T1 error")
 def _assert_main_thread() -> None:
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("layers are made on the main thread only")
-
-
-def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str = "image", **kwargs: Any) -> LayerData:
-    geometry = entry.subject.geometry
-    scale, translate = display_transform(geometry, upright=is_upright(entry))
-    units, labels = ["mm"] * 3, ["z", "y", "x"]
-    if data.ndim == 4:
-        scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
-        units, labels = ["dimensionless", *units], ["time", *labels]
-    unit = LOOKS[entry.role].unit if entry.role in LOOKS else ""
-    shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
-    role = entry.role + (f" ({unit})" if unit else "")
-    kwargs.setdefault("name", f"{role} – {entry.title}" if entry.role != "signal" else entry.title)
-    kwargs.update(scale=scale, translate=translate, units=units, axis_labels=labels,
-                  metadata={"blochnet": shown, ENTRY: entry})  # fmt: skip
-    return data, kwargs, kind
-
-
-def _image(data: AnyArray, entry: Entry, record: dict[str, Any], limits: tuple[float, float], **more: Any) -> LayerData:
-    look = LOOKS[entry.role]
-    return _layer_data(data, entry, record, colormap=colormap(look.colormap),
-                       contrast_limits=limits, interpolation2d="nearest", **more)  # fmt: skip
-
-
-def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
-    """Return the layers of a phantom, the one that is shown last: tissue, PD, T2, T1."""
-    entry = Entry("phantom", "T1", phantom, phantom.name, truth=phantom)
-    layers = []
-    if phantom.labels is not None:
-        # not a mapping of labels to colours: napari compiles its first, which takes a second
-        colours = CyclicLabelColormap(["transparent", *TISSUE_COLOURS], name="tissues")
-        features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
-        layers.append(
-            _layer_data(
-                phantom.labels,
-                replace(entry, role="tissue"),
-                phantom.record,
-                "labels",
-                colormap=colours,
-                features=features,
-                opacity=1.0,
-                visible=False,
-            )
-        )
-    for role in ("PD", "T2", "T1"):
-        values = getattr(phantom, role.lower())
-        layers.append(_image(values, replace(entry, role=role), phantom.record, value_limits(values, phantom.mask),
-                             visible=role == "T1"))  # fmt: skip
-    return layers
-
-
-class _Magnitude:
-    """The magnitude of an array, computed where it is looked at: a copy of a stack may not fit into memory.
-
-    Parameters
-    ----------
-    samples : array
-    """
-
-    def __init__(self, samples: AnyArray) -> None:
-        self._samples = samples
-        self.shape, self.ndim, self.size = samples.shape, samples.ndim, samples.size
-        self.dtype = np.abs(np.empty(0, samples.dtype)).dtype
-
-    def __getitem__(self, key: Any) -> AnyArray:
-        return np.abs(self._samples[key])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        return np.asarray(np.abs(self._samples), dtype=dtype)
-
-
-def _magnitude(stack: FingerprintStack) -> Any:
-    return stack.data if stack.kind == "magnitude" else _Magnitude(stack.data)
-
-
-def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[LayerData]:
-    """Return the layer (time, z, y, x) of a stack: magnitudes, for one range from black to white fits all TRs."""
-    entry = Entry("stack", "signal", stack, title or stack.name, truth=truth, stack=stack)
-    middle = int(np.argmax(stack.mask.sum(axis=(1, 2))))
-    frames = np.abs(np.asarray(stack.data[:: max(1, len(stack.schedule) // 25), middle]))
-    high = round_up(float(np.percentile(frames[:, stack.mask[middle]], 99.5))) if stack.mask[middle].any() else 1.0
-    if stack.data.dtype.kind in "ui":
-        high = min(high, float(np.iinfo(stack.data.dtype).max))
-    return [_image(_magnitude(stack), entry, stack.record, (0.0, high))]
 
 
 def finish_layer(viewer: Viewer, layer: Layer) -> None:
@@ -261,16 +168,7 @@ def maps_steps(
     session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
 ) -> Steps[list[Layer]]:
     """Show maps: B1 and standard errors if there are any, residual, PD, T2, T1; with the truth's limits where known."""
-    entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
-    data = []
-    roles = [role for role in ("B1", "T2 SE", "T1 SE") if _values(maps, role) is not None]
-    for role in (*roles, "residual", "PD", "T2", "T1"):
-        values = _values(maps, role)
-        fixed = LOOKS[role].limits
-        if fixed is None and truth is not None and truth.mask.any() and role not in roles:
-            fixed = value_limits(getattr(truth, role.lower()), truth.mask)
-        data.append(_image(values, replace(entry, role=role), maps.record,
-                           fixed or value_limits(values, maps.mask & ~maps.failed), visible=False))  # fmt: skip
+    data = maps_layer_data(maps, stack, truth, title)
     yield
     made = yield from _add(session, data, hidden=True)
     if made:
@@ -283,11 +181,6 @@ def add_maps(
 ) -> list[Layer]:
     """Show maps, all their layers at once."""
     return at_once(maps_steps(session, maps, stack, truth, title))
-
-
-def _values(maps: ParameterMaps, role: str) -> Any:
-    """Return the map that is shown in a role; "T1 SE" is `t1_se`."""
-    return getattr(maps, role.lower().replace(" ", "_"))
 
 
 def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> Steps[None]:
@@ -303,7 +196,7 @@ def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps,
         }
         if entry.role in _ERRORS:
             continue
-        layer.data = _values(new, entry.role)
+        layer.data = map_values(new, entry.role)
         _fit_limits(session, layer, entry.role, new)
         yield
     session.changed.emit()
@@ -313,7 +206,7 @@ def _fit_limits(session: Session, layer: Layer, role: str, maps: ParameterMaps) 
     """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
     entry = entry_of(layer)
     if entry.truth is None and LOOKS[role].limits is None and not _has_peer(session, layer, role):
-        limits = value_limits(_values(maps, role), maps.mask & ~maps.failed)
+        limits = value_limits(map_values(maps, role), maps.mask & ~maps.failed)
         if tuple(layer.contrast_limits) != limits:
             layer.contrast_limits_range = layer.contrast_limits = limits
 
@@ -365,18 +258,13 @@ def error_steps(
             yield
         shown += found
         if not found:
-            item = _image(values, replace(entry, role=role), maps.record, (-high, high), visible=False)
+            item = image_data(values, replace(entry, role=role), maps.record, (-high, high), visible=False)
             shown += yield from _add(session, [item])
     return shown
 
 
 def _error_limit(values: FloatArray) -> float:
     return min(100.0, max(1.0, round_up(float(np.percentile(np.abs(values), 98))))) if values.size else 1.0
-
-
-def _region_data(painted: AnyArray, entry: Entry, **how: Any) -> LayerData:
-    colours = CyclicLabelColormap(["transparent", *REGION_COLOURS], name="regions")
-    return _layer_data(painted, entry, {}, "labels", colormap=colours, opacity=0.75, **how)
 
 
 def add_region(session: Session, subject: Subject) -> Layer | None:
@@ -387,7 +275,7 @@ def add_region(session: Session, subject: Subject) -> Layer | None:
         return None
     shape = subject.shape[-3:]
     region = replace(entry, kind="region", role="region")
-    data = _region_data(np.zeros(shape, np.uint8), region, name=f"Region – {entry.title}")
+    data = region_data(np.zeros(shape, np.uint8), region, name=f"Region – {entry.title}")
     layer = at_once(_add(session, [data]))[0]
     viewer.layers.selection.active = layer
     layer.brush_size = max(3, round(shape[-1] / 15))
@@ -406,46 +294,6 @@ def add_drawing(session: Session, subject: Subject) -> Layer | None:
     viewer.layers.selection.active = layer
     layer.mode = "add_ellipse"
     return layer
-
-
-def drawing_layer_data(
-    entry: Entry | None,
-    ndim: int = 3,
-    scale: Sequence[float] | None = None,
-    translate: Sequence[float] | None = None,
-    *,
-    name: str,
-) -> LayerData:
-    """Return an empty Shapes layer: on a subject's grid, or on its own."""
-    how = {"name": name, "ndim": ndim, "edge_color": "#ffd60a", "face_color": "#ffd60a30", "edge_width": 0.6}
-    if entry is None:
-        return np.empty((0, 4, ndim)), {**how, "scale": scale, "translate": translate}, "shapes"
-    return _layer_data(np.empty((0, 4, ndim)), entry, {}, "shapes", **how)
-
-
-def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
-    """Return the layer of one role of a subject, as it was made at first.
-
-    Parameters
-    ----------
-    entry : Entry
-    data : array, optional
-        Of a role that is no part of the subject: an error map, a painted region.
-    """
-    subject = entry.subject
-    if entry.kind == "region":
-        painted = np.zeros(subject.shape[-3:], np.uint8) if data is None else data
-        return _region_data(painted, entry)
-    if data is not None:
-        return _image(data, entry, subject.record, (-100.0, 100.0))
-    if isinstance(subject, FingerprintStack):
-        return stack_layer_data(subject, entry.truth, entry.title)[0]
-    if isinstance(subject, Phantom):
-        made = {item[1]["metadata"][ENTRY].role: item for item in phantom_layer_data(subject)}
-        shown, how, kind = made[entry.role]
-        return shown, {**how, "metadata": {**how["metadata"], ENTRY: entry}}, kind
-    values = _values(subject, entry.role)
-    return _image(values, entry, subject.record, LOOKS[entry.role].limits or value_limits(values, subject.mask))
 
 
 def restore_layers(session: Session, data: Sequence[LayerData]) -> list[Layer]:

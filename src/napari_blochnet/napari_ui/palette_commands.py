@@ -16,7 +16,7 @@ from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui import places
 from napari_blochnet.napari_ui.commands import open_workbench
-from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data
+from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data
 from napari_blochnet.napari_ui.session import Voxel, entry_of, session_of
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.session_files import is_session
-from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data, stack_layer_data
+from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data, stack_layer_data
 
 __all__ = ["has_own_schedule", "phantom_reader", "session_reader", "stack_reader"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import open_fingerprints, open_phantom, synthetic_head
 from napari_blochnet.jobs.samples import sample_path
-from napari_blochnet.napari_ui.layers import LayerData, phantom_layer_data, stack_layer_data
+from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data, stack_layer_data
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 

@@ -18,6 +18,7 @@ from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.session_files import SESSION_FILE, SavedSession, read_session
 from napari_blochnet.jobs.settings import CompareSettings, settings_from
 from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.looks import LOOKS, colormap
 from napari_blochnet.napari_ui.pins import Voxel
 from napari_blochnet.napari_ui.session import Compared, Entry, Session, Subject, entry_of
@@ -287,11 +288,11 @@ def restore(session: Session, opened: Opened) -> list[Layer]:
     return made
 
 
-def _layer_data(state: LayerState, entry: Entry | None, array: AnyArray | None) -> layers.LayerData:
+def _layer_data(state: LayerState, entry: Entry | None, array: AnyArray | None) -> LayerData:
     if state.type == "shapes":
-        return layers.drawing_layer_data(entry, state.ndim, state.scale, state.translate, name=state.name)
+        return drawing_layer_data(entry, state.ndim, state.scale, state.translate, name=state.name)
     if entry is not None:
-        shown, how, kind = layers.saved_layer_data(entry, array)
+        shown, how, kind = saved_layer_data(entry, array)
         return shown, {**how, "name": state.name}, kind
     return np.array(array), {"name": state.name, "scale": state.scale, "translate": state.translate}, "labels"
 
