@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import sys
+import threading
+
 import pytest
+from qtpy.QtCore import QCoreApplication
 
 from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.napari_ui import workers
 from napari_blochnet.napari_ui.workers import Job
 
 
@@ -38,3 +44,22 @@ def test_what_was_finished_last_comes_before_the_end(qtbot, how, wants_last):
         # as if the main thread had been busy until the job was over
         job._timer.stop()
     assert told == ([3, "last", how] if wants_last else [how])
+
+
+@pytest.mark.parametrize("end", ["rest", "quit"])
+def test_the_process_gets_its_limits_back(qtbot, monkeypatch, end):
+    monkeypatch.setattr(workers, "_QUIET", 50)
+    qtbot.waitUntil(lambda: workers._usual is None, timeout=10_000)
+    before = sys.getswitchinterval(), gc.get_threshold()
+    go = threading.Event()
+    job = Job("Waiting", lambda *, progress, cancelled: go.wait(30))
+    with qtbot.waitSignal(job.ended, timeout=30_000):
+        job.start()
+        assert sys.getswitchinterval() < before[0]
+        assert gc.get_threshold()[2] > 1000 * max(1, before[1][2])
+        if end == "quit":
+            # what Qt emits where the window is closed and the script goes on
+            QCoreApplication.instance().aboutToQuit.emit()
+            assert (sys.getswitchinterval(), gc.get_threshold()) == before
+        go.set()
+    qtbot.waitUntil(lambda: (sys.getswitchinterval(), gc.get_threshold()) == before, timeout=5000)

@@ -10,6 +10,7 @@ What a result asks of the window is done in steps, one per turn of the event loo
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import io
 import logging
@@ -21,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QObject, Qt, QThreadPool, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import FunctionWorker
 
@@ -60,6 +61,8 @@ def _keep(job: Job) -> None:
         _usual = sys.getswitchinterval(), gc.get_threshold()
         sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.set_threshold(*_usual[1][:2], _NEVER)
+        # a script that goes on after the window is closed gets them back, too
+        QCoreApplication.instance().aboutToQuit.connect(_restore)
     _running.add(job)
 
 
@@ -80,11 +83,18 @@ def _drop(job: Job) -> None:
 
 
 def _as_usual() -> None:
+    if not _running:
+        _restore()
+
+
+def _restore() -> None:
     global _usual
-    if not _running and _usual is not None:
+    if _usual is not None:
         sys.setswitchinterval(_usual[0])
         gc.set_threshold(*_usual[1])
         _usual = None
+        with contextlib.suppress(RuntimeError, TypeError):  # an application that is gone
+            QCoreApplication.instance().aboutToQuit.disconnect(_restore)
 
 
 @dataclass(frozen=True)
