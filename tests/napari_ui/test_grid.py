@@ -6,6 +6,9 @@ import gc
 import weakref
 from dataclasses import replace
 
+import pytest
+from qtpy.QtWidgets import QApplication
+
 import napari_blochnet as nb
 from napari_blochnet.jobs.operations import synthetic_head
 from napari_blochnet.napari_ui import canvas, errors, layers
@@ -66,3 +69,16 @@ def test_a_grid_that_was_replaced_is_let_go(desk):
     assert len({id(grid()) for grid in grids}) > 1
     # the third carries the layers that were hidden in it
     assert [grid() is not None for grid in grids] == [False, False, True, True]
+
+
+@pytest.mark.parametrize("turns", [1, 4, 9])
+def test_a_viewer_closed_while_it_is_drawn_in_is_let_go(desk, turns):
+    place = desk()
+    head = synthetic_head(shape=(1, 24, 20))
+    layers.add_phantom(place.session, head)
+    place.click(place.workbench.view_bar.buttons["T2"])
+    assert place.workbench.view_bar._drawing.is_busy
+    for _ in range(turns):
+        QApplication.processEvents()
+    # napari's own check after the test finds what keeps the window
+    place.viewer.close()

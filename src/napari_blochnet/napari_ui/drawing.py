@@ -51,7 +51,8 @@ class Drawing(QObject):
     def __init__(self, parent: QObject | None = None, window: Callable[[], QWidget | None] | None = None) -> None:
         super().__init__(parent)
         self._find_window = window
-        self._window: QWidget | None = None
+        # weakly, like the paint that is put off: a window must not outlive its closing for what was still to be drawn
+        self._watched: weakref.ref[QWidget] | None = None
         self._waiting: deque[Iterator[Any]] = deque()
         self._is_busy = False
         # a step has just run; Qt wants to paint what it changed
@@ -102,12 +103,13 @@ class Drawing(QObject):
             self._timer.start()
 
     def _watch(self, window: QWidget | None) -> None:
-        if window is self._window:
+        watched = None if self._watched is None else self._watched()
+        if window is watched:
             return
         with contextlib.suppress(RuntimeError):  # a window that is gone
-            if self._window is not None:
-                self._window.removeEventFilter(self)
-        self._window = window
+            if watched is not None:
+                watched.removeEventFilter(self)
+        self._watched = None if window is None else weakref.ref(window)
         if window is not None:
             window.installEventFilter(self)
 
@@ -118,7 +120,7 @@ class Drawing(QObject):
         self._has_stepped = False
         self._is_paint_due = True
         # it must come whatever becomes of this object: Qt asks once
-        QTimer.singleShot(0, partial(_paint, watched, weakref.ref(self)))
+        QTimer.singleShot(0, partial(_paint, weakref.ref(watched), weakref.ref(self)))
         return True
 
     def _go_on(self) -> None:
@@ -126,9 +128,12 @@ class Drawing(QObject):
         self._timer.start()
 
 
-def _paint(window: QObject, drawing: weakref.ref[Drawing]) -> None:
-    with contextlib.suppress(RuntimeError):  # a window that is gone
-        QCoreApplication.sendEvent(window, QEvent(QEvent.Type.UpdateRequest))
+def _paint(window: weakref.ref[QObject], drawing: weakref.ref[Drawing]) -> None:
+    shown = window()
+    if shown is not None:
+        with contextlib.suppress(RuntimeError):  # only Python's part of it is left
+            QCoreApplication.sendEvent(shown, QEvent(QEvent.Type.UpdateRequest))
+    del shown
     waiting = drawing()
     if waiting is not None:
         with contextlib.suppress(RuntimeError):
