@@ -368,11 +368,18 @@ def test_readout_and_time_slider(scene):
     box = curves.signal.getViewBox()
     from pyqtgraph import Point
 
-    place = curves.plots.mapFromScene(box.mapViewToScene(Point(120, scene.inspector.shown.curves[1, 119])))
     viewport = curves.plots.viewport()
-    scene.qtbot.mouseMove(viewport, place)
+
+    def find():
+        # where the curve is now: on a busy machine the axes may still be settling
+        place = curves.plots.mapFromScene(box.mapViewToScene(Point(120, scene.inspector.shown.curves[1, 119])))
+        scene.qtbot.mouseMove(viewport, place + QPoint(0, 40))
+        scene.qtbot.mouseMove(viewport, place)
+        return place
+
     # on a curve: the model's name, its value and what it leaves; the curves may lie within a pixel of each other
-    scene.qtbot.waitUntil(lambda: curves.near.toPlainText() != "")
+    scene.qtbot.waitUntil(lambda: find() is not None and curves.near.toPlainText() != "", timeout=20_000)
+    place = find()
     assert curves.readout.toPlainText().startswith("TR index 120")
     for unit in ("ms", "°", "a.u."):
         assert unit in curves.readout.toPlainText()
