@@ -86,14 +86,20 @@ class _Painted(QWidget):
         return super().event(event)
 
 
-def test_what_a_step_changed_is_painted_in_a_turn_of_its_own(qtbot):
-    order = []
-    window = _Painted(order)
+@pytest.fixture
+def window(qtbot):
+    """A window that is on the screen and has nothing left to paint."""
+    window = _Painted([])
     qtbot.addWidget(window)
     window.show()
     qtbot.waitExposed(window)
     qtbot.wait(100)
-    order.clear()
+    window.order.clear()
+    return window
+
+
+def test_what_a_step_changed_is_painted_in_a_turn_of_its_own(window, qtbot):
+    order = window.order
     drawing = Drawing(None, lambda: window)
 
     def steps():
@@ -111,14 +117,8 @@ def test_what_a_step_changed_is_painted_in_a_turn_of_its_own(qtbot):
 
 
 @pytest.mark.parametrize("end", ["close", "forget"])
-def test_what_was_put_off_is_painted_whatever_becomes_of_the_drawing(qtbot, end):
-    order = []
-    window = _Painted(order)
-    qtbot.addWidget(window)
-    window.show()
-    qtbot.waitExposed(window)
-    qtbot.wait(100)
-    order.clear()
+def test_what_was_put_off_is_painted_whatever_becomes_of_the_drawing(window, qtbot, end):
+    order = window.order
     drawings = [Drawing(None, lambda: window)]
 
     def steps():
