@@ -72,10 +72,11 @@ def training(console: Console, device: str, **options: Any) -> None:
 @_console
 @sentences
 def gui(console: Console, **options: Any) -> None:
-    """Measure the napari window while jobs run; needs a display (xvfb-run will do) and some minutes."""
+    """Measure the napari window while jobs run; needs a display (xvfb-run will do) and half an hour."""
     from napari_blochnet.jobs.benchmarks_gui import benchmark_gui, format_figures
 
-    figures = benchmark_gui(**given_settings(GuiBenchmarkSettings, options))
+    with console.progress() as progress:
+        figures = benchmark_gui(progress=progress, **given_settings(GuiBenchmarkSettings, options))
     console.say(format_figures(figures))
     console.result(figures=[asdict(figure) for figure in figures])
 

@@ -180,7 +180,6 @@ class Stage:
                 layer.visible = name == "Regions"
         at_once(canvas.show_quantity(self.session, role, beside=beside))
         self.desk.qtbot.wait(300)
-        self.viewer.reset_view()
         lowest = {"Train": "caption", "Regions": "regions"}.get(name)
         for scroll in panel.findChildren(QScrollArea):
             scroll.verticalScrollBar().setValue(0)

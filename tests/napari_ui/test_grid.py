@@ -25,28 +25,83 @@ def _cells(viewer) -> list[list[tuple[str, str]]]:
     return [names[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
-def test_each_estimate_of_three_models_stands_above_its_error(desk):
+@pytest.fixture
+def several(desk):
+    """Return maps of models side by side in a window of some size; ``at(size, models)`` shows them."""
     place = desk()
     head = synthetic_head(shape=(1, 24, 20))
     stack = nb.simulate(head, nb.spline_schedule(length=60))
     layers.add_phantom(place.session, head)
     layers.add_stack(place.session, stack, head)
-    several = []
-    for model in ("coarse", "medium", "fine"):
-        maps = replace(nb.reconstruct(stack, "dictionary", step=0.2), estimator=model)
-        layers.add_maps(place.session, maps, stack, head, model)
-        at_once(layers.error_steps(place.session, maps, errors.signed_errors(head, maps)))
-        several.append(maps)
-    at_once(canvas.show_result(place.session, several, head))
+    maps = nb.reconstruct(stack, "dictionary", step=0.2)
+
+    def at(size, models):
+        place.viewer.window.resize(*size)
+        place.qtbot.wait(300)
+        mapped = [replace(maps, estimator=model) for model in models]
+        for one in mapped:
+            layers.add_maps(place.session, one, stack, head, one.estimator)
+            at_once(layers.error_steps(place.session, one, errors.signed_errors(head, one)))
+        at_once(canvas.show_result(place.session, mapped, head))
+        return place
+
+    return at
+
+
+MODELS = ("dictionary", "universal", "autoencoder-rnn")
+
+
+def test_each_estimate_of_three_models_stands_above_its_error_on_a_wide_canvas(several):
+    place = several((1920, 1080), MODELS)
     for name in ("T1", "T2"):
         if name == "T2":
             # the person asks for the other quantity
             place.click(place.workbench.view_bar.buttons["T2"])
-            place.qtbot.waitUntil(lambda: ("T2 error", "fine") in _cells(place.viewer)[-1], timeout=20_000)
+            place.qtbot.waitUntil(lambda: ("T2 error", MODELS[-1]) in _cells(place.viewer)[-1], timeout=20_000)
         above, below = _cells(place.viewer)
-        assert above == [(name, model) for model in ("coarse", "medium", "fine", "truth")]
-        assert below == [(f"{name} error", model) for model in ("coarse", "medium", "fine")]
+        assert above == [(name, model) for model in (*MODELS, "truth")]
+        assert below == [(f"{name} error", model) for model in MODELS]
         assert tuple(place.viewer.canvas.grid.shape) == (2, 4)
+
+
+def test_and_beside_its_error_on_a_high_one(several):
+    place = several((1280, 800), MODELS)
+    assert _cells(place.viewer) == [[("T1", model), ("T1 error", model)] for model in MODELS] + [[("T1", "truth")]]
+
+
+def test_two_models_show_both_quantities_where_there_is_room(several):
+    place = several((1920, 1080), MODELS[:2])
+    assert [[role for role, _ in row] for row in _cells(place.viewer)] == [
+        [name, name, name, f"{name} error", f"{name} error"] for name in ("T1", "T2")
+    ]
+
+
+def test_one_model_shows_both_quantities_in_columns_on_a_high_canvas(several):
+    place = several((1280, 800), MODELS[:1])
+    assert _cells(place.viewer) == [
+        [("T1", "truth"), ("T2", "truth")],
+        [("T1", "dictionary"), ("T2", "dictionary")],
+        [("T1 error", "dictionary"), ("T2 error", "dictionary")],
+    ]
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_names_are_whole_and_above_the_pictures(several, size, count):
+    place = several(size, MODELS[-count:])
+    place.qtbot.wait(500)
+    viewer = place.viewer
+    shown = [layer for layer in viewer.layers if layer.visible and entry_of(layer) is not None]
+    rows, columns = viewer.canvas.grid.shape
+    height, width = (viewer.canvas.size[0] / rows, viewer.canvas.size[1] / columns)
+    visuals = viewer.window._qt_viewer.canvas._layer_overlay_to_visual
+    camera = viewer.scene.camera
+    for layer in shown:
+        name = visuals[layer][layer.name_overlay]
+        assert layer.name_overlay.visible
+        assert name.x_size + 10 <= width, layer.name
+        top, bottom = (height / 2 + (y - camera.center[-2]) * camera.zoom for y in layer.extent.world[:, -2])
+        assert 10 + name.y_size <= top < bottom <= height, layer.name
 
 
 def test_a_grid_that_was_replaced_is_let_go(desk):

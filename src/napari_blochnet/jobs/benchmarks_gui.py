@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.settings import Settings, quantity, settings_from
+from napari_blochnet.progress import ProgressCallback, report
 
 __all__ = ["GuiBenchmarkSettings", "GuiFigure", "benchmark_gui", "format_figures"]
 
@@ -55,7 +57,9 @@ class GuiFigure:
         return self.limit is None or self.value <= self.limit
 
 
-def benchmark_gui(settings: GuiBenchmarkSettings | None = None, **fields: Any) -> Sequence[GuiFigure]:
+def benchmark_gui(
+    settings: GuiBenchmarkSettings | None = None, *, progress: ProgressCallback | None = None, **fields: Any
+) -> Sequence[GuiFigure]:
     """Open a window, run every kind of job in it, and measure how it answers meanwhile.
 
     Settings, compiled kernels and models of the user are left alone: the process gets empty folders for them, so that
@@ -64,6 +68,8 @@ def benchmark_gui(settings: GuiBenchmarkSettings | None = None, **fields: Any) -
     Parameters
     ----------
     settings : GuiBenchmarkSettings, optional
+    progress : callable, optional
+        Called as ``progress(done, total, message)`` after each figure and each job of the row.
     **fields
         Fields of `GuiBenchmarkSettings`.
 
@@ -88,11 +94,31 @@ def benchmark_gui(settings: GuiBenchmarkSettings | None = None, **fields: Any) -
             "XDG_DATA_HOME": str(Path(folder) / "data"),
         }
         command = [sys.executable, "-m", _PROGRAM, given.model_dump_json(), str(result)]
-        done = subprocess.run(command, env={**os.environ, **fresh}, stderr=subprocess.PIPE, text=True, check=False)
-        if done.returncode or not result.is_file():
-            last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-            raise InputError(f"The window ended with code {done.returncode} ({last}); expected its figures.")
+        said = Path(folder) / "said.txt"
+        code = _watch(command, {**os.environ, **fresh}, said, progress)
+        if code or not result.is_file():
+            words = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise InputError(f"The window ended with code {code} ({words[-1] if words else 'it said nothing'}); "
+                             "expected its figures.")  # fmt: skip
         return [GuiFigure(**row) for row in json.loads(result.read_text(encoding="utf-8"))]
+
+
+def _watch(command: Sequence[str], environment: dict[str, str], said: Path, progress: ProgressCallback | None) -> int:
+    """Run a program until it ends, pass on the steps that it prints as JSON, and return its exit code."""
+    with (
+        said.open("wb") as errors,
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True) as window,
+    ):
+        try:
+            for line in window.stdout or ():
+                # others than we may print, too
+                with contextlib.suppress(ValueError, TypeError):
+                    done, total, message = json.loads(line)
+                    report(progress, done, total, message)
+        except BaseException:
+            window.terminate()
+            raise
+        return window.wait()
 
 
 def format_figures(figures: Sequence[GuiFigure]) -> str:

@@ -1,7 +1,7 @@
 """How smooth the workbench is: gaps of the event loop, clicks to curves, cancelling, opening, two hundred jobs.
 
 Run as a program by `napari_blochnet.jobs.benchmarks_gui`, in a process of its own with fresh settings and caches; it
-presses the panels' own buttons on the samples and writes its figures as JSON.
+presses the panels' own buttons on the samples, prints how far it is as JSON, and writes its figures as JSON.
 """
 
 from __future__ import annotations
@@ -35,6 +35,14 @@ _FIRST, _WARM = 300.0, 100.0
 _PATIENCE = 900.0
 _MODELS = 8
 _CLICKS = 100
+# Figures in all: two of opening, two uses of eight kinds of job, two each of clicks, cancelling and jobs in a row.
+_COUNT = 24
+# Jobs before those whose memory is counted: what is loaded once is loaded by then.
+_WARMING = 20
+
+
+def _say(done: int, total: int, message: str) -> None:
+    print(json.dumps([done, total, message]), flush=True)
 
 
 class _Figures:
@@ -45,7 +53,7 @@ class _Figures:
 
     def add(self, what: str, value: float, unit: str, limit: float | None = None, note: str = "") -> None:
         self.rows.append({"what": what, "value": round(value, 3), "unit": unit, "limit": limit, "note": note})
-        print(f"{what}: {value:.3g} {unit}", file=sys.stderr, flush=True)
+        _say(len(self.rows), _COUNT, f"{what}: {value:.3g} {unit}")
 
 
 def _press(panel: Panel, button: Any) -> None:
@@ -214,11 +222,12 @@ def _endurance(figures: _Figures, workbench: Workbench, session: Session, jobs: 
         turn_until(lambda: not panel.is_busy, 60.0)
         _remove_maps(session)
 
-    for _ in range(20):
+    before, listening = 0.0, 0
+    for number in range(_WARMING + jobs):
+        if number == _WARMING:
+            before, listening = _resident(), _callbacks(session)
         once()
-    before, listening = _resident(), _callbacks(session)
-    for _ in range(jobs):
-        once()
+        _say(number + 1, _WARMING + jobs, "jobs in a row")
     turn_until(lambda: True, 1.0, settle=1.0)
     figures.add(f"memory grown in {jobs} jobs", _resident() - before, "MiB", 50.0)
     figures.add(f"callbacks left by {jobs} jobs", _callbacks(session) - listening, "", 0.0)

@@ -15,12 +15,18 @@ from vispy.scene.subscene import SubScene
 from napari_blochnet.arrays import BoolArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.arranging import Room
 from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.errors import part_of_truth
 from napari_blochnet.napari_ui.session import Session, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["look_at", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
+
+# Pictures narrower than this, in pixels, are too small to be read, and so are their names.
+_LEGIBLE = 180.0
+# Pixels that a letter of a name takes, about.
+_PER_LETTER = 6.1
 
 
 def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
@@ -52,7 +58,7 @@ def _show(
     beside : bool
         Each in a cell of the grid, or all in one place.
     shape : tuple of int, optional
-        Rows and columns of the grid. None: such that no cell stays free.
+        Rows and columns of the grid. None: those that show the layers largest.
     in_order : bool
         Let the cells be filled in the order given, row by row.
     """
@@ -61,7 +67,7 @@ def _show(
         return
     chosen = set(map(id, layers))
     grid = viewer.canvas.grid
-    wanted = _grid_shape(len(layers)) if shape is None else shape
+    wanted = _room(session, layers).shape(len(layers)) if shape is None else shape
     # the grid fills its cells in the order of the layers, the lowest first
     sorts = in_order and list(viewer.layers)[-len(layers) :] != list(layers)
     moves = sorts or grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
@@ -92,19 +98,38 @@ def _show(
     if beside:
         yield from _forget_overlays(session)
     _drop_old_grids(session)
-    viewer.reset_view()
+    _fit(session, layers)
     yield
     for layer in layers:
         if session.viewer is None:
             return
         if layer in viewer.layers:
             yield from _reveal(layer)
-        # after the colour bar: the later of two in one corner stands above
-        if isinstance(layer, Image) and _set_visible(layer.name_overlay, beside):
+        # after the colour bar, which has no unit: the later of two in one corner stands above
+        if isinstance(layer, Image) and _set_visible(layer.name_overlay, True):
             yield
     if layers and layers[-1] in viewer.layers:
         viewer.layers.selection.active = layers[-1]
     session.view_changed.emit()
+
+
+def _fit(session: Session, layers: Sequence[Layer]) -> None:
+    """Show slices as large as they fit, below their names."""
+    viewer = session.viewer
+    viewer.reset_view()
+    camera, grid = viewer.scene.camera, viewer.canvas.grid
+    if viewer.dims.ndisplay != 2 or not layers or camera.orientation2d[0] != "down":
+        return
+    axis = viewer.dims.displayed[-2] - viewer.dims.ndim
+    if -axis > layers[0].ndim:
+        return
+    room = _room(session, layers)
+    rows = grid.actual_shape(viewer.layers)[0] if grid.enabled else 1
+    start = layers[0].extent.world[0][axis] - layers[0].extent.step[axis] / 2
+    middle = room.canvas[0] / rows / 2
+    top, zoom = room.below_name(rows, middle + (start - camera.center[-2]) * camera.zoom, camera.zoom)
+    camera.zoom = zoom
+    camera.center = (*camera.center[:-2], start + (middle - top) / zoom, camera.center[-1])
 
 
 def _set_visible(thing: Any, visible: bool) -> bool:
@@ -183,46 +208,66 @@ def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role
 def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
     """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth.
 
-    Both quantities of three or more models would be too small to read: these show T1, and the quantities' buttons T2.
+    Where both quantities would be too small to read, these show T1, and the quantities' buttons T2.
     """
-    viewer = session.viewer
-    if viewer is None or not maps:
+    if session.viewer is None or not maps:
         return
-    rows: list[list[Layer]] = []
+    parts = []
     for role in ("T1", "T2"):
         true = truth_layers(session, maps[0], role)[-1:] if truth is not None else []
         estimates = [layer for item in maps for layer in session.layers("maps", item, role)]
         errors = [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
-        if _is_wide(true, estimates, errors) and len(maps) > 2:
-            yield from _show_above(session, estimates, true, errors)
-            return
-        rows.append(true + estimates + errors)
-    shape = (2, len(rows[0])) if len(rows[0]) == len(rows[1]) else None
-    yield from _show_in_order(session, [layer for row in rows for layer in row], shape)
+        parts.append((true, estimates, errors))
+    above, below = ([*true, *estimates, *errors] for true, estimates, errors in parts)
+    if len(above) != len(below):
+        yield from _show_in_order(session, [*above, *below])
+        return
+    lying, standing = (2, len(above)), (len(above), 2)
+    room = _room(session, above)
+    shape = room.best((lying, standing))
+    if _has_pairs(*parts[0]) and room.legibility(shape) < _LEGIBLE:
+        yield from _show_pairs(session, *parts[0])
+    elif shape == lying:
+        yield from _show_in_order(session, [*above, *below], lying)
+    else:
+        columns = zip(above, below, strict=True)
+        yield from _show_in_order(session, [layer for row in columns for layer in row], standing)
 
 
-def _is_wide(true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]) -> bool:
-    """Whether one quantity of several models takes two rows, of estimates and of their errors."""
+def _room(session: Session, layers: Sequence[Layer]) -> Room:
+    """Return the canvas as it is, and the shape of a slice of these layers as it is displayed."""
+    viewer = session.viewer
+    if viewer is None or not layers:
+        return Room((1, 1))
+    extent = np.ptp(np.asarray(layers[0].extent.world), axis=0) + layers[0].extent.step
+    # the last dimensions of all layers are the same ones
+    shown = [extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:]
+             if viewer.dims.ndim - axis <= len(extent)]  # fmt: skip
+    picture = (shown[0], shown[1]) if len(shown) == 2 else (1.0, 1.0)
+    return Room(viewer.canvas.size, picture, _PER_LETTER * max(len(layer.name) + 2 for layer in layers))
+
+
+def _has_pairs(true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]) -> bool:
+    """Whether there is one truth, and several models have each an estimate and an error."""
     return len(true) == 1 and len(estimates) == len(errors) > 1
 
 
-def _show_above(
-    session: Session, estimates: Sequence[Layer], true: Sequence[Layer], errors: Sequence[Layer]
+def _show_pairs(
+    session: Session, true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]
 ) -> Steps[None]:
-    """Show each estimate above its error, the truth at the end of the first row."""
-    yield from _show_in_order(session, [*estimates, *true, *errors], (2, len(estimates) + 1))
+    """Show each estimate with its error, above each other or, on a high canvas, beside; then the truth."""
+    lying, standing = (2, len(estimates) + 1), (len(estimates) + 1, 2)
+    if _room(session, estimates).best((lying, standing)) == lying:
+        yield from _show_in_order(session, [*estimates, *true, *errors], lying)
+    else:
+        pairs = [layer for pair in zip(estimates, errors, strict=True) for layer in pair]
+        yield from _show_in_order(session, [*pairs, *true], standing)
 
 
-def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, int] | None) -> Steps[None]:
+def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, int] | None = None) -> Steps[None]:
     """Show layers in the cells of the grid, row by row."""
     if shown:
         yield from _show(session, shown, beside=True, shape=shape, in_order=True)
-
-
-def _grid_shape(count: int) -> tuple[int, int]:
-    """Return rows and columns for some layers, with as few free cells as may be."""
-    columns = next((n for n in (4, 3) if count % n == 0), count) if count > 3 else count
-    return (max(1, count // max(1, columns)), max(1, columns))
 
 
 def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
@@ -232,10 +277,10 @@ def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     if not found:
         return
     true, estimates = session.layers("phantom", role=role), session.layers("maps", role=role)
-    if _is_wide(true, estimates, errors):
+    if _has_pairs(true, estimates, errors):
         order = {id(entry_of(layer).subject): place for place, layer in enumerate(estimates)}
-        below = sorted(errors, key=lambda layer: order.get(id(entry_of(layer).subject), 0))
-        yield from _show_above(session, estimates, true, below)
+        matching = sorted(errors, key=lambda layer: order.get(id(entry_of(layer).subject), 0))
+        yield from _show_pairs(session, true, estimates, matching)
     else:
         found += errors
         yield from _show(session, found if beside else found[-1:], beside=beside)
