@@ -62,7 +62,7 @@ def test_all_models_are_scored_on_the_same_voxels_and_what_is_left_out_is_said()
     fewer = truth.mask.copy()
     fewer[0] = False
     found = compare_maps(truth, [_maps(truth), _maps(truth, mask=fewer)])
-    assert found.models == ("model", "model (2)")
+    assert found.models == ("model", "model 2")
     assert {entry.voxels for entry in found.table if entry.tissue == "all"} == {120}
     assert "120 of 240 voxels" in found.notes[0]
     assert "120 of 240" in found.to_text()

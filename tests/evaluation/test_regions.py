@@ -47,7 +47,7 @@ def test_a_region_that_was_not_mapped_has_no_mean():
 
 def test_maps_of_one_estimator_are_told_apart():
     found = region_means([_maps(np.ones(SHAPE)), _maps(np.ones(SHAPE))], [Region("a", np.ones(SHAPE, bool))])
-    assert list(dict.fromkeys(row["model"] for row in found.rows())) == ["estimate", "estimate (2)"]
+    assert list(dict.fromkeys(row["model"] for row in found.rows())) == ["estimate", "estimate 2"]
 
 
 def test_spheres_are_discs_in_a_single_slice(tmp_path):

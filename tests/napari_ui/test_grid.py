@@ -69,11 +69,18 @@ def test_and_beside_its_error_on_a_high_one(several):
     assert _cells(place.viewer) == [[("T1", model), ("T1 error", model)] for model in MODELS] + [[("T1", "truth")]]
 
 
-def test_two_models_show_both_quantities_where_there_is_room(several):
+def test_two_models_show_both_quantities(several):
     place = several((1920, 1080), MODELS[:2])
     assert [[role for role, _ in row] for row in _cells(place.viewer)] == [
         [name, name, name, f"{name} error", f"{name} error"] for name in ("T1", "T2")
     ]
+
+
+def test_and_in_columns_on_a_high_canvas(several):
+    place = several((1280, 800), MODELS[:2])
+    assert [[role for role, _ in row] for row in _cells(place.viewer)] == [
+        ["T1", "T2"], ["T1", "T2"], ["T1", "T2"], ["T1 error", "T2 error"], ["T1 error", "T2 error"]
+    ]  # fmt: skip
 
 
 def test_one_model_shows_both_quantities_in_columns_on_a_high_canvas(several):
@@ -135,3 +142,16 @@ def test_a_viewer_closed_while_it_is_drawn_in_is_let_go(desk, turns):
         QApplication.processEvents()
     # napari's own check after the test finds what keeps the window
     place.viewer.close()
+
+
+def test_maps_stay_linked_when_one_of_them_is_deleted(several):
+    place = several((1280, 800), MODELS)
+    (true,) = place.session.layers("phantom", role="T1")
+    first, *others = place.session.layers("maps", role="T1")
+    for gone in (true, first):
+        place.viewer.layers.remove(gone)
+    others[0].contrast_limits = (100, 900)
+    others[1].gamma = 0.7
+    assert [(tuple(layer.contrast_limits), layer.gamma) for layer in others] == [((100, 900), 0.7)] * 2
+    # T2 has limits of its own
+    assert all(tuple(layer.contrast_limits) != (100, 900) for layer in place.session.layers("maps", role="T2"))

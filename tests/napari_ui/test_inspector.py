@@ -320,12 +320,19 @@ def test_plane_shows_all_pins(scene):
     data = [point.data() for point in plane.points.points()]
     assert sorted({pin.number for pin, _ in data}) == [1, 2]
     assert len(data) == 8
+    first, current = (np.log10(scene.phantom.t1[index]) for index in ((1, 2, 2), (1, 13, 17)))
     (left, right), _ = plane.plot.getViewBox().viewRange()
-    assert left < np.log10(scene.phantom.t1[1, 2, 2]) < right
+    assert left < current < right
+    assert not left < first < right
+    # near enough for the ellipse to be seen around the star
+    tissue = QPointF(current, np.log10(scene.phantom.t2[1, 13, 17]))
+    (ellipse,) = [one for one in plane._ellipses if one.polygon().containsPoint(tissue, Qt.FillRule.WindingFill)]
+    pixel, _ = plane.plot.getViewBox().viewPixelSize()
+    star = max(point.size() for point in plane.points.points())
+    assert ellipse.polygon().boundingRect().width() / pixel > 1.5 * star
     scene.qtbot.mouseClick(scene.inspector.all_in_view, Qt.MouseButton.LeftButton)
     (left, right), _ = plane.plot.getViewBox().viewRange()
-    assert not left < np.log10(scene.phantom.t1[1, 2, 2]) < right
-    assert left < np.log10(scene.phantom.t1[1, 13, 17]) < right
+    assert left < min(first, current) < max(first, current) < right
 
 
 def test_what_is_pointed_at_stands_out_everywhere(scene):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -289,12 +290,11 @@ def _tissue_sets(truth: Phantom, scored: BoolArray) -> dict[str, BoolArray]:
 
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names with a number after those that occurred before."""
-    seen: dict[str, int] = {}
-    result = []
+    """Return names with a number after those that occurred before: "fc", "fc 2"."""
+    result: list[str] = []
     for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+        numbered = (name if number == 1 else f"{name} {number}" for number in itertools.count(1))
+        result.append(next(new for new in numbered if new not in result))
     return tuple(result)
 
 

@@ -18,7 +18,7 @@ class Palette:
     """Colours as ``#rrggbb``.
 
     The traces are legible on the theme's background and told apart by people with colour-vision deficiency
-    (Okabe and Ito's set, the light ones on dark, the dark ones on light).
+    (after Okabe and Ito's set, the light ones on dark, the dark ones on light). None is green, as the truth is.
     """
 
     background: str
@@ -47,9 +47,9 @@ def palette(theme: str) -> Palette:
         error="#ff8a80" if dark else "#b3261e",
         good="#6fd6a5" if dark else "#1b7f52",
         traces=(
-            ("#56b4e9", "#f0a63a", "#3ddbad", "#e89ac7", "#f0e442", "#ff8552", "#b9a4ff", "#c0c4cc")
+            ("#56b4e9", "#f0a63a", "#e89ac7", "#f0e442", "#ff7043", "#b9a4ff", "#c0c4cc", "#b98a5a")
             if dark
-            else ("#0072b2", "#b86e00", "#00795a", "#b0508a", "#7a7000", "#c04a00", "#5a3fc0", "#55585e")
+            else ("#0072b2", "#b86e00", "#b0508a", "#7a7000", "#c03a00", "#5a3fc0", "#55585e", "#6b3f12")
         ),
         measured=found.text.as_hex(format="long"),
     )

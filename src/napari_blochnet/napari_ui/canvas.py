@@ -23,7 +23,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["look_at", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
 
-# Pictures narrower than this, in pixels, are too small to be read, and so are their names.
+# Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
 _LEGIBLE = 180.0
 # Pixels that a letter of a name takes, about.
 _PER_LETTER = 6.1
@@ -208,7 +208,7 @@ def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role
 def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
     """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth.
 
-    Where both quantities would be too small to read, these show T1, and the quantities' buttons T2.
+    Where both quantities of three or more models would be small, these show T1, and the quantities' buttons T2.
     """
     if session.viewer is None or not maps:
         return
@@ -225,7 +225,7 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
     lying, standing = (2, len(above)), (len(above), 2)
     room = _room(session, above)
     shape = room.best((lying, standing))
-    if _has_pairs(*parts[0]) and room.legibility(shape) < _LEGIBLE:
+    if len(maps) > 2 and _has_pairs(*parts[0]) and room.legibility(shape) < _LEGIBLE:
         yield from _show_pairs(session, *parts[0])
     elif shape == lying:
         yield from _show_in_order(session, [*above, *below], lying)

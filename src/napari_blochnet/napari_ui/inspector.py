@@ -108,8 +108,8 @@ class VoxelInspector(Panel):
         self.keep.setCheckable(True)
         self.clear = self._button("Clear", "Give up all pins.")
         self.all_in_view = self._button("All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.")
+        # off at first: seen from afar, a tissue's ellipse and the models' answers are one point
         self.all_in_view.setCheckable(True)
-        self.all_in_view.setChecked(True)
         self.place = QLabel(_INVITATION)
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save_button = self._button("Save…", "Save the curves with their numbers (CSV), or a picture (PNG).")

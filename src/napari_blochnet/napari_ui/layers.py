@@ -89,13 +89,15 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
         # maps of one quantity are read against each other: same limits, same colours, now and later
         layer.contrast_limits_range = peers[0].contrast_limits_range
         layer.contrast_limits = peers[0].contrast_limits
-        link_layers([peers[0], layer], ("contrast_limits", "gamma", "colormap"))
+        for peer in peers:
+            # each with each: napari unlinks a layer that is deleted, and the others are to stay together
+            link_layers([peer, layer], ("contrast_limits", "gamma", "colormap"))
     siblings = [
         other for other in viewer.layers
         if other is not layer and (known := entry_of(other)) is not None and known.subject is entry.subject
     ]  # fmt: skip
-    if siblings:
-        link_layers([siblings[0], layer], ("opacity",))
+    for sibling in siblings:
+        link_layers([sibling, layer], ("opacity",))
 
 
 def _first_layer() -> Steps[None]:

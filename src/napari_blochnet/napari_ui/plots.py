@@ -18,6 +18,8 @@ __all__ = ["ScatterPlot", "SchedulePlot", "pg"]
 
 # More points than this add ink, not information, and slow the view down.
 _POINTS = 6000
+# Of each model's points, drawn in turn with the other models'.
+_LAYERS = 12
 
 
 class SchedulePlot(pg.GraphicsLayoutWidget):
@@ -131,19 +133,24 @@ class ScatterPlot(pg.PlotWidget):
         self._legend.clear()
         self._clouds = []
         everything = [np.log10(true) for _, true, _, _ in points if true.size]
+        layers: list[list[pg.ScatterPlotItem]] = []
         for name, true, estimated, colour in points:
             true, estimated = (values[estimated > 0] for values in (true, estimated))
             step = max(1, len(true) // _POINTS)
             # where many voxels lie the faint points add up
             fill = pg.mkColor(colour)
             fill.setAlpha(int(np.clip(4e5 / max(1, len(true[::step])), 40, 170)))
-            cloud = pg.ScatterPlotItem(
-                np.log10(true[::step]), np.log10(estimated[::step]), size=3.5, pen=None, brush=pg.mkBrush(fill)
-            )
-            self.addItem(cloud)
-            self._clouds.append(cloud)
+            x, y = np.log10(true[::step]), np.log10(estimated[::step])
+            layers.append([
+                pg.ScatterPlotItem(x[part::_LAYERS], y[part::_LAYERS], size=3.5, pen=None, brush=pg.mkBrush(fill))
+                for part in range(_LAYERS if len(points) > 1 else 1)
+            ])  # fmt: skip
             # in the legend the colour is what tells models apart
             self._legend.addItem(pg.ScatterPlotItem(size=8, pen=None, brush=pg.mkBrush(colour)), name)
+        # in turn, or the last model would cover the others
+        self._clouds = [cloud for clouds in zip(*layers, strict=True) for cloud in clouds]
+        for cloud in self._clouds:
+            self.addItem(cloud)
         if everything:
             values = np.concatenate(everything)
             low, high = float(values.min()) - 0.15, float(values.max()) + 0.15

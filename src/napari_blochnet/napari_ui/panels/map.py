@@ -155,6 +155,7 @@ class MapPanel(Panel):
     # -- what there is to choose
 
     def update_session(self, event: Any = None) -> None:
+        self.device.update_devices()
         self.stack.update_entries()
         self.truth.update_entries(self._truth_fits)
         self._on_stack()
