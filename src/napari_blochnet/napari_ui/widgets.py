@@ -139,8 +139,11 @@ class JobBar(QWidget):
             self.job.cancel()
 
     def _on_progress(self, done: int, total: int, message: str) -> None:
+        # a bar that moves has Qt draw at once whatever has changed in the window; asked for like this, in its own turn
+        self.bar.setUpdatesEnabled(False)
         self.bar.setRange(0, max(0, total))
         self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
         if message and self.job is not None and not self.job.is_cancelled:
             self.say(f"{message[:1].upper()}{message[1:]}…")
 
