@@ -219,7 +219,8 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         errors = [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
         parts.append((true, estimates, errors))
     above, below = ([*true, *estimates, *errors] for true, estimates, errors in parts)
-    if len(above) != len(below):
+    if len(above) != len(below) or not above:
+        # somebody has deleted layers meanwhile
         yield from _show_in_order(session, [*above, *below])
         return
     lying, standing = (2, len(above)), (len(above), 2)

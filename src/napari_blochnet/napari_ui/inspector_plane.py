@@ -23,7 +23,7 @@ __all__ = ["PinContent", "PlaneView"]
 #: 95 % of a normal distribution, in standard errors to either side.
 _INTERVAL = 1.96
 # The plane shows at least this factor in T1 and in T2, so that a single point is not a whole axis.
-_LEAST = 1.06
+_LEAST = 1.03
 # Share of the height that is left for the caption.
 _ROOM_ABOVE = 0.26
 _ELLIPSE_NOTE = (
