@@ -199,9 +199,18 @@ def test_time_and_memory_are_told(desk, monkeypatch):
     mapping = _simulated(desk, _phantom(slices=2))
     assert "GB free)" in mapping.size_line.text()
     assert "about" not in mapping.size_line.text()
-    desk.run(mapping, mapping.run)
-    # measured once, it is told beforehand
+    # a sample is timed on demand, and leaves nothing else
+    before = list(desk.viewer.layers)
+    assert desk.run(mapping, mapping.timing).startswith("1,600 voxels will take about")
+    assert list(desk.viewer.layers) == before
     assert "1,600 voxels × 60 TRs: about" in mapping.size_line.text()
+    assert not mapping.timing.isVisible()
+    # so is every mapping
+    mapping.form.set_values({"step": 0.15})
+    assert mapping.timing.isVisible()
+    desk.run(mapping, mapping.run)
+    assert "1,600 voxels × 60 TRs: about" in mapping.size_line.text()
+    assert not mapping.timing.isVisible()
     # a small machine, and a fine dictionary
     monkeypatch.setattr(panel, "free_memory", lambda: 10**9)
     mapping.form.set_values({"step": 0.002})

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from napari_blochnet.arrays import BoolArray, FloatArray
 from napari_blochnet.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -18,7 +20,10 @@ from napari_blochnet.napari_ui.pace import Paces, Stopwatch, duration
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback, report
 
-__all__ = ["Growing", "Mapped", "MappingTask"]
+__all__ = ["Growing", "Mapped", "MappingTask", "sample_mask"]
+
+# Voxels whose mapping is timed: enough for a rate, and few enough not to wait for.
+_SAMPLE = 400
 
 #: Maps so far, finished or not, each with the place of its estimator among those asked for.
 Growing = tuple[tuple[int, ParameterMaps], ...]
@@ -155,3 +160,12 @@ class MappingTask:
             report(progress, index * voxels + done, count * voxels, text)
 
         return reported
+
+
+def sample_mask(stack: FingerprintStack, mask: BoolArray | None) -> BoolArray:
+    """Return a few hundred of the voxels that are to be mapped, side by side in the middle of them."""
+    inside = np.flatnonzero(stack.mask if mask is None else stack.mask & mask)
+    start = max(0, (len(inside) - _SAMPLE) // 2)
+    sample = np.zeros(stack.mask.shape, bool)
+    sample.ravel()[inside[start : start + _SAMPLE]] = True
+    return sample

@@ -23,7 +23,7 @@ from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.estimator_choice import EstimatorChoice
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.growing import GrowingLayers
-from napari_blochnet.napari_ui.mapping import Growing, Mapped, MappingTask
+from napari_blochnet.napari_ui.mapping import Growing, Mapped, MappingTask, sample_mask
 from napari_blochnet.napari_ui.pace import Paces, duration
 from napari_blochnet.napari_ui.part_choice import PartChoice, slice_mask
 from napari_blochnet.napari_ui.records import CopyRow
@@ -84,6 +84,8 @@ class MapPanel(Panel):
             "While it is on, a click in the viewer maps the slice under the cursor with all ticked estimators; a drag "
             "still pans. Slices mapped one after another grow into the same maps. Alt+M switches it."
         )
+        self.timing = QPushButton("Time it")
+        self.timing.setToolTip("Map a few hundred of these voxels to say how long all of them will take, s.")
         self.copy = CopyRow(self.session)
         for control, name in ((self.stack, "Fingerprints"), (self.truth, "Truth"), (self.click, "Click to map")):
             control.setAccessibleName(name)
@@ -98,6 +100,7 @@ class MapPanel(Panel):
         buttons.setSpacing(8)
         buttons.addWidget(self.run)
         buttons.addWidget(self.click)
+        buttons.addWidget(self.timing)
         buttons.addStretch(1)
         self.body.addWidget(heading("What is mapped"))
         self.body.addLayout(source)
@@ -125,6 +128,7 @@ class MapPanel(Panel):
         self.estimators.changed.connect(self._update_size)
         self.form.changed.connect(self._on_form)
         self.run.clicked.connect(self._map)
+        self.timing.clicked.connect(self._time)
         self.click.toggled.connect(self._on_tool)
         self.session.models_changed.connect(self._on_models)
         self.remember(settings=self.form, estimators=self.estimators, device=self.device, part=self.part)
@@ -134,7 +138,8 @@ class MapPanel(Panel):
 
     def apply_theme(self) -> None:
         super().apply_theme()
-        self.click.setStyleSheet(button_style(self.colours) + "QPushButton { padding: 5px 10px; }")
+        for button in (self.click, self.timing):
+            button.setStyleSheet(button_style(self.colours) + "QPushButton { padding: 5px 10px; }")
 
     def attach(self, viewer: Viewer) -> None:
         viewer.dims.events.current_step.connect(self._update_size)
@@ -208,6 +213,9 @@ class MapPanel(Panel):
         chosen = self.estimators.chosen
         self.run.setEnabled(stack is not None and bool(chosen) and not self.is_busy)
         self.click.setEnabled(stack is not None)
+        # where the time is known it stands there
+        self.timing.setVisible(False)
+        self.timing.setEnabled(self.run.isEnabled())
         if stack is None:
             self._say_size("Simulate fingerprints, or open a stack in the Data tab first.")
             return
@@ -229,6 +237,7 @@ class MapPanel(Panel):
             return
         free = free_memory()
         seconds = self._paces.seconds(settings, stack, self.device.currentData(), count)
+        self.timing.setVisible(seconds is None and count > 0)
         if seconds is not None:
             text += f": about {duration(seconds)}"
         if needed > _SHARE * free:
@@ -280,6 +289,37 @@ class MapPanel(Panel):
             self._start(slice_mask(stack, z))
 
     # -- mapping
+
+    def _time(self) -> None:
+        """Map a sample of the chosen voxels, for nothing but its time."""
+        stack = self.stack.subject
+        if stack is None or self.is_busy:
+            return
+        self.form.clear_errors()
+        try:
+            settings, mask = self._settings(), self.choice.mask()
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        device = self.device.currentData()
+        task = MappingTask(stack, settings, sample_mask(stack, mask), device, None, self.stack.entry.title, self._paces)
+        whole = MappingTask(stack, settings, mask, device, None, task.title, self._paces)
+
+        def run(**how: Any) -> None:
+            # what the first makes and keeps (dictionary, compiled code, network) is there when all are mapped
+            for _ in range(2):
+                task.run(**how)
+
+        job = self.start("Timing", run, wants_partial=True)
+        job.returned.connect(lambda _: self._say_time(whole))
+        job.ended.connect(self._on_ended)
+        job.start()
+        self._update_size()
+
+    def _say_time(self, task: MappingTask) -> None:
+        seconds = self._paces.seconds(task.settings, task.stack, task.device, task.voxels)
+        if seconds is not None:
+            self.jobs.say(f"{task.voxels:,} voxels will take about {duration(seconds)}.", "good")
 
     def _map(self) -> None:
         if self.stack.entry is None or self.is_busy:
