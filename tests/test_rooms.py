@@ -15,7 +15,7 @@ SOURCE = Path(napari_blochnet.__file__).parent
 
 # each room may import those before it; common modules hold no knowledge of any room
 ORDER = ["schedules", "physics", "phantoms", "fingerprints", "estimators", "evaluation", "jobs", "faces"]
-COMMON = {"arrays", "errors", "files", "geometry", "matlab5", "progress"}
+COMMON = {"arrays", "blocks", "errors", "files", "geometry", "matlab5", "progress"}
 FACES = {"cli", "cli_benchmarks", "cli_experiments", "cli_options", "cli_training", "napari_ui", "__main__"}
 WINDOW = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "pyqtgraph", "superqt", "magicgui")
 

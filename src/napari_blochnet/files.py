@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray
+from napari_blochnet.blocks import read_in_blocks
 from napari_blochnet.errors import InputError
 from napari_blochnet.geometry import Geometry
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["existing_file", "read_json", "read_nifti", "replacing", "write_json", "write_nifti"]
 
@@ -110,26 +112,39 @@ def write_nifti(
         nib.save(image, temporary)
 
 
-def read_nifti(path: str | os.PathLike[str]) -> tuple[AnyArray, Geometry]:
+def read_nifti(
+    path: str | os.PathLike[str],
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> tuple[AnyArray, Geometry]:
     """Read NIfTI as an array (z, y, x) or (time, z, y, x) with its geometry.
 
     An uncompressed file without scaling stays memory-mapped. A 2-D image gets a z axis of size 1.
+
+    Parameters
+    ----------
+    path : path
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in megabytes.
 
     Raises
     ------
     InputError
         No such file; not NIfTI; more or fewer axes than 2 to 4; a header that claims more than the file can hold.
+    Cancelled
     """
     import nibabel as nib
 
     found = existing_file(path)
     try:
-        image = nib.Nifti1Image.from_filename(str(found))
+        # kept open: a gzipped file that is opened anew for each block would be unpacked from its beginning
+        image = nib.Nifti1Image.from_filename(str(found), keep_file_open=True)
         claimed = math.prod(int(n) for n in image.shape) * image.get_data_dtype().itemsize
         # nibabel sets aside what the header claims before it looks at the file
         if claimed > found.stat().st_size * (_DEFLATE_LIMIT if found.suffix.lower() == ".gz" else 1):
             raise ValueError(f"its header claims {claimed:,} bytes of voxels, more than the file can hold")
-        data = np.asanyarray(image.dataobj)
+        data = _voxels(image, found, progress, cancelled)
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
@@ -155,3 +170,22 @@ def read_nifti(path: str | os.PathLike[str]) -> tuple[AnyArray, Geometry]:
     affine = np.array(image.affine, dtype=np.float64)
     affine[:3] *= scale
     return data.T, Geometry.from_affine(affine)
+
+
+def _voxels(image: Any, file: Path, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> AnyArray:
+    """Return the voxels of a NIfTI image in its own order of axes, mapped into memory or read in blocks."""
+    stored = image.dataobj
+    if file.suffix.lower() != ".gz" and (stored.slope, stored.inter) == (1, 0):
+        return np.asanyarray(stored)
+    if 0 in image.shape:
+        return np.asanyarray(stored)
+    # scaling makes other numbers of those that are stored
+    dtype = stored[(slice(0, 1),) * image.ndim].dtype
+    return read_in_blocks(
+        lambda selection: stored[selection[::-1]].T,
+        image.shape[::-1],
+        dtype,
+        what=f"reading {file.name}",
+        progress=progress,
+        cancelled=cancelled,
+    ).T

@@ -20,6 +20,7 @@ import numpy as np
 
 from napari_blochnet.arrays import AnyArray
 from napari_blochnet.errors import InputError
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["MatlabArray", "is_matlab_73", "list_matlab_arrays"]
 
@@ -30,6 +31,8 @@ _NUMERIC_CLASSES = range(6, 16)
 _COMPLEX = 0x0800
 # Flags, shape and name of an array fit in this many bytes: 32 axes, and names of 63 letters.
 _HEAD = 1024
+# Packed bytes between two looks at ``cancelled``; they may unpack to a thousand times as many.
+_PACKED = 2**16
 
 
 class _DamageError(Exception):
@@ -48,13 +51,14 @@ class MatlabArray:
     nbytes : int
         What reading it takes.
     read : callable
-        Returns the array, of the type it is stored in; raises `InputError` where bytes are missing.
+        Returns the array, of the type it is stored in; takes ``progress`` and ``cancelled``, see
+        `napari_blochnet.progress`. Raises `InputError` where bytes are missing.
     """
 
     name: str
     shape: tuple[int, ...]
     nbytes: int
-    read: Callable[[], AnyArray]
+    read: Callable[..., AnyArray]
 
 
 def is_matlab_73(path: Path) -> bool:
@@ -122,17 +126,29 @@ class _Element:
     stop: int
     packed: bool
 
-    def first(self, size: int) -> bytes:
+    def first(self, size: int, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None) -> bytes:
         """Return the first ``size`` bytes behind the matrix's own tag, or what there is of them."""
+        what = f"reading {self.path.name}"
         with self.path.open("rb") as file:
             file.seek(self.start)
+            content, left = bytearray(), self.stop - self.start
             if not self.packed:
-                return file.read(min(size, self.stop - self.start))
+                while left > 0 and len(content) < size:
+                    raise_if_cancelled(cancelled, what)
+                    report(progress, len(content) >> 20, size >> 20, what)
+                    chunk = file.read(min(left, size - len(content), 2**22))
+                    left -= len(chunk)
+                    if not chunk:
+                        break
+                    content += chunk
+                return bytes(content)
             stream = zlib.decompressobj()
             # the tag of the matrix is inside the compressed part
-            unpacked, left = bytearray(), self.stop - self.start
+            unpacked = content
             while left > 0 and len(unpacked) < size + 8:
-                chunk = file.read(min(left, 2**20))
+                raise_if_cancelled(cancelled, what)
+                report(progress, len(unpacked) >> 20, size >> 20, what)
+                chunk = file.read(min(left, _PACKED))
                 left -= len(chunk)
                 if not chunk:
                     break
@@ -165,10 +181,10 @@ def _array(path: Path, element: _Element, order: str) -> MatlabArray | None:
         raise _DamageError(f"numbers of the unknown type {kind}")
     size = parts * count * np.dtype(_STORED[kind]).itemsize
 
-    def read() -> AnyArray:
+    def read(*, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None) -> AnyArray:
         try:
             # two tags, and filling up to multiples of 8 bytes
-            body = element.first(at + size + 32)
+            body = element.first(at + size + 32, progress, cancelled)
             position, first = _numbers(body, at, order, count)
             values = first if parts == 1 else first + 1j * _numbers(body, position, order, count)[1]
         except _DamageError as error:

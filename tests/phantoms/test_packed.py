@@ -5,9 +5,10 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.phantoms.packed import is_gzipped, unpack
 
 _CONTENT = bytes(range(256)) * 400
@@ -69,3 +70,18 @@ def test_nothing_to_unpack(tmp_path: Path) -> None:
     path.write_bytes(b"\x1f\x8bnot gzip after all")
     with pytest.raises(InputError, match=r"a\.gz: begins like a gzip file but cannot be unpacked"):
         unpack(path, 10)
+
+
+def test_unpacking_can_be_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "a.mnc.gz"
+    path.write_bytes(gzip.compress(np.random.default_rng(0).integers(0, 50, 2**21).astype(np.uint8).tobytes()))
+    looks = []
+
+    class Wish:
+        def is_set(self) -> bool:
+            looks.append(True)
+            return len(looks) > 3
+
+    with pytest.raises(Cancelled, match=r"a\.mnc\.gz"):
+        unpack(path, 2**22, Wish())
+    assert len(looks) == 4

@@ -16,6 +16,7 @@ from napari_blochnet.files import existing_file, read_json, write_json, write_ni
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.geometry import Geometry
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
 __all__ = ["read_fingerprints", "write_fingerprints"]
@@ -35,6 +36,9 @@ def read_fingerprints(
     receiver_phase: ReceiverPhase | None = None,
     time_axis: int | None = None,
     variable: str | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> FingerprintStack:
     """Open a fingerprint stack.
 
@@ -59,6 +63,8 @@ def read_fingerprints(
         Which axis is time, counted from 0, where two are as long as the schedule. NIfTI fixes it.
     variable : str, optional
         Name of the array, where the file holds several.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in megabytes.
 
     Returns
     -------
@@ -71,6 +77,8 @@ def read_fingerprints(
     InputError
         No such file, a damaged one, no axis as long as the schedule or two, a kind that the numbers cannot be, a mask
         of another shape, samples inside the mask that are not finite.
+    Cancelled
+        Nothing is kept.
     """
     file = existing_file(path)
     sidecar = _sidecar(file)
@@ -78,7 +86,7 @@ def read_fingerprints(
         if "schedule" not in sidecar:
             raise InputError(f"{file.name}: does not say what schedule made it; give schedule.", field="schedule")
         schedule = _in_file(file, Schedule.from_dict, sidecar["schedule"])
-    source = open_array(file, variable)
+    source = open_array(file, variable, progress=progress, cancelled=cancelled)
     notes: list[str] = []
     own = sidecar.get("schedule")
     if isinstance(own, dict) and (recorded := _in_file(file, Schedule.from_dict, own)) != schedule:
@@ -92,7 +100,7 @@ def read_fingerprints(
     if kind is None and stored_kind in ("complex", "real", "magnitude"):
         kind = stored_kind
     stored_phase: ReceiverPhase = "follows" if "schedule" in sidecar else schedule.receiver_phase
-    data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes)
+    data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, cancelled)
     geometry = source.geometry or Geometry()
     if voxel_size is not None:
         geometry = Geometry(voxel_size)
@@ -112,6 +120,8 @@ def read_fingerprints(
         name=str(sidecar.get("name") or _stem(file)),
         notes=tuple(notes),
         record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
+        progress=progress,
+        cancelled=cancelled,
     )
     return stack
 
@@ -230,7 +240,13 @@ def _time_first(
 
 
 def _in_receiver_frame(
-    file: Path, data: AnyArray, schedule: Schedule, kind: str | None, receiver_phase: str, notes: list[str]
+    file: Path,
+    data: AnyArray,
+    schedule: Schedule,
+    kind: str | None,
+    receiver_phase: str,
+    notes: list[str],
+    cancelled: CancelEvent | None,
 ) -> AnyArray:
     if receiver_phase not in ("follows", "fixed"):
         raise InputError(
@@ -242,10 +258,8 @@ def _in_receiver_frame(
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
     notes.append("The RF phase of each pulse was taken out of the samples.")
     if data.dtype.kind == "c":
-        turned: AnyArray = (
-            data * turn.astype(np.complex64 if data.dtype.itemsize == 8 else np.complex128)[:, None, None, None]
-        )
-        return turned
+        small = data.dtype.itemsize == 8
+        return _turned(data, turn.astype(np.complex64 if small else np.complex128), cancelled)
     half_turns = np.abs((schedule.rf_phase + 90.0) % 180.0 - 90.0)
     if half_turns.max() > _PHASE_TOLERANCE:
         pulse = int(half_turns.argmax())
@@ -254,8 +268,16 @@ def _in_receiver_frame(
             f"{pulse + 1}) cannot be taken out; expected complex samples, or phases of 0 and 180°.",
             field="receiver_phase",
         )
-    signed: AnyArray = np.multiply(data, turn.real.round()[:, None, None, None], dtype=np.float32)
-    return signed
+    return _turned(data, turn.real.round().astype(np.float32), cancelled)
+
+
+def _turned(data: AnyArray, turn: AnyArray, cancelled: CancelEvent | None) -> AnyArray:
+    """Return the samples times a factor for each pulse, of the factor's type."""
+    turned: AnyArray = np.empty(data.shape, turn.dtype)
+    for pulse, factor in enumerate(turn):
+        raise_if_cancelled(cancelled, "taking the RF phase out")
+        np.multiply(data[pulse], factor, out=turned[pulse], casting="same_kind", dtype=turn.dtype)
+    return turned
 
 
 def _mask(file: Path, given: AnyArray | PathLike | None, shape: tuple[int, ...], notes: list[str]) -> BoolArray | None:

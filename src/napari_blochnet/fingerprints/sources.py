@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.arrays import AnyArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.blocks import read_bytes, read_in_blocks
+from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.files import read_nifti
 from napari_blochnet.geometry import Geometry
 from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["SourceArray", "open_array"]
 
@@ -41,7 +43,22 @@ class SourceArray:
     slices_last: bool = False
 
 
-def open_array(path: Path, variable: str | None = None) -> SourceArray:
+@dataclass(frozen=True)
+class _How:
+    """Who is told how a reading goes, and what it is called."""
+
+    progress: ProgressCallback | None
+    cancelled: CancelEvent | None
+    what: str
+
+
+def open_array(
+    path: Path,
+    variable: str | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> SourceArray:
     """Open the array in a file, by the file's ending.
 
     Parameters
@@ -50,28 +67,32 @@ def open_array(path: Path, variable: str | None = None) -> SourceArray:
         ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
     variable : str, optional
         Name of the array, where the file holds several with more than one axis.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in megabytes, of what is not mapped into memory.
 
     Raises
     ------
     InputError
         A format that is not known, a damaged file, no such variable, several to choose from, an array that is larger
         than this machine's memory or does not hold numbers.
+    Cancelled
     """
+    how = _How(progress, cancelled, f"reading {path.name}")
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
-        data, geometry = read_nifti(path)
+        data, geometry = read_nifti(path, progress=progress, cancelled=cancelled)
         return SourceArray(_numeric(path, data), geometry)
     if name.endswith(".npy"):
         return SourceArray(_numeric(path, _npy(path)))
     if name.endswith(".npz"):
-        return SourceArray(_numeric(path, _npz(path, variable)))
+        return SourceArray(_numeric(path, _npz(path, variable, how)))
     if name.endswith((".h5", ".hdf5", ".mat")):
         is_hdf5 = is_matlab_73(path)
         if name.endswith(".mat") and not is_hdf5:
-            return SourceArray(_numeric(path, _matlab_5(path, variable)), slices_last=True)
+            return SourceArray(_numeric(path, _matlab_5(path, variable, how)), slices_last=True)
         if not is_hdf5:
             raise InputError(f"{path.name}: does not begin as an HDF5 file does; expected HDF5.", field="path")
-        data = _hdf5(path, variable)
+        data = _hdf5(path, variable, how)
         # MATLAB writes the axes of HDF5 files in reverse
         matlab = name.endswith(".mat")
         return SourceArray(_numeric(path, data.T if matlab else data), slices_last=matlab)
@@ -95,7 +116,7 @@ def _npy(path: Path) -> AnyArray:
     return mapped
 
 
-def _npz(path: Path, variable: str | None) -> AnyArray:
+def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
     try:
         with zipfile.ZipFile(path) as archive:
             shapes: dict[str, tuple[int, ...]] = {}
@@ -111,11 +132,12 @@ def _npz(path: Path, variable: str | None) -> AnyArray:
                         raise ValueError(f"{member.filename} claims {size:,} bytes out of {member.compress_size:,}")
             chosen = _choose(path, shapes, variable)
             with archive.open(f"{chosen}.npy") as file:
-                shape, _, dtype = _npy_header(file)
-            _check_memory(path, math.prod(shape) * dtype.itemsize)
-        with np.load(path, allow_pickle=False) as content:
-            return np.asarray(content[chosen])
-    except InputError:
+                shape, is_fortran, dtype = _npy_header(file)
+                _check_memory(path, math.prod(shape) * dtype.itemsize)
+                values: AnyArray = np.empty(math.prod(shape), dtype)
+                read_bytes(file, values, what=how.what, progress=how.progress, cancelled=how.cancelled)
+            return values.reshape(shape, order="F" if is_fortran else "C")
+    except (InputError, Cancelled):
         raise
     except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
@@ -130,14 +152,14 @@ def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return np.lib.format.read_array_header_2_0(file)
 
 
-def _matlab_5(path: Path, variable: str | None) -> AnyArray:
+def _matlab_5(path: Path, variable: str | None, how: _How) -> AnyArray:
     arrays = list_matlab_arrays(path)
     chosen = arrays[_choose(path, {name: array.shape for name, array in arrays.items()}, variable)]
     _check_memory(path, chosen.nbytes)
-    return chosen.read()
+    return chosen.read(progress=how.progress, cancelled=how.cancelled)
 
 
-def _hdf5(path: Path, variable: str | None) -> AnyArray:
+def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
     import h5py
 
     try:
@@ -151,7 +173,7 @@ def _hdf5(path: Path, variable: str | None) -> AnyArray:
 
             file.visititems(note)
             dataset = file[_choose(path, shapes, variable)]
-            return _mapped(path, dataset)
+            return _mapped(path, dataset, how)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
@@ -159,7 +181,7 @@ def _hdf5(path: Path, variable: str | None) -> AnyArray:
         raise InputError(f"{path.name}: cannot be read as HDF5 ({reason}).", field="path") from None
 
 
-def _mapped(path: Path, dataset: Any) -> AnyArray:
+def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
     """Map a contiguous dataset into memory, or read a chunked one."""
     dtype = np.dtype(dataset.dtype)
     if dtype.names is not None:
@@ -172,8 +194,16 @@ def _mapped(path: Path, dataset: Any) -> AnyArray:
     if offset is not None and dtype.kind in _KINDS and offset + size <= path.stat().st_size:
         return np.memmap(path, dtype, "r", offset, dataset.shape)
     _check_memory(path, size)
-    values = dataset[()]
-    return np.asarray(values).view(dtype) if values.dtype != dtype else np.asarray(values)
+    values = read_in_blocks(
+        dataset.__getitem__,
+        dataset.shape,
+        dataset.dtype,
+        chunks=dataset.chunks,
+        what=how.what,
+        progress=how.progress,
+        cancelled=how.cancelled,
+    )
+    return values.view(dtype) if values.dtype != dtype else values
 
 
 def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import copy
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.geometry import Geometry
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -17,7 +19,7 @@ __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
 SignalKind = Literal["complex", "real", "magnitude"]
 
 # Fingerprints are looked at in slabs of about this many bytes, so that a memory-mapped stack stays on disk.
-_SLAB_BYTES = 64 * 2**20
+_SLAB_BYTES = 16 * 2**20
 # Voxels gathered at a time: their samples stay in the cache on the way from the stack to the batch.
 _RUN = 64
 
@@ -58,12 +60,15 @@ class FingerprintStack:
         What was understood while reading, in sentences.
     record : dict
         How it was made.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; for looking at all samples, counted in rows.
 
     Raises
     ------
     InputError
         A time axis that is not as long as the schedule, shapes that differ, a kind that the data type cannot be,
         or a sample inside the mask that is not finite.
+    Cancelled
     """
 
     data: AnyArray
@@ -77,8 +82,10 @@ class FingerprintStack:
     name: str = "fingerprints"
     notes: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
+    progress: InitVar[ProgressCallback | None] = None
+    cancelled: InitVar[CancelEvent | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> None:
         shape = np.shape(self.data)
         if len(shape) != 4:
             raise InputError(
@@ -105,13 +112,20 @@ class FingerprintStack:
         if self.mask is not None and np.shape(self.mask) != shape[1:]:
             raise InputError(f"The mask has shape {np.shape(self.mask)}; expected that of the stack, {shape[1:]}.",
                              field="mask")  # fmt: skip
-        object.__setattr__(self, "mask", _check_samples(self.data, self.mask, self.kind, self.name))
+        mask = _check_samples(self.data, self.mask, self.kind, self.name, progress, cancelled)
+        object.__setattr__(self, "mask", mask)
         geometry = Geometry(self.voxel_size, self.affine)
         object.__setattr__(self, "voxel_size", geometry.voxel_size)
         object.__setattr__(self, "affine", geometry.affine)
 
     def __repr__(self) -> str:
         return f"<FingerprintStack {self.describe()}>"
+
+    def with_record(self, record: dict[str, Any]) -> FingerprintStack:
+        """Return the same stack with another record; its samples are not looked at again."""
+        same = copy.copy(self)
+        object.__setattr__(same, "record", record)
+        return same
 
     def __getitem__(self, slices: slice | int) -> FingerprintStack:
         """Return the fingerprints of some slices along z, geometry kept: ``stack[40:46]``; z stays an axis."""
@@ -172,12 +186,21 @@ class FingerprintStack:
         )
 
 
-def _check_samples(data: AnyArray, mask: BoolArray | None, kind: str, name: str) -> BoolArray:
+def _check_samples(
+    data: AnyArray,
+    mask: BoolArray | None,
+    kind: str,
+    name: str,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> BoolArray:
     """Return the mask; refuse samples inside it that are not finite, and magnitudes below 0."""
     inside = np.zeros(data.shape[1:], dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
     rows = max(1, _SLAB_BYTES // max(1, data.dtype.itemsize * data.shape[0] * data.shape[3]))
     for z in range(data.shape[1]):
         for y in range(0, data.shape[2], rows):
+            raise_if_cancelled(cancelled, "looking at the samples")
+            report(progress, z * data.shape[2] + y, data.shape[1] * data.shape[2], "looking at the samples")
             slab = np.asarray(data[:, z, y : y + rows])
             here = slab.any(axis=0) if mask is None else inside[z, y : y + rows]
             if mask is None:

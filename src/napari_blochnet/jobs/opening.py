@@ -24,7 +24,7 @@ from napari_blochnet.jobs.settings import (
     settings_from,
 )
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["SCHEDULE_KINDS", "brainweb_phantom", "make_schedule", "open_fingerprints", "open_phantom", "synthetic_head"]
@@ -193,6 +193,8 @@ def open_fingerprints(
     schedule : Schedule, optional
         What made it; may be left out for a stack that carries its own.
     settings : FingerprintsSettings, optional
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in megabytes.
     **fields
         Fields of `FingerprintsSettings`.
 
@@ -203,9 +205,6 @@ def open_fingerprints(
     from napari_blochnet.fingerprints.files import read_fingerprints
 
     given = settings_from(FingerprintsSettings, settings, **fields)
-    raise_if_cancelled(cancelled, "opening the fingerprints")
-    report(progress, 0, 1, "opening the fingerprints")
-    stack = read_fingerprints(path, schedule, **given.model_dump())
-    report(progress, 1, 1, "opening the fingerprints")
+    stack = read_fingerprints(path, schedule, **given.model_dump(), progress=progress, cancelled=cancelled)
     inputs = {"path": plain_path(path), "schedule": None if schedule is None else embed_schedule(schedule)}
-    return replace(stack, record=make_record("open_fingerprints", given, inputs))
+    return stack.with_record(make_record("open_fingerprints", given, inputs))

@@ -19,6 +19,7 @@ from napari_blochnet.geometry import Geometry
 from napari_blochnet.phantoms.brainweb import role_of
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.tissues import tissue_key
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = [
     "MAP_KEYS",
@@ -64,7 +65,13 @@ def map_key(name: str) -> str | None:
     return None
 
 
-def read_map_files(files: Mapping[str, Path], labels: Path | None) -> Phantom:
+def read_map_files(
+    files: Mapping[str, Path],
+    labels: Path | None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> Phantom:
     """Read NIfTI maps into a phantom.
 
     Parameters
@@ -73,6 +80,8 @@ def read_map_files(files: Mapping[str, Path], labels: Path | None) -> Phantom:
         By `MAP_KEYS`; T1 and T2 at least.
     labels : Path, optional
         BIDS discrete segmentation; names of its labels from the ``.tsv`` beside it.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in megabytes of each file.
 
     Returns
     -------
@@ -89,7 +98,7 @@ def read_map_files(files: Mapping[str, Path], labels: Path | None) -> Phantom:
     geometry = None
     notes = []
     for key, path in files.items():
-        values, here = read_nifti(path)
+        values, here = read_nifti(path, progress=progress, cancelled=cancelled)
         if values.ndim != 3:
             raise InputError(f"{path.name}: has four axes; expected a map with three.", field="path")
         if geometry is None:
@@ -103,7 +112,7 @@ def read_map_files(files: Mapping[str, Path], labels: Path | None) -> Phantom:
         units[key] = _sidecar_unit(path)
     found: dict[str, Any] = {}
     if labels is not None:
-        values, _ = read_nifti(labels)
+        values, _ = read_nifti(labels, progress=progress, cancelled=cancelled)
         if values.shape != next(iter(maps.values())).shape:
             raise InputError(f"{labels.name}: has {_size(values)} voxels (z, y, x); expected "
                              f"{_size(next(iter(maps.values())))}, as in {first.name}.", field="path")  # fmt: skip

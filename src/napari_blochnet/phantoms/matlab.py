@@ -13,6 +13,7 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
 from napari_blochnet.phantoms.maps import map_key
+from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["MatlabPhantom", "read_matlab"]
 
@@ -45,7 +46,13 @@ class MatlabPhantom:
     notes: tuple[str, ...] = ()
 
 
-def read_matlab(path: Path, variable: str | None = None) -> MatlabPhantom:
+def read_matlab(
+    path: Path,
+    variable: str | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> MatlabPhantom:
     """Read maps or labels from a MATLAB 5 file.
 
     Arrays of maps with two axes are slices (y, x) as MATLAB shows them. Labels with three axes are (x, y, z) there;
@@ -56,13 +63,15 @@ def read_matlab(path: Path, variable: str | None = None) -> MatlabPhantom:
     path : Path
     variable : str, optional
         The array of labels to take, where there are several.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in megabytes of each array.
 
     Raises
     ------
     InputError
         Not a MATLAB 5 file; no map and no array of labels in it; no such variable.
     """
-    arrays = _arrays(path)
+    arrays = _arrays(path, progress, cancelled)
     maps = {key: name for name in arrays if (key := map_key(name))}
     if {"t1", "t2"} <= set(maps):
         return MatlabPhantom(maps={key: _volume(path, name, arrays[name]) for key, name in maps.items()})
@@ -101,7 +110,7 @@ def read_matlab(path: Path, variable: str | None = None) -> MatlabPhantom:
     return MatlabPhantom(labels=labels, classes=classes, voxel_size=size, notes=tuple(notes))
 
 
-def _arrays(path: Path) -> dict[str, AnyArray]:
+def _arrays(path: Path, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> dict[str, AnyArray]:
     if is_matlab_73(path):
         raise InputError(f"{path.name}: is a MATLAB 7.3 file; expected a phantom saved with -v7.", field="path")
     found = {}
@@ -111,7 +120,7 @@ def _arrays(path: Path) -> dict[str, AnyArray]:
         if math.prod(array.shape) > _MOST_VOXELS:
             raise InputError(f"{path.name}: {name} claims {' × '.join(map(str, array.shape))} voxels; expected at "
                              f"most {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
-        found[name] = array.read()
+        found[name] = array.read(progress=progress, cancelled=cancelled)
     if not found:
         raise InputError(f"{path.name}: holds no array with two or three axes; expected T1, T2 and PD maps, or labels.",
                          field="path")  # fmt: skip

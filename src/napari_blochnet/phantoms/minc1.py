@@ -21,6 +21,7 @@ from napari_blochnet.errors import DataWarning, InputError
 from napari_blochnet.geometry import Geometry
 from napari_blochnet.phantoms.packed import unpack
 from napari_blochnet.phantoms.volume import Volume
+from napari_blochnet.progress import CancelEvent
 
 __all__ = ["read_minc"]
 
@@ -56,12 +57,14 @@ class _Header:
     variables: dict[str, _Variable]
 
 
-def read_minc(path: Path) -> Volume:
+def read_minc(path: Path, cancelled: CancelEvent | None = None) -> Volume:
     """Read a MINC 1 volume, gzipped or not.
 
     Parameters
     ----------
     path : Path
+    cancelled : optional
+        See `napari_blochnet.progress`.
 
     Returns
     -------
@@ -97,7 +100,7 @@ def read_minc(path: Path) -> Volume:
     scales = [header.variables[key] for key in ("image-min", "image-max") if key in header.variables]
     end = max(variable.end for variable in (image, *scales))
     declared = max(variable.end for variable in header.variables.values())
-    content = unpack(path, min(declared, end + _LARGEST_HEADER))
+    content = unpack(path, min(declared, end + _LARGEST_HEADER), cancelled)
     if len(content.data) < end:
         raise InputError(
             f"{path.name}: ends after {len(content.data):,} bytes; expected {end:,} for its "

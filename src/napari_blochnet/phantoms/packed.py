@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_blochnet.errors import InputError
+from napari_blochnet.progress import CancelEvent, raise_if_cancelled
 
 __all__ = ["Unpacked", "is_gzipped", "unpack"]
 
 _GZIP = b"\x1f\x8b"
-_CHUNK = 2**20
+# Packed bytes between two looks at ``cancelled``; they may unpack to a thousand times as many.
+_CHUNK = 2**16
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def is_gzipped(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
-def unpack(path: Path, limit: int) -> Unpacked:
+def unpack(path: Path, limit: int, cancelled: CancelEvent | None = None) -> Unpacked:
     """Read at most ``limit`` bytes of a file's content, unpacked if it is gzipped.
 
     What follows the last gzip member is left alone (reported as damage), and so is what a cut-off member lacks:
@@ -49,6 +51,7 @@ def unpack(path: Path, limit: int) -> Unpacked:
     ------
     InputError
         No byte can be unpacked.
+    Cancelled
     """
     data = bytearray()
     with path.open("rb") as file:
@@ -60,6 +63,7 @@ def unpack(path: Path, limit: int) -> Unpacked:
         stream = zlib.decompressobj(wbits=31)
         packed = b""
         while len(data) < limit:
+            raise_if_cancelled(cancelled, f"unpacking {path.name}")
             packed = packed or file.read(_CHUNK)
             if stream.eof:
                 # gzip files may be put end to end; zeros may fill up a tape's block

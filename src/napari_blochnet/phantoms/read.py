@@ -105,13 +105,13 @@ def read_phantom(
     where = folder.name if folder is not None else files[0].name
     maps = {key: file for file in files if is_nifti(file) and (key := map_key(nifti_stem(file)))}
     if maps:
-        return _from_maps(files, maps, where)
+        return _from_maps(files, maps, where, progress, cancelled)
     matlab = [file for file in files if file.suffix.lower() == ".mat"]
     volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file)]
     if matlab and not volumes:
-        return _from_matlab(matlab, where, table, voxel_size, variable)
+        return _from_matlab(matlab, where, table, voxel_size, variable, progress, cancelled)
     memberships, crisp, notes = _sort(volumes, table)
-    read_as = {"shape": shape, "voxel_size": voxel_size}
+    read_as = {"shape": shape, "voxel_size": voxel_size, "cancelled": cancelled}
     if memberships:
         return _from_memberships(memberships, crisp, notes, table, read_as, name, folder, progress, cancelled)
     if len(crisp) == 1:
@@ -194,7 +194,11 @@ def _from_memberships(
         if len(files) > 1:
             raise InputError(f"{', '.join(file.name for file in files)} all hold the membership of {tissue}; expected "
                              "one volume for each tissue.", field="path")  # fmt: skip
-        volume = read_volume(files[0], **read_as) if is_brainweb_format(files[0]) else _nifti_volume(files[0])
+        volume = (
+            read_volume(files[0], **read_as)
+            if is_brainweb_format(files[0])
+            else _nifti_volume(files[0], cancelled=cancelled)
+        )
         first = next(iter(volumes.values()), volume)
         if volume.shape != first.shape:
             raise InputError(f"{volume.source}: has {_size(volume)} voxels (z, y, x); expected {_size(first)}, as in "
@@ -225,7 +229,11 @@ def _from_memberships(
 
 def _from_labels(file: Path, table: Mapping[str, Tissue], read_as: dict[str, Any], notes: list[str]) -> Phantom:
     is_brainweb = is_brainweb_format(file)
-    volume = read_volume(file, labels=True, **read_as) if is_brainweb else _nifti_volume(file, labels=True)
+    volume = (
+        read_volume(file, labels=True, **read_as)
+        if is_brainweb
+        else _nifti_volume(file, labels=True, cancelled=read_as["cancelled"])
+    )
     labels = volume.labels()
     return _labelled(labels, crisp_classes(file.name, labels), table, volume.geometry, file, notes)
 
@@ -257,7 +265,13 @@ def _labelled(
     )
 
 
-def _from_maps(files: list[Path], maps: dict[str, Path], where: str) -> Phantom:
+def _from_maps(
+    files: list[Path],
+    maps: dict[str, Path],
+    where: str,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> Phantom:
     counts = [map_key(nifti_stem(file)) for file in files if is_nifti(file)]
     twice = next((key for key in maps if counts.count(key) > 1), None)
     if twice is not None:
@@ -265,7 +279,9 @@ def _from_maps(files: list[Path], maps: dict[str, Path], where: str) -> Phantom:
         raise InputError(f"{where}: {' and '.join(same)} are all {twice.upper()} maps; name the files of one phantom.",
                          field="path")  # fmt: skip
     labels = next((file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("dseg")), None)
-    phantom = read_map_files({key: maps[key] for key in MAP_KEYS if key in maps}, labels)
+    phantom = read_map_files(
+        {key: maps[key] for key in MAP_KEYS if key in maps}, labels, progress=progress, cancelled=cancelled
+    )
     segments = [file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("probseg")]
     fractions = fractions_beside(segments, phantom.tissues, phantom.shape)
     return phantom if fractions is None else replace(phantom, fractions=fractions)
@@ -277,11 +293,13 @@ def _from_matlab(
     table: Mapping[str, Tissue],
     voxel_size: tuple[float, float, float] | None,
     variable: str | None,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
 ) -> Phantom:
     if len(files) > 1:
         raise InputError(f"{where}: holds {len(files)} MATLAB files, {', '.join(file.name for file in files)}; name "
                          "one.", field="path")  # fmt: skip
-    content = read_matlab(files[0], variable)
+    content = read_matlab(files[0], variable, progress=progress, cancelled=cancelled)
     size = voxel_size or content.voxel_size
     notes = list(content.notes)
     if size is None:
@@ -294,8 +312,8 @@ def _from_matlab(
                      table, Geometry(size), files[0], notes)  # fmt: skip
 
 
-def _nifti_volume(file: Path, *, labels: bool = False) -> Volume:
-    values, geometry = read_nifti(file)
+def _nifti_volume(file: Path, *, labels: bool = False, cancelled: CancelEvent | None = None) -> Volume:
+    values, geometry = read_nifti(file, cancelled=cancelled)
     if values.ndim != 3:
         raise InputError(f"{file.name}: has four axes; expected a volume of one tissue.", field="path")
     if values.dtype.kind not in "iufb":
