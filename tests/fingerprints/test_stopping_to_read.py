@@ -24,8 +24,7 @@ _N = 60
 _SCHEDULE = Schedule(np.linspace(5, 60, _N), 12.0, 3.0, name="sixty")
 _RANDOM = np.random.default_rng(0)
 # 38 MB, some of it as hard to pack as measured samples are
-_DATA = _RANDOM.integers(1, 200, (_N, 5, 128, 128)).astype(np.complex64)
-_DATA += 1j * np.float32(0.5)
+_DATA = (_RANDOM.integers(1, 200, (2, _N, 5, 128, 128)).T @ np.array([1, 1j])).T.astype(np.complex64)
 
 
 def _nifti(path: Path) -> Path:

@@ -79,12 +79,13 @@ def unpack(path: Path, limit: int, cancelled: CancelEvent | None = None) -> Unpa
             packed = stream.unused_data if stream.eof else stream.unconsumed_tail
         if not stream.eof:
             return Unpacked(data, False)
-        rest = len(packed.lstrip(b"\0"))
-        if packed and rest == 0:
-            rest = len(file.read().lstrip(b"\0"))
-        elif packed:
-            rest = len(packed) + path.stat().st_size - file.tell()
-    return Unpacked(data, True, f"carries {rest:,} bytes of garbage after its gzip content" if rest else "")
+        rest, is_garbage = 0, False
+        packed = packed or file.read(_CHUNK)
+        while packed:
+            rest += len(packed)
+            is_garbage |= bool(packed.strip(b"\0"))
+            packed = file.read(_CHUNK)
+    return Unpacked(data, True, f"carries {rest:,} bytes of garbage after its gzip content" if is_garbage else "")
 
 
 def _some(path: Path, data: bytearray) -> bytearray:
