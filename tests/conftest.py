@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,15 @@ import pytest
 # trainings load it: here windows and trainings share processes
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
+
+
+def pytest_runtest_setup(item):
+    """Skip a window's tests without a display, except in continuous integration, which starts a virtual one."""
+    has_display = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if item.get_closest_marker("gui") and sys.platform.startswith("linux") and not has_display:
+        if os.environ.get("CI", "").lower() == "true":
+            pytest.fail("no display: run the tests under xvfb-run")
+        pytest.skip("no display: run these tests under xvfb-run")
 
 
 @pytest.fixture(scope="session")

@@ -30,4 +30,19 @@ npe2 validate napari-blochnet
 # nothing of the user's own napari settings may change what is tested
 export NAPARI_CONFIG="$environment/napari-settings.yaml"
 export NAPARI_SETTINGS_ENV=test
-xvfb-run --auto-servernum --server-args="-screen 0 1920x1080x24" python -m pytest "$@"
+tests() {
+  xvfb-run --auto-servernum --server-args="-screen 0 1920x1080x24" python -m pytest "$@"
+}
+if [ "$#" -gt 0 ]; then
+  tests "$@"
+  exit
+fi
+passed=yes
+# what has no window side by side, windows one after another
+tests --numprocesses=auto --maxprocesses=4 --dist=loadfile tests --ignore=tests/napari_ui || passed=no
+tests tests/napari_ui || passed=no
+# the main job once more with Qt's other binding
+python -m pip uninstall --quiet --yes PyQt6
+python -m pip install --quiet "PySide6==6.10.3"
+QT_API=pyside6 PYTEST_QT_API=pyside6 tests tests/napari_ui/test_end_to_end.py tests/napari_ui/test_main_job.py || passed=no
+[ "$passed" = yes ]

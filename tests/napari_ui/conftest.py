@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -13,15 +11,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "napari_ui" in item.path.parts:
             item.add_marker(pytest.mark.gui)
-
-
-@pytest.fixture(autouse=True)
-def display():
-    """Skip without a display, except in continuous integration, which starts a virtual one."""
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        if os.environ.get("CI", "").lower() == "true":
-            pytest.fail("no display: run the tests under xvfb-run")
-        pytest.skip("no display: run these tests under xvfb-run")
 
 
 @pytest.fixture(autouse=True)

@@ -571,3 +571,39 @@ def test_nothing_is_kept_of_a_closed_viewer(desk, qtbot):
     qtbot.wait(200)
     gc.collect()
     assert [thing() for thing in kept] == [None, None, None]
+
+
+def test_arrow_keys_move_the_pin(scene):
+    scene = scene()
+    viewer, session, qtbot = scene.viewer, scene.session, scene.qtbot
+    window = viewer.window._qt_window
+    window.activateWindow()
+    alt = Qt.KeyboardModifier.AltModifier
+
+    def press(*keys):
+        for key in keys:
+            qtbot.keyClick(scene.inspector.tool, key, alt)
+
+    # the first lies in the middle of what is shown
+    scene.go_to(1)
+    press(Qt.Key.Key_Down)
+    _, rows, columns = scene.stack.shape[1:]
+    assert session.voxel.index[0] == 1
+    assert np.abs(np.subtract(session.voxel.index[1:], (rows / 2, columns / 2))).max() <= 1
+    session.pin(None)
+    scene.pin((1, 9, 12))
+    # the scene's rows run upwards: down on the screen is towards the first
+    assert scene.stack_layer.scale[-2] < 0 < scene.stack_layer.scale[-1]
+    press(Qt.Key.Key_Down, Qt.Key.Key_Down, Qt.Key.Key_Left)
+    assert session.voxel.index == (1, 7, 11)
+    press(Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Right)
+    assert session.voxel.index == (1, 8, 13)
+    qtbot.waitUntil(lambda: scene.inspector.shown.voxel.index == (1, 8, 13), timeout=10_000)
+    assert len(session.pins) == 1
+    for layer in session.layers():
+        layer.scale = np.asarray(layer.scale) * np.r_[[1.0] * (layer.ndim - 2), -1.0, 1.0]
+    press(Qt.Key.Key_Down)
+    assert session.voxel.index == (1, 9, 13)
+    # not beyond the edge
+    press(*[Qt.Key.Key_Right] * columns)
+    assert session.voxel.index == (1, 9, columns - 1)

@@ -37,7 +37,7 @@ from napari_blochnet.napari_ui.inspector_files import write_curves
 from napari_blochnet.napari_ui.inspector_numbers import NumbersTable, PinBar
 from napari_blochnet.napari_ui.inspector_plane import PinContent, PlaneView
 from napari_blochnet.napari_ui.inspector_plots import CurvesView
-from napari_blochnet.napari_ui.inspector_pointing import Pointer, voxel_under
+from napari_blochnet.napari_ui.inspector_pointing import Pointer, add_step_keys, voxel_under
 from napari_blochnet.napari_ui.marks import Marks
 from napari_blochnet.napari_ui.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.session import Entry
@@ -99,7 +99,8 @@ class VoxelInspector(Panel):
         self.tool = QCheckBox("Click picks a voxel")
         self.tool.setToolTip(
             "While it is on, a click in the viewer pins the voxel under the cursor. Ctrl-click (⌘-click on a Mac) pins "
-            "one more. With Shift held, the voxel under the mouse is shown."
+            "one more. With Shift held, the voxel under the mouse is shown. Alt and an arrow key move the pin by one "
+            "voxel, or set the first."
         )
         self.tool.setChecked(True)
         self.tool.toggled.connect(self._on_tool)
@@ -159,6 +160,7 @@ class VoxelInspector(Panel):
         self.all_in_view.toggled.connect(lambda _on: self._draw_plane())
         self.save_button.clicked.connect(self._ask_where_to_save)
         self.copy_button.clicked.connect(lambda: QApplication.clipboard().setPixmap(self.grab()))
+        add_step_keys(self, self.session)
         self.session.pins_changed.connect(self._on_pins)
         self.session.pinned.connect(self._on_pinned)
         self._on_pins()

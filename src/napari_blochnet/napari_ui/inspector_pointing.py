@@ -1,13 +1,15 @@
-"""Pointing at voxels: clicks that pin, and the mouse moved with Shift held, which previews."""
+"""Pointing at voxels: clicks that pin, the mouse moved with Shift held, which previews, and keys that step."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import QApplication
+from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_blochnet.napari_ui import places
 from napari_blochnet.napari_ui.pins import Voxel
@@ -16,10 +18,12 @@ from napari_blochnet.napari_ui.session import Session, entry_of
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Pointer", "voxel_under"]
+__all__ = ["Pointer", "add_step_keys", "voxel_under"]
 
 # A press and a release this near to each other, in pixels, are a click; farther apart, a drag, which pans as always.
 _STILL = 4.0
+# Voxels down and to the right, as the viewer shows them.
+_STEPS = {"Alt+Up": (-1, 0), "Alt+Down": (1, 0), "Alt+Left": (0, -1), "Alt+Right": (0, 1)}
 # Previews follow the mouse at most this often, ms.
 _PREVIEW_INTERVAL = 20
 
@@ -126,3 +130,43 @@ def voxel_under(session: Session, position: tuple[float, ...]) -> Voxel | None:
         if index is not None:
             return Voxel(stack, index)
     return None
+
+
+def add_step_keys(widget: QWidget, session: Session) -> None:
+    """Let Alt and an arrow key move the current pin by one voxel, or set the first, while a widget is in the window."""
+    for key, step in _STEPS.items():
+        QShortcut(QKeySequence(key), widget).activated.connect(functools.partial(_step, session, *step))
+
+
+def _step(session: Session, down: int, right: int) -> None:
+    voxel = _voxel_beside(session, down, right)
+    if voxel is not None:
+        session.pin(voxel)
+
+
+def _voxel_beside(session: Session, down: int, right: int) -> Voxel | None:
+    """Return the voxel so many voxels below and to the right of the current pin, as the viewer shows them.
+
+    Without a pin that is the voxel in the middle of what is shown; at the edge of the stack it stays where it is.
+    """
+    viewer = session.viewer
+    if viewer is None or viewer.dims.ndisplay != 2:
+        return None
+    pinned = session.voxel
+    if pinned is None:
+        position = list(viewer.dims.point)
+        for axis, value in zip(viewer.dims.displayed, viewer.scene.camera.center[-2:], strict=True):
+            position[axis] = value
+        return voxel_under(session, tuple(position))
+    layer = next((layer for layer in session.layers() if entry_of(layer).stack is pinned.stack), None)
+    if layer is None:
+        return None
+    index = list(pinned.index)
+    for axis, step in zip(viewer.dims.displayed, (down, right), strict=True):
+        place = axis - viewer.dims.ndim
+        if step and place >= -3:
+            # an axis may run against the world's
+            against = layer.scale[place] < 0
+            last = pinned.stack.shape[place] - 1
+            index[place] = min(max(index[place] + (-step if against else step), 0), last)
+    return Voxel(pinned.stack, (index[0], index[1], index[2]))
