@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from napari_blochnet.errors import InputError
 from napari_blochnet.napari_ui import layers
 from napari_blochnet.napari_ui.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
@@ -141,6 +142,33 @@ def test_region_on_another_grid(desk, qtbot):
     np.testing.assert_array_equal(found, expected)
     coarse = Labels(labels[:, ::2, ::2].copy(), scale=(3, 4, 4), translate=(0, -45, 1))
     assert mask_of_region(coarse, phantom_layer).sum() == pytest.approx(8, abs=8)
+    # one label of several: the one that the layer shows alone
+    own.data[1, 10:12, 10] = 2
+    own.selected_label = 2
+    assert mask_of_region(own, phantom_layer).sum() == 10
+    own.show_selected_label = True
+    found = mask_of_region(own, phantom_layer)
+    assert [tuple(where) for where in np.argwhere(found)] == [(1, 12, 10), (1, 13, 10)]
+    own.selected_label = 3
+    with pytest.raises(InputError, match="Nothing with label 3 is painted in own"):
+        mask_of_region(own, phantom_layer)
+
+
+def test_one_tissue_of_a_phantom_is_mapped(desk):
+    desk = desk()
+    data = desk.turn_to("Data")
+    desk.run(data, data.sample_buttons["noisy-fingerprints"])
+    mapping = desk.turn_to("Map")
+    mapping.part.setCurrentText("a painted region")
+    assert mapping.region.count() == 0
+    phantom = desk.session.entries("phantom")[0].subject
+    tissues = desk.layer("tissue")
+    tissues.selected_label = phantom.tissues.index("white matter") + 1
+    tissues.show_selected_label = True
+    mapping.part.setCurrentText("this slice")
+    mapping.part.setCurrentText("a painted region")
+    assert mapping.region.currentData() is tissues
+    np.testing.assert_array_equal(mapping.choice.mask(), phantom.labels == tissues.selected_label)
 
 
 def test_sub_volumes_lie_where_they_were_cut(desk):

@@ -30,6 +30,12 @@ def slice_mask(stack: FingerprintStack, z: int) -> BoolArray:
     return mask
 
 
+def _may_hold(layer: Layer) -> bool:
+    """Whether a layer's labels or shapes are somebody's region; a phantom's tissues are, once one of them is shown."""
+    entry = entry_of(layer)
+    return entry is None or entry.kind == "region" or (isinstance(layer, Labels) and layer.show_selected_label)
+
+
 class PartChoice(QWidget):
     """A choice of part; for a region or a shape also of the layer that holds it, and a button that makes one.
 
@@ -50,7 +56,10 @@ class PartChoice(QWidget):
         self.part.setToolTip("Which voxels; 'this slice' is the one that the viewer shows.")
         self.part.setAccessibleName("Part")
         self.region = QComboBox()
-        self.region.setToolTip("The layer whose painted voxels, or whose closed shapes, are mapped.")
+        self.region.setToolTip(
+            "The layer whose painted voxels, or whose closed shapes, are mapped; with 'show selected' ticked in the "
+            "layer controls, the selected label alone, of a phantom's tissues too."
+        )
         self.region.setAccessibleName("Region")
         self.region.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.make = QPushButton()
@@ -96,10 +105,11 @@ class PartChoice(QWidget):
         """Look again at which layers could hold the part; the newest is chosen where the old choice is gone."""
         viewer, holds = self._session.viewer, self._holds
         before = self.region.currentData()
-        found = [] if viewer is None or holds is None else [
-            layer for layer in viewer.layers
-            if isinstance(layer, holds) and (entry_of(layer) is None or entry_of(layer).kind == "region")
-        ]  # fmt: skip
+        found = (
+            []
+            if viewer is None or holds is None
+            else [layer for layer in viewer.layers if isinstance(layer, holds) and _may_hold(layer)]
+        )
         texts = [layer.name for layer in found]
         if ([self.region.itemData(i) for i in range(self.region.count())] == found
                 and [self.region.itemText(i) for i in range(self.region.count())] == texts):  # fmt: skip

@@ -106,7 +106,8 @@ def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
     Parameters
     ----------
     region : Labels or Shapes
-        Every painted voxel and the inside of every closed shape counts; see `napari_ui.regions.regions_on`.
+        Every painted voxel and the inside of every closed shape counts; see `napari_ui.regions.regions_on`. Of a
+        layer that shows its selected label alone, that label counts.
     layer : Layer
         One of ours.
 
@@ -119,11 +120,13 @@ def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
     InputError
         Nothing is painted or drawn inside the layer's grid.
     """
+    only = region.selected_label if isinstance(region, Labels) and region.show_selected_label else None
     try:
-        found = regions_on(region, layer)
+        found = regions_on(region, layer, label=only)
     except InputError:
         done = "painted" if isinstance(region, Labels) else "drawn"
-        raise InputError(f"Nothing is {done} in {region.name} where the fingerprints have voxels; expected a region "
+        what = "Nothing" if only is None else f"Nothing with label {only}"
+        raise InputError(f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region "
                          "over them.", field="mask") from None  # fmt: skip
     mask: BoolArray = np.any([item.mask for item in found], axis=0)
     return mask

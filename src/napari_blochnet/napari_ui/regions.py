@@ -38,7 +38,7 @@ def is_tissue(layer: Layer) -> bool:
     return entry is not None and entry.role == "tissue"
 
 
-def regions_on(layer: Layer, target: Layer) -> tuple[Region, ...]:
+def regions_on(layer: Layer, target: Layer, *, label: int | None = None) -> tuple[Region, ...]:
     """Return the regions of a layer as voxels of another layer's grid.
 
     Parameters
@@ -48,6 +48,8 @@ def regions_on(layer: Layer, target: Layer) -> tuple[Region, ...]:
         Each closed shape is a region: the voxels whose centre lies inside. What has no z axis holds in every slice.
     target : Layer
         One of ours.
+    label : int, optional
+        Of a Labels layer this label alone.
 
     Returns
     -------
@@ -61,6 +63,8 @@ def regions_on(layer: Layer, target: Layer) -> tuple[Region, ...]:
     shape = tuple(target.data.shape[-3:])
     if isinstance(layer, Labels):
         labels = _on_grid(layer, target, shape)
+        if label is not None:
+            labels = np.where(labels == label, labels, 0)
         if labels.any():
             return label_regions(labels, _label_names(layer))
     elif isinstance(layer, Shapes):
