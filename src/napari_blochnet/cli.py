@@ -179,7 +179,7 @@ def simulate(console: Console, source: str, schedule_path: str, output: Path, de
     with console.progress() as progress:
         truth = open_phantom(source, progress=progress, **given_settings(PhantomSettings, options))
         stack = run(truth, made, device=device, progress=progress, **given_settings(SimulateSettings, options))
-        write_fingerprints(stack, output)
+        write_fingerprints(stack, output, progress=progress)
     console.say(f"{stack.describe()}\nWritten to {output}.")
     console.result(output=output, description=stack.describe(), seconds=stack.record["seconds"])
 
@@ -206,7 +206,7 @@ def reconstruct(
         stack = open_fingerprints(stack_path, made, progress=progress, **given_settings(FingerprintsSettings, options))
         console.say("\n".join([stack.describe(), *stack.notes]))
         maps = run(stack, device=device, progress=progress, **given_settings(ReconstructSettings, options))
-        write_maps(maps, output)
+        write_maps(maps, output, progress=progress)
     failed, lost = maps.record["failed"], maps.record.get("not_converged", 0)
     console.say(
         f"{maps.record['voxels']:,} voxels mapped with {maps.estimator} in {maps.record['seconds']:.1f} s"

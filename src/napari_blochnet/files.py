@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import math
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -18,13 +20,23 @@ from napari_blochnet.arrays import AnyArray
 from napari_blochnet.blocks import read_in_blocks
 from napari_blochnet.errors import InputError
 from napari_blochnet.geometry import Geometry
-from napari_blochnet.progress import CancelEvent, ProgressCallback
+from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
-__all__ = ["existing_file", "read_json", "read_nifti", "replacing", "write_json", "write_nifti"]
+__all__ = [
+    "existing_file",
+    "read_json",
+    "read_nifti",
+    "replacing",
+    "write_json",
+    "write_nifti",
+    "write_nifti_with_sidecar",
+]
 
 
 # The deflate format cannot pack more tightly than this (RFC 1951: 258 bytes in 2 bits).
 _DEFLATE_LIMIT = 1032
+# Bytes written between two looks at ``cancelled``: a tenth of a second of compression.
+_PIECE_BYTES = 2**22
 
 
 @contextlib.contextmanager
@@ -83,6 +95,8 @@ def write_nifti(
     *,
     time_step: float | None = None,
     double: bool = False,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> None:
     """Write an array (z, y, x) or (time, z, y, x) as NIfTI-1 (x, y, z[, time]), mm and ms, by renaming.
 
@@ -98,8 +112,16 @@ def write_nifti(
         ms between time points; 1 if not given.
     double : bool
         Store float64 as it is.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in kilobytes.
+
+    Raises
+    ------
+    Cancelled
+        There is the old file, or none.
     """
     import nibabel as nib
+    from nibabel.openers import Opener
 
     smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
     keep = double and data.dtype == np.float64
@@ -108,8 +130,59 @@ def write_nifti(
     zooms = geometry.voxel_size[::-1]
     image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
     image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
-    with replacing(path) as temporary:
-        nib.save(image, temporary)
+    with replacing(path) as temporary, Opener(str(temporary), "wb") as file:
+        image.to_stream(_WatchedFile(file, image.get_data_dtype().itemsize * data.size, Path(path).name,
+                                     progress, cancelled))  # fmt: skip
+
+
+def write_nifti_with_sidecar(
+    data: AnyArray, geometry: Geometry, path: str | os.PathLike[str], sidecar: dict[str, Any], **how: Any
+) -> list[Path]:
+    """Write NIfTI, and beside it JSON that says what it holds; ``how``: see `write_nifti`. Return both paths."""
+    target = Path(path)
+    beside = target.with_name(re.sub(r"\.nii(\.gz)?$", "", target.name, flags=re.IGNORECASE) + ".json")
+    write_nifti(data, geometry, target, **how)
+    write_json(sidecar, beside)
+    return [target, beside]
+
+
+class _WatchedFile(io.RawIOBase):
+    """A file to write to that says how much it holds, and stops where nobody wants it any more.
+
+    Parameters
+    ----------
+    file : file-like
+    size : int
+        How many bytes are expected.
+    name : str
+        What people call the file.
+    """
+
+    def __init__(
+        self, file: Any, size: int, name: str, progress: ProgressCallback | None, cancelled: CancelEvent | None
+    ) -> None:
+        self._file, self._size, self._name = file, size, name
+        self._progress, self._cancelled = progress, cancelled
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        content = memoryview(data).cast("B")
+        for start in range(0, len(content), _PIECE_BYTES):
+            raise_if_cancelled(self._cancelled, f"writing {self._name}")
+            piece = content[start : start + _PIECE_BYTES]
+            self._file.write(piece)
+            self._written += len(piece)
+        report(self._progress, self._written // 1000, self._size // 1000, f"writing {self._name}")
+        return len(content)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
 
 
 def read_nifti(

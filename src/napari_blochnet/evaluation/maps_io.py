@@ -13,10 +13,18 @@ from napari_blochnet.arrays import AnyArray
 from napari_blochnet.errors import InputError
 from napari_blochnet.evaluation.comparison import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.files import existing_file, read_json, read_nifti, write_json, write_nifti
+from napari_blochnet.files import (
+    existing_file,
+    read_json,
+    read_nifti,
+    write_json,
+    write_nifti,
+    write_nifti_with_sidecar,
+)
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.progress import CancelEvent, ProgressCallback, report
 
-__all__ = ["read_maps", "write_error_maps", "write_maps"]
+__all__ = ["error_files", "map_files", "read_maps", "write_error_maps", "write_map", "write_maps"]
 
 # field of ParameterMaps: BIDS suffix, what a file's unit is in the field's, unit in the file
 _FILES = {
@@ -32,12 +40,33 @@ _FILES = {
     "converged": ("desc-converged_mask", 1.0, "1"),
     "b1": ("TB1map", 1.0, "1"),
 }
+# those with a sidecar; the one that is written last lists the set
+_DESCRIBED = ("t2", "pd", "t1")
 _REQUIRED = ("t1", "t2", "pd", "residual", "mask", "failed")
 # The sidecar of the T1 map lists the files of its set and is written last: a set with a sidecar is whole.
 _LISTING = "NapariBlochnetMaps"
 
 
-def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
+def map_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
+    """Return all files that `write_maps` may write, replace or remove."""
+    target = Path(folder)
+    return [*_paths(target, prefix).values(), *(target / f"{prefix}_{_FILES[field][0]}.json" for field in _DESCRIBED)]
+
+
+def error_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
+    """Return the files that `write_error_maps` writes."""
+    return [Path(folder) / f"{prefix}_desc-error_{name}map{ending}"
+            for name in ("T1", "T2", "PD") for ending in (".nii.gz", ".json")]  # fmt: skip
+
+
+def write_maps(
+    maps: ParameterMaps,
+    folder: str | os.PathLike[str],
+    prefix: str = "sub-01",
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[Path]:
     """Write parameter maps.
 
     ``<prefix>_T1map.nii.gz``, ``_T2map`` (seconds), ``_PDmap`` (relative), ``_desc-residual_stat``,
@@ -52,6 +81,8 @@ def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str 
         Made if it is not there. Files of the same names are replaced.
     prefix : str
         BIDS entities, such as "sub-01" or "sub-01_ses-2".
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in files.
 
     Returns
     -------
@@ -62,6 +93,8 @@ def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str 
     ------
     InputError
         A prefix with characters other than letters, digits, ``-`` and ``_``.
+    Cancelled
+        Images written so far stay, without the list that would make them a set.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)?(_[A-Za-z0-9]+-[A-Za-z0-9]+)*", prefix):
         raise InputError(f"prefix is {prefix!r}; expected BIDS entities such as 'sub-01' or 'sub-01_ses-2'.",
@@ -77,18 +110,14 @@ def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str 
         if values is None:
             stale.append(path)
             continue
+        report(progress, len(written), len(_FILES), f"writing {path.name}")
         stored = values if values.dtype == bool else np.asarray(values, np.float64) / scale
-        write_nifti(stored, maps.geometry, path)
+        write_nifti(stored, maps.geometry, path, cancelled=cancelled)
         written.append(path)
     listing = {field: path.name for field, path in _paths(target, prefix).items() if path in written}
-    for field in ("t2", "pd", "t1"):
+    for field in _DESCRIBED:
         suffix, _, unit = _FILES[field]
-        sidecar: dict[str, Any] = {
-            "Units": unit,
-            "EstimationAlgorithm": maps.estimator,
-            "EstimationSoftwareName": "napari-blochnet",
-            "Record": maps.record,
-        }
+        sidecar = _sidecar(maps, unit)
         if field == "t1":
             sidecar[_LISTING] = listing
         path = target / f"{prefix}_{suffix}.json"
@@ -97,7 +126,55 @@ def write_maps(maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str 
     # optional maps of an earlier result under the same names do not belong to this one
     for path in stale:
         path.unlink(missing_ok=True)
+    report(progress, len(_FILES), len(_FILES), "written")
     return written
+
+
+def write_map(
+    maps: ParameterMaps,
+    field: str,
+    path: str | os.PathLike[str],
+    values: AnyArray | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[Path]:
+    """Write one of several maps under any name, its unit and record in a JSON file beside it.
+
+    Parameters
+    ----------
+    maps : ParameterMaps
+    field : str
+        Such as "t1" or "t1_se".
+    path : path
+        ``.nii`` or ``.nii.gz``.
+    values : array of shape (Z, Y, X), optional
+        In the unit of the field, to be written in its place; no record tells how they came about.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`.
+
+    Returns
+    -------
+    list of Path
+        The image, in the unit that `write_maps` gives it, and the JSON file.
+    """
+    _, scale, unit = _FILES[field]
+    sidecar = _sidecar(maps, unit)
+    if values is None:
+        values = getattr(maps, field)
+    else:
+        del sidecar["Record"]
+    stored = np.asarray(values, np.float64) / scale
+    return write_nifti_with_sidecar(stored, maps.geometry, path, sidecar, progress=progress, cancelled=cancelled)
+
+
+def _sidecar(maps: ParameterMaps, unit: str) -> dict[str, Any]:
+    return {
+        "Units": unit,
+        "EstimationAlgorithm": maps.estimator,
+        "EstimationSoftwareName": "napari-blochnet",
+        "Record": maps.record,
+    }
 
 
 def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> ParameterMaps:
@@ -159,9 +236,16 @@ def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> Para
 
 
 def write_error_maps(
-    truth: Phantom, maps: ParameterMaps, folder: str | os.PathLike[str], prefix: str = "sub-01"
+    truth: Phantom,
+    maps: ParameterMaps,
+    folder: str | os.PathLike[str],
+    prefix: str = "sub-01",
+    *,
+    cancelled: CancelEvent | None = None,
 ) -> list[Path]:
     """Write signed relative errors of T1, T2 and PD, per cent, as ``<prefix>_desc-error_T1map.nii.gz`` and so on.
+
+    ``cancelled``: see `napari_blochnet.progress`.
 
     Returns
     -------
@@ -171,10 +255,8 @@ def write_error_maps(
     written = []
     for name, values in error_maps(truth, maps).items():
         path = Path(folder) / f"{prefix}_desc-error_{name}map.nii.gz"
-        write_nifti(values, maps.geometry, path)
-        write_json({"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"},
-                   path.with_name(path.name.replace(".nii.gz", ".json")))  # fmt: skip
-        written.append(path)
+        sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
+        written.append(write_nifti_with_sidecar(values, maps.geometry, path, sidecar, cancelled=cancelled)[0])
     return written
 
 

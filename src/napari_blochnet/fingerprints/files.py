@@ -19,7 +19,7 @@ from napari_blochnet.geometry import Geometry
 from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["read_fingerprints", "write_fingerprints"]
+__all__ = ["fingerprint_files", "read_fingerprints", "write_fingerprints"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -126,7 +126,20 @@ def read_fingerprints(
     return stack
 
 
-def write_fingerprints(stack: FingerprintStack, path: PathLike, record: dict[str, Any] | None = None) -> list[Path]:
+def fingerprint_files(path: PathLike) -> list[Path]:
+    """Return the files that `write_fingerprints` writes for this path: stack, mask, JSON."""
+    target = Path(path)
+    return [target, *_beside(target)]
+
+
+def write_fingerprints(
+    stack: FingerprintStack,
+    path: PathLike,
+    record: dict[str, Any] | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[Path]:
     """Write a stack as NIfTI; `read_fingerprints` of the file gives it back without being told a schedule.
 
     Parameters
@@ -137,6 +150,8 @@ def write_fingerprints(stack: FingerprintStack, path: PathLike, record: dict[str
         Ending in ``.nii`` (can be memory-mapped) or ``.nii.gz``.
     record : dict, optional
         How the stack was made; its own record if not given.
+    progress, cancelled : optional
+        See `napari_blochnet.progress`; counted in kilobytes.
 
     Returns
     -------
@@ -148,14 +163,17 @@ def write_fingerprints(stack: FingerprintStack, path: PathLike, record: dict[str
     ------
     InputError
         Another ending.
+    Cancelled
+        There is the old stack, or none.
     """
     target = Path(path)
     if not target.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError(f"{target.name}: a stack is written as NIfTI; expected a name ending in .nii or .nii.gz.",
                          field="path")  # fmt: skip
-    files = [target, *_beside(target)]
+    files = fingerprint_files(target)
+    # the large one first: who cancels it keeps a whole stack of before
+    write_nifti(stack.data, stack.geometry, target, progress=progress, cancelled=cancelled)
     write_nifti(stack.mask, stack.geometry, files[1])
-    write_nifti(stack.data, stack.geometry, target)
     write_json(
         {
             "name": stack.name,

@@ -135,8 +135,8 @@ def embed_estimator(estimator: Any) -> Record | str:
     return {"operation": "given", "estimator": getattr(estimator, "description", estimator.name)}
 
 
-def steps_of(record: Record) -> list[Record]:
-    """Return the record's history, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
+def steps_of(*records: Record) -> list[Record]:
+    """Return the records' common history, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
     steps: list[Record] = []
     seen: list[tuple[Record, int]] = []
 
@@ -157,7 +157,8 @@ def steps_of(record: Record) -> list[Record]:
             return [link(item) for item in value]
         return value
 
-    visit(record)
+    for record in records:
+        visit(record)
     return steps
 
 
@@ -187,15 +188,15 @@ def _names(steps: list[Record]) -> list[str]:
     return names
 
 
-def as_python(record: Record) -> str:
-    """Return a script that makes the result again with the public interface.
+def as_python(*records: Record) -> str:
+    """Return a script that makes the results again with the public interface; what they share is made once.
 
     Raises
     ------
     InputError
         A history that holds data made in Python.
     """
-    steps = steps_of(record)
+    steps = steps_of(*records)
     names = _names(steps)
     lines = ["import napari_blochnet as nb", ""]
 
@@ -251,15 +252,15 @@ def _given_schedule(step: Record) -> dict[str, Any]:
     raise InputError("A step of this result was made in Python and cannot be written as a script.", field="record")
 
 
-def as_command(record: Record) -> str:
-    """Return shell commands that make the result again, one line per step, files named after the results.
+def as_command(*records: Record) -> str:
+    """Return shell commands that make the results again, one line per step, files named after the results.
 
     Raises
     ------
     InputError
         A history that holds a schedule or data made in Python, or a painted mask.
     """
-    steps = steps_of(record)
+    steps = steps_of(*records)
     paths = [name + _SUFFIX.get(name.split("_")[0], "") for name in _names(steps)]
     lines = []
     for path, step in zip(paths, steps, strict=True):

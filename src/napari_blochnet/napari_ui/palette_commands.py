@@ -17,6 +17,7 @@ from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui import places
 from napari_blochnet.napari_ui.commands import open_workbench
 from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data
+from napari_blochnet.napari_ui.records import recorded_layer
 from napari_blochnet.napari_ui.session import Voxel, entry_of, session_of
 
 if TYPE_CHECKING:
@@ -132,8 +133,8 @@ def copy_command(viewer: Viewer) -> None:
 
 
 def _copy(viewer: Viewer, write: Callable[[dict[str, Any]], str], what: str) -> None:
-    layer, record = _recorded(viewer)
-    if record is None:
+    layer, record = recorded_layer(viewer)
+    if layer is None:
         viewer.status = "No layer here was made by BlochNet."
         return
     try:
@@ -145,14 +146,3 @@ def _copy(viewer: Viewer, write: Callable[[dict[str, Any]], str], what: str) -> 
     if clipboard is not None:
         clipboard.setText(text)
     viewer.status = f"{what} for {layer.name} copied."
-
-
-def _recorded(viewer: Viewer) -> tuple[Any, dict[str, Any] | None]:
-    """Return the active layer and its record, or the newest layer that has one."""
-    active = viewer.layers.selection.active
-    for layer in [*([active] if active is not None else []), *reversed(list(viewer.layers))]:
-        entry = entry_of(layer)
-        record = getattr(entry.subject, "record", None) if entry is not None else None
-        if record:
-            return layer, record
-    return None, None

@@ -1,32 +1,95 @@
-"""How a result was made, to take along: as Python, as commands, as a recipe."""
+"""How results were made, to take along: as Python, as commands, as recipes."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.files import write_json
 from napari_blochnet.jobs.records import as_command, as_python, as_recipe
-from napari_blochnet.napari_ui.session import Session
+from napari_blochnet.napari_ui import preferences
+from napari_blochnet.napari_ui.save_buttons import may_replace
+from napari_blochnet.napari_ui.saving import distinct_names
+from napari_blochnet.napari_ui.session import Session, entry_of
 
-__all__ = ["CopyRow"]
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Layer
+
+__all__ = ["CopyRow", "recorded_layer", "save_recipes"]
+
+Record = dict[str, Any]
+# The kind under which the folder of recipes is remembered.
+_FOLDER = "recipes"
+
+
+def recorded_layer(viewer: Viewer) -> tuple[Layer | None, Record]:
+    """Return the active layer and its record, or the newest layer that has one; None and nothing without any."""
+    active = viewer.layers.selection.active
+    for layer in [*([active] if active is not None else []), *reversed(list(viewer.layers))]:
+        entry = entry_of(layer)
+        record = getattr(entry.subject, "record", None) if entry is not None else None
+        if record:
+            return layer, record
+    return None, {}
+
+
+def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) -> str:
+    """Ask where, and write a recipe for each result.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    results : sequence of (str, dict)
+        What people call each result, and its record.
+
+    Returns
+    -------
+    str
+        What became of it, a sentence; empty where the person gave it up.
+
+    Raises
+    ------
+    InputError
+        A folder that cannot be written to.
+    """
+    start = preferences.folder(_FOLDER) or str(Path.home())
+    if len(results) == 1:
+        name, _ = QFileDialog.getSaveFileName(parent, "Save the recipe", f"{start}/recipe.json", "JSON (*.json)")
+        if not name:
+            return ""
+        paths = [Path(name)]
+    else:
+        folder = QFileDialog.getExistingDirectory(parent, "Where the recipes are put, one for each result", start)
+        if not folder:
+            return ""
+        paths = [Path(folder) / f"recipe-{name}.json" for name in distinct_names(title for title, _ in results)]
+        if not may_replace(parent, [path for path in paths if path.exists()], Path(folder)):
+            return ""
+    preferences.set_folder(_FOLDER, str(paths[0]))
+    try:
+        for path, (_, record) in zip(paths, results, strict=True):
+            write_json(as_recipe(record), path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
+    names = ", ".join(path.name for path in paths)
+    return f"Saved {paths[0]}." if len(paths) == 1 else f"Saved {names} in {paths[0].parent}."
 
 
 class CopyRow(QWidget):
-    """Three buttons that hand out the record of the latest result."""
+    """Three buttons that hand out the records of the latest results."""
 
     def __init__(self, session: Session) -> None:
         super().__init__()
         self._session = session
-        self._record: dict[str, Any] = {}
+        self._results: list[tuple[str, Record]] = []
         self.python = QPushButton("Copy as Python")
-        self.python.setToolTip("Copy a script that makes this result again.")
         self.command = QPushButton("Copy as command")
-        self.command.setToolTip("Copy the shell commands that make this result again.")
         self.recipe = QPushButton("Save recipe…")
-        self.recipe.setToolTip("Write a file that 'blochnet run' replays.")
         self.said = QLabel()
         self.said.setWordWrap(True)
         self.said.hide()
@@ -42,17 +105,33 @@ class CopyRow(QWidget):
         self.python.clicked.connect(lambda: self._copy(as_python, "Python"))
         self.command.clicked.connect(lambda: self._copy(as_command, "Commands"))
         self.recipe.clicked.connect(self._save)
-        self.setVisible(False)
+        self.show_results(())
 
-    def show_record(self, record: dict[str, Any]) -> None:
-        """Offer the record of this result from now on."""
-        self._record = record
-        self.said.hide()
-        self.setVisible(bool(record))
+    def show_record(self, record: Record) -> None:
+        """Offer the record of one result from now on; an empty one: nothing."""
+        self.show_results([("", record)] if record else ())
 
-    def _copy(self, write: Any, what: str) -> None:
+    def show_results(self, results: Sequence[tuple[str, Record]]) -> None:
+        """Offer the records of these results from now on, each with what people call it."""
+        if len(results) != len(self._results) or any(
+            one is not other for (_, one), (_, other) in zip(results, self._results, strict=True)
+        ):
+            self.said.hide()
+        self._results = [(title, record) for title, record in results if record]
+        several = len(self._results) > 1
+        names = f" ({', '.join(title for title, _ in self._results)})" if several else ""
+        what = f"these results{names}" if several else "this result"
+        self.python.setToolTip(f"Copy a script that makes {what} again.")
+        self.command.setToolTip(f"Copy the shell commands that make {what} again.")
+        self.recipe.setToolTip(
+            f"Write files that 'blochnet run' replays, one for each of {what}." if several
+            else "Write a file that 'blochnet run' replays."
+        )  # fmt: skip
+        self.setVisible(bool(self._results))
+
+    def _copy(self, write: Callable[..., str], what: str) -> None:
         try:
-            text = write(self._record)
+            text = write(*(record for _, record in self._results))
         except InputError as error:
             self._say(str(error))
             return
@@ -62,13 +141,16 @@ class CopyRow(QWidget):
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(text)
-        self._say(f"{what} copied.")
+        names = ", ".join(title for title, _ in self._results if title)
+        self._say(f"{what} for {names} copied." if len(self._results) > 1 else f"{what} copied.")
 
     def _save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the recipe", "recipe.json", "JSON (*.json)")
-        if name:
-            write_json(as_recipe(self._record), name)
-            self._say(f"Saved {name}.")
+        try:
+            said = save_recipes(self, self._results)
+        except InputError as error:
+            said = str(error)
+        if said:
+            self._say(said)
 
     def _say(self, text: str) -> None:
         self.said.setText(text)

@@ -127,6 +127,8 @@ class Session(QObject):
         self._pins = Pins()
         #: what the Compare tab shows
         self.compared: Compared | None = None
+        #: what the last mapping made, one of each estimator, as long as it is open
+        self.mapped: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
         self._slots: dict[ParameterMaps, int] = {}
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -198,6 +200,12 @@ class Session(QObject):
         if subject is None:
             return None
         return next((entry_of(layer) for layer in self.layers(subject=subject)), None)
+
+    def latest_maps(self) -> list[Entry]:
+        """Return an entry of each of the maps that were made last and are open, or else of those of one stack."""
+        found = self.entries("maps")
+        latest = [entry for entry in found if entry.subject in self.mapped]
+        return latest or [entry for entry in found if entry.stack is found[-1].stack]
 
     def slot(self, maps: ParameterMaps) -> int:
         """Return the number of a model's colour, alike in plots, tables and inspector; kept while others come."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,7 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
             for voxel in session.pins
         ],
         comparison=comparison,
+        mapped=[places.subject(maps) or 0 for maps in session.mapped if session.entry(maps) is not None],
         schedule=None if session.schedule is None else session.schedule.to_dict(),
     )  # fmt: skip
     saved = SavedSession(tuple(places.subjects), tuple(places.arrays), state.model_dump(mode="json"))
@@ -278,6 +280,7 @@ def restore(session: Session, opened: Opened) -> list[Layer]:
     for layer, saved in zip(made, state.layers, strict=True):
         _restore_look(layer, saved)
     session.compared = opened.compared
+    session.mapped = weakref.WeakSet(subjects[place] for place in state.mapped)  # type: ignore[misc]
     pins = {Voxel(subjects[pin.stack], pin.index): pin for pin in state.pins}  # type: ignore[arg-type]
     if pins:
         current = next((voxel for voxel, pin in pins.items() if pin.current), None)

@@ -120,12 +120,13 @@ class ComparisonState(_State):
 
 
 class SessionState(_State):
-    """Everything but the numbers."""
+    """Everything but the numbers; `mapped` are the maps that were made last."""
 
     layers: Annotated[list[LayerState], Field(max_length=10_000)]
     view: ViewState
     pins: Annotated[list[PinState], Field(max_length=100)] = []
     comparison: ComparisonState | None = None
+    mapped: Annotated[list[_Place], Field(max_length=1000)] = []
     schedule: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -175,4 +176,6 @@ def parse_state(saved: SavedSession) -> SessionState:
         check(state.comparison.truth, "phantom", "the comparison")
         for place in state.comparison.maps:
             check(place, "maps", "the comparison")
+    for place in state.mapped:
+        check(place, "maps", "the latest result")
     return state

@@ -27,6 +27,7 @@ from napari_blochnet.napari_ui.mapping import Growing, Mapped, MappingTask, samp
 from napari_blochnet.napari_ui.pace import Paces, duration
 from napari_blochnet.napari_ui.part_choice import PartChoice, slice_mask
 from napari_blochnet.napari_ui.records import CopyRow
+from napari_blochnet.napari_ui.save_buttons import SaveMaps
 from napari_blochnet.napari_ui.session import Entry
 from napari_blochnet.napari_ui.switches import Switches
 from napari_blochnet.napari_ui.widgets import Foldable, Panel, SubjectChoice, heading, in_steps, note, primary_button
@@ -86,6 +87,7 @@ class MapPanel(Panel):
         )
         self.timing = QPushButton("Time it")
         self.timing.setToolTip("Map a few hundred of these voxels to say how long all of them will take, s.")
+        self.save = SaveMaps(self, self._on_ended)
         self.copy = CopyRow(self.session)
         for control, name in ((self.stack, "Fingerprints"), (self.truth, "Truth"), (self.click, "Click to map")):
             control.setAccessibleName(name)
@@ -102,6 +104,7 @@ class MapPanel(Panel):
         buttons.addWidget(self.click)
         buttons.addWidget(self.timing)
         buttons.addStretch(1)
+        buttons.addWidget(self.save)
         self.body.addWidget(heading("What is mapped"))
         self.body.addLayout(source)
         self.body.addWidget(self.schedule_line)
@@ -164,6 +167,16 @@ class MapPanel(Panel):
         self.stack.update_entries()
         self.truth.update_entries(self._truth_fits)
         self._on_stack()
+        self._offer_results()
+
+    def _offer_results(self) -> None:
+        """Offer what was mapped last and is open, all models of it, to be saved and made again."""
+        if self.is_busy:
+            self.save.setEnabled(False)
+            return
+        latest = self.session.latest_maps()
+        self.save.offer(latest)
+        self.copy.show_results([(entry.title, entry.subject.record) for entry in latest])
 
     def _truth_fits(self, entry: Entry) -> bool:
         stack = self.stack.subject
@@ -358,6 +371,7 @@ class MapPanel(Panel):
         job.ended.connect(self._on_ended)
         job.start()
         self._update_size()
+        self._offer_results()
 
     def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
         """Return maps that a mapping with these settings continues."""
@@ -387,7 +401,7 @@ class MapPanel(Panel):
             # a slice more changes nothing in how the maps are looked at
             if not all(mapped.is_merged for mapped in done):
                 yield from canvas.show_result(self.session, [mapped.maps for mapped in done], self._task.truth)
-            self.copy.show_record(done[-1].maps.record)
+            self.session.mapped = weakref.WeakSet(mapped.maps for mapped in done)
             self.session.added.emit(done[-1].maps)
 
     @in_steps
@@ -415,6 +429,7 @@ class MapPanel(Panel):
         self._task = self._layers = None
         self.device.update_devices()
         self._update_size()
+        self._offer_results()
         waiting, self._next = self._next, None
         if waiting is not None and self.session.entry(waiting[0]) is not None:
             self._map_slice(*waiting)

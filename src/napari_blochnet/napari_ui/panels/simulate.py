@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -15,6 +15,8 @@ from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui import layers, places
 from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.records import CopyRow
+from napari_blochnet.napari_ui.save_buttons import SaveFingerprints
 from napari_blochnet.napari_ui.widgets import Panel, SubjectChoice, heading, in_steps, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -45,6 +47,8 @@ class SimulatePanel(Panel):
         self.form = SettingsForm(SimulateSettings, starts={"snr": 30.0, "slices": (0, 1)})
         self.size_line = note()
         self.run = primary_button("Simulate", "Simulate the signal of every voxel at every TR.")
+        self.save = SaveFingerprints(self, self.update_session)
+        self.copy = CopyRow(self.session)
 
         choices = QFormLayout()
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -57,8 +61,13 @@ class SimulatePanel(Panel):
         self.body.addWidget(heading("Signal and noise"))
         self.body.addWidget(self.form)
         self.body.addWidget(self.size_line)
-        self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run)
+        buttons.addStretch(1)
+        buttons.addWidget(self.save)
+        self.body.addLayout(buttons)
         self.body.addWidget(self.jobs)
+        self.body.addWidget(self.copy)
         self.body.addStretch(1)
 
         self.phantom.currentIndexChanged.connect(self._update_size)
@@ -67,6 +76,7 @@ class SimulatePanel(Panel):
         self.run.clicked.connect(self._simulate)
         self.remember(settings=self.form)
         self._source: Phantom | None = None
+        self._latest: weakref.ref[FingerprintStack] | None = None
 
     def forms(self) -> list[SettingsForm]:
         return [self.form]
@@ -83,6 +93,15 @@ class SimulatePanel(Panel):
         self.schedule_line.setText("No schedule yet: choose one in the Schedule tab." if schedule is None
                                    else schedule.describe())  # fmt: skip
         self._update_size()
+        self._offer_result()
+
+    def _offer_result(self) -> None:
+        """Offer the stack that was simulated last and is open, here or in a session that was saved."""
+        made = [entry for entry in self.session.entries("stack") if entry.subject.record.get("operation") == "simulate"]
+        latest = None if self._latest is None else self._latest()
+        made = [entry for entry in made if entry.subject is latest] or made[-1:]
+        self.save.offer(made)
+        self.copy.show_results([(entry.title, entry.subject.record) for entry in made])
 
     def _slices(self) -> tuple[int, int] | None:
         """Return the chosen slices; None for all of them."""
@@ -128,14 +147,14 @@ class SimulatePanel(Panel):
         self._source = phantom
         job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
         job.returned.connect(self._show)
-        job.ended.connect(self._update_size)
+        job.ended.connect(self.update_session)
         job.start()
-        self._update_size()
+        self.update_session()
 
     @in_steps
     def _show(self, stack: FingerprintStack) -> Steps[None]:
         truth = None if self._source is None else self._source.on_grid(stack.shape[1:], stack.geometry)
-        self._source = None
+        self._source, self._latest = None, weakref.ref(stack)
         yield from layers.stack_steps(self.session, stack, truth)
         seconds = stack.record.get("seconds")
         took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
