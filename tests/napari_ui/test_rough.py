@@ -150,7 +150,7 @@ def test_region_on_another_grid(desk, qtbot):
     found = mask_of_region(own, phantom_layer)
     assert [tuple(where) for where in np.argwhere(found)] == [(1, 12, 10), (1, 13, 10)]
     own.selected_label = 3
-    with pytest.raises(InputError, match="Nothing with label 3 is painted in own"):
+    with pytest.raises(InputError, match="Nothing with label 3 is painted in"):
         mask_of_region(own, phantom_layer)
 
 
