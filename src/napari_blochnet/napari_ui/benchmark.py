@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import gc
 import json
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,8 +38,8 @@ _FIRST, _WARM = 300.0, 100.0
 _PATIENCE = 900.0
 _MODELS = 8
 _CLICKS = 100
-# Figures in all: two of opening, two uses of eight kinds of job, two each of clicks, cancelling and jobs in a row.
-_COUNT = 24
+# Figures in all: two of opening, two uses of eleven kinds of job, two each of clicks, cancelling and jobs in a row.
+_COUNT = 30
 # Jobs before those whose memory is counted: what is loaded once is loaded by then.
 _WARMING = 20
 
@@ -110,6 +113,15 @@ def _smoothness(figures: _Figures, workbench: Workbench, slices: int) -> None:
     _turn_to(workbench, train)
     train.form.set_values({"epochs": 1, "fingerprints": 2000})
     _measure_job(figures, workbench, "training", train, train.run)
+    # what starts with a file dialog
+    data, compare = workbench.data, workbench.compare
+    with tempfile.TemporaryDirectory() as folder:
+        for name, panel, start in (
+            ("writing a report", compare, functools.partial(compare.save, f"{folder}/report.html")),
+            ("saving a session", data, functools.partial(data.sessions.save, f"{folder}/session")),
+            ("opening a session", data, functools.partial(data.sessions.open, f"{folder}/session")),
+        ):
+            _measure_job(figures, workbench, name, panel, SimpleNamespace(click=start))
 
 
 def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, inspector: Any) -> None:
