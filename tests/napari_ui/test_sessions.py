@@ -266,3 +266,24 @@ def test_what_cannot_be_saved_or_opened_is_said(desk, tmp_path):
     data.sessions.save(tmp_path)
     assert "holds other files" in desk.wait(data)
     assert (tmp_path / "other.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("what", ["layer", "viewer"])
+def test_taken_away_while_a_session_opens(busy_desk, desk, tmp_path, what):
+    data = busy_desk.turn_to("Data")
+    data.sessions.save(tmp_path / "session")
+    busy_desk.wait(data)
+    second = desk()
+    panel = second.turn_to("Data")
+    panel.sessions.open(tmp_path / "session")
+    second.qtbot.waitUntil(lambda: len(second.viewer.layers) > 2, timeout=60_000)
+    assert panel.is_busy
+    if what == "viewer":
+        # napari's own check after the test finds what keeps it
+        second.viewer.close()
+        return
+    second.viewer.layers.remove(second.viewer.layers[0])
+    second.wait(panel)
+    second.qtbot.wait(200)
+    # what had come stays, the rest is not forced upon whoever did not want it
+    assert 0 < len(second.viewer.layers) < len(busy_desk.viewer.layers) - 1

@@ -21,7 +21,7 @@ from napari_blochnet.napari_ui.errors import part_of_truth
 from napari_blochnet.napari_ui.session import Session, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["look_at", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
+__all__ = ["look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
 
 # Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
 _LEGIBLE = 180.0
@@ -81,7 +81,7 @@ def _show(
         if hidden and _set_visible(layer, False):
             yield
     if moves and layers and layers[0] in viewer.layers:
-        yield from _reveal(layers[0])
+        yield from reveal(layers[0])
     if sorts:
         for layer in layers:
             if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
@@ -104,7 +104,7 @@ def _show(
         if session.viewer is None:
             return
         if layer in viewer.layers:
-            yield from _reveal(layer)
+            yield from reveal(layer)
         # after the colour bar, which has no unit: the later of two in one corner stands above
         if isinstance(layer, Image) and _set_visible(layer.name_overlay, True):
             yield
@@ -153,7 +153,7 @@ def show_colour_bar(event: Any) -> None:
         _set_visible(layer.colorbar, True)
 
 
-def _reveal(layer: Layer) -> Steps[None]:
+def reveal(layer: Layer) -> Steps[None]:
     """Show a layer, then its colour bar: the programs of either take the graphics library a while."""
     with layer.events.visible.blocker(show_colour_bar) if _has_bar(layer) else nullcontext():
         changed = _set_visible(layer, True)

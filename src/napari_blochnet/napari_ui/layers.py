@@ -51,7 +51,7 @@ __all__ = [
     "phantom_steps",
     "refresh_maps",
     "replace_maps_steps",
-    "restore_layers",
+    "restore_steps",
     "stack_steps",
 ]
 
@@ -298,6 +298,7 @@ def add_drawing(session: Session, subject: Subject) -> Layer | None:
     return layer
 
 
-def restore_layers(session: Session, data: Sequence[LayerData]) -> list[Layer]:
-    """Add layers of a session that was saved, lowest first."""
-    return at_once(_add(session, data))
+def restore_steps(session: Session, data: LayerData) -> Steps[Layer | None]:
+    """Add a layer of a session that was saved, hidden; None where somebody has deleted it since."""
+    made = yield from _add(session, [data], hidden=True)
+    return made[0] if made else None

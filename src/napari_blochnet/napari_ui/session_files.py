@@ -19,6 +19,8 @@ from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.session_files import SESSION_FILE, SavedSession, read_session
 from napari_blochnet.jobs.settings import CompareSettings, settings_from
 from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.canvas import reveal
+from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.looks import LOOKS, colormap
 from napari_blochnet.napari_ui.pins import Voxel
@@ -40,7 +42,7 @@ from napari_blochnet.schedules.schedule import Schedule
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Opened", "Snapshot", "default_folder", "open_session", "restore", "snapshot"]
+__all__ = ["Opened", "Snapshot", "default_folder", "open_session", "restore_steps", "snapshot"]
 
 
 @dataclass(frozen=True)
@@ -259,10 +261,9 @@ def _check_layer(number: int, state: LayerState, saved: SavedSession) -> None:
         raise damaged
 
 
-def restore(session: Session, opened: Opened) -> list[Layer]:
-    """Add the layers of a session to the viewer, and show them as they were; main thread."""
-    viewer = session.viewer
-    if viewer is None:
+def restore_steps(session: Session, opened: Opened) -> Steps[list[Layer]]:
+    """Add the layers of a session to the viewer, and show them as they were."""
+    if session.viewer is None:
         return []
     subjects, arrays, state = opened.saved.subjects, opened.saved.arrays, opened.state
 
@@ -271,21 +272,26 @@ def restore(session: Session, opened: Opened) -> list[Layer]:
                      truth=None if saved.truth is None else subjects[saved.truth],
                      stack=None if saved.stack is None else subjects[saved.stack])  # type: ignore[arg-type]  # fmt: skip
 
-    data = [
-        _layer_data(layer, None if layer.entry is None else entry(layer.entry),
-                    None if layer.array is None else arrays[layer.array])
-        for layer in state.layers
-    ]  # fmt: skip
-    made = layers.restore_layers(session, data)
-    for layer, saved in zip(made, state.layers, strict=True):
-        _restore_look(layer, saved)
+    made: list[Layer] = []
+    for saved in state.layers:
+        data = _layer_data(saved, None if saved.entry is None else entry(saved.entry),
+                           None if saved.array is None else arrays[saved.array])  # fmt: skip
+        yield
+        added = yield from layers.restore_steps(session, data)
+        # whoever deletes layers while they come, or closes the window, does not want the rest
+        viewer = session.viewer
+        if viewer is None or added is None or not all(layer in viewer.layers for layer in made):
+            return []
+        made.append(added)
+        _restore_look(added, saved)
+        yield
     session.compared = opened.compared
     session.mapped = weakref.WeakSet(subjects[place] for place in state.mapped)  # type: ignore[misc]
     pins = {Voxel(subjects[pin.stack], pin.index): pin for pin in state.pins}  # type: ignore[arg-type]
     if pins:
         current = next((voxel for voxel, pin in pins.items() if pin.current), None)
         session.restore_pins({voxel: pin.number for voxel, pin in pins.items()}, current)
-    _restore_view(viewer, state.view, made)
+    yield from _view_steps(session, state, made)
     session.changed.emit()
     session.view_changed.emit()
     return made
@@ -301,7 +307,7 @@ def _layer_data(state: LayerState, entry: Entry | None, array: AnyArray | None) 
 
 
 def _restore_look(layer: Layer, state: LayerState) -> None:
-    layer.visible, layer.opacity, layer.blending = state.visible, state.opacity, state.blending
+    layer.opacity, layer.blending = state.opacity, state.blending
     if isinstance(layer, Image):
         if state.colormap is not None:
             chosen = state.colormap
@@ -316,16 +322,32 @@ def _restore_look(layer: Layer, state: LayerState) -> None:
         layer.add([np.array(shape.corners) for shape in state.shapes], shape_type=[s.kind for s in state.shapes])
 
 
-def _restore_view(viewer: Viewer, view: ViewState, made: list[Layer]) -> None:
+def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Steps[None]:
+    """Show what was shown, one layer after the other, from where it was seen."""
+    viewer, view = session.viewer, state.view
+    if viewer is None:
+        return
     grid, camera, dims = viewer.canvas.grid, viewer.scene.camera, viewer.dims
+    seen = [layer for layer, saved in zip(made, state.layers, strict=True) if saved.visible]
+    # a grid of nothing napari takes down; what goes to another cell of it is compiled anew, hence the others after it
+    for layer in seen[:1]:
+        yield from reveal(layer)
     grid.shape, grid.stride, grid.enabled = view.grid_shape, view.grid_stride, view.grid
+    yield
+    for layer in seen[1:]:
+        if session.viewer is None:
+            return
+        if layer in viewer.layers:
+            yield from reveal(layer)
+    if session.viewer is None:
+        return
     dims.ndisplay = view.ndisplay
     if sorted(view.order) == list(range(dims.ndim)):
         dims.order = tuple(view.order)
     if len(view.point) == dims.ndim:
         dims.point = tuple(view.point)
     camera.center, camera.zoom, camera.angles = tuple(view.center), view.zoom, tuple(view.angles)
-    if view.active is not None and view.active < len(made):
+    if view.active is not None and view.active < len(made) and made[view.active] in viewer.layers:
         viewer.layers.selection.active = made[view.active]
 
 

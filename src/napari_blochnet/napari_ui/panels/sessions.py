@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QTabWidget, QW
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.session_files import SESSION_FILE, is_session, session_folder, write_session
 from napari_blochnet.napari_ui import session_files
+from napari_blochnet.napari_ui.drawing import Steps
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.widgets import Panel
@@ -104,6 +105,9 @@ class SessionRow(QWidget):
         self._panel.jobs.say(f"Saved the session to {folder}, {size / 1e6:,.0f} MB.{left}", "good")
 
     def _on_opened(self, opened: session_files.Opened) -> None:
+        self._panel.draw(self._show(opened))
+
+    def _show(self, opened: session_files.Opened) -> Steps[None]:
         panel = self._panel
         session = panel.session
         view = opened.state.view
@@ -112,7 +116,10 @@ class SessionRow(QWidget):
             return
         if view.inspector:
             viewer.window.add_plugin_dock_widget("napari-blochnet", _INSPECTOR)
-        made = session_files.restore(session, opened)
+            yield
+        made = yield from session_files.restore_steps(session, opened)
+        if session.viewer is None:
+            return
         workbench = self._workbench()
         if opened.schedule is not None:
             schedule_panel = getattr(workbench, "schedule", None)
