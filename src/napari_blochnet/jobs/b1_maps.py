@@ -42,7 +42,10 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> FloatArray
     InputError
         A file that is not NIfTI, or of another shape.
     """
-    data, geometry = read_nifti(path)
+    try:
+        data, geometry = read_nifti(path)
+    except InputError as error:
+        raise InputError(str(error), field="b1") from None
     name = Path(path).name
     if data.shape != stack.shape[1:]:
         raise InputError(f"{name}: has shape {data.shape} (z, y, x); expected that of the stack {stack.name}, "

@@ -198,6 +198,8 @@ class _RowEditor(_Editor):
             if isinstance(editor, _NumberEditor):
                 # side by side there is room for the digits or for the arrows
                 editor.box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+                # napari's style makes each as wide as one that stands alone; three are wider than a panel
+                editor.box.setStyleSheet("min-width: 36px;")
             self.row.addWidget(editor)
         if unit:
             self.row.addWidget(QLabel(unit))
@@ -315,6 +317,10 @@ class SettingsForm(QWidget):
     def editor(self, field: str) -> _Editor:
         """Return the control of one field."""
         return self._editors[field]
+
+    def row(self, field: str) -> QWidget:
+        """Return the control of one field, with the sentence below it."""
+        return self._rows[field.split(".")[0]][1]
 
     def set_row_visible(self, field: str, visible: bool) -> None:
         """Show or hide one field's row."""

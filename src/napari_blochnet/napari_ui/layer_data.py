@@ -38,6 +38,7 @@ __all__ = [
     "maps_layer_data",
     "phantom_layer_data",
     "region_data",
+    "sample_layer_data",
     "saved_layer_data",
     "stack_layer_data",
 ]
@@ -130,6 +131,15 @@ def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, titl
     if stack.data.dtype.kind in "ui":
         high = min(high, float(np.iinfo(stack.data.dtype).max))
     return [image_data(_magnitude(stack), entry, stack.record, (0.0, high))]
+
+
+def sample_layer_data(phantom: Phantom | None, stack: FingerprintStack | None) -> list[LayerData]:
+    """Return the layers of a phantom, of a stack, or of a stack above its truth; the one to look at is the last."""
+    below = [] if phantom is None else phantom_layer_data(phantom)
+    if stack is None:
+        return below
+    hidden = [(data, {**how, "visible": False}, kind) for data, how, kind in below]
+    return [*hidden, *stack_layer_data(stack, phantom)]
 
 
 def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str) -> list[LayerData]:

@@ -47,6 +47,7 @@ __all__ = [
     "add_stack",
     "error_steps",
     "finish_layer",
+    "hidden_steps",
     "maps_steps",
     "phantom_steps",
     "refresh_maps",
@@ -134,6 +135,11 @@ def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -
         yield
     # a person may have deleted some between two steps
     return [layer for layer in made if session.viewer is not None and layer in session.viewer.layers]
+
+
+def hidden_steps(session: Session, data: Sequence[LayerData]) -> Steps[None]:
+    """Add layers that are to be shown later."""
+    yield from _add(session, data, hidden=True)
 
 
 def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:

@@ -13,11 +13,14 @@ from napari.viewer import Viewer, current_viewer
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.jobs.operations import brainweb_phantom
 from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui import places
 from napari_blochnet.napari_ui.commands import open_workbench
-from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data
+from napari_blochnet.napari_ui.layer_data import LayerData
+from napari_blochnet.napari_ui.opening import open_for_napari
 from napari_blochnet.napari_ui.records import recorded_layer
+from napari_blochnet.napari_ui.samples import Sample
 from napari_blochnet.napari_ui.session import Voxel, entry_of, session_of
 
 if TYPE_CHECKING:
@@ -45,7 +48,9 @@ def _press(panel: Panel, button: QPushButton, missing: str) -> None:
     if button.isEnabled():
         button.setFocus()
         button.click()
-    elif not panel.is_busy:
+    elif panel.is_busy:
+        panel.jobs.refuse()
+    else:
         panel.jobs.say(missing, "error")
 
 
@@ -63,20 +68,28 @@ def open_brainweb() -> list[LayerData]:
         Nobody wanted one: napari takes no sample without layers.
     """
     viewer = current_viewer()
-    phantom = None if viewer is None else open_workbench(viewer, "Data").data.wait_for_brainweb()
-    if phantom is None:
+    settings = None if viewer is None else open_workbench(viewer, "Data").data.choose_brainweb()
+    if settings is None:
         raise Cancelled("No BrainWeb subject was opened.")
-    return phantom_layer_data(phantom)
+
+    def read(**how: Any) -> Sample:
+        return Sample(phantom=brainweb_phantom(settings, **how))
+
+    return open_for_napari(f"BrainWeb {settings.subject}", read, is_sample=True)
 
 
 def open_phantom(viewer: Viewer) -> None:
     """Choose the folder of a phantom and open it."""
-    open_workbench(viewer, "Data").data.phantom_path.choose_folder()
+    data = open_workbench(viewer, "Data").data
+    if data.begin():
+        data.phantom_path.choose_folder()
 
 
 def open_fingerprints(viewer: Viewer) -> None:
     """Choose a fingerprint stack and open it."""
-    open_workbench(viewer, "Data").data.stack_path.choose_files()
+    data = open_workbench(viewer, "Data").data
+    if data.begin():
+        data.stack_path.choose_files()
 
 
 def simulate_fingerprints(viewer: Viewer) -> None:

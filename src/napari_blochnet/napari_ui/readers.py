@@ -12,16 +12,20 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.jobs.session_files import is_session
-from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data, stack_layer_data
+from napari_blochnet.napari_ui.layer_data import LayerData
+from napari_blochnet.napari_ui.samples import Sample
 
-__all__ = ["has_own_schedule", "phantom_reader", "session_reader", "stack_reader"]
+__all__ = ["has_own_schedule", "phantom_reader", "session_reader", "stack_reader", "what_is_in"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 
 _TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|T1map|T2map)([_\-.]|$)", re.IGNORECASE)
+# What the Data tab opens as a stack and never as a phantom.
+_STACKS = (".npy", ".npz", ".h5", ".hdf5")
 _VOLUMES = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz", ".nii", ".nii.gz")
 # A sidecar holds the schedule of at most some thousand pulses.
 _SIDECAR_BYTES = 16 * 2**20
@@ -86,6 +90,24 @@ def session_reader(path: str | Sequence[str]) -> Reader | None:
     return _read_session
 
 
+def what_is_in(paths: Sequence[str]) -> Literal["phantom", "fingerprints", "session"] | None:
+    """Return what the Data tab opens paths as; None where it takes a person to say.
+
+    More is clear than to the readers, for whoever drops a file on the Data tab does not want anybody else to open it.
+    """
+    found = [Path(path) for path in paths]
+    if len(paths) == 1 and session_reader(paths[0]) is not None:
+        return "session"
+    if len(paths) == 1 and (_name(found[0]).endswith(_STACKS) or stack_reader(paths[0]) is not None):
+        return "fingerprints"
+    is_phantom = [_is_phantom(path) or (_is_nifti(path) and bool(_TISSUE.search(path.name))) for path in found]
+    return "phantom" if found and all(is_phantom) else None
+
+
+def _is_nifti(path: Path) -> bool:
+    return _name(path).endswith((".nii", ".nii.gz"))
+
+
 def _plainly(read: Reader) -> Reader:
     """Say a mistake as the core's sentence in napari's notification, without a traceback."""
 
@@ -93,11 +115,14 @@ def _plainly(read: Reader) -> Reader:
     def reader(path: str | Sequence[str]) -> list[LayerData]:
         from napari.utils.notifications import show_error
 
+        nothing: Any = [(None,)]  # napari's word for "read, and no layers"
         try:
-            return read(path)
+            return read(path) or nothing
+        except Cancelled:
+            return nothing
         except InputError as error:
             show_error(str(error))
-            return [(None,)]  # type: ignore[list-item]  # napari's word for "read, and no layers"
+            return nothing
 
     return reader
 
@@ -105,8 +130,14 @@ def _plainly(read: Reader) -> Reader:
 @_plainly
 def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
     from napari_blochnet.jobs.operations import open_phantom
+    from napari_blochnet.napari_ui.opening import open_for_napari
 
-    return phantom_layer_data(open_phantom(path if isinstance(path, str) else list(path)))
+    source = path if isinstance(path, str) else list(path)
+
+    def read(**how: Any) -> Sample:
+        return Sample(phantom=open_phantom(source, **how))
+
+    return open_for_napari(Path(source if isinstance(source, str) else source[0]).name, read)
 
 
 def _read_session(path: str | Sequence[str]) -> list[LayerData]:
@@ -124,5 +155,9 @@ def _read_session(path: str | Sequence[str]) -> list[LayerData]:
 @_plainly
 def _read_stack(path: str | Sequence[str]) -> list[LayerData]:
     from napari_blochnet.jobs.operations import open_fingerprints
+    from napari_blochnet.napari_ui.opening import open_for_napari
 
-    return stack_layer_data(open_fingerprints(str(path)))
+    def read(**how: Any) -> Sample:
+        return Sample(stack=open_fingerprints(str(path), **how))
+
+    return open_for_napari(Path(str(path)).name, read)

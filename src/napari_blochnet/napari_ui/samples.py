@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import open_fingerprints, open_phantom, synthetic_head
 from napari_blochnet.jobs.samples import sample_path
-from napari_blochnet.napari_ui.layer_data import LayerData, phantom_layer_data, stack_layer_data
+from napari_blochnet.napari_ui.layer_data import LayerData
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.progress import CancelEvent, ProgressCallback
 
@@ -60,16 +61,20 @@ def load(key: str, *, progress: ProgressCallback | None = None, cancelled: Cance
 
 def head_slice() -> list[LayerData]:
     """Return the layers of a slice of the synthetic head."""
-    return phantom_layer_data(load("head-slice").phantom)
+    return _for_napari("head-slice")
 
 
 def head_volume() -> list[LayerData]:
     """Return the layers of the synthetic head."""
-    return phantom_layer_data(load("head-volume").phantom)
+    return _for_napari("head-volume")
 
 
 def noisy_fingerprints() -> list[LayerData]:
     """Return the layers of a noisy stack and of its truth."""
-    sample = load("noisy-fingerprints")
-    truth = [(data, {**how, "visible": False}, kind) for data, how, kind in phantom_layer_data(sample.phantom)]
-    return [*truth, *stack_layer_data(sample.stack, sample.phantom)]
+    return _for_napari("noisy-fingerprints")
+
+
+def _for_napari(key: str) -> list[LayerData]:
+    from napari_blochnet.napari_ui.opening import open_for_napari
+
+    return open_for_napari("the sample", functools.partial(load, key), is_sample=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -75,11 +76,13 @@ def _style(colours: Palette) -> str:
     QPushButton#blochnetPrimary:disabled {{ background: {colours.edge}; color: {colours.faint}; }}
     QToolButton#blochnetFold {{ border: none; background: transparent; color: {colours.text}; padding: 2px 0; }}
     QFrame#blochnetCard {{ border: 1px solid {colours.edge}; border-radius: 4px; }}
+    QFrame#blochnetPath {{ border: 2px solid transparent; border-radius: 5px; }}
+    QFrame#blochnetPath[target="true"] {{ border: 2px dashed {colours.accent}; }}
     """
 
 
 class JobBar(QWidget):
-    """Shows one job: a bar, Cancel, and one sentence about how it ended."""
+    """Shows one job: a bar, Cancel, one sentence about how it ended, and one about what cannot be done meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,6 +97,10 @@ class JobBar(QWidget):
         self.message.setWordWrap(True)
         self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # an empty line would take room
+        self.message.hide()
+        self.refusal = note()
+        self.refusal.hide()
         line = QHBoxLayout()
         line.setContentsMargins(0, 0, 0, 0)
         line.addWidget(self.bar, 1)
@@ -102,6 +109,7 @@ class JobBar(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(line)
         layout.addWidget(self.message)
+        layout.addWidget(self.refusal)
         self.cancel.clicked.connect(self._cancel)
         self._show_running(False)
 
@@ -127,7 +135,16 @@ class JobBar(QWidget):
         self.message.style().polish(self.message)
         self.message.setVisible(bool(text))
 
+    def refuse(self) -> str:
+        """Say that the job must end before anything else is begun here, until it has; return the sentence."""
+        title = "The work here" if self.job is None else self.job.title
+        sentence = f"{title} has not ended; wait for it, or cancel it first."
+        self.refusal.setText(sentence)
+        self.refusal.show()
+        return sentence
+
     def _show_running(self, running: bool) -> None:
+        self.refusal.hide()
         self.bar.setVisible(running)
         self.cancel.setVisible(running)
         self.cancel.setEnabled(running)
@@ -180,6 +197,21 @@ class Foldable(QWidget):
         self.button.setChecked(opened)
         self.button.setArrowType(Qt.ArrowType.DownArrow if opened else Qt.ArrowType.RightArrow)
         self.content.setVisible(opened)
+
+
+def _fold_of(widget: QWidget) -> Foldable | None:
+    """Return what a widget is folded away in, if it is in anything of the kind."""
+    parent = widget.parentWidget()
+    while parent is not None and not isinstance(parent, Foldable):
+        parent = parent.parentWidget()
+    return parent
+
+
+def _scroll_to(scroll: QScrollArea, widget: QWidget) -> None:
+    with contextlib.suppress(RuntimeError):  # a panel that is gone
+        scroll.ensureWidgetVisible(widget, 0, 24)
+        # panels are laid out to need no scrolling sideways
+        scroll.horizontalScrollBar().setValue(0)
 
 
 class SubjectChoice(QComboBox):
@@ -326,7 +358,7 @@ class Panel(QWidget):
         self.body.setContentsMargins(10, 8, 10, 8)
         self.body.setSpacing(8)
         FocusOrder(inner)
-        scroll = QScrollArea()
+        scroll = self._scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -411,15 +443,26 @@ class Panel(QWidget):
         return self.jobs.job is not None and self.jobs.job.is_running
 
     def forms(self) -> Sequence[SettingsForm]:
-        """Return the forms in which a field at fault may stand."""
+        """Return the forms in which a field at fault may stand; those that do not apply are hidden, or left out."""
         return ()
 
     def show_failure(self, failure: Failure) -> None:
-        """Write the sentence beside its field, and where results are announced."""
+        """Write the sentence beside its field, unfolded and scrolled to, and where results are announced."""
         for form in self.forms():
-            if form.isVisibleTo(self):
-                form.show_error(failure.field, failure.sentence)
+            fold = _fold_of(form)
+            # what is only folded applies all the same
+            applies = (form if fold is None else fold).isVisibleTo(self)
+            if applies and failure.field is not None and form.show_error(failure.field, failure.sentence):
+                if fold is not None:
+                    fold.open()
+                self.bring_into_view(form.row(failure.field))
         self.jobs.say(failure.sentence, "error")
+
+    def bring_into_view(self, widget: QWidget) -> None:
+        """Scroll to a part of the panel, once it has its size."""
+        # and again when sentences that were wrapped have pushed everything to its place
+        for wait in (0, 100):
+            QTimer.singleShot(wait, functools.partial(_scroll_to, self._scroll, widget))
 
     def show_input_error(self, error: InputError) -> None:
         """Do the same for a mistake that was found before any job."""

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEventLoop, Qt, Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QFrame,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import QEventLoop, Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import brainweb_phantom, open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
-from napari_blochnet.napari_ui import layers, preferences, samples
+from napari_blochnet.napari_ui import layers, samples
 from napari_blochnet.napari_ui.brainweb_dialog import BrainWebDialog
-from napari_blochnet.napari_ui.drawing import Steps
+from napari_blochnet.napari_ui.canvas import look_at
+from napari_blochnet.napari_ui.drawing import Drawing, Steps
 from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.layer_data import LayerData, sample_layer_data
 from napari_blochnet.napari_ui.panels.sessions import SessionRow
-from napari_blochnet.napari_ui.readers import has_own_schedule
+from napari_blochnet.napari_ui.path_row import PathRow, accept_files
+from napari_blochnet.napari_ui.readers import has_own_schedule, what_is_in
 from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, in_steps, note, primary_button
-from napari_blochnet.napari_ui.workers import Failure
+from napari_blochnet.napari_ui.workers import Failure, Job
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -41,64 +34,6 @@ __all__ = ["DataPanel"]
 
 _OWN = "its own schedule, or the Schedule tab's"
 _CURRENT = "the Schedule tab's schedule"
-
-
-class _PathRow(QWidget):
-    """Where something is: typed, dropped, or chosen in a dialog."""
-
-    submitted = Signal()
-
-    def __init__(self, hint: str, *, folders: bool) -> None:
-        super().__init__()
-        self.line = QLineEdit()
-        self.line.setPlaceholderText(hint)
-        self.line.setAccessibleName("Phantom" if folders else "Fingerprint stack")
-        self.line.setToolTip(f"{hint}; type or paste a path, or drop it on the viewer.")
-        self.line.returnPressed.connect(self.submitted)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(self.line, 1)
-        if folders:
-            folder = QPushButton("Folder…")
-            folder.setToolTip("Choose the folder of a phantom.")
-            folder.clicked.connect(self.choose_folder)
-            row.addWidget(folder)
-        files = QPushButton("File…")
-        files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
-        files.clicked.connect(self.choose_files)
-        row.addWidget(files)
-        self._several = folders
-        self._kind = "phantom" if folders else "fingerprints"
-
-    def _start(self) -> str:
-        """Where a dialog begins: at what is named here, or where the last one ended."""
-        return self.line.text() or preferences.folder(self._kind)
-
-    def choose_folder(self) -> None:
-        """Ask for a folder and open it."""
-        name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self._start())
-        if name:
-            preferences.set_folder(self._kind, name)
-            self.line.setText(name)
-            self.submitted.emit()
-
-    def choose_files(self) -> None:
-        """Ask for files and open them."""
-        if self._several:
-            names, _ = QFileDialog.getOpenFileNames(self, "Files of a phantom", self._start())
-        else:
-            name, _ = QFileDialog.getOpenFileName(self, "Fingerprint stack", self._start())
-            names = [name] if name else []
-        if names:
-            preferences.set_folder(self._kind, names[0])
-            self.line.setText("; ".join(names))
-            self.submitted.emit()
-
-    @property
-    def paths(self) -> list[str]:
-        """What is chosen."""
-        return [part.strip() for part in self.line.text().split(";") if part.strip()]
 
 
 class _Card(QFrame):
@@ -145,7 +80,7 @@ class DataPanel(Panel):
         self.body.addLayout(row)
 
         self.body.addWidget(heading("Open a phantom"))
-        self.phantom_path = _PathRow("BrainWeb, NIfTI or MATLAB: a folder or files", folders=True)
+        self.phantom_path = PathRow("BrainWeb, NIfTI or MATLAB", folders=True)
         self.phantom_form = SettingsForm(PhantomSettings, starts={"shape": (91, 109, 91), "voxel_size": (1, 1, 1)})
         self.phantom_options = Foldable("Options", self.phantom_form)
         self.open_phantom = primary_button("Open phantom", "Read T1, T2 and proton density of every voxel.")
@@ -154,7 +89,7 @@ class DataPanel(Panel):
         self.body.addWidget(self.open_phantom, 0, Qt.AlignmentFlag.AlignLeft)
 
         self.body.addWidget(heading("Open fingerprints"))
-        self.stack_path = _PathRow("NIfTI, .npy, .npz, HDF5 or MATLAB", folders=False)
+        self.stack_path = PathRow("NIfTI, .npy, .npz, HDF5 or MATLAB", folders=False)
         self.schedule_choice = QComboBox()
         self.schedule_choice.addItems([_OWN, _CURRENT])
         self.schedule_choice.setToolTip(
@@ -168,24 +103,98 @@ class DataPanel(Panel):
         for widget in (self.stack_path, self.schedule_choice, self.schedule_line, self.stack_options):
             self.body.addWidget(widget)
         self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
+        self.schedule_error = QLabel()
+        self.schedule_error.setObjectName("blochnetError")
+        self.schedule_error.setWordWrap(True)
+        self.schedule_error.hide()
+        self.body.insertWidget(self.body.indexOf(self.schedule_line) + 1, self.schedule_error)
         self.sessions = SessionRow(self)
         self.body.addWidget(self.sessions)
-        self.body.addWidget(self.jobs)
 
         self.body.addWidget(heading("What is open"))
         self._cards = QVBoxLayout()
         self.body.addLayout(self._cards)
         self.body.addStretch(1)
+        # in view at any height of the window, and not only after scrolling: Cancel, and what became of a drop
+        footer = QVBoxLayout()
+        footer.setContentsMargins(10, 2, 10, 4)
+        footer.addWidget(self.jobs)
+        outer = self.layout()
+        outer.addLayout(footer)
+        outer.setStretch(0, 1)
+        self.setAcceptDrops(True)
 
         self.open_phantom.clicked.connect(self._open_phantom)
         self.phantom_path.submitted.connect(self._open_phantom)
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
         self._shown: list[int] | None = None
+        # what is being opened: where its mistakes are written
+        self._row: PathRow | None = None
+        self._drawing = Drawing(self, self.session.window)
         self.remember(phantom=self.phantom_form, fingerprints=self.stack_form, schedule=self.schedule_choice)
 
     def forms(self) -> list[SettingsForm]:
-        return [self.phantom_form, self.stack_form]
+        # the two share names of fields
+        known = {self.phantom_path: self.phantom_form, self.stack_path: self.stack_form}
+        return [known[self._row]] if self._row is not None else []
+
+    def start(self, title: str, function: Callable[..., Any], **wants: bool) -> Job:
+        job = super().start(title, function, **wants)
+        self._enable(False)
+        job.ended.connect(self._on_ended)
+        return job
+
+    def _on_ended(self) -> None:
+        self._enable(True)
+
+    def _enable(self, free: bool) -> None:
+        """Let buttons be pressed, or not while there is a job."""
+        others = (self.brainweb, self.open_phantom, self.open_stack, *self.sessions.buttons)
+        for button in (*self.sample_buttons.values(), *self.phantom_path.buttons, *self.stack_path.buttons, *others):
+            button.setEnabled(free)
+
+    def begin(self, row: PathRow | None = None) -> bool:
+        """Return whether a job may begin now, and say where not; take the sentences about older mistakes away."""
+        if self.is_busy:
+            self.jobs.refuse()
+            return False
+        self._row = row
+        for form in (self.phantom_form, self.stack_form):
+            form.clear_errors()
+        for line in (self.phantom_path, self.stack_path):
+            line.show_error("")
+        self.schedule_error.hide()
+        return True
+
+    # -- files that are dropped
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
+        found = what_is_in(accept_files(event))
+        self.phantom_path.mark(found == "phantom")
+        self.stack_path.mark(found == "fingerprints")
+
+    def dragLeaveEvent(self, event: Any) -> None:  # noqa: N802
+        self.phantom_path.mark(False)
+        self.stack_path.mark(False)
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802
+        self.dragLeaveEvent(event)
+        paths = accept_files(event)
+        found = what_is_in(paths)
+        if found == "session":
+            self.sessions.open(paths[0])
+        elif found is not None:
+            (self.phantom_path if found == "phantom" else self.stack_path).take(paths)
+        elif paths:
+            name = Path(paths[0]).name if len(paths) == 1 else f"Each of these {len(paths)} files"
+            self._say_unless_busy(f"{name} may hold a phantom or fingerprints; drop it on the line of one of the two.")
+
+    def _say_unless_busy(self, sentence: str) -> None:
+        if self.is_busy:
+            self.jobs.refuse()
+        else:
+            self.jobs.say(sentence, "error")
 
     def update_session(self) -> None:
         schedule = self.session.schedule
@@ -211,14 +220,14 @@ class DataPanel(Panel):
                 notes = (*notes, f"Schedule: {entry.subject.schedule.describe()}")
             self._cards.addWidget(_Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes))
         if not entries:
-            self._cards.addWidget(note("Nothing yet. Open a sample, a phantom or fingerprints, or drop them on the "
-                                       "viewer."))  # fmt: skip
+            self._cards.addWidget(note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files "
+                                       "here."))  # fmt: skip
 
     def open_sample(self, key: str) -> None:
         """Open one of the samples."""
-        if not self.is_busy:
+        if self.begin():
             job = self.start("Opening the sample", functools.partial(samples.load, key))
-            job.returned.connect(self._show_sample)
+            job.returned.connect(self.show_sample)
             job.start()
 
     def ask_brainweb(self) -> None:
@@ -228,45 +237,63 @@ class DataPanel(Panel):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
-    def wait_for_brainweb(self) -> Phantom | None:
-        """Ask the same and wait for the phantom, events running; None where the person did not want it after all.
-
-        Raises
-        ------
-        InputError
-            The sentence that also stands in the panel.
-        """
+    def choose_brainweb(self) -> BrainWebSettings | None:
+        """Ask the same and wait for the answer, events running; None where the person did not want it after all."""
         dialog = BrainWebDialog(self)
         wanted: list[BrainWebSettings] = []
         dialog.chosen.connect(wanted.append)
         dialog.exec()
         dialog.deleteLater()
-        if not wanted or self.is_busy:
-            return None
-        found: list[Phantom] = []
+        return wanted[0] if wanted else None
+
+    def wait_for(
+        self, title: str, read: Callable[..., samples.Sample], show: Callable[[samples.Sample], None] | None = None
+    ) -> samples.Sample | None:
+        """Read something in the background and wait for it, events running.
+
+        Parameters
+        ----------
+        title : str
+            What the job is called.
+        read : callable
+            See `Panel.start`.
+        show : callable, optional
+            Shows what was read, in steps that are waited for, too. None: the caller does.
+
+        Returns
+        -------
+        Sample or None
+            None where it was cancelled, or the window closed.
+
+        Raises
+        ------
+        InputError
+            The sentence that also stands in the panel; this panel has another job.
+        """
+        if not self.begin():
+            raise InputError(self.jobs.refuse())
+        found: list[samples.Sample] = []
         failures: list[Failure] = []
         loop = QEventLoop()
-        job = self.start(f"Opening BrainWeb {wanted[0].subject}", functools.partial(brainweb_phantom, wanted[0]))
+        job = self.start(title, read)
         job.returned.connect(found.append)
+        job.returned.connect(self._announce_sample if show is None else show)
         job.failed.connect(failures.append)
         job.ended.connect(loop.quit)
         job.start()
         loop.exec()
         if failures:
             raise InputError(failures[0].sentence, field=failures[0].field)
-        if found:
-            self._announce(found[0])
-        return found[0] if found else None
+        return found[0] if found and self.session.viewer is not None else None
 
     def _open_brainweb(self, settings: BrainWebSettings) -> None:
-        if not self.is_busy:
+        if self.begin():
             job = self.start(f"Opening BrainWeb {settings.subject}", functools.partial(brainweb_phantom, settings))
             job.returned.connect(self._show_phantom)
             job.start()
 
     def _open_phantom(self) -> None:
-        self.phantom_form.clear_errors()
-        if self.is_busy:
+        if not self.begin(self.phantom_path):
             return
         paths = self.phantom_path.paths
         try:
@@ -282,8 +309,7 @@ class DataPanel(Panel):
         job.start()
 
     def _open_stack(self) -> None:
-        self.stack_form.clear_errors()
-        if self.is_busy:
+        if not self.begin(self.stack_path):
             return
         paths = self.stack_path.paths
         try:
@@ -301,11 +327,19 @@ class DataPanel(Panel):
         job.returned.connect(self._show_stack)
         job.start()
 
-    def show_failure(self, failure: object) -> None:
+    def show_failure(self, failure: Failure) -> None:
         super().show_failure(failure)
-        for form, options in ((self.phantom_form, self.phantom_options), (self.stack_form, self.stack_options)):
-            if form.errors():
-                options.open()
+        row = self._row
+        if row is None or (failure.field or "").split(".")[0] in self.forms()[0].fields:
+            return
+        if row is self.stack_path and failure.field == "schedule":
+            self.schedule_error.setText(failure.sentence)
+            self.schedule_error.show()
+            self.bring_into_view(self.schedule_error)
+        else:
+            # what is wrong with the file, whatever part of it is named
+            row.show_error(failure.sentence)
+            self.bring_into_view(row)
 
     @in_steps
     def _show_phantom(self, phantom: Phantom) -> Steps[None]:
@@ -318,11 +352,31 @@ class DataPanel(Panel):
         self._announce(stack)
 
     @in_steps
-    def _show_sample(self, sample: samples.Sample) -> Steps[None]:
+    def show_sample(self, sample: samples.Sample) -> Steps[None]:
+        """Show a sample, or what was dropped on the viewer."""
         if sample.phantom is not None:
             yield from layers.phantom_steps(self.session, sample.phantom)
         if sample.stack is not None:
             yield from layers.stack_steps(self.session, sample.stack, sample.phantom)
+        self._announce_sample(sample)
+
+    @in_steps
+    def show_but_last(self, sample: samples.Sample) -> Steps[None]:
+        """Add all layers of a sample but the last, not visible yet."""
+        yield from layers.hidden_steps(self.session, sample_layer_data(sample.phantom, sample.stack)[:-1])
+        self._announce_sample(sample)
+
+    def last_layer(self, sample: samples.Sample) -> LayerData:
+        """Return the last layer for napari to add, and show it once it is there."""
+        data, how, kind = sample_layer_data(sample.phantom, sample.stack)[-1]
+        QTimer.singleShot(0, functools.partial(self._look_at, sample))
+        return data, {**how, "visible": False}, kind
+
+    def _look_at(self, sample: samples.Sample) -> None:
+        subject = sample.stack or sample.phantom
+        self._drawing.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
+
+    def _announce_sample(self, sample: samples.Sample) -> None:
         self._announce(sample.stack or sample.phantom)
 
     def _announce(self, subject: Phantom | FingerprintStack) -> None:

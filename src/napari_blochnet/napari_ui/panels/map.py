@@ -351,7 +351,6 @@ class MapPanel(Panel):
         try:
             settings = self._settings()
         except InputError as error:
-            self.options.open()
             self.show_input_error(error)
             return
         stack = entry.subject

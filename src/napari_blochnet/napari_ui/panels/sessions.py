@@ -15,7 +15,7 @@ from napari_blochnet.napari_ui import session_files
 from napari_blochnet.napari_ui.drawing import Steps
 
 if TYPE_CHECKING:
-    from napari_blochnet.napari_ui.widgets import Panel
+    from napari_blochnet.napari_ui.panels.data import DataPanel
 
 __all__ = ["SessionRow"]
 
@@ -27,11 +27,11 @@ class SessionRow(QWidget):
 
     Parameters
     ----------
-    panel : Panel
+    panel : DataPanel
         Shows the job and what became of it.
     """
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: DataPanel) -> None:
         super().__init__()
         self._panel = panel
         self._folder: Path | None = None
@@ -42,6 +42,8 @@ class SessionRow(QWidget):
         )
         self.open_button = QPushButton("Open session…")
         self.open_button.setToolTip("Show again what was saved to a folder, beside what is open now.")
+        #: not to be pressed while the panel has a job
+        self.buttons = (self.save_button, self.open_button)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 4, 0, 0)
         row.addWidget(self.save_button)
@@ -52,6 +54,8 @@ class SessionRow(QWidget):
 
     def save_as(self) -> None:
         """Ask for a folder and save there."""
+        if not self._panel.begin():
+            return
         start = self._folder / SESSION_FILE if self._folder is not None else session_files.default_folder(
             self._panel.session)  # fmt: skip
         name, _ = QFileDialog.getSaveFileName(
@@ -62,6 +66,8 @@ class SessionRow(QWidget):
 
     def open_from(self) -> None:
         """Ask for a session's folder and open it."""
+        if not self._panel.begin():
+            return
         start = Path.home() if self._folder is None else self._folder.parent
         name = QFileDialog.getExistingDirectory(self, "Folder of a session", str(start))
         if name:
@@ -70,7 +76,7 @@ class SessionRow(QWidget):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the session to a folder, in the background."""
         panel = self._panel
-        if panel.is_busy:
+        if not panel.begin():
             return
         try:
             taken = session_files.snapshot(panel.session, tab=self._tab(), inspector=self._inspector_is_open())
@@ -87,7 +93,7 @@ class SessionRow(QWidget):
     def open(self, path: str | os.PathLike[str]) -> None:
         """Read a session from a folder in the background, then show it."""
         panel = self._panel
-        if panel.is_busy:
+        if not panel.begin():
             return
         if not is_session(path):
             panel.show_input_error(InputError(f"{path}: holds no {SESSION_FILE}; expected the folder of a session that "

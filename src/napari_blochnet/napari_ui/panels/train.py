@@ -169,7 +169,7 @@ class TrainPanel(Panel):
     # -- what the panel shows of the session
 
     def forms(self) -> list[SettingsForm]:
-        return [self.choice, self.form, self.adapt_form]
+        return [self.adapt_form] if self._active is self.adapt_name else [self.choice, self.form]
 
     def apply_theme(self) -> None:
         super().apply_theme()
@@ -290,7 +290,7 @@ class TrainPanel(Panel):
                   settings.epochs, self.adapt_name)  # fmt: skip
 
     def _clear_errors(self) -> None:
-        for form in self.forms():
+        for form in (self.choice, self.form, self.adapt_form):
             form.clear_errors()
         for row in (self.name, self.adapt_name):
             row.show_error("")
@@ -359,10 +359,6 @@ class TrainPanel(Panel):
 
     def show_failure(self, failure: Failure) -> None:
         super().show_failure(failure)
-        for form, options in ((self.form, self.options), (self.adapt_form, self.adapt_options)):
-            shown = form is self.adapt_form if self._active is self.adapt_name else form is self.form
-            if shown and form.show_error(failure.field, failure.sentence):
-                options.open()
         if failure.field == "name":
             self._active.show_error(failure.sentence)
 
