@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from pydantic import Field
-from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QWheelEvent
-from qtpy.QtWidgets import QApplication, QLabel
+from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
+from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QLineEdit, QPushButton
 
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs import settings as models
@@ -112,3 +112,56 @@ def test_the_wheel_scrolls_the_panel_and_changes_nothing(form):
     assert turn.type() == QEvent.Type.Wheel
     QApplication.sendEvent(box, turn)
     assert box.value() == before
+
+
+PATHS = [
+    (models.ScheduleFileSettings, "path", "scan.csv"),
+    (models.PhantomSettings, "tissues", "tissues.csv"),
+    (models.ReconstructSettings, "b1", "b1.nii.gz"),
+]
+
+
+@pytest.mark.parametrize(("model", "name", "file"), PATHS)
+def test_a_field_that_may_name_a_file_has_browse(form, qtbot, tmp_path, model, name, file):
+    made = form(model)
+    editor = made.editor(name)
+    assert made.settings() == model()
+    (tmp_path / file).write_bytes(b"")
+    filters = []
+
+    def answer():
+        dialog = QApplication.activeModalWidget()
+        if not isinstance(dialog, QFileDialog):
+            QTimer.singleShot(50, answer)
+            return
+        filters.append(dialog.selectedNameFilter())
+        line = dialog.findChild(QLineEdit, "fileNameEdit")
+        line.setText(str(tmp_path / file))
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+
+    QTimer.singleShot(50, answer)
+    (browse,) = (button for button in editor.findChildren(QPushButton) if button.text() == "Browse…")
+    with qtbot.waitSignal(made.changed):
+        qtbot.mouseClick(browse, Qt.MouseButton.LeftButton)
+    assert made.values()[name] == str(tmp_path / file)
+    assert f"*.{file.split('.', 1)[1]}" in filters[0]
+
+
+@pytest.mark.parametrize(("model", "name", "file"), PATHS)
+def test_a_file_is_dropped_on_its_field(form, qtbot, tmp_path, model, name, file):
+    made = form(model)
+    line = made.editor(name).findChild(QLineEdit)
+    assert line.isEnabled()
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(tmp_path / file))])
+    where, action = QPointF(line.rect().center()), Qt.DropAction.CopyAction
+    rest = (data, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier)
+    enter = QDragEnterEvent(where.toPoint(), action, *rest)
+    QApplication.sendEvent(line, enter)
+    assert enter.isAccepted()
+    with qtbot.waitSignal(made.changed):
+        QApplication.sendEvent(line, QDropEvent(where, action, *rest))
+    assert made.values()[name] == str(tmp_path / file)
+    # an empty line is none again, where none is allowed
+    line.clear()
+    assert made.values()[name] == (None if model is models.ReconstructSettings else "")

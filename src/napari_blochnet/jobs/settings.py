@@ -41,9 +41,24 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
-def quantity(default: Any, title: str, description: str, unit: str = "", **bounds: Any) -> Any:
-    """Return a field with what people read of it, its unit, and its bounds (``ge``, ``le``, ``gt``, ``lt``)."""
-    return Field(default, title=title, description=description, json_schema_extra={"unit": unit}, **bounds)
+def quantity(
+    default: Any, title: str, description: str, unit: str = "", *, files: str | None = None, **bounds: Any
+) -> Any:
+    """Return a field with what people read of it, its unit, and its bounds (``ge``, ``le``, ``gt``, ``lt``).
+
+    ``files``: of a field that may name a file, endings as a file dialog takes them, such as "NIfTI (*.nii *.nii.gz)".
+    """
+    extra: dict[str, Any] = {"unit": unit} | ({} if files is None else {"files": files})
+    return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
+
+
+def _tissue_values() -> Any:
+    return quantity(
+        "paper",
+        "Tissue values",
+        "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own.",
+        files="Tissue values (*.csv);;All files (*)",
+    )
 
 
 def settings_from(model: type[S], settings: S | None = None, **fields: Any) -> S:
@@ -136,7 +151,9 @@ class ScheduleFileSettings(Settings):
     """A schedule from a file, with what the file leaves open."""
 
     kind: Literal["file"] = "file"
-    path: str = quantity("", "File", "CSV, a pair of text files, or MATLAB.")
+    path: str = quantity(
+        "", "File", "CSV, a pair of text files, or MATLAB.", files="Schedules (*.csv *.txt *.mat);;All files (*)"
+    )
     flip_angle: float | None = quantity(
         None,
         "Base flip angle",
@@ -182,9 +199,7 @@ ScheduleSettings = FispSettings | SplineSettings | ScheduleFileSettings
 class PhantomSettings(Settings):
     """How a phantom's files are understood."""
 
-    tissues: str = quantity(
-        "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
-    )
+    tissues: str = _tissue_values()
     shape: tuple[int, int, int] | None = quantity(
         None, "Shape", "Voxels along (z, y, x); needed only for raw files of unknown size.", "voxels"
     )
@@ -206,9 +221,7 @@ class BrainWebSettings(Settings):
         "Volumes",
         "tissues: fuzzy memberships of nine tissues, about 20 MB; labels: one volume of crisp labels, about 3 MB.",
     )
-    tissues: str = quantity(
-        "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
-    )
+    tissues: str = _tissue_values()
 
 
 class SyntheticSettings(Settings):
@@ -216,9 +229,7 @@ class SyntheticSettings(Settings):
 
     shape: tuple[int, int, int] = quantity((60, 109, 91), "Shape", "Voxels along (z, y, x).", "voxels")
     seed: int = quantity(0, "Seed", "Of the cortical folds.", "", ge=0)
-    tissues: str = quantity(
-        "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own."
-    )
+    tissues: str = _tissue_values()
 
     @field_validator("shape")
     @classmethod
@@ -280,6 +291,7 @@ class ReconstructSettings(Settings):
         "dictionary",
         "Estimator",
         "What turns fingerprints into T1 and T2: dictionary, a network of the model store, or a model file.",
+        files="Models (*.safetensors);;All files (*)",
     )
     t1_range: tuple[float, float] = quantity(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
@@ -310,6 +322,7 @@ class ReconstructSettings(Settings):
         None,
         "B1 map",
         "Where refined: NIfTI file of the transmit field on the stack's grid, 1 being nominal; it is held fixed.",
+        files="NIfTI (*.nii *.nii.gz);;All files (*)",
     )
     uncertainty: bool = quantity(
         False,

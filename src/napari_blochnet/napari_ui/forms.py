@@ -9,6 +9,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import annotated_types
@@ -34,7 +35,7 @@ from qtpy.QtWidgets import (
 from napari_blochnet.errors import InputError
 from napari_blochnet.jobs.settings import Settings, settings_from
 
-__all__ = ["SettingsForm"]
+__all__ = ["PathEditor", "SettingsForm"]
 
 _LARGE = 2**31 - 1
 
@@ -163,28 +164,85 @@ class _SwitchEditor(_Editor):
 
 
 class _TextEditor(_Editor):
-    def __init__(self, browse: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.box = QLineEdit()
         self.box.editingFinished.connect(self.changed)
         self.row.addWidget(self.box)
-        if browse:
-            button = QPushButton("Browse…")
-            button.setToolTip("Choose a file.")
-            button.clicked.connect(self._browse)
-            self.row.addWidget(button)
-
-    def _browse(self) -> None:
-        name, _ = QFileDialog.getOpenFileName(self, "Choose a file", self.box.text())
-        if name:
-            self.set_value(name)
-            self.changed.emit()
 
     def value(self) -> str:
         return self.box.text().strip()
 
     def set_value(self, value: Any) -> None:
         self.box.setText(str(value))
+
+
+class _PathLine(QLineEdit):
+    """A line into which a file may be dropped; others are left to the viewer, which opens what is dropped on it."""
+
+    dropped = Signal(str)
+
+    def _file(self, event: Any) -> str:
+        urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
+        return urls[0].toLocalFile() if len(urls) == 1 and urls[0].isLocalFile() else ""
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
+        self._accept(event, super().dragEnterEvent)
+
+    def dragMoveEvent(self, event: Any) -> None:  # noqa: N802
+        self._accept(event, super().dragMoveEvent)
+
+    def _accept(self, event: Any, otherwise: Callable[[Any], None]) -> None:
+        event.acceptProposedAction() if self._file(event) else otherwise(event)
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802
+        file = self._file(event)
+        if not file:
+            super().dropEvent(event)
+            return
+        event.acceptProposedAction()
+        self.dropped.emit(file)
+
+
+class PathEditor(_Editor):
+    """What may be a file: typed, chosen in a dialog, or dropped.
+
+    Parameters
+    ----------
+    files : str
+        Endings, as a file dialog takes them.
+    optional : bool
+        Whether an empty line means None.
+    """
+
+    def __init__(self, files: str, *, optional: bool) -> None:
+        super().__init__()
+        self._files, self._optional = files, optional
+        self.box = _PathLine()
+        self.box.setPlaceholderText("none" if optional else "")
+        self.browse = QPushButton("Browse…")
+        self.row.addWidget(self.box, 1)
+        self.row.addWidget(self.browse)
+        self.box.editingFinished.connect(self.changed)
+        self.box.dropped.connect(self._take)
+        self.browse.clicked.connect(self._ask)
+
+    def _ask(self) -> None:
+        # what stands there may be the name of a table, which no dialog starts at
+        here = self.box.text().strip()
+        name, _ = QFileDialog.getOpenFileName(self, "Choose a file", here if Path(here).exists() else "", self._files)
+        if name:
+            self._take(name)
+
+    def _take(self, name: str) -> None:
+        self.set_value(name)
+        self.changed.emit()
+
+    def value(self) -> str | None:
+        return self.box.text().strip() or (None if self._optional else "")
+
+    def set_value(self, value: Any) -> None:
+        self.box.setText("" if value is None else str(value))
 
 
 class _RowEditor(_Editor):
@@ -279,9 +337,13 @@ class SettingsForm(QWidget):
                 continue
             extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
             unit = str(extra.get("unit", ""))
-            editor = _make_editor(
-                name, field.annotation, unit, field.metadata, self._guard, (choices or {}).get(name), starts or {}
-            )
+            offered = (choices or {}).get(name)
+            editor: _Editor
+            if "files" in extra and offered is None:
+                optional = type(None) in typing.get_args(field.annotation)
+                editor = PathEditor(str(extra["files"]), optional=optional)
+            else:
+                editor = _make_editor(name, field.annotation, unit, field.metadata, self._guard, offered, starts or {})
             tooltip = f"{field.description or ''}{f' Unit: {unit}.' if unit else ''}".strip()
             error = QLabel()
             error.setObjectName("blochnetError")
@@ -292,6 +354,10 @@ class SettingsForm(QWidget):
                 widget.setToolTip(tooltip)
             for control in editor.findChildren(QWidget):
                 control.setAccessibleName(field.title or name)
+            if isinstance(editor, PathEditor):
+                editor.browse.setAccessibleName(f"Browse for {field.title or name}")
+                editor.browse.setToolTip(f"Choose a file: {tooltip}")
+                editor.box.setToolTip(f"{tooltip} Type a path, or drop a file here.")
             column = QWidget()
             rows = QVBoxLayout(column)
             rows.setContentsMargins(0, 0, 0, 0)
@@ -402,7 +468,7 @@ def _make_editor(
         bool: _SwitchEditor,
         int: lambda: _NumberEditor(int, unit, bounds, guard),
         float: lambda: _NumberEditor(float, unit, bounds, guard),
-        str: lambda: _TextEditor(browse=name == "path"),
+        str: _TextEditor,
     }
     return makers[annotation]()
 

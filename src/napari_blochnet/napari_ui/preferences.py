@@ -34,6 +34,9 @@ _MOST, _LONGEST = 200_000, 4_000
 # A change is written this much later, ms: typing and dragging make one file, not hundreds.
 _DELAY = 800
 
+# Fields that name a file, and never anything else.
+_FILES = ("path", "b1")
+
 Values = dict[str, dict[str, Any]]
 
 
@@ -160,7 +163,7 @@ def _set_form(form: SettingsForm, values: Any) -> None:
         except ValidationError:
             continue
         # a file that has gone is not asked for again
-        if name == "path" and not Path(str(good)).is_file():
+        if name in _FILES and good is not None and not Path(str(good)).is_file():
             continue
         form.set_values({name: good})
 
