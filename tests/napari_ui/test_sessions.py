@@ -35,11 +35,37 @@ def busy_desk(desk):
     region = desk.viewer.layers.selection.active
     region.data[0, 40:50, 40:44] = 1
     region.data[0, 60:66, 30:44] = 5
+    region.features = {"index": [0, 1, 5], "name": ["", "left putamen", "thalamus"]}
     region.mode = "pan_zoom"
     drawn = desk.session.layers("maps", role="T1")[0]
     desk.viewer.add_shapes([[[0, 30, 30], [0, 30, 40.5], [0, 44, 40.5], [0, 44, 30]]], shape_type="ellipse", ndim=3,
-                           name="by hand", scale=drawn.scale, translate=drawn.translate)  # fmt: skip
-    desk.viewer.add_labels(np.eye(9, dtype=int)[None], name="own labels", scale=(2, 3, 4), translate=(5, 6, 7))
+                           name="by hand", scale=drawn.scale, translate=drawn.translate, units=drawn.units)  # fmt: skip
+    tilt = np.eye(4)
+    tilt[1:3, 1:3] = [[np.cos(0.1), -np.sin(0.1)], [np.sin(0.1), np.cos(0.1)]]
+    desk.viewer.add_labels(
+        np.diag(np.arange(9))[None],
+        name="own labels",
+        scale=(2, 3, 4),
+        translate=(5, 6, 7),
+        units=("mm",) * 3,
+        axis_labels=("z", "y", "x"),
+        affine=tilt,
+        features={"index": [0, 1, 2], "name": ["", "tumour", "oedema"], "grade": [0.5, np.nan, 2]},
+    )
+    # rotated and sheared, on two axes
+    desk.viewer.add_shapes(
+        [[[1, 1], [1, 5], [5, 5], [5, 1]], [[2, 2], [9, 9]]],
+        shape_type=["rectangle", "line"],
+        name="own shapes",
+        rotate=12.0,
+        shear=[0.2],
+        units=("mm", "mm"),
+        axis_labels=("row", "column"),
+        features={"name": ["one", "two"]},
+        edge_color=["red", "#00ff0080"],
+        face_color="blue",
+        edge_width=[0.25, 2.0],
+    )
     desk.viewer.add_image(np.ones((4, 4)), name="foreign image")
     stack = desk.session.entries("stack")[0].subject
     for index in ((0, 50, 40), (0, 60, 44), (0, 55, 30)):
@@ -89,10 +115,21 @@ def _assert_same_layer(one, other):
         assert list(one.shape_type) == list(other.shape_type)
         for a, b in zip(one.data, other.data, strict=True):
             np.testing.assert_array_equal(a, b)
+        for key in ("edge_color", "face_color", "edge_width"):
+            np.testing.assert_array_equal(getattr(one, key), getattr(other, key))
     else:
         a, b = np.asarray(one.data), np.asarray(other.data)
         assert a.dtype == b.dtype
         assert a.tobytes() == b.tobytes(), one.name
+    assert one.units == other.units
+    assert one.axis_labels == other.axis_labels
+    for key in ("rotate", "shear"):
+        np.testing.assert_allclose(getattr(one, key), getattr(other, key), rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(one.affine.affine_matrix, other.affine.affine_matrix)
+    for corner in (np.zeros(one.ndim), np.arange(1.0, one.ndim + 1)):
+        np.testing.assert_allclose(one.data_to_world(corner), other.data_to_world(corner), rtol=1e-13)
+    if not isinstance(one, Image):
+        assert one.features.equals(other.features), one.name
     mine, theirs = entry_of(one), entry_of(other)
     if mine is None:
         assert theirs is None
@@ -100,7 +137,6 @@ def _assert_same_layer(one, other):
     assert (mine.kind, mine.role, mine.title) == (theirs.kind, theirs.role, theirs.title)
     # the layer of the copy carries its units and its record too
     assert one.metadata["blochnet"] == other.metadata["blochnet"]
-    assert one.units == other.units
 
 
 def test_everything_comes_back_in_another_viewer(busy_desk, desk, tmp_path, qtbot):
@@ -162,7 +198,7 @@ def test_everything_comes_back_in_another_viewer(busy_desk, desk, tmp_path, qtbo
     layer = next(layer for layer in second.viewer.layers if layer.name.startswith("Region"))
     again.regions.choose(layer)
     compare.regions.choose(next(layer for layer in first.viewer.layers if layer.name.startswith("Region")))
-    assert [region.name for region in again.regions.means.regions] == ["label 1", "label 5"]
+    assert [region.name for region in again.regions.means.regions] == ["left putamen", "thalamus"]
     assert again.regions.means.rows() == compare.regions.means.rows()
 
     # maps keep sharing their limits
@@ -220,7 +256,12 @@ def _spoil(folder, change):
         (lambda state: state["layers"][0]["entry"].update(kind="stack"), "not a stack"),
         (lambda state: state["layers"][0]["entry"].update(role="T1 SE"), "does not fit"),
         (lambda state: state["layers"][0].update(array=77), "array 77"),
-        (lambda state: state["layers"][-1].update(scale=[1.0]), "does not fit"),
+        (lambda state: state["layers"][-1]["place"].update(scale=[1.0]), "does not fit"),
+        (lambda state: state["layers"][-1]["place"].update(units=["mm", "no unit"]), "does not fit"),
+        (lambda state: state["layers"][-1]["place"].update(affine=[[1.0, 0.0], [0.0, 1.0]]), "does not fit"),
+        (lambda state: state["layers"][-1]["features"].update(name=["one"]), "does not fit"),
+        (lambda state: state["layers"][-1].update(features={"name": [{}, {}]}), "features.name.0"),
+        (lambda state: state.update(mapped=[0]), "not a maps"),
         (lambda state: state.update(more=1), "more is damaged"),
         (lambda state: state["schedule"].update(flip_angle=[]), "flip_angle"),
         (lambda state: state["comparison"]["settings"].update(seed=-1), "comparison.settings.seed is damaged"),

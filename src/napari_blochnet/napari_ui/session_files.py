@@ -18,7 +18,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.session_files import SESSION_FILE, SavedSession, read_session
 from napari_blochnet.jobs.settings import CompareSettings, settings_from
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui import foreign_layers, layers
 from napari_blochnet.napari_ui.canvas import reveal
 from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.layer_data import LayerData, drawing_layer_data, saved_layer_data
@@ -155,13 +155,18 @@ def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerSta
             more["array"] = places.array(layer.data)
     elif isinstance(layer, Shapes):
         more["shapes"] = [
-            ShapeState(kind=kind, corners=np.asarray(corners, dtype=np.float64).tolist())
-            for kind, corners in zip(layer.shape_type, layer.data, strict=True)
-        ]
+            ShapeState(kind=kind, corners=np.asarray(corners, dtype=np.float64).tolist(),
+                       edge=np.asarray(edge, dtype=np.float64).tolist(),
+                       face=np.asarray(face, dtype=np.float64).tolist(), width=float(width))
+            for kind, corners, edge, face, width in zip(layer.shape_type, layer.data, layer.edge_color,
+                                                        layer.face_color, layer.edge_width, strict=True)
+        ]  # fmt: skip
     elif entry is None or entry.kind == "region":
         more["array"] = places.array(layer.data)
     if entry is None:
-        more |= {"scale": list(layer.scale), "translate": list(layer.translate)}
+        more["place"] = foreign_layers.place_of(layer)
+    if entry is None or entry.kind == "region":
+        more["features"] = foreign_layers.features_of(layer)
     return LayerState(
         type="image" if isinstance(layer, Image) else "shapes" if isinstance(layer, Shapes) else "labels",
         name=layer.name,
@@ -241,10 +246,17 @@ def _check_layer(number: int, state: LayerState, saved: SavedSession) -> None:
         raise damaged
     if any(len(corner) != state.ndim for shape in state.shapes for corner in shape.corners):
         raise damaged
+    rows = {len(cells) for cells in state.features.values()}
+    if len(rows) > 1 or (rows and state.type == "shapes" and rows != {len(state.shapes)}):
+        raise damaged
     if state.entry is None:
         if state.type == "image" or (state.type == "labels" and array is None):
             raise damaged
         if any(values is not None and len(values) != state.ndim for values in (state.scale, state.translate)):
+            raise damaged
+        if state.type == "labels" and array is not None and array.ndim != state.ndim:
+            raise damaged
+        if state.place is not None and not foreign_layers.place_fits(state.place, state.ndim):
             raise damaged
         return
     subject, role = saved.subjects[state.entry.subject], state.entry.role
@@ -298,12 +310,16 @@ def restore_steps(session: Session, opened: Opened) -> Steps[list[Layer]]:
 
 
 def _layer_data(state: LayerState, entry: Entry | None, array: AnyArray | None) -> LayerData:
+    where: dict[str, Any] = {"scale": state.scale, "translate": state.translate}
+    if state.place is not None:
+        where = foreign_layers.placed(state.place)
     if state.type == "shapes":
-        return drawing_layer_data(entry, state.ndim, state.scale, state.translate, name=state.name)
+        shown, how, kind = drawing_layer_data(entry, state.ndim, name=state.name)
+        return shown, how if entry is not None else {**how, **where}, kind
     if entry is not None:
         shown, how, kind = saved_layer_data(entry, array)
         return shown, {**how, "name": state.name}, kind
-    return np.array(array), {"name": state.name, "scale": state.scale, "translate": state.translate}, "labels"
+    return np.array(array), {"name": state.name, **where}, "labels"
 
 
 def _restore_look(layer: Layer, state: LayerState) -> None:
@@ -319,7 +335,14 @@ def _restore_look(layer: Layer, state: LayerState) -> None:
         layer.gamma = state.gamma
         layer.name_overlay.visible = state.name_shown
     elif isinstance(layer, Shapes) and state.shapes:
-        layer.add([np.array(shape.corners) for shape in state.shapes], shape_type=[s.kind for s in state.shapes])
+        shapes = state.shapes
+        layer.add([np.array(shape.corners) for shape in shapes], shape_type=[shape.kind for shape in shapes])
+        if all(None not in (shape.edge, shape.face, shape.width) for shape in shapes):
+            layer.edge_color = np.array([shape.edge for shape in shapes])
+            layer.face_color = np.array([shape.face for shape in shapes])
+            layer.edge_width = [shape.width for shape in shapes]
+    if state.features:
+        layer.features = foreign_layers.table_of(state.features)
 
 
 def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Steps[None]:

@@ -21,6 +21,7 @@ __all__ = [
     "EntryState",
     "LayerState",
     "PinState",
+    "PlaceState",
     "SessionState",
     "ShapeState",
     "ViewState",
@@ -31,6 +32,9 @@ _Place = Annotated[int, Field(ge=0)]
 _Point = Annotated[list[float], Field(max_length=8)]
 _Row = Annotated[list[float], Field(min_length=4, max_length=4)]
 _Text = Annotated[str, Field(max_length=1000)]
+_Matrix = Annotated[list[Annotated[list[float], Field(max_length=9)]], Field(max_length=9)]
+# What a table of features holds: names of regions, numbers that a person measured.
+_Cells = Annotated[list[bool | int | float | _Text | None], Field(max_length=100_000)]
 
 
 class _State(BaseModel):
@@ -62,10 +66,28 @@ class ShapeState(_State):
 
     kind: Literal["ellipse", "rectangle", "polygon", "line", "path"]
     corners: Annotated[list[_Point], Field(min_length=2, max_length=100_000)]
+    edge: _Row | None = None
+    face: _Row | None = None
+    width: Annotated[float, Field(ge=0)] | None = None
+
+
+class PlaceState(_State):
+    """Where a layer that is not ours lies, and in which units."""
+
+    scale: _Point
+    translate: _Point
+    rotate: _Matrix
+    shear: Annotated[list[float], Field(max_length=28)]
+    affine: _Matrix
+    units: Annotated[list[_Text], Field(max_length=8)]
+    axis_labels: Annotated[list[_Text], Field(max_length=8)]
 
 
 class LayerState(_State):
-    """One layer. `entry` is None for regions that a person made without our buttons; `array` is a place."""
+    """One layer. `entry` is None for regions that a person made without our buttons; `array` is a place.
+
+    Of layers without `entry`, `place` says where they lie; sessions of version 0.1 have `scale` and `translate` alone.
+    """
 
     type: Literal["image", "labels", "shapes"]
     name: _Text
@@ -82,6 +104,8 @@ class LayerState(_State):
     ndim: Annotated[int, Field(ge=2, le=8)] = 3
     scale: _Point | None = None
     translate: _Point | None = None
+    place: PlaceState | None = None
+    features: Annotated[dict[_Text, _Cells], Field(max_length=1000)] = {}
     shapes: Annotated[list[ShapeState], Field(max_length=10_000)] = []
 
 
