@@ -236,7 +236,6 @@ def test_what_is_clear_to_the_data_tab(tmp_path, phantom_folder):
     stack = FingerprintStack(np.ones((20, 1, 2, 3), np.float32), spline_schedule(length=20))
     write_fingerprints(stack, tmp_path / "mine.nii.gz")
     assert what_is_in([str(tmp_path / "mine.nii.gz")]) == "fingerprints"
-    (tmp_path / "session.json").write_text("{}")
 
 
 def test_a_row_takes_what_is_dropped_on_it(desk, tmp_path, phantom_folder):
@@ -446,8 +445,10 @@ def test_a_command_of_a_tab_that_is_at_work_says_so(desk):
     desk.run(data, data.sample_buttons["head-volume"])
     desk.turn_to("Simulate").part.setCurrentText("all slices")
     desk.click(simulate.run)
-    get_app_model().commands.execute_command("napari-blochnet.simulate_fingerprints")
-    assert simulate.jobs.refusal.text() == "Simulating has not ended; wait for it, or cancel it first."
-    assert simulate.jobs.refusal.isVisible()
+    for command in ("simulate_fingerprints", "save_fingerprints"):
+        simulate.jobs.refusal.hide()
+        get_app_model().commands.execute_command(f"napari-blochnet.{command}")
+        assert simulate.jobs.refusal.text() == "Simulating has not ended; wait for it, or cancel it first."
+        assert simulate.jobs.refusal.isVisible()
     desk.click(simulate.jobs.cancel)
     desk.wait(simulate)

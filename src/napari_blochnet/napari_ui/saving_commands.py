@@ -23,11 +23,13 @@ def save_maps(viewer: Viewer) -> None:
               if any(known is not None and known.subject is entry.subject for known in selected)]  # fmt: skip
     latest = session.latest_maps()
     others = [entry for entry in chosen if all(entry.subject is not known.subject for known in latest)]
-    if others and not panel.is_busy:
+    if panel.is_busy:
+        panel.jobs.refuse()
+    elif others:
         panel.save.save_as(others)
     elif panel.save.isEnabled():
         panel.save.click()
-    elif not panel.is_busy:
+    else:
         panel.jobs.say("Nothing to save: map fingerprints first.", "error")
 
 
@@ -35,9 +37,11 @@ def save_fingerprints(viewer: Viewer) -> None:
     """Save the stack that was simulated last."""
     panel = open_workbench(viewer, "Simulate").simulate
     panel.update_session()
-    if panel.save.isEnabled():
+    if panel.is_busy:
+        panel.jobs.refuse()
+    elif panel.save.isEnabled():
         panel.save.click()
-    elif not panel.is_busy:
+    else:
         panel.jobs.say("Nothing to save: simulate fingerprints first.", "error")
 
 
