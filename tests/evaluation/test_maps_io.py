@@ -1,10 +1,11 @@
 import json
+import threading
 
 import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import read_maps, write_error_maps, write_maps
 from napari_blochnet.phantoms.phantom import Phantom
@@ -57,6 +58,23 @@ def test_writing_again_leaves_nothing_of_an_earlier_result(tmp_path):
     write_maps(_maps(), tmp_path)
     assert read_maps(tmp_path).phase is None
     assert not list(tmp_path.glob("*desc-se*"))
+
+
+@pytest.mark.parametrize("images", [0, 1, 5])
+def test_giving_up_leaves_the_earlier_result_whole(tmp_path, images):
+    earlier, later = _maps(), _maps(t1=np.full(SHAPE, 5.0, np.float32))
+    write_maps(earlier, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    wish = threading.Event()
+
+    def stop(done, total, message=""):
+        if done == images:
+            wish.set()
+
+    with pytest.raises(Cancelled):
+        write_maps(later, tmp_path, progress=stop, cancelled=wish)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    np.testing.assert_allclose(read_maps(tmp_path).t1, earlier.t1, rtol=1e-6)
 
 
 def test_error_maps_are_written_beside_maps_without_being_taken_for_some(tmp_path):

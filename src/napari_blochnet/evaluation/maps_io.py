@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -94,39 +95,40 @@ def write_maps(
     InputError
         A prefix with characters other than letters, digits, ``-`` and ``_``.
     Cancelled
-        Images written so far stay, without the list that would make them a set.
+        What was there before is there still, and nothing else.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)?(_[A-Za-z0-9]+-[A-Za-z0-9]+)*", prefix):
         raise InputError(f"prefix is {prefix!r}; expected BIDS entities such as 'sub-01' or 'sub-01_ses-2'.",
                          field="prefix")  # fmt: skip
     target = Path(folder)
-    # while the set is being replaced it has no list of its files, and so cannot be read half old, half new
-    (target / f"{prefix}_T1map.json").unlink(missing_ok=True)
+    target.mkdir(parents=True, exist_ok=True)
+    present = [field for field in _FILES if getattr(maps, field) is not None]
+    names = {field: path.name for field, path in _paths(target, prefix).items()}
     written: list[Path] = []
-    stale: list[Path] = []
-    for field, (suffix, scale, _) in _FILES.items():
-        path = target / f"{prefix}_{suffix}.nii.gz"
-        values: AnyArray | None = getattr(maps, field)
-        if values is None:
-            stale.append(path)
-            continue
-        report(progress, len(written), len(_FILES), f"writing {path.name}")
-        stored = values if values.dtype == bool else np.asarray(values, np.float64) / scale
-        write_nifti(stored, maps.geometry, path, cancelled=cancelled)
-        written.append(path)
-    listing = {field: path.name for field, path in _paths(target, prefix).items() if path in written}
-    for field in _DESCRIBED:
-        suffix, _, unit = _FILES[field]
-        sidecar = _sidecar(maps, unit)
-        if field == "t1":
-            sidecar[_LISTING] = listing
-        path = target / f"{prefix}_{suffix}.json"
-        write_json(sidecar, path)
-        written.append(path)
+    # a set that is there already stays whole until the new one is
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=target) as draft:
+        for field in present:
+            values: AnyArray = getattr(maps, field)
+            report(progress, len(written), len(present), f"writing {names[field]}")
+            stored = values if values.dtype == bool else np.asarray(values, np.float64) / _FILES[field][1]
+            write_nifti(stored, maps.geometry, Path(draft) / names[field], cancelled=cancelled)
+            written.append(target / names[field])
+        for field in _DESCRIBED:
+            suffix, _, unit = _FILES[field]
+            sidecar = _sidecar(maps, unit)
+            if field == "t1":
+                sidecar[_LISTING] = {known: names[known] for known in present}
+            path = target / f"{prefix}_{suffix}.json"
+            write_json(sidecar, Path(draft) / path.name)
+            written.append(path)
+        # while the set is being replaced it has no list of its files, and so cannot be read half old, half new
+        written[-1].unlink(missing_ok=True)
+        for path in written:
+            (Path(draft) / path.name).replace(path)
     # optional maps of an earlier result under the same names do not belong to this one
-    for path in stale:
-        path.unlink(missing_ok=True)
-    report(progress, len(_FILES), len(_FILES), "written")
+    for field in _FILES.keys() - set(present):
+        (target / names[field]).unlink(missing_ok=True)
+    report(progress, len(present), len(present), "written")
     return written
 
 
