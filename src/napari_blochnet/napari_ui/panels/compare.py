@@ -19,6 +19,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.settings import CompareSettings
 from napari_blochnet.napari_ui import canvas, errors, layers
+from napari_blochnet.napari_ui.choices import CheckList, SubjectChoice
 from napari_blochnet.napari_ui.drawing import Steps, at_once
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.regions import RegionStatistics
@@ -26,16 +27,7 @@ from napari_blochnet.napari_ui.panels.scores import ScoresTable
 from napari_blochnet.napari_ui.plots import ScatterPlot
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.session import Compared
-from napari_blochnet.napari_ui.widgets import (
-    CheckList,
-    Foldable,
-    Panel,
-    SubjectChoice,
-    heading,
-    in_steps,
-    note,
-    primary_button,
-)
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, in_steps, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:

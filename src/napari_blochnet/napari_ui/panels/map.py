@@ -17,6 +17,7 @@ from napari_blochnet.jobs.requirements import free_memory, mapping_memory
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui import canvas, errors, places
 from napari_blochnet.napari_ui.appearance import button_style
+from napari_blochnet.napari_ui.choices import SubjectChoice
 from napari_blochnet.napari_ui.click_tool import ClickTool
 from napari_blochnet.napari_ui.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.drawing import Steps
@@ -30,7 +31,7 @@ from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.save_buttons import SaveMaps
 from napari_blochnet.napari_ui.session import Entry
 from napari_blochnet.napari_ui.switches import Switches
-from napari_blochnet.napari_ui.widgets import Foldable, Panel, SubjectChoice, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, in_steps, note, primary_button
 
 if TYPE_CHECKING:
     from napari import Viewer

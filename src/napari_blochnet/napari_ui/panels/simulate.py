@@ -13,11 +13,12 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations import simulate
 from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui import layers, places
+from napari_blochnet.napari_ui.choices import SubjectChoice
 from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.save_buttons import SaveFingerprints
-from napari_blochnet.napari_ui.widgets import Panel, SubjectChoice, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets import Panel, heading, in_steps, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:

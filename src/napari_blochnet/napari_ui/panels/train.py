@@ -13,12 +13,13 @@ from napari_blochnet.errors import InputError
 from napari_blochnet.estimators.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training_options import options_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
+from napari_blochnet.napari_ui.choices import SubjectChoice
 from napari_blochnet.napari_ui.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.forms import SettingsForm
 from napari_blochnet.napari_ui.records import CopyRow
 from napari_blochnet.napari_ui.training_tasks import AdaptTask, Kept, TrainTask, check_name, free_name
 from napari_blochnet.napari_ui.training_view import LossPlot, ScoreTable
-from napari_blochnet.napari_ui.widgets import Foldable, Panel, SubjectChoice, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets import Foldable, Panel, heading, note, primary_button
 from napari_blochnet.napari_ui.workers import Failure
 from napari_blochnet.schedules.schedule import Schedule
 
