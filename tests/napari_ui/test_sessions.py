@@ -328,3 +328,19 @@ def test_taken_away_while_a_session_opens(busy_desk, desk, tmp_path, what):
     second.qtbot.wait(200)
     # what had come stays, the rest is not forced upon whoever did not want it
     assert 0 < len(second.viewer.layers) < len(busy_desk.viewer.layers) - 1
+
+
+def test_what_is_open_already_makes_room(busy_desk, tmp_path):
+    data = busy_desk.turn_to("Data")
+    data.sessions.save(tmp_path / "session")
+    busy_desk.wait(data)
+    before = _ours(busy_desk.viewer)
+    seen = [layer.name for layer in before if layer.visible]
+    data.sessions.open(tmp_path / "session")
+    busy_desk.wait(data)
+    after = [layer for layer in _ours(busy_desk.viewer) if layer not in before]
+    assert len(after) == len(before)
+    assert len(after) == len(before)
+    # napari numbers names that are there already
+    assert [layer.name.removesuffix(" [1]") for layer in after if layer.visible] == seen
+    assert not any(layer.visible for layer in before if isinstance(layer, Image))

@@ -19,7 +19,7 @@ from napari_blochnet.jobs.operations import compare
 from napari_blochnet.jobs.session_files import SESSION_FILE, SavedSession, read_session
 from napari_blochnet.jobs.settings import CompareSettings, settings_from
 from napari_blochnet.napari_ui import foreign_layers, layers
-from napari_blochnet.napari_ui.canvas import reveal
+from napari_blochnet.napari_ui.canvas import reveal, show_alone
 from napari_blochnet.napari_ui.drawing import Steps
 from napari_blochnet.napari_ui.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.looks import LOOKS, colormap
@@ -284,6 +284,11 @@ def restore_steps(session: Session, opened: Opened) -> Steps[list[Layer]]:
                      truth=None if saved.truth is None else subjects[saved.truth],
                      stack=None if saved.stack is None else subjects[saved.stack])  # type: ignore[arg-type]  # fmt: skip
 
+    # what is open already would stand in the cells of what comes, and move with each of them
+    for layer in [layer for layer in session.layers() if entry_of(layer).kind != "region"][-1:]:
+        yield from show_alone(session, layer)
+        layer.visible = False
+        yield
     made: list[Layer] = []
     for saved in state.layers:
         data = _layer_data(saved, None if saved.entry is None else entry(saved.entry),
