@@ -41,7 +41,9 @@ class SessionRow(QWidget):
             "Save all that is open (phantoms, fingerprints, maps, regions, pins, comparison, view) to a folder."
         )
         self.open_button = QPushButton("Open session…")
-        self.open_button.setToolTip("Show again what was saved to a folder, beside what is open now.")
+        self.open_button.setToolTip(
+            "Show what was saved to a folder; what is open now stays in the layer list, hidden."
+        )
         #: not to be pressed while the panel has a job
         self.buttons = (self.save_button, self.open_button)
         row = QHBoxLayout(self)
