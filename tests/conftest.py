@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-# a process that has drawn a window with Mesa cannot load Triton any more (`napari_blochnet.napari_ui.llvm`), and
-# trainings load it: here windows and trainings share processes
+# a process that has drawn a window with Mesa cannot load Triton any more
+# (`napari_blochnet.napari_ui.background.llvm`), and trainings load it: here windows and trainings share processes
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
 

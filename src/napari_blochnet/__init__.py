@@ -13,31 +13,31 @@ _HOME = {
     "Schedule": "schedules.schedule",
     "fisp_schedule": "schedules.generators",
     "spline_schedule": "schedules.generators",
-    "read_schedule": "schedules.files",
-    "write_schedule": "schedules.files",
+    "read_schedule": "schedules.schedule_files",
+    "write_schedule": "schedules.schedule_files",
     "EPGDecoder": "physics.decoder",
-    "bloch_signal": "physics.isochromats",
+    "bloch_signal": "physics.reference.isochromats",
     "cramer_rao_bound": "physics.bounds",
     "Phantom": "phantoms.phantom",
     "read_phantom": "phantoms.read",
     "synthetic_phantom": "phantoms.synthetic",
-    "brainweb_phantom": "jobs.operations",
+    "brainweb_phantom": "jobs.catalogue",
     "FingerprintStack": "fingerprints.stack",
-    "read_fingerprints": "fingerprints.files",
+    "read_fingerprints": "fingerprints.stack_files",
     "ParameterMaps": "evaluation.maps",
     "Comparison": "evaluation.comparison",
-    "simulate": "jobs.operations",
-    "reconstruct": "jobs.operations",
-    "compare": "jobs.operations",
-    "region_means": "jobs.operations",
-    "adapt": "jobs.adapt",
-    "train": "jobs.train",
-    "load_estimator": "estimators.store",
-    "unpack_b1": "jobs.b1_maps",
-    "unpack_mask": "jobs.masks",
-    "unpack_regions": "jobs.masks",
-    "InputError": "errors",
-    "Cancelled": "errors",
+    "simulate": "jobs.catalogue",
+    "reconstruct": "jobs.catalogue",
+    "compare": "jobs.catalogue",
+    "region_means": "jobs.catalogue",
+    "adapt": "jobs.operations.adapt",
+    "train": "jobs.operations.train",
+    "load_estimator": "estimators.networks.store",
+    "unpack_b1": "jobs.operations.b1_maps",
+    "unpack_mask": "jobs.packing",
+    "unpack_regions": "jobs.packing",
+    "InputError": "common.errors",
+    "Cancelled": "common.errors",
 }
 
 __version__ = "0.1.0"
@@ -57,23 +57,23 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from napari_blochnet.errors import Cancelled, InputError
-    from napari_blochnet.estimators.store import load_estimator
+    from napari_blochnet.common.errors import Cancelled, InputError
+    from napari_blochnet.estimators.networks.store import load_estimator
     from napari_blochnet.evaluation.comparison import Comparison
     from napari_blochnet.evaluation.maps import ParameterMaps
-    from napari_blochnet.fingerprints.files import read_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
-    from napari_blochnet.jobs.adapt import adapt
-    from napari_blochnet.jobs.b1_maps import unpack_b1
-    from napari_blochnet.jobs.masks import unpack_mask, unpack_regions
-    from napari_blochnet.jobs.operations import compare, reconstruct, region_means, simulate
-    from napari_blochnet.jobs.train import train
+    from napari_blochnet.fingerprints.stack_files import read_fingerprints
+    from napari_blochnet.jobs.catalogue import compare, reconstruct, region_means, simulate
+    from napari_blochnet.jobs.operations.adapt import adapt
+    from napari_blochnet.jobs.operations.b1_maps import unpack_b1
+    from napari_blochnet.jobs.operations.train import train
+    from napari_blochnet.jobs.packing import unpack_mask, unpack_regions
     from napari_blochnet.phantoms.phantom import Phantom
     from napari_blochnet.phantoms.read import read_phantom
     from napari_blochnet.phantoms.synthetic import synthetic_phantom
     from napari_blochnet.physics.bounds import cramer_rao_bound
     from napari_blochnet.physics.decoder import EPGDecoder
-    from napari_blochnet.physics.isochromats import bloch_signal
-    from napari_blochnet.schedules.files import read_schedule, write_schedule
+    from napari_blochnet.physics.reference.isochromats import bloch_signal
     from napari_blochnet.schedules.generators import fisp_schedule, spline_schedule
     from napari_blochnet.schedules.schedule import Schedule
+    from napari_blochnet.schedules.schedule_files import read_schedule, write_schedule

@@ -1,5 +1,5 @@
 """``python -m napari_blochnet`` is the command ``blochnet``."""
 
-from napari_blochnet.cli import main
+from napari_blochnet.cli.main import main
 
 main()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from napari_blochnet import EPGDecoder, FingerprintStack, Schedule, adapt, load_estimator
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.estimators.adaptation import AdaptationOptions, adapt_estimator
-from napari_blochnet.estimators.training import train_estimator
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.estimators.training.adaptation import AdaptationOptions, adapt_estimator
+from napari_blochnet.estimators.training.loop import train_estimator
 
 LENGTH = 160
 TRAINED = Schedule(10 + 40 * np.abs(np.cos(np.linspace(0, 5, LENGTH))), 12.0, 4.0, inversion_time=10.0, name="trained")

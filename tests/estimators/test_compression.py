@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.estimators.compression import find_subspace, unit_rows
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.matching.subspace import find_subspace, unit_rows
 
 
 def _atoms(complex_atoms):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from napari_blochnet import EPGDecoder, Schedule
-from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.estimators.base import Estimator
-from napari_blochnet.estimators.dictionary import DictionaryMatching
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.estimators.registry import estimator_names, make_estimator
 
 LENGTH = 240

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.estimators.grid import TissueGrid
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.matching.grid import TissueGrid
 
 
 def test_the_default_grid_spans_its_ranges_in_steps_of_two_per_cent():

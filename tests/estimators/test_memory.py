@@ -9,17 +9,17 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.errors import DataWarning
-from napari_blochnet.estimators.dictionary import DictionaryMatching
+from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.estimators.fitting.refined import Refined
+from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.estimators.memory import Allowance, Movable, device_of, moved
-from napari_blochnet.estimators.networks_estimator import NetworkEstimator
-from napari_blochnet.estimators.networks_model import LabelNetwork
-from napari_blochnet.estimators.refinement_estimator import Refined
-from napari_blochnet.estimators.training import _Training, train_estimator
-from napari_blochnet.estimators.training_options import options_from
-from napari_blochnet.estimators.training_steps import Steps
-from napari_blochnet.estimators.uncertainty import WithStandardErrors
-from napari_blochnet.estimators.universal import Universal
+from napari_blochnet.estimators.networks.label_network import LabelNetwork
+from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
+from napari_blochnet.estimators.training.loop import _Training, train_estimator
+from napari_blochnet.estimators.training.options import options_from
+from napari_blochnet.estimators.training.steps import Steps
+from napari_blochnet.estimators.universal.universal_estimator import Universal
 
 # torch's own name of a second CPU stands for an accelerator: tensors go there, and it is not "cpu"
 ACCELERATOR = "cpu:0"
@@ -177,7 +177,7 @@ def test_a_step_of_the_optimizer_that_fails_is_not_taken_twice():
 
 
 def test_an_adaptation_goes_on_on_the_cpu(schedule, monkeypatch):
-    from napari_blochnet.estimators import adaptation
+    from napari_blochnet.estimators.training import adaptation
 
     trained = train_estimator("fc", schedule, "quick", fingerprints=2000, epochs=3)
     t1 = np.linspace(600, 1600, 40)

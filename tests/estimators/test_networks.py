@@ -9,10 +9,10 @@ from torch import nn
 
 import napari_blochnet as nb
 from napari_blochnet.estimators.base import Estimator
-from napari_blochnet.estimators.networks import FCDecoder, RNNDecoder, make_encoder
-from napari_blochnet.estimators.networks_estimator import NetworkEstimator
-from napari_blochnet.estimators.networks_input import normalised_real, unit_mean_atom
-from napari_blochnet.estimators.networks_model import LabelNetwork
+from napari_blochnet.estimators.networks.architectures import FCDecoder, RNNDecoder, make_encoder
+from napari_blochnet.estimators.networks.inputs import normalised_real, unit_mean_atom
+from napari_blochnet.estimators.networks.label_network import LabelNetwork
+from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_the_rnn_decoder_is_causal():
 
 def test_non_local_blocks_attend_over_all_time():
     """With weights set so that every position asks for the same thing, each receives the mean of all values."""
-    from napari_blochnet.estimators.networks import _NonLocal
+    from napari_blochnet.estimators.networks.architectures import _NonLocal
 
     block = _NonLocal(2)
     with torch.no_grad():

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.estimators import cards, offers
-from napari_blochnet.estimators.networks_estimator import NetworkEstimator
-from napari_blochnet.estimators.networks_model import LabelNetwork
+from napari_blochnet.estimators import offers
+from napari_blochnet.estimators.networks import cards
+from napari_blochnet.estimators.networks.label_network import LabelNetwork
+from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
+from napari_blochnet.estimators.networks.store import load_estimator, save_estimator
 from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.estimators.registry import make_estimator
-from napari_blochnet.estimators.store import load_estimator, save_estimator
-from napari_blochnet.estimators.training_card import CARD_FORMAT
+from napari_blochnet.estimators.training.card import CARD_FORMAT
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.estimators.dictionary import DictionaryMatching
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 
 
 @pytest.fixture(scope="module")

@@ -12,13 +12,13 @@ from scipy.special import i0e, i1e
 from scipy.stats import rice
 
 from napari_blochnet import EPGDecoder, FingerprintStack, Schedule, cramer_rao_bound, fisp_schedule, reconstruct
-from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.estimators.base import Estimates, Estimator
-from napari_blochnet.estimators.dictionary import DictionaryMatching
-from napari_blochnet.estimators.refinement import LARGEST_ERROR
-from napari_blochnet.estimators.refinement_estimator import Refined
-from napari_blochnet.estimators.refinement_models import Batch, Rician
-from napari_blochnet.estimators.refinement_sums import _look_up, rician_tables, sums_there, threaded_sums
+from napari_blochnet.estimators.fitting.fit import LARGEST_ERROR
+from napari_blochnet.estimators.fitting.noise_models import Batch, Rician
+from napari_blochnet.estimators.fitting.refined import Refined
+from napari_blochnet.estimators.fitting.sums import _look_up, rician_tables, sums_there, threaded_sums
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.physics.slice_profiles import sinc_profile
 
 LENGTH = 400

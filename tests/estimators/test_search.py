@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_blochnet.errors import Cancelled
-from napari_blochnet.estimators.search import Tiles, best_match, best_match_torch, channels, on_device
+from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.estimators.matching.search import Tiles, best_match, best_match_torch, channels, on_device
 
 
 def _unit(vectors):

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.estimators.cards import stored_models
-from napari_blochnet.estimators.networks_estimator import NetworkEstimator
+from napari_blochnet.estimators.networks.cards import stored_models
+from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
+from napari_blochnet.estimators.networks.store import load_estimator, save_estimator
+from napari_blochnet.estimators.networks.tensors import read_header
 from napari_blochnet.estimators.registry import make_estimator
-from napari_blochnet.estimators.store import load_estimator, save_estimator
-from napari_blochnet.estimators.tensors import read_header
-from napari_blochnet.estimators.training import train_estimator
-from napari_blochnet.estimators.training_scores import BRAIN_TISSUES
+from napari_blochnet.estimators.training.against_bound import BRAIN_TISSUES
+from napari_blochnet.estimators.training.loop import train_estimator
 
 PACKAGED = {"fc-fisp", "rnn-fisp", "hydra-fisp", "autoencoder-fc-fisp", "autoencoder-rnn-fisp", "blochnet-fisp"}
 

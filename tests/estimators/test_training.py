@@ -12,11 +12,11 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.estimators.training import train_estimator
-from napari_blochnet.estimators.training_data import TrainingSet, draw_tissues
-from napari_blochnet.estimators.training_decoders import TrainingDecoder, softly_bounded
-from napari_blochnet.estimators.training_options import PRESETS, options_from
-from napari_blochnet.estimators.training_scores import tissue_scores
+from napari_blochnet.estimators.training.against_bound import tissue_scores
+from napari_blochnet.estimators.training.data import TrainingSet, draw_tissues
+from napari_blochnet.estimators.training.decoders import TrainingDecoder, softly_bounded
+from napari_blochnet.estimators.training.loop import train_estimator
+from napari_blochnet.estimators.training.options import PRESETS, options_from
 
 ANGLES = 10 + 50 * np.abs(np.sin(np.arange(120) * np.pi / 60))
 SMALL = {"fingerprints": 600, "batch": 100, "epochs": 2}
@@ -74,7 +74,7 @@ def test_batches_hold_the_normalised_signal_of_their_schedule(schedule, other):
 
 
 def test_fingerprints_beyond_the_memory_are_made_batch_by_batch(schedule, monkeypatch):
-    from napari_blochnet.estimators import training_data
+    from napari_blochnet.estimators.training import data as training_data
 
     held = TrainingSet([schedule], options_from("paper", fingerprints=50))
     held.prepare(0)

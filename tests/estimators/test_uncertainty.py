@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from napari_blochnet import EPGDecoder, FingerprintStack, Schedule, cramer_rao_bound, reconstruct
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.base import Estimator
-from napari_blochnet.estimators.uncertainty import WithStandardErrors
-from napari_blochnet.estimators.universal import Universal
+from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
+from napari_blochnet.estimators.universal.universal_estimator import Universal
 
 LENGTH = 300
 TRAIN = Schedule(8 + 50 * np.abs(np.sin(np.linspace(0, 9, LENGTH))), 12.0, 4.0, inversion_time=10.0)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from napari_blochnet import EPGDecoder, Schedule, cramer_rao_bound, fisp_schedule, read_schedule, spline_schedule
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.estimators.registry import make_estimator
-from napari_blochnet.estimators.universal import Universal
-from napari_blochnet.estimators.universal_anchors import REACH, STEP, lattice
-from napari_blochnet.estimators.universal_hill import hill_top
+from napari_blochnet.estimators.universal.anchors import REACH, STEP, lattice
+from napari_blochnet.estimators.universal.hill import hill_top
+from napari_blochnet.estimators.universal.universal_estimator import Universal
 
 LENGTH = 400
 FLIP = 8 + 50 * np.abs(np.sin(np.linspace(0, 9, LENGTH)))

@@ -4,7 +4,7 @@ import re
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.comparison import compare_maps, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom

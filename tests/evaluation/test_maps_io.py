@@ -5,7 +5,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import read_maps, write_error_maps, write_maps
 from napari_blochnet.phantoms.phantom import Phantom

@@ -3,11 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import Region, label_regions, read_regions, read_spheres, region_means
-from napari_blochnet.files import write_nifti
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 
 SHAPE = (1, 30, 40)
@@ -160,9 +160,9 @@ def test_an_empty_region_has_no_mean_and_no_error():
 
 
 def test_painted_regions_are_part_of_the_record_and_of_a_recipe(tmp_path):
-    from napari_blochnet.jobs.operations import make_schedule, reconstruct, simulate, synthetic_head
-    from napari_blochnet.jobs.operations import region_means as job
-    from napari_blochnet.jobs.recipes import run_recipe
+    from napari_blochnet.jobs.catalogue import make_schedule, reconstruct, simulate, synthetic_head
+    from napari_blochnet.jobs.catalogue import region_means as job
+    from napari_blochnet.jobs.history.recipes import run_recipe
     from napari_blochnet.jobs.records import as_command, as_python, as_recipe
 
     head = synthetic_head(shape=(1, 24, 20))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import scipy.io
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.fingerprints.files import read_fingerprints, write_fingerprints
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.schedules.files import read_schedule
+from napari_blochnet.fingerprints.stack_files import read_fingerprints, write_fingerprints
 from napari_blochnet.schedules.schedule import Schedule
+from napari_blochnet.schedules.schedule_files import read_schedule
 
 _N = 7
 _SCHEDULE = Schedule(np.linspace(5, 60, _N), 12.0, 3.0, inversion_time=20.0, name="seven")

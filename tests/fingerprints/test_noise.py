@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.fingerprints.noise import add_noise, sigma_for_snr, with_noise
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.schedules.schedule import Schedule

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.errors import DataWarning
-from napari_blochnet.fingerprints.files import write_fingerprints
+from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.fingerprints.stack_files import write_fingerprints
 
 
 def test_another_schedule_is_taken_and_said(tmp_path):

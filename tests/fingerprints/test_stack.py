@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack, default_kind
 from napari_blochnet.schedules.schedule import Schedule
 

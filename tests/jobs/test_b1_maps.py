@@ -9,12 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 import napari_blochnet as nb
-from napari_blochnet.cli import blochnet
+from napari_blochnet.cli.main import blochnet
 from napari_blochnet.evaluation.maps_io import write_maps
-from napari_blochnet.files import write_nifti
-from napari_blochnet.jobs.b1_maps import pack_b1, unpack_b1
-from napari_blochnet.jobs.merging import merge_maps
-from napari_blochnet.jobs.recipes import read_recipe, run_recipe
+from napari_blochnet.io.nifti import write_nifti
+from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe
+from napari_blochnet.jobs.operations.b1_maps import pack_b1, unpack_b1
+from napari_blochnet.jobs.operations.merging import merge_maps
 from napari_blochnet.jobs.records import as_command, as_python, as_recipe
 
 WHITE = 811.0, 77.0
@@ -36,7 +36,7 @@ def stack(head):
 @pytest.fixture
 def folder(head, stack, tmp_path):
     """A stack and its B1 map as files."""
-    from napari_blochnet.fingerprints.files import write_fingerprints
+    from napari_blochnet.fingerprints.stack_files import write_fingerprints
 
     write_fingerprints(stack, tmp_path / "stack.nii.gz")
     write_nifti(head.b1, head.geometry, tmp_path / "b1.nii.gz")
@@ -70,7 +70,7 @@ def test_ten_per_cent_costs_what_is_known_of_it():
 
 
 def test_an_array_is_in_the_record_and_comes_out_of_it(head, stack, folder):
-    from napari_blochnet.jobs.opening import open_fingerprints
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
 
     opened = open_fingerprints(folder / "stack.nii.gz")
     maps = nb.reconstruct(opened, "universal", refine=True, b1=head.b1.astype(np.float64), slices=(0, 1))
@@ -94,7 +94,7 @@ def test_an_array_is_in_the_record_and_comes_out_of_it(head, stack, folder):
 
 
 def test_a_file_is_named_in_record_command_and_script(head, folder):
-    from napari_blochnet.jobs.opening import open_fingerprints
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
 
     path = str(folder / "b1.nii.gz")
     opened = open_fingerprints(folder / "stack.nii.gz")

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.errors import DataWarning
-from napari_blochnet.estimators.dictionary import DictionaryMatching
+from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 
 FIELDS = ("t1", "t2", "pd", "phase", "residual", "mask", "failed")
 
@@ -116,7 +116,7 @@ def test_nothing_is_said_where_the_memory_suffices(stack):
 
 @pytest.mark.parametrize(("most", "device"), [(20, "cpu:0"), (0, "cpu")])
 def test_a_simulation_goes_on_with_fewer_tissues_or_on_the_cpu(stack, monkeypatch, most, device):
-    from napari_blochnet.jobs import simulation
+    from napari_blochnet.jobs.operations import simulate as simulation
 
     t1 = np.linspace(300, 3000, 60).reshape(1, 6, 10)
     phantom = nb.Phantom(t1, t1 / 10, np.ones_like(t1))

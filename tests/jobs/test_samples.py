@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.fingerprints.files import read_fingerprints
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.fingerprints.stack_files import read_fingerprints
 from napari_blochnet.jobs.samples import SAMPLES, sample_path
 from napari_blochnet.phantoms.read import read_phantom
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
-from napari_blochnet.schedules.files import read_schedule
 from napari_blochnet.schedules.generators import fisp_schedule
+from napari_blochnet.schedules.schedule_files import read_schedule
 
 
 def test_samples_are_small() -> None:

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.jobs.session_files import SESSION_FILE, SavedSession, read_session, write_session
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession, read_session, write_session
 
 SHAPE = (2, 5, 4)
 
@@ -196,7 +196,7 @@ def test_opening_can_be_cancelled(saved, tmp_path):
 
 
 def test_a_large_array_stays_on_disk(saved, tmp_path, monkeypatch):
-    from napari_blochnet.jobs import session_files
+    from napari_blochnet.jobs import sessions as session_files
 
     folder = write_session(saved, tmp_path / "session")
     monkeypatch.setattr(session_files, "_MAPPED_BYTES", 1000)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.jobs.operations import SETTINGS
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.catalogue import SETTINGS
 from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, settings_from
 
 

@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 import napari_blochnet as nb
-from napari_blochnet.cli import blochnet
-from napari_blochnet.estimators.training_options import PRESETS, TrainingOptions
+from napari_blochnet.cli.main import blochnet
+from napari_blochnet.estimators.training.options import PRESETS, TrainingOptions
 from napari_blochnet.jobs.settings_training import TrainSettings
 
 SMALL = {"fingerprints": 2000, "epochs": 30}

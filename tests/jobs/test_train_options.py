@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 
 import napari_blochnet as nb
-from napari_blochnet.cli import blochnet
-from napari_blochnet.estimators import cards
-from napari_blochnet.fingerprints.files import write_fingerprints
+from napari_blochnet.cli.main import blochnet
+from napari_blochnet.estimators.networks import cards
+from napari_blochnet.fingerprints.stack_files import write_fingerprints
 
 SMALL = ["--fingerprints", "400", "--epochs", "3", "--batch", "100"]
 
@@ -103,7 +103,7 @@ def _rewritten_as(model, architecture, other):
     """Write the tensors of one network under the card of another."""
     from safetensors.torch import load_file
 
-    from napari_blochnet.estimators.tensors import read_header, write_tensors
+    from napari_blochnet.estimators.networks.tensors import read_header, write_tensors
 
     _, metadata = read_header(model)
     card = json.loads(metadata["blochnet_card"])

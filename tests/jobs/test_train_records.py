@@ -11,9 +11,9 @@ import torch
 from click.testing import CliRunner
 
 import napari_blochnet as nb
-from napari_blochnet.cli import blochnet
-from napari_blochnet.jobs.operations import make_schedule, open_fingerprints
-from napari_blochnet.jobs.recipes import run_recipe, write_results
+from napari_blochnet.cli.main import blochnet
+from napari_blochnet.jobs.catalogue import make_schedule, open_fingerprints
+from napari_blochnet.jobs.history.recipes import run_recipe, write_results
 from napari_blochnet.jobs.records import as_command, as_python, as_recipe
 
 SMALL = {"fingerprints": 1200, "epochs": 2, "batch": 200, "t1_range": (300.0, 4000.0), "t2_range": (20.0, 400.0)}
@@ -99,7 +99,7 @@ def _same_maps(first, second):
 
 @pytest.fixture(scope="module")
 def head_stack(schedule):
-    from napari_blochnet.jobs.operations import synthetic_head
+    from napari_blochnet.jobs.catalogue import synthetic_head
 
     return nb.simulate(synthetic_head(shape=(8, 24, 20), seed=3), schedule, snr=25, slices=(3, 5))
 
@@ -137,7 +137,7 @@ def test_maps_of_a_model_file_name_the_file(trained, head_stack, tmp_path):
 
 
 def test_an_adaptation_of_a_network_just_trained_trains_it_first(trained, tmp_path):
-    from napari_blochnet.jobs.operations import synthetic_head
+    from napari_blochnet.jobs.catalogue import synthetic_head
 
     other = make_schedule(kind="spline", length=60, seed=5, inversion_time=None)
     stack = nb.simulate(synthetic_head(shape=(8, 24, 20), seed=3), other, snr=40, slices=(3, 4))
@@ -148,7 +148,7 @@ def test_an_adaptation_of_a_network_just_trained_trains_it_first(trained, tmp_pa
 
 
 def test_an_estimator_made_in_python_or_stopped_cannot_be_made_again(trained, head_stack):
-    from napari_blochnet.estimators.dictionary import DictionaryMatching
+    from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 
     maps = nb.reconstruct(head_stack, DictionaryMatching(step=0.3))
     with pytest.raises(nb.InputError, match="made in Python"):

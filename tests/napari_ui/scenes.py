@@ -10,8 +10,8 @@ import numpy as np
 from qtpy.QtWidgets import QScrollArea
 from scipy.ndimage import distance_transform_edt
 
-from napari_blochnet.napari_ui import canvas
-from napari_blochnet.napari_ui.drawing import at_once
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import showing as canvas
 
 if TYPE_CHECKING:
     from conftest import Desk

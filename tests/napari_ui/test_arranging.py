@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from napari_blochnet.napari_ui.arranging import Room
+from napari_blochnet.napari_ui.canvas.arranging import Room
 
 # the canvas between the docks of a window of 1280 × 800, and of one of 1920 × 1080; a head's slice
 SMALL, LARGE, HEAD = (728, 524), (1008, 1164), (218.0, 182.0)

@@ -14,8 +14,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 from scipy.io import netcdf_file
 
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.napari_ui.brainweb_dialog import BrainWebDialog
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 
 LABELS = np.zeros((4, 6, 5))
 LABELS[1:3, 1:5, 1:4] = np.resize([1, 2, 3], (2, 4, 3))

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.jobs.operations import synthetic_head
-from napari_blochnet.jobs.recipes import run_recipe
+from napari_blochnet.jobs.catalogue import synthetic_head
+from napari_blochnet.jobs.history.recipes import run_recipe
 from napari_blochnet.jobs.records import as_command, as_recipe
-from napari_blochnet.napari_ui import canvas, layers
-from napari_blochnet.napari_ui.drawing import at_once
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.phantoms.phantom import Phantom
 
 SIDE = 40

@@ -9,7 +9,7 @@ from npe2 import PluginManifest
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFileDialog, QLineEdit
 
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 
 

@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
-from napari_blochnet.jobs.session_files import is_session
+from napari_blochnet.jobs.sessions import is_session
 
 
 @pytest.fixture(autouse=True)

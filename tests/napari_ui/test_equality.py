@@ -21,9 +21,9 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QCheckBox, QComboBox, QDoubleSpinBox, QSpinBox
 
 from napari_blochnet.evaluation.maps_io import read_maps
-from napari_blochnet.files import read_nifti
-from napari_blochnet.fingerprints.files import read_fingerprints
-from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.fingerprints.stack_files import read_fingerprints
+from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
 
 FIELDS = ("t1", "t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged")
 # file of each field, and what its unit is in the field's
@@ -193,7 +193,7 @@ for folder in map(Path, sys.argv[1:]):
 _RUN_COMMANDS = """
 import os, shlex, sys
 from pathlib import Path
-from napari_blochnet.cli import main
+from napari_blochnet.cli.main import main
 for folder in map(Path, sys.argv[1:]):
     os.chdir(folder)
     for line in (folder / "commands.sh").read_text(encoding="utf-8").splitlines():

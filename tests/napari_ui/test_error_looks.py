@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from napari_blochnet import FingerprintStack, ParameterMaps
-from napari_blochnet.napari_ui import errors, layers
-from napari_blochnet.napari_ui.drawing import at_once
+from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import spline_schedule
 

@@ -10,8 +10,8 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_blochnet.napari_ui.drawing import Drawing, at_once
-from napari_blochnet.napari_ui.event_loop import measure_gaps, turn_until
+from napari_blochnet.napari_ui.background.turns import Drawing, at_once
+from napari_blochnet.napari_ui.benchmark.event_loop import measure_gaps, turn_until
 
 
 def _stand_still(seconds: float) -> None:

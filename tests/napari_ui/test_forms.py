@@ -8,10 +8,10 @@ from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QTimer, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent, QWheelEvent
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QLineEdit, QPushButton
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs import settings as models
 from napari_blochnet.jobs.settings import Settings
-from napari_blochnet.napari_ui.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
 
 ALL = [
     models.FispSettings,

@@ -10,10 +10,12 @@ import pytest
 from qtpy.QtWidgets import QApplication
 
 import napari_blochnet as nb
-from napari_blochnet.jobs.operations import synthetic_head
-from napari_blochnet.napari_ui import canvas, errors, layers
-from napari_blochnet.napari_ui.drawing import at_once
-from napari_blochnet.napari_ui.session import entry_of
+from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.jobs.catalogue import synthetic_head
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.state.session import entry_of
 
 
 def _cells(viewer) -> list[list[tuple[str, str]]]:

@@ -15,10 +15,10 @@ from qtpy.QtWidgets import QApplication
 
 from napari_blochnet import FingerprintStack, Phantom, Schedule, cramer_rao_bound, simulate, spline_schedule
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.napari_ui import layers
-from napari_blochnet.napari_ui.inspector_explain import Bound, Explanation, explain
-from napari_blochnet.napari_ui.inspector_plane import error_bars, round_ticks
-from napari_blochnet.napari_ui.pins import MAX_PINS, Voxel
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.inspector.explanation import Bound, Explanation, explain
+from napari_blochnet.napari_ui.inspector.plane import error_bars, round_ticks
+from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
 
 SHAPE = (3, 16, 20)
 MODELS = ("dictionary", "BlochNet", "universal, refined")
@@ -190,8 +190,8 @@ def test_marks_in_every_cell_and_on_their_slice_only(scene):
     assert seen() == [True, True]
 
     # every cell of the grid: the truth and three models
-    from napari_blochnet.napari_ui.canvas import show_quantity
-    from napari_blochnet.napari_ui.drawing import at_once
+    from napari_blochnet.napari_ui.background.turns import at_once
+    from napari_blochnet.napari_ui.canvas.showing import show_quantity
 
     at_once(show_quantity(scene.session, "T1", beside=True))
     scene.qtbot.wait(200)

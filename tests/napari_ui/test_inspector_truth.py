@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_blochnet.fingerprints.files import write_fingerprints
-from napari_blochnet.jobs.operations import simulate
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.fingerprints.stack_files import write_fingerprints
+from napari_blochnet.jobs.catalogue import simulate
+from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import spline_schedule
 

@@ -17,8 +17,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_blochnet.napari_ui import layers
-from napari_blochnet.napari_ui.keyboard import focus_chain, visual_order
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.widgets.keyboard import focus_chain, visual_order
 from napari_blochnet.phantoms.phantom import Phantom
 
 CONTROLS = (QAbstractButton, QComboBox, QAbstractSpinBox, QLineEdit, QTableWidget)

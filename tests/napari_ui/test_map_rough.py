@@ -7,7 +7,7 @@ import pytest
 from napari.layers import Image, Labels, Shapes
 
 import napari_blochnet as nb
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 
 
@@ -193,7 +193,7 @@ def test_what_cannot_map_the_stack_is_grey_and_says_why(desk, monkeypatch):
 
 
 def test_time_and_memory_are_told(desk, monkeypatch):
-    from napari_blochnet.napari_ui.panels import map as panel
+    from napari_blochnet.napari_ui.panels.map import map_tab as panel
 
     desk = desk()
     mapping = _simulated(desk, _phantom(slices=2))

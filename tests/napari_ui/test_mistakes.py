@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.jobs.operations import open_fingerprints, open_phantom
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.catalogue import open_fingerprints, open_phantom
 
 
 def _sentence(function, *args) -> str:

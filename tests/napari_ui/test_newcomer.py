@@ -7,7 +7,7 @@ import pytest
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QMenu
 
-from napari_blochnet.napari_ui.inspector import VoxelInspector
+from napari_blochnet.napari_ui.inspector.inspector import VoxelInspector
 from napari_blochnet.napari_ui.workbench import Workbench
 
 MOST_CLICKS = 10

@@ -15,11 +15,11 @@ from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from qtpy.QtWidgets import QApplication, QLabel, QWidget
 from scipy.io import savemat
 
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.fingerprints.files import write_fingerprints
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.readers import what_is_in
-from napari_blochnet.napari_ui.session import session_of
+from napari_blochnet.fingerprints.stack_files import write_fingerprints
+from napari_blochnet.napari_ui.napari_calls.readers import what_is_in
+from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 from napari_blochnet.phantoms.write import write_phantom
 from napari_blochnet.schedules.generators import spline_schedule

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_blochnet import FingerprintStack, Schedule
-from napari_blochnet.napari_ui.pins import MAX_PINS, Pins, Voxel
+from napari_blochnet.napari_ui.state.pins import MAX_PINS, Pins, Voxel
 
 
 @pytest.fixture

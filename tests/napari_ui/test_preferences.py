@@ -8,7 +8,7 @@ import pytest
 import yaml
 from napari import settings as napari_settings
 
-from napari_blochnet.napari_ui import preferences
+from napari_blochnet.napari_ui.state import preferences
 
 
 def _reopen(desk, open_desk):

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from napari_blochnet.napari_ui.readers import phantom_reader, stack_reader
+from napari_blochnet.napari_ui.napari_calls.readers import phantom_reader, stack_reader
 
 
 def test_only_what_is_ours_is_claimed(tmp_path, shared_data):
@@ -37,7 +37,7 @@ def test_only_what_is_ours_is_claimed(tmp_path, shared_data):
 
 
 def test_a_folder_dropped_on_the_viewer(make_napari_viewer, shared_data):
-    from napari_blochnet.napari_ui.session import session_of
+    from napari_blochnet.napari_ui.state.session import session_of
 
     viewer = make_napari_viewer(show=True)
     viewer.open(str(shared_data / "brainweb" / "mritc_2mm"), plugin="napari-blochnet")
@@ -56,7 +56,7 @@ def test_anatomical_maps_are_upright_and_masked(make_napari_viewer, shared_data)
 
 @pytest.mark.parametrize("key", ["head-slice", "noisy-fingerprints"])
 def test_samples(make_napari_viewer, key):
-    from napari_blochnet.napari_ui.session import session_of
+    from napari_blochnet.napari_ui.state.session import session_of
 
     viewer = make_napari_viewer(show=True)
     viewer.open_sample("napari-blochnet", key)
@@ -72,9 +72,9 @@ def test_samples(make_napari_viewer, key):
 
 
 def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):
-    from napari_blochnet.fingerprints.files import write_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
-    from napari_blochnet.napari_ui.session import session_of
+    from napari_blochnet.fingerprints.stack_files import write_fingerprints
+    from napari_blochnet.napari_ui.state.session import session_of
     from napari_blochnet.schedules.generators import spline_schedule
 
     schedule = spline_schedule(length=20)
@@ -89,8 +89,8 @@ def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):
 
 
 def test_a_stack_keeps_its_own_schedule(desk, tmp_path):
-    from napari_blochnet.fingerprints.files import write_fingerprints
     from napari_blochnet.fingerprints.stack import FingerprintStack
+    from napari_blochnet.fingerprints.stack_files import write_fingerprints
     from napari_blochnet.schedules.generators import fisp_schedule, spline_schedule
 
     # as long as the one in the Schedule tab: nothing but the sidecar tells them apart

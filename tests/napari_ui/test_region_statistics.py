@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.napari_ui.regions import regions_on
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.napari_ui.state.drawn_regions import regions_on
 
 
 @pytest.fixture

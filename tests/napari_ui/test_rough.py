@@ -11,9 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.napari_ui import layers
-from napari_blochnet.napari_ui.session import Session
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
 
 # Voxels along an edge; mapped one by one, these take several seconds.
@@ -128,7 +128,7 @@ def test_two_viewers_keep_apart(desk):
 def test_region_on_another_grid(desk, qtbot):
     from napari.layers import Labels
 
-    from napari_blochnet.napari_ui.places import mask_of_region
+    from napari_blochnet.napari_ui.state.places import mask_of_region
 
     desk = desk()
     phantom_layer = layers.add_phantom(desk.session, _block(slices=3))[-1]

@@ -19,22 +19,23 @@ from qtpy import PYQT6
 from qtpy.QtCore import QThreadPool
 
 import napari_blochnet as nb
-from napari_blochnet.estimators.cards import stored_models
-from napari_blochnet.estimators.dictionary import DictionaryMatching
-from napari_blochnet.jobs.session_files import SESSION_FILE
-from napari_blochnet.napari_ui import layers, workers
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
+from napari_blochnet.estimators.networks.cards import stored_models
+from napari_blochnet.jobs.sessions import SESSION_FILE
+from napari_blochnet.napari_ui.background import workers
+from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.write import write_phantom
 
 # What each kind of job calls, where its panel looks it up.
 _CALLS = {
-    "open": ("panels.data", "open_phantom"),
-    "save": ("panels.sessions", "write_session"),
-    "simulate": ("panels.simulate", "simulate"),
-    "map": ("mapping", "reconstruct"),
-    "compare": ("panels.compare", "compare"),
-    "train": ("training_tasks", "train"),
-    "adapt": ("training_tasks", "adapt"),
+    "open": ("panels.data.data_tab", "open_phantom"),
+    "save": ("panels.data.session_buttons", "write_session"),
+    "simulate": ("panels.simulate_tab", "simulate"),
+    "map": ("panels.map.mapping", "reconstruct"),
+    "compare": ("panels.compare.compare_tab", "compare"),
+    "train": ("panels.train.tasks", "train"),
+    "adapt": ("panels.train.tasks", "adapt"),
 }
 _TABS = {"open": "Data", "save": "Data", "adapt": "Train"}
 # One of each panel, and those that share a panel with one of these.

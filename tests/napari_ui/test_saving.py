@@ -16,13 +16,13 @@ from napari._app_model import get_app_model
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit, QMessageBox
 
-from napari_blochnet.cli import blochnet
-from napari_blochnet.errors import Cancelled
+from napari_blochnet.cli.main import blochnet
+from napari_blochnet.common.errors import Cancelled
 from napari_blochnet.evaluation.maps_io import read_maps, write_maps
-from napari_blochnet.fingerprints.files import read_fingerprints, write_fingerprints
-from napari_blochnet.napari_ui import layers
-from napari_blochnet.napari_ui.session import ENTRY, entry_of
-from napari_blochnet.napari_ui.writers import NotSavedError
+from napari_blochnet.fingerprints.stack_files import read_fingerprints, write_fingerprints
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.napari_calls.writers import NotSavedError
+from napari_blochnet.napari_ui.state.session import ENTRY, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 ENDING = ".nii.gz"
@@ -130,7 +130,7 @@ def test_maps_are_saved_as_the_command_writes_them(mapped, tmp_path):
         np.testing.assert_allclose(read_maps(folder).t1, entry.subject.t1, rtol=2e-7)
 
     # the folder comes back the next time
-    from napari_blochnet.napari_ui import preferences
+    from napari_blochnet.napari_ui.state import preferences
 
     assert preferences.folder("results") == str(target)
 

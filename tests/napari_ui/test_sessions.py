@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.session_files import SESSION_FILE
-from napari_blochnet.napari_ui.session import Voxel, entry_of
-from napari_blochnet.napari_ui.session_files import open_session
+from napari_blochnet.jobs.sessions import SESSION_FILE
+from napari_blochnet.napari_ui.sessions.restoring import open_session
+from napari_blochnet.napari_ui.state.session import Voxel, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 

@@ -10,8 +10,8 @@ import time
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_blochnet.estimators.cards import read_card, stored_models
-from napari_blochnet.napari_ui import layers
+from napari_blochnet.estimators.networks.cards import read_card, stored_models
+from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 
 LENGTH = 60
@@ -187,7 +187,7 @@ def test_a_window_drawn_by_mesa_never_loads_triton():
     """PyTorch's optimizers load Triton, whose LLVM and Mesa's end the process."""
     script = (
         "import sys, napari\n"
-        "from napari_blochnet.napari_ui.llvm import keep_triton_out\n"
+        "from napari_blochnet.napari_ui.background.llvm import keep_triton_out\n"
         "viewer = napari.Viewer(show=True)\n"
         "from qtpy.QtWidgets import QApplication\n"
         "for _ in range(20): QApplication.processEvents()\n"

@@ -9,9 +9,9 @@ import threading
 import pytest
 from qtpy.QtCore import QCoreApplication
 
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.napari_ui import workers
-from napari_blochnet.napari_ui.workers import Job
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.napari_ui.background import workers
+from napari_blochnet.napari_ui.background.workers import Job
 
 
 def _ends(how: str):

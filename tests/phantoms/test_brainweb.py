@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.phantoms.brainweb import (
     CRISP_OLD,
     CRISP_TWENTY,

@@ -200,7 +200,7 @@ def test_the_address_is_brainwebs(monkeypatch):
 def test_on_the_command_line(service, tmp_path):
     from click.testing import CliRunner
 
-    from napari_blochnet.cli import blochnet
+    from napari_blochnet.cli.main import blochnet
     from napari_blochnet.jobs.records import as_command, as_python
 
     phantom = nb.brainweb_phantom(subject="04", volumes="labels")

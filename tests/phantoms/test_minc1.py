@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy.io import netcdf_file
 
-from napari_blochnet.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.phantoms.minc1 import read_minc
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import Cancelled
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.geometry import Geometry
 
 AFFINE = np.array([[0.0, 0, -3, 40], [0, 2.0, 0, -30], [1.0, 0, 0, 5], [0, 0, 0, 1]])
 

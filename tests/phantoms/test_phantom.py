@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.phantoms.phantom import Phantom
 
 

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from napari_blochnet.errors import Cancelled, DataWarning, InputError
-from napari_blochnet.files import write_json, write_nifti
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom
 from napari_blochnet.phantoms.write import write_phantom

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES, Tissue, find_tissue, load_tissues
 
 

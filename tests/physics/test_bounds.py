@@ -12,11 +12,11 @@ from scipy.optimize import least_squares
 from scipy.special import ive
 from scipy.stats import rice
 
-from napari_blochnet.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.physics import bounds
 from napari_blochnet.physics.bounds import bound_from_jacobian, cramer_rao_bound, rician_information
 from napari_blochnet.physics.decoder import EPGDecoder
-from napari_blochnet.physics.epg import epg_signal
+from napari_blochnet.physics.reference.epg import epg_signal
 from napari_blochnet.schedules.generators import fisp_schedule
 from napari_blochnet.schedules.schedule import Schedule
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from napari_blochnet import Cancelled, EPGDecoder, InputError, Schedule
-from napari_blochnet.physics import blocks
 from napari_blochnet.physics import decoder as decoder_module
-from napari_blochnet.physics.epg import epg_signal
+from napari_blochnet.physics.kernels import launch as blocks
+from napari_blochnet.physics.reference.epg import epg_signal
 
 PATHS = pytest.mark.parametrize("path", ["varied_schedule", "spoiled_schedule"])
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.physics import formalism, slice_profiles
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.physics import slice_profiles
 from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.physics.reference import formalism
 from napari_blochnet.physics.slice_profiles import (
     gaussian_profile,
     gaussian_pulse,

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.schedules.schedule import Schedule
 
 

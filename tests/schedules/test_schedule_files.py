@@ -12,11 +12,11 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_blochnet.errors import DataWarning, InputError
-from napari_blochnet.files import write_json
-from napari_blochnet.schedules.files import read_schedule, write_schedule
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.io.json_files import write_json
 from napari_blochnet.schedules.generators import fisp_schedule
 from napari_blochnet.schedules.schedule import Schedule
+from napari_blochnet.schedules.schedule_files import read_schedule, write_schedule
 
 _numbers = st.floats(0, 1e4, allow_subnormal=False)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Estimates", "Estimator", "check_schedule"]

@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 
-from napari_blochnet.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 
 __all__ = ["OUT_OF_MEMORY", "Allowance", "Movable", "device_of", "moved"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.estimators.cards import ARCHITECTURES, StoredModel, stored_models
-from napari_blochnet.estimators.networks_input import check_signal
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.networks.cards import ARCHITECTURES, StoredModel, stored_models
+from napari_blochnet.estimators.networks.inputs import check_signal
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 

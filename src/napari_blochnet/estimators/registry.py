@@ -7,22 +7,22 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.base import Estimator
-from napari_blochnet.estimators.cards import ARCHITECTURES, stored_models
+from napari_blochnet.estimators.networks.cards import ARCHITECTURES, stored_models
 
 __all__ = ["estimator_names", "leaves_out_samples", "make_estimator"]
 
 
 def _dictionary(**settings: Any) -> Estimator:
-    from napari_blochnet.estimators.dictionary import DictionaryMatching
+    from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 
     estimator: Estimator = _made(DictionaryMatching, settings)
     return estimator
 
 
 def _network(name: str, settings: dict[str, Any]) -> Estimator:
-    from napari_blochnet.estimators.store import StoredEstimator, load_estimator
+    from napari_blochnet.estimators.networks.store import StoredEstimator, load_estimator
 
     if settings.get("saturation") is not None:
         raise InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, refine, or "
@@ -38,7 +38,7 @@ def _is_path(name: str) -> bool:
 
 
 def _universal(**settings: Any) -> Estimator:
-    from napari_blochnet.estimators.universal import Universal
+    from napari_blochnet.estimators.universal.universal_estimator import Universal
 
     # the grid of a dictionary is none of its settings
     for grid in ("t1_range", "t2_range", "step"):

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray
-from napari_blochnet.physics.blocks import available_threads
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.physics.kernels.launch import available_threads
 
 __all__ = ["threaded"]
 

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.arrays import BoolArray, FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, text_table, write_csv
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["ALL_TISSUES", "PARAMETERS", "Comparison", "compare_maps", "distinct_names", "error_maps", "failures"]
 
@@ -140,7 +140,7 @@ def compare_maps(
     record : dict, optional
         Entered in the result.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; only the bound takes time.
+        See `napari_blochnet.common.progress`; only the bound takes time.
 
     Returns
     -------

@@ -15,12 +15,12 @@ from matplotlib.colors import Colormap
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
-from napari_blochnet.arrays import BoolArray, FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.comparison import Comparison, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans
-from napari_blochnet.files import replacing
+from napari_blochnet.io.atomic import replacing
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [

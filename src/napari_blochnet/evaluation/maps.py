@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_blochnet.arrays import BoolArray, FloatArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
 
 __all__ = ["ParameterMaps"]
 
@@ -41,7 +41,7 @@ class ParameterMaps:
     estimator : str
         What made them.
     voxel_size, affine
-        As in `napari_blochnet.geometry.Geometry`.
+        As in `napari_blochnet.common.geometry.Geometry`.
     record : dict
         How they were made, enough to make them again.
     """

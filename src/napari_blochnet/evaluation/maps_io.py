@@ -10,20 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
 from napari_blochnet.evaluation.comparison import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.files import (
-    existing_file,
-    read_json,
-    read_nifti,
-    write_json,
-    write_nifti,
-    write_nifti_with_sidecar,
-)
+from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.json_files import read_json, write_json
+from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.progress import CancelEvent, ProgressCallback, report
 
 __all__ = ["error_files", "map_files", "read_maps", "write_error_maps", "write_map", "write_maps"]
 
@@ -83,7 +78,7 @@ def write_maps(
     prefix : str
         BIDS entities, such as "sub-01" or "sub-01_ses-2".
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in files.
+        See `napari_blochnet.common.progress`; counted in files.
 
     Returns
     -------
@@ -153,7 +148,7 @@ def write_map(
     values : array of shape (Z, Y, X), optional
         In the unit of the field, to be written in its place; no record tells how they came about.
     progress, cancelled : optional
-        See `napari_blochnet.progress`.
+        See `napari_blochnet.common.progress`.
 
     Returns
     -------
@@ -247,7 +242,7 @@ def write_error_maps(
 ) -> list[Path]:
     """Write signed relative errors of T1, T2 and PD, per cent, as ``<prefix>_desc-error_T1map.nii.gz`` and so on.
 
-    ``cancelled``: see `napari_blochnet.progress`.
+    ``cancelled``: see `napari_blochnet.common.progress`.
 
     Returns
     -------

@@ -13,12 +13,12 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, BoolArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Acquisition", "acquisition_of", "describe_acquisition", "tissue_bounds"]
@@ -90,7 +90,7 @@ def tissue_bounds(
     seed : int
         Of the draw.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in tissues.
+        See `napari_blochnet.common.progress`; counted in tissues.
 
     Returns
     -------

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from napari_blochnet.arrays import BoolArray, IntArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import BoolArray, IntArray
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.comparison import distinct_names
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.tables import region_columns, text_table, write_csv
-from napari_blochnet.files import existing_file, read_nifti
+from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["TRUTH", "Region", "RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]

@@ -14,7 +14,7 @@ from napari_blochnet.evaluation.comparison import ALL_TISSUES, Comparison
 from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
 from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
-from napari_blochnet.files import replacing
+from napari_blochnet.io.atomic import replacing
 
 __all__ = ["write_comparison", "write_region_means"]
 

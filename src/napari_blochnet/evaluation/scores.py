@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.arrays import BoolArray, FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 
 __all__ = ["FAILURE_DECADES", "Score", "best_constant", "mean_of_logs", "score"]
 

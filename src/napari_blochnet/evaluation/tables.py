@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from napari_blochnet.files import replacing
+from napari_blochnet.io.atomic import replacing
 
 __all__ = ["COMPARISON_COLUMNS", "Column", "cell", "mean_and_sd", "region_columns", "text_table", "write_csv"]
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, BoolArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["add_noise", "sigma_for_snr", "with_noise"]
 
@@ -73,7 +73,7 @@ def add_noise(
     seed : int
         Equal seeds give equal noise.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in slices.
+        See `napari_blochnet.common.progress`; counted in slices.
 
     Returns
     -------

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray
-from napari_blochnet.blocks import read_bytes, read_in_blocks
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.files import read_nifti
-from napari_blochnet.geometry import Geometry
-from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
-from napari_blochnet.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
+from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.io.reading import read_bytes, read_in_blocks
 
 __all__ = ["SourceArray", "open_array"]
 
@@ -68,7 +68,7 @@ def open_array(
     variable : str, optional
         Name of the array, where the file holds several with more than one axis.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in megabytes, of what is not mapped into memory.
+        See `napari_blochnet.common.progress`; counted in megabytes, of what is not mapped into memory.
 
     Raises
     ------

@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, BoolArray, FloatArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.geometry import Geometry
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -61,7 +61,7 @@ class FingerprintStack:
     record : dict
         How it was made.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; for looking at all samples, counted in rows.
+        See `napari_blochnet.common.progress`; for looking at all samples, counted in rows.
 
     Raises
     ------

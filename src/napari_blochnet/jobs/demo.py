@@ -7,10 +7,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_blochnet.files import write_json
-from napari_blochnet.jobs.operations import compare, make_schedule, reconstruct, simulate, synthetic_head
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.io.json_files import write_json
+from napari_blochnet.jobs.catalogue import compare, make_schedule, reconstruct, simulate, synthetic_head
 from napari_blochnet.jobs.records import as_recipe
-from napari_blochnet.progress import CancelEvent, ProgressCallback
 
 __all__ = ["DemoResult", "run_demo"]
 
@@ -50,7 +50,7 @@ def run_demo(
     folder : path
         Made if it is not there; files of the same names are replaced.
     progress, cancelled : optional
-        See `napari_blochnet.progress`.
+        See `napari_blochnet.common.progress`.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def run_demo(
     from napari_blochnet.evaluation.figures import comparison_figure, save_figure
     from napari_blochnet.evaluation.maps_io import write_error_maps, write_maps
     from napari_blochnet.phantoms.write import write_phantom
-    from napari_blochnet.schedules.files import write_schedule
+    from napari_blochnet.schedules.schedule_files import write_schedule
 
     started = time.perf_counter()
     target = Path(folder)

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -89,7 +89,7 @@ def make_record(
     Parameters
     ----------
     operation : str
-        Name of the function in `napari_blochnet.jobs.operations`.
+        Name of the function in `napari_blochnet.jobs.catalogue`.
     settings : Settings
         All its settings, defaults included: a later version may have others.
     inputs : mapping
@@ -163,12 +163,12 @@ def steps_of(*records: Record) -> list[Record]:
 
 
 def as_recipe(record: Record) -> Record:
-    """Return a recipe that `napari_blochnet.jobs.recipes.run_recipe` runs again."""
+    """Return a recipe that `napari_blochnet.jobs.history.recipes.run_recipe` runs again."""
     return {"blochnet_recipe": 1, "steps": steps_of(record)}
 
 
 def _changed(step: Record) -> dict[str, Any]:
-    from napari_blochnet.jobs.operations import SETTINGS
+    from napari_blochnet.jobs.catalogue import SETTINGS
 
     model = SETTINGS[step["operation"]]
     if isinstance(model, dict):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 
 __all__ = ["SAMPLES", "sample_path", "write_samples"]
 
@@ -63,12 +63,12 @@ def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
     list of Path
         What was written, about 2 MB.
     """
-    from napari_blochnet.fingerprints.files import write_fingerprints
-    from napari_blochnet.jobs.operations import simulate
+    from napari_blochnet.fingerprints.stack_files import write_fingerprints
+    from napari_blochnet.jobs.catalogue import simulate
     from napari_blochnet.phantoms.synthetic import synthetic_phantom
     from napari_blochnet.phantoms.write import write_phantom
-    from napari_blochnet.schedules.files import write_schedule
     from napari_blochnet.schedules.generators import fisp_schedule
+    from napari_blochnet.schedules.schedule_files import write_schedule
 
     target = Path(folder)
     schedule = fisp_schedule()

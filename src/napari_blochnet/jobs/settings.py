@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.errors import InputError
 
 __all__ = [
     "BrainWebSettings",

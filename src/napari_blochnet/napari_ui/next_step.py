@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QToolButton
 
-from napari_blochnet.napari_ui.appearance import palette
-from napari_blochnet.napari_ui.session import Session, session_of
+from napari_blochnet.napari_ui.state.session import Session, session_of
+from napari_blochnet.napari_ui.widgets.appearance import palette
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
-from napari_blochnet.napari_ui import canvas, preferences
-from napari_blochnet.napari_ui.appearance import button_style, palette
-from napari_blochnet.napari_ui.drawing import Drawing
+from napari_blochnet.napari_ui.background.turns import Drawing
+from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.next_step import NextStep
-from napari_blochnet.napari_ui.panels.compare import ComparePanel
-from napari_blochnet.napari_ui.panels.data import DataPanel
-from napari_blochnet.napari_ui.panels.map import MapPanel
-from napari_blochnet.napari_ui.panels.schedule import SchedulePanel
-from napari_blochnet.napari_ui.panels.simulate import SimulatePanel
-from napari_blochnet.napari_ui.panels.train import TrainPanel
-from napari_blochnet.napari_ui.session import session_of
+from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
+from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
+from napari_blochnet.napari_ui.panels.map.map_tab import MapPanel
+from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
+from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
+from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
+from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.state.session import session_of
+from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
 
 if TYPE_CHECKING:
     from napari import Viewer

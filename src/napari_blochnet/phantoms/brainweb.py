@@ -14,13 +14,13 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.arrays import IntArray
-from napari_blochnet.errors import DataWarning, InputError
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.arrays import IntArray
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import CancelEvent
+from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.minc1 import read_minc
-from napari_blochnet.phantoms.packed import unpack
 from napari_blochnet.phantoms.volume import Volume
-from napari_blochnet.progress import CancelEvent
 
 __all__ = [
     "CRISP_OLD",
@@ -132,7 +132,7 @@ def read_volume(
     voxel_size : tuple of float, optional
         (z, y, x), mm, of a raw file with a given shape.
     cancelled : optional
-        See `napari_blochnet.progress`.
+        See `napari_blochnet.common.progress`.
 
     Returns
     -------

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_blochnet.errors import Cancelled, InputError
-from napari_blochnet.phantoms.packed import is_gzipped, unpack
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.io.unpacking import is_gzipped, unpack
 
 __all__ = ["ADDRESS", "SUBJECTS", "VOLUMES", "brainweb_folder", "download_address", "download_brainweb", "is_cached"]
 
@@ -84,7 +84,7 @@ def download_brainweb(
     volumes : {"tissues", "labels"}
         Fuzzy memberships of the nine tissues with signal, about 20 MB, or one volume of labels, about 3 MB.
     progress, cancelled : optional
-        See `napari_blochnet.progress`. What is complete stays in the cache.
+        See `napari_blochnet.common.progress`. What is complete stays in the cache.
 
     Returns
     -------

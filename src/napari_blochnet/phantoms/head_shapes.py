@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray
+from napari_blochnet.common.arrays import FloatArray
 
 __all__ = ["CENTRE", "FIELD_OF_VIEW", "head_fields"]
 

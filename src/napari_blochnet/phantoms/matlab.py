@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, IntArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.matlab5 import is_matlab_73, list_matlab_arrays
+from napari_blochnet.common.arrays import AnyArray, IntArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
-from napari_blochnet.phantoms.maps import map_key
-from napari_blochnet.progress import CancelEvent, ProgressCallback
+from napari_blochnet.phantoms.phantom_maps import map_key
 
 __all__ = ["MatlabPhantom", "read_matlab"]
 
@@ -64,7 +64,7 @@ def read_matlab(
     variable : str, optional
         The array of labels to take, where there are several.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in megabytes of each array.
+        See `napari_blochnet.common.progress`; counted in megabytes of each array.
 
     Raises
     ------

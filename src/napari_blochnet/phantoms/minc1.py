@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, FloatArray
-from napari_blochnet.errors import DataWarning, InputError
-from napari_blochnet.geometry import Geometry
-from napari_blochnet.phantoms.packed import unpack
+from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import CancelEvent
+from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.volume import Volume
-from napari_blochnet.progress import CancelEvent
 
 __all__ = ["read_minc"]
 
@@ -64,7 +64,7 @@ def read_minc(path: Path, cancelled: CancelEvent | None = None) -> Volume:
     ----------
     path : Path
     cancelled : optional
-        See `napari_blochnet.progress`.
+        See `napari_blochnet.common.progress`.
 
     Returns
     -------

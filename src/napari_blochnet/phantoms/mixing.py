@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray, IntArray
+from napari_blochnet.common.arrays import FloatArray, IntArray
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.phantoms.tissues import Tissue
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["MEMBERSHIP_SUM", "Membership", "label_values", "mix"]
 
@@ -53,7 +53,7 @@ def mix(
     table : mapping of str to Tissue
         T1, T2 in ms, PD.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in slices.
+        See `napari_blochnet.common.progress`; counted in slices.
 
     Returns
     -------

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.arrays import BoolArray, FloatArray, IntArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
 
 __all__ = ["PURE", "Phantom"]
 

@@ -10,12 +10,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, FloatArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.files import existing_file, read_nifti
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format, read_volume, role_of
-from napari_blochnet.phantoms.maps import (
+from napari_blochnet.phantoms.matlab import read_matlab
+from napari_blochnet.phantoms.mixing import label_values, mix
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.phantoms.phantom_maps import (
     MAP_KEYS,
     fractions_beside,
     is_nifti,
@@ -24,12 +29,8 @@ from napari_blochnet.phantoms.maps import (
     phantom_from_maps,
     read_map_files,
 )
-from napari_blochnet.phantoms.matlab import read_matlab
-from napari_blochnet.phantoms.mixing import label_values, mix
-from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.tissues import Tissue, find_tissue, load_tissues
 from napari_blochnet.phantoms.volume import Volume
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["read_phantom"]
 
@@ -70,7 +71,7 @@ def read_phantom(
     variable : str, optional
         Which array of a MATLAB file of labels, where it holds several; otherwise the first.
     progress, cancelled : optional
-        See `napari_blochnet.progress`.
+        See `napari_blochnet.common.progress`.
 
     Returns
     -------

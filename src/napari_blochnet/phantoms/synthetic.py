@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray, IntArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import FloatArray, IntArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.phantoms.head_shapes import CENTRE, FIELD_OF_VIEW, head_fields
 from napari_blochnet.phantoms.mixing import mix
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.tissues import load_tissues
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["synthetic_phantom"]
 
@@ -58,7 +58,7 @@ def synthetic_phantom(
     tissues : {"paper", "brainweb-1.5T"} or path
         Tissue table, as in `read_phantom`.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in slices.
+        See `napari_blochnet.common.progress`; counted in slices.
 
     Returns
     -------

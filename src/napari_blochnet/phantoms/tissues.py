@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_blochnet.errors import InputError
-from napari_blochnet.files import existing_file
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.io.atomic import existing_file
 
 __all__ = ["BACKGROUND", "TISSUE_TABLES", "Tissue", "find_tissue", "load_tissues", "tissue_key"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_blochnet.arrays import AnyArray, FloatArray, IntArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.geometry import Geometry
+from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
 
 __all__ = ["Volume"]
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.files import replacing, write_json, write_nifti
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 
 __all__ = ["write_phantom"]
 
@@ -35,7 +37,7 @@ def write_phantom(
     record : dict, optional
         How the phantom was made; its own record if not given.
     progress, cancelled : optional
-        See `napari_blochnet.progress`; counted in files. What was written when it is cancelled stays.
+        See `napari_blochnet.common.progress`; counted in files. What was written when it is cancelled stays.
 
     Returns
     -------

@@ -18,10 +18,10 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import special
 
-from napari_blochnet.arrays import AnyArray, FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.physics.decoder import EPGDecoder
-from napari_blochnet.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["CramerRaoBound", "SignalKind", "bound_from_jacobian", "cramer_rao_bound", "rician_information"]

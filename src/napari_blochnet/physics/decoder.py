@@ -9,14 +9,14 @@ import torch
 from numpy.typing import ArrayLike, DTypeLike
 from torch import Tensor
 
-from napari_blochnet.arrays import AnyArray, FloatArray
-from napari_blochnet.errors import InputError
-from napari_blochnet.physics.blocks import StateCount, available_threads, simulate_blocks
-from napari_blochnet.physics.pulses import Pulses, pulses_of
-from napari_blochnet.physics.tissues import TissueValue, as_tissues
-from napari_blochnet.physics.triton_kernels import triton_available, triton_signal
+from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.physics.kernels.launch import StateCount, available_threads, simulate_blocks
+from napari_blochnet.physics.kernels.pulses import Pulses, pulses_of
+from napari_blochnet.physics.kernels.triton_launch import triton_available, triton_signal
+from napari_blochnet.physics.tissue_values import TissueValue, as_tissues
 from napari_blochnet.physics.truncation import fixed_states, states_for_tolerance
-from napari_blochnet.progress import CancelEvent, ProgressCallback
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["EPGDecoder"]

@@ -20,8 +20,8 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_blochnet.arrays import FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import InputError
 
 __all__ = [
     "gaussian_profile",

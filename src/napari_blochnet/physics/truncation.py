@@ -15,9 +15,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray, IntArray
-from napari_blochnet.physics.blocks import StateCount, simulate_blocks
-from napari_blochnet.physics.pulses import pulses_of
+from napari_blochnet.common.arrays import FloatArray, IntArray
+from napari_blochnet.physics.kernels.launch import StateCount, simulate_blocks
+from napari_blochnet.physics.kernels.pulses import pulses_of
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["all_states", "fixed_states", "states_for_tolerance"]

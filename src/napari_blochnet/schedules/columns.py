@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import InputError
 
 __all__ = ["AngleUnit", "Column", "Quantity", "TimeUnit", "parse_name"]
 

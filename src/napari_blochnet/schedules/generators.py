@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.schedules.published import PUBLISHED_LENGTH, published_flip_angle, published_repetition_time
 from napari_blochnet.schedules.schedule import Schedule
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_blochnet.arrays import FloatArray
+from napari_blochnet.common.arrays import FloatArray
 
 __all__ = ["PUBLISHED_LENGTH", "published_flip_angle", "published_repetition_time"]
 

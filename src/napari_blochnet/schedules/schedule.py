@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from napari_blochnet.arrays import FloatArray
-from napari_blochnet.errors import InputError
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import InputError
 
 __all__ = ["ReceiverPhase", "Schedule"]
 

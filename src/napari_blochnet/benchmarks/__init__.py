@@ -1,0 +1,1 @@
+"""What ``blochnet benchmark`` runs."""

@@ -1,0 +1,1 @@
+"""What every room stands on: errors, array types, progress, geometry; no knowledge of any room."""

@@ -1,0 +1,66 @@
+"""Where a volume lies: voxel size, affine, and how they follow a cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import InputError
+
+__all__ = ["Geometry"]
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """Voxel size and affine of a volume with axes (z, y, x).
+
+    Parameters
+    ----------
+    voxel_size : tuple of float
+        (z, y, x), mm; above 0.
+    affine : array of shape (4, 4), optional
+        NIfTI affine: index (x, y, z, 1) to scanner mm, RAS+. None: axes along the scanner's, origin at voxel 0.
+    """
+
+    voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    affine: FloatArray = field(default=None)  # type: ignore[arg-type]
+
+    if TYPE_CHECKING:  # the affine may be left out, and is there afterwards
+
+        def __init__(
+            self, voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0), affine: FloatArray | None = None
+        ) -> None: ...
+
+    def __post_init__(self) -> None:
+        size = tuple(float(length) for length in self.voxel_size)
+        if len(size) != 3 or not all(np.isfinite(size)) or min(size) <= 0:
+            raise InputError(f"voxel_size is {self.voxel_size}; expected three lengths (z, y, x) above 0 mm.",
+                             field="voxel_size")  # fmt: skip
+        object.__setattr__(self, "voxel_size", size)
+        if self.affine is None:
+            affine = np.diag([*size[::-1], 1.0])  # type: ignore[unreachable]
+        else:
+            affine = np.array(self.affine, dtype=np.float64)
+            if affine.shape != (4, 4) or not np.isfinite(affine).all():
+                raise InputError(f"affine has shape {affine.shape}; expected 4 × 4 finite numbers.", field="affine")
+        affine.setflags(write=False)
+        object.__setattr__(self, "affine", affine)
+
+    @classmethod
+    def from_affine(cls, affine: FloatArray) -> Geometry:
+        """Take the voxel size from the columns of the affine."""
+        lengths = np.linalg.norm(np.asarray(affine, dtype=np.float64)[:3, :3], axis=0)
+        return cls((float(lengths[2]), float(lengths[1]), float(lengths[0])), affine)
+
+    def cut(self, z: int = 0, y: int = 0, x: int = 0) -> Geometry:
+        """Return the geometry of a sub-volume that starts at voxel (z, y, x)."""
+        moved = np.array(self.affine)
+        moved[:3, 3] += moved[:3, :3] @ np.array([x, y, z], dtype=np.float64)
+        return Geometry(self.voxel_size, moved)
+
+    def describe(self) -> str:
+        """Return the voxel size in words, (z, y, x)."""
+        return " × ".join(f"{length:g}" for length in self.voxel_size) + " mm"

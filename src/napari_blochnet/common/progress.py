@@ -1,0 +1,37 @@
+"""How long work says how far it is, and learns that nobody wants it any more.
+
+Every operation that may take longer than a second takes two optional arguments, ``progress`` and ``cancelled``, and
+calls the two functions below once per batch. Both are called from the thread that does the work.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from napari_blochnet.common.errors import Cancelled
+
+__all__ = ["CancelEvent", "ProgressCallback", "raise_if_cancelled", "report"]
+
+
+class ProgressCallback(Protocol):
+    """Called as ``progress(done, total, message)``; ``done`` counts up to ``total`` in units the message implies."""
+
+    def __call__(self, done: int, total: int, message: str = "", /) -> None: ...
+
+
+class CancelEvent(Protocol):
+    """Anything with ``is_set``; a `threading.Event` will do."""
+
+    def is_set(self) -> bool: ...
+
+
+def report(progress: ProgressCallback | None, done: int, total: int, message: str = "") -> None:
+    """Tell ``progress``, if there is one."""
+    if progress is not None:
+        progress(done, total, message)
+
+
+def raise_if_cancelled(cancelled: CancelEvent | None, what: str = "", partial: object = None) -> None:
+    """Raise `Cancelled` once ``cancelled`` is set."""
+    if cancelled is not None and cancelled.is_set():
+        raise Cancelled(f"Cancelled: {what}." if what else "Cancelled.", partial=partial)

@@ -1,0 +1,1 @@
+"""Fitting by the physics, and how well its answers can be known."""

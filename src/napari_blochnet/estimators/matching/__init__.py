@@ -1,0 +1,1 @@
+"""Dictionary matching: grid, atoms, subspace, exact search."""

@@ -1,0 +1,239 @@
+"""A dictionary: the fingerprints of a grid of tissues under one schedule, compressed as they are simulated."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.estimators.matching.grid import TissueGrid
+from napari_blochnet.estimators.matching.search import Tiles
+from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
+from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary"]
+
+#: What is kept of the decoder's signal: all of it, its real part, or its magnitude.
+AtomForm = Literal["signal", "real part", "magnitude"]
+
+# Atoms simulated at a time: 16 MB at 1000 TRs, and enough voxels for all of the decoder's threads.
+_BLOCK = 4096
+# The subspace is found from a thinned grid of about this many atoms: signals vary smoothly over the grid, and what
+# the subspace loses is then measured on every atom.
+_TRAINING = 6000
+# Dictionaries kept in memory, the latest used last; 10 to 40 MB each by default.
+_KEPT = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Dictionary:
+    """Compressed, normalised atoms with the tissues they belong to.
+
+    Parameters
+    ----------
+    grid : TissueGrid
+    t1_index, t2_index : int array of shape (atom,)
+        Where each atom lies on the grid.
+    norms : float64 array of shape (atom,)
+        L2 norm of each atom at PD 1, inside the subspace.
+    subspace : Subspace
+    tiles : Tiles
+        The atoms' coefficients in the subspace, unit norm; complex ones as (real, imaginary).
+    lost : float
+        Largest share of its energy that any atom has outside the subspace.
+    """
+
+    grid: TissueGrid
+    t1_index: IntArray
+    t2_index: IntArray
+    norms: FloatArray
+    subspace: Subspace
+    tiles: Tiles
+    lost: float
+
+    @property
+    def t1(self) -> FloatArray:
+        """T1 of each atom, ms."""
+        return self.grid.t1_values[self.t1_index]
+
+    @property
+    def t2(self) -> FloatArray:
+        """T2 of each atom, ms."""
+        return self.grid.t2_values[self.t2_index]
+
+    @functools.cached_property
+    def places(self) -> IntArray:
+        """Which atom lies at each (T1, T2) of the grid, int32 of shape (T1 value, T2 value); -1: none."""
+        table = np.full((len(self.grid.t1_values), len(self.grid.t2_values)), -1, np.int32)
+        table[self.t1_index, self.t2_index] = np.arange(len(self))
+        return table
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether the atoms are complex (RF spoiling)."""
+        return bool(np.iscomplexobj(self.subspace.basis))
+
+    def coefficients(self, index: IntArray) -> AnyArray:
+        """Return the coefficients of some atoms, shape (len(index), rank); their norm is 1."""
+        rank = self.subspace.rank
+        if not self.is_complex:
+            return self.tiles.rows(index, rank)
+        both = self.tiles.rows(index, 2 * rank)
+        return both[:, :rank] + 1j * both[:, rank:]
+
+    def __len__(self) -> int:
+        return len(self.norms)
+
+    def describe(self) -> str:
+        """Return one line for people: grid, rank, what the compression loses."""
+        loss = f"at most {self.lost:.0e} of an atom's energy left out"
+        return f"{self.grid.describe()}; rank {self.subspace.rank}, {loss}"
+
+
+def atom_form(schedule: Schedule, kind: SignalKind) -> AtomForm:
+    """Return what to keep of the decoder's signal for data of a kind under a schedule."""
+    if kind == "magnitude":
+        return "magnitude"
+    return "real part" if kind == "real" and not schedule.is_real else "signal"
+
+
+_cache: OrderedDict[Any, Dictionary] = OrderedDict()
+_cache_lock = threading.Lock()
+
+
+def build_dictionary(
+    schedule: Schedule,
+    grid: TissueGrid,
+    form: AtomForm,
+    *,
+    energy: float,
+    rank: int | None = None,
+    tolerance: float = 1e-4,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> Dictionary:
+    """Simulate and compress a dictionary; the last few of a process are kept and returned at once.
+
+    The raw atoms exist for one block at a time (4096 atoms), whatever the size of the grid.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    grid : TissueGrid
+    form : {"signal", "real part", "magnitude"}
+        What to keep of the decoder's signal.
+    energy : float
+        Share of the normalised atoms' energy the subspace retains.
+    rank : int, optional
+        Number of singular vectors, whatever they retain.
+    tolerance : float
+        Of the decoder: largest NRMSE of an atom by leaving out EPG states.
+    progress, cancelled : optional
+        Looked at once per block.
+
+    Returns
+    -------
+    Dictionary
+    """
+    key = (schedule.digest, grid, form, energy, rank, tolerance)
+    with _cache_lock:
+        if key in _cache:
+            _cache.move_to_end(key)
+            return _cache[key]
+    t1_index, t2_index = grid.atoms()
+    t1, t2 = grid.t1_values[t1_index], grid.t2_values[t2_index]
+    # a block of similar T2 needs a similar number of EPG states
+    by_t2 = np.argsort(t2, kind="stable")
+    training = by_t2[_thinned(grid, t1_index, t2_index)[by_t2]]
+    blocks = _Blocks(schedule, t1, t2, form, tolerance, progress, cancelled, len(training) + len(t1))
+
+    def training_atoms() -> Iterator[AnyArray]:
+        for _, atoms in blocks.simulate(training):
+            unit, norms = unit_rows(atoms.astype(np.complex128 if np.iscomplexobj(atoms) else np.float64))
+            if (norms > 0).any():
+                yield unit[norms > 0]
+
+    subspace = find_subspace(training_atoms(), energy, rank)
+    coefficients = np.zeros((len(t1), subspace.rank), np.complex64 if np.iscomplexobj(subspace.basis) else np.float32)
+    norms = np.zeros(len(t1))
+    lost = 0.0
+    for where, atoms in blocks.simulate(by_t2):
+        projected = subspace.project(atoms)
+        coefficients[where], norms[where] = unit_rows(projected)
+        whole = np.einsum("ij,ij->i", atoms, atoms.conj(), dtype=projected.dtype).real
+        inside = norms[where] ** 2
+        lost = max(lost, float(np.max(1.0 - inside[whole > 0] / whole[whole > 0], initial=0.0)))
+    # tissues without a signal under this schedule cannot be told from noise: they are no atoms
+    seen = norms > 0
+    t1_index, t2_index, coefficients, norms = t1_index[seen], t2_index[seen], coefficients[seen], norms[seen]
+    parts = [coefficients.real, coefficients.imag] if np.iscomplexobj(coefficients) else [coefficients]
+    tiles = Tiles.cut(np.concatenate(parts, axis=1))
+    made = Dictionary(grid, t1_index, t2_index, norms, subspace, tiles, lost)
+    with _cache_lock:
+        _cache[key] = made
+        while len(_cache) > _KEPT:
+            _cache.popitem(last=False)
+    return made
+
+
+class _Blocks:
+    """Atoms, simulated block by block, with one account of the progress over several passes."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        t1: FloatArray,
+        t2: FloatArray,
+        form: AtomForm,
+        tolerance: float,
+        progress: ProgressCallback | None,
+        cancelled: CancelEvent | None,
+        total: int,
+    ) -> None:
+        from napari_blochnet.physics.decoder import EPGDecoder
+
+        self._decoder = EPGDecoder(schedule, tolerance=tolerance)
+        self._t1, self._t2, self._form = t1, t2, form
+        self._progress, self._cancelled = progress, cancelled
+        self._done, self._total = 0, total
+
+    def simulate(self, atoms: IntArray) -> Iterator[tuple[IntArray, AnyArray]]:
+        for start in range(0, len(atoms), _BLOCK):
+            raise_if_cancelled(self._cancelled, "making the dictionary")
+            report(self._progress, self._done, self._total, "simulating the dictionary")
+            where = atoms[start : start + _BLOCK]
+            signal: AnyArray = self._decoder.signal(self._t1[where], self._t2[where], cancelled=self._cancelled)
+            if self._form == "magnitude":
+                signal = np.abs(signal)
+            elif self._form == "real part":
+                signal = signal.real
+            self._done += len(where)
+            yield where, signal
+        report(self._progress, self._done, self._total, "simulating the dictionary")
+
+
+def _thinned(grid: TissueGrid, t1_index: IntArray, t2_index: IntArray) -> AnyArray:
+    stride = max(1, math.ceil(math.sqrt(len(t1_index) / _TRAINING)))
+    last = len(grid.t1_values) - 1, len(grid.t2_values) - 1
+    rows = (t1_index % stride == 0) | (t1_index == last[0])
+    columns = (t2_index % stride == 0) | (t2_index == last[1])
+    chosen: AnyArray = rows & columns
+    return chosen
+
+
+def check_energy(energy: float, rank: int | None) -> None:
+    """Raise `InputError` unless ``energy`` lies between 0 and 1 and ``rank``, where given, is at least 1."""
+    if not 0 < energy < 1:
+        raise InputError(f"energy is {energy!r}; expected a share above 0 and below 1.", field="energy")
+    if rank is not None and (rank != int(rank) or rank < 1):
+        raise InputError(f"rank is {rank!r}; expected a whole number of at least 1, or none.", field="rank")

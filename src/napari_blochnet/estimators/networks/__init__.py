@@ -1,0 +1,1 @@
+"""Networks: architectures, inputs, model files and their store."""

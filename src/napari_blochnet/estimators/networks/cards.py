@@ -1,0 +1,155 @@
+"""The cards of the model store: what models there are and what they are, without their weights and without torch.
+
+A model is one file. Its header carries the card as JSON (architecture, schedules, training, seed, versions, scores); a
+copy of the card lies beside it as ``NAME.json`` for people to read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.networks.tensors import read_header
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = [
+    "ARCHITECTURES",
+    "CARD_FORMAT",
+    "CARD_KEY",
+    "SUFFIX",
+    "StoredModel",
+    "card_of",
+    "check_card",
+    "packaged_folder",
+    "read_card",
+    "schedules_of",
+    "stored_models",
+    "user_folder",
+]
+
+#: Each architecture with its encoder and its decoder.
+ARCHITECTURES: dict[str, tuple[str, str | None]] = {
+    "fc": ("fc", None),
+    "rnn": ("rnn", None),
+    "hydra": ("hydra", None),
+    "autoencoder-fc": ("fc", "fc"),
+    "autoencoder-rnn": ("rnn", "rnn"),
+    "blochnet": ("fc", "epg"),
+}
+CARD_FORMAT = 1
+#: Ending of a model's file, and where its header carries the card.
+SUFFIX = ".safetensors"
+CARD_KEY = "blochnet_card"
+
+
+def packaged_folder() -> Path:
+    """Return the folder of the models that came with the package."""
+    return Path(__file__).parents[2] / "models"
+
+
+def user_folder() -> Path:
+    """Return the folder of the user's own models; it need not exist yet."""
+    from platformdirs import user_data_path
+
+    return user_data_path("napari-blochnet") / "models"
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model in the store, by its card alone.
+
+    Parameters
+    ----------
+    name : str
+        Its file's name without ending.
+    path : Path
+    card : dict
+    packaged : bool
+        Whether it came with the package.
+    """
+
+    name: str
+    path: Path
+    card: dict[str, Any]
+    packaged: bool
+
+    @property
+    def architecture(self) -> str:
+        """Its architecture."""
+        return str(self.card["architecture"])
+
+    @property
+    def schedules(self) -> tuple[Schedule, ...]:
+        """The schedules it was trained on."""
+        return tuple(schedules_of(self.card, self.path.name))
+
+    def describe(self) -> str:
+        """Return one line for people."""
+        training = self.card.get("training", {})
+        made_for = "; ".join(schedule.name or f"{len(schedule)} pulses" for schedule in self.schedules)
+        place = "packaged" if self.packaged else str(self.path)
+        how = f"preset {training.get('preset', '?')}, {training.get('epochs_trained', '?')} epochs"
+        return f"{self.name}: {self.architecture} network for {made_for}; {how}; {place}"
+
+
+def stored_models() -> tuple[StoredModel, ...]:
+    """Return the models of the store, the user's own first; files that are no models are left out."""
+    found: list[StoredModel] = []
+    for folder in (user_folder(), packaged_folder()):
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            try:
+                found.append(StoredModel(path.stem, path, read_card(path), folder == packaged_folder()))
+            except InputError:
+                continue
+    return tuple(found)
+
+
+def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return a model's card, checked; no weight is read.
+
+    Raises
+    ------
+    InputError
+        A file that is no model of ours, or is damaged.
+    """
+    _, metadata = read_header(path)
+    return card_of(metadata, Path(path).name)
+
+
+def card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
+    """Return the card in a file's header, checked."""
+    try:
+        card = json.loads(metadata[CARD_KEY])
+    except (KeyError, ValueError, RecursionError):
+        raise InputError(f"{name}: carries no model card; expected a model that blochnet wrote.",
+                         field="path") from None  # fmt: skip
+    check_card(card, name)
+    return dict(card)
+
+
+def check_card(card: Any, name: str) -> None:
+    """Raise `InputError` where a card is no card of this version."""
+    if not isinstance(card, dict) or not isinstance(card.get("network"), dict):
+        raise InputError(f"{name}: its model card is damaged; expected a model that blochnet wrote.", field="path")
+    if card.get("blochnet_model") != CARD_FORMAT:
+        raise InputError(f"{name}: its card has format {card.get('blochnet_model')!r}; expected {CARD_FORMAT}, as this "
+                         "version writes.", field="path")  # fmt: skip
+    if card.get("architecture") not in ARCHITECTURES:
+        raise InputError(f"{name}: is a network of architecture {card.get('architecture')!r}; expected one of "
+                         f"{', '.join(ARCHITECTURES)}.", field="path")  # fmt: skip
+    missing = sorted({"length", "widths", "subspace", "activation"} - set(card["network"]))
+    if missing or not isinstance(card.get("schedules"), list) or not card["schedules"]:
+        raise InputError(f"{name}: its model card lacks {', '.join(missing) or 'schedules'}; expected a model that "
+                         "blochnet wrote.", field="path")  # fmt: skip
+
+
+def schedules_of(card: dict[str, Any], name: str) -> list[Schedule]:
+    """Return the schedules a model was trained for."""
+    try:
+        return [Schedule.from_dict(content) for content in card["schedules"]]
+    except InputError as error:
+        raise InputError(f"{name}: {error}", field="path") from None

@@ -1,0 +1,98 @@
+"""What a network is fed: fingerprints as real numbers in the receiver's frame, L2-normalised."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.threads import threaded
+from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["check_signal", "in_parts", "normalised_real", "unit_mean_atom"]
+
+
+def check_signal(name: str, schedule: Schedule, kind: SignalKind) -> None:
+    """Raise `InputError` where a network cannot take such data: magnitudes, or a schedule of complex signals."""
+    if kind == "magnitude":
+        raise InputError(
+            f"The stack holds magnitudes, whose sign is lost; the estimator {name} needs complex or real data "
+            "(dictionary takes magnitudes).",
+            field="estimator",
+        )
+    if not schedule.is_real:
+        raise InputError(
+            f"The RF phases of [{schedule.describe()}] make signals that no rotation turns real; the estimator {name} "
+            "needs phases that are equal or linear (dictionary takes any).",
+            field="estimator",
+        )
+
+
+def unit_mean_atom(schedule: Schedule) -> FloatArray:
+    """Return the mean of normalised fingerprints over tissues of usual T1 and T2, shape (N,), float32.
+
+    It decides which of two opposite real fingerprints a complex one is rotated to. T1 is 100 to 5000 ms, T2 a fiftieth
+    to a third of it, both evenly spaced in their logarithm.
+    """
+    from napari_blochnet.physics.decoder import EPGDecoder
+
+    t1, ratio = (axis.ravel() for axis in np.meshgrid(np.geomspace(100, 5000, 18), np.geomspace(0.02, 0.34, 9)))
+    atoms = EPGDecoder(schedule, tolerance=1e-3).signal(t1, t1 * ratio).astype(np.float64)
+    norms = np.linalg.norm(atoms, axis=1)
+    if not (norms > 0).all():
+        raise InputError("The schedule makes no signal; expected flip angles above 0.", field="schedule")
+    mean: FloatArray = (atoms / norms[:, None]).mean(axis=0).astype(np.float32)
+    return mean
+
+
+def normalised_real(
+    fingerprints: AnyArray, kind: SignalKind, mean_atom: FloatArray
+) -> tuple[FloatArray, FloatArray, BoolArray]:
+    """Return what an encoder is fed.
+
+    Complex fingerprints are each rotated by half the angle of Σs², which puts most of the signal into the real part;
+    of the two angles this leaves, the one whose real part correlates positively with the schedule's mean atom.
+
+    Parameters
+    ----------
+    fingerprints : array of shape (voxel, time)
+    kind : {"complex", "real"}
+    mean_atom : array of shape (time,)
+        From `unit_mean_atom`.
+
+    Returns
+    -------
+    real : float32 array of shape (voxel, time)
+        L2-normalised; rows of zeros where there is no signal.
+    norms : float64 array of shape (voxel,)
+        L2 norms before.
+    empty : bool array of shape (voxel,)
+        Voxels without a signal.
+
+    Raises
+    ------
+    InputError
+        Samples that are not finite.
+    """
+    if kind == "complex" and np.iscomplexobj(fingerprints):
+        from napari_blochnet.estimators.networks.passes import rotate_rows
+
+        real = np.empty(fingerprints.shape, np.float32)
+        norms = np.empty(len(fingerprints))
+        threaded(rotate_rows, len(real), in_parts(fingerprints), mean_atom, real, norms)
+    else:
+        norms = np.sqrt(np.einsum("ij,ij->i", fingerprints, fingerprints, dtype=np.float64))
+        scale = np.where(norms > 0, 1.0 / np.where(norms > 0, norms, 1.0), 0.0)
+        real = fingerprints * scale.astype(np.float32)[:, None]
+    if not np.isfinite(norms).all():
+        raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
+    return real.astype(np.float32, copy=False), norms, ~(norms > 0)
+
+
+def in_parts(fingerprints: AnyArray) -> FloatArray:
+    """Return float32 samples of shape (voxel, time, parts): real and imaginary part, or the one there is."""
+    if np.iscomplexobj(fingerprints):
+        whole = np.ascontiguousarray(fingerprints, dtype=np.complex64)
+        return whole.view(np.float32).reshape(*whole.shape, 2)
+    return np.ascontiguousarray(fingerprints, dtype=np.float32)[..., None]

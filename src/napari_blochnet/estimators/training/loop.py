@@ -1,0 +1,346 @@
+"""Training a network for one or several schedules."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from napari_blochnet.common.arrays import IntArray
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
+from napari_blochnet.estimators.networks.architectures import ARCHITECTURES
+from napari_blochnet.estimators.networks.inputs import check_signal
+from napari_blochnet.estimators.networks.label_network import LabelNetwork, initialise, torch_device
+from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
+from napari_blochnet.estimators.training.card import make_card
+from napari_blochnet.estimators.training.data import TrainingSet, stream
+from napari_blochnet.estimators.training.decoders import TrainingDecoder
+from napari_blochnet.estimators.training.options import TrainingOptions, options_from
+from napari_blochnet.estimators.training.state import LossPoint, TrainingState, read_state, write_state
+from napari_blochnet.estimators.training.steps import Steps
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["train_estimator"]
+
+# Seconds between two checkpoints, and between two points of the live loss curve.
+_CHECKPOINT_EVERY = 60.0
+_WATCH_EVERY = 0.5
+# Loss, relative to the first step's, beyond which a training is given up.
+_DIVERGED = 1e4
+# Streams of random numbers, apart from each other.
+_WEIGHTS, _ORDER, _NOISE, _HELD_OUT = range(4)
+
+
+def train_estimator(
+    architecture: str,
+    schedules: Schedule | Sequence[Schedule],
+    preset: str = "paper",
+    *,
+    device: str = "cpu",
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    watch: Callable[[LossPoint], None] | None = None,
+    **changes: Any,
+) -> NetworkEstimator:
+    """Train a network on fingerprints that the decoder makes.
+
+    Parameters
+    ----------
+    architecture : str
+        "fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn" or "blochnet".
+    schedules : Schedule or sequence of Schedule
+        All of one length; each fingerprint of a batch is of one of them.
+    preset : {"paper", "quick", "reduced"}
+        See `napari_blochnet.estimators.training.options.PRESETS`.
+    device : str
+        "cpu", "auto" or a torch device.
+    checkpoint : path, optional
+        Where the training is saved about once a minute. If the file is there already, the training goes on from it
+        and ends as if it had not been interrupted, to the last bit on the same machine; it is removed at the end.
+    progress, cancelled : optional
+        Called, and looked at, at every step.
+    watch : callable, optional
+        Called with a `LossPoint` about twice a second and after every epoch, from the thread that trains.
+    **changes
+        Fields of `TrainingOptions`.
+
+    Returns
+    -------
+    NetworkEstimator
+        With the last weights, or, where some tissues are held out, with the best by these.
+
+    Raises
+    ------
+    InputError
+        An option out of range, schedules that differ in length or make complex signals, a checkpoint of another
+        training, a training that diverges; a checkpoint file keeps what was reached.
+    Cancelled
+        Its ``partial`` is the estimator with the best weights so far, None before the first step.
+    """
+    several = (schedules,) if isinstance(schedules, Schedule) else tuple(schedules)
+    if preset == "quick" and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
+        raise InputError(f"The preset quick shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
+                         f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
+    options = options_from(preset, **changes)
+    training = _Training(architecture, several, preset, options, device)
+    return training.run(checkpoint, progress, cancelled, watch)
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """What a step learns from: inputs with and without noise, labels, and the number of each one's schedule."""
+
+    inputs: Tensor
+    clean: Tensor
+    labels: Tensor
+    which: IntArray
+
+    def part(self, rows: slice) -> _Batch:
+        """Return some of it."""
+        return _Batch(self.inputs[rows], self.clean[rows], self.labels[rows], self.which[rows])
+
+
+class _Training:
+    """One training: its network, data and state."""
+
+    def __init__(
+        self, architecture: str, schedules: tuple[Schedule, ...], preset: str, options: TrainingOptions, device: str
+    ) -> None:
+        lengths = sorted({len(schedule) for schedule in schedules})
+        if len(lengths) != 1:
+            raise InputError(
+                f"The schedules have {' and '.join(str(length) for length in lengths) or 'no'} pulses; expected one or "
+                "more schedules of one length.",
+                field="schedules",
+            )
+        for schedule in schedules:
+            check_signal(architecture, schedule, "real")
+        self.architecture, self.schedules, self.preset = architecture, schedules, preset
+        asked = torch_device(device)
+        self.asked = str(asked)
+        self.model = LabelNetwork(architecture, lengths[0], options.widths, options.subspace, options.activation)
+        self.decoder = TrainingDecoder(ARCHITECTURES[architecture][1], schedules, options.tolerance)
+        self.options = options
+        self.modules = nn.ModuleDict({"model": self.model, "decoder": self.decoder})
+        initialise(self.modules, stream(options.seed, _WEIGHTS))
+        optimizer = torch.optim.Adam(self.modules.parameters(), lr=options.learning_rate)
+        self.steps = Steps(self.modules, optimizer, options.batch, asked, f"training {architecture}")
+        self.data = TrainingSet(schedules, options)
+        self.state = TrainingState()
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What makes two trainings the same."""
+        options = {f"option {name}": value for name, value in self.options.to_dict().items()}
+        return {
+            "estimator": self.architecture,
+            "schedules": [schedule.digest for schedule in self.schedules],
+            "threads": torch.get_num_threads(),
+            "device": self.asked,
+            **options,
+        }
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which every training fingerprint is seen once."""
+        return math.ceil(len(self.data.training) / self.options.batch)
+
+    def run(
+        self,
+        checkpoint: str | os.PathLike[str] | None,
+        progress: ProgressCallback | None,
+        cancelled: CancelEvent | None,
+        watch: Callable[[LossPoint], None] | None,
+    ) -> NetworkEstimator:
+        report(progress, 0, 1, f"preparing to train {self.architecture}")
+        try:
+            self._set_input(progress, cancelled)
+            self.steps.place()
+            if checkpoint is not None and Path(checkpoint).is_file():
+                self.state = read_state(checkpoint, self.key, self.modules, self.steps.optimizer)
+            self.data.prepare(self.state.step // self.steps_per_epoch, progress=progress, cancelled=cancelled)
+        except Cancelled:
+            raise Cancelled(f"Cancelled: training {self.architecture}; no step was taken.") from None
+        self._loop(checkpoint, progress, cancelled, watch)
+        if checkpoint is not None:
+            Path(checkpoint).unlink(missing_ok=True)
+        return self.estimator()
+
+    def _set_input(self, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> None:
+        """Give the network the subspace of its input and the scale of its labels, where it has them."""
+        model, options = self.model, self.options
+        if options.subspace is None or model.subspace is None:
+            return
+        subspace = self.data.find_subspace(options.subspace)
+        self.data.prepare(0, progress=progress, cancelled=cancelled)
+        some = np.arange(0, len(self.data.training), max(1, len(self.data.training) // 8192))
+        coefficients, labels, _ = self.data.batch(self.data.training[some])
+        unit = nn.functional.normalize(coefficients, dim=1)
+        # noise of SNR 50 bounds the gain of coefficients that hardly vary
+        floor = 1.0 / (50.0 * math.sqrt(model.length))
+        model.basis.copy_(torch.from_numpy(subspace.basis.astype(np.float32)))
+        model.gain.copy_(1.0 / torch.sqrt(unit.var(dim=0) + floor**2))
+        model.centre.copy_(labels.mean(dim=0))
+        model.spread.copy_(labels.std(dim=0))
+
+    def _loop(
+        self,
+        checkpoint: str | os.PathLike[str] | None,
+        progress: ProgressCallback | None,
+        cancelled: CancelEvent | None,
+        watch: Callable[[LossPoint], None] | None,
+    ) -> None:
+        state, options = self.state, self.options
+        per_epoch, total = self.steps_per_epoch, self.steps_per_epoch * options.epochs
+        started = time.perf_counter() - state.seconds
+        saved = watched = time.perf_counter()
+        first_loss = state.history[0].loss if state.history else None
+        while state.step < total and not self._patience_is_over():
+            epoch, step = divmod(state.step, per_epoch)
+            if step == 0:
+                try:
+                    self.data.prepare(epoch, cancelled=cancelled)
+                except Cancelled:
+                    raise self._stopped(total, checkpoint) from None
+                state.sums = [0.0, 0.0, 0.0]
+            order = self._order(epoch)
+            for number in range(step, per_epoch):
+                if cancelled is not None and cancelled.is_set():
+                    raise self._stopped(total, checkpoint)
+                losses = self._step(order[number * options.batch : (number + 1) * options.batch], total)
+                first_loss = losses[0] if first_loss is None else first_loss
+                if not math.isfinite(losses[0]) or losses[0] > _DIVERGED * max(first_loss, 1e-3):
+                    raise self._diverged(losses[0], checkpoint)
+                state.step += 1
+                state.sums = [total_ + loss for total_, loss in zip(state.sums, losses, strict=True)]
+                now = time.perf_counter()
+                state.seconds = now - started
+                report(progress, state.step, total, f"training {self.architecture}")
+                if number + 1 == per_epoch:
+                    self._end_epoch(epoch + 1)
+                    if watch is not None:
+                        watch(state.history[-1])
+                elif watch is not None and now - watched > _WATCH_EVERY:
+                    watched = now
+                    watch(self._point(epoch, number + 1, None))
+                if checkpoint is not None and now - saved > _CHECKPOINT_EVERY:
+                    self._save(checkpoint)
+                    saved = now
+
+    def _save(self, checkpoint: str | os.PathLike[str]) -> None:
+        write_state(checkpoint, self.key, self.state, self.modules, self.steps.optimizer)
+
+    def _stopped(self, total: int, checkpoint: str | os.PathLike[str] | None) -> Cancelled:
+        if checkpoint is not None:
+            self._save(checkpoint)
+        words = f"Cancelled: training {self.architecture} after {self.state.step} of {total} steps."
+        return Cancelled(words, partial=self.estimator() if self.state.step else None)
+
+    def _patience_is_over(self) -> bool:
+        patience, epochs = self.options.patience, len(self.state.history)
+        return patience is not None and epochs - self.state.best_epoch >= patience
+
+    def _order(self, epoch: int) -> IntArray:
+        permutation = torch.randperm(len(self.data.training), generator=stream(self.options.seed, _ORDER, epoch))
+        order: IntArray = self.data.training[permutation.numpy()]
+        return order
+
+    def _step(self, index: IntArray, total: int) -> list[float]:
+        options, step = self.options, self.state.step
+        if options.cosine:
+            for group in self.steps.optimizer.param_groups:
+                group["lr"] = options.learning_rate * 0.5 * (1.0 + math.cos(math.pi * step / total))
+        self.modules.train()
+        drawn = self._drawn(index, stream(options.seed, _NOISE, step))
+        return self.steps.take(len(index), partial(self._losses, drawn))
+
+    def _drawn(self, index: IntArray, noise: torch.Generator) -> _Batch:
+        """Return the fingerprints of an index, with noise where options ask for it."""
+        options = self.options
+        clean, labels, which = self.data.batch(index)
+        inputs = clean
+        if options.snr_range is not None:
+            low, high = (math.log(snr) for snr in options.snr_range)
+            snr = torch.exp(low + (high - low) * torch.rand(len(clean), 1, generator=noise))
+            # a normalised fingerprint of N samples has a root mean square of 1/sqrt(N), in any orthonormal basis
+            sigma = 1.0 / (snr * math.sqrt(self.model.length))
+            inputs = clean + sigma * torch.randn(clean.shape, generator=noise)
+            inputs = nn.functional.normalize(inputs, dim=1)
+        return _Batch(inputs, clean, labels, which)
+
+    def _losses(self, whole: _Batch, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
+        options, device, batch = self.options, self.steps.device, whole.part(rows)
+        inputs, labels = batch.inputs.to(device), batch.labels.to(device)
+        predicted = self.model.labels(inputs, half=options.precision == "half")
+        error = predicted - labels
+        if options.loss == "mse":
+            label_loss = (error**2).mean()
+        else:
+            label_loss = nn.functional.smooth_l1_loss(predicted, labels, beta=options.loss_scale)
+        if self.decoder.kind is None:
+            return label_loss, label_loss, torch.zeros(())
+        decoded = self.decoder(predicted, batch.which)
+        target = batch.clean.to(device)
+        if self.model.subspace is not None:
+            decoded = decoded @ self.model.basis
+        decoder_loss = ((decoded - target) ** 2).mean()
+        return label_loss + options.decoder_weight * decoder_loss, label_loss, decoder_loss
+
+    def _point(self, epoch: int, steps: int, held_out: float | None) -> LossPoint:
+        loss, label_loss, decoder_loss = (value / steps for value in self.state.sums)
+        return LossPoint(epoch, self.state.step, loss, label_loss, decoder_loss, held_out, self.state.seconds)
+
+    def _end_epoch(self, epoch: int) -> None:
+        state, held_out = self.state, None
+        if len(self.data.held_out):
+            self.modules.eval()
+            parts = []
+            for number, index in enumerate(_cut(self.data.held_out, self.options.batch)):
+                drawn = self._drawn(index, stream(self.options.seed, _HELD_OUT, number))
+                losses = self.steps.look(len(index), partial(self._losses, drawn))
+                parts.append(losses[1] * len(index))
+            held_out = math.fsum(parts) / len(self.data.held_out)
+            if held_out < state.best_loss:
+                state.best_loss, state.best_epoch = held_out, epoch
+                state.best = {name: value.detach().clone() for name, value in self.modules.state_dict().items()}
+        state.history.append(self._point(epoch, self.steps_per_epoch, held_out))
+
+    def _diverged(self, loss: float, checkpoint: str | os.PathLike[str] | None) -> InputError:
+        kept = "" if checkpoint is None or not Path(checkpoint).is_file() else (
+            f" {Path(checkpoint).name} keeps what was reached before.")  # fmt: skip
+        return InputError(
+            f"The training of {self.architecture} diverged at step {self.state.step + 1} (loss {loss:g}); expected a "
+            f"learning rate smaller than {self.options.learning_rate:g}.{kept}",
+            field="learning_rate",
+        )
+
+    def estimator(self) -> NetworkEstimator:
+        """Return the estimator with the best weights so far."""
+        model = LabelNetwork(
+            self.architecture, self.model.length, self.options.widths, self.options.subspace, self.options.activation
+        )
+        weights = self.state.best or self.modules.state_dict()
+        model.load_state_dict(
+            {key.removeprefix("model."): value for key, value in weights.items() if key.startswith("model.")}
+        )
+        card = make_card(
+            self.architecture, self.schedules, self.preset, self.options, self.state, str(self.steps.device)
+        )
+        card["notes"] += self.steps.allowance.notes
+        schedules = [replace(schedule, record={}) for schedule in self.schedules]
+        return NetworkEstimator(model, schedules, card, device=str(self.steps.device))
+
+
+def _cut(index: IntArray, size: int) -> list[IntArray]:
+    return [index[start : start + size] for start in range(0, len(index), size)]

@@ -1,0 +1,150 @@
+"""Where a training stands: everything its next step depends on, as a file that can be gone on from."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
+
+__all__ = ["LossPoint", "TrainingState", "read_state", "write_state"]
+
+
+@dataclass(frozen=True)
+class LossPoint:
+    """Losses at one moment of a training.
+
+    Parameters
+    ----------
+    epoch, step : int
+        Epochs and steps that are complete.
+    loss, label_loss, decoder_loss : float
+        Means over the epoch so far; ``decoder_loss`` is mean((x̂ − x)²) without its weight, 0 without a decoder.
+    held_out : float, optional
+        Label loss of the held-out tissues, at the end of an epoch.
+    seconds : float
+        Time the training has taken.
+    """
+
+    epoch: int
+    step: int
+    loss: float
+    label_loss: float
+    decoder_loss: float
+    held_out: float | None
+    seconds: float
+
+
+@dataclass
+class TrainingState:
+    """Weights, moments and counts.
+
+    Parameters
+    ----------
+    step : int
+        Steps taken, over all epochs.
+    sums : list of float
+        Sums of loss, label loss and decoder loss over the steps of the present epoch.
+    history : list of LossPoint
+        One for each complete epoch.
+    best : dict, optional
+        Weights of the best epoch by the held-out tissues.
+    best_loss : float
+        Its loss.
+    seconds : float
+        Time taken by all runs together.
+    """
+
+    step: int = 0
+    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    history: list[LossPoint] = field(default_factory=list)
+    best: dict[str, Tensor] | None = None
+    best_loss: float = float("inf")
+    best_epoch: int = 0
+    seconds: float = 0.0
+
+
+def write_state(
+    path: str | os.PathLike[str],
+    key: dict[str, Any],
+    state: TrainingState,
+    modules: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    """Write a state; a crash leaves the one before it.
+
+    Parameters
+    ----------
+    path : path
+    key : dict
+        What the training is (estimator, schedules, options): only the same can go on from it.
+    """
+    tensors = {f"weights.{name}": value for name, value in modules.state_dict().items()}
+    for name, parameter in modules.named_parameters():
+        for moment, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"moments.{moment}.{name}"] = torch.as_tensor(value)
+    for name, value in (state.best or {}).items():
+        tensors[f"best.{name}"] = value
+    counts = {
+        "step": state.step, "sums": state.sums, "history": [asdict(point) for point in state.history],
+        # JSON has no infinity
+        "best_loss": state.best_loss if state.best else None, "best_epoch": state.best_epoch, "seconds": state.seconds,
+    }  # fmt: skip
+    write_tensors(path, tensors, {"blochnet_training": json.dumps({"key": key, **counts})})
+
+
+def read_state(
+    path: str | os.PathLike[str],
+    key: dict[str, Any],
+    modules: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> TrainingState:
+    """Read a state into modules and optimizer.
+
+    Raises
+    ------
+    InputError
+        A file that is not a training's, is damaged, or belongs to another training; nothing has changed then.
+    """
+    name = Path(path).name
+    expected = {f"weights.{key}": value.shape for key, value in modules.state_dict().items()}
+    tensors, metadata = read_tensors(path, expected=expected)
+    try:
+        content = json.loads(metadata["blochnet_training"])
+        found = content["key"]
+        history = [LossPoint(**point) for point in content["history"]]
+        best_loss = float("inf") if content["best_loss"] is None else float(content["best_loss"])
+        state = TrainingState(int(content["step"]), [float(value) for value in content["sums"]], history, None,
+                              best_loss, int(content["best_epoch"]), float(content["seconds"]))  # fmt: skip
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{name}: is no saved training; expected one that was interrupted here.",
+                         field="checkpoint") from None  # fmt: skip
+    differing = sorted(part for part in {*key, *found} if key.get(part) != found.get(part))
+    if differing:
+        raise InputError(
+            f"{name}: holds another training, which differs in {', '.join(differing)}; expected the same settings "
+            "(remove the file to start anew).",
+            field="checkpoint",
+        )
+    names = list(modules.state_dict())
+    if content["best_loss"] is not None:
+        state.best = {key: tensors[f"best.{key}"] for key in names if f"best.{key}" in tensors}
+    modules.load_state_dict({key: tensors[f"weights.{key}"] for key in names})
+    for parameter_name, parameter in modules.named_parameters():
+        moments = {
+            moment: tensors[f"moments.{moment}.{parameter_name}"]
+            for moment in ("step", "exp_avg", "exp_avg_sq")
+            if f"moments.{moment}.{parameter_name}" in tensors
+        }
+        for moment, value in moments.items():
+            moments[moment] = value if moment == "step" else value.to(parameter.device)
+        if moments:
+            optimizer.state[parameter] = moments
+    return state

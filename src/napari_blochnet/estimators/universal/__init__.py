@@ -1,0 +1,1 @@
+"""The universal estimator: any schedule, continuous, without training."""

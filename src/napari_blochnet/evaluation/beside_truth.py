@@ -1,0 +1,47 @@
+"""Where maps and truth meet: the part of a phantom that maps cover, and signed errors for layers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = ["part_of_truth", "signed_errors", "summary"]
+
+
+def part_of_truth(phantom: Phantom, other: FingerprintStack | ParameterMaps) -> Phantom | None:
+    """Return the part of a phantom that a stack or maps cover; None where they lie elsewhere."""
+    try:
+        return phantom.on_grid(other.shape[-3:], other.geometry)
+    except InputError:
+        return None
+
+
+def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
+    """Return error maps to look at: of T1 and T2, per cent, NaN where there is nothing to compare.
+
+    See `napari_blochnet.evaluation.comparison.error_maps`, which are 0 there: what is drawn must tell no error from no
+    voxel.
+    """
+    from napari_blochnet.evaluation.comparison import error_maps
+
+    found = error_maps(truth, maps)
+    inside = truth.mask & maps.mask
+    return {name: np.where(inside, found[name], np.float32(np.nan)) for name in ("T1", "T2")}
+
+
+def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
+    """Return one sentence about how good maps are."""
+    failed = int(maps.failed.sum())
+    lost = f" {failed:,} voxels got no answer." if failed else ""
+    scored = maps.mask & ~maps.failed
+    if errors is not None:
+        scored &= np.isfinite(errors["T1"])
+    if errors is None or not scored.any():
+        return lost.strip()
+    parts = [f"{name} {np.median(np.abs(values[scored])):.2g} %" for name, values in errors.items()]
+    return f"{maps.estimator}: median |error| {', '.join(parts)}.{lost}"

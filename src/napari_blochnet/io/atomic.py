@@ -1,0 +1,45 @@
+"""Writing so that a crash leaves the old file or the new one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from napari_blochnet.common.errors import InputError
+
+__all__ = ["existing_file", "replacing"]
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside ``path`` to write to; rename it to ``path`` if the block ends well.
+
+    The temporary name keeps every suffix of ``path`` (``.nii.gz``), because writers choose the format by it.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(target.suffixes[-2:])
+    handle, name = tempfile.mkstemp(prefix=f".{target.name.split('.')[0]}-", suffix=suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        # mkstemp makes files only the owner can read; a result is as readable as any file its user makes
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def existing_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path if a file is there; otherwise one sentence."""
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise InputError(f"{found}: there is no such file or folder.", field="path")
+    return found

@@ -1,0 +1,204 @@
+"""NIfTI both ways, with plain errors; a JSON file beside it where its maker has something to say."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+import re
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.reading import read_in_blocks
+
+__all__ = ["read_nifti", "write_nifti", "write_nifti_with_sidecar"]
+
+# The deflate format cannot pack more tightly than this (RFC 1951: 258 bytes in 2 bits).
+_DEFLATE_LIMIT = 1032
+# Bytes written between two looks at ``cancelled``: a tenth of a second of compression.
+_PIECE_BYTES = 2**22
+
+
+def write_nifti(
+    data: AnyArray,
+    geometry: Geometry,
+    path: str | os.PathLike[str],
+    *,
+    time_step: float | None = None,
+    double: bool = False,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> None:
+    """Write an array (z, y, x) or (time, z, y, x) as NIfTI-1 (x, y, z[, time]), mm and ms, by renaming.
+
+    Parameters
+    ----------
+    data : array
+        bool is stored as uint8, float64 as float32, complex128 as complex64.
+    geometry : Geometry
+        Voxel size and affine.
+    path : path
+        ``.nii`` or ``.nii.gz``.
+    time_step : float, optional
+        ms between time points; 1 if not given.
+    double : bool
+        Store float64 as it is.
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`; counted in kilobytes.
+
+    Raises
+    ------
+    Cancelled
+        There is the old file, or none.
+    """
+    import nibabel as nib
+    from nibabel.openers import Opener
+
+    smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
+    keep = double and data.dtype == np.float64
+    dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller and not keep else data.dtype
+    image = nib.Nifti1Image(np.asarray(data, dtype=dtype).T, geometry.affine)
+    zooms = geometry.voxel_size[::-1]
+    image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
+    image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
+    with replacing(path) as temporary, Opener(str(temporary), "wb") as file:
+        image.to_stream(_WatchedFile(file, image.get_data_dtype().itemsize * data.size, Path(path).name,
+                                     progress, cancelled))  # fmt: skip
+
+
+def write_nifti_with_sidecar(
+    data: AnyArray, geometry: Geometry, path: str | os.PathLike[str], sidecar: dict[str, Any], **how: Any
+) -> list[Path]:
+    """Write NIfTI, and beside it JSON that says what it holds; ``how``: see `write_nifti`. Return both paths."""
+    target = Path(path)
+    beside = target.with_name(re.sub(r"\.nii(\.gz)?$", "", target.name, flags=re.IGNORECASE) + ".json")
+    write_nifti(data, geometry, target, **how)
+    write_json(sidecar, beside)
+    return [target, beside]
+
+
+class _WatchedFile(io.RawIOBase):
+    """A file to write to that says how much it holds, and stops where nobody wants it any more.
+
+    Parameters
+    ----------
+    file : file-like
+    size : int
+        How many bytes are expected.
+    name : str
+        What people call the file.
+    """
+
+    def __init__(
+        self, file: Any, size: int, name: str, progress: ProgressCallback | None, cancelled: CancelEvent | None
+    ) -> None:
+        self._file, self._size, self._name = file, size, name
+        self._progress, self._cancelled = progress, cancelled
+        self._written = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        content = memoryview(data).cast("B")
+        for start in range(0, len(content), _PIECE_BYTES):
+            raise_if_cancelled(self._cancelled, f"writing {self._name}")
+            piece = content[start : start + _PIECE_BYTES]
+            self._file.write(piece)
+            self._written += len(piece)
+        report(self._progress, self._written // 1000, self._size // 1000, f"writing {self._name}")
+        return len(content)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+
+def read_nifti(
+    path: str | os.PathLike[str],
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> tuple[AnyArray, Geometry]:
+    """Read NIfTI as an array (z, y, x) or (time, z, y, x) with its geometry.
+
+    An uncompressed file without scaling stays memory-mapped. A 2-D image gets a z axis of size 1.
+
+    Parameters
+    ----------
+    path : path
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`; counted in megabytes.
+
+    Raises
+    ------
+    InputError
+        No such file; not NIfTI; more or fewer axes than 2 to 4; a header that claims more than the file can hold.
+    Cancelled
+    """
+    import nibabel as nib
+
+    found = existing_file(path)
+    try:
+        # kept open: a gzipped file that is opened anew for each block would be unpacked from its beginning
+        image = nib.Nifti1Image.from_filename(str(found), keep_file_open=True)
+        claimed = math.prod(int(n) for n in image.shape) * image.get_data_dtype().itemsize
+        # nibabel sets aside what the header claims before it looks at the file
+        if claimed > found.stat().st_size * (_DEFLATE_LIMIT if found.suffix.lower() == ".gz" else 1):
+            raise ValueError(f"its header claims {claimed:,} bytes of voxels, more than the file can hold")
+        data = _voxels(image, found, progress, cancelled)
+    except (
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        nib.wrapstruct.WrapStructError,
+        OSError,
+        ValueError,
+        EOFError,
+        OverflowError,
+        MemoryError,
+        zlib.error,
+    ) as error:
+        reason = str(error).split("\n")[0]
+        raise InputError(f"{found.name}: cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz file.",
+                         field="path") from None  # fmt: skip
+    while data.ndim > 4 and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim == 2:
+        data = data[:, :, None]
+    if data.ndim not in (3, 4):
+        raise InputError(f"{found.name}: has {data.ndim} axes; expected 3 (a map) or 4 (fingerprints).", field="path")
+    units = image.header.get_xyzt_units()[0]
+    scale = {"micron": 1e-3, "meter": 1e3}.get(units, 1.0)
+    affine = np.array(image.affine, dtype=np.float64)
+    affine[:3] *= scale
+    return data.T, Geometry.from_affine(affine)
+
+
+def _voxels(image: Any, file: Path, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> AnyArray:
+    """Return the voxels of a NIfTI image in its own order of axes, mapped into memory or read in blocks."""
+    stored = image.dataobj
+    if file.suffix.lower() != ".gz" and (stored.slope, stored.inter) == (1, 0):
+        return np.asanyarray(stored)
+    if 0 in image.shape:
+        return np.asanyarray(stored)
+    # scaling makes other numbers of those that are stored
+    dtype = stored[(slice(0, 1),) * image.ndim].dtype
+    return read_in_blocks(
+        lambda selection: stored[selection[::-1]].T,
+        image.shape[::-1],
+        dtype,
+        what=f"reading {file.name}",
+        progress=progress,
+        cancelled=cancelled,
+    ).T

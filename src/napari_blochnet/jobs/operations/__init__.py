@@ -1,0 +1,1 @@
+"""The operations: each one function with one settings model."""

@@ -1,0 +1,210 @@
+"""Opening phantoms, schedules and fingerprints, and making the built-in ones, each with its record."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations.devices import check_memory
+from napari_blochnet.jobs.records import embed_schedule, make_record, plain_path
+from napari_blochnet.jobs.settings import (
+    BrainWebSettings,
+    FingerprintsSettings,
+    FispSettings,
+    PhantomSettings,
+    ScheduleFileSettings,
+    ScheduleSettings,
+    SplineSettings,
+    SyntheticSettings,
+    settings_from,
+)
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["SCHEDULE_KINDS", "brainweb_phantom", "make_schedule", "open_fingerprints", "open_phantom", "synthetic_head"]
+
+PathLike = str | os.PathLike[str]
+
+#: The settings model of each kind of schedule.
+SCHEDULE_KINDS: dict[str, type[FispSettings] | type[SplineSettings] | type[ScheduleFileSettings]] = {
+    "fisp": FispSettings,
+    "spline": SplineSettings,
+    "file": ScheduleFileSettings,
+}
+
+
+def open_phantom(
+    source: PathLike | Sequence[PathLike],
+    settings: PhantomSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> Phantom:
+    """Read a phantom from a folder or files.
+
+    Parameters
+    ----------
+    source : path or sequence of paths
+        BrainWeb fuzzy or crisp volumes, NIfTI memberships, labels or maps, MATLAB maps; see
+        `napari_blochnet.read_phantom`.
+    settings : PhantomSettings, optional
+    **fields
+        Fields of `PhantomSettings`.
+
+    Returns
+    -------
+    Phantom
+    """
+    from napari_blochnet.phantoms.read import read_phantom
+
+    given = settings_from(PhantomSettings, settings, **fields)
+    started = time.perf_counter()
+    phantom = read_phantom(source, **given.model_dump(), progress=progress, cancelled=cancelled)
+    paths = plain_path(source) if isinstance(source, (str, os.PathLike)) else [plain_path(path) for path in source]
+    record = make_record("open_phantom", given, {"source": paths}, seconds=time.perf_counter() - started)
+    return replace(phantom, record=record)
+
+
+def brainweb_phantom(
+    settings: BrainWebSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> Phantom:
+    """Open a subject of BrainWeb's 20 normal brains; it is downloaded the first time.
+
+    Parameters
+    ----------
+    settings : BrainWebSettings, optional
+    **fields
+        Fields of `BrainWebSettings`.
+
+    Returns
+    -------
+    Phantom
+
+    Raises
+    ------
+    InputError
+        No connection, an answer that is no volume, less memory than 57 million voxels take.
+    """
+    from napari_blochnet.phantoms.download import VOLUMES, download_brainweb
+    from napari_blochnet.phantoms.read import read_phantom
+
+    given = settings_from(BrainWebSettings, settings, **fields)
+    started = time.perf_counter()
+    # before anything is downloaded: see the memory that `read_phantom` states
+    bytes_per_voxel = 22 + 3 * len(VOLUMES[given.volumes])
+    check_memory(362 * 434 * 362 * bytes_per_voxel, f"BrainWeb subject {given.subject}", "subject",
+                 "choose labels, which take less")  # fmt: skip
+    folder = download_brainweb(given.subject, given.volumes, progress=progress, cancelled=cancelled)
+    phantom = read_phantom(folder, given.tissues, progress=progress, cancelled=cancelled)
+    record = make_record("brainweb_phantom", given, {}, seconds=time.perf_counter() - started)
+    return replace(phantom, name=f"subject {given.subject}", record=record)
+
+
+def synthetic_head(
+    settings: SyntheticSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> Phantom:
+    """Make the built-in head.
+
+    Parameters
+    ----------
+    settings : SyntheticSettings, optional
+    **fields
+        Fields of `SyntheticSettings`.
+
+    Returns
+    -------
+    Phantom
+    """
+    from napari_blochnet.phantoms.synthetic import synthetic_phantom
+
+    given = settings_from(SyntheticSettings, settings, **fields)
+    started = time.perf_counter()
+    phantom = synthetic_phantom(**given.model_dump(), progress=progress, cancelled=cancelled)
+    return replace(phantom, record=make_record("synthetic_head", given, {}, seconds=time.perf_counter() - started))
+
+
+def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp", **fields: Any) -> Schedule:
+    """Make a schedule, or read one.
+
+    Parameters
+    ----------
+    settings : FispSettings, SplineSettings or ScheduleFileSettings, optional
+    kind : {"fisp", "spline", "file"}
+        Which, where no settings are given.
+    **fields
+        Fields of the settings.
+
+    Returns
+    -------
+    Schedule
+    """
+    from napari_blochnet.schedules.generators import fisp_schedule, spline_schedule
+    from napari_blochnet.schedules.schedule_files import read_schedule
+
+    if settings is None and kind not in SCHEDULE_KINDS:
+        raise InputError(
+            f"The kind of schedule is {kind!r}; expected one of {', '.join(SCHEDULE_KINDS)}.", field="kind"
+        )
+    given = settings_from(type(settings) if settings is not None else SCHEDULE_KINDS[kind], settings, **fields)
+    values = given.model_dump(exclude={"kind"})
+    if isinstance(given, ScheduleFileSettings):
+        if not given.path:
+            raise InputError("No schedule file is chosen; expected a CSV, text or MATLAB file.", field="path")
+        # what is left out stays the file's own
+        hints = {key: value for key, value in values.items() if value is not None and key != "path"}
+        schedule = read_schedule(given.path, **hints)
+    elif isinstance(given, SplineSettings):
+        schedule = spline_schedule(**values)
+    else:
+        schedule = fisp_schedule(**values)
+    return schedule.replace(record=make_record("make_schedule", given, {}))
+
+
+def open_fingerprints(
+    path: PathLike,
+    schedule: Schedule | None = None,
+    settings: FingerprintsSettings | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> FingerprintStack:
+    """Open a fingerprint stack.
+
+    Parameters
+    ----------
+    path : path
+        ``.npy``, ``.npz``, NIfTI and more; see `napari_blochnet.read_fingerprints`.
+    schedule : Schedule, optional
+        What made it; may be left out for a stack that carries its own.
+    settings : FingerprintsSettings, optional
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`; counted in megabytes.
+    **fields
+        Fields of `FingerprintsSettings`.
+
+    Returns
+    -------
+    FingerprintStack
+    """
+    from napari_blochnet.fingerprints.stack_files import read_fingerprints
+
+    given = settings_from(FingerprintsSettings, settings, **fields)
+    stack = read_fingerprints(path, schedule, **given.model_dump(), progress=progress, cancelled=cancelled)
+    inputs = {"path": plain_path(path), "schedule": None if schedule is None else embed_schedule(schedule)}
+    return stack.with_record(make_record("open_fingerprints", given, inputs))

@@ -1,0 +1,351 @@
+"""Reconstruction: T1, T2 and PD maps from fingerprints."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.precision import describe_acquisition
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations.b1_maps import checked_b1, pack_b1, read_b1
+from napari_blochnet.jobs.operations.batches import batches
+from napari_blochnet.jobs.operations.devices import resolve_device
+from napari_blochnet.jobs.packing import pack_mask, whole_slices
+from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
+from napari_blochnet.jobs.settings import ReconstructSettings, check_slices, settings_from
+
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.base import Estimates, Estimator
+    from napari_blochnet.estimators.memory import Allowance
+
+__all__ = ["reconstruct", "record_of"]
+
+# What `reconstruct` itself takes care of; all other settings are its estimator's.
+_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices", "refine", "fit_b1", "b1", "uncertainty", "noise_sigma"}
+
+
+def reconstruct(
+    stack: FingerprintStack,
+    estimator: str | Estimator | None = None,
+    mask: BoolArray | None = None,
+    settings: ReconstructSettings | None = None,
+    *,
+    b1: AnyArray | str | os.PathLike[str] | None = None,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    partial: Callable[[ParameterMaps], None] | None = None,
+    **fields: Any,
+) -> ParameterMaps:
+    """Map T1, T2 and PD from fingerprints.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    estimator : str or Estimator, optional
+        A name, or an estimator already made. None: as the settings say.
+    mask : bool array of shape (Z, Y, X), optional
+        Voxels to map, of those inside the stack's mask. None: all of them.
+    settings : ReconstructSettings, optional
+    b1 : array of shape (Z, Y, X), or path, optional
+        Transmit field, 1 being nominal, for refined maps, which hold it fixed; NIfTI where a path. None: as the
+        settings say.
+    device : str
+        "auto", "cpu" or a GPU such as "cuda:0".
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`.
+    partial : callable, optional
+        Called after each batch, in the thread that works, with the maps so far; their mask is what is finished.
+    **fields
+        Fields of `ReconstructSettings`.
+
+    Returns
+    -------
+    ParameterMaps
+        On the stack's grid; 0 outside what was mapped.
+
+    Raises
+    ------
+    InputError
+        An unknown estimator, one made for another schedule, a mask of another shape or without a voxel; a B1 map of
+        another shape, out of range, or for maps that are not refined.
+    Cancelled
+        Its ``partial`` holds the maps of the finished batches.
+    """
+    from napari_blochnet.estimators.memory import Allowance, Movable, device_of, moved
+    from napari_blochnet.estimators.registry import leaves_out_samples, make_estimator
+
+    if isinstance(estimator, str):
+        fields["estimator"] = estimator
+        estimator = None
+    if isinstance(b1, (str, os.PathLike)):
+        fields["b1"] = plain_path(b1)
+        b1 = None
+    given = settings_from(ReconstructSettings, settings, **fields)
+    chosen = resolve_device(device)
+    started = time.perf_counter()
+    inside = _mapped_voxels(stack, mask, given.slices)
+    made_by: dict[str, Any] | None = None
+    if estimator is None:
+        # made on the CPU: going to the device is where its memory may turn out too small
+        options = given.model_dump(exclude=_NOT_THE_ESTIMATORS)
+        if given.refine and not leaves_out_samples(given.estimator):
+            # a network starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
+            options["saturation"] = None
+        made = _with_options(make_estimator(given.estimator, **options), given)
+        target = chosen if isinstance(made, Movable) else "cpu"
+    else:
+        given, made_by = _naming(estimator, given)
+        made = _with_options(estimator, given)
+        target = device_of(made)
+    field = _field(b1, given.b1, made, stack, inside)
+    raise_if_cancelled(cancelled, "mapping")
+    allowance = Allowance(given.batch, target, f"mapping with {made.name}", "voxels")
+
+    def prepare() -> bool:
+        moved(made, allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+        return True
+
+    while not allowance.attempt(prepare, 1):
+        pass
+    maps = _empty_maps(stack, made.name, given, with_b1=field is not None)
+    total, done = int(inside.sum()), 0
+
+    def recorded() -> ParameterMaps:
+        return maps.replace(
+            record=record_of(
+                stack,
+                given,
+                maps,
+                in_part=mask is not None or done < total,
+                estimator=getattr(made, "description", made.name),
+                device=allowance.device,
+                seconds=time.perf_counter() - started,
+                memory=allowance.notes,
+                made_by=made_by,
+                b1=None if b1 is None or field is None else pack_b1(field),
+            )
+        )
+
+    try:
+        for batch in batches(inside, given.batch):
+            report(progress, done, total, f"mapping with {made.name}")
+            for part, estimates in _estimated(made, allowance, stack, batch, field, cancelled):
+                _enter(maps, part, estimates)
+                done += len(part)
+                if partial is not None:
+                    partial(maps)
+    except Cancelled as stopped:
+        raise Cancelled(str(stopped), partial=recorded()) from None
+    report(progress, total, total, f"mapping with {made.name}")
+    return recorded()
+
+
+def record_of(
+    stack: FingerprintStack,
+    settings: ReconstructSettings,
+    maps: ParameterMaps,
+    *,
+    in_part: bool,
+    estimator: str,
+    device: str,
+    seconds: float,
+    memory: Sequence[str] = (),
+    made_by: dict[str, Any] | None = None,
+    b1: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the record of maps made from a stack.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    settings : ReconstructSettings
+    maps : ParameterMaps
+        Whose mask is what was mapped.
+    in_part : bool
+        Whether they may cover less than the settings say: their slices, or their mask, are then in the record.
+    estimator : str
+        Its description.
+    device : str
+    seconds : float
+    memory : sequence of str
+        What was said where the memory did not suffice.
+    made_by : dict, optional
+        Record of the estimator, where the settings do not name it.
+    b1 : dict, optional
+        A B1 map that was given as an array, packed.
+    """
+    inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
+    if made_by is not None:
+        inputs["estimator"] = made_by
+    if in_part:
+        slices = whole_slices(maps.mask, stack.mask)
+        settings = settings.model_copy(update={"slices": slices})
+        if slices is None:
+            inputs["mask"] = {"operation": "given", "mask": pack_mask(maps.mask)}
+    if b1 is not None:
+        inputs["b1"] = {"operation": "given", "b1": b1}
+    return make_record(
+        "reconstruct",
+        settings,
+        inputs,
+        device=device,
+        seconds=seconds,
+        estimator=estimator,
+        voxels=int(maps.mask.sum()),
+        failed=int(maps.failed.sum()),
+        acquisition=describe_acquisition(stack),
+        **({"memory": list(memory)} if memory else {}),
+        **_notes(maps),
+    )
+
+
+def _naming(estimator: Estimator, settings: ReconstructSettings) -> tuple[ReconstructSettings, dict[str, Any] | None]:
+    """Return settings that name an estimator which was given as an object, and its record where they cannot."""
+    origin = embed_estimator(estimator)
+    other = settings.other_schedule or bool(getattr(estimator, "other_schedule", False))
+    if isinstance(origin, str):
+        return settings.model_copy(update={"estimator": origin, "other_schedule": other}), None
+    return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
+
+
+def _with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:
+    """Return the estimator with what the settings add to any of them."""
+    if settings.refine:
+        from napari_blochnet.estimators.fitting.refined import Refined
+
+        return Refined(
+            estimator, fit_b1=settings.fit_b1, noise_sigma=settings.noise_sigma, saturation=settings.saturation
+        )
+    if settings.uncertainty:
+        from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
+
+        return WithStandardErrors(estimator, noise_sigma=settings.noise_sigma, saturation=settings.saturation)
+    return estimator
+
+
+def _estimated(
+    estimator: Estimator,
+    allowance: Allowance,
+    stack: FingerprintStack,
+    batch: IntArray,
+    field: FloatArray | None,
+    cancelled: CancelEvent | None,
+) -> Iterator[tuple[IntArray, Estimates]]:
+    """Yield a batch of voxels, by their place in the volume, with what is estimated of them; in parts where the memory
+    does not suffice.
+    """
+    from napari_blochnet.estimators.fitting.refined import Refined
+    from napari_blochnet.estimators.memory import moved
+
+    done = 0
+    while done < len(batch):
+        raise_if_cancelled(cancelled, "mapping")
+        part = batch[done : done + allowance.size]
+
+        def predict(part: IntArray = part) -> Estimates:
+            here = np.zeros(stack.mask.shape, dtype=bool)
+            here.reshape(-1)[part] = True
+            data = stack.fingerprints(here)
+            if field is None:
+                return estimator.predict(data, stack.schedule, stack.kind, cancelled=cancelled)
+            assert isinstance(estimator, Refined)
+            known = field.reshape(-1)[part]
+            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=cancelled)
+            return replace(found, b1=known)
+
+        before = allowance.device
+        estimates = allowance.attempt(predict, len(part))
+        if estimates is not None:
+            yield part, estimates
+            done += len(part)
+        elif allowance.device != before:
+            moved(estimator, allowance.device)
+
+
+def _field(
+    b1: AnyArray | None, path: str | None, estimator: Estimator, stack: FingerprintStack, inside: BoolArray
+) -> FloatArray | None:
+    """Return the B1 map, of an array or a file; None where neither is given."""
+    from napari_blochnet.estimators.fitting.refined import Refined
+
+    if b1 is None:
+        if path is None:
+            return None
+        b1 = read_b1(path, stack)
+    if not isinstance(estimator, Refined):
+        raise InputError(f"A B1 map is given, but {estimator.name} takes B1 as nominal; expected refine with it, or no "
+                         "B1 map.", field="b1")  # fmt: skip
+    if estimator.fit_b1:
+        raise InputError("A B1 map is given, and B1 is to be fitted; expected one of the two.", field="fit_b1")
+    return checked_b1(b1, stack, inside)
+
+
+def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tuple[int, int] | None) -> BoolArray:
+    inside = stack.mask.copy()
+    if mask is not None:
+        if np.shape(mask) != stack.shape[1:]:
+            raise InputError(f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.",
+                             field="mask")  # fmt: skip
+        inside &= np.asarray(mask, dtype=bool)
+    if slices is not None:
+        check_slices(slices, stack.shape[1], f"the stack {stack.name}")
+        inside[: slices[0]] = False
+        inside[slices[1] :] = False
+    if not inside.any():
+        raise InputError(f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.",
+                         field="mask")  # fmt: skip
+    return inside
+
+
+def _notes(maps: ParameterMaps) -> dict[str, Any]:
+    """What a record says of fits and standard errors."""
+    notes: dict[str, Any] = {}
+    if maps.converged is not None:
+        notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
+    if maps.t1_se is not None:
+        from napari_blochnet.estimators.fitting.standard_errors import PRECISION_NOTE
+
+        notes["note"] = PRECISION_NOTE
+    return notes
+
+
+def _empty_maps(
+    stack: FingerprintStack, estimator: str, settings: ReconstructSettings, *, with_b1: bool = False
+) -> ParameterMaps:
+    shape = stack.shape[1:]
+    refined, errors = settings.refine, settings.refine or settings.uncertainty
+    t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
+    phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
+    return ParameterMaps(
+        t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,
+        t1_se=np.zeros(shape, np.float32) if errors else None,
+        t2_se=np.zeros(shape, np.float32) if errors else None,
+        converged=np.zeros(shape, bool) if refined else None,
+        b1=np.zeros(shape, np.float32) if with_b1 or (refined and settings.fit_b1) else None,
+        estimator=estimator, voxel_size=stack.voxel_size, affine=stack.affine,
+    )  # fmt: skip
+
+
+def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> None:
+    maps.t1.reshape(-1)[voxels] = estimates.t1
+    maps.t2.reshape(-1)[voxels] = estimates.t2
+    maps.pd.reshape(-1)[voxels] = np.abs(estimates.pd)
+    maps.residual.reshape(-1)[voxels] = estimates.residual
+    maps.failed.reshape(-1)[voxels] = estimates.failed
+    if maps.phase is not None:
+        maps.phase.reshape(-1)[voxels] = np.degrees(np.angle(estimates.pd))
+    for name in ("t1_se", "t2_se", "converged", "b1"):
+        values, found = getattr(maps, name), getattr(estimates, name)
+        if values is not None and found is not None:
+            values.reshape(-1)[voxels] = found
+    maps.mask.reshape(-1)[voxels] = True

@@ -1,0 +1,177 @@
+"""Simulation: fingerprints of a phantom under a schedule."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations.devices import check_memory, resolve_device
+from napari_blochnet.jobs.records import embed_schedule, make_record
+from napari_blochnet.jobs.settings import SimulateSettings, check_slices, settings_from
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.memory import Allowance
+    from napari_blochnet.physics.decoder import EPGDecoder
+
+__all__ = ["simulate"]
+
+# Voxels simulated between two looks at `cancelled`: some 50 ms of work, and 8 MB of samples at 1000 pulses.
+_SIMULATED_AT_A_TIME = 2048
+
+
+def simulate(
+    phantom: Phantom,
+    schedule: Schedule,
+    settings: SimulateSettings | None = None,
+    *,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> FingerprintStack:
+    """Simulate the fingerprints of a phantom under a schedule.
+
+    Parameters
+    ----------
+    phantom : Phantom
+        T1, T2 in ms, PD, and B1 where it has one.
+    schedule : Schedule
+    settings : SimulateSettings, optional
+    device : str
+        "auto", "cpu" or a GPU such as "cuda:0".
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`.
+    **fields
+        Fields of `SimulateSettings`: ``snr``, ``seed``, ``kind``, ``slices``, ``tolerance``.
+
+    Returns
+    -------
+    FingerprintStack
+        Samples (time, z, y, x), complex64 or float32, 0 outside the phantom's mask.
+
+    Raises
+    ------
+    InputError
+        Settings out of bounds; slices the phantom does not have; a stack larger than the memory at hand.
+    Cancelled
+        Nothing is kept of a stack that is not complete.
+    """
+    from napari_blochnet.estimators.memory import Allowance
+    from napari_blochnet.fingerprints.noise import add_noise
+
+    given = settings_from(SimulateSettings, settings, **fields)
+    source = phantom.record or {"operation": "given", "phantom": phantom.name}
+    if given.slices is not None:
+        check_slices(given.slices, phantom.shape[0], f"the phantom {phantom.name}")
+        phantom = phantom[slice(*given.slices)]
+    if not phantom.mask.any():
+        raise InputError(f"The phantom {phantom.name} has no voxel inside its mask here; expected at least one.",
+                         field="slices" if given.slices else "phantom")  # fmt: skip
+    if given.kind == "real" and not schedule.is_real:
+        raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
+                         "magnitude.", field="kind")  # fmt: skip
+    started = time.perf_counter()
+    chosen = resolve_device(device)
+    # the magnitude of noisy data is Rician: it needs the noise of both channels, whatever the signal
+    noisy_magnitude = given.kind == "magnitude" and given.snr is not None
+    complex_data = given.kind == "complex" or noisy_magnitude or not schedule.is_real
+    dtype = np.dtype(np.complex64 if complex_data else np.float32)
+    check_memory(len(schedule) * phantom.mask.size * dtype.itemsize, "The fingerprint stack", "slices")
+    # time is the fastest axis in memory: one voxel's fingerprint is one stretch
+    volume = np.zeros((*phantom.shape, len(schedule)), dtype)
+    allowance = Allowance(_SIMULATED_AT_A_TIME, chosen, "simulating", "tissues")
+    backend = _fill(volume, phantom, schedule, given.tolerance, allowance, progress, cancelled)
+    sigma = 0.0
+    if given.snr is not None:
+        report(progress, 0, 1, "adding noise")
+        sigma = add_noise(volume, phantom.mask, given.snr, given.seed, cancelled=cancelled)
+    if given.kind == "magnitude":
+        volume = np.abs(volume)
+    record = make_record(
+        "simulate",
+        given,
+        {"phantom": source, "schedule": embed_schedule(schedule)},
+        device=allowance.device,
+        seconds=time.perf_counter() - started,
+        decoder=backend,
+        **({"memory": list(allowance.notes)} if allowance.notes else {}),
+    )
+    return FingerprintStack(
+        np.moveaxis(volume, -1, 0),
+        schedule,
+        given.kind,
+        phantom.mask,
+        phantom.voxel_size,
+        phantom.affine,
+        snr=given.snr,
+        noise_sigma=sigma,
+        name=f"{phantom.name}, {schedule.name or 'schedule'}",
+        record=record,
+    )
+
+
+def _fill(
+    volume: AnyArray,
+    phantom: Phantom,
+    schedule: Schedule,
+    tolerance: float,
+    allowance: Allowance,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> str:
+    """Write the noise-free fingerprints into ``volume`` (z, y, x, time); return what computed them."""
+    from napari_blochnet.physics.decoder import EPGDecoder
+
+    decoder = EPGDecoder(schedule, tolerance=tolerance)
+    inside = np.flatnonzero(phantom.mask)
+    columns = [phantom.t1.reshape(-1)[inside], phantom.t2.reshape(-1)[inside]]
+    if phantom.b1 is not None:
+        columns.append(phantom.b1.reshape(-1)[inside])
+    # crisp phantoms hold a handful of tissues: each is simulated once
+    tissues, which = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+    which = which.reshape(-1)
+    # one block holds tissues of similar T2 and so needs a similar number of states
+    order = np.argsort(tissues[:, 1], kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    by_tissue = np.argsort(rank[which], kind="stable")
+    sorted_rank = rank[which][by_tissue]
+    pd = phantom.pd.reshape(-1)[inside]
+    flat = volume.reshape(-1, volume.shape[-1])
+    start = 0
+    while start < len(tissues):
+        raise_if_cancelled(cancelled, "simulating")
+        report(progress, start, len(tissues), "simulating fingerprints")
+        stop = min(start + allowance.size, len(tissues))
+        block = tissues[order[start:stop]]
+        signal = allowance.attempt(partial(_signal, decoder, block, allowance.device), len(block))
+        if signal is None:
+            continue
+        low, high = np.searchsorted(sorted_rank, [start, stop])
+        voxels = by_tissue[low:high]
+        flat[inside[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
+        start = stop
+    report(progress, len(tissues), len(tissues), "simulating fingerprints")
+    return decoder.describe_backend(allowance.device)
+
+
+def _signal(decoder: EPGDecoder, tissues: AnyArray, device: str) -> AnyArray:
+    """Return the fingerprints of tissues given as rows (T1, T2[, B1])."""
+    t1, t2, *b1 = tissues.T
+    if device == "cpu":
+        return decoder.signal(t1, t2, *b1)
+    import torch
+
+    with torch.inference_mode():
+        on_device = [torch.as_tensor(values, device=device) for values in (t1, t2, *b1)]
+        signal = decoder(on_device[0], on_device[1], None, *on_device[2:])
+        return np.asarray(signal.cpu().numpy())

@@ -1,0 +1,357 @@
+"""Phantoms, stacks and maps in a session's folder: every number as it is, bit for bit, in files nobody can run.
+
+NIfTI under BIDS names would round: times become seconds, affines single precision. Arrays are stored as ``.npy`` in
+their own type instead, everything else as JSON, whose numbers repeat exactly.
+
+A session's folder holds ``session.json`` and one folder of data, which that file names. Saving again writes another
+folder of data, then replaces the file by renaming, then removes what it no longer names: whatever happens on the way,
+there is the old session or the new one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.json_files import read_json, write_json
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["SESSION_FILE", "SavedSession", "Subject", "is_session", "read_session", "session_folder", "write_session"]
+
+Subject: TypeAlias = Phantom | FingerprintStack | ParameterMaps
+
+#: The file that makes a folder a session.
+SESSION_FILE = "session.json"
+_FORMAT = 1
+_DATA = re.compile(r"data-[0-9a-f]{8}")
+# Bytes written or read between two looks at ``cancelled``.
+_SLAB_BYTES = 16 * 2**20
+# Arrays above this stay on disk and are read where they are needed.
+_MAPPED_BYTES = 2**30
+# A record holds schedules of some thousand pulses, several times over.
+_JSON_BYTES = 256 * 2**20
+
+_CLASSES: dict[str, type[Subject]] = {"phantom": Phantom, "stack": FingerprintStack, "maps": ParameterMaps}
+_ARRAYS = {
+    "phantom": ("t1", "t2", "pd", "mask", "b1", "labels"),
+    "stack": ("data", "mask"),
+    "maps": ("t1", "t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1"),
+}
+_VALUES = {
+    "phantom": ("tissues", "voxel_size", "affine", "name", "notes", "record"),
+    "stack": ("kind", "voxel_size", "affine", "snr", "noise_sigma", "name", "notes", "record"),
+    "maps": ("estimator", "voxel_size", "affine", "record"),
+}
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """What a session's folder holds.
+
+    Parameters
+    ----------
+    subjects : tuple of Phantom, FingerprintStack or ParameterMaps
+        What was open.
+    arrays : tuple of ndarray
+        Further arrays: painted regions, error maps.
+    state : dict
+        How they were shown and linked, JSON; it refers to subjects and arrays by their place.
+    """
+
+    subjects: tuple[Subject, ...]
+    arrays: tuple[AnyArray, ...]
+    state: dict[str, Any]
+
+
+def is_session(path: str | os.PathLike[str]) -> bool:
+    """Whether a path is a session's folder, or the file in it."""
+    found = Path(path)
+    return (found / SESSION_FILE).is_file() or (found.name == SESSION_FILE and found.is_file())
+
+
+def session_folder(path: str | os.PathLike[str]) -> Path:
+    """Return the folder that is meant by a path to it or to the file in it."""
+    found = Path(path).expanduser()
+    return found.parent if found.name == SESSION_FILE else found
+
+
+def write_session(
+    session: SavedSession,
+    path: str | os.PathLike[str],
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> Path:
+    """Write a session; an earlier one in the same folder stays whole until this one is.
+
+    Parameters
+    ----------
+    session : SavedSession
+    path : path
+        A folder, made if it is not there, or ``session.json`` in it.
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`; counted in megabytes.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        A folder that holds other things, a disk that is full or may not be written to.
+    Cancelled
+        The folder is as it was.
+    """
+    folder = session_folder(path)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
+    if folder.is_dir() and not is_session(folder) and any(folder.iterdir()):
+        raise InputError(f"{folder}: holds other files; expected a new or empty folder, or an earlier session.",
+                         field="path")  # fmt: skip
+    was_there = folder.is_dir()
+    name = f"data-{secrets.token_hex(4)}"
+    try:
+        (folder / name).mkdir(parents=True)
+        writer = _Writer(folder / name, sum(map(_bytes, (*session.subjects, *session.arrays))), progress, cancelled)
+        try:
+            described = [writer.subject(subject, place) for place, subject in enumerate(session.subjects)]
+            for place, array in enumerate(session.arrays):
+                writer.array(np.asarray(array), f"array-{place}")
+            write_json(
+                {"blochnet_session": _FORMAT, "data": name, "subjects": described, "arrays": len(session.arrays),
+                 "state": session.state},
+                folder / SESSION_FILE,
+            )  # fmt: skip
+        except BaseException:
+            shutil.rmtree(folder / name, ignore_errors=True)
+            if not was_there:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        for old in folder.iterdir():
+            if _DATA.fullmatch(old.name) and old.name != name:
+                # a file still open elsewhere stays, where the system wants it so; the next saving removes it
+                shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise InputError(f"{folder}: the session cannot be written ({error.strerror or error}); expected a folder "
+                         "with room that may be written to.", field="path") from None  # fmt: skip
+    return folder
+
+
+def read_session(
+    path: str | os.PathLike[str],
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> SavedSession:
+    """Read what `write_session` wrote; equal bit for bit.
+
+    Parameters
+    ----------
+    path : path
+        The folder, or ``session.json`` in it.
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`; counted in megabytes.
+
+    Returns
+    -------
+    SavedSession
+        Arrays above 1 GiB are memory-mapped.
+
+    Raises
+    ------
+    InputError
+        No session, one of a later version, a file that is missing, damaged or of another size.
+    """
+    folder = session_folder(existing_file(path))
+    content = _json(existing_file(folder / SESSION_FILE))
+    version = content.get("blochnet_session")
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise InputError(f"{folder / SESSION_FILE}: is no session; expected one saved by this package.", field="path")
+    if version > _FORMAT:
+        raise InputError(f"{folder.name}: is a session of format {version}, saved by a later version of this package; "
+                         f"expected format {_FORMAT}.", field="path")  # fmt: skip
+    data, described, count, state = (content.get(key) for key in ("data", "subjects", "arrays", "state"))
+    if (
+        not isinstance(data, str)
+        or not _DATA.fullmatch(data)
+        or not isinstance(described, list)
+        or not isinstance(count, int)
+        or not 0 <= count <= 10_000
+        or not isinstance(state, dict)
+    ):
+        raise InputError(f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.",
+                         field="path")  # fmt: skip
+    files = sorted((folder / data).glob("*.npy"))
+    reader = _Reader(folder / data, sum(file.stat().st_size for file in files), progress, cancelled)
+    subjects = tuple(reader.subject(item, place) for place, item in enumerate(described))
+    arrays = tuple(reader.array(f"array-{place}") for place in range(count))
+    return SavedSession(subjects, arrays, state)
+
+
+class _Writer:
+    def __init__(
+        self, folder: Path, total: int, progress: ProgressCallback | None, cancelled: CancelEvent | None
+    ) -> None:
+        self._folder, self._total, self._done = folder, total, 0
+        self._progress, self._cancelled = progress, cancelled
+
+    def subject(self, subject: Subject, place: int) -> dict[str, Any]:
+        """Write a subject; return what the session's file says of it."""
+        kind = next(kind for kind, of in _CLASSES.items() if isinstance(subject, of))
+        stem = f"{kind}-{place}"
+        about: dict[str, Any] = {key: _plain(getattr(subject, key)) for key in _VALUES[kind]}
+        arrays = [key for key in _ARRAYS[kind] if getattr(subject, key) is not None]
+        for key in arrays:
+            values = getattr(subject, key)
+            # in memory time is the fastest axis of a stack: one voxel's fingerprint is one stretch, on disk too
+            self.array(np.moveaxis(values, 0, -1) if key == "data" else values, f"{stem}-{key}")
+        if isinstance(subject, FingerprintStack):
+            about["schedule"] = subject.schedule.to_dict()
+        if isinstance(subject, Phantom) and subject.fractions is not None:
+            about["fractions"] = list(subject.fractions)
+            for number, share in enumerate(subject.fractions.values()):
+                self.array(np.asarray(share), f"{stem}-fraction-{number}")
+        write_json(about, self._folder / f"{stem}.json")
+        return {"kind": kind, "arrays": arrays}
+
+    def array(self, array: AnyArray, stem: str) -> None:
+        """Write an array slab by slab, without copying it whole."""
+        with (self._folder / f"{stem}.npy").open("wb") as stream:
+            header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
+            np.lib.format.write_array_header_1_0(stream, header)
+            for slab in _slabs(array):
+                raise_if_cancelled(self._cancelled, "saving the session")
+                report(self._progress, self._done >> 20, (self._total >> 20) + 1, "saving the session")
+                stream.write(np.ascontiguousarray(slab).data)
+                self._done += slab.nbytes
+
+
+class _Reader:
+    def __init__(
+        self, folder: Path, total: int, progress: ProgressCallback | None, cancelled: CancelEvent | None
+    ) -> None:
+        self._folder, self._total, self._done = folder, total, 0
+        self._progress, self._cancelled = progress, cancelled
+
+    def subject(self, described: Any, place: int) -> Subject:
+        """Read a subject; its own class checks what it holds."""
+        kind = described.get("kind") if isinstance(described, dict) else None
+        listed = described.get("arrays") if isinstance(described, dict) else None
+        if kind not in _CLASSES or not isinstance(listed, list) or not set(map(str, listed)) <= set(_ARRAYS[kind]):
+            raise InputError(f"{SESSION_FILE}: what it says of subject {place} is damaged; expected a phantom, a stack "
+                             "or maps.", field="path")  # fmt: skip
+        stem = f"{kind}-{place}"
+        file = existing_file(self._folder / f"{stem}.json")
+        about = _json(file)
+        fields: dict[str, Any] = {key: about.get(key) for key in _VALUES[kind]}
+        for key in listed:
+            values = self.array(f"{stem}-{key}")
+            fields[key] = np.moveaxis(values, -1, 0) if key == "data" and values.ndim else values
+        try:
+            if kind == "stack":
+                fields["schedule"] = Schedule.from_dict(about["schedule"])
+            names = about.get("fractions")
+            if kind == "phantom" and names is not None:
+                fields["fractions"] = {
+                    str(name): self.array(f"{stem}-fraction-{number}") for number, name in enumerate(names)
+                }
+            for key in ("tissues", "notes"):
+                if key in fields:
+                    fields[key] = tuple(str(item) for item in fields[key])
+            fields["affine"] = np.array(fields["affine"], dtype=np.float64)
+            fields["voxel_size"] = tuple(fields["voxel_size"])
+            if not isinstance(fields["record"], dict):
+                raise TypeError
+            return _CLASSES[kind](**fields)
+        except InputError as error:
+            raise InputError(f"{file.name}: {error}", field="path") from None
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{file.name}: is damaged; expected all that describes {kind}.", field="path") from None
+
+    def array(self, stem: str) -> AnyArray:
+        """Read an array; its size is held against the file before anything is allocated."""
+        path = existing_file(self._folder / f"{stem}.npy")
+        damaged = InputError(f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path")
+        with path.open("rb") as stream:
+            try:
+                if np.lib.format.read_magic(stream) != (1, 0):
+                    raise ValueError
+                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+            except (ValueError, EOFError):
+                raise damaged from None
+            size = math.prod(shape) * dtype.itemsize
+            start = stream.tell()
+            if fortran or dtype.kind not in "biufc" or path.stat().st_size != start + size:
+                raise damaged
+            if size > _MAPPED_BYTES:
+                self._done += size
+                return np.memmap(path, dtype, "r", start, shape)
+            array = np.empty(shape, dtype)
+            for slab in _slabs(array):
+                raise_if_cancelled(self._cancelled, "opening the session")
+                report(self._progress, self._done >> 20, (self._total >> 20) + 1, "opening the session")
+                if stream.readinto(slab.data) != slab.nbytes:
+                    raise damaged
+                self._done += slab.nbytes
+        return array
+
+
+def _slabs(array: AnyArray) -> Iterator[AnyArray]:
+    """Cut an array along its first axes into contiguous parts of bounded size."""
+    if array.nbytes <= _SLAB_BYTES or array.ndim == 0:
+        if array.size:
+            yield array
+    elif array[0].nbytes > _SLAB_BYTES:
+        for part in array:
+            yield from _slabs(part)
+    else:
+        rows = max(1, _SLAB_BYTES // max(1, array[0].nbytes))
+        for start in range(0, len(array), rows):
+            yield array[start : start + rows]
+
+
+def _bytes(subject: Subject | AnyArray) -> int:
+    if isinstance(subject, np.ndarray):
+        return subject.nbytes
+    kind = next(kind for kind, of in _CLASSES.items() if isinstance(subject, of))
+    held: list[Any] = [getattr(subject, key) for key in _ARRAYS[kind]]
+    if isinstance(subject, Phantom):
+        held += (subject.fractions or {}).values()
+    return sum(int(values.nbytes) for values in held if values is not None)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return list(value)
+    return value
+
+
+def _json(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _JSON_BYTES:
+        raise InputError(f"{path.name}: is {path.stat().st_size / 2**20:.0f} MB; expected a description.", field="path")
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise InputError(f"{path.name}: is damaged; expected a description.", field="path")
+    return content

@@ -1,0 +1,1 @@
+"""Threads, and changes of the window in steps."""

@@ -1,0 +1,1 @@
+"""How smooth the window is, measured."""

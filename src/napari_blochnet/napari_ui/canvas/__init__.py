@@ -1,0 +1,1 @@
+"""What is drawn on napari's canvas: layers, looks, grid, marks."""

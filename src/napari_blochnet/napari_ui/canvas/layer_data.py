@@ -1,0 +1,208 @@
+"""What a phantom, a stack, maps and regions look like as layers: data, name, colours, limits, place, metadata.
+
+Layers lie in the frame of their own voxels (a diagonal display transform in mm); the true affine is in the metadata.
+Where the rows of the image run to anterior or superior, the scale along y is negative: napari draws y downwards, so
+the head stands upright, without touching the camera, which belongs to the viewer and to everybody's layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from napari.utils import CyclicLabelColormap
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.canvas.looks import (
+    LOOKS,
+    REGION_COLOURS,
+    TISSUE_COLOURS,
+    colormap,
+    display_transform,
+    is_upright,
+    round_up,
+    value_limits,
+)
+from napari_blochnet.napari_ui.state.session import ENTRY, Entry
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = [
+    "LayerData",
+    "drawing_layer_data",
+    "image_data",
+    "map_values",
+    "maps_layer_data",
+    "phantom_layer_data",
+    "region_data",
+    "sample_layer_data",
+    "saved_layer_data",
+    "stack_layer_data",
+]
+
+LayerData = tuple[AnyArray, dict[str, Any], str]
+
+
+def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str = "image", **kwargs: Any) -> LayerData:
+    geometry = entry.subject.geometry
+    scale, translate = display_transform(geometry, upright=is_upright(entry))
+    units, labels = ["mm"] * 3, ["z", "y", "x"]
+    if data.ndim == 4:
+        scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
+        units, labels = ["dimensionless", *units], ["time", *labels]
+    unit = LOOKS[entry.role].unit if entry.role in LOOKS else ""
+    shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
+    role = entry.role + (f" ({unit})" if unit else "")
+    kwargs.setdefault("name", f"{role} – {entry.title}" if entry.role != "signal" else entry.title)
+    kwargs.update(scale=scale, translate=translate, units=units, axis_labels=labels,
+                  metadata={"blochnet": shown, ENTRY: entry})  # fmt: skip
+    return data, kwargs, kind
+
+
+def image_data(
+    data: AnyArray, entry: Entry, record: dict[str, Any], limits: tuple[float, float], **more: Any
+) -> LayerData:
+    """Return the layer of one map, with the look of its entry's role."""
+    look = LOOKS[entry.role]
+    return _layer_data(data, entry, record, colormap=colormap(look.colormap),
+                       contrast_limits=limits, interpolation2d="nearest", **more)  # fmt: skip
+
+
+def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
+    """Return the layers of a phantom, the one that is shown last: tissue, PD, T2, T1."""
+    entry = Entry("phantom", "T1", phantom, phantom.name, truth=phantom)
+    layers = []
+    if phantom.labels is not None:
+        # not a mapping of labels to colours: napari compiles its first, which takes a second
+        colours = CyclicLabelColormap(["transparent", *TISSUE_COLOURS], name="tissues")
+        features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
+        layers.append(
+            _layer_data(
+                phantom.labels,
+                replace(entry, role="tissue"),
+                phantom.record,
+                "labels",
+                colormap=colours,
+                features=features,
+                opacity=1.0,
+                visible=False,
+            )
+        )
+    for role in ("PD", "T2", "T1"):
+        values = getattr(phantom, role.lower())
+        layers.append(image_data(values, replace(entry, role=role), phantom.record, value_limits(values, phantom.mask),
+                             visible=role == "T1"))  # fmt: skip
+    return layers
+
+
+class _Magnitude:
+    """The magnitude of an array, computed where it is looked at: a copy of a stack may not fit into memory.
+
+    Parameters
+    ----------
+    samples : array
+    """
+
+    def __init__(self, samples: AnyArray) -> None:
+        self._samples = samples
+        self.shape, self.ndim, self.size = samples.shape, samples.ndim, samples.size
+        self.dtype = np.abs(np.empty(0, samples.dtype)).dtype
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        return np.abs(self._samples[key])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        return np.asarray(np.abs(self._samples), dtype=dtype)
+
+
+def _magnitude(stack: FingerprintStack) -> Any:
+    return stack.data if stack.kind == "magnitude" else _Magnitude(stack.data)
+
+
+def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[LayerData]:
+    """Return the layer (time, z, y, x) of a stack: magnitudes, for one range from black to white fits all TRs."""
+    entry = Entry("stack", "signal", stack, title or stack.name, truth=truth, stack=stack)
+    middle = int(np.argmax(stack.mask.sum(axis=(1, 2))))
+    frames = np.abs(np.asarray(stack.data[:: max(1, len(stack.schedule) // 25), middle]))
+    high = round_up(float(np.percentile(frames[:, stack.mask[middle]], 99.5))) if stack.mask[middle].any() else 1.0
+    if stack.data.dtype.kind in "ui":
+        high = min(high, float(np.iinfo(stack.data.dtype).max))
+    return [image_data(_magnitude(stack), entry, stack.record, (0.0, high))]
+
+
+def sample_layer_data(phantom: Phantom | None, stack: FingerprintStack | None) -> list[LayerData]:
+    """Return the layers of a phantom, of a stack, or of a stack above its truth; the one to look at is the last."""
+    below = [] if phantom is None else phantom_layer_data(phantom)
+    if stack is None:
+        return below
+    hidden = [(data, {**how, "visible": False}, kind) for data, how, kind in below]
+    return [*hidden, *stack_layer_data(stack, phantom)]
+
+
+def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str) -> list[LayerData]:
+    """Return the layers of maps: B1 and standard errors if there are any, residual, PD, T2, T1; truth's limits."""
+    entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
+    data = []
+    roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
+    for role in (*roles, "residual", "PD", "T2", "T1"):
+        values = map_values(maps, role)
+        fixed = LOOKS[role].limits
+        if fixed is None and truth is not None and truth.mask.any() and role not in roles:
+            fixed = value_limits(getattr(truth, role.lower()), truth.mask)
+        data.append(image_data(values, replace(entry, role=role), maps.record,
+                           fixed or value_limits(values, maps.mask & ~maps.failed), visible=False))  # fmt: skip
+    return data
+
+
+def map_values(maps: ParameterMaps, role: str) -> Any:
+    """Return the map that is shown in a role; "T1 SE" is `t1_se`."""
+    return getattr(maps, role.lower().replace(" ", "_"))
+
+
+def region_data(painted: AnyArray, entry: Entry, **how: Any) -> LayerData:
+    """Return the Labels layer of a region, painted so far or empty."""
+    colours = CyclicLabelColormap(["transparent", *REGION_COLOURS], name="regions")
+    return _layer_data(painted, entry, {}, "labels", colormap=colours, opacity=0.75, **how)
+
+
+def drawing_layer_data(
+    entry: Entry | None,
+    ndim: int = 3,
+    scale: Sequence[float] | None = None,
+    translate: Sequence[float] | None = None,
+    *,
+    name: str,
+) -> LayerData:
+    """Return an empty Shapes layer: on a subject's grid, or on its own."""
+    how = {"name": name, "ndim": ndim, "edge_color": "#ffd60a", "face_color": "#ffd60a30", "edge_width": 0.6}
+    if entry is None:
+        return np.empty((0, 4, ndim)), {**how, "scale": scale, "translate": translate}, "shapes"
+    return _layer_data(np.empty((0, 4, ndim)), entry, {}, "shapes", **how)
+
+
+def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
+    """Return the layer of one role of a subject, as it was made at first.
+
+    Parameters
+    ----------
+    entry : Entry
+    data : array, optional
+        Of a role that is no part of the subject: an error map, a painted region.
+    """
+    subject = entry.subject
+    if entry.kind == "region":
+        painted = np.zeros(subject.shape[-3:], np.uint8) if data is None else data
+        return region_data(painted, entry)
+    if data is not None:
+        return image_data(data, entry, subject.record, (-100.0, 100.0))
+    if isinstance(subject, FingerprintStack):
+        return stack_layer_data(subject, entry.truth, entry.title)[0]
+    if isinstance(subject, Phantom):
+        made = {item[1]["metadata"][ENTRY].role: item for item in phantom_layer_data(subject)}
+        shown, how, kind = made[entry.role]
+        return shown, {**how, "metadata": {**how["metadata"], ENTRY: entry}}, kind
+    values = map_values(subject, entry.role)
+    return image_data(values, entry, subject.record, LOOKS[entry.role].limits or value_limits(values, subject.mask))

@@ -1,0 +1,310 @@
+"""The one module that makes layers: adds them to the viewer, in steps, and changes what they show.
+
+What they look like says `napari_blochnet.napari_ui.canvas.layer_data`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pint
+from napari.experimental import link_layers
+from napari.layers import Image, Layer
+
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.background.turns import Steps, at_once
+from napari_blochnet.napari_ui.canvas.layer_data import (
+    LayerData,
+    drawing_layer_data,
+    image_data,
+    map_values,
+    maps_layer_data,
+    phantom_layer_data,
+    region_data,
+    stack_layer_data,
+)
+from napari_blochnet.napari_ui.canvas.looks import LOOKS, round_up, value_limits
+from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
+from napari_blochnet.napari_ui.state.session import ENTRY, Session, Subject, entry_of
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = [
+    "add_drawing",
+    "add_maps",
+    "add_phantom",
+    "add_region",
+    "add_stack",
+    "error_steps",
+    "finish_layer",
+    "hidden_steps",
+    "maps_steps",
+    "phantom_steps",
+    "refresh_maps",
+    "replace_maps_steps",
+    "restore_steps",
+    "stack_steps",
+]
+
+# The order in which they are added.
+_ERRORS = ("T2 error", "T1 error")
+
+
+def _assert_main_thread() -> None:
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("layers are made on the main thread only")
+
+
+def finish_layer(viewer: Viewer, layer: Layer) -> None:
+    """Give a layer of ours what layer data cannot carry: colour bar, name in grid cells, links to its peers."""
+    entry = entry_of(layer)
+    if entry is None or not isinstance(layer, Image):
+        return
+    # before they are seen: napari lays everything out again at every change of what is
+    layer.colorbar.position = "top_left"
+    layer.colorbar.size = (9, 72)
+    layer.colorbar.tick_length = 4
+    layer.colorbar.font_size = 7
+    layer.colorbar.box = False
+    layer.name_overlay.position = "top_left"
+    layer.name_overlay.font_size = 7
+    layer.name_overlay.box = False
+    layer.colorbar.visible = layer.visible
+    layer.events.visible.connect(show_colour_bar)
+    peers = [
+        other for other in viewer.layers
+        if other is not layer and (known := entry_of(other)) is not None and known.role == entry.role
+        and known.kind != "stack" and entry.kind != "stack"
+    ]  # fmt: skip
+    if peers:
+        # maps of one quantity are read against each other: same limits, same colours, now and later
+        layer.contrast_limits_range = peers[0].contrast_limits_range
+        layer.contrast_limits = peers[0].contrast_limits
+        for peer in peers:
+            # each with each: napari unlinks a layer that is deleted, and the others are to stay together
+            link_layers([peer, layer], ("contrast_limits", "gamma", "colormap"))
+    siblings = [
+        other for other in viewer.layers
+        if other is not layer and (known := entry_of(other)) is not None and known.subject is entry.subject
+    ]  # fmt: skip
+    for sibling in siblings:
+        link_layers([sibling, layer], ("opacity",))
+
+
+def _first_layer() -> Steps[None]:
+    """Load what napari loads for its first layer, which takes a third of a second, in two steps."""
+    if "pandas" not in sys.modules:
+        importlib.import_module("pandas")
+        yield
+    # made at first use
+    pint.get_application_registry().parse_units("mm")
+    yield
+
+
+def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -> Steps[list[Layer]]:
+    """Add layers, one per step; ``hidden``: to be shown in later steps, for either takes napari a while."""
+    _assert_main_thread()
+    if not len(session.viewer.layers if session.viewer is not None else ()):
+        yield from _first_layer()
+    made: list[Layer] = []
+    for item in data:
+        viewer = session.viewer
+        # whoever deletes what has come so far does not want the rest
+        if viewer is None or (made and not any(layer in viewer.layers for layer in made)):
+            return []
+        if not viewer.canvas.overlays.scale_bar.visible:
+            viewer.canvas.overlays.scale_bar.visible = True
+            yield
+        values, how, kind = item
+        layer = Layer.create(values, {**how, "visible": False} if hidden else how, kind)
+        yield
+        if session.viewer is None:
+            return []
+        made.append(layer)
+        viewer.layers.append(layer)
+        yield
+    # a person may have deleted some between two steps
+    return [layer for layer in made if session.viewer is not None and layer in session.viewer.layers]
+
+
+def hidden_steps(session: Session, data: Sequence[LayerData]) -> Steps[None]:
+    """Add layers that are to be shown later."""
+    yield from _add(session, data, hidden=True)
+
+
+def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:
+    """Show a phantom, at its middle slice, T1 on top."""
+    data = phantom_layer_data(phantom)
+    yield
+    made = yield from _add(session, data, hidden=True)
+    yield from look_at(session, made, phantom.mask)
+    return made
+
+
+def stack_steps(
+    session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = ""
+) -> Steps[list[Layer]]:
+    """Show a stack."""
+    data = stack_layer_data(stack, truth, title)
+    yield
+    made = yield from _add(session, data, hidden=True)
+    yield from look_at(session, made, stack.mask)
+    return made
+
+
+def add_phantom(session: Session, phantom: Phantom) -> list[Layer]:
+    """Show a phantom, all its layers at once."""
+    return at_once(phantom_steps(session, phantom))
+
+
+def add_stack(session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[Layer]:
+    """Show a stack at once."""
+    return at_once(stack_steps(session, stack, truth, title))
+
+
+def maps_steps(
+    session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
+) -> Steps[list[Layer]]:
+    """Show maps: B1 and standard errors if there are any, residual, PD, T2, T1; with the truth's limits where known."""
+    data = maps_layer_data(maps, stack, truth, title)
+    yield
+    made = yield from _add(session, data, hidden=True)
+    if made:
+        yield from show_alone(session, made[-1])
+    return made
+
+
+def add_maps(
+    session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
+) -> list[Layer]:
+    """Show maps, all their layers at once."""
+    return at_once(maps_steps(session, maps, stack, truth, title))
+
+
+def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> Steps[None]:
+    """Let the layers of unfinished maps stand for the finished ones, which share their arrays."""
+    _assert_main_thread()
+    for layer in session.layers("maps", old):
+        entry = entry_of(layer)
+        if entry is None:
+            continue
+        layer.metadata = {
+            "blochnet": {**layer.metadata["blochnet"], "record": new.record},
+            ENTRY: replace(entry, subject=new, truth=truth),
+        }
+        if entry.role in _ERRORS:
+            continue
+        layer.data = map_values(new, entry.role)
+        _fit_limits(session, layer, entry.role, new)
+        yield
+    session.changed.emit()
+
+
+def _fit_limits(session: Session, layer: Layer, role: str, maps: ParameterMaps) -> None:
+    """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
+    entry = entry_of(layer)
+    if entry.truth is None and LOOKS[role].limits is None and not _has_peer(session, layer, role):
+        limits = value_limits(map_values(maps, role), maps.mask & ~maps.failed)
+        if tuple(layer.contrast_limits) != limits:
+            layer.contrast_limits_range = layer.contrast_limits = limits
+
+
+def _has_peer(session: Session, layer: Layer, role: str) -> bool:
+    return any(other is not layer and entry_of(other).kind != "stack" for other in session.layers(role=role))
+
+
+def refresh_maps(session: Session, maps: ParameterMaps) -> None:
+    """Draw what a job has written into the maps since."""
+    _assert_main_thread()
+    for layer in session.layers("maps", maps):
+        role = entry_of(layer).role
+        if layer.visible and role not in _ERRORS:
+            _fit_limits(session, layer, role, maps)
+            layer.refresh(thumbnail=False, extent=False, highlight=False)
+
+
+def error_steps(
+    session: Session, maps: ParameterMaps, errors: dict[str, FloatArray], limit: float | None = None
+) -> Steps[list[Layer]]:
+    """Show signed errors in per cent, limits symmetric, in the layers of earlier errors of these maps if there are any.
+
+    Parameters
+    ----------
+    session : Session
+    maps : ParameterMaps
+        What was compared; its entry names the truth.
+    errors : dict of str to array of shape (Z, Y, X)
+        "T1" and "T2", per cent, NaN where there is nothing to compare.
+    limit : float, optional
+        Shown above and below 0, per cent. None: a round number above nearly all errors.
+    """
+    entry = session.entry(maps)
+    if entry is None:
+        return []
+    shown: list[Layer] = []
+    for role in _ERRORS:
+        values = errors[role.removesuffix(" error")]
+        high = _error_limit(values[np.isfinite(values)]) if limit is None else limit
+        found = session.layers("maps", maps, role)
+        for layer in found:
+            layer.data = values
+            layer.contrast_limits_range = layer.contrast_limits = (-high, high)
+            layer.metadata = {
+                "blochnet": {**layer.metadata["blochnet"], "record": maps.record},
+                ENTRY: replace(entry, role=role),
+            }
+            yield
+        shown += found
+        if not found:
+            item = image_data(values, replace(entry, role=role), maps.record, (-high, high), visible=False)
+            shown += yield from _add(session, [item])
+    return shown
+
+
+def _error_limit(values: FloatArray) -> float:
+    return min(100.0, max(1.0, round_up(float(np.percentile(np.abs(values), 98))))) if values.size else 1.0
+
+
+def add_region(session: Session, subject: Subject) -> Layer | None:
+    """Add an empty Labels layer on a subject's grid, brush in hand."""
+    entry = session.entry(subject)
+    viewer = session.viewer
+    if entry is None or viewer is None:
+        return None
+    shape = subject.shape[-3:]
+    region = replace(entry, kind="region", role="region")
+    data = region_data(np.zeros(shape, np.uint8), region, name=f"Region – {entry.title}")
+    layer = at_once(_add(session, [data]))[0]
+    viewer.layers.selection.active = layer
+    layer.brush_size = max(3, round(shape[-1] / 15))
+    layer.mode = "paint"
+    return layer
+
+
+def add_drawing(session: Session, subject: Subject) -> Layer | None:
+    """Add an empty Shapes layer on a subject's grid, ellipse in hand."""
+    entry = session.entry(subject)
+    viewer = session.viewer
+    if entry is None or viewer is None:
+        return None
+    region = replace(entry, kind="region", role="region")
+    layer = at_once(_add(session, [drawing_layer_data(region, name=f"Shapes – {entry.title}")]))[0]
+    viewer.layers.selection.active = layer
+    layer.mode = "add_ellipse"
+    return layer
+
+
+def restore_steps(session: Session, data: LayerData) -> Steps[Layer | None]:
+    """Add a layer of a session that was saved, hidden; None where somebody has deleted it since."""
+    made = yield from _add(session, [data], hidden=True)
+    return made[0] if made else None

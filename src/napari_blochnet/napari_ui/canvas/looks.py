@@ -1,0 +1,151 @@
+"""How quantities look: colour maps, limits, and where a volume lies on the canvas."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import cmap
+import numpy as np
+from napari.utils import Colormap
+
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.state.session import Entry
+
+__all__ = [
+    "LOOKS",
+    "REGION_COLOURS",
+    "TISSUE_COLOURS",
+    "Look",
+    "colormap",
+    "display_transform",
+    "is_upright",
+    "round_up",
+    "value_limits",
+]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one quantity is drawn.
+
+    Parameters
+    ----------
+    colormap : str
+        Name in the package cmap.
+    unit : str
+    limits : tuple of float, optional
+        Fixed contrast limits; None: from the values.
+    """
+
+    colormap: str
+    unit: str
+    limits: tuple[float, float] | None = None
+
+
+# T1 and T2 in the colour maps recommended for them: Fuderer et al., Magn Reson Med 93:1415 (2025),
+# doi 10.1002/mrm.30290. Errors diverge from black.
+LOOKS = {
+    "T1": Look("crameri:lipari", "ms"),
+    "T2": Look("crameri:navia", "ms"),
+    "PD": Look("gray", ""),
+    "signal": Look("gray", ""),
+    "B1": Look("crameri:batlow", "", (0.6, 1.4)),
+    "T1 SE": Look("magma", "ms"),
+    "T2 SE": Look("magma", "ms"),
+    "residual": Look("magma", "", (0.0, 0.2)),
+    "T1 error": Look("crameri:berlin", "%"),
+    "T2 error": Look("crameri:berlin", "%"),
+}
+# One colour per tissue; labels beyond them start again.
+TISSUE_COLOURS = (
+    "#4cc9f0", "#b8b8c8", "#f4f1de", "#f6bd60", "#e07a5f", "#f28482", "#d9cfc1", "#84a59d", "#9d4edd", "#e63946",
+    "#8d99ae",
+)  # fmt: skip
+# Of painted regions: to be seen on dark and on light tissue, whatever the map.
+REGION_COLOURS = ("#00e5ff", "#ff3dcb", "#b6ff3d", "#ffe14d", "#b28dff", "#ff8c42")
+# Voxels that show well enough how the values of a map are spread.
+_ENOUGH = 2**21
+# Odd, so that a diverging map has a colour for 0.
+_COLOURS = 257
+_DIVERGING = ("crameri:berlin",)
+
+
+def _runs_up(geometry: Geometry) -> bool:
+    """Whether rows (y) run mainly to anterior or superior."""
+    column = np.asarray(geometry.affine)[:3, 1]
+    axis = int(np.argmax(np.abs(column)))
+    return axis in (1, 2) and column[axis] > 0
+
+
+def display_transform(geometry: Geometry, *, upright: bool = True) -> tuple[FloatArray, FloatArray]:
+    """Return scale and translation (z, y, x) in mm of a volume in the frame of its own voxels.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The true one, possibly oblique.
+    upright : bool
+        Whether the affine is known well enough to turn the image by it.
+    """
+    affine = np.asarray(geometry.affine)
+    size = np.asarray(geometry.voxel_size)
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    # the scanner position of voxel 0, told along the voxel axes: sub-volumes of one volume stay where they were
+    origin = np.linalg.solve(directions, affine[:3, 3])[::-1]
+    turn = np.array([1.0, -1.0 if upright and _runs_up(geometry) else 1.0, 1.0])
+    return size * turn, origin * turn
+
+
+def is_upright(entry: Entry) -> bool:
+    """Whether a layer's image may be turned by its affine."""
+    # frames of an array file are in image order, first row on top; heads and everything made of them are not
+    geometry = entry.subject.geometry
+    subject = entry.stack if entry.stack is not None else entry.subject
+    if entry.truth is not None or not isinstance(subject, FingerprintStack):
+        return True
+    path = str(subject.record.get("inputs", {}).get("path", ""))
+    plain = np.array_equal(np.asarray(geometry.affine), np.diag([*geometry.voxel_size[::-1], 1.0]))
+    return not plain or path.endswith((".nii", ".nii.gz"))
+
+
+def round_up(value: float) -> float:
+    """Return the next of 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 × a power of ten."""
+    if not np.isfinite(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(value))
+    steps = np.array([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]) * power
+    return float(steps[np.searchsorted(steps, value * (1 - 1e-9))])
+
+
+def value_limits(values: AnyArray, mask: BoolArray) -> tuple[float, float]:
+    """Return 0 and a round number above most values; a little fluid with a long T must not darken all tissue."""
+    # of a large volume every so many slices tell as much, in a fraction of the time
+    every = slice(None, None, max(1, min(values.shape[0] // 16, values.size // _ENOUGH)))
+    inside = values[every][mask[every]]
+    if not inside.size:
+        inside = values[mask]
+    if not inside.size:
+        return 0.0, 1.0
+    most, half = np.percentile(inside, (99, 50))
+    return 0.0, round_up(min(float(most), 2.5 * float(half)))
+
+
+@functools.cache
+def colormap(name: str) -> Colormap:
+    """Return a colour map in which voxels outside a mask are transparent.
+
+    They hold exactly 0, as no others do; in a diverging map, whose 0 is a value as good as any, NaN, which napari
+    leaves out of every map.
+    """
+    colours = np.array(cmap.Colormap(name).lut(_COLOURS))
+    if name in _DIVERGING:
+        middle = _COLOURS // 2
+        # berlin's middle is a dark brown; no error is to be black
+        nearness = 1.0 - np.abs(np.linspace(-1, 1, _COLOURS))
+        colours[:, :3] = np.clip(colours[:, :3] - colours[middle, :3] * nearness[:, None] ** 2, 0, 1)
+    else:
+        colours[0, 3] = 0.0
+    return Colormap(colours, name=f"{name} (0 transparent)", display_name=name.split(":")[-1])

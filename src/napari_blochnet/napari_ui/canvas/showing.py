@@ -1,0 +1,294 @@
+"""What the canvas shows: which of our layers are visible, alone or side by side, and at which slice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer
+from vispy.scene import Node, Widget
+from vispy.scene.cameras import BaseCamera
+from vispy.scene.subscene import SubScene
+
+from napari_blochnet.common.arrays import BoolArray
+from napari_blochnet.evaluation.beside_truth import part_of_truth
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.background.turns import Steps
+from napari_blochnet.napari_ui.canvas.arranging import Room
+from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = ["look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
+
+# Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
+_LEGIBLE = 180.0
+# Pixels that a letter of a name takes, about.
+_PER_LETTER = 6.1
+
+
+def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
+    """Go to the slice with most voxels inside the mask, and show the last layer alone."""
+    viewer = session.viewer
+    if viewer is None or not layers:
+        return
+    z = int(np.argmax(mask.sum(axis=(1, 2))))
+    point = layers[-1].data_to_world([0] * (layers[-1].ndim - 3) + [z, 0, 0])
+    viewer.dims.set_point(viewer.dims.ndim - 3, point[-3])
+    yield
+    yield from _show(session, layers[-1:], beside=False)
+
+
+def _show(
+    session: Session,
+    layers: Sequence[Layer],
+    *,
+    beside: bool,
+    shape: tuple[int, int] | None = None,
+    in_order: bool = False,
+) -> Steps[None]:
+    """Show these of our layers and hide our others; layers of other people, and regions, stay as they are.
+
+    Parameters
+    ----------
+    session : Session
+    layers : sequence of Layer
+    beside : bool
+        Each in a cell of the grid, or all in one place.
+    shape : tuple of int, optional
+        Rows and columns of the grid. None: those that show the layers largest.
+    in_order : bool
+        Let the cells be filled in the order given, row by row.
+    """
+    viewer = session.viewer
+    if viewer is None:
+        return
+    chosen = set(map(id, layers))
+    grid = viewer.canvas.grid
+    wanted = _room(session, layers).shape(len(layers)) if shape is None else shape
+    # the grid fills its cells in the order of the layers, the lowest first
+    sorts = in_order and list(viewer.layers)[-len(layers) :] != list(layers)
+    moves = sorts or grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
+    # what goes to another cell is compiled anew for it: hidden first and shown there, each takes a step of its own;
+    # all but one, for napari takes the grid down when nothing is left in it
+    staying = set(map(id, layers[:1])) if moves else chosen
+    # from the last cell of the grid to the first: a gap would make all that follow move up
+    for layer in reversed(session.layers()):
+        entry = entry_of(layer)
+        hidden = entry is not None and entry.kind != "region" and id(layer) not in staying
+        if hidden and _set_visible(layer, False):
+            yield
+    if moves and layers and layers[0] in viewer.layers:
+        yield from reveal(layers[0])
+    if sorts:
+        for layer in layers:
+            if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
+                viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
+                yield
+    if beside and tuple(grid.shape) != wanted:
+        grid.shape = wanted
+        yield
+    if grid.enabled:
+        yield from _forget_overlays(session)
+    if grid.enabled != beside:
+        grid.enabled = beside
+        yield
+    if beside:
+        yield from _forget_overlays(session)
+    _drop_old_grids(session)
+    _fit(session, layers)
+    yield
+    for layer in layers:
+        if session.viewer is None:
+            return
+        if layer in viewer.layers:
+            yield from reveal(layer)
+        # after the colour bar, which has no unit: the later of two in one corner stands above
+        if isinstance(layer, Image) and _set_visible(layer.name_overlay, True):
+            yield
+    if layers and layers[-1] in viewer.layers:
+        viewer.layers.selection.active = layers[-1]
+    session.view_changed.emit()
+
+
+def _fit(session: Session, layers: Sequence[Layer]) -> None:
+    """Show slices as large as they fit, below their names."""
+    viewer = session.viewer
+    viewer.reset_view()
+    camera, grid = viewer.scene.camera, viewer.canvas.grid
+    if viewer.dims.ndisplay != 2 or not layers or camera.orientation2d[0] != "down":
+        return
+    axis = viewer.dims.displayed[-2] - viewer.dims.ndim
+    if -axis > layers[0].ndim:
+        return
+    room = _room(session, layers)
+    rows = grid.actual_shape(viewer.layers)[0] if grid.enabled else 1
+    start = layers[0].extent.world[0][axis] - layers[0].extent.step[axis] / 2
+    middle = room.canvas[0] / rows / 2
+    top, zoom = room.below_name(rows, middle + (start - camera.center[-2]) * camera.zoom, camera.zoom)
+    camera.zoom = zoom
+    camera.center = (*camera.center[:-2], start + (middle - top) / zoom, camera.center[-1])
+
+
+def _set_visible(thing: Any, visible: bool) -> bool:
+    """Show or hide a layer or an overlay; return whether it was otherwise."""
+    # saying again what is so already makes napari lay out and draw everything anew
+    if thing.visible == visible:
+        return False
+    try:
+        thing.visible = visible
+    except AttributeError:
+        # napari 0.9 closes the name in a cell of the grid and then calls it in the same event; said again, the event
+        # reaches all that had not heard of it
+        thing.events.visible()
+    return True
+
+
+def show_colour_bar(event: Any) -> None:
+    """Show the colour bar with its layer; one that nobody sees costs as much as one seen."""
+    layer = event.source
+    if layer.visible:
+        _set_visible(layer.colorbar, True)
+
+
+def reveal(layer: Layer) -> Steps[None]:
+    """Show a layer, then its colour bar: the programs of either take the graphics library a while."""
+    with layer.events.visible.blocker(show_colour_bar) if _has_bar(layer) else nullcontext():
+        changed = _set_visible(layer, True)
+    if changed:
+        yield
+    if _has_bar(layer) and _set_visible(layer.colorbar, True):
+        yield
+
+
+def _forget_overlays(session: Session) -> Steps[None]:
+    """Hide the colour bars and names of hidden layers, or napari makes all of them anew when it leaves the grid.
+
+    Only in a grid: there napari has closed them with their layer. What is merely not drawn yet cannot be hidden.
+    """
+    for layer in session.layers():
+        if not layer.visible and _has_bar(layer) and (layer.colorbar.visible or layer.name_overlay.visible):
+            _set_visible(layer.colorbar, False)
+            _set_visible(layer.name_overlay, False)
+            yield
+
+
+def _drop_old_grids(session: Session) -> None:
+    """Let go of the grids that napari has replaced.
+
+    napari 0.9 makes a grid anew for every number of rows and columns. It takes the old one out of the scene, but not
+    out of the canvas's list of widgets, where it would keep some megabytes until the window is closed. One that still
+    carries a hidden layer stays until that is shown elsewhere: napari may ask the layer where it is.
+    """
+    viewer = session.viewer
+    canvas = getattr(getattr(viewer and viewer.window, "_qt_viewer", None), "canvas", None)
+    central = getattr(canvas, "central_widget", None)
+    for widget in list(getattr(central, "_widgets", ())):
+        if widget.parent is None and _is_empty(widget):
+            central.remove_widget(widget)
+
+
+def _is_empty(node: Node) -> bool:
+    """Return whether nothing but cells without content is in a grid."""
+    return all(isinstance(child, Widget | SubScene | BaseCamera) and _is_empty(child) for child in node.children)
+
+
+def _has_bar(layer: Layer) -> bool:
+    return isinstance(layer, Image)
+
+
+def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role: str) -> list[Layer]:
+    """Return the layers of phantoms that cover a stack or maps, in one role."""
+    return [layer for layer in session.layers("phantom", role=role)
+            if part_of_truth(entry_of(layer).subject, other) is not None]  # fmt: skip
+
+
+def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
+    """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth.
+
+    Where both quantities of three or more models would be small, these show T1, and the quantities' buttons T2.
+    """
+    if session.viewer is None or not maps:
+        return
+    parts = []
+    for role in ("T1", "T2"):
+        true = truth_layers(session, maps[0], role)[-1:] if truth is not None else []
+        estimates = [layer for item in maps for layer in session.layers("maps", item, role)]
+        errors = [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
+        parts.append((true, estimates, errors))
+    above, below = ([*true, *estimates, *errors] for true, estimates, errors in parts)
+    if len(above) != len(below) or not above:
+        # somebody has deleted layers meanwhile
+        yield from _show_in_order(session, [*above, *below])
+        return
+    lying, standing = (2, len(above)), (len(above), 2)
+    room = _room(session, above)
+    shape = room.best((lying, standing))
+    if len(maps) > 2 and _has_pairs(*parts[0]) and room.legibility(shape) < _LEGIBLE:
+        yield from _show_pairs(session, *parts[0])
+    elif shape == lying:
+        yield from _show_in_order(session, [*above, *below], lying)
+    else:
+        columns = zip(above, below, strict=True)
+        yield from _show_in_order(session, [layer for row in columns for layer in row], standing)
+
+
+def _room(session: Session, layers: Sequence[Layer]) -> Room:
+    """Return the canvas as it is, and the shape of a slice of these layers as it is displayed."""
+    viewer = session.viewer
+    if viewer is None or not layers:
+        return Room((1, 1))
+    extent = np.ptp(np.asarray(layers[0].extent.world), axis=0) + layers[0].extent.step
+    # the last dimensions of all layers are the same ones
+    shown = [extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:]
+             if viewer.dims.ndim - axis <= len(extent)]  # fmt: skip
+    picture = (shown[0], shown[1]) if len(shown) == 2 else (1.0, 1.0)
+    return Room(viewer.canvas.size, picture, _PER_LETTER * max(len(layer.name) + 2 for layer in layers))
+
+
+def _has_pairs(true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]) -> bool:
+    """Whether there is one truth, and several models have each an estimate and an error."""
+    return len(true) == 1 and len(estimates) == len(errors) > 1
+
+
+def _show_pairs(
+    session: Session, true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]
+) -> Steps[None]:
+    """Show each estimate with its error, above each other or, on a high canvas, beside; then the truth."""
+    lying, standing = (2, len(estimates) + 1), (len(estimates) + 1, 2)
+    if _room(session, estimates).best((lying, standing)) == lying:
+        yield from _show_in_order(session, [*estimates, *true, *errors], lying)
+    else:
+        pairs = [layer for pair in zip(estimates, errors, strict=True) for layer in pair]
+        yield from _show_in_order(session, [*pairs, *true], standing)
+
+
+def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, int] | None = None) -> Steps[None]:
+    """Show layers in the cells of the grid, row by row."""
+    if shown:
+        yield from _show(session, shown, beside=True, shape=shape, in_order=True)
+
+
+def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
+    """Show one quantity: the newest layer of it, or all layers of it side by side."""
+    found = session.layers(role=role)
+    errors = session.layers(role=f"{role} error") if beside and role in ("T1", "T2") else []
+    if not found:
+        return
+    true, estimates = session.layers("phantom", role=role), session.layers("maps", role=role)
+    if _has_pairs(true, estimates, errors):
+        order = {id(entry_of(layer).subject): place for place, layer in enumerate(estimates)}
+        matching = sorted(errors, key=lambda layer: order.get(id(entry_of(layer).subject), 0))
+        yield from _show_pairs(session, true, estimates, matching)
+    else:
+        found += errors
+        yield from _show(session, found if beside else found[-1:], beside=beside)
+
+
+def show_alone(session: Session, layer: Layer) -> Steps[None]:
+    """Show one of our layers and hide our others."""
+    viewer = session.viewer
+    if viewer is not None:
+        yield from _show(session, [layer], beside=False)

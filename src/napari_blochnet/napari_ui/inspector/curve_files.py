@@ -1,0 +1,55 @@
+"""What the inspector shows, as files: curves as CSV, the whole as a picture."""
+
+from __future__ import annotations
+
+import csv
+import os
+
+from napari_blochnet.io.atomic import replacing
+from napari_blochnet.napari_ui.inspector.explanation import Explanations
+
+__all__ = ["write_curves"]
+
+
+def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
+    """Write a voxel's curves as CSV: a row for each TR; what the numbers are stands above, in lines that begin with #.
+
+    Parameters
+    ----------
+    shown : Explanations
+    path : path
+        Written by renaming.
+    """
+    stack, (z, y, x) = shown.voxel.stack, shown.voxel.index
+    about = [f"stack: {stack.name}", f"voxel: z {z}, y {y}, x {x}", f"signal: {shown.quantity}"]
+    for item, misfit in zip(shown.items, shown.misfit, strict=True):
+        about.append(f"{item.name}: T1 {item.t1:.6g} ms, T2 {item.t2:.6g} ms, PD {item.pd:.6g}, misfit {misfit:.4g}")
+    if shown.bound is not None:
+        error = shown.bound.covariance.diagonal() ** 0.5
+        about.append(
+            f"Cramér–Rao bound: T1 {error[0]:.4g} ms, T2 {error[1]:.4g} ms, noise {shown.bound.sigma:.4g} a.u."
+        )
+    schedule = stack.schedule
+    columns = {
+        "TR index": range(1, len(shown.measured) + 1),
+        "flip angle (deg)": schedule.flip_angle,
+        "TR (ms)": schedule.repetition_time,
+        "measured (a.u.)": shown.measured,
+    }
+    for item, curve in zip(shown.items, shown.curves, strict=True):
+        columns[_free(f"{item.name} (a.u.)", columns)] = curve
+        columns[_free(f"residual of {item.name} (a.u.)", columns)] = shown.measured - curve
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        for line in about:
+            file.write(f"# {' '.join(line.split())}\n")
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([f"{value:.8g}" for value in row] for row in zip(*columns.values(), strict=True))
+
+
+def _free(name: str, taken: dict[str, object]) -> str:
+    """Return a heading that no other column has: two models may share a title."""
+    number, found = 2, name
+    while found in taken:
+        found, number = f"{name} {number}", number + 1
+    return found

@@ -1,0 +1,332 @@
+"""The inspector's curves: measured and re-simulated fingerprints above what each model leaves unexplained.
+
+Items are made once and get new data: making them again for every voxel would cost more than computing it. Lines are
+as wide as one pixel, or drawn as segments: Qt strokes long wide polylines slowly.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QFont
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_blochnet.napari_ui.inspector.explanation import Explanations
+from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
+from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
+from napari_blochnet.napari_ui.widgets.plots import pg
+
+__all__ = ["CornerText", "CurvesView", "PaintedPlots", "style_small"]
+
+# A curve is meant where the mouse is at most this far from it, in pixels.
+_NEAR = 9.0
+#: Size of text in plots, pixels.
+SMALL = 11
+#: Height of the axis below a plot, with its label, pixels.
+BOTTOM = 33
+_DIMMED = 55
+# What a scene tells this long after new content is about other things, ms.
+_SETTLING = 150
+# Share of the height that is left for the readout.
+_ROOM_ABOVE = 0.24
+
+
+class CornerText(pg.TextItem):
+    """A line of text in the corner of a plot: it takes no room of its own."""
+
+    def __init__(self, plot: pg.PlotItem, *, right: bool = False) -> None:
+        super().__init__(anchor=(1, 0) if right else (0, 0))
+        self._box, self._right = plot.getViewBox(), right
+        self.setParentItem(self._box)
+        self.setZValue(100)
+        font = self.textItem.font()
+        font.setPixelSize(SMALL)
+        self.setFont(font)
+        self._box.sigResized.connect(self._place)
+        self._place()
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self.setColor(colours.text)
+        self.fill = pg.mkBrush(translucent(colours.background, 210))
+
+    def _place(self, _box: Any = None) -> None:
+        self.setPos(self._box.width() - 2 if self._right else 2, 0)
+
+
+class PaintedPlots(pg.GraphicsLayoutWidget):
+    """Plots that say when they have been drawn."""
+
+    painted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        # a scene tells of changes after the window has drawn them with everything else, and the window would draw twice
+        self.setViewportUpdateMode(self.ViewportUpdateMode.NoViewportUpdate)
+        self._is_settled = False
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_SETTLING)
+        self._timer.timeout.connect(self._on_settled)
+        self.scene().changed.connect(self._on_changed)
+
+    def paintEvent(self, event: Any) -> None:  # noqa: N802
+        super().paintEvent(event)
+        self.painted.emit()
+
+    def settle(self) -> None:
+        """Draw new content once, with whatever else the window draws next."""
+        # new ranges, too: left to the drawing, they would ask for a second one
+        self.scene().prepareForPaint()
+        self._is_settled = True
+        self._timer.start()
+        self.viewport().update()
+
+    def _on_changed(self, _regions: Any) -> None:
+        # the first that is told after settling is what was settled
+        if self._is_settled:
+            self._on_settled()
+        else:
+            self.viewport().update()
+
+    def _on_settled(self) -> None:
+        self._is_settled = False
+        self._timer.stop()
+
+
+class CurvesView(QWidget):
+    """Fingerprints and residuals over the TR index, with a readout under the mouse."""
+
+    #: index of the explanation under the mouse, or None
+    hovered = Signal(object)
+    #: TR index (from 1) that was clicked
+    chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: Explanations | None = None
+        self._colours: Palette | None = None
+        self._highlighted: int | None = None
+        self.plots = PaintedPlots()
+        self.plots.setAccessibleName("Fingerprints and residuals over the TR index")
+        self.plots.ci.setContentsMargins(0, 0, 8, 0)
+        self.plots.ci.setSpacing(2)
+        self.signal: pg.PlotItem = self.plots.addPlot(row=0, col=0)
+        self.residual: pg.PlotItem = self.plots.addPlot(row=1, col=0)
+        self.residual.setXLink(self.signal)
+        self.signal.getAxis("bottom").setStyle(showValues=False)
+        self.plots.ci.layout.setRowStretchFactor(0, 5)
+        self.plots.ci.layout.setRowStretchFactor(1, 3)
+        self.residual.getAxis("bottom").setHeight(BOTTOM)
+        for plot in (self.signal, self.residual):
+            plot.getAxis("left").setWidth(62)
+            plot.setMouseEnabled(x=True, y=False)
+            plot.getViewBox().disableAutoRange()
+        # what noise alone leaves, 95 % of the time
+        self._band = pg.LinearRegionItem(orientation="horizontal", movable=False, pen=pg.mkPen(None))
+        self.residual.addItem(self._band, ignoreBounds=True)
+        self._zero = pg.InfiniteLine(angle=0, pos=0)
+        self.residual.addItem(self._zero, ignoreBounds=True)
+        self._now = [self._line(plot) for plot in (self.signal, self.residual)]
+        self._cross = [self._line(plot) for plot in (self.signal, self.residual)]
+        for line in self._cross:
+            line.setVisible(False)
+        self.readout = CornerText(self.signal, right=True)
+        self.near = CornerText(self.residual, right=True)
+        self._measured = pg.PlotCurveItem()
+        self.signal.addItem(self._measured)
+        self._curves: list[tuple[pg.PlotCurveItem, pg.PlotCurveItem]] = []
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.plots, 1)
+        self.plots.scene().sigMouseMoved.connect(self._on_mouse)
+        self.plots.scene().sigMouseClicked.connect(self._on_click)
+
+    @staticmethod
+    def _line(plot: pg.PlotItem) -> pg.InfiniteLine:
+        line = pg.InfiniteLine(angle=90)
+        plot.addItem(line, ignoreBounds=True)
+        return line
+
+    def leaveEvent(self, event: Any) -> None:  # noqa: N802
+        super().leaveEvent(event)
+        self._leave()
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self._colours = colours
+        self.plots.setBackground(colours.background)
+        style_small(self.signal, colours, left="signal<br>(a.u.)")
+        style_small(self.residual, colours, left="residual<br>(a.u.)", bottom="TR index")
+        for text in (self.readout, self.near):
+            text.apply_theme(colours)
+        self._band.setBrush(pg.mkBrush(translucent(colours.text, 26)))
+        self._zero.setPen(pg.mkPen(colours.faint, width=1))
+        for line in self._now:
+            line.setPen(pg.mkPen(colours.accent, width=1, style=Qt.PenStyle.DashLine))
+        for line in self._cross:
+            line.setPen(pg.mkPen(colours.faint, width=1))
+        # broad and faint below the thin lines of the models, so that both are seen where they agree
+        self._measured.setPen(pg.mkPen(translucent(colours.measured, 130), width=3))
+        if self._shown is not None:
+            self._style()
+
+    def show_explanations(self, shown: Explanations | None) -> None:
+        """Draw a voxel's curves, or none."""
+        before, self._shown = self._shown, shown
+        self._highlighted = None
+        count = 0 if shown is None else len(shown.items)
+        while len(self._curves) < count:
+            pair = (pg.PlotCurveItem(), pg.PlotCurveItem())
+            self.signal.addItem(pair[0])
+            self.residual.addItem(pair[1])
+            self._curves.append(pair)
+        for pair in self._curves[count:]:
+            for curve in pair:
+                curve.setData([], [])
+        if shown is None:
+            self._measured.setData([], [])
+            self._band.setVisible(False)
+            self._leave()
+            return
+        index = np.arange(1.0, len(shown.measured) + 1)
+        self._measured.setData(index, shown.measured)
+        for (above, below), item, curve in zip(self._curves, shown.items, shown.curves, strict=False):
+            above.setData(index, curve)
+            below.setData([], []) if item.is_truth else below.setData(index, shown.measured - curve)
+        self._style()
+        if before is None or len(before.measured) != len(index):
+            self.signal.setXRange(1, len(index), padding=0.01)
+        self._set_limits(shown)
+        self._leave()
+        self.plots.settle()
+
+    def _set_limits(self, shown: Explanations) -> None:
+        values = np.concatenate([shown.measured[None], shown.curves])
+        low, high = float(values.min()), float(values.max())
+        if shown.quantity == "magnitude":
+            low = 0.0
+        high = high if high > low else low + 1.0
+        self.signal.setYRange(low - 0.05 * (high - low), high + _ROOM_ABOVE * (high - low), padding=0)
+        models = [curve for item, curve in zip(shown.items, shown.curves, strict=True) if not item.is_truth]
+        left = max((float(np.abs(shown.measured - curve).max()) for curve in models), default=0.0)
+        band = 0.0 if shown.bound is None else 1.96 * shown.bound.sigma
+        self._band.setVisible(band > 0)
+        self._band.setRegion((-band, band))
+        limit = max(left, 1.4 * band) or 0.05 * max(abs(low), abs(high)) or 1.0
+        self.residual.setYRange(-limit, limit, padding=0.04)
+
+    def _style(self) -> None:
+        """Give every curve its pen: one stands out while it is pointed at."""
+        shown, colours = self._shown, self._colours
+        if shown is None or colours is None:
+            return
+        for number, (item, pair) in enumerate(zip(shown.items, self._curves, strict=False)):
+            others = self._highlighted is not None and self._highlighted != number
+            colour = translucent(colour_of(item, colours), _DIMMED if others else 255)
+            style = Qt.PenStyle.SolidLine
+            if item.is_truth or is_second_round(item, colours):
+                style = Qt.PenStyle.DashLine if item.is_truth else Qt.PenStyle.DotLine
+            width = 2 if self._highlighted == number else 1
+            for curve in pair:
+                curve.setPen(pg.mkPen(colour, width=width, style=style))
+                curve.setZValue(10 if self._highlighted == number else 0)
+
+    def highlight(self, number: int | None) -> None:
+        """Let one explanation stand out, or none."""
+        if number != self._highlighted:
+            self._highlighted = number
+            self._style()
+
+    def show_now(self, index: float | None) -> None:
+        """Mark the TR index that the viewer's slider stands at."""
+        for line in self._now:
+            line.setVisible(index is not None)
+            if index is not None:
+                line.setValue(index)
+
+    # -- under the mouse
+
+    def _index_at(self, position: Any) -> tuple[pg.PlotItem, int] | None:
+        shown = self._shown
+        for plot in (self.signal, self.residual):
+            box = plot.getViewBox()
+            if shown is not None and box.sceneBoundingRect().contains(position):
+                index = round(box.mapSceneToView(position).x())
+                if 1 <= index <= len(shown.measured):
+                    return plot, index
+        return None
+
+    def _on_click(self, event: Any) -> None:
+        if event.double():
+            if self._shown is not None:
+                self.signal.setXRange(1, len(self._shown.measured), padding=0.01)
+            return
+        found = self._index_at(event.scenePos())
+        if found is not None and event.button() == Qt.MouseButton.LeftButton:
+            self.chosen.emit(found[1])
+
+    def _leave(self) -> None:
+        for line in self._cross:
+            line.setVisible(False)
+        self.readout.setText("" if self._shown is None else self._shown.quantity)
+        self.near.setText("")
+        self.hovered.emit(None)
+
+    def _on_mouse(self, position: Any) -> None:
+        found, shown = self._index_at(position), self._shown
+        if found is None or shown is None:
+            self._leave()
+            return
+        plot, index = found
+        for line in self._cross:
+            line.setVisible(True)
+            line.setValue(index)
+        near = self._nearest(plot, index, position)
+        self.readout.setHtml(_read_pulse(shown, index))
+        colour = None if near is None or self._colours is None else colour_of(shown.items[near], self._colours)
+        self.near.setHtml("" if near is None or colour is None else _read_model(shown, index, near, colour))
+        self.hovered.emit(near)
+
+    def _nearest(self, plot: pg.PlotItem, index: int, position: Any) -> int | None:
+        shown, box = self._shown, plot.getViewBox()
+        if shown is None or not shown.items:
+            return None
+        y = box.mapSceneToView(position).y()
+        values = shown.curves[:, index - 1]
+        if plot is self.residual:
+            # the truth has no residual here
+            left = shown.measured[index - 1] - values
+            values = np.array([np.inf if item.is_truth else v for item, v in zip(shown.items, left, strict=True)])
+        distance = np.abs(values - y) / box.viewPixelSize()[1]
+        near = int(np.argmin(distance))
+        return near if distance[near] <= _NEAR else None
+
+
+def _read_pulse(shown: Explanations, index: int) -> str:
+    schedule, place = shown.voxel.stack.schedule, index - 1
+    flip, time = schedule.flip_angle[place], schedule.repetition_time[place]
+    measured = number_text(float(shown.measured[place]))
+    return f"<b>TR index {index}</b> · {flip:.1f}° · TR {time:.2f} ms · measured {measured} a.u."
+
+
+def _read_model(shown: Explanations, index: int, number: int, colour: str) -> str:
+    item, value = shown.items[number], float(shown.curves[number, index - 1])
+    text = f"<span style='color:{colour}'>{escape(item.name)}</span> {number_text(value)}"
+    left = float(shown.measured[index - 1]) - value
+    return text + (" a.u." if item.is_truth else f" · residual {number_text(left)} a.u.")
+
+
+def style_small(plot: pg.PlotItem, colours: Palette, **labels: str) -> None:
+    """Style a plot as everywhere, with small text: the dock is low."""
+    style_plot(plot, colours)
+    font = QFont()
+    font.setPixelSize(SMALL - 1)
+    for side in ("left", "bottom"):
+        plot.getAxis(side).setStyle(tickFont=font, tickTextOffset=3)
+        if side in labels:
+            plot.getAxis(side).setLabel(labels[side], color=colours.text, **{"font-size": f"{SMALL}px"})

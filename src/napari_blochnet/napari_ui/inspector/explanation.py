@@ -1,0 +1,283 @@
+"""What the models say of one voxel: re-simulated fingerprints, misfits, and how well the tissue could be known.
+
+Plain computing without Qt, so that it can run on either thread. A voxel costs one call of the decoder, with
+derivatives, for all its explanations together: about as much as one call without.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.state.pins import Voxel
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari_blochnet.physics.decoder import EPGDecoder
+    from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["Bound", "Decoders", "Explanation", "Explanations", "explain", "explanation_of"]
+
+# The curves of a plot are told apart to a fraction of a line's width.
+_TOLERANCE = 1e-4
+# A decoder is small, but there is no need to keep those of every schedule ever looked at.
+_KEPT = 4
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What one model, or the truth, says of a voxel.
+
+    Parameters
+    ----------
+    name : str
+    t1, t2 : float
+        ms.
+    pd : float
+        Relative.
+    phase : float
+        Of PD, degrees.
+    b1 : float
+        Relative transmit field.
+    t1_se, t2_se : float, optional
+        Standard errors, ms.
+    slot : int
+        Of the model's colour; -1 for the truth.
+    has_own_scale : bool
+        Whether PD is in other units than the fingerprint: a truth that the stack was not simulated from in
+        this session.
+    """
+
+    name: str
+    t1: float
+    t2: float
+    pd: float
+    phase: float = 0.0
+    b1: float = 1.0
+    t1_se: float | None = None
+    t2_se: float | None = None
+    slot: int = 0
+    has_own_scale: bool = False
+
+    @property
+    def is_truth(self) -> bool:
+        """Whether this is the truth and no model."""
+        return self.slot < 0
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """The Cramér–Rao bound of a voxel, proton density eliminated.
+
+    Parameters
+    ----------
+    t1, t2 : float
+        Where it was computed, ms: the truth, or the explanation with the smallest misfit.
+    covariance : array of shape (2, 2)
+        Of (T1, T2), ms².
+    sigma : float
+        Standard deviation of the noise in each real channel, in units of the fingerprint.
+    at_truth : bool
+        Whether (T1, T2) is the truth.
+    is_sigma_known : bool
+        From the stack's record; otherwise from the smallest residual, in which whatever is not explained counts.
+    """
+
+    t1: float
+    t2: float
+    covariance: FloatArray
+    sigma: float
+    at_truth: bool
+    is_sigma_known: bool
+
+    def ellipse(self, points: int = 121, level: float = 0.95) -> FloatArray:
+        """Return a closed curve that holds a share ``level`` of an efficient estimator's answers.
+
+        Errors are taken as normal in log T1 and log T2, as intervals are everywhere in this package, so that the
+        curve never leaves T > 0.
+
+        Returns
+        -------
+        array of shape (points, 2)
+            T1 and T2, ms.
+        """
+        centre = np.array([self.t1, self.t2])
+        values, vectors = np.linalg.eigh(self.covariance / np.outer(centre, centre))
+        # of two parameters: the quantile of χ² with two degrees of freedom has a closed form
+        radius = np.sqrt(-2.0 * np.log1p(-level) * np.maximum(values, 0.0))
+        angle = np.linspace(0.0, 2.0 * np.pi, points)
+        circle = np.stack([np.cos(angle), np.sin(angle)])
+        return centre * np.exp((vectors @ (radius[:, None] * circle)).T)
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """A voxel's fingerprint and its explanations, as they are drawn.
+
+    Parameters
+    ----------
+    voxel : Voxel
+    quantity : str
+        What is drawn: the magnitude, or the real part in the frame of the voxel's phase.
+    measured : array of shape (time,)
+    curves : array of shape (explanation, time)
+        The signal of each explanation.
+    misfit : array of shape (explanation,)
+        ‖x − ŝ‖/‖x‖ of the whole fingerprint.
+    items : tuple of Explanation
+    bound : Bound, optional
+        None where nothing explains the voxel, where there is no noise, or where the data do not tell T1 or T2.
+    """
+
+    voxel: Voxel
+    quantity: str
+    measured: FloatArray
+    curves: FloatArray
+    misfit: FloatArray
+    items: tuple[Explanation, ...]
+    bound: Bound | None = None
+
+    @property
+    def truth(self) -> Explanation | None:
+        """What is true of the voxel, where that is known."""
+        return next((item for item in self.items if item.is_truth), None)
+
+
+class Decoders:
+    """Decoders by schedule; the last few are kept."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, EPGDecoder] = OrderedDict()
+        self._warm: set[str] = set()
+
+    def is_warm(self, stack: FingerprintStack) -> bool:
+        """Whether a voxel of this stack can be explained in a few milliseconds, on the main thread."""
+        # a memory-mapped or chunked stack may have to fetch every sample from a disk
+        return stack.schedule.digest in self._warm and type(stack.data) is np.ndarray
+
+    def get(self, schedule: Schedule) -> EPGDecoder:
+        """Return the decoder for a schedule; the first one of a process loads torch and compiled code."""
+        from napari_blochnet.physics.decoder import EPGDecoder
+
+        decoder = self._known.get(schedule.digest)
+        if decoder is None:
+            decoder = EPGDecoder(schedule, tolerance=_TOLERANCE)
+            decoder.jacobian([1000.0], [100.0])
+        self._known[schedule.digest] = decoder
+        self._known.move_to_end(schedule.digest)
+        self._warm.add(schedule.digest)
+        while len(self._known) > _KEPT:
+            self._warm.discard(self._known.popitem(last=False)[0])
+        return decoder
+
+
+def explanation_of(
+    name: str, source: Phantom | ParameterMaps, index: tuple[int, int, int], slot: int, *, has_own_scale: bool = False
+) -> Explanation | None:
+    """Return what maps say of a voxel; None where they have no value."""
+    if not source.mask[index] or not (0 < source.t1[index] < np.inf and 0 < source.t2[index] < np.inf):
+        return None
+    more: dict[str, Any] = {}
+    for key in ("phase", "b1", "t1_se", "t2_se"):
+        values = getattr(source, key, None)
+        if values is not None and np.isfinite(values[index]) and (key == "phase" or values[index] > 0):
+            more[key] = float(values[index])
+    return Explanation(name, float(source.t1[index]), float(source.t2[index]), float(source.pd[index]), slot=slot,
+                       has_own_scale=has_own_scale, **more)  # fmt: skip
+
+
+def explain(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:
+    """Simulate what the explanations of a voxel predict, and bound how well the tissue could be known.
+
+    Parameters
+    ----------
+    decoder : EPGDecoder
+        For the stack's schedule.
+    voxel : Voxel
+    items : sequence of Explanation
+        With T1 and T2 above 0.
+
+    Returns
+    -------
+    Explanations
+    """
+    z, y, x = voxel.index
+    kind = voxel.stack.kind
+    measured = np.asarray(voxel.stack.data[:, z, y, x])
+    measured = measured.astype(np.complex128 if kind == "complex" else np.float64)
+    unit = np.empty((0, len(measured)))
+    derivatives: AnyArray = np.empty((0, len(measured), 2))
+    if items:
+        t1, t2, b1 = np.array([(item.t1, item.t2, item.b1) for item in items]).T
+        # a field of 1 everywhere needs no derivative in it; where there is another, the bound takes it as known
+        tensors = decoder.jacobian(t1, t2, b1 if (b1 != 1.0).any() else None)
+        unit, derivatives = (tensor.numpy() for tensor in tensors)
+        derivatives = derivatives[..., :2]
+    form = {"magnitude": np.abs, "real": np.real}.get(kind, np.asarray)
+    pds = np.array([_density(item, form(signal), measured) for item, signal in zip(items, unit, strict=True)])
+    signals = form(unit * pds[:, None]) if items else unit
+    norm = float(np.linalg.norm(measured))
+    misfit = np.linalg.norm(measured - signals, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
+    bound = _bound(voxel.stack, items, unit, derivatives, pds, misfit * norm) if norm > 0 else None
+    quantity, drawn, curves = _drawn(voxel.stack, measured, signals)
+    return Explanations(voxel, quantity, drawn, curves, misfit, tuple(items), bound)
+
+
+def _density(item: Explanation, signal: AnyArray, measured: AnyArray) -> complex:
+    if not item.has_own_scale:
+        return complex(item.pd * np.exp(1j * np.radians(item.phase)))
+    power = float(np.vdot(signal, signal).real)
+    return complex(np.vdot(signal, measured) / power) if power > 0 else 0.0
+
+
+def _bound(
+    stack: FingerprintStack,
+    items: Sequence[Explanation],
+    unit: AnyArray,
+    derivatives: AnyArray,
+    pds: AnyArray,
+    left: FloatArray,
+) -> Bound | None:
+    """Return the bound at the truth, or else at the explanation that leaves least."""
+    from napari_blochnet.physics.bounds import bound_from_jacobian
+
+    if not items or stack.noise_sigma == 0:
+        return None
+    models = [index for index, item in enumerate(items) if not item.is_truth]
+    best = min(models or range(len(items)), key=lambda index: left[index])
+    at = next((index for index, item in enumerate(items) if item.is_truth), best)
+    sigma = stack.noise_sigma
+    if sigma is None:
+        # two parameters and PD were fitted; PD and each sample count twice where they are complex
+        samples = unit.shape[1]
+        freedom = 2 * samples - 4 if stack.kind == "complex" else samples - 3
+        sigma = float(left[best]) / np.sqrt(max(1, freedom))
+    if not sigma > 0 or pds[at] == 0:
+        return None
+    covariance, _ = bound_from_jacobian(unit[[at]].astype(np.result_type(unit, np.float64)), derivatives[[at]],
+                                        np.abs(pds[[at]]), np.array([sigma]), stack.kind)  # fmt: skip
+    if not np.isfinite(covariance).all():
+        return None
+    return Bound(items[at].t1, items[at].t2, covariance[0], float(sigma), items[at].is_truth,
+                 stack.noise_sigma is not None)  # fmt: skip
+
+
+def _drawn(stack: FingerprintStack, measured: AnyArray, signals: AnyArray) -> tuple[str, FloatArray, FloatArray]:
+    """Return what can be drawn as one line: complex signals as the real part in the voxel's own frame."""
+    if stack.kind != "complex":
+        return "magnitude" if stack.kind == "magnitude" else "real samples", np.real(measured), np.real(signals)
+    if not stack.schedule.is_real:
+        return "magnitude", np.abs(measured), np.abs(signals)
+    # on the real path all samples lie on one line through 0: half the angle of Σs² is its direction
+    turn = np.exp(-0.5j * np.angle(np.sum(measured**2)))
+    likely = signals[0] if len(signals) else measured
+    if np.real(np.sum(likely * turn)) < 0:
+        turn = -turn
+    return "real part, phase removed", np.real(measured * turn), np.real(signals * turn)

@@ -1,0 +1,161 @@
+"""The steps of the main job as commands: whoever knows their names works without the mouse.
+
+Each opens the workbench at the tab it belongs to and presses the button there, so that a command does what the button
+does, with the values that stand there, and says in the panel why it cannot.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+# napari hands a command what its annotations name, and looks the names up here
+from napari.viewer import Viewer, current_viewer
+from qtpy.QtWidgets import QApplication, QPushButton
+
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.jobs.catalogue import brainweb_phantom
+from napari_blochnet.jobs.records import as_command, as_python
+from napari_blochnet.napari_ui.canvas.layer_data import LayerData
+from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
+from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
+from napari_blochnet.napari_ui.napari_calls.sample_data import Sample
+from napari_blochnet.napari_ui.saving.copying import recorded_layer
+from napari_blochnet.napari_ui.state import places
+from napari_blochnet.napari_ui.state.session import Voxel, entry_of, session_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_blochnet.napari_ui.widgets.panel import Panel
+
+__all__ = [
+    "compare_maps",
+    "copy_command",
+    "copy_python",
+    "map_slice",
+    "open_brainweb",
+    "open_fingerprints",
+    "open_phantom",
+    "open_sample",
+    "pin_voxel",
+    "simulate_fingerprints",
+    "train_network",
+]
+
+
+def _press(panel: Panel, button: QPushButton, missing: str) -> None:
+    panel.update_session()
+    if button.isEnabled():
+        button.setFocus()
+        button.click()
+    elif panel.is_busy:
+        panel.jobs.refuse()
+    else:
+        panel.jobs.say(missing, "error")
+
+
+def open_sample(viewer: Viewer) -> None:
+    """Open the noisy fingerprints of a head slice, with their truth."""
+    open_workbench(viewer, "Data").data.open_sample("noisy-fingerprints")
+
+
+def open_brainweb() -> list[LayerData]:
+    """Ask which of BrainWeb's subjects to download, and return its layers.
+
+    Raises
+    ------
+    Cancelled
+        Nobody wanted one: napari takes no sample without layers.
+    """
+    viewer = current_viewer()
+    settings = None if viewer is None else open_workbench(viewer, "Data").data.choose_brainweb()
+    if settings is None:
+        raise Cancelled("No BrainWeb subject was opened.")
+
+    def read(**how: Any) -> Sample:
+        return Sample(phantom=brainweb_phantom(settings, **how))
+
+    return open_for_napari(f"BrainWeb {settings.subject}", read, is_sample=True)
+
+
+def open_phantom(viewer: Viewer) -> None:
+    """Choose the folder of a phantom and open it."""
+    data = open_workbench(viewer, "Data").data
+    if data.begin():
+        data.phantom_path.choose_folder()
+
+
+def open_fingerprints(viewer: Viewer) -> None:
+    """Choose a fingerprint stack and open it."""
+    data = open_workbench(viewer, "Data").data
+    if data.begin():
+        data.stack_path.choose_files()
+
+
+def simulate_fingerprints(viewer: Viewer) -> None:
+    """Simulate the fingerprints of the phantom in the Simulate tab."""
+    panel = open_workbench(viewer, "Simulate").simulate
+    _press(panel, panel.run, "Nothing to simulate: open a phantom in the Data tab, and choose a schedule.")
+
+
+def map_slice(viewer: Viewer) -> None:
+    """Map the slice that the viewer shows, with the estimators ticked in the Map tab."""
+    panel = open_workbench(viewer, "Map").map
+    panel.part.setCurrentIndex(0)
+    _press(panel, panel.run, "Nothing to map: open or simulate fingerprints first, and tick an estimator.")
+
+
+def compare_maps(viewer: Viewer) -> None:
+    """Compare the maps with the truth."""
+    panel = open_workbench(viewer, "Compare").compare
+    _press(panel, panel.run, "Nothing to compare: it takes a phantom, and maps on its grid.")
+
+
+def train_network(viewer: Viewer) -> None:
+    """Train a network for the schedule in the Train tab."""
+    panel = open_workbench(viewer, "Train").train
+    _press(panel, panel.run, "Nothing to train for: choose a schedule in the Schedule tab.")
+
+
+def pin_voxel(viewer: Viewer) -> None:
+    """Pin the voxel under the mouse in the voxel inspector."""
+    session = session_of(viewer)
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
+    dock.show()
+    position = viewer.cursor.position
+    for layer in reversed(list(viewer.layers)):
+        entry = entry_of(layer)
+        if entry is None or not layer.visible:
+            continue
+        stack = entry.subject if entry.kind == "stack" else entry.stack
+        index = None if stack is None else places.voxel_at(layer, position, len(position))
+        if index is not None:
+            session.add_pin(Voxel(stack, index))
+            return
+    viewer.status = "There is no fingerprint under the mouse: move it over a stack or its maps."
+
+
+def copy_python(viewer: Viewer) -> None:
+    """Copy a script that makes the selected result again."""
+    _copy(viewer, as_python, "Python")
+
+
+def copy_command(viewer: Viewer) -> None:
+    """Copy the shell commands that make the selected result again."""
+    _copy(viewer, as_command, "Commands")
+
+
+def _copy(viewer: Viewer, write: Callable[[dict[str, Any]], str], what: str) -> None:
+    layer, record = recorded_layer(viewer)
+    if layer is None:
+        viewer.status = "No layer here was made by BlochNet."
+        return
+    try:
+        text = write(record)
+    except (InputError, KeyError) as error:
+        viewer.status = str(error)
+        return
+    clipboard = QApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
+    viewer.status = f"{what} for {layer.name} copied."

@@ -1,0 +1,264 @@
+"""The Compare tab: maps against truth, as a table and as estimated-against-true plots."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QPushButton,
+)
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.jobs.catalogue import compare
+from napari_blochnet.jobs.settings import CompareSettings
+from napari_blochnet.napari_ui.background.turns import Steps, at_once
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.compare.region_table import RegionStatistics
+from napari_blochnet.napari_ui.panels.compare.score_table import ScoresTable
+from napari_blochnet.napari_ui.saving.copying import CopyRow
+from napari_blochnet.napari_ui.state.session import Compared
+from napari_blochnet.napari_ui.widgets.choices import CheckList, SubjectChoice
+from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+    from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+    from napari_blochnet.evaluation.comparison import Comparison
+
+__all__ = ["ComparePanel"]
+
+
+def _compare(
+    truth: Phantom,
+    maps: list[ParameterMaps],
+    settings: CompareSettings,
+    *,
+    progress: ProgressCallback,
+    cancelled: CancelEvent,
+) -> tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]:
+    """Compare, and compute error maps for the layers; worker thread."""
+    part = truth.on_grid(maps[0].shape, maps[0].geometry)
+    comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
+    return comparison, [(item, errors.signed_errors(part, item)) for item in maps]
+
+
+def _write(
+    comparison: Comparison, path: str, *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+) -> list[str]:
+    """Write a comparison; worker thread, for figures take seconds."""
+    target = Path(path)
+    try:
+        if target.suffix.lower() in (".png", ".svg", ".pdf"):
+            return [file.name for file in comparison.to_figures(target)]
+        (comparison.to_html if target.suffix.lower() in (".html", ".htm") else comparison.to_csv)(target)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
+    return [str(target)]
+
+
+class ComparePanel(Panel):
+    """Scores maps against the truth."""
+
+    title = "Compare"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.comparison: Comparison | None = None
+        self._truth: Phantom | None = None
+        self.truth = SubjectChoice(self.session, "phantom", "no phantom is open")
+        self.truth.setToolTip("The phantom whose T1 and T2 count as true.")
+        self.maps = CheckList("No maps yet: make some in the Map tab.")
+        self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
+        self.form = SettingsForm(CompareSettings)
+        self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
+        self.table = ScoresTable()
+        self.caption = note()
+        self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
+        self.csv = QPushButton("Save table…")
+        self.csv.setToolTip("Write the table as CSV, one tidy row per model, tissue and parameter.")
+        self.html = QPushButton("Save report…")
+        self.html.setToolTip("Write a page with table, maps, errors, and how they were made.")
+        self.figures = QPushButton("Save figures…")
+        self.figures.setToolTip("Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.")
+        self.copy = CopyRow(self.session)
+        self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
+                                        self.jobs.say)  # fmt: skip
+
+        choices = QFormLayout()
+        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        choices.addRow("Truth", self.truth)
+        self.body.addWidget(heading("Truth and maps"))
+        self.body.addLayout(choices)
+        self.body.addWidget(self.maps)
+        self.body.addWidget(Foldable("Report and error maps", self.form))
+        self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
+        self.body.addWidget(self.jobs)
+        self.body.addWidget(self.table)
+        self.body.addWidget(self.caption)
+        for plot in self.scatter.values():
+            plot.hide()
+            self.body.addWidget(plot)
+        row = QHBoxLayout()
+        row.addWidget(self.csv)
+        row.addWidget(self.html)
+        row.addWidget(self.figures)
+        row.addStretch(1)
+        self.body.addLayout(row)
+        self.body.addWidget(self.copy)
+        self.body.addWidget(self.regions)
+        self.body.addStretch(1)
+
+        self.truth.currentIndexChanged.connect(self._update_maps)
+        self.maps.changed.connect(self._update_buttons)
+        self.maps.changed.connect(self.regions.later)
+        self.run.clicked.connect(self._compare)
+        self.csv.clicked.connect(self._save_csv)
+        self.html.clicked.connect(self._save_html)
+        self.figures.clicked.connect(self._save_figures)
+        self.remember(settings=self.form)
+        self._update_buttons()
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.form]
+
+    def apply_theme(self) -> None:
+        super().apply_theme()
+        for plot in self.scatter.values():
+            plot.apply_theme(self.colours)
+        if self.session.compared is not None and self.session.compared.comparison is self.comparison:
+            # the models' colours are the theme's
+            for name in self.scatter:
+                self._fill_scatter(name, self.session.compared)
+        self.regions.apply_theme(self.colours)
+
+    def attach(self, viewer: Viewer) -> None:
+        self.regions.attach(viewer)
+
+    def detach(self, viewer: Viewer) -> None:
+        self.regions.detach(viewer)
+
+    def update_session(self) -> None:
+        self.truth.update_entries()
+        self._update_maps()
+        self.regions.update_layers()
+        if self.session.compared is not None and self.comparison is not self.session.compared.comparison:
+            self.show_compared()
+
+    def _update_maps(self) -> None:
+        truth = self.truth.subject
+        fitting = [
+            entry for entry in self.session.entries("maps")
+            if truth is not None and errors.part_of_truth(truth, entry.subject) is not None
+        ]  # fmt: skip
+        self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
+
+    def _update_buttons(self) -> None:
+        self.run.setEnabled(self.truth.subject is not None and bool(self.maps.chosen) and not self.is_busy)
+        for button in (self.csv, self.html, self.figures):
+            button.setVisible(self.comparison is not None)
+
+    def _compare(self) -> None:
+        truth, maps = self.truth.subject, self.maps.chosen
+        self.form.clear_errors()
+        if truth is None or not maps or self.is_busy:
+            return
+        try:
+            settings = self.form.settings()
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        self._truth = truth
+        job = self.start("Comparing", functools.partial(_compare, truth, maps, settings))
+        job.returned.connect(self._show)
+        job.ended.connect(self._update_buttons)
+        job.start()
+        self._update_buttons()
+
+    @in_steps
+    def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> Steps[None]:
+        comparison, compared = result
+        limit = float(self.form.values()["error_limit"])
+        chosen = limit != CompareSettings().error_limit
+        for maps, values in compared:
+            # error layers that are there already keep the limits that fit them, unless the person chose others
+            if chosen or not self.session.layers("maps", maps, "T1 error"):
+                yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
+        yield from canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
+        self.session.compared = Compared(comparison, self._truth, tuple(maps for maps, _ in compared))
+        yield from self._compared_steps()
+        # the inspector takes its truth from a comparison where it knows of no other
+        self.session.changed.emit()
+        self.jobs.say("Compared. Error layers (%) are in the layer list, black where there is no error.", "good")
+
+    def show_compared(self) -> None:
+        """Show the session's comparison as table and plots; the canvas stays as it is."""
+        at_once(self._compared_steps())
+
+    def _compared_steps(self) -> Steps[None]:
+        compared = self.session.compared
+        self.comparison = None if compared is None else compared.comparison
+        if compared is None:
+            return
+        self._fill_table(compared.comparison)
+        yield
+        for name in self.scatter:
+            self._fill_scatter(name, compared)
+            yield
+        self.copy.show_record(compared.comparison.record)
+        self._update_buttons()
+
+    def _fill_scatter(self, name: str, compared: Compared) -> None:
+        clouds = []
+        for maps in compared.maps:
+            part = errors.part_of_truth(compared.truth, maps)
+            scored = maps.mask & part.mask & ~maps.failed
+            entry = self.session.entry(maps)
+            title = entry.title if entry else maps.estimator
+            colour = self.colours.traces[self.session.slot(maps) % len(self.colours.traces)]
+            clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
+        self.scatter[name].show_points(clouds)
+        self.scatter[name].show()
+
+    def _fill_table(self, comparison: Comparison) -> None:
+        self.table.show_scores(comparison)
+        self.caption.setText(" ".join(comparison.notes))
+        self.caption.setVisible(bool(comparison.notes))
+
+    def _save_csv(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the table", "comparison.csv", "CSV (*.csv)")
+        if name:
+            self.save(name)
+
+    def _save_html(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the report", "report.html", "HTML (*.html)")
+        if name:
+            self.save(name)
+
+    def _save_figures(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(
+            self, "Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
+        )
+        if name:
+            self.save(name)
+
+    def save(self, path: str) -> None:
+        """Write the comparison, in the background; table, page or figures by the ending."""
+        if self.comparison is None or self.is_busy:
+            return
+        job = self.start(f"Saving {Path(path).name}", functools.partial(_write, self.comparison, path))
+        job.returned.connect(lambda files: self.jobs.say(f"Saved {' and '.join(files)}.", "good"))
+        job.ended.connect(self._update_buttons)
+        job.start()

@@ -1,0 +1,187 @@
+"""The Schedule tab: choose the pulse sequence, and see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.catalogue import make_schedule
+from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings, settings_from
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.widgets.panel import Panel, heading, note
+from napari_blochnet.napari_ui.widgets.plots import SchedulePlot
+from napari_blochnet.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["SchedulePanel"]
+
+
+@dataclass(frozen=True)
+class _Kind:
+    title: str
+    model: type[Settings]
+    values: dict[str, Any] = field(default_factory=dict)
+
+
+# The paper's two random schedules are one generator with two sets of numbers.
+_KINDS = (
+    _Kind("FISP (Jiang 2015)", FispSettings),
+    _Kind("Spline5", SplineSettings, {"control_points": 5, "noise_variance": 0.0}),
+    _Kind("SplineNoise11", SplineSettings, {"control_points": 11, "noise_variance": 10.0}),
+    _Kind("From a file", ScheduleFileSettings),
+)
+
+
+class SchedulePanel(Panel):
+    """Makes the schedule that simulation and opening of stacks use."""
+
+    title = "Schedule"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.schedule: Schedule | None = None
+        self.kind = QComboBox()
+        self.kind.setToolTip("Where the flip angles and TRs come from.")
+        self.kind.setAccessibleName("Pulse sequence")
+        self._forms: list[SettingsForm] = []
+        for kind in _KINDS:
+            self.kind.addItem(kind.title)
+            form = SettingsForm(
+                kind.model,
+                leave_out=("kind",),
+                starts={
+                    "inversion_time": 0.0,
+                    "flip_angle": 60.0,
+                    "repetition_time": 15.0,
+                    "echo_time": 3.0,
+                    "inversion_efficiency": 1.0,
+                },
+            )
+            form.set_values(kind.values)
+            form.changed.connect(self.make)
+            self._forms.append(form)
+        self.plot = SchedulePlot()
+        self.description = note()
+        self.export = QPushButton("Save as CSV…")
+        self.export.setToolTip("Write flip angle, TR, TE and RF phase of every pulse to a file.")
+
+        self.body.addWidget(heading("Pulse sequence"))
+        self.body.addWidget(self.kind)
+        for form in self._forms:
+            self.body.addWidget(form)
+        self.body.addWidget(self.jobs)
+        self.body.addWidget(self.plot, 20)
+        self.body.addWidget(self.description)
+        row = QHBoxLayout()
+        row.addWidget(self.export)
+        row.addStretch(1)
+        self.body.addLayout(row)
+        self.body.addStretch(1)
+        self.kind.currentIndexChanged.connect(self._choose)
+        self.export.clicked.connect(self._export)
+        titles = ("fisp", "spline5", "splinenoise11", "file")
+        self.remember(kind=self.kind, **dict(zip(titles, self._forms, strict=True)))
+        if "path" in self.form.fields and not self.form.values()["path"]:
+            # a schedule whose file has gone is none to begin with
+            self.kind.setCurrentIndex(0)
+        self._show_form(self.kind.currentIndex())
+        # the first schedule loads SciPy's interpolation, which the window need not wait for
+        QTimer.singleShot(0, self.make)
+
+    @property
+    def form(self) -> SettingsForm:
+        """The form of the chosen kind."""
+        return self._forms[self.kind.currentIndex()]
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.form]
+
+    def apply_theme(self) -> None:
+        super().apply_theme()
+        self.plot.apply_theme(self.colours)
+
+    def _choose(self, index: int) -> None:
+        self._show_form(index)
+        self.make()
+
+    def _show_form(self, index: int) -> None:
+        for number, form in enumerate(self._forms):
+            form.setVisible(number == index)
+
+    def make(self) -> None:
+        """Make the schedule that the form describes and let everybody use it."""
+        form = self.form
+        form.clear_errors()
+        try:
+            self.schedule = make_schedule(form.settings())
+        except InputError as error:
+            self.schedule = None
+            # a form that nobody has filled in yet is no mistake
+            if error.field == "path" and not form.values().get("path"):
+                self.jobs.say("Choose a file; what it does not state can be given above.")
+            else:
+                form.show_error(error.field, str(error))
+                self.jobs.say("" if error.field in form.errors() else str(error), "error")
+        else:
+            self.jobs.say("")
+        self.plot.setVisible(self.schedule is not None)
+        self.plot.show_schedule(self.schedule)
+        self.description.setText("" if self.schedule is None else self.schedule.describe())
+        self.export.setEnabled(self.schedule is not None)
+        self.session.schedule = self.schedule
+
+    def show_schedule(self, schedule: Schedule) -> None:
+        """Take a schedule that was made before; its form too, where it was made by one."""
+        self._fill_in(schedule)
+        self.schedule = schedule
+        self.jobs.say("")
+        self.plot.setVisible(True)
+        self.plot.show_schedule(schedule)
+        self.description.setText(schedule.describe())
+        self.export.setEnabled(True)
+        self.session.schedule = schedule
+
+    def _fill_in(self, schedule: Schedule) -> None:
+        found = schedule.record.get("settings")
+        if schedule.record.get("operation") != "make_schedule" or not isinstance(found, dict):
+            return
+        fitting = [kind for kind in _KINDS if kind.model.model_fields["kind"].default == found.get("kind")]
+        if not fitting:
+            return
+        try:
+            settings = settings_from(fitting[0].model, **found).model_dump()
+        except InputError:
+            return
+        # both random schedules have one model: SplineNoise11 is a spline with more points and noise
+        kind = next((kind for kind in fitting if kind.values.items() <= settings.items()), fitting[0])
+        self.kind.blockSignals(True)
+        self.kind.setCurrentIndex(_KINDS.index(kind))
+        self.kind.blockSignals(False)
+        self._show_form(_KINDS.index(kind))
+        self.form.blockSignals(True)
+        self.form.set_values(settings)
+        self.form.blockSignals(False)
+
+    def _export(self) -> None:
+        name, _ = QFileDialog.getSaveFileName(self, "Save the schedule", "schedule.csv", "CSV (*.csv)")
+        if name:
+            self.save(name)
+
+    def save(self, path: str) -> None:
+        """Write the schedule to a file."""
+        from napari_blochnet.schedules.schedule_files import write_schedule
+
+        if self.schedule is None:
+            return
+        try:
+            write_schedule(self.schedule, path)
+        except (InputError, OSError) as error:
+            self.jobs.say(f"{path}: {error}" if isinstance(error, OSError) else str(error), "error")
+        else:
+            self.jobs.say(f"Saved {path}.", "good")

@@ -1,0 +1,168 @@
+"""The Simulate tab: phantom and schedule to fingerprints."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.catalogue import simulate
+from napari_blochnet.jobs.settings import SimulateSettings
+from napari_blochnet.napari_ui.background.turns import Steps
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.saving.copying import CopyRow
+from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
+from napari_blochnet.napari_ui.state import places
+from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
+from napari_blochnet.napari_ui.widgets.panel import Panel, heading, in_steps, note, primary_button
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["SimulatePanel"]
+
+_SLICE, _ALL, _RANGE = "this slice", "all slices", "slices from … to …"
+# bytes of a sample: complex64, or float32
+_SAMPLE_BYTES = {"complex": 8, "real": 4, "magnitude": 4}
+
+
+class SimulatePanel(Panel):
+    """Simulates the fingerprints of a phantom."""
+
+    title = "Simulate"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self.phantom = SubjectChoice(self.session, "phantom", "no phantom is open")
+        self.phantom.setToolTip("Whose T1, T2 and proton density are simulated.")
+        self.schedule_line = QLabel()
+        self.schedule_line.setWordWrap(True)
+        self.part = QComboBox()
+        self.part.addItems([_SLICE, _ALL, _RANGE])
+        self.part.setToolTip("Which slices of the phantom; 'this slice' is the one that the viewer shows.")
+        self.form = SettingsForm(SimulateSettings, starts={"snr": 30.0, "slices": (0, 1)})
+        self.size_line = note()
+        self.run = primary_button("Simulate", "Simulate the signal of every voxel at every TR.")
+        self.save = SaveFingerprints(self, self.update_session)
+        self.copy = CopyRow(self.session)
+
+        choices = QFormLayout()
+        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        choices.addRow("Phantom", self.phantom)
+        choices.addRow("Part", self.part)
+        self.body.addWidget(heading("What is scanned"))
+        self.body.addLayout(choices)
+        self.body.addWidget(heading("With which schedule"))
+        self.body.addWidget(self.schedule_line)
+        self.body.addWidget(heading("Signal and noise"))
+        self.body.addWidget(self.form)
+        self.body.addWidget(self.size_line)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.run)
+        buttons.addStretch(1)
+        buttons.addWidget(self.save)
+        self.body.addLayout(buttons)
+        self.body.addWidget(self.jobs)
+        self.body.addWidget(self.copy)
+        self.body.addStretch(1)
+
+        self.phantom.currentIndexChanged.connect(self._update_size)
+        self.part.currentIndexChanged.connect(self._update_size)
+        self.form.changed.connect(self._update_size)
+        self.run.clicked.connect(self._simulate)
+        self.remember(settings=self.form)
+        self._source: Phantom | None = None
+        self._latest: weakref.ref[FingerprintStack] | None = None
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.form]
+
+    def attach(self, viewer: Viewer) -> None:
+        viewer.dims.events.current_step.connect(self._update_size)
+
+    def detach(self, viewer: Viewer) -> None:
+        viewer.dims.events.current_step.disconnect(self._update_size)
+
+    def update_session(self) -> None:
+        self.phantom.update_entries()
+        schedule = self.session.schedule
+        self.schedule_line.setText("No schedule yet: choose one in the Schedule tab." if schedule is None
+                                   else schedule.describe())  # fmt: skip
+        self._update_size()
+        self._offer_result()
+
+    def _offer_result(self) -> None:
+        """Offer the stack that was simulated last and is open, here or in a session that was saved."""
+        made = [entry for entry in self.session.entries("stack") if entry.subject.record.get("operation") == "simulate"]
+        latest = None if self._latest is None else self._latest()
+        made = [entry for entry in made if entry.subject is latest] or made[-1:]
+        self.save.offer(made)
+        self.copy.show_results([(entry.title, entry.subject.record) for entry in made])
+
+    def _slices(self) -> tuple[int, int] | None:
+        """Return the chosen slices; None for all of them."""
+        phantom = self.phantom.subject
+        if phantom is None or self.part.currentText() == _ALL:
+            return None
+        if self.part.currentText() == _RANGE:
+            return self.form.values()["slices"]
+        here = places.current_slice(self.session, phantom)
+        if here is None:
+            raise InputError(f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.",
+                             field="slices")  # fmt: skip
+        return None if phantom.shape[0] == 1 else (here, here + 1)
+
+    def _update_size(self, event: Any = None) -> None:
+        phantom, schedule = self.phantom.subject, self.session.schedule
+        self.form.set_row_visible("slices", self.part.currentText() == _RANGE)
+        self.run.setEnabled(phantom is not None and schedule is not None and not self.is_busy)
+        if phantom is None or schedule is None:
+            self.size_line.setText("Open a phantom in the Data tab first." if phantom is None else "")
+            return
+        try:
+            slices = self._slices() or (0, phantom.shape[0])
+        except InputError as error:
+            self.size_line.setText(str(error))
+            return
+        part = phantom.mask[slice(*slices)]
+        size = part.size * len(schedule) * _SAMPLE_BYTES[self.form.values()["kind"]]
+        which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
+        self.size_line.setText(f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
+                               f"{_bytes(size)} of memory.")  # fmt: skip
+
+    def _simulate(self) -> None:
+        phantom, schedule = self.phantom.subject, self.session.schedule
+        self.form.clear_errors()
+        if phantom is None or schedule is None or self.is_busy:
+            return
+        try:
+            settings = self.form.settings(slices=self._slices())
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        self._source = phantom
+        job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
+        job.returned.connect(self._show)
+        job.ended.connect(self.update_session)
+        job.start()
+        self.update_session()
+
+    @in_steps
+    def _show(self, stack: FingerprintStack) -> Steps[None]:
+        truth = None if self._source is None else self._source.on_grid(stack.shape[1:], stack.geometry)
+        self._source, self._latest = None, weakref.ref(stack)
+        yield from layers.stack_steps(self.session, stack, truth)
+        seconds = stack.record.get("seconds")
+        took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
+        self.jobs.say(f"Simulated {int(stack.mask.sum()):,} fingerprints{took}. Next: the Map tab.", "good")
+        self.session.added.emit(stack)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -1,0 +1,174 @@
+"""What a training shows: its loss curves while it runs, its scores beside the Cramér–Rao bound when it has ended."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+
+from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
+from napari_blochnet.napari_ui.widgets.plots import pg
+
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.training.state import LossPoint
+
+__all__ = ["LossPlot", "ScoreTable", "thinned"]
+
+# More points than this are not told apart on any screen.
+_POINTS = 1500
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def thinned(points: list[LossPoint]) -> list[LossPoint]:
+    """Return every other point where there are too many; ends of epochs that were validated stay."""
+    if len(points) <= _POINTS:
+        return points
+    return [point for i, point in enumerate(points) if i % 2 or point.held_out is not None][-_POINTS:]
+
+
+class _DecadeAxis(pg.AxisItem):
+    """A logarithmic axis that writes 1, 2 and 5 of each decade, as powers of ten."""
+
+    def logTickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        texts = []
+        for value in values:
+            decade = math.floor(value + 1e-6)
+            digit = round(10 ** (value - decade))
+            power = f"10{str(decade).translate(_SUPERSCRIPTS)}"
+            texts.append("" if digit not in (1, 2, 5) else power if digit == 1 else f"{digit}·{power}")
+        return texts
+
+
+class LossPlot(QWidget):
+    """Losses over the epochs on a logarithmic axis: training, held out, and the decoder's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setAccessibleName("Loss curve")
+        self.setToolTip("Loss of log10 T1 and T2 over the epochs: of the tissues trained on, of those held out, and of "
+                        "the decoded signal where the network has a decoder.")  # fmt: skip
+        # not pyqtgraph's legend, which lies on the curves and fails while a window is being closed
+        self.legend = QLabel()
+        self.legend.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._view = pg.PlotWidget(axisItems={"left": _DecadeAxis("left")})
+        # the scores below it are to be seen with it in a small window
+        self._view.setFixedHeight(230)
+        self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.item: pg.PlotItem = self._view.getPlotItem()
+        self.item.setLogMode(y=True)
+        self.item.getAxis("left").setWidth(58)
+        self.item.getAxis("bottom").setHeight(42)
+        self.curves = {
+            "training": self.item.plot(),
+            "held out": self.item.plot(symbol="o", symbolSize=4),
+            "decoder": self.item.plot(),
+        }
+        self._best = self.item.plot(pen=None, symbol="o", symbolSize=9)
+        self._colours: tuple[str, ...] = ()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(self.legend)
+        layout.addWidget(self._view)
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self._colours = colours.traces
+        self._view.setBackground(colours.background)
+        style_plot(self.item, colours, left="loss", bottom="epoch")
+        for curve, colour in zip(self.curves.values(), colours.traces, strict=False):
+            curve.setPen(pg.mkPen(colour, width=1.6))
+        self.curves["held out"].setSymbolBrush(colours.traces[1])
+        self.curves["held out"].setSymbolPen(None)
+        self._best.setSymbolPen(pg.mkPen(colours.traces[1], width=1.6))
+        self._best.setSymbolBrush(None)
+        self._write_legend()
+
+    def show_points(self, points: Sequence[LossPoint], steps_per_epoch: float, epochs: int) -> None:
+        """Draw a training so far.
+
+        Parameters
+        ----------
+        points : sequence of LossPoint
+        steps_per_epoch : float
+            0 where it is not known yet: then only whole epochs are drawn.
+        epochs : int
+            How many there will be: the length of the axis.
+        """
+        at = np.array([point.step / steps_per_epoch if steps_per_epoch else point.epoch for point in points])
+        named = {
+            "training": [point.label_loss for point in points],
+            "held out": [np.nan if point.held_out is None else point.held_out for point in points],
+            "decoder": [point.decoder_loss for point in points],
+        }
+        drawn = []
+        for name, curve in self.curves.items():
+            values = np.array(named[name], dtype=float)
+            good = np.isfinite(values) & (values > 0)
+            curve.setData(at[good], values[good])
+            curve.setVisible(bool(good.any()))
+            drawn.append(values[good])
+            if name == "held out":
+                best = [int(np.argmin(values[good]))] if good.any() else []
+                self._best.setData(at[good][best], values[good][best])
+        found = np.log10(np.concatenate(drawn))
+        if found.size:
+            self.item.setYRange(float(found.min()) - 0.1, float(found.max()) + 0.15, padding=0)
+        self.item.setXRange(0, max(epochs, 1), padding=0.02)
+        self._write_legend()
+
+    def _write_legend(self) -> None:
+        meanings = {"training": "training", "held out": "held out (○ best)", "decoder": "decoded signal"}
+        self.legend.setText("&nbsp;&nbsp; ".join(
+            f'<span style="color:{colour}">▬</span> {meanings[name]}'
+            for (name, curve), colour in zip(self.curves.items(), self._colours, strict=False) if curve.isVisible()
+        ))  # fmt: skip
+
+
+_COLUMNS = (
+    ("Tissue", "Simulated tissue, and which of its times."),
+    ("Bias / ms", "Mean of estimate − truth."),
+    ("RMSE / ms", "Root mean square of estimate − truth."),
+    ("Bound / ms", "The smallest standard deviation that the noise allows an unbiased estimate (Cramér–Rao)."),
+    ("× bound", "1 is the physical limit of this schedule; biased estimates may fall below it."),
+)
+
+
+class ScoreTable(QTableWidget):
+    """Errors of a network in brain tissue under its own schedule, beside the Cramér–Rao bound."""
+
+    def __init__(self) -> None:
+        super().__init__(0, len(_COLUMNS))
+        self.setAccessibleName("Scores in brain tissue")
+        self.setToolTip("Errors in simulated white matter, grey matter and CSF, beside the Cramér–Rao bound.")
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setTabKeyNavigation(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(22)
+        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        self.horizontalHeader().setMinimumSectionSize(40)
+        for j, (text, meaning) in enumerate(_COLUMNS):
+            head = QTableWidgetItem(text)
+            head.setToolTip(meaning)
+            self.setHorizontalHeaderItem(j, head)
+
+    def show_scores(self, scores: Mapping[str, Any]) -> None:
+        """Show what `napari_blochnet.estimators.training.against_bound.tissue_scores` found."""
+        rows = [(name, value) for name, value in scores.items() if isinstance(value, Mapping)]
+        self.setRowCount(len(rows))
+        for i, (name, value) in enumerate(rows):
+            cells = (name, f"{round(value['bias'], 1) + 0.0:+.1f}", f"{value['rmse']:.1f}", f"{value['bound']:.1f}",
+                     f"{value['ratio']:.2f}")  # fmt: skip
+            for j, text in enumerate(cells):
+                item = QTableWidgetItem(text)
+                item.setToolTip(_COLUMNS[j][1])
+                if j:
+                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+                self.setItem(i, j, item)
+        height = self.horizontalHeader().sizeHint().height() + 22 * len(rows) + 4
+        self.setFixedHeight(height)

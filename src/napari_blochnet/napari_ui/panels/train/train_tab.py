@@ -1,0 +1,405 @@
+"""The Train tab: a network for one's own schedule, or a network adapted to the stack that is open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
+from napari_blochnet.estimators.training.options import options_from
+from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
+from napari_blochnet.napari_ui.background.workers import Failure
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot, ScoreTable
+from napari_blochnet.napari_ui.panels.train.tasks import AdaptTask, Kept, TrainTask, check_name, free_name
+from napari_blochnet.napari_ui.saving.copying import CopyRow
+from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
+from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
+from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button
+from napari_blochnet.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["TrainPanel"]
+
+_CHOICE = ("estimator", "preset")
+# What an option shows, greyed out, where neither the person nor the preset sets it.
+_STARTS = {"subspace": 24, "snr_range": (5.0, 200.0), "grid_step": 10.0, "patience": 20, "fingerprints": 100_000}
+
+
+class _NameRow(QWidget):
+    """The name of a new model; a free one is proposed until the person writes another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = QLineEdit()
+        self.line.setToolTip("What the model is called in Map's list and in the model store.")
+        self.line.setAccessibleName("Name of the new model")
+        self.error = QLabel()
+        self.error.setObjectName("blochnetError")
+        self.error.setWordWrap(True)
+        self.error.hide()
+        self._is_own = False
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(1)
+        layout.addWidget(self.line)
+        layout.addWidget(self.error)
+        self.line.textEdited.connect(self._on_edited)
+
+    def _on_edited(self, text: str) -> None:
+        self._is_own = bool(text)
+        self.error.hide()
+
+    def propose(self, start: str) -> None:
+        """Propose a name, unless the person wrote one."""
+        if not self._is_own:
+            self.line.setText(free_name(start))
+
+    def settle(self) -> None:
+        """Forget the person's name: a model has it now."""
+        self._is_own = False
+
+    def show_error(self, sentence: str) -> None:
+        """Write a sentence below the name."""
+        self.error.setText(sentence)
+        self.error.setVisible(bool(sentence))
+
+
+class TrainPanel(Panel):
+    """Trains a network for a schedule, and adapts one to a stack without labels."""
+
+    title = "Train"
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__(napari_viewer)
+        self._models: tuple[StoredModel, ...] = ()
+        self.name = self._active = _NameRow()
+        self._started = 0.0
+        self._epochs = 1
+        self._total = 0
+        self.adapt_name = _NameRow()
+
+        self.source = QComboBox()
+        self.source.setToolTip("For which schedule the network is trained; it maps fingerprints of that schedule only.")
+        self.source.setAccessibleName("Schedule to train for")
+        self.source.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.schedule_line = note()
+        others = [name for name in TrainSettings.model_fields if name not in _CHOICE]
+        self.choice = SettingsForm(TrainSettings, leave_out=others)
+        self.form = SettingsForm(TrainSettings, leave_out=_CHOICE, starts=_STARTS)
+        self.options = Foldable("Options: tissues, epochs, noise, loss", self.form)
+        self.device = DeviceChoice()
+        self.size_line = note()
+        self.run = primary_button("Train for my schedule", "Train a network on fingerprints that the decoder simulates "
+                                  "for this schedule, and put it into Map's list.")  # fmt: skip
+        self.time_left = note()
+        self.plot = LossPlot()
+        self.plot.hide()
+        self.scores = ScoreTable()
+        self.scores.hide()
+        self.caption = note()
+        self.copy = CopyRow(self.session)
+        self.stack = SubjectChoice(self.session, "stack", "no fingerprints are open")
+        self.stack.setToolTip("The fingerprints that the network is adapted to; no truth is needed.")
+        self.stack.setAccessibleName("Fingerprints to adapt to")
+        self.model = QComboBox()
+        self.model.setToolTip("Which network is adapted: those of the model store that take as many samples as the "
+                              "stack has.")  # fmt: skip
+        self.model.setAccessibleName("Network to adapt")
+        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.adapt_form = SettingsForm(AdaptSettings)
+        self.adapt_options = Foldable("Options: epochs, batches, voxels", self.adapt_form)
+        self.adapt_line = note()
+        self.adapt = primary_button("Adapt to this stack", "Fine-tune the network on this stack's own fingerprints, "
+                                    "without labels, and put the result into Map's list.")  # fmt: skip
+        self._lay_out()
+
+        self.source.currentIndexChanged.connect(self._update)
+        self.choice.changed.connect(self._on_choice)
+        self.form.changed.connect(self._update)
+        self.run.clicked.connect(self._train)
+        self.stack.currentIndexChanged.connect(self._update_models)
+        self.model.currentIndexChanged.connect(self._update)
+        self.adapt.clicked.connect(self._adapt)
+        for field in ("loss", "precision"):
+            self.form.editor(field).box.setItemText(0, "as in the preset")
+        self._show_preset()
+        self.remember(network=self.choice, options=self.form, adaptation=self.adapt_form, device=self.device)
+        self._show_preset()
+
+    def _lay_out(self) -> None:
+        def rows(*pairs: tuple[str, QWidget]) -> QFormLayout:
+            layout = QFormLayout()
+            layout.setHorizontalSpacing(8)
+            layout.setVerticalSpacing(4)
+            layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+            for text, widget in pairs:
+                layout.addRow(text, widget)
+            return layout
+
+        left = Qt.AlignmentFlag.AlignLeft
+        first = rows(("Schedule", self.source)), rows(("Name", self.name), ("Device", self.device))
+        second = rows(("Fingerprints", self.stack), ("Network", self.model)), rows(("Name", self.adapt_name))
+        self._columns = (*first, self.choice.layout()), second
+        self.body.addWidget(heading("A network for my schedule"))
+        self.body.addLayout(first[0])
+        self.body.addWidget(self.schedule_line)
+        self.body.addWidget(self.choice)
+        self.body.addWidget(self.options)
+        self.body.addLayout(first[1])
+        self.body.addWidget(self.size_line)
+        self.body.addWidget(self.run, 0, left)
+        self.body.addWidget(self.jobs)
+        for widget in (self.time_left, self.plot, self.scores, self.caption, self.copy):
+            self.body.addWidget(widget)
+        self.body.addWidget(heading("A network adapted to my data"))
+        self.body.addLayout(second[0])
+        self.body.addWidget(self.adapt_options)
+        self.body.addLayout(second[1])
+        self.body.addWidget(self.adapt_line)
+        self.body.addWidget(self.adapt, 0, left)
+        self.body.addStretch(1)
+
+    # -- what the panel shows of the session
+
+    def forms(self) -> list[SettingsForm]:
+        return [self.adapt_form] if self._active is self.adapt_name else [self.choice, self.form]
+
+    def apply_theme(self) -> None:
+        super().apply_theme()
+        self.plot.apply_theme(self.colours)
+
+    def attach(self, viewer: Viewer) -> None:
+        self.session.models_changed.connect(self._read_models)
+        self._models = stored_models()
+        # napari's style decides how wide words are, and it is known once the panel is shown
+        for layouts in self._columns:
+            _align(*layouts)
+
+    def detach(self, viewer: Viewer) -> None:
+        self.session.stop_telling(self._read_models, "models_changed")
+
+    def _read_models(self) -> None:
+        self._models = stored_models()
+        self._update_models()
+
+    def update_session(self) -> None:
+        self.stack.update_entries()
+        self.device.update_devices()
+        stacks = self.session.entries("stack")
+        before = self.source.currentData()
+        found = [None, *(entry.subject for entry in stacks)]
+        if [self.source.itemData(i) for i in range(self.source.count())] != found:
+            self.source.blockSignals(True)
+            self.source.clear()
+            self.source.addItem("the Schedule tab's", None)
+            for entry in stacks:
+                self.source.addItem(f"that of {entry.title}", entry.subject)
+            self.source.setCurrentIndex(next((i for i, subject in enumerate(found) if subject is before), 0))
+            self.source.blockSignals(False)
+        self._update_models()
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule that is trained for."""
+        stack = self.source.currentData()
+        return self.session.schedule if stack is None else stack.schedule
+
+    def _update_models(self) -> None:
+        stack, before = self.stack.subject, self.model.currentData()
+        fitting = [] if stack is None else [
+            model for model in self._models if model.card["network"]["length"] == stack.shape[0]
+        ]  # fmt: skip
+        self.model.blockSignals(True)
+        self.model.clear()
+        for model in fitting:
+            self.model.addItem(model.name, model.name)
+        if not fitting:
+            self.model.addItem("none takes as many samples" if stack is not None else "–", None)
+        self.model.setCurrentIndex(max(0, self.model.findData(before)))
+        self.model.blockSignals(False)
+        self._update()
+
+    def _on_choice(self) -> None:
+        self._show_preset()
+        self._update()
+
+    def _show_preset(self) -> None:
+        """Let options that the person has not set show what the preset does."""
+        options = options_from(str(self.choice.values()["preset"]))
+        self.form.blockSignals(True)
+        for field, value in self.form.values().items():
+            default = getattr(options, field)
+            editor = self.form.editor(field)
+            if value is None and default is not None and hasattr(editor, "inner"):
+                editor.inner.set_value(default)
+        self.form.blockSignals(False)
+
+    def _update(self) -> None:
+        schedule, stack = self.schedule, self.stack.subject
+        self.schedule_line.setText("No schedule is chosen in the Schedule tab." if schedule is None
+                                   else schedule.describe())  # fmt: skip
+        values = {**self.choice.values(), **self.form.values()}
+        if schedule is not None:
+            self.name.propose(f"{values['estimator']}-{schedule.name or len(schedule)}")
+        if stack is not None and self.model.currentData():
+            self.adapt_name.propose(f"{self.model.currentData()}-{stack.name or 'adapted'}")
+        self.size_line.setText(_amount(values))
+        self.run.setEnabled(schedule is not None and not self.is_busy)
+        can = stack is not None and self.model.currentData() is not None
+        self.adapt.setEnabled(can and not self.is_busy)
+        self.adapt_line.setText(_why_not(stack, can))
+
+    # -- jobs
+
+    def _train(self) -> None:
+        schedule = self.schedule
+        self._clear_errors()
+        if schedule is None or self.is_busy:
+            return
+        try:
+            settings = self.form.settings(**self.choice.values())
+            name = check_name(self.name.line.text().strip())
+        except InputError as error:
+            self._active = self.name
+            self.show_input_error(error)
+            return
+        epochs = options_from(settings.preset, **settings.options()).epochs
+        self._run(f"Training {name}", TrainTask(settings, schedule, self.device.currentData(), name).run, epochs,
+                  self.name)  # fmt: skip
+
+    def _adapt(self) -> None:
+        stack, model = self.stack.subject, self.model.currentData()
+        self._clear_errors()
+        if stack is None or model is None or self.is_busy:
+            return
+        try:
+            settings = self.adapt_form.settings()
+            name = check_name(self.adapt_name.line.text().strip())
+        except InputError as error:
+            self._active = self.adapt_name
+            self.show_input_error(error)
+            return
+        self._run(f"Adapting {model}", AdaptTask(model, stack, settings, self.device.currentData(), name).run,
+                  settings.epochs, self.adapt_name)  # fmt: skip
+
+    def _clear_errors(self) -> None:
+        for form in (self.choice, self.form, self.adapt_form):
+            form.clear_errors()
+        for row in (self.name, self.adapt_name):
+            row.show_error("")
+
+    def _run(self, title: str, function: Callable[..., Any], epochs: int, row: _NameRow) -> None:
+        self._epochs, self._total, self._active = epochs, 0, row
+        self._started = time.perf_counter()
+        self.scores.hide()
+        self.caption.clear()
+        self.copy.show_record({})
+        self.plot.show_points((), 0, epochs)
+        self.plot.show()
+        job = self.start(title, function, wants_partial=True, wants_last=True)
+        job.progressed.connect(self._on_progress)
+        job.partial.connect(self._show_losses)
+        job.returned.connect(self._finish)
+        job.stopped.connect(self._finish_stopped)
+        job.ended.connect(self._on_ended)
+        job.start()
+        self._update()
+
+    def _on_progress(self, done: int, total: int, message: str) -> None:
+        if message.startswith(("training", "adapting")) and total > 1:
+            self._total = total
+
+    def _show_losses(self, points: tuple[Any, ...]) -> None:
+        per_epoch = self._total / self._epochs
+        self.plot.show_points(points, per_epoch, self._epochs)
+        last = points[-1]
+        if self._total and 0 < last.step < self._total:
+            left = last.seconds * (self._total - last.step) / last.step
+            epoch = min(self._epochs, last.epoch + 1)
+            self.time_left.setText(f"Epoch {epoch:,} of {self._epochs:,}, about {duration(left)} left.")
+
+    def _finish(self, kept: Kept) -> None:
+        seconds = time.perf_counter() - self._started
+        self._show_kept(kept)
+        self.copy.show_record(kept.card.get("record", {}))
+        self.jobs.say(f"{kept.name} was made in {duration(seconds)}; it is in Map's list.", "good")
+
+    def _finish_stopped(self, kept: object) -> None:
+        if not isinstance(kept, Kept):
+            self.jobs.say("Cancelled before the first epoch's end; nothing was kept.")
+            return
+        self._show_kept(kept)
+        if "stopped" in kept.card["record"]:
+            words = kept.card["notes"][-1].rstrip(".")
+            self.jobs.say(f"{words}; the best so far is in Map's list as {kept.name}.")
+        else:
+            self.jobs.say(f"{kept.name} was finished, but not scored; it is in Map's list.")
+
+    def _show_kept(self, kept: Kept) -> None:
+        self._active.settle()
+        scores = kept.scores
+        self.scores.setVisible(bool(scores))
+        if scores:
+            self.scores.show_scores(scores)
+            self.caption.setText(f"{scores['voxels']:,} simulated voxels a tissue, complex, at SNR {scores['snr']:g}, "
+                                 "beside the Cramér–Rao bound at that noise.")  # fmt: skip
+        self.session.models_changed.emit()
+
+    def _on_ended(self) -> None:
+        self.time_left.clear()
+        self.device.update_devices()
+        self._update()
+
+    def show_failure(self, failure: Failure) -> None:
+        super().show_failure(failure)
+        if failure.field == "name":
+            self._active.show_error(failure.sentence)
+
+
+def _align(*layouts: QFormLayout) -> None:
+    """Give the labels of several forms one width."""
+    labels = [
+        layout.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
+        for layout in layouts for row in range(layout.rowCount())
+    ]  # fmt: skip
+    width = max(label.sizeHint().width() for label in labels)
+    for label in labels:
+        label.setMinimumWidth(width)
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _amount(values: dict[str, Any]) -> str:
+    """Say how much is trained; empty where the options contradict each other."""
+    chosen = {name: value for name, value in values.items() if name not in _CHOICE and value is not None}
+    try:
+        options = options_from(values["preset"], **chosen)
+    except InputError:
+        return ""
+    tissues = f"a grid of {options.grid_step:g} ms" if options.fingerprints is None else (
+        f"{options.fingerprints:,} tissues")  # fmt: skip
+    return f"{tissues[:1].upper()}{tissues[1:]}, {options.epochs:,} epochs."
+
+
+def _why_not(stack: Any, can: bool) -> str:
+    if stack is None:
+        return "Simulate fingerprints, or open a stack in the Data tab, to adapt a network to them."
+    if not can:
+        return (f"No network of the store takes {stack.shape[0]:,} samples; train one above for this stack's schedule "
+                "or another of its length.")  # fmt: skip
+    return "The network learns what the decoder finds in this stack; it fits this schedule afterwards."

@@ -1,0 +1,1 @@
+"""Results leave the window: as files, as Python, as commands, as recipes."""

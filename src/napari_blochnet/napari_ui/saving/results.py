@@ -1,0 +1,267 @@
+"""Results as files, as the command line writes them: what each is called, what is there already, the writing itself.
+
+Nothing here touches Qt: the functions that take ``progress`` run on worker threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
+from napari_blochnet.evaluation.beside_truth import part_of_truth
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.maps_io import error_files, map_files, write_error_maps, write_map, write_maps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.fingerprints.stack_files import fingerprint_files, write_fingerprints
+from napari_blochnet.io.nifti import write_nifti_with_sidecar
+from napari_blochnet.napari_ui.state.session import Entry, Session
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = [
+    "MapsToSave",
+    "SavedMaps",
+    "distinct_names",
+    "layer_files",
+    "maps_on_disk",
+    "maps_to_save",
+    "save_fingerprints",
+    "save_layer",
+    "save_maps",
+    "with_nifti_ending",
+]
+
+
+@dataclass(frozen=True)
+class MapsToSave:
+    """Maps of one model, and where their folder is.
+
+    Parameters
+    ----------
+    title : str
+        What people call them.
+    maps : ParameterMaps
+    truth : Phantom, optional
+        On the maps' grid; error maps are written where it is known.
+    folder : Path
+    """
+
+    title: str
+    maps: ParameterMaps
+    truth: Phantom | None
+    folder: Path
+
+
+@dataclass(frozen=True)
+class SavedMaps:
+    """What was written."""
+
+    sets: tuple[MapsToSave, ...]
+    files: tuple[Path, ...]
+
+    def describe(self) -> str:
+        """Return what was written where, in one sentence."""
+        parent = self.sets[0].folder.parent
+        names = ", ".join(item.folder.name for item in self.sets)
+        errors = "" if all(item.truth is None for item in self.sets) else ", errors in %"
+        size = sum(path.stat().st_size for path in self.files) / 1e6
+        return (f"Saved to {parent}, a folder for each model ({names}): T1 and T2 in seconds, as BIDS asks{errors}; "
+                f"{len(self.files)} files, {size:,.1f} MB.")  # fmt: skip
+
+
+def distinct_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+    """Return names for files or folders that no file system takes for each other, one per title."""
+    taken = {name.casefold() for name in others}
+    names = []
+    for title in titles:
+        base = re.sub(r"[^\w.]+", "-", title).strip("-._") or "result"
+        name, number = base, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{base}-{number}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def maps_to_save(session: Session, entries: Sequence[Entry], parent: str | os.PathLike[str]) -> list[MapsToSave]:
+    """Return maps with their truth, as far as it is known, and a folder for each; main thread."""
+    found = []
+    names = distinct_names(entry.title for entry in entries)
+    for entry, name in zip(entries, names, strict=True):
+        truth, compared = entry.truth, session.compared
+        if truth is None and compared is not None and any(entry.subject is maps for maps in compared.maps):
+            truth = part_of_truth(compared.truth, entry.subject)
+        found.append(MapsToSave(entry.title, entry.subject, truth, Path(parent).expanduser() / name))
+    return found
+
+
+def maps_on_disk(sets: Iterable[MapsToSave]) -> list[Path]:
+    """Return the files that are there and would be replaced or removed."""
+    return [path for item in sets for path in (*map_files(item.folder), *error_files(item.folder)) if path.exists()]
+
+
+@contextlib.contextmanager
+def _told(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let what the file system says reach people as a sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
+
+
+def save_maps(
+    sets: Sequence[MapsToSave], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+) -> SavedMaps:
+    """Write maps as `napari_blochnet.evaluation.maps_io.write_maps` does, each model's in its folder.
+
+    Raises
+    ------
+    InputError
+        A folder that cannot be written to.
+    Cancelled
+        Whole sets stay; ``partial`` is a `SavedMaps` of them, or None.
+    """
+    files: list[Path] = []
+    for number, item in enumerate(sets):
+
+        def counted(done: int, total: int, message: str = "", /, number: int = number, title: str = item.title) -> None:
+            report(progress, number * total + done, len(sets) * total, f"{message} of {title}")
+
+        try:
+            with _told(item.folder):
+                written = write_maps(item.maps, item.folder, progress=counted, cancelled=cancelled)
+                # errors of other maps do not belong to these
+                for path in error_files(item.folder):
+                    path.unlink(missing_ok=True)
+                if item.truth is not None:
+                    write_error_maps(item.truth, item.maps, item.folder, cancelled=cancelled)
+                    written += error_files(item.folder)
+        except Cancelled as wish:
+            whole = SavedMaps(tuple(sets[:number]), tuple(files)) if number else None
+            raise Cancelled(str(wish), partial=whole) from None
+        files += written
+    return SavedMaps(tuple(sets), tuple(files))
+
+
+def with_nifti_ending(path: str | os.PathLike[str]) -> Path:
+    """Return the path with ``.nii.gz`` where it ends otherwise."""
+    target = Path(path).expanduser()
+    known = target.name.lower().endswith((".nii", ".nii.gz"))
+    return target if known else target.with_name(target.name + ".nii.gz")
+
+
+def save_fingerprints(
+    stack: FingerprintStack,
+    path: str | os.PathLike[str],
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[Path]:
+    """Write a stack as `napari_blochnet.fingerprints.stack_files.write_fingerprints` does.
+
+    Raises
+    ------
+    InputError
+        A folder that cannot be written to.
+    """
+    with _told(path):
+        return write_fingerprints(stack, path, progress=progress, cancelled=cancelled)
+
+
+# -- single layers
+
+
+def layer_files(entry: Entry, path: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that `save_layer` writes."""
+    image, mask, sidecar = fingerprint_files(path)
+    return [image, mask, sidecar] if entry.kind == "stack" else [image, sidecar]
+
+
+def save_layer(
+    entry: Entry,
+    shown: AnyArray,
+    path: str | os.PathLike[str],
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[Path]:
+    """Write what one layer shows: with the true affine, in the unit that BIDS asks for, and JSON that names it.
+
+    Parameters
+    ----------
+    entry : Entry
+        What stands behind the layer.
+    shown : array
+        The layer's data: T1 and T2 in ms, errors in per cent, NaN where there is nothing to compare.
+    path : path
+        ``.nii`` or ``.nii.gz``.
+
+    Raises
+    ------
+    InputError
+        Data that was changed so that it is no longer the stack, or no longer lies on the subject's grid.
+    """
+    subject = entry.subject
+    watched = {"progress": progress, "cancelled": cancelled}
+    if entry.kind == "stack":
+        _check_samples(subject, shown)
+        return save_fingerprints(subject, path, **watched)
+    values = np.asarray(shown)
+    if values.shape != subject.shape[-3:]:
+        raise InputError(f"{Path(path).name}: the layer has {_size(values.shape)} voxels, but {entry.title} has "
+                         f"{_size(subject.shape[-3:])} (z, y, x); expected a layer on the grid it was made on.",
+                         field="path")  # fmt: skip
+    field = entry.role.lower().replace(" ", "_")
+    with _told(path):
+        if entry.role.endswith(" error"):
+            name = entry.role.removesuffix(" error")
+            sidecar = {"Units": "%", "Description": f"({name} by {subject.estimator} − truth)/truth",
+                       "Record": subject.record}  # fmt: skip
+            return write_nifti_with_sidecar(np.nan_to_num(values, nan=0.0), subject.geometry, path, sidecar, **watched)
+        if entry.kind == "region" or entry.role == "tissue":
+            tissues = {str(number): name for number, name in enumerate(getattr(subject, "tissues", ()), start=1)}
+            sidecar = {"Description": f"{entry.role} of {entry.title}", "Units": "label"}
+            if entry.role == "tissue":
+                sidecar["Labels"] = tissues  # type: ignore[assignment]
+            return write_nifti_with_sidecar(values, subject.geometry, path, sidecar, **watched)
+        own = np.array_equal(values, getattr(subject, field))
+        if isinstance(subject, ParameterMaps):
+            return write_map(subject, field, path, None if own else values, **watched)
+        return _save_phantom_map(subject, field, path, values, own, **watched)
+
+
+def _save_phantom_map(
+    phantom: Phantom, field: str, path: str | os.PathLike[str], values: AnyArray, own: bool,
+    *, progress: ProgressCallback | None, cancelled: CancelEvent | None,
+) -> list[Path]:  # fmt: skip
+    """Write T1, T2 or PD with the precision in which `napari_blochnet.phantoms.write` writes them."""
+    is_time = field in ("t1", "t2")
+    sidecar = {"Units": "s" if is_time else "arbitrary", "Name": phantom.name}
+    if own:
+        sidecar |= {"Notes": list(phantom.notes), "Record": phantom.record}
+    stored = values.astype(np.float64) / 1000 if is_time else values
+    return write_nifti_with_sidecar(stored, phantom.geometry, path, sidecar, double=True, progress=progress,
+                                    cancelled=cancelled)  # fmt: skip
+
+
+def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:
+    """Refuse a layer that shows other samples than the stack's magnitudes; looked at in one slice of one TR."""
+    middle = (shown.shape[0] // 2, shown.shape[1] // 2) if shown.ndim == 4 else ()
+    if shown.shape != stack.data.shape or not np.array_equal(
+        np.abs(np.asarray(shown[middle])), np.abs(np.asarray(stack.data[middle])), equal_nan=True
+    ):
+        raise InputError(f"The layer's samples are no longer those of {stack.name}; expected a stack as it was opened "
+                         "or simulated.", field="path")  # fmt: skip
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return " × ".join(str(length) for length in shape)

@@ -1,0 +1,1 @@
+"""Saving what one viewer shows, and showing it again."""

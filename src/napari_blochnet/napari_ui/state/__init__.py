@@ -1,0 +1,1 @@
+"""What one viewer knows: layers' entries, schedule, pins, places, preferences."""

@@ -1,0 +1,339 @@
+"""What one viewer knows: which layer shows what, the current schedule, the pinned voxels, the running jobs.
+
+Layers carry what they show. `Entry` stands in a layer's metadata and names the phantom, the stack or the maps behind
+it; the session only listens to the layer list and finds its way by layer objects and domain objects, never by names,
+so that renaming, deleting and reordering layers are harmless.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari.layers import Layer
+from qtpy.QtCore import QObject, Signal
+
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.background.workers import Job
+from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.state.pins import Pins, Voxel
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.schedules.schedule import Schedule
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from qtpy.QtWidgets import QWidget
+
+    from napari_blochnet.evaluation.comparison import Comparison
+
+__all__ = ["ENTRY", "Compared", "Entry", "Kind", "Session", "Subject", "Voxel", "entry_of", "session_of"]
+
+Kind = Literal["phantom", "stack", "maps", "region"]
+Subject = Phantom | FingerprintStack | ParameterMaps
+
+#: Key of an `Entry` in a layer's metadata; the plain record is under ``"blochnet"``.
+ENTRY = "blochnet_entry"
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What a layer shows.
+
+    Parameters
+    ----------
+    kind : {"phantom", "stack", "maps", "region"}
+        What the subject is.
+    role : str
+        Which part of it: "T1", "T2", "PD", "tissue", "signal", "residual", "T1 error", "T2 error", "region".
+    subject : Phantom, FingerprintStack or ParameterMaps
+        The object behind the layer; complex samples are only here, the layer shows their magnitude.
+    title : str
+        What people call the subject.
+    truth : Phantom, optional
+        The phantom that a stack was simulated from, or that maps were compared with; on the subject's grid.
+    stack : FingerprintStack, optional
+        What maps were made from.
+    """
+
+    kind: Kind
+    role: str
+    subject: Subject
+    title: str
+    truth: Phantom | None = None
+    stack: FingerprintStack | None = None
+
+    def __deepcopy__(self, memo: Any) -> Entry:
+        # napari copies metadata when a layer is duplicated; the subjects are immutable and may be gigabytes
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """A comparison and what was compared: the objects that layers show.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    truth : Phantom
+        As it is open; the comparison holds the part of it that the maps cover.
+    maps : tuple of ParameterMaps
+    """
+
+    comparison: Comparison
+    truth: Phantom
+    maps: tuple[ParameterMaps, ...]
+
+
+def entry_of(layer: Layer) -> Entry | None:
+    """Return what a layer shows, or None for a layer that is not ours."""
+    entry = layer.metadata.get(ENTRY)
+    return entry if isinstance(entry, Entry) else None
+
+
+class Session(QObject):
+    """The state of one viewer.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Held weakly: the session must not keep a closed viewer alive.
+    """
+
+    #: layers of ours were added, removed or renamed
+    changed = Signal()
+    #: other layers of ours are visible
+    view_changed = Signal()
+    #: there is another current schedule
+    schedule_changed = Signal()
+    #: the current `Voxel`, or None
+    pinned = Signal(object)
+    #: voxels were pinned or given up, or another one is the current one; before `pinned`
+    pins_changed = Signal()
+    #: a `Phantom`, `FingerprintStack` or `ParameterMaps` that has just been added by a panel
+    added = Signal(object)
+    #: the model store holds other models than before
+    models_changed = Signal()
+
+    def __init__(self, viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = weakref.ref(viewer)
+        self._schedule: Schedule | None = None
+        self._jobs: set[Job] = set()
+        self._is_watching = False
+        self._pins = Pins()
+        #: what the Compare tab shows
+        self.compared: Compared | None = None
+        #: what the last mapping made, one of each estimator, as long as it is open
+        self.mapped: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
+        self._slots: dict[ParameterMaps, int] = {}
+        self.is_closed = False
+        viewer.layers.events.inserted.connect(self._on_inserted)
+        viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.events.renamed.connect(self._on_layers)
+        for layer in viewer.layers:
+            self._finish(layer)
+
+    @property
+    def viewer(self) -> Viewer | None:
+        """The viewer, or None once it is closed."""
+        viewer = self._viewer()
+        # napari drops the Qt window of a viewer that is closed, the model may live on
+        if viewer is None or self.is_closed or getattr(viewer.window, "_qt_window", None) is None:
+            return None
+        return viewer
+
+    def window(self) -> QWidget | None:
+        """Return the viewer's window, or None once it is closed."""
+        viewer = self.viewer
+        return None if viewer is None else viewer.window._qt_window
+
+    # -- layers
+
+    def _on_inserted(self, event: Any) -> None:
+        self._finish(event.value)
+        self.changed.emit()
+
+    def _on_layers(self, event: Any = None) -> None:
+        with contextlib.suppress(RuntimeError):  # the last events of a viewer that is being deleted
+            self.changed.emit()
+
+    def _on_removed(self, event: Any = None) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._drop_lost_pins()
+            self._drop_lost_slots(self.entries("maps"))
+        self._on_layers()
+
+    def _finish(self, layer: Layer) -> None:
+        from napari_blochnet.napari_ui.canvas.layers import finish_layer
+
+        viewer = self._viewer()
+        if viewer is not None and entry_of(layer) is not None:
+            finish_layer(viewer, layer)
+
+    def layers(self, kind: Kind | None = None, subject: Subject | None = None, role: str | None = None) -> list[Layer]:
+        """Return our layers, newest last, of one kind, of one subject, in one role."""
+        viewer = self.viewer
+        found = []
+        for layer in [] if viewer is None else list(viewer.layers):
+            entry = entry_of(layer)
+            if entry is None or (kind and entry.kind != kind) or (role and entry.role != role):
+                continue
+            if subject is None or entry.subject is subject:
+                found.append(layer)
+        return found
+
+    def entries(self, kind: Kind) -> list[Entry]:
+        """Return one entry per subject of a kind that still has a layer, oldest first."""
+        seen: dict[int, Entry] = {}
+        for layer in self.layers(kind):
+            entry = entry_of(layer)
+            if entry is not None:
+                seen.setdefault(id(entry.subject), entry)
+        return list(seen.values())
+
+    def entry(self, subject: Subject | None) -> Entry | None:
+        """Return an entry of a subject, or None where its layers are gone."""
+        if subject is None:
+            return None
+        return next((entry_of(layer) for layer in self.layers(subject=subject)), None)
+
+    def latest_maps(self) -> list[Entry]:
+        """Return an entry of each of the maps that were made last and are open, or else of those of one stack."""
+        found = self.entries("maps")
+        latest = [entry for entry in found if entry.subject in self.mapped]
+        return latest or [entry for entry in found if entry.stack is found[-1].stack]
+
+    def slot(self, maps: ParameterMaps) -> int:
+        """Return the number of a model's colour, alike in plots, tables and inspector; kept while others come."""
+        if maps not in self._slots:
+            # maps that were replaced by finished ones give their number to these
+            self._drop_lost_slots(self.entries("maps"))
+            taken = set(self._slots.values())
+            self._slots[maps] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+        return self._slots[maps]
+
+    def _drop_lost_slots(self, entries: list[Entry]) -> None:
+        """Free the colours of maps that are gone, and the maps' memory with them."""
+        open_now = {id(entry.subject) for entry in entries}
+        self._slots = {known: slot for known, slot in self._slots.items() if id(known) in open_now}
+
+    # -- schedule and voxel
+
+    @property
+    def schedule(self) -> Schedule | None:
+        """The schedule that simulation and opening of stacks use."""
+        return self._schedule
+
+    @schedule.setter
+    def schedule(self, schedule: Schedule | None) -> None:
+        self._schedule = schedule
+        self.schedule_changed.emit()
+
+    @property
+    def pins(self) -> tuple[Voxel, ...]:
+        """The pinned voxels, oldest first."""
+        return self._pins.voxels
+
+    @property
+    def voxel(self) -> Voxel | None:
+        """The current one of them: what the inspector shows."""
+        return self._pins.current
+
+    def pin_number(self, voxel: Voxel) -> int:
+        """Return the number that a pin keeps from when it is set until it is given up, from 1 to `MAX_PINS`."""
+        return self._pins.number(voxel)
+
+    def pin(self, voxel: Voxel | None) -> None:
+        """Move the current pin to a voxel, or set the first; None gives up all pins."""
+        self._tell(self._pins.move(voxel) if voxel is not None else self._pins.clear())
+
+    def add_pin(self, voxel: Voxel) -> bool:
+        """Pin one more voxel and make it the current one; return False where there are `MAX_PINS` already."""
+        self._tell(self._pins.add(voxel))
+        return self.voxel == voxel
+
+    def select_pin(self, voxel: Voxel) -> None:
+        """Make a pinned voxel the current one."""
+        self._tell(self._pins.select(voxel))
+
+    def remove_pin(self, voxel: Voxel) -> None:
+        """Give a pin up; where it was the current one, its neighbour is next."""
+        self._tell(self._pins.remove(voxel))
+
+    def restore_pins(self, numbers: Mapping[Voxel, int], current: Voxel | None) -> None:
+        """Pin voxels with the numbers they had; those that are pinned give way."""
+        self._tell(self._pins.restore(numbers, current))
+
+    def _tell(self, changed: bool) -> None:
+        if changed:
+            self.pins_changed.emit()
+            self.pinned.emit(self.voxel)
+
+    def _drop_lost_pins(self) -> None:
+        """Give up pins in stacks of which no layer is left."""
+        known = {id(entry.stack) for layer in self.layers() if (entry := entry_of(layer)) is not None}
+        for voxel in self.pins:
+            if id(voxel.stack) not in known:
+                self.remove_pin(voxel)
+
+    # -- jobs
+
+    def start(self, title: str, function: Callable[..., Any], **wants: bool) -> Job:
+        """Return a job (with the ``wants_…`` of `Job`) that ends with the viewer; connect to it, then start it."""
+        job = Job(title, function, window=self.window, **wants)
+        self._jobs.add(job)
+        job.ended.connect(self._forget_ended)
+        return job
+
+    def _forget_ended(self) -> None:
+        self._jobs = {job for job in self._jobs if job.is_running}
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Jobs that are running."""
+        return [job for job in self._jobs if job.is_running]
+
+    def stop_telling(self, slot: Callable[..., Any], *signals: str) -> None:
+        """Disconnect a slot from signals of this session.
+
+        Parameters
+        ----------
+        slot : callable
+        *signals : str
+            Their names.
+        """
+        # Qt may delete this object before widgets that are hidden last, as when an error ends the viewer
+        with contextlib.suppress(RuntimeError):
+            for name in signals:
+                getattr(self, name).disconnect(slot)
+
+    def watch(self, window: QObject | None) -> None:
+        """Notice the closing of the viewer's window; every panel calls this when it is shown."""
+        if window is not None and not self._is_watching:
+            # the window is not kept: it holds the viewer, which is the key under which this session lives
+            self._is_watching = True
+            window.destroyed.connect(self.close)
+
+    def close(self, _window: object = None) -> None:
+        """End all jobs; the viewer is gone."""
+        self.is_closed = True
+        self._pins.clear()
+        preferences.write_now()
+        for job in self._jobs:
+            job.close()
+
+
+_sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
+
+
+def session_of(viewer: Viewer) -> Session:
+    """Return the viewer's session; made at the first call."""
+    # napari hands widgets a proxy of the viewer
+    plain = getattr(viewer, "__wrapped__", viewer)
+    if plain not in _sessions:
+        _sessions[plain] = Session(plain)
+    return _sessions[plain]

@@ -1,0 +1,1 @@
+"""What panels are built from."""

@@ -1,0 +1,148 @@
+"""A line for the path of what is to be opened: typed, chosen in a dialog, or dropped on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qtpy.QtCore import QMimeData, Qt, Signal
+from qtpy.QtGui import QDropEvent
+from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
+
+from napari_blochnet.napari_ui.state import preferences
+
+__all__ = ["PathRow", "accept_files", "dropped_paths"]
+
+
+def dropped_paths(content: QMimeData | None) -> list[str]:
+    """Return the files and folders that are dragged; empty where something of it is not on this machine."""
+    urls = [] if content is None else content.urls()
+    # the folder of a URL ends in a slash
+    return [url.toLocalFile().rstrip("/") or "/" for url in urls] if all(url.isLocalFile() for url in urls) else []
+
+
+def accept_files(event: QDropEvent) -> list[str]:
+    """Take a drag of files, and never let their owner move them away; return their paths."""
+    paths = dropped_paths(event.mimeData())
+    if paths:
+        event.setDropAction(Qt.DropAction.CopyAction)
+        event.accept()
+    else:
+        event.ignore()
+    return paths
+
+
+class PathRow(QFrame):
+    """Where something is, and below it what is wrong with it.
+
+    Parameters
+    ----------
+    hint : str
+        What is expected.
+    folders : bool
+        Whether it is a phantom, in a folder or in several files; otherwise a stack, in one file.
+    """
+
+    #: a person wants this opened
+    submitted = Signal()
+
+    def __init__(self, hint: str, *, folders: bool) -> None:
+        super().__init__()
+        self.setObjectName("blochnetPath")
+        self.setAcceptDrops(True)
+        self._hint = hint
+        self.line = QLineEdit()
+        self.line.setPlaceholderText(hint)
+        self.line.setAccessibleName("Phantom" if folders else "Fingerprint stack")
+        what = "a folder, a file, or several that belong together" if folders else "a file"
+        self.line.setToolTip(f"{hint}: {what}. Type or paste a path, or drop it here.")
+        # it would take the drop for itself, and write a URL
+        self.line.setAcceptDrops(False)
+        self.line.returnPressed.connect(self.submitted)
+        self.line.textChanged.connect(lambda: self.show_error(""))
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.line, 1)
+        self.buttons: list[QPushButton] = []
+        if folders:
+            folder = QPushButton("Folder…")
+            folder.setToolTip("Choose the folder of a phantom.")
+            folder.clicked.connect(self.choose_folder)
+            self.buttons.append(folder)
+        files = QPushButton("File…")
+        files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
+        files.clicked.connect(self.choose_files)
+        self.buttons.append(files)
+        for button in self.buttons:
+            row.addWidget(button)
+        self.error = QLabel()
+        self.error.setObjectName("blochnetError")
+        self.error.setWordWrap(True)
+        self.error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.error.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2, 2, 2, 2)
+        layout.setSpacing(2)
+        layout.addLayout(row)
+        layout.addWidget(self.error)
+        self._several = folders
+        self._kind = "phantom" if folders else "fingerprints"
+
+    def _start(self) -> str:
+        """Where a dialog begins: at what is named here, or where the last one ended."""
+        return self.line.text() or preferences.folder(self._kind)
+
+    def choose_folder(self) -> None:
+        """Ask for a folder and open it."""
+        name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self._start())
+        if name:
+            self.take([name])
+
+    def choose_files(self) -> None:
+        """Ask for files and open them."""
+        if self._several:
+            names, _ = QFileDialog.getOpenFileNames(self, "Files of a phantom", self._start())
+        else:
+            name, _ = QFileDialog.getOpenFileName(self, "Fingerprint stack", self._start())
+            names = [name] if name else []
+        if names:
+            self.take(names)
+
+    def take(self, names: Sequence[str]) -> None:
+        """Name files here and open them."""
+        if len(names) > 1 and not self._several:
+            self.show_error(f"These are {len(names)} files; expected one, which holds the whole stack.")
+            return
+        preferences.set_folder(self._kind, names[0])
+        self.line.setText("; ".join(names))
+        self.submitted.emit()
+
+    @property
+    def paths(self) -> list[str]:
+        """What is chosen."""
+        return [part.strip() for part in self.line.text().split(";") if part.strip()]
+
+    def show_error(self, sentence: str) -> None:
+        """Write a sentence below the line, or take it away."""
+        self.error.setText(sentence)
+        self.error.setVisible(bool(sentence))
+
+    def mark(self, is_target: bool) -> None:
+        """Show that what is dragged would be opened here."""
+        self.setProperty("target", is_target)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        self.line.setPlaceholderText("Drop to open" if is_target else self._hint)
+
+    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
+        self.mark(bool(accept_files(event)))
+
+    def dragLeaveEvent(self, event: Any) -> None:  # noqa: N802
+        self.mark(False)
+
+    def dropEvent(self, event: Any) -> None:  # noqa: N802
+        self.mark(False)
+        paths = accept_files(event)
+        if paths:
+            self.take(paths)

@@ -1,0 +1,158 @@
+"""Plots of panels and inspector (pyqtgraph): curves over the TR index, estimated against true."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import qtpy  # noqa: F401 - pyqtgraph takes the Qt binding that is already imported
+
+import pyqtgraph as pg  # isort: skip
+
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["ScatterPlot", "SchedulePlot", "pg"]
+
+# More points than this add ink, not information, and slow the view down.
+_POINTS = 6000
+# Of each model's points, drawn in turn with the other models'.
+_LAYERS = 12
+
+
+class SchedulePlot(pg.GraphicsLayoutWidget):
+    """Flip angle above TR, over the TR index."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setMinimumHeight(230)
+        self.ci.setContentsMargins(0, 4, 8, 0)
+        self.ci.setSpacing(4)
+        self._flip: pg.PlotItem = self.addPlot(row=0, col=0)
+        self._times: pg.PlotItem = self.addPlot(row=1, col=0)
+        self._times.setXLink(self._flip)
+        self._flip.getAxis("bottom").setStyle(showValues=False)
+        self.ci.layout.setRowStretchFactor(0, 3)
+        self.ci.layout.setRowStretchFactor(1, 2)
+        for plot in (self._flip, self._times):
+            plot.getAxis("left").setWidth(52)
+            plot.setMouseEnabled(x=True, y=False)
+        self._curves = (self._flip.plot(), self._times.plot())
+
+    def sizeHint(self) -> pg.QtCore.QSize:  # noqa: N802
+        return pg.QtCore.QSize(320, 260)
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self.setBackground(colours.background)
+        style_plot(self._flip, colours, left="flip angle (°)")
+        style_plot(self._times, colours, left="TR (ms)", bottom="TR index")
+        for curve, colour in zip(self._curves, colours.traces, strict=False):
+            curve.setPen(pg.mkPen(colour, width=1.6))
+
+    def show_schedule(self, schedule: Schedule | None) -> None:
+        """Draw a schedule, or nothing."""
+        if schedule is None:
+            for curve in self._curves:
+                curve.setData([], [])
+            return
+        index = np.arange(1, len(schedule) + 1)
+        for curve, plot, values in (
+            (self._curves[0], self._flip, schedule.flip_angle),
+            (self._curves[1], self._times, schedule.repetition_time),
+        ):
+            curve.setData(index, values)
+            low, high = float(values.min()), float(values.max())
+            room = max(0.08 * (high - low), 0.02 * abs(high), 0.1)
+            plot.setYRange(0 if low >= 0 and plot is self._flip else low - room, high + room, padding=0)
+        self._flip.setXRange(1, len(schedule), padding=0.01)
+
+
+class _DecadeAxis(pg.AxisItem):
+    """A logarithmic axis in plain numbers: 1, 2 and 5 of every decade."""
+
+    def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
+        decades = range(math.floor(low) - 1, math.ceil(high) + 1)
+        labelled = [(1, 2, 5), (1, 3), (1,)]
+        # fewer numbers where there is no room for them
+        steps = labelled[0 if size / max(high - low, 1e-3) > 110 else 1 if size / max(high - low, 1e-3) > 60 else 2]
+        ticks = [decade + math.log10(step) for decade in decades for step in steps]
+        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+
+    def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
+        return [f"{10.0**value:g}" for value in values]
+
+
+class ScatterPlot(pg.PlotWidget):
+    """Estimated against true values of one parameter, both axes logarithmic and alike; identity and ±10 %."""
+
+    def __init__(self, name: str, unit: str) -> None:
+        axes = {side: _DecadeAxis(side) for side in ("left", "bottom")}
+        super().__init__(axisItems=axes)
+        self._labels = {"left": f"estimated {name} ({unit})", "bottom": f"true {name} ({unit})"}
+        self.setAccessibleName(f"Estimated against true {name}")
+        self.setToolTip("One point per voxel; solid line: estimate = truth; dashed: ±10 %.")
+        # square inside its axes, or equal errors would look unequal
+        self.setFixedHeight(330)
+        self.setMaximumWidth(360)
+        item = self.getPlotItem()
+        item.getAxis("left").setWidth(56)
+        item.getViewBox().setAspectLocked(True)
+        self._identity = pg.InfiniteLine(pos=(0, 0), angle=45)
+        self._bands = [pg.InfiniteLine(pos=(0, math.log10(factor)), angle=45) for factor in (0.9, 1.1)]
+        for line in (self._identity, *self._bands):
+            line.setZValue(10)
+            self.addItem(line)
+        self._clouds: list[pg.ScatterPlotItem] = []
+        self._legend = item.addLegend(offset=(8, 4))
+
+    def sizeHint(self) -> pg.QtCore.QSize:  # noqa: N802
+        return pg.QtCore.QSize(350, 330)
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self.setBackground(colours.background)
+        style_plot(self.getPlotItem(), colours, **self._labels)
+        self._identity.setPen(pg.mkPen(colours.text, width=1))
+        for band in self._bands:
+            band.setPen(pg.mkPen(colours.faint, width=1, style=pg.QtCore.Qt.PenStyle.DashLine))
+        self._legend.setLabelTextColor(colours.text)
+
+    def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray, str]]) -> None:
+        """Draw true and estimated values of several models.
+
+        Parameters
+        ----------
+        points : sequence of (name, true, estimated, colour)
+            Values above 0.
+        """
+        for cloud in self._clouds:
+            self.removeItem(cloud)
+        self._legend.clear()
+        self._clouds = []
+        everything = [np.log10(true) for _, true, _, _ in points if true.size]
+        layers: list[list[pg.ScatterPlotItem]] = []
+        for name, true, estimated, colour in points:
+            true, estimated = (values[estimated > 0] for values in (true, estimated))
+            step = max(1, len(true) // _POINTS)
+            # where many voxels lie the faint points add up
+            fill = pg.mkColor(colour)
+            fill.setAlpha(int(np.clip(4e5 / max(1, len(true[::step])), 40, 170)))
+            x, y = np.log10(true[::step]), np.log10(estimated[::step])
+            layers.append([
+                pg.ScatterPlotItem(x[part::_LAYERS], y[part::_LAYERS], size=3.5, pen=None, brush=pg.mkBrush(fill))
+                for part in range(_LAYERS if len(points) > 1 else 1)
+            ])  # fmt: skip
+            # in the legend the colour is what tells models apart
+            self._legend.addItem(pg.ScatterPlotItem(size=8, pen=None, brush=pg.mkBrush(colour)), name)
+        # in turn, or the last model would cover the others
+        self._clouds = [cloud for clouds in zip(*layers, strict=True) for cloud in clouds]
+        for cloud in self._clouds:
+            self.addItem(cloud)
+        if everything:
+            values = np.concatenate(everything)
+            low, high = float(values.min()) - 0.15, float(values.max()) + 0.15
+            self.setXRange(low, high, padding=0)
+            self.setYRange(low, high, padding=0)

@@ -1,0 +1,184 @@
+"""Running the compiled kernels: voxels sorted by T2, cut into blocks, blocks shared among threads.
+
+A compiled function that releases the GIL runs in each thread of an ordinary pool. Numba's own ``parallel=True`` is no
+faster here, and where its threading layer is the built-in work queue two calls at once abort the process.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from itertools import count
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.physics.kernels.pulses import Pulses
+
+__all__ = ["StateCount", "available_threads", "simulate_blocks"]
+
+StateCount = Callable[[FloatArray], IntArray]
+"""Number of orders to keep at each T2 (ms)."""
+
+# Lanes of a block: enough to hide the loops' overhead, few enough that the states of 64 orders stay in the cache.
+_WIDTH = 128
+_LANES = 16
+
+
+def available_threads() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def simulate_blocks(
+    pulses: Pulses,
+    t1: FloatArray,
+    t2: FloatArray,
+    b1: FloatArray | None,
+    states: StateCount,
+    *,
+    tangents: int = 0,
+    signal: AnyArray | None = None,
+    jacobian: AnyArray | None = None,
+    cotangent: AnyArray | None = None,
+    gradient: FloatArray | None = None,
+    threads: int | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> None:
+    """Simulate V voxels of N pulses into the arrays given.
+
+    Parameters
+    ----------
+    pulses : Pulses
+        In the precision of all other arrays.
+    t1, t2, b1 : ndarray of shape (V,)
+        ms, ms, relative; contiguous.
+    states : callable
+        Orders to keep for an array of T2; each block keeps what its longest T2 needs.
+    tangents : int
+        0: signal alone; 2: with ∂/∂T1, ∂/∂T2; 3: with ∂/∂B1.
+    signal : ndarray of shape (V, N), optional
+        Receives the signal; real on the real path, else complex.
+    jacobian : ndarray of shape (V, tangents, N), optional
+        Receives the derivatives.
+    cotangent : ndarray of shape (V, N), optional
+        An incoming gradient g.
+    gradient : ndarray of shape (V, 1 + tangents), optional
+        Real; receives Σ Re(g*·s) over time for the signal and its derivatives.
+    threads : int, optional
+        None: all cores that this process may use.
+    progress, cancelled
+        Looked at between blocks, in the calling thread; they count voxels.
+
+    Raises
+    ------
+    Cancelled
+        Once ``cancelled`` is set; no block is running any more then.
+
+    Notes
+    -----
+    Besides the results this takes a sorted index (8 bytes a voxel) and the states of one block for each thread:
+    about 12·128·(1 + tangents)·K bytes in float32 on the real path, twice that on the complex one.
+    """
+    voxels = len(t1)
+    if voxels == 0:
+        return
+    if gradient is not None:
+        gradient[:] = 0
+    order = np.argsort(t2).astype(np.int64, copy=False)
+    workers = threads or available_threads()
+    share = -(-voxels // workers)
+    width = min(_WIDTH, -(-share // _LANES) * _LANES)
+    # The longest T2 need most states: they go first, so that no thread is left alone with them at the end.
+    starts = np.arange(0, voxels, width)[::-1]
+    last = np.minimum(starts + width, voxels) - 1
+    kept = states(t2[order[last]])
+    kernel = _kernel(pulses.is_real)
+    dtype = t1.dtype
+    phases = () if pulses.is_real else (_rows(pulses.phase_step, len(pulses.phase_step)),)
+    train = (pulses.flip_angle, pulses.repetition_time, pulses.echo_time, pulses.weight, *phases, pulses.positions,
+             pulses.inversion_time, pulses.inversion_efficiency)  # fmt: skip
+    nothing = np.empty((0, 0), dtype)
+    targets = (
+        nothing if signal is None else _rows(signal, voxels),
+        nothing if jacobian is None else _rows(jacobian, voxels * tangents),
+        nothing if cotangent is None else _rows(cotangent, voxels),
+        nothing if gradient is None else gradient,
+    )
+
+    def block(number: int) -> int:
+        start = int(starts[number])
+        size = min(width, voxels - start)
+        kernel(*train, t1, t2, b1, order, start, size, width, int(kept[number]), tangents, *targets)
+        return size
+
+    _share_out(block, len(starts), voxels, workers, progress, cancelled)
+
+
+def _rows(values: AnyArray, rows: int) -> FloatArray:
+    """The same memory as rows of real numbers; real and imaginary parts alternate."""
+    return values.reshape(rows, -1).view(values.real.dtype)
+
+
+def _share_out(
+    block: Callable[[int], int],
+    blocks: int,
+    voxels: int,
+    workers: int,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> None:
+    """Run all blocks; the calling thread takes its part, so that a single block needs no other thread."""
+    numbers, stop = count(), threading.Event()
+    done = [0] * workers
+
+    def work(worker: int, between: Callable[[], None]) -> None:
+        try:
+            while not stop.is_set() and (number := next(numbers)) < blocks:
+                done[worker] += block(number)
+                between()
+        except BaseException:
+            stop.set()
+            raise
+
+    def say() -> None:
+        report(progress, sum(done), voxels, "fingerprints simulated")
+        raise_if_cancelled(cancelled, f"{sum(done)} of {voxels} fingerprints were simulated")
+
+    raise_if_cancelled(cancelled, "no fingerprint was simulated")
+    helpers: list[Future[None]] = []
+    if min(workers, blocks) > 1:
+        pool = _pool(workers - 1, os.getpid())
+        helpers = [pool.submit(work, helper, lambda: None) for helper in range(1, min(workers, blocks))]
+    try:
+        work(0, say)
+    finally:
+        # Arrays must not be written to once the caller has them back, whatever ended the work here. A helper that still
+        # waits for a thread, behind another call's, has nothing left to do.
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
+    report(progress, voxels, voxels, "fingerprints simulated")
+
+
+@cache
+def _pool(threads: int, process: int) -> ThreadPoolExecutor:
+    """Threads for this process; a fork has none of its parent's, hence the process number."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="blochnet-epg")
+
+
+def _kernel(is_real: bool) -> Callable[..., None]:
+    # Compiled code is loaded where it is needed: it takes half a second that importing should not.
+    if is_real:
+        from napari_blochnet.physics.kernels.real import real_block
+
+        return real_block  # type: ignore[no-any-return]
+    from napari_blochnet.physics.kernels.complex import complex_block
+
+    return complex_block  # type: ignore[no-any-return]

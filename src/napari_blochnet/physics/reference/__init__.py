@@ -1,0 +1,1 @@
+"""The readable physics: what the kernels are held against."""

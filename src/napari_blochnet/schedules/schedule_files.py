@@ -1,0 +1,329 @@
+"""Schedules in files: our CSV both ways; text pairs, tables of fractions, and MATLAB files to read."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.io.json_files import read_json
+from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit, parse_name
+from napari_blochnet.schedules.raw_tables import read_csv_table, read_matlab_table, read_number_column
+from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
+
+__all__ = ["read_schedule", "write_schedule"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
+
+_HEADER = "flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg"
+# Column names that number the rows and say nothing about the pulses.
+_ROW_NUMBERS = frozenset({"", "n", "index", "pulse", "number", "row", "time_point"})
+
+
+@dataclass(frozen=True)
+class _Hints:
+    flip_angle: float | None
+    repetition_time: float | None
+    echo_time: float | None
+    inversion_time: float | None
+    inversion_efficiency: float | None
+    rf_phase: float | None
+    angle_unit: AngleUnit | None
+    time_unit: TimeUnit | None
+    receiver_phase: ReceiverPhase | None
+
+
+def read_schedule(
+    path: PathLike | Sequence[PathLike],
+    *,
+    flip_angle: float | None = None,
+    repetition_time: float | None = None,
+    echo_time: float | None = None,
+    inversion_time: float | None = None,
+    inversion_efficiency: float | None = None,
+    rf_phase: float | None = None,
+    angle_unit: AngleUnit | None = None,
+    time_unit: TimeUnit | None = None,
+    receiver_phase: ReceiverPhase | None = None,
+) -> Schedule:
+    """Read a schedule from a file, or a pair of files.
+
+    Understood are: our CSV (see `write_schedule`); any CSV whose header names flip angle, TR, TE or RF phase,
+    tables of flip fractions with additions to a base TR and TE among them; text files of one number a line, given
+    as (flip angles, TRs), as their folder, or as one of ``NAME_fa.txt`` and ``NAME_tr.txt``; MATLAB files, version 5
+    and 7.3, with vectors such as ``fa``, ``tr``, ``te``; JSON that embeds a schedule of ours.
+
+    Parameters
+    ----------
+    path : path, or sequence of two or three paths
+        The file; the flip-angle, TR and TE files; or a folder with one such pair.
+    flip_angle : float, optional
+        What fractions multiply, degrees.
+    repetition_time, echo_time : float, optional
+        ms, for all pulses, where the file has none; the base where the file has additions to one.
+    inversion_time : float, optional
+        ms, where the file states no inversion. Not given and not stated: no inversion pulse.
+    inversion_efficiency : float, optional
+        0 to 1, where the file states none; otherwise 1.
+    rf_phase : float, optional
+        Degrees, for all pulses, where the file has none; otherwise 0.
+    angle_unit : {"deg", "rad", "fraction"}, optional
+        Of angles whose name in the file states no unit.
+    time_unit : {"ms", "s", "us"}, optional
+        Of times whose name in the file states no unit.
+    receiver_phase : {"follows", "fixed"}, optional
+        Whether data of this schedule has the RF phase taken out already; otherwise as the file states, or "follows".
+
+    Returns
+    -------
+    Schedule
+
+    Raises
+    ------
+    InputError
+        No such file; a malformed one (names the line); lengths that differ; a unit that cannot be told or a value
+        that is missing (names the hint to give); a hint that contradicts the file.
+
+    Notes
+    -----
+    Without a stated unit, flip angles beyond 2π are degrees, and TRs are in the unit that puts all of them between
+    1 ms and 1 s. Nothing else is inferred.
+    """
+    hints = _Hints(flip_angle, repetition_time, echo_time, inversion_time, inversion_efficiency, rf_phase,
+                   angle_unit, time_unit, receiver_phase)  # fmt: skip
+    files = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(part) for part in path]
+    files = [existing_file(file) for file in files]
+    if len(files) == 1 and files[0].is_dir():
+        files = _only_pair(files[0])
+    if not 1 <= len(files) <= 3:
+        raise InputError(f"path holds {len(files)} files; expected a schedule file, or those of flip angles, TRs and "
+                         "TEs.", field="path")  # fmt: skip
+    suffix = files[0].suffix.lower()
+    comments: dict[str, str] = {}
+    if len(files) > 1 or suffix == ".txt":
+        columns = _text_columns(files)
+        name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", files[0].stem, flags=re.IGNORECASE) or files[0].parent.name
+    elif suffix == ".json":
+        return _from_json(files[0], hints)
+    elif suffix in (".csv", ".tsv"):
+        table, comments = read_csv_table(files[0])
+        columns, name = _named_columns(files[0].name, table, warn=True), files[0].stem
+    elif suffix == ".mat":
+        columns, name = _named_columns(files[0].name, read_matlab_table(files[0]), warn=False), files[0].stem
+    else:
+        raise InputError(f"{files[0].name}: cannot tell the format from the ending {suffix or 'it lacks'!r}; expected "
+                         ".csv, .tsv, .txt, .mat or .json.", field="path")  # fmt: skip
+    source = files[0].name
+    try:
+        return _assemble(source, columns, comments, hints, name)
+    except InputError as error:
+        if str(error).startswith(tuple(file.name for file in files)):
+            raise
+        raise InputError(f"{source}: {error}", field=error.field) from None
+
+
+def write_schedule(schedule: Schedule, path: PathLike) -> None:
+    """Write a schedule as CSV; reading it gives an equal schedule, to the last bit.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        What to write.
+    path : path
+        Ending in ``.csv``. Written beside its place and renamed.
+
+    Notes
+    -----
+    Header ``flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg``, one row for each pulse. Above it, comment
+    lines ``# inversion_time_ms:`` and ``# inversion_efficiency:`` where there is an inversion pulse,
+    ``# slice_profile:`` (relative flip angles) where there is one, ``# receiver_phase:`` and ``# name:``.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".csv":
+        raise InputError(f"{target.name}: a schedule is written as CSV; expected a name ending in .csv.", field="path")
+    lines = [f"# name: {' '.join(schedule.name.split())}"] if schedule.name else []
+    if schedule.inversion_time is not None:
+        lines.append(f"# inversion_time_ms: {schedule.inversion_time!r}")
+    if schedule.inversion_time is not None or schedule.inversion_efficiency != 1.0:
+        lines.append(f"# inversion_efficiency: {schedule.inversion_efficiency!r}")
+    if schedule.slice_profile is not None:
+        lines.append(f"# slice_profile: {' '.join(repr(float(value)) for value in schedule.slice_profile)}")
+    lines += [f"# receiver_phase: {schedule.receiver_phase}", _HEADER]
+    columns = (schedule.flip_angle, schedule.repetition_time, schedule.echo_time, schedule.rf_phase)
+    lines += [",".join(repr(float(value)) for value in row) for row in zip(*columns, strict=True)]
+    with replacing(target) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _only_pair(folder: Path) -> list[Path]:
+    pairs = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".txt" and _kind_by_name(file) == "fa")
+    if len(pairs) == 1:
+        return pairs
+    found = f"{len(pairs)}: {', '.join(file.name for file in pairs)}" if pairs else "none"
+    raise InputError(f"{folder.name}: expected one file of flip angles named fa.txt or ending in _fa.txt, found "
+                     f"{found}.", field="path")  # fmt: skip
+
+
+def _kind_by_name(file: Path) -> str | None:
+    match = re.search(r"(?:^|[_\-. ])(fa|tr|te)$", file.stem, flags=re.IGNORECASE)
+    return match[1].lower() if match else None
+
+
+def _sibling(file: Path, kind: str) -> Path | None:
+    """Return the file beside this one whose name differs in the kind only, upper and lower case alike."""
+    wanted = f"{file.stem[:-2]}{kind}{file.suffix}".lower()
+    return next((other for other in sorted(file.parent.iterdir()) if other.name.lower() == wanted), None)
+
+
+def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
+    quantities: tuple[Quantity, ...] = ("flip_angle", "repetition_time", "echo_time")
+    if len(files) == 1 and _kind_by_name(files[0]) is not None:
+        by_kind = [_sibling(files[0], kind) for kind in ("fa", "tr", "te")]
+    else:
+        by_kind = [*files, *[None] * (3 - len(files))]
+    if by_kind[0] is None:
+        raise InputError(f"{files[0].name}: holds no flip angles, and none are beside it; expected a file "
+                         f"{files[0].stem[:-2]}fa{files[0].suffix}.", field="path")  # fmt: skip
+    return {
+        quantity: Column(quantity, read_number_column(file), file.name)
+        for quantity, file in zip(quantities, by_kind, strict=True)
+        if file is not None
+    }
+
+
+def _named_columns(source: str, table: dict[str, FloatArray], *, warn: bool) -> dict[Quantity, Column]:
+    columns: dict[Quantity, Column] = {}
+    unused = []
+    for name, values in table.items():
+        column = parse_name(name, values, f"{source}, {name}")
+        if column is None:
+            unused.append(name)
+        elif column.quantity in columns:
+            raise InputError(f"{source}: {name!r} and another entry both name the {column.quantity}; expected one.",
+                             field="path")  # fmt: skip
+        else:
+            columns[column.quantity] = column
+    if "flip_angle" not in columns:
+        raise InputError(f"{source}: none of {', '.join(table)} names the flip angle; expected one such as "
+                         "flip_angle_deg or fa.", field="path")  # fmt: skip
+    unused = [name for name in unused if name.lower() not in _ROW_NUMBERS]
+    if unused and warn:
+        warnings.warn(f"{source}: not used as part of the schedule: {', '.join(unused)}.", DataWarning, stacklevel=4)
+    return columns
+
+
+def _from_json(file: Path, hints: _Hints) -> Schedule:
+    content = read_json(file)
+    if isinstance(content, dict) and isinstance(content.get("schedule"), dict):
+        content = content["schedule"]
+    if any(value is not None for value in vars(hints).values()):
+        raise InputError(f"{file.name}: states the whole schedule itself; leave the hints out.", field="path")
+    try:
+        return Schedule.from_dict(content)
+    except InputError as error:
+        raise InputError(f"{file.name}: {error}", field=error.field) from None
+
+
+def _assemble(
+    source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, name: str
+) -> Schedule:
+    flip = columns["flip_angle"].degrees(hints.angle_unit, hints.flip_angle)
+    if (
+        hints.flip_angle is not None
+        and abs(flip.max() - hints.flip_angle) > 0.5
+        and flip is columns["flip_angle"].values
+    ):
+        raise InputError(
+            f"{source}: holds degrees up to {flip.max():g}, which a flip_angle of {hints.flip_angle:g} contradicts; "
+            "flip_angle is what fractions multiply.",
+            field="flip_angle",
+        )
+    repetition = columns.get("repetition_time")
+    unit = repetition.time_unit(hints.time_unit) if repetition is not None else None
+    inversion_time, efficiency = _inversion(source, columns, comments, hints, unit)
+    phase = columns.get("rf_phase")
+    profile = comments.get("slice_profile")
+    stated = comments.get("receiver_phase")
+    return Schedule(
+        flip,
+        _times(source, "repetition_time", repetition, hints.repetition_time, hints, unit),
+        _times(source, "echo_time", columns.get("echo_time"), hints.echo_time, hints, unit),
+        (hints.rf_phase or 0.0) if phase is None else phase.degrees(hints.angle_unit, None),
+        inversion_time=inversion_time,
+        inversion_efficiency=efficiency,
+        slice_profile=None if profile is None else _comment_numbers(source, "slice_profile", profile),
+        receiver_phase=_agreed(source, "receiver_phase", stated, hints.receiver_phase) or "follows",
+        name=comments.get("name", name),
+    )
+
+
+def _times(
+    source: str, quantity: Quantity, column: Column | None, hint: float | None, hints: _Hints, unit: str | None
+) -> FloatArray:
+    if column is None or column.is_addition:
+        if hint is None:
+            missing = "has no" if column is None else "gives additions to a base"
+            raise InputError(
+                f"{source}: {missing} {quantity.replace('_', ' ')}; give {quantity}, in ms.", field=quantity
+            )
+        base = np.array([hint], dtype=np.float64)
+        return base if column is None else base + column.milliseconds(hints.time_unit, unit)
+    values = column.milliseconds(hints.time_unit, unit)
+    if hint is not None and np.abs(values - hint).max() > 1e-6:
+        raise InputError(
+            f"{source}: states its own {quantity.replace('_', ' ')}, {values.min():g} to {values.max():g} ms, which "
+            f"the hint {quantity}={hint:g} contradicts; leave it out.",
+            field=quantity,
+        )
+    return values
+
+
+def _inversion(
+    source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, unit: str | None
+) -> tuple[float | None, float]:
+    time: float | None = None
+    efficiency: float | None = None
+    if "inversion_time" in columns:
+        time = _only_value(columns["inversion_time"], columns["inversion_time"].milliseconds(hints.time_unit, unit))
+    if "inversion_efficiency" in columns:
+        efficiency = _only_value(columns["inversion_efficiency"], columns["inversion_efficiency"].values)
+    if "inversion_time_ms" in comments:
+        time = float(_comment_numbers(source, "inversion_time_ms", comments["inversion_time_ms"])[0])
+    if "inversion_efficiency" in comments:
+        efficiency = float(_comment_numbers(source, "inversion_efficiency", comments["inversion_efficiency"])[0])
+    time = _agreed(source, "inversion_time", time, hints.inversion_time)
+    efficiency = _agreed(source, "inversion_efficiency", efficiency, hints.inversion_efficiency)
+    return time, 1.0 if efficiency is None else efficiency
+
+
+def _only_value(column: Column, values: FloatArray) -> float:
+    if np.ptp(values) > 0:
+        raise InputError(f"{column.source}: has several values; expected one for the whole schedule.", field="path")
+    return float(values[0])
+
+
+def _agreed(source: str, key: str, stated: Any, hint: Any) -> Any:
+    """Return what the file states or the hint says; refuse two that differ."""
+    if stated is not None and hint is not None and stated != hint:
+        raise InputError(f"{source}: states {key} {stated}, which the hint {key}={hint} contradicts; leave it out.",
+                         field=key)  # fmt: skip
+    return hint if stated is None else stated
+
+
+def _comment_numbers(source: str, key: str, text: str) -> FloatArray:
+    try:
+        numbers = [float(word) for word in text.replace(",", " ").split()]
+    except ValueError:
+        numbers = []
+    if not numbers:
+        raise InputError(f"{source}: the line '# {key}' holds {text!r}; expected numbers.", field="path")
+    return np.array(numbers)
