@@ -1,16 +1,17 @@
 """How long work says how far it is, and learns that nobody wants it any more.
 
-Every operation that may take longer than a second takes two optional arguments, ``progress`` and ``cancelled``, and
-calls the two functions below once per batch. Both are called from the thread that does the work.
+Every operation that may take longer than a second takes two optional arguments, ``progress`` and ``cancelled``. Inside
+they are one `Watch`, which is asked and told once per batch, from the thread that does the work.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from napari_blochnet.common.errors import Cancelled
 
-__all__ = ["CancelEvent", "ProgressCallback", "raise_if_cancelled", "report"]
+__all__ = ["UNWATCHED", "CancelEvent", "ProgressCallback", "Watch", "raise_if_cancelled", "report"]
 
 
 class ProgressCallback(Protocol):
@@ -35,3 +36,33 @@ def raise_if_cancelled(cancelled: CancelEvent | None, what: str = "", partial: o
     """Raise `Cancelled` once ``cancelled`` is set."""
     if cancelled is not None and cancelled.is_set():
         raise Cancelled(f"Cancelled: {what}." if what else "Cancelled.", partial=partial)
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who looks on while long work is done: told how far it is, asked whether it is still wanted.
+
+    Parameters
+    ----------
+    progress : callable, optional
+        Told.
+    cancelled : event, optional
+        Asked.
+    """
+
+    progress: ProgressCallback | None = None
+    cancelled: CancelEvent | None = None
+
+    def report(self, done: int, total: int, message: str = "") -> None:
+        """Tell how far it is, in units that the message implies."""
+        if self.progress is not None:
+            self.progress(done, total, message)
+
+    def check(self, what: str = "", partial: object = None) -> None:
+        """Raise `Cancelled` once nobody wants the work any more."""
+        if self.cancelled is not None and self.cancelled.is_set():
+            raise Cancelled(f"Cancelled: {what}." if what else "Cancelled.", partial=partial)
+
+
+#: Nobody looks on.
+UNWATCHED = Watch()
