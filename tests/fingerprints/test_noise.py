@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.noise import add_noise, sigma_for_snr, with_noise
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.schedules.schedule import Schedule
@@ -102,4 +103,4 @@ def test_cancel() -> None:
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(Cancelled):
-        add_noise(_samples(), _MASK, 10.0, cancelled=cancelled)
+        add_noise(_samples(), _MASK, 10.0, watch=Watch(cancelled=cancelled))

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.io.reading import blocks, read_bytes, read_in_blocks
 
 
@@ -40,13 +41,13 @@ def test_progress_counts_megabytes_and_cancelling_ends_it() -> None:
     source = np.arange(5 * 2**20, dtype=np.uint32).reshape(5, 1024, 1024)
     said = []
     values = read_in_blocks(source.__getitem__, source.shape, source.dtype, what="reading it",
-                            progress=lambda *step: said.append(step))  # fmt: skip
+                            watch=Watch(lambda *step: said.append(step)))  # fmt: skip
     np.testing.assert_array_equal(values, source)
     assert said == [(done, 20, "reading it") for done in (0, 4, 8, 12, 16)]
     wish = threading.Event()
     with pytest.raises(Cancelled, match="reading it"):
-        read_in_blocks(source.__getitem__, source.shape, source.dtype, what="reading it", cancelled=wish,
-                       progress=lambda done, *_: wish.set() if done else None)  # fmt: skip
+        read_in_blocks(source.__getitem__, source.shape, source.dtype, what="reading it",
+                       watch=Watch(lambda done, *_: wish.set() if done else None, wish))  # fmt: skip
 
 
 def test_bytes_of_a_file() -> None:

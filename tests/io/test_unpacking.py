@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.io.unpacking import is_gzipped, unpack
 
 _CONTENT = bytes(range(256)) * 400
@@ -83,5 +84,5 @@ def test_unpacking_can_be_stopped(tmp_path: Path) -> None:
             return len(looks) > 3
 
     with pytest.raises(Cancelled, match=r"a\.mnc\.gz"):
-        unpack(path, 2**22, Wish())
+        unpack(path, 2**22, Watch(cancelled=Wish()))
     assert len(looks) == 4

@@ -14,6 +14,7 @@ import pytest
 from scipy.io import netcdf_file
 
 import napari_blochnet as nb
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.phantoms import download
 from napari_blochnet.phantoms.download import VOLUMES, brainweb_folder, download_brainweb, is_cached
 
@@ -187,7 +188,7 @@ def test_cancel_answers_while_the_server_keeps_silent(service):
     threading.Timer(0.3, wish.set).start()
     started = time.perf_counter()
     with pytest.raises(nb.Cancelled):
-        download_brainweb("04", cancelled=wish)
+        download_brainweb("04", watch=Watch(cancelled=wish))
     assert time.perf_counter() - started < 0.8
     assert not is_cached("04")
 

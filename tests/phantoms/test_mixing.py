@@ -11,6 +11,7 @@ import pytest
 
 from napari_blochnet.common.errors import Cancelled
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom
@@ -82,9 +83,9 @@ def test_labels_take_their_tissue() -> None:
 
 def test_cancel_and_progress() -> None:
     seen = []
-    mix({"CSF": _volume([1.0])}, _TABLE, progress=lambda done, total, message="": seen.append((done, total)))
+    mix({"CSF": _volume([1.0])}, _TABLE, watch=Watch(lambda done, total, message="": seen.append((done, total))))
     assert seen[-1] == (1, 1)
     cancelled = threading.Event()
     cancelled.set()
     with pytest.raises(Cancelled):
-        mix({"CSF": _volume([1.0])}, _TABLE, cancelled=cancelled)
+        mix({"CSF": _volume([1.0])}, _TABLE, watch=Watch(cancelled=cancelled))

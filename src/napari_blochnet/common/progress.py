@@ -63,6 +63,11 @@ class Watch:
         if self.cancelled is not None and self.cancelled.is_set():
             raise Cancelled(f"Cancelled: {what}." if what else "Cancelled.", partial=partial)
 
+    @property
+    def quiet(self) -> Watch:
+        """Asked, and told nothing: for a part that counts in other units than the whole."""
+        return Watch(cancelled=self.cancelled)
+
 
 #: Nobody looks on.
 UNWATCHED = Watch()

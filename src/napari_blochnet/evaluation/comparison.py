@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
@@ -110,8 +110,7 @@ def compare_maps(
     bound_voxels: int = 1000,
     seed: int = 0,
     record: dict[str, Any] | None = None,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Comparison:
     """Score maps against the truth.
 
@@ -139,8 +138,8 @@ def compare_maps(
         Of the draw.
     record : dict, optional
         Entered in the result.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; only the bound takes time.
+    watch : Watch
+        Only the bound takes time.
 
     Returns
     -------
@@ -166,7 +165,7 @@ def compare_maps(
     models = distinct_names([item.estimator for item in maps])
     sets = _tissue_sets(truth, scored)
     constants = {name: best_constant(_values(truth, name)[scored]) for name in PARAMETERS}
-    bounds, sentences = _bounds(truth, sets, models, maps, bound_voxels, seed, progress, cancelled)
+    bounds, sentences = _bounds(truth, sets, models, maps, bound_voxels, seed, watch)
     table: list[Score] = []
     scales: dict[str, float] = {}
     for model, item in zip(models, maps, strict=True):
@@ -203,8 +202,7 @@ def _bounds(
     maps: Sequence[ParameterMaps],
     voxels: int,
     seed: int,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> tuple[dict[str, dict[str, dict[str, float]]], list[str]]:
     """Return the bounds by model, tissue and parameter where the noise is known, and sentences about them."""
     if voxels == 0:
@@ -218,7 +216,7 @@ def _bounds(
         else:
             known[model] = found
     # models that mapped the same fingerprints share their bound
-    by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, progress=progress, cancelled=cancelled)
+    by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, watch=watch)
                for data in dict.fromkeys(known.values())}  # fmt: skip
     sentences = [f"{', '.join(names)}: no Cramér–Rao bound, because {reason}." for reason, names in missing.items()]
     if known:

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.comparison import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.atomic import existing_file
@@ -100,13 +100,14 @@ def write_maps(
     present = [field for field in _FILES if getattr(maps, field) is not None]
     names = {field: path.name for field, path in _paths(target, prefix).items()}
     written: list[Path] = []
+    watch = Watch(progress, cancelled)
     # a set that is there already stays whole until the new one is
     with tempfile.TemporaryDirectory(prefix=".writing-", dir=target) as draft:
         for field in present:
             values: AnyArray = getattr(maps, field)
-            report(progress, len(written), len(present), f"writing {names[field]}")
+            watch.report(len(written), len(present), f"writing {names[field]}")
             stored = values if values.dtype == bool else np.asarray(values, np.float64) / _FILES[field][1]
-            write_nifti(stored, maps.geometry, Path(draft) / names[field], cancelled=cancelled)
+            write_nifti(stored, maps.geometry, Path(draft) / names[field], watch=watch.quiet)
             written.append(target / names[field])
         for field in _DESCRIBED:
             suffix, _, unit = _FILES[field]
@@ -123,7 +124,7 @@ def write_maps(
     # optional maps of an earlier result under the same names do not belong to this one
     for field in _FILES.keys() - set(present):
         (target / names[field]).unlink(missing_ok=True)
-    report(progress, len(present), len(present), "written")
+    watch.report(len(present), len(present), "written")
     return written
 
 
@@ -162,7 +163,7 @@ def write_map(
     else:
         del sidecar["Record"]
     stored = np.asarray(values, np.float64) / scale
-    return write_nifti_with_sidecar(stored, maps.geometry, path, sidecar, progress=progress, cancelled=cancelled)
+    return write_nifti_with_sidecar(stored, maps.geometry, path, sidecar, watch=Watch(progress, cancelled))
 
 
 def _sidecar(maps: ParameterMaps, unit: str) -> dict[str, Any]:
@@ -249,11 +250,12 @@ def write_error_maps(
     list of Path
         The files written.
     """
+    watch = Watch(cancelled=cancelled)
     written = []
     for name, values in error_maps(truth, maps).items():
         path = Path(folder) / f"{prefix}_desc-error_{name}map.nii.gz"
         sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
-        written.append(write_nifti_with_sidecar(values, maps.geometry, path, sidecar, cancelled=cancelled)[0])
+        written.append(write_nifti_with_sidecar(values, maps.geometry, path, sidecar, watch=watch)[0])
     return written
 
 

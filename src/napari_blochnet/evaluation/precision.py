@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.phantoms.phantom import Phantom
@@ -73,8 +73,7 @@ def tissue_bounds(
     voxels: int,
     seed: int = 0,
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> dict[str, dict[str, float]]:
     """Return the root mean square of the Cramér–Rao bound of each tissue.
 
@@ -89,8 +88,8 @@ def tissue_bounds(
         Looked at in each tissue, at most; above 0. Of more, this many are drawn at random.
     seed : int
         Of the draw.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in tissues.
+    watch : Watch
+        Counts tissues.
 
     Returns
     -------
@@ -108,8 +107,8 @@ def tissue_bounds(
     random = np.random.default_rng(seed)
     found: dict[str, dict[str, float]] = {}
     for done, (tissue, chosen) in enumerate(sets.items()):
-        raise_if_cancelled(cancelled, "the Cramér–Rao bound")
-        report(progress, done, len(sets), "Cramér–Rao bound by tissue")
+        watch.check("the Cramér–Rao bound")
+        watch.report(done, len(sets), "Cramér–Rao bound by tissue")
         index = np.flatnonzero(chosen)
         if len(index) > voxels:
             index = np.sort(random.choice(index, voxels, replace=False))
@@ -117,12 +116,12 @@ def tissue_bounds(
         # crisp tissues repeat a few values many times
         values, counts = np.unique(_rows(maps, index), axis=0, return_counts=True)
         bound = cramer_rao_bound(acquisition.schedule, *values.T, sigma=acquisition.noise_sigma,
-                                 kind=acquisition.kind, cancelled=cancelled)  # fmt: skip
+                                 kind=acquisition.kind, cancelled=watch.cancelled)  # fmt: skip
         found[tissue] = {
             name: float(np.sqrt(np.average(getattr(bound, name.lower()) ** 2, weights=counts)))
             for name in ("T1", "T2", "PD")
         }
-    report(progress, len(sets), len(sets), "Cramér–Rao bound by tissue")
+    watch.report(len(sets), len(sets), "Cramér–Rao bound by tissue")
     return found
 
 

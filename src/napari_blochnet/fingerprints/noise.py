@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 
 __all__ = ["add_noise", "sigma_for_snr", "with_noise"]
@@ -56,8 +56,7 @@ def add_noise(
     snr: float,
     seed: int = 0,
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> float:
     """Add noise to noise-free samples inside a mask, in place.
 
@@ -72,8 +71,8 @@ def add_noise(
         See `sigma_for_snr`.
     seed : int
         Equal seeds give equal noise.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in slices.
+    watch : Watch
+        Counts slices.
 
     Returns
     -------
@@ -90,8 +89,8 @@ def add_noise(
     is_complex = samples.dtype.kind == "c"
     slices = np.flatnonzero(mask.any(axis=(1, 2)))
     for done, z in enumerate(slices):
-        raise_if_cancelled(cancelled, "adding noise")
-        report(progress, done, len(slices), "adding noise")
+        watch.check("adding noise")
+        watch.report(done, len(slices), "adding noise")
         shape = (int(mask[z].sum()), samples.shape[3])
         noise = random.standard_normal((*shape, 2) if is_complex else shape, dtype=np.float32)
         noise *= np.float32(sigma)

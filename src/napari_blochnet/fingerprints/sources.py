@@ -14,7 +14,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
@@ -47,8 +47,7 @@ class SourceArray:
 class _How:
     """Who is told how a reading goes, and what it is called."""
 
-    progress: ProgressCallback | None
-    cancelled: CancelEvent | None
+    watch: Watch
     what: str
 
 
@@ -56,8 +55,7 @@ def open_array(
     path: Path,
     variable: str | None = None,
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> SourceArray:
     """Open the array in a file, by the file's ending.
 
@@ -67,8 +65,8 @@ def open_array(
         ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
     variable : str, optional
         Name of the array, where the file holds several with more than one axis.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in megabytes, of what is not mapped into memory.
+    watch : Watch
+        Counts megabytes of what is not mapped into memory.
 
     Raises
     ------
@@ -77,10 +75,10 @@ def open_array(
         than this machine's memory or does not hold numbers.
     Cancelled
     """
-    how = _How(progress, cancelled, f"reading {path.name}")
+    how = _How(watch, f"reading {path.name}")
     name = path.name.lower()
     if name.endswith((".nii", ".nii.gz")):
-        data, geometry = read_nifti(path, progress=progress, cancelled=cancelled)
+        data, geometry = read_nifti(path, watch=watch)
         return SourceArray(_numeric(path, data), geometry)
     if name.endswith(".npy"):
         return SourceArray(_numeric(path, _npy(path)))
@@ -135,7 +133,7 @@ def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
                 shape, is_fortran, dtype = _npy_header(file)
                 _check_memory(path, math.prod(shape) * dtype.itemsize)
                 values: AnyArray = np.empty(math.prod(shape), dtype)
-                read_bytes(file, values, what=how.what, progress=how.progress, cancelled=how.cancelled)
+                read_bytes(file, values, what=how.what, watch=how.watch)
             return values.reshape(shape, order="F" if is_fortran else "C")
     except (InputError, Cancelled):
         raise
@@ -156,7 +154,7 @@ def _matlab_5(path: Path, variable: str | None, how: _How) -> AnyArray:
     arrays = list_matlab_arrays(path)
     chosen = arrays[_choose(path, {name: array.shape for name, array in arrays.items()}, variable)]
     _check_memory(path, chosen.nbytes)
-    return chosen.read(progress=how.progress, cancelled=how.cancelled)
+    return chosen.read(how.watch)
 
 
 def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
@@ -200,8 +198,7 @@ def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
         dataset.dtype,
         chunks=dataset.chunks,
         what=how.what,
-        progress=how.progress,
-        cancelled=how.cancelled,
+        watch=how.watch,
     )
     return values.view(dtype) if values.dtype != dtype else values
 

@@ -11,7 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -112,7 +112,7 @@ class FingerprintStack:
         if self.mask is not None and np.shape(self.mask) != shape[1:]:
             raise InputError(f"The mask has shape {np.shape(self.mask)}; expected that of the stack, {shape[1:]}.",
                              field="mask")  # fmt: skip
-        mask = _check_samples(self.data, self.mask, self.kind, self.name, progress, cancelled)
+        mask = _check_samples(self.data, self.mask, self.kind, self.name, Watch(progress, cancelled))
         object.__setattr__(self, "mask", mask)
         geometry = Geometry(self.voxel_size, self.affine)
         object.__setattr__(self, "voxel_size", geometry.voxel_size)
@@ -191,16 +191,15 @@ def _check_samples(
     mask: BoolArray | None,
     kind: str,
     name: str,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> BoolArray:
     """Return the mask; refuse samples inside it that are not finite, and magnitudes below 0."""
     inside = np.zeros(data.shape[1:], dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
     rows = max(1, _SLAB_BYTES // max(1, data.dtype.itemsize * data.shape[0] * data.shape[3]))
     for z in range(data.shape[1]):
         for y in range(0, data.shape[2], rows):
-            raise_if_cancelled(cancelled, "looking at the samples")
-            report(progress, z * data.shape[2] + y, data.shape[1] * data.shape[2], "looking at the samples")
+            watch.check("looking at the samples")
+            watch.report(z * data.shape[2] + y, data.shape[1] * data.shape[2], "looking at the samples")
             slab = np.asarray(data[:, z, y : y + rows])
             here = slab.any(axis=0) if mask is None else inside[z, y : y + rows]
             if mask is None:

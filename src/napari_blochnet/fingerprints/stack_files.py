@@ -13,7 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.io.atomic import existing_file
@@ -82,13 +82,14 @@ def read_fingerprints(
     Cancelled
         Nothing is kept.
     """
+    watch = Watch(progress, cancelled)
     file = existing_file(path)
     sidecar = _sidecar(file)
     if schedule is None:
         if "schedule" not in sidecar:
             raise InputError(f"{file.name}: does not say what schedule made it; give schedule.", field="schedule")
         schedule = _in_file(file, Schedule.from_dict, sidecar["schedule"])
-    source = open_array(file, variable, progress=progress, cancelled=cancelled)
+    source = open_array(file, variable, watch=watch)
     notes: list[str] = []
     own = sidecar.get("schedule")
     if isinstance(own, dict) and (recorded := _in_file(file, Schedule.from_dict, own)) != schedule:
@@ -102,7 +103,7 @@ def read_fingerprints(
     if kind is None and stored_kind in ("complex", "real", "magnitude"):
         kind = stored_kind
     stored_phase: ReceiverPhase = "follows" if "schedule" in sidecar else schedule.receiver_phase
-    data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, cancelled)
+    data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, watch)
     geometry = source.geometry or Geometry()
     if voxel_size is not None:
         geometry = Geometry(voxel_size)
@@ -174,7 +175,7 @@ def write_fingerprints(
                          field="path")  # fmt: skip
     files = fingerprint_files(target)
     # the large one first: who cancels it keeps a whole stack of before
-    write_nifti(stack.data, stack.geometry, target, progress=progress, cancelled=cancelled)
+    write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
     write_nifti(stack.mask, stack.geometry, files[1])
     write_json(
         {
@@ -266,7 +267,7 @@ def _in_receiver_frame(
     kind: str | None,
     receiver_phase: str,
     notes: list[str],
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> AnyArray:
     if receiver_phase not in ("follows", "fixed"):
         raise InputError(
@@ -279,7 +280,7 @@ def _in_receiver_frame(
     notes.append("The RF phase of each pulse was taken out of the samples.")
     if data.dtype.kind == "c":
         small = data.dtype.itemsize == 8
-        return _turned(data, turn.astype(np.complex64 if small else np.complex128), cancelled)
+        return _turned(data, turn.astype(np.complex64 if small else np.complex128), watch)
     half_turns = np.abs((schedule.rf_phase + 90.0) % 180.0 - 90.0)
     if half_turns.max() > _PHASE_TOLERANCE:
         pulse = int(half_turns.argmax())
@@ -288,14 +289,14 @@ def _in_receiver_frame(
             f"{pulse + 1}) cannot be taken out; expected complex samples, or phases of 0 and 180°.",
             field="receiver_phase",
         )
-    return _turned(data, turn.real.round().astype(np.float32), cancelled)
+    return _turned(data, turn.real.round().astype(np.float32), watch)
 
 
-def _turned(data: AnyArray, turn: AnyArray, cancelled: CancelEvent | None) -> AnyArray:
+def _turned(data: AnyArray, turn: AnyArray, watch: Watch) -> AnyArray:
     """Return the samples times a factor for each pulse, of the factor's type."""
     turned: AnyArray = np.empty(data.shape, turn.dtype)
     for pulse, factor in enumerate(turn):
-        raise_if_cancelled(cancelled, "taking the RF phase out")
+        watch.check("taking the RF phase out")
         np.multiply(data[pulse], factor, out=turned[pulse], casting="same_kind", dtype=turn.dtype)
     return turned
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["MatlabArray", "is_matlab_73", "list_matlab_arrays"]
 
@@ -51,8 +51,7 @@ class MatlabArray:
     nbytes : int
         What reading it takes.
     read : callable
-        Returns the array, of the type it is stored in; takes ``progress`` and ``cancelled``, see
-        `napari_blochnet.common.progress`. Raises `InputError` where bytes are missing.
+        Returns the array, of the type it is stored in; takes a `Watch`. Raises `InputError` where bytes are missing.
     """
 
     name: str
@@ -126,37 +125,26 @@ class _Element:
     stop: int
     packed: bool
 
-    def first(self, size: int, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None) -> bytes:
+    def first(self, size: int, watch: Watch = UNWATCHED) -> bytes:
         """Return the first ``size`` bytes behind the matrix's own tag, or what there is of them."""
         what = f"reading {self.path.name}"
+        # the tag of the matrix is inside the compressed part
+        stream, tag = (zlib.decompressobj(), 8) if self.packed else (None, 0)
+        content, left = bytearray(), self.stop - self.start
         with self.path.open("rb") as file:
             file.seek(self.start)
-            content, left = bytearray(), self.stop - self.start
-            if not self.packed:
-                while left > 0 and len(content) < size:
-                    raise_if_cancelled(cancelled, what)
-                    report(progress, len(content) >> 20, size >> 20, what)
-                    chunk = file.read(min(left, size - len(content), 2**22))
-                    left -= len(chunk)
-                    if not chunk:
-                        break
-                    content += chunk
-                return bytes(content)
-            stream = zlib.decompressobj()
-            # the tag of the matrix is inside the compressed part
-            unpacked = content
-            while left > 0 and len(unpacked) < size + 8:
-                raise_if_cancelled(cancelled, what)
-                report(progress, len(unpacked) >> 20, size >> 20, what)
-                chunk = file.read(min(left, _PACKED))
-                left -= len(chunk)
+            while left > 0 and (missing := size + tag - len(content)) > 0:
+                watch.check(what)
+                watch.report(len(content) >> 20, size >> 20, what)
+                chunk = file.read(min(left, _PACKED if stream else min(missing, 2**22)))
                 if not chunk:
                     break
+                left -= len(chunk)
                 try:
-                    unpacked += stream.decompress(chunk, size + 8 - len(unpacked))
+                    content += stream.decompress(chunk, missing) if stream else chunk
                 except zlib.error as error:
                     raise _DamageError(f"damage in its packing, {error}") from None
-            return bytes(memoryview(unpacked)[8:])
+        return bytes(memoryview(content)[tag:])
 
 
 def _array(path: Path, element: _Element, order: str) -> MatlabArray | None:
@@ -181,10 +169,10 @@ def _array(path: Path, element: _Element, order: str) -> MatlabArray | None:
         raise _DamageError(f"numbers of the unknown type {kind}")
     size = parts * count * np.dtype(_STORED[kind]).itemsize
 
-    def read(*, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None) -> AnyArray:
+    def read(watch: Watch = UNWATCHED) -> AnyArray:
         try:
             # two tags, and filling up to multiples of 8 bytes
-            body = element.first(at + size + 32, progress, cancelled)
+            body = element.first(at + size + 32, watch)
             position, first = _numbers(body, at, order, count)
             values = first if parts == 1 else first + 1j * _numbers(body, position, order, count)[1]
         except _DamageError as error:

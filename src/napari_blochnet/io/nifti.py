@@ -15,7 +15,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.reading import read_in_blocks
@@ -35,8 +35,7 @@ def write_nifti(
     *,
     time_step: float | None = None,
     double: bool = False,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> None:
     """Write an array (z, y, x) or (time, z, y, x) as NIfTI-1 (x, y, z[, time]), mm and ms, by renaming.
 
@@ -52,8 +51,8 @@ def write_nifti(
         ms between time points; 1 if not given.
     double : bool
         Store float64 as it is.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in kilobytes.
+    watch : Watch
+        Counts kilobytes.
 
     Raises
     ------
@@ -71,17 +70,23 @@ def write_nifti(
     image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
     image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
     with replacing(path) as temporary, Opener(str(temporary), "wb") as file:
-        image.to_stream(_WatchedFile(file, image.get_data_dtype().itemsize * data.size, Path(path).name,
-                                     progress, cancelled))  # fmt: skip
+        size = image.get_data_dtype().itemsize * data.size
+        image.to_stream(_WatchedFile(file, size, Path(path).name, watch))
 
 
 def write_nifti_with_sidecar(
-    data: AnyArray, geometry: Geometry, path: str | os.PathLike[str], sidecar: dict[str, Any], **how: Any
+    data: AnyArray,
+    geometry: Geometry,
+    path: str | os.PathLike[str],
+    sidecar: dict[str, Any],
+    *,
+    double: bool = False,
+    watch: Watch = UNWATCHED,
 ) -> list[Path]:
-    """Write NIfTI, and beside it JSON that says what it holds; ``how``: see `write_nifti`. Return both paths."""
+    """Write NIfTI, and beside it JSON that says what it holds; see `write_nifti`. Return both paths."""
     target = Path(path)
     beside = target.with_name(re.sub(r"\.nii(\.gz)?$", "", target.name, flags=re.IGNORECASE) + ".json")
-    write_nifti(data, geometry, target, **how)
+    write_nifti(data, geometry, target, double=double, watch=watch)
     write_json(sidecar, beside)
     return [target, beside]
 
@@ -98,11 +103,8 @@ class _WatchedFile(io.RawIOBase):
         What people call the file.
     """
 
-    def __init__(
-        self, file: Any, size: int, name: str, progress: ProgressCallback | None, cancelled: CancelEvent | None
-    ) -> None:
-        self._file, self._size, self._name = file, size, name
-        self._progress, self._cancelled = progress, cancelled
+    def __init__(self, file: Any, size: int, name: str, watch: Watch) -> None:
+        self._file, self._size, self._name, self._watch = file, size, name, watch
         self._written = 0
 
     def writable(self) -> bool:
@@ -111,11 +113,11 @@ class _WatchedFile(io.RawIOBase):
     def write(self, data: Any, /) -> int:
         content = memoryview(data).cast("B")
         for start in range(0, len(content), _PIECE_BYTES):
-            raise_if_cancelled(self._cancelled, f"writing {self._name}")
+            self._watch.check(f"writing {self._name}")
             piece = content[start : start + _PIECE_BYTES]
             self._file.write(piece)
             self._written += len(piece)
-        report(self._progress, self._written // 1000, self._size // 1000, f"writing {self._name}")
+        self._watch.report(self._written // 1000, self._size // 1000, f"writing {self._name}")
         return len(content)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -125,12 +127,7 @@ class _WatchedFile(io.RawIOBase):
         return int(self._file.tell())
 
 
-def read_nifti(
-    path: str | os.PathLike[str],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-) -> tuple[AnyArray, Geometry]:
+def read_nifti(path: str | os.PathLike[str], *, watch: Watch = UNWATCHED) -> tuple[AnyArray, Geometry]:
     """Read NIfTI as an array (z, y, x) or (time, z, y, x) with its geometry.
 
     An uncompressed file without scaling stays memory-mapped. A 2-D image gets a z axis of size 1.
@@ -138,8 +135,8 @@ def read_nifti(
     Parameters
     ----------
     path : path
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in megabytes.
+    watch : Watch
+        Counts megabytes.
 
     Raises
     ------
@@ -157,7 +154,7 @@ def read_nifti(
         # nibabel sets aside what the header claims before it looks at the file
         if claimed > found.stat().st_size * (_DEFLATE_LIMIT if found.suffix.lower() == ".gz" else 1):
             raise ValueError(f"its header claims {claimed:,} bytes of voxels, more than the file can hold")
-        data = _voxels(image, found, progress, cancelled)
+        data = _voxels(image, found, watch)
     except (
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
@@ -185,7 +182,7 @@ def read_nifti(
     return data.T, Geometry.from_affine(affine)
 
 
-def _voxels(image: Any, file: Path, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> AnyArray:
+def _voxels(image: Any, file: Path, watch: Watch) -> AnyArray:
     """Return the voxels of a NIfTI image in its own order of axes, mapped into memory or read in blocks."""
     stored = image.dataobj
     if file.suffix.lower() != ".gz" and (stored.slope, stored.inter) == (1, 0):
@@ -199,6 +196,5 @@ def _voxels(image: Any, file: Path, progress: ProgressCallback | None, cancelled
         image.shape[::-1],
         dtype,
         what=f"reading {file.name}",
-        progress=progress,
-        cancelled=cancelled,
+        watch=watch,
     ).T

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["blocks", "read_bytes", "read_in_blocks"]
 
@@ -53,8 +53,7 @@ def read_in_blocks(
     *,
     chunks: Sequence[int] | None = None,
     what: str = "reading",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> AnyArray:
     """Read an array block by block.
 
@@ -67,9 +66,9 @@ def read_in_blocks(
     chunks : sequence of int, optional
         See `blocks`.
     what : str
-        What is being done, for `progress` and for the sentence of a `Cancelled`.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in megabytes.
+        What is being done, for whoever watches.
+    watch : Watch
+        Counts megabytes.
 
     Returns
     -------
@@ -82,22 +81,15 @@ def read_in_blocks(
     values: AnyArray = np.empty(tuple(shape), dtype)
     done = 0
     for selection in blocks(shape, dtype.itemsize, chunks):
-        raise_if_cancelled(cancelled, what)
-        report(progress, done >> 20, values.nbytes >> 20, what)
+        watch.check(what)
+        watch.report(done >> 20, values.nbytes >> 20, what)
         part = values[selection]
         part[...] = read(selection)
         done += part.nbytes
     return values
 
 
-def read_bytes(
-    file: Any,
-    values: AnyArray,
-    *,
-    what: str = "reading",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-) -> None:
+def read_bytes(file: Any, values: AnyArray, *, what: str = "reading", watch: Watch = UNWATCHED) -> None:
     """Fill a contiguous array with the next bytes of a file.
 
     Parameters
@@ -105,7 +97,7 @@ def read_bytes(
     file : file
         With ``readinto``.
     values : array of one axis
-    what, progress, cancelled : optional
+    what, watch
         See `read_in_blocks`.
 
     Raises
@@ -117,8 +109,8 @@ def read_bytes(
     raw = values.view(np.uint8).data
     done = 0
     while done < len(raw):
-        raise_if_cancelled(cancelled, what)
-        report(progress, done >> 20, len(raw) >> 20, what)
+        watch.check(what)
+        watch.report(done >> 20, len(raw) >> 20, what)
         count = file.readinto(raw[done : done + _BLOCK_BYTES])
         if not count:
             raise EOFError(f"it ends after {done:,} of {len(raw):,} bytes")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, raise_if_cancelled
+from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["Unpacked", "is_gzipped", "unpack"]
 
@@ -41,7 +41,7 @@ def is_gzipped(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
-def unpack(path: Path, limit: int, cancelled: CancelEvent | None = None) -> Unpacked:
+def unpack(path: Path, limit: int, watch: Watch = UNWATCHED) -> Unpacked:
     """Read at most ``limit`` bytes of a file's content, unpacked if it is gzipped.
 
     What follows the last gzip member is left alone (reported as damage), and so is what a cut-off member lacks:
@@ -63,7 +63,7 @@ def unpack(path: Path, limit: int, cancelled: CancelEvent | None = None) -> Unpa
         stream = zlib.decompressobj(wbits=31)
         packed = b""
         while len(data) < limit:
-            raise_if_cancelled(cancelled, f"unpacking {path.name}")
+            watch.check(f"unpacking {path.name}")
             packed = packed or file.read(_CHUNK)
             if stream.eof:
                 # gzip files may be put end to end; zeros may fill up a tape's block

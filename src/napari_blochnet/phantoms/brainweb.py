@@ -17,7 +17,7 @@ import numpy as np
 from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.minc1 import read_minc
 from napari_blochnet.phantoms.volume import Volume
@@ -118,7 +118,7 @@ def read_volume(
     labels: bool = False,
     shape: tuple[int, int, int] | None = None,
     voxel_size: tuple[float, float, float] | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Volume:
     """Read one BrainWeb volume: MINC 1, raw byte (membership = value/255) or raw short (value/4095), gzipped or not.
 
@@ -131,8 +131,7 @@ def read_volume(
         (z, y, x) of a raw file; not needed for BrainWeb's grids, which are known by the number of bytes.
     voxel_size : tuple of float, optional
         (z, y, x), mm, of a raw file with a given shape.
-    cancelled : optional
-        See `napari_blochnet.common.progress`.
+    watch : Watch
 
     Returns
     -------
@@ -150,13 +149,13 @@ def read_volume(
         Damage around voxels that are all there.
     """
     if _format(path) == ".mnc":
-        return read_minc(path, cancelled)
+        return read_minc(path, watch)
     width = 2 if _format(path) == ".raws" else 1
     largest = (math.prod(shape) if shape else max(math.prod(grid) for grid, _, _ in _GRIDS)) * width
     if shape is not None and not (min(shape) > 0 and math.prod(shape) <= _MOST_VOXELS):
         raise InputError(f"shape is {shape}; expected three numbers of voxels above 0, in all at most "
                          f"{_MOST_VOXELS:,}.", field="shape")  # fmt: skip
-    content = unpack(path, largest, cancelled)
+    content = unpack(path, largest, watch)
     found = len(content.data)
     grid = brainweb_grid(found // width) if found % width == 0 and content.complete else None
     if shape is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import is_gzipped, unpack
 
 __all__ = ["ADDRESS", "SUBJECTS", "VOLUMES", "brainweb_folder", "download_address", "download_brainweb", "is_cached"]
@@ -68,13 +68,7 @@ def is_cached(subject: str, volumes: str = "tissues") -> bool:
     return all(path.is_file() for path in _files(subject, volumes).values())
 
 
-def download_brainweb(
-    subject: str,
-    volumes: str = "tissues",
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-) -> Path:
+def download_brainweb(subject: str, volumes: str = "tissues", *, watch: Watch = UNWATCHED) -> Path:
     """Download what is not there yet of a subject.
 
     Parameters
@@ -83,8 +77,8 @@ def download_brainweb(
         One of `SUBJECTS`.
     volumes : {"tissues", "labels"}
         Fuzzy memberships of the nine tissues with signal, about 20 MB, or one volume of labels, about 3 MB.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`. What is complete stays in the cache.
+    watch : Watch
+        Counts hundredths of volumes. What is complete stays in the cache.
 
     Returns
     -------
@@ -104,16 +98,16 @@ def download_brainweb(
         raise InputError(f"volumes is {volumes!r}; expected one of {', '.join(VOLUMES)}.", field="volumes")
     files = _files(subject, volumes)
     for number, (alias, path) in enumerate(files.items()):
-        raise_if_cancelled(cancelled, "downloading")
+        watch.check("downloading")
         if path.is_file():
             continue
 
         def tell(share: float, number: int = number, name: str = path.name) -> None:
-            report(progress, round(100 * (number + share)), 100 * len(files), f"downloading {name}")
+            watch.report(round(100 * (number + share)), 100 * len(files), f"downloading {name}")
 
         tell(0.0)
-        _patiently(_Download(subject, alias, path, tell), cancelled)
-    report(progress, 1, 1, f"downloaded subject {subject}")
+        _patiently(_Download(subject, alias, path, tell), watch)
+    watch.report(1, 1, f"downloaded subject {subject}")
     return brainweb_folder(subject, volumes)
 
 
@@ -203,7 +197,7 @@ class _Download:
             raise self._failure(f"{self.host} sends more than {_MOST_PACKED // 2**20} MB for one volume")
 
 
-def _patiently(download: _Download, cancelled: CancelEvent | None) -> None:
+def _patiently(download: _Download, watch: Watch) -> None:
     """Run a download beside this thread: a socket that waits hears of no wish to cancel."""
     failures: list[BaseException] = []
 
@@ -218,8 +212,11 @@ def _patiently(download: _Download, cancelled: CancelEvent | None) -> None:
     thread.start()
     while thread.is_alive():
         thread.join(_LOOK_EVERY)
-        if cancelled is not None and cancelled.is_set() and thread.is_alive():
+        try:
+            if thread.is_alive():
+                watch.check("downloading; what was complete is kept")
+        except Cancelled:
             download.is_given_up.set()
-            raise Cancelled("Cancelled: downloading; what was complete is kept.")
+            raise
     if failures:
         raise failures[0]

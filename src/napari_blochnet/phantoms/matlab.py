@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, IntArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
 from napari_blochnet.phantoms.phantom_maps import map_key
@@ -50,8 +50,7 @@ def read_matlab(
     path: Path,
     variable: str | None = None,
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> MatlabPhantom:
     """Read maps or labels from a MATLAB 5 file.
 
@@ -63,15 +62,15 @@ def read_matlab(
     path : Path
     variable : str, optional
         The array of labels to take, where there are several.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in megabytes of each array.
+    watch : Watch
+        Counts megabytes of each array.
 
     Raises
     ------
     InputError
         Not a MATLAB 5 file; no map and no array of labels in it; no such variable.
     """
-    arrays = _arrays(path, progress, cancelled)
+    arrays = _arrays(path, watch)
     maps = {key: name for name in arrays if (key := map_key(name))}
     if {"t1", "t2"} <= set(maps):
         return MatlabPhantom(maps={key: _volume(path, name, arrays[name]) for key, name in maps.items()})
@@ -110,7 +109,7 @@ def read_matlab(
     return MatlabPhantom(labels=labels, classes=classes, voxel_size=size, notes=tuple(notes))
 
 
-def _arrays(path: Path, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> dict[str, AnyArray]:
+def _arrays(path: Path, watch: Watch) -> dict[str, AnyArray]:
     if is_matlab_73(path):
         raise InputError(f"{path.name}: is a MATLAB 7.3 file; expected a phantom saved with -v7.", field="path")
     found = {}
@@ -120,7 +119,7 @@ def _arrays(path: Path, progress: ProgressCallback | None, cancelled: CancelEven
         if math.prod(array.shape) > _MOST_VOXELS:
             raise InputError(f"{path.name}: {name} claims {' × '.join(map(str, array.shape))} voxels; expected at "
                              f"most {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
-        found[name] = array.read(progress=progress, cancelled=cancelled)
+        found[name] = array.read(watch)
     if not found:
         raise InputError(f"{path.name}: holds no array with two or three axes; expected T1, T2 and PD maps, or labels.",
                          field="path")  # fmt: skip

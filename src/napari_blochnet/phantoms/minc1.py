@@ -19,7 +19,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.volume import Volume
 
@@ -57,14 +57,13 @@ class _Header:
     variables: dict[str, _Variable]
 
 
-def read_minc(path: Path, cancelled: CancelEvent | None = None) -> Volume:
+def read_minc(path: Path, watch: Watch = UNWATCHED) -> Volume:
     """Read a MINC 1 volume, gzipped or not.
 
     Parameters
     ----------
     path : Path
-    cancelled : optional
-        See `napari_blochnet.common.progress`.
+    watch : Watch
 
     Returns
     -------
@@ -100,7 +99,7 @@ def read_minc(path: Path, cancelled: CancelEvent | None = None) -> Volume:
     scales = [header.variables[key] for key in ("image-min", "image-max") if key in header.variables]
     end = max(variable.end for variable in (image, *scales))
     declared = max(variable.end for variable in header.variables.values())
-    content = unpack(path, min(declared, end + _LARGEST_HEADER), cancelled)
+    content = unpack(path, min(declared, end + _LARGEST_HEADER), watch)
     if len(content.data) < end:
         raise InputError(
             f"{path.name}: ends after {len(content.data):,} bytes; expected {end:,} for its "

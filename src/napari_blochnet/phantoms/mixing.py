@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray, IntArray
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.phantoms.tissues import Tissue
 
 __all__ = ["MEMBERSHIP_SUM", "Membership", "label_values", "mix"]
@@ -38,8 +38,7 @@ def mix(
     memberships: Mapping[str, Membership],
     table: Mapping[str, Tissue],
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> dict[str, Any]:
     """Mix tissues by their memberships.
 
@@ -52,8 +51,8 @@ def mix(
         By tissue; all of one shape (Z, Y, X). Each must be in `table` and have signal.
     table : mapping of str to Tissue
         T1, T2 in ms, PD.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in slices.
+    watch : Watch
+        Counts slices.
 
     Returns
     -------
@@ -74,8 +73,8 @@ def mix(
     fractions: dict[str, FloatArray] = {tissue: np.empty(shape, small) for tissue in tissues}
     step = max(1, _SLAB_VOXELS // max(1, shape[1] * shape[2]))
     for start in range(0, shape[0], step):
-        raise_if_cancelled(cancelled, "mixing tissues")
-        report(progress, start, shape[0], "mixing tissues")
+        watch.check("mixing tissues")
+        watch.report(start, shape[0], "mixing tissues")
         part = slice(start, min(start + step, shape[0]))
         total = np.zeros((part.stop - start, *shape[1:]), np.float32)
         largest = np.zeros_like(total)
@@ -96,7 +95,7 @@ def mix(
         for values in (t1, t2, pd):
             values[part][~valid] = 0
         labels[part][~valid] = 0
-    report(progress, shape[0], shape[0], "mixing tissues")
+    watch.report(shape[0], shape[0], "mixing tissues")
     return {"t1": t1, "t2": t2, "pd": pd, "mask": mask, "labels": labels, "fractions": fractions, "tissues": tissues}
 
 

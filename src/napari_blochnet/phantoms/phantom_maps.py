@@ -15,7 +15,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.phantoms.brainweb import role_of
@@ -70,8 +70,7 @@ def read_map_files(
     files: Mapping[str, Path],
     labels: Path | None,
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Phantom:
     """Read NIfTI maps into a phantom.
 
@@ -81,8 +80,8 @@ def read_map_files(
         By `MAP_KEYS`; T1 and T2 at least.
     labels : Path, optional
         BIDS discrete segmentation; names of its labels from the ``.tsv`` beside it.
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in megabytes of each file.
+    watch : Watch
+        Counts megabytes of each file.
 
     Returns
     -------
@@ -99,7 +98,7 @@ def read_map_files(
     geometry = None
     notes = []
     for key, path in files.items():
-        values, here = read_nifti(path, progress=progress, cancelled=cancelled)
+        values, here = read_nifti(path, watch=watch)
         if values.ndim != 3:
             raise InputError(f"{path.name}: has four axes; expected a map with three.", field="path")
         if geometry is None:
@@ -113,7 +112,7 @@ def read_map_files(
         units[key] = _sidecar_unit(path)
     found: dict[str, Any] = {}
     if labels is not None:
-        values, _ = read_nifti(labels, progress=progress, cancelled=cancelled)
+        values, _ = read_nifti(labels, watch=watch)
         if values.shape != next(iter(maps.values())).shape:
             raise InputError(f"{labels.name}: has {_size(values)} voxels (z, y, x); expected "
                              f"{_size(next(iter(maps.values())))}, as in {first.name}.", field="path")  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format, read_volume, role_of
@@ -95,6 +95,7 @@ def read_phantom(
     -----
     Memory at its peak is about 22 bytes a voxel and 3 more for each tissue above 16 million voxels, 5 below.
     """
+    watch = Watch(progress, cancelled)
     files = [existing_file(part) for part in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not files:
         raise InputError("path holds no file; expected a folder, a file, or several.", field="path")
@@ -106,18 +107,18 @@ def read_phantom(
     where = folder.name if folder is not None else files[0].name
     maps = {key: file for file in files if is_nifti(file) and (key := map_key(nifti_stem(file)))}
     if maps:
-        return _from_maps(files, maps, where, progress, cancelled)
+        return _from_maps(files, maps, where, watch)
     matlab = [file for file in files if file.suffix.lower() == ".mat"]
     volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file)]
     if matlab and not volumes:
-        return _from_matlab(matlab, where, table, voxel_size, variable, progress, cancelled)
+        return _from_matlab(matlab, where, table, voxel_size, variable, watch)
     memberships, crisp, notes = _sort(volumes, table)
-    read_as = {"shape": shape, "voxel_size": voxel_size, "cancelled": cancelled}
+    read_as = {"shape": shape, "voxel_size": voxel_size, "watch": watch.quiet}
     if memberships:
-        return _from_memberships(memberships, crisp, notes, table, read_as, name, folder, progress, cancelled)
+        return _from_memberships(memberships, crisp, notes, table, read_as, name, folder, watch)
     if len(crisp) == 1:
-        raise_if_cancelled(cancelled, "reading labels")
-        report(progress, 0, 1, f"reading {crisp[0].name}")
+        watch.check("reading labels")
+        watch.report(0, 1, f"reading {crisp[0].name}")
         return _from_labels(crisp[0], table, read_as, notes)
     if len(crisp) > 1:
         raise InputError(f"{where}: holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name "
@@ -159,7 +160,7 @@ def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], rea
     """Return why volumes make no phantom; a damaged one says so itself."""
     for file in volumes:
         if find_tissue(role_of(file), table) is None:
-            _ = read_volume(file, **read_as) if is_brainweb_format(file) else _nifti_volume(file)
+            _volume(file, **read_as)
             return InputError(
                 f"{where}: the name {file.name} says no tissue; expected names such as gm.rawb, "
                 f"subject04_wm_v{file.suffix} or subject04_crisp_v{file.suffix}.",
@@ -171,7 +172,7 @@ def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], rea
 
 
 def _about_mask(file: Path) -> str:
-    volume = read_volume(file, labels=True) if is_brainweb_format(file) else _nifti_volume(file)
+    volume = _volume(file, labels=is_brainweb_format(file))
     voxels = sum(int((volume.slab(z, z + 1) > 0).sum()) for z in range(volume.shape[0]))
     return (f"{file.name} covers {voxels:,} voxels; it is not used, for a phantom's mask is where the memberships of "
             "tissues with signal sum to at least 0.5.")  # fmt: skip
@@ -185,21 +186,16 @@ def _from_memberships(
     read_as: dict[str, Any],
     name: str,
     folder: Path | None,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> Phantom:
     volumes: dict[str, Volume] = {}
     for number, (tissue, files) in enumerate(memberships.items()):
-        raise_if_cancelled(cancelled, "reading memberships")
-        report(progress, number, len(memberships), f"reading {files[0].name}")
+        watch.check("reading memberships")
+        watch.report(number, len(memberships), f"reading {files[0].name}")
         if len(files) > 1:
             raise InputError(f"{', '.join(file.name for file in files)} all hold the membership of {tissue}; expected "
                              "one volume for each tissue.", field="path")  # fmt: skip
-        volume = (
-            read_volume(files[0], **read_as)
-            if is_brainweb_format(files[0])
-            else _nifti_volume(files[0], cancelled=cancelled)
-        )
+        volume = _volume(files[0], **read_as)
         first = next(iter(volumes.values()), volume)
         if volume.shape != first.shape:
             raise InputError(f"{volume.source}: has {_size(volume)} voxels (z, y, x); expected {_size(first)}, as in "
@@ -216,7 +212,7 @@ def _from_memberships(
             said.append(f"{crisp[0].name} holds labels of all tissues; open that file for a phantom with them.")
     elif crisp:
         said.append(f"{crisp[0].name} holds labels and was left alone.")
-    mixed = mix(volumes, table, progress=progress, cancelled=cancelled)
+    mixed = mix(volumes, table, watch=watch)
     geometry = next(iter(volumes.values())).geometry
     del volumes
     if not mixed["mask"].any():
@@ -229,12 +225,7 @@ def _from_memberships(
 
 
 def _from_labels(file: Path, table: Mapping[str, Tissue], read_as: dict[str, Any], notes: list[str]) -> Phantom:
-    is_brainweb = is_brainweb_format(file)
-    volume = (
-        read_volume(file, labels=True, **read_as)
-        if is_brainweb
-        else _nifti_volume(file, labels=True, cancelled=read_as["cancelled"])
-    )
+    volume = _volume(file, labels=True, **read_as)
     labels = volume.labels()
     return _labelled(labels, crisp_classes(file.name, labels), table, volume.geometry, file, notes)
 
@@ -266,13 +257,7 @@ def _labelled(
     )
 
 
-def _from_maps(
-    files: list[Path],
-    maps: dict[str, Path],
-    where: str,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
-) -> Phantom:
+def _from_maps(files: list[Path], maps: dict[str, Path], where: str, watch: Watch) -> Phantom:
     counts = [map_key(nifti_stem(file)) for file in files if is_nifti(file)]
     twice = next((key for key in maps if counts.count(key) > 1), None)
     if twice is not None:
@@ -280,9 +265,7 @@ def _from_maps(
         raise InputError(f"{where}: {' and '.join(same)} are all {twice.upper()} maps; name the files of one phantom.",
                          field="path")  # fmt: skip
     labels = next((file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("dseg")), None)
-    phantom = read_map_files(
-        {key: maps[key] for key in MAP_KEYS if key in maps}, labels, progress=progress, cancelled=cancelled
-    )
+    phantom = read_map_files({key: maps[key] for key in MAP_KEYS if key in maps}, labels, watch=watch)
     segments = [file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("probseg")]
     fractions = fractions_beside(segments, phantom.tissues, phantom.shape)
     return phantom if fractions is None else replace(phantom, fractions=fractions)
@@ -294,13 +277,12 @@ def _from_matlab(
     table: Mapping[str, Tissue],
     voxel_size: tuple[float, float, float] | None,
     variable: str | None,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> Phantom:
     if len(files) > 1:
         raise InputError(f"{where}: holds {len(files)} MATLAB files, {', '.join(file.name for file in files)}; name "
                          "one.", field="path")  # fmt: skip
-    content = read_matlab(files[0], variable, progress=progress, cancelled=cancelled)
+    content = read_matlab(files[0], variable, watch=watch)
     size = voxel_size or content.voxel_size
     notes = list(content.notes)
     if size is None:
@@ -313,8 +295,18 @@ def _from_matlab(
                      table, Geometry(size), files[0], notes)  # fmt: skip
 
 
-def _nifti_volume(file: Path, *, labels: bool = False, cancelled: CancelEvent | None = None) -> Volume:
-    values, geometry = read_nifti(file, cancelled=cancelled)
+def _volume(
+    file: Path,
+    *,
+    labels: bool = False,
+    shape: tuple[int, int, int] | None = None,
+    voxel_size: tuple[float, float, float] | None = None,
+    watch: Watch = UNWATCHED,
+) -> Volume:
+    """Return a volume of labels or of one tissue's membership; ``shape`` and ``voxel_size`` are of raw files."""
+    if is_brainweb_format(file):
+        return read_volume(file, labels=labels, shape=shape, voxel_size=voxel_size, watch=watch)
+    values, geometry = read_nifti(file, watch=watch)
     if values.ndim != 3:
         raise InputError(f"{file.name}: has four axes; expected a volume of one tissue.", field="path")
     if values.dtype.kind not in "iufb":

@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.phantoms.head_shapes import CENTRE, FIELD_OF_VIEW, head_fields
 from napari_blochnet.phantoms.mixing import mix
 from napari_blochnet.phantoms.phantom import Phantom
@@ -88,7 +88,8 @@ def synthetic_phantom(
     if lacking:
         raise InputError(f"The tissue table {tissues} has no values for {', '.join(lacking)}; the synthetic head needs "
                          "them.", field="tissues")  # fmt: skip
-    report(progress, 0, sizes[0], "shaping the head")
+    watch = Watch(progress, cancelled)
+    watch.report(0, sizes[0], "shaping the head")
     voxel_size = [extent / n for extent, n in zip(FIELD_OF_VIEW, sizes, strict=True)]
     voxel_size[0] = min(voxel_size[0], max(_THICKEST_SLICE, *voxel_size[1:]))
     start = [centre - n * size / 2 for centre, n, size in zip(CENTRE, sizes, voxel_size, strict=True)]
@@ -101,17 +102,17 @@ def synthetic_phantom(
     ]
     fractions = np.zeros((len(_TISSUES), *sizes), np.float32)
     for z in range(sizes[0]):
-        raise_if_cancelled(cancelled, "making the synthetic head")
-        report(progress, z, sizes[0], "shaping the head")
+        watch.check("making the synthetic head")
+        watch.report(z, sizes[0], "shaping the head")
         slab = axes[0].part(z * points[0], (z + 1) * points[0])
         found = _tissue_at({key: _interpolated(field, slab, *axes[1:]) for key, field in fields.items()})
         fractions[:, z] = _shares(found, sizes[1:], points)
     values = mix(
-        {tissue: _Share(fractions[number]) for number, tissue in enumerate(_TISSUES)}, table, cancelled=cancelled
+        {tissue: _Share(fractions[number]) for number, tissue in enumerate(_TISSUES)}, table, watch=watch.quiet
     )
     affine = np.diag([*voxel_size[::-1], 1.0])
     affine[:3, 3] = [low + size / 2 for low, size in zip(start[::-1], voxel_size[::-1], strict=True)]
-    report(progress, sizes[0], sizes[0], "shaping the head")
+    watch.report(sizes[0], sizes[0], "shaping the head")
     return Phantom(
         **values,
         voxel_size=(voxel_size[0], voxel_size[1], voxel_size[2]),

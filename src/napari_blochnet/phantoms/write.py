@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.nifti import write_nifti
@@ -54,12 +54,13 @@ def write_phantom(
     target = Path(folder)
     prefix = f"sub-{_alphanumeric(phantom.name) or 'phantom'}"
     written: list[Path] = []
+    watch = Watch(progress, cancelled)
     volumes = 3 + (phantom.b1 is not None) + (phantom.labels is not None) + len(phantom.fractions or {})
 
     def write(ending: str, values: np.ndarray, sidecar: dict[str, Any] | None = None) -> None:
         path = target / f"{prefix}_{ending}.nii.gz"
-        raise_if_cancelled(cancelled, "writing the phantom", written)
-        report(progress, sum(file.suffix == ".gz" for file in written), volumes, f"writing {path.name}")
+        watch.check("writing the phantom", written)
+        watch.report(sum(file.suffix == ".gz" for file in written), volumes, f"writing {path.name}")
         write_nifti(values, phantom.geometry, path, double=True)
         written.append(path)
         if sidecar is not None:
@@ -81,7 +82,7 @@ def write_phantom(
         written.append(table)
     for tissue, share in (phantom.fractions or {}).items():
         write(f"label-{_alphanumeric(tissue)}_probseg", np.asarray(share, dtype=np.float32))
-    report(progress, volumes, volumes, "written")
+    watch.report(volumes, volumes, "written")
     return written
 
 

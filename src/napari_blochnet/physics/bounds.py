@@ -20,7 +20,7 @@ from scipy import special
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -123,6 +123,7 @@ def cramer_rao_bound(
     >>> f"T1 ± {bound.t1:.1f} ms, T2 ± {bound.t2:.2f} ms"
     'T1 ± 1.5 ms, T2 ± 0.33 ms'
     """
+    watch = Watch(progress, cancelled)
     _check_kind(kind)
     given = {"t1": t1, "t2": t2, "pd": pd, "b1": b1, "sigma": sigma}
     arrays = {key: _number_array(key, value) for key, value in given.items()}
@@ -140,15 +141,15 @@ def cramer_rao_bound(
     covariance, pd_variance = np.empty((voxels, parameters, parameters)), np.empty(voxels)
     block = max(1, _BLOCK_SAMPLES // len(schedule))
     for start in range(0, voxels, block):
-        raise_if_cancelled(cancelled, "the Cramér–Rao bound")
-        report(progress, start, voxels, "voxels bounded")
+        watch.check("the Cramér–Rao bound")
+        watch.report(start, voxels, "voxels bounded")
         part = slice(start, start + block)
         field = flat["b1"][part].real if with_b1 else None
         signal, derivatives = decoder.jacobian(flat["t1"][part].real, flat["t2"][part].real, field)
         covariance[part], pd_variance[part] = bound_from_jacobian(
             signal.numpy(), derivatives.numpy()[..., :parameters], flat["pd"][part], flat["sigma"][part].real, kind
         )
-    report(progress, voxels, voxels, "voxels bounded")
+    watch.report(voxels, voxels, "voxels bounded")
     deviation = np.sqrt(np.diagonal(covariance, axis1=-2, axis2=-1)).reshape(*shape, parameters)
     return CramerRaoBound(
         t1=deviation[..., 0],

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.physics.kernels.launch import StateCount, available_threads, simulate_blocks
 from napari_blochnet.physics.kernels.pulses import Pulses, pulses_of
 from napari_blochnet.physics.kernels.triton_launch import triton_available, triton_signal
@@ -229,7 +229,7 @@ class EPGDecoder(torch.nn.Module):
                 f"out is {out.dtype} of shape {out.shape}; expected writable, contiguous {samples} of shape {shape}.",
                 field="out",
             )
-        self._run(tissues.t1, tissues.t2, tissues.b1, signal=out, progress=progress, cancelled=cancelled)
+        self._run(tissues.t1, tissues.t2, tissues.b1, signal=out, watch=Watch(progress, cancelled))
         return out
 
     def _rule(self, with_b1: bool) -> StateCount:
@@ -252,8 +252,7 @@ class EPGDecoder(torch.nn.Module):
         jacobian: AnyArray | None = None,
         cotangent: AnyArray | None = None,
         gradient: FloatArray | None = None,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelEvent | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """Simulate into arrays of shape (..., N), seen as (voxel, N)."""
         tissue = [None if value is None else _flat(value) for value in (t1, t2, b1)]
@@ -273,8 +272,7 @@ class EPGDecoder(torch.nn.Module):
             cotangent=None if cotangent is None else cotangent.reshape(voxels, pulses),
             gradient=gradient,
             threads=self.threads,
-            progress=progress,
-            cancelled=cancelled,
+            watch=watch,
         )
 
     def _plain(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.packing import pack_regions
 from napari_blochnet.jobs.records import make_record, plain_path
@@ -63,7 +63,7 @@ def compare(
     inputs = {"truth": truth.record or {"operation": "given", "phantom": truth.name}, "maps": _records(several)}
     record = make_record("compare", given, inputs)
     truth = truth.on_grid(several[0].shape, several[0].geometry)
-    return compare_maps(truth, several, record=record, progress=progress, cancelled=cancelled, **given.model_dump())
+    return compare_maps(truth, several, record=record, watch=Watch(progress, cancelled), **given.model_dump())
 
 
 def region_means(

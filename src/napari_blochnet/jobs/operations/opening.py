@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import check_memory
 from napari_blochnet.jobs.records import embed_schedule, make_record, plain_path
@@ -105,7 +105,7 @@ def brainweb_phantom(
     bytes_per_voxel = 22 + 3 * len(VOLUMES[given.volumes])
     check_memory(362 * 434 * 362 * bytes_per_voxel, f"BrainWeb subject {given.subject}", "subject",
                  "choose labels, which take less")  # fmt: skip
-    folder = download_brainweb(given.subject, given.volumes, progress=progress, cancelled=cancelled)
+    folder = download_brainweb(given.subject, given.volumes, watch=Watch(progress, cancelled))
     phantom = read_phantom(folder, given.tissues, progress=progress, cancelled=cancelled)
     record = make_record("brainweb_phantom", given, {}, seconds=time.perf_counter() - started)
     return replace(phantom, name=f"subject {given.subject}", record=record)

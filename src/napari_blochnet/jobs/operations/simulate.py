@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch, raise_if_cancelled, report
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import check_memory, resolve_device
 from napari_blochnet.jobs.records import embed_schedule, make_record
@@ -93,7 +93,7 @@ def simulate(
     sigma = 0.0
     if given.snr is not None:
         report(progress, 0, 1, "adding noise")
-        sigma = add_noise(volume, phantom.mask, given.snr, given.seed, cancelled=cancelled)
+        sigma = add_noise(volume, phantom.mask, given.snr, given.seed, watch=Watch(cancelled=cancelled))
     if given.kind == "magnitude":
         volume = np.abs(volume)
     record = make_record(

@@ -16,7 +16,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch, report
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import error_files, map_files, write_error_maps, write_map, write_maps
@@ -226,13 +226,14 @@ def save_layer(
             name = entry.role.removesuffix(" error")
             sidecar = {"Units": "%", "Description": f"({name} by {subject.estimator} − truth)/truth",
                        "Record": subject.record}  # fmt: skip
-            return write_nifti_with_sidecar(np.nan_to_num(values, nan=0.0), subject.geometry, path, sidecar, **watched)
+            stored = np.nan_to_num(values, nan=0.0)
+            return write_nifti_with_sidecar(stored, subject.geometry, path, sidecar, watch=Watch(**watched))
         if entry.kind == "region" or entry.role == "tissue":
             tissues = {str(number): name for number, name in enumerate(getattr(subject, "tissues", ()), start=1)}
             sidecar = {"Description": f"{entry.role} of {entry.title}", "Units": "label"}
             if entry.role == "tissue":
                 sidecar["Labels"] = tissues  # type: ignore[assignment]
-            return write_nifti_with_sidecar(values, subject.geometry, path, sidecar, **watched)
+            return write_nifti_with_sidecar(values, subject.geometry, path, sidecar, watch=Watch(**watched))
         own = np.array_equal(values, getattr(subject, field))
         if isinstance(subject, ParameterMaps):
             return write_map(subject, field, path, None if own else values, **watched)
@@ -249,8 +250,8 @@ def _save_phantom_map(
     if own:
         sidecar |= {"Notes": list(phantom.notes), "Record": phantom.record}
     stored = values.astype(np.float64) / 1000 if is_time else values
-    return write_nifti_with_sidecar(stored, phantom.geometry, path, sidecar, double=True, progress=progress,
-                                    cancelled=cancelled)  # fmt: skip
+    return write_nifti_with_sidecar(stored, phantom.geometry, path, sidecar, double=True,
+                                    watch=Watch(progress, cancelled))  # fmt: skip
 
 
 def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:

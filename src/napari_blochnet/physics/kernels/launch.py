@@ -16,7 +16,7 @@ from itertools import count
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.kernels.pulses import Pulses
 
 __all__ = ["StateCount", "available_threads", "simulate_blocks"]
@@ -47,8 +47,7 @@ def simulate_blocks(
     cotangent: AnyArray | None = None,
     gradient: FloatArray | None = None,
     threads: int | None = None,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> None:
     """Simulate V voxels of N pulses into the arrays given.
 
@@ -72,13 +71,13 @@ def simulate_blocks(
         Real; receives Σ Re(g*·s) over time for the signal and its derivatives.
     threads : int, optional
         None: all cores that this process may use.
-    progress, cancelled
+    watch : Watch
         Looked at between blocks, in the calling thread; they count voxels.
 
     Raises
     ------
     Cancelled
-        Once ``cancelled`` is set; no block is running any more then.
+        Once nobody wants the work any more; no block is running any more then.
 
     Notes
     -----
@@ -117,7 +116,7 @@ def simulate_blocks(
         kernel(*train, t1, t2, b1, order, start, size, width, int(kept[number]), tangents, *targets)
         return size
 
-    _share_out(block, len(starts), voxels, workers, progress, cancelled)
+    _share_out(block, len(starts), voxels, workers, watch)
 
 
 def _rows(values: AnyArray, rows: int) -> FloatArray:
@@ -130,8 +129,7 @@ def _share_out(
     blocks: int,
     voxels: int,
     workers: int,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> None:
     """Run all blocks; the calling thread takes its part, so that a single block needs no other thread."""
     numbers, stop = count(), threading.Event()
@@ -147,10 +145,10 @@ def _share_out(
             raise
 
     def say() -> None:
-        report(progress, sum(done), voxels, "fingerprints simulated")
-        raise_if_cancelled(cancelled, f"{sum(done)} of {voxels} fingerprints were simulated")
+        watch.report(sum(done), voxels, "fingerprints simulated")
+        watch.check(f"{sum(done)} of {voxels} fingerprints were simulated")
 
-    raise_if_cancelled(cancelled, "no fingerprint was simulated")
+    watch.check("no fingerprint was simulated")
     helpers: list[Future[None]] = []
     if min(workers, blocks) > 1:
         pool = _pool(workers - 1, os.getpid())
@@ -164,7 +162,7 @@ def _share_out(
     for error in errors:
         if error is not None:
             raise error
-    report(progress, voxels, voxels, "fingerprints simulated")
+    watch.report(voxels, voxels, "fingerprints simulated")
 
 
 @cache
