@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["Cancelled", "DataWarning", "InputError"]
+import os
+from pathlib import Path
+
+__all__ = ["Cancelled", "DataWarning", "FileError", "InputError"]
 
 
 class InputError(ValueError):
@@ -14,14 +17,34 @@ class InputError(ValueError):
     Parameters
     ----------
     message : str
-        The sentence.
+        The sentence, or what was found, as its beginning.
+    expected : str, optional
+        What was expected, as its end: "found; expected what was expected."
     field : str, optional
         Name of the settings field or argument at fault, so that a form can point at it.
     """
 
-    def __init__(self, message: str, *, field: str | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, expected: str = "", *, field: str | None = None) -> None:
+        super().__init__(f"{message}; expected {expected}." if expected else message)
         self.field = field
+
+
+class FileError(InputError):
+    """A mistake in a file; the sentence begins with its name.
+
+    Parameters
+    ----------
+    source : path or str
+        The file; a string is taken as its name, or as the place in it.
+    message, expected, field
+        As in `InputError`.
+    """
+
+    def __init__(
+        self, source: os.PathLike[str] | str, message: str, expected: str = "", *, field: str | None = "path"
+    ) -> None:
+        name = source if isinstance(source, str) else Path(source).name
+        super().__init__(f"{name}: {message}", expected, field=field)
 
 
 class Cancelled(Exception):  # noqa: N818 - a wish, not an error

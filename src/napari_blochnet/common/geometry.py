@@ -37,15 +37,16 @@ class Geometry:
     def __post_init__(self) -> None:
         size = tuple(float(length) for length in self.voxel_size)
         if len(size) != 3 or not all(np.isfinite(size)) or min(size) <= 0:
-            raise InputError(f"voxel_size is {self.voxel_size}; expected three lengths (z, y, x) above 0 mm.",
-                             field="voxel_size")  # fmt: skip
+            raise InputError(
+                f"voxel_size is {self.voxel_size}", "three lengths (z, y, x) above 0 mm", field="voxel_size"
+            )
         object.__setattr__(self, "voxel_size", size)
         if self.affine is None:
             affine = np.diag([*size[::-1], 1.0])  # type: ignore[unreachable]
         else:
             affine = np.array(self.affine, dtype=np.float64)
             if affine.shape != (4, 4) or not np.isfinite(affine).all():
-                raise InputError(f"affine has shape {affine.shape}; expected 4 × 4 finite numbers.", field="affine")
+                raise InputError(f"affine has shape {affine.shape}", "4 × 4 finite numbers", field="affine")
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
 

@@ -76,8 +76,11 @@ class Comparison:
         for entry in self.table:
             if (entry.model, entry.parameter, entry.tissue) == (model, parameter, tissue):
                 return entry
-        raise InputError(f"There is no score of {parameter} by {model} in {tissue}; expected one of the models "
-                         f"{', '.join(self.models)}.", field="model")  # fmt: skip
+        raise InputError(
+            f"There is no score of {parameter} by {model} in {tissue}",
+            f"one of the models {', '.join(self.models)}",
+            field="model",
+        )
 
     def to_text(self) -> str:
         """Return the table for a terminal."""
@@ -151,12 +154,11 @@ def compare_maps(
         No maps; maps or a mask on another grid; no voxel to score.
     """
     if not maps:
-        raise InputError("There are no maps to compare; expected at least one model's.", field="maps")
+        raise InputError("There are no maps to compare", "at least one model's", field="maps")
     for item in maps:
         _check_grid(truth, item)
     if mask is not None and np.shape(mask) != truth.shape:
-        raise InputError(f"The mask has shape {np.shape(mask)}; expected that of the truth, {truth.shape}.",
-                         field="mask")  # fmt: skip
+        raise InputError(f"The mask has shape {np.shape(mask)}", f"that of the truth, {truth.shape}", field="mask")
     wanted = truth.mask if mask is None else truth.mask & np.asarray(mask, dtype=bool)
     scored = wanted & np.logical_and.reduce([item.mask for item in maps])
     if not scored.any():
@@ -300,7 +302,8 @@ def _check_grid(truth: Phantom, maps: ParameterMaps) -> None:
     apart = np.abs(np.asarray(truth.affine) - np.asarray(maps.affine)).max()
     if maps.shape != truth.shape or apart > 0.01 * min(truth.voxel_size):
         raise InputError(
-            f"The maps of {maps.estimator} have {maps.shape} voxels (z, y, x) of {maps.geometry.describe()}, the truth "
-            f"{truth.name} has {truth.shape} of {truth.geometry.describe()}; expected the same grid at the same place.",
+            f"The maps of {maps.estimator} have {maps.shape} voxels (z, y, x) of {maps.geometry.describe()}, "
+            f"the truth {truth.name} has {truth.shape} of {truth.geometry.describe()}",
+            "the same grid at the same place",
             field="maps",
         )

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.comparison import Comparison, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans
@@ -264,8 +264,7 @@ def save_comparison_figures(comparison: Comparison, path: str | os.PathLike[str]
     """
     target = Path(path)
     if target.suffix.lower() not in _ENDINGS:
-        raise InputError(f"{target.name}: figures are written as {', '.join(_ENDINGS)}; expected one of these endings.",
-                         field="path")  # fmt: skip
+        raise FileError(target, f"figures are written as {', '.join(_ENDINGS)}", "one of these endings")
     written = []
     for what, draw in (("maps", comparison_figure), ("scatter", scatter_figure)):
         file = target.with_name(f"{target.stem}-{what}{target.suffix}")

@@ -86,13 +86,13 @@ class ParameterMaps:
     def __post_init__(self) -> None:
         shape = np.shape(self.t1)
         if len(shape) != 3:
-            raise InputError(f"The T1 map has shape {shape}; expected three axes (z, y, x).", field="t1")
+            raise InputError(f"The T1 map has shape {shape}", "three axes (z, y, x)", field="t1")
         for key in ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1"):
             value = getattr(self, key)
             if key == "failed" and value is None:
                 object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
             elif value is not None and np.shape(value) != shape:
-                raise InputError(f"{key} has shape {np.shape(value)}; expected that of t1, {shape}.", field=key)
+                raise InputError(f"{key} has shape {np.shape(value)}", f"that of t1, {shape}", field=key)
         geometry = Geometry(self.voxel_size, self.affine)
         object.__setattr__(self, "voxel_size", geometry.voxel_size)
         object.__setattr__(self, "affine", geometry.affine)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.comparison import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -93,8 +93,7 @@ def write_maps(
         What was there before is there still, and nothing else.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)?(_[A-Za-z0-9]+-[A-Za-z0-9]+)*", prefix):
-        raise InputError(f"prefix is {prefix!r}; expected BIDS entities such as 'sub-01' or 'sub-01_ses-2'.",
-                         field="prefix")  # fmt: skip
+        raise InputError(f"prefix is {prefix!r}", "BIDS entities such as 'sub-01' or 'sub-01_ses-2'", field="prefix")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     present = [field for field in _FILES if getattr(maps, field) is not None]
@@ -199,16 +198,14 @@ def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> Para
     if prefix is not None:
         sidecars = [path for path in sidecars if path.name == f"{prefix}_T1map.json"]
     if not sidecars:
-        raise InputError(f"{found}: holds no {prefix or '…'}_T1map.json; expected a folder of maps written by this "
-                         "package.", field="path")  # fmt: skip
+        raise FileError(str(found), f"holds no {prefix or '…'}_T1map.json", "a folder of maps written by this package")
     if len(sidecars) > 1:
         names = ", ".join(path.name.removesuffix("_T1map.json") for path in sidecars)
-        raise InputError(f"{found}: holds several sets of maps ({names}); expected the prefix of one.", field="prefix")
+        raise FileError(str(found), f"holds several sets of maps ({names})", "the prefix of one", field="prefix")
     content = read_json(sidecars[0])
     listing = content.get(_LISTING) if isinstance(content, dict) else None
     if not isinstance(listing, dict) or not set(_REQUIRED) <= set(listing) <= set(_FILES):
-        raise InputError(f"{sidecars[0].name}: its list of files is missing or incomplete; expected a sidecar written "
-                         "by this package.", field="path")  # fmt: skip
+        raise FileError(sidecars[0], "its list of files is missing or incomplete", "a sidecar written by this package")
     fields: dict[str, Any] = {}
     geometry = None
     for field, path in _paths(found, sidecars[0].name.removesuffix("_T1map.json")).items():
@@ -216,8 +213,7 @@ def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> Para
             continue
         values, here = read_nifti(path)
         if values.ndim != 3 or (fields and values.shape != fields["t1"].shape):
-            raise InputError(f"{path.name}: has shape {values.shape} (z, y, x); expected a map like the others.",
-                             field="path")  # fmt: skip
+            raise FileError(path, f"has shape {values.shape} (z, y, x)", "a map like the others")
         geometry = here if geometry is None else geometry
         scale = _FILES[field][1]
         is_mask = field in ("mask", "failed", "converged")

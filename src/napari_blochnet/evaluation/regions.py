@@ -14,7 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from napari_blochnet.common.arrays import BoolArray, IntArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.evaluation.comparison import distinct_names
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.tables import region_columns, text_table, write_csv
@@ -131,21 +131,26 @@ def region_means(
         No maps, no regions, a region or a truth on another grid.
     """
     if not maps or not regions:
-        raise InputError(f"There are no {'regions' if maps else 'maps'}; expected at least one.",
-                         field="regions" if maps else "maps")  # fmt: skip
+        raise InputError(
+            f"There are no {'regions' if maps else 'maps'}", "at least one", field="regions" if maps else "maps"
+        )
     for item in maps:
         for region in regions:
             if region.mask.shape != item.shape:
                 raise InputError(
                     f"The region {region.name} has shape {region.mask.shape} (z, y, x), the maps of {item.estimator} "
-                    f"have {item.shape}; expected the same grid.",
+                    f"have {item.shape}",
+                    "the same grid",
                     field="regions",
                 )
     table: list[dict[str, Any]] = []
     if truth is not None:
         if truth.shape != maps[0].shape:
-            raise InputError(f"The truth {truth.name} has {truth.shape} voxels (z, y, x), the maps have "
-                             f"{maps[0].shape}; expected the same grid.", field="truth")  # fmt: skip
+            raise InputError(
+                f"The truth {truth.name} has {truth.shape} voxels (z, y, x), the maps have {maps[0].shape}",
+                "the same grid",
+                field="truth",
+            )
         rows = [_rows(truth, region) for region in regions]
         table += [row for several in rows for row in several]
         regions = [_with_truth(region, several) for region, several in zip(regions, rows, strict=True)]
@@ -214,8 +219,9 @@ def read_regions(
         return read_spheres(path, shape, radius)
     labels, _ = read_nifti(path)
     if labels.shape != shape:
-        raise InputError(f"{Path(path).name}: has shape {labels.shape} (z, y, x); expected that of the maps, {shape}.",
-                         field="regions")  # fmt: skip
+        raise FileError(
+            Path(path), f"has shape {labels.shape} (z, y, x)", f"that of the maps, {shape}", field="regions"
+        )
     return label_regions(labels)
 
 
@@ -236,13 +242,16 @@ def label_regions(labels: IntArray, names: Mapping[int, str] | None = None) -> t
     """
     values = np.unique(labels)
     if not np.array_equal(values, np.round(values)) or len(values) > 1001:
-        raise InputError(f"The label image holds {len(values)} different values up to {values[-1]:g}; expected whole "
-                         "numbers, at most 1000 of them.", field="regions")  # fmt: skip
+        raise InputError(
+            f"The label image holds {len(values)} different values up to {values[-1]:g}",
+            "whole numbers, at most 1000 of them",
+            field="regions",
+        )
     regions = tuple(
         Region((names or {}).get(int(value), f"label {int(value)}"), labels == value) for value in values if value > 0
     )
     if not regions:
-        raise InputError("The label image holds no label above 0; expected at least one region.", field="regions")
+        raise InputError("The label image holds no label above 0", "at least one region", field="regions")
     return regions
 
 
@@ -270,18 +279,16 @@ def read_spheres(
     """
     found = existing_file(path)
     if found.stat().st_size > _LARGEST_CSV:
-        raise InputError(f"{found.name}: is {found.stat().st_size / 2**20:.0f} MB; expected a list of spheres.",
-                         field="regions")  # fmt: skip
+        raise FileError(found, f"is {found.stat().st_size / 2**20:.0f} MB", "a list of spheres", field="regions")
     try:
         rows = list(csv.DictReader(found.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
     except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"{found.name}: is not a text table; expected CSV with a header.", field="regions") from None
+        raise FileError(found, "is not a text table", "CSV with a header", field="regions") from None
     header = list(rows[0]) if rows else []
     needed = ["sphere", "x", "y", *(["z"] if shape[0] > 1 else [])]
     missing = [name for name in needed if name not in header]
     if missing:
-        raise InputError(f"{found.name}: has no column {', '.join(missing)}; expected {', '.join(needed)}.",
-                         field="regions")  # fmt: skip
+        raise FileError(found, f"has no column {', '.join(missing)}", ", ".join(needed), field="regions")
     known = [(name, name[:2], name[3:-3]) for name in header if _is_reference(name)]
     z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
     regions = []
@@ -294,14 +301,18 @@ def read_spheres(
         size = number("radius") if "radius" in header else radius
         mask = (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2 <= size**2
         if not mask.any():
-            raise InputError(f"{found.name}, line {line}: the sphere lies outside the volume of {shape} voxels "
-                             "(z, y, x); expected its centre as voxel index from 0.", field="regions")  # fmt: skip
+            raise InputError(
+                f"{found.name}, line {line}: the sphere lies outside the volume of {shape} voxels (z, y, x)",
+                "its centre as voxel index from 0",
+                field="regions",
+            )
         references: dict[str, dict[str, float]] = {}
         for name, parameter, origin in known:
             if row[name]:
                 if number(name) <= 0:
-                    raise InputError(f"{found.name}, line {line}, {name}: found {row[name]}; expected a time above "
-                                     "0 ms.", field="regions")  # fmt: skip
+                    raise InputError(
+                        f"{found.name}, line {line}, {name}: found {row[name]}", "a time above 0 ms", field="regions"
+                    )
                 references.setdefault(origin, {})[parameter.upper()] = number(name)
         regions.append(Region(str(row["sphere"]), mask, references))
     return tuple(regions)
@@ -317,5 +328,5 @@ def _number(text: str | None, where: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise InputError(f"{where}: found {text!r}; expected a number.", field="regions")
+        raise FileError(where, f"found {text!r}", "a number", field="regions")
     return value

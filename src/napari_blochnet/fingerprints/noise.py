@@ -37,7 +37,7 @@ def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
         An SNR that is not above 0; a mask that is empty or holds no signal.
     """
     if not (math.isfinite(snr) and snr > 0):
-        raise InputError(f"snr is {snr:g}; expected a number above 0, or none for no noise.", field="snr")
+        raise InputError(f"snr is {snr:g}", "a number above 0, or none for no noise", field="snr")
     energy, count = 0.0, 0
     for z in np.flatnonzero(mask.any(axis=(1, 2))):
         inside = samples[z][mask[z]]
@@ -124,10 +124,13 @@ def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalK
     """
     wanted = kind or stack.kind
     if stack.kind == "magnitude":
-        raise InputError(f"The stack {stack.name} is a magnitude, to which noise cannot be added; expected a "
-                         "complex or real one.", field="kind")  # fmt: skip
+        raise InputError(
+            f"The stack {stack.name} is a magnitude, to which noise cannot be added",
+            "a complex or real one",
+            field="kind",
+        )
     if stack.kind == "complex" and wanted == "real":
-        raise InputError(f"The stack {stack.name} is complex; expected kind complex or magnitude.", field="kind")
+        raise InputError(f"The stack {stack.name} is complex", "kind complex or magnitude", field="kind")
     dtype = np.float32 if wanted == "real" else np.complex64
     samples = np.ascontiguousarray(np.moveaxis(np.asarray(stack.data), 0, -1), dtype=dtype)
     if np.shares_memory(samples, stack.data):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
@@ -89,18 +89,17 @@ def open_array(
         if name.endswith(".mat") and not is_hdf5:
             return SourceArray(_numeric(path, _matlab_5(path, variable, how)), slices_last=True)
         if not is_hdf5:
-            raise InputError(f"{path.name}: does not begin as an HDF5 file does; expected HDF5.", field="path")
+            raise FileError(path, "does not begin as an HDF5 file does", "HDF5")
         data = _hdf5(path, variable, how)
         # MATLAB writes the axes of HDF5 files in reverse
         matlab = name.endswith(".mat")
         return SourceArray(_numeric(path, data.T if matlab else data), slices_last=matlab)
-    raise InputError(f"{path.name}: cannot tell the format from its ending; expected .npy, .npz, .nii, .nii.gz, .h5, "
-                     ".hdf5 or .mat.", field="path")  # fmt: skip
+    raise FileError(path, "cannot tell the format from its ending", ".npy, .npz, .nii, .nii.gz, .h5, .hdf5 or .mat")
 
 
 def _numeric(path: Path, data: AnyArray) -> AnyArray:
     if data.dtype.kind not in _KINDS:
-        raise InputError(f"{path.name}: holds {data.dtype}; expected complex or real numbers.", field="path")
+        raise FileError(path, f"holds {data.dtype}", "complex or real numbers")
     return data
 
 
@@ -109,8 +108,7 @@ def _npy(path: Path) -> AnyArray:
         mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as a NumPy array ({reason}); expected a whole .npy file of "
-                         "numbers.", field="path") from None  # fmt: skip
+        raise FileError(path, f"cannot be read as a NumPy array ({reason})", "a whole .npy file of numbers") from None
     return mapped
 
 
@@ -139,8 +137,7 @@ def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
         raise
     except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as NumPy arrays ({reason}); expected a whole .npz file.",
-                         field="path") from None  # fmt: skip
+        raise FileError(path, f"cannot be read as NumPy arrays ({reason})", "a whole .npz file") from None
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -176,7 +173,7 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
         if isinstance(error, InputError):
             raise
         reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as HDF5 ({reason}).", field="path") from None
+        raise FileError(path, f"cannot be read as HDF5 ({reason}).") from None
 
 
 def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
@@ -185,7 +182,7 @@ def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
     if dtype.names is not None:
         # MATLAB 7.3 stores complex numbers as pairs
         if dtype.names != ("real", "imag") or dtype["real"] != dtype["imag"] or dtype["real"].kind != "f":
-            raise InputError(f"{path.name}: holds {dtype}; expected complex or real numbers.", field="path")
+            raise FileError(path, f"holds {dtype}", "complex or real numbers")
         dtype = np.dtype(f"{dtype['real'].byteorder}c{2 * dtype['real'].itemsize}")
     size = math.prod(dataset.shape) * dtype.itemsize
     offset = dataset.id.get_offset()
@@ -206,15 +203,19 @@ def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
 def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None) -> str:
     if variable is not None:
         if variable not in shapes:
-            raise InputError(f"{path.name}: has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.",
-                             field="variable")  # fmt: skip
+            raise FileError(
+                path, f"has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.", field="variable"
+            )
         return variable
     several = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) > 1] or list(shapes)
     if len(several) != 1:
         found = ", ".join(f"{name} ({' × '.join(map(str, shapes[name]))})" for name in several)
-        raise InputError(f"{path.name}: holds {len(several)} arrays{': ' + found if found else ''}; "
-                         f"{'give variable, the name of one' if several else 'expected fingerprints'}.",
-                         field="variable" if several else "path")  # fmt: skip
+        raise FileError(
+            path,
+            f"holds {len(several)} arrays{': ' + found if found else ''}; "
+            f"{'give variable, the name of one' if several else 'expected fingerprints'}.",
+            field="variable" if several else "path",
+        )
     return several[0]
 
 
@@ -225,5 +226,8 @@ def _check_memory(path: Path, size: int) -> None:
     except (AttributeError, ValueError, OSError):  # not on Windows
         return
     if size > installed:
-        raise InputError(f"{path.name}: claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of "
-                         f"{installed / 2**30:.3g} GiB.", field="path")  # fmt: skip
+        raise FileError(
+            path,
+            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of "
+            f"{installed / 2**30:.3g} GiB.",
+        )

@@ -88,30 +88,30 @@ class FingerprintStack:
     def __post_init__(self, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> None:
         shape = np.shape(self.data)
         if len(shape) != 4:
-            raise InputError(
-                f"The stack {self.name} has shape {shape}; expected four axes (time, z, y, x).", field="data"
-            )
+            raise InputError(f"The stack {self.name} has shape {shape}", "four axes (time, z, y, x)", field="data")
         if 0 in shape:
             raise InputError(f"The stack {self.name} has shape {shape} and so holds no samples.", field="data")
         if shape[0] != len(self.schedule):
             raise InputError(
                 f"The stack {self.name} has {shape[0]} time points, but the schedule "
-                f"{self.schedule.name or 'given'} has {len(self.schedule)} pulses; expected the same number.",
+                f"{self.schedule.name or 'given'} has {len(self.schedule)} pulses",
+                "the same number",
                 field="schedule",
             )
         if self.kind is None:
             object.__setattr__(self, "kind", default_kind(self.data.dtype))  # type: ignore[unreachable]
         if self.kind not in get_args(SignalKind):
-            raise InputError(f"kind is {self.kind!r}; expected one of {', '.join(get_args(SignalKind))}.", field="kind")
+            raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
         if (self.data.dtype.kind == "c") != (self.kind == "complex"):
             raise InputError(
-                f"The stack {self.name} holds {self.data.dtype} samples and cannot be of kind {self.kind}; "
-                f"expected {'complex' if self.data.dtype.kind == 'c' else 'real or magnitude'}.",
+                f"The stack {self.name} holds {self.data.dtype} samples and cannot be of kind {self.kind}",
+                f"{'complex' if self.data.dtype.kind == 'c' else 'real or magnitude'}",
                 field="kind",
             )
         if self.mask is not None and np.shape(self.mask) != shape[1:]:
-            raise InputError(f"The mask has shape {np.shape(self.mask)}; expected that of the stack, {shape[1:]}.",
-                             field="mask")  # fmt: skip
+            raise InputError(
+                f"The mask has shape {np.shape(self.mask)}", f"that of the stack, {shape[1:]}", field="mask"
+            )
         mask = _check_samples(self.data, self.mask, self.kind, self.name, Watch(progress, cancelled))
         object.__setattr__(self, "mask", mask)
         geometry = Geometry(self.voxel_size, self.affine)
@@ -213,8 +213,9 @@ def _check_samples(
                 bad = here & ~np.isfinite(total)
                 row, column = (int(i) for i in np.argwhere(bad)[0])
                 raise InputError(
-                    f"The stack {name} holds NaN or infinity inside the mask, first at voxel (z, y, x) = "
-                    f"({z}, {y + row}, {column}); expected finite samples there.",
+                    f"The stack {name} holds NaN or infinity inside the mask, first at voxel (z, y, x) = ({z}, "
+                    f"{y + row}, {column})",
+                    "finite samples there",
                     field="data",
                 )
             if kind == "magnitude" and (slab.min(axis=0) < 0)[here].any():

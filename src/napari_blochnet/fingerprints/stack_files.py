@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
@@ -87,7 +87,7 @@ def read_fingerprints(
     sidecar = _sidecar(file)
     if schedule is None:
         if "schedule" not in sidecar:
-            raise InputError(f"{file.name}: does not say what schedule made it; give schedule.", field="schedule")
+            raise FileError(file, "does not say what schedule made it; give schedule.", field="schedule")
         schedule = _in_file(file, Schedule.from_dict, sidecar["schedule"])
     source = open_array(file, variable, watch=watch)
     notes: list[str] = []
@@ -171,8 +171,7 @@ def write_fingerprints(
     """
     target = Path(path)
     if not target.name.lower().endswith((".nii", ".nii.gz")):
-        raise InputError(f"{target.name}: a stack is written as NIfTI; expected a name ending in .nii or .nii.gz.",
-                         field="path")  # fmt: skip
+        raise FileError(target, "a stack is written as NIfTI", "a name ending in .nii or .nii.gz")
     files = fingerprint_files(target)
     # the large one first: who cancels it keeps a whole stack of before
     write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
@@ -215,7 +214,7 @@ def _in_file(file: Path, make: Any, *given: Any, **more: Any) -> Any:
     try:
         return make(*given, **more)
     except InputError as error:
-        raise InputError(f"{file.name}: {error}", field=error.field) from None
+        raise FileError(file, str(error), field=error.field) from None
 
 
 def _time_first(
@@ -225,30 +224,32 @@ def _time_first(
     shape = data.shape
     size = " × ".join(str(n) for n in shape)
     if not 2 <= len(shape) <= 4:
-        raise InputError(
-            f"{file.name}: has {len(shape)} axes ({size}); expected time and one to three of space.", field="path"
-        )
+        raise FileError(file, f"has {len(shape)} axes ({size})", "time and one to three of space")
     fits = [axis for axis, length in enumerate(shape) if length == len(schedule)]
     if source.geometry is not None and len(shape) == 4:
         fits = [axis for axis in fits if axis == 0]
     if time_axis is not None:
         if not 0 <= time_axis < len(shape):
-            raise InputError(
-                f"{file.name}: time_axis is {time_axis}; expected 0 to {len(shape) - 1}.", field="time_axis"
-            )
+            raise FileError(file, f"time_axis is {time_axis}", f"0 to {len(shape) - 1}", field="time_axis")
         if time_axis not in fits:
-            raise InputError(
-                f"{file.name}: axis {time_axis} has length {shape[time_axis]}; expected that of the schedule "
-                f"{schedule.name or 'given'}, {len(schedule)} pulses.",
+            raise FileError(
+                file,
+                f"axis {time_axis} has length {shape[time_axis]}",
+                f"that of the schedule {schedule.name or 'given'}, {len(schedule)} pulses",
                 field="time_axis",
             )
         fits = [time_axis]
     if not fits:
-        raise InputError(f"{file.name}: its axes have lengths {size}; expected one as long as the schedule "
-                         f"{schedule.name or 'given'}, {len(schedule)} pulses.", field="schedule")  # fmt: skip
+        raise FileError(
+            file,
+            f"its axes have lengths {size}",
+            f"one as long as the schedule {schedule.name or 'given'}, {len(schedule)} pulses",
+            field="schedule",
+        )
     if len(fits) > 1:
-        raise InputError(f"{file.name}: axes {' and '.join(map(str, fits))} of {size} are as long as the schedule; "
-                         "give time_axis, counted from 0.", field="time_axis")  # fmt: skip
+        axes = " and ".join(map(str, fits))
+        sentence = f"axes {axes} of {size} are as long as the schedule; give time_axis, counted from 0."
+        raise FileError(file, sentence, field="time_axis")
     data = np.moveaxis(data, fits[0], 0)
     if source.slices_last and data.ndim == 4:
         data = np.moveaxis(data, 3, 1)
@@ -270,9 +271,7 @@ def _in_receiver_frame(
     watch: Watch,
 ) -> AnyArray:
     if receiver_phase not in ("follows", "fixed"):
-        raise InputError(
-            f"receiver_phase is {receiver_phase!r}; expected 'follows' or 'fixed'.", field="receiver_phase"
-        )
+        raise InputError(f"receiver_phase is {receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase")
     is_magnitude = kind == "magnitude" or (kind is None and data.dtype.kind == "u")
     if receiver_phase == "follows" or is_magnitude or not schedule.rf_phase.any():
         return data
@@ -284,9 +283,11 @@ def _in_receiver_frame(
     half_turns = np.abs((schedule.rf_phase + 90.0) % 180.0 - 90.0)
     if half_turns.max() > _PHASE_TOLERANCE:
         pulse = int(half_turns.argmax())
-        raise InputError(
-            f"{file.name}: holds real numbers, from which an RF phase of {schedule.rf_phase[pulse]:g}° (pulse "
-            f"{pulse + 1}) cannot be taken out; expected complex samples, or phases of 0 and 180°.",
+        raise FileError(
+            file,
+            f"holds real numbers, from which an RF phase of {schedule.rf_phase[pulse]:g}° (pulse {pulse + 1}) "
+            "cannot be taken out",
+            "complex samples, or phases of 0 and 180°",
             field="receiver_phase",
         )
     return _turned(data, turn.real.round().astype(np.float32), watch)
@@ -316,7 +317,8 @@ def _mask(file: Path, given: AnyArray | PathLike | None, shape: tuple[int, ...],
     if inside.ndim == 2:
         inside = inside[None]
     if inside.shape != shape:
-        raise InputError(f"{where}the mask has shape {inside.shape}; expected that of {file.name}, {tuple(shape)} "
-                         "(z, y, x).", field="mask")  # fmt: skip
+        raise InputError(
+            f"{where}the mask has shape {inside.shape}", f"that of {file.name}, {tuple(shape)} (z, y, x)", field="mask"
+        )
     valid: BoolArray = inside != 0
     return valid

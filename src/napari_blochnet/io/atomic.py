@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 
 __all__ = ["existing_file", "replacing"]
 
@@ -41,5 +41,5 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     """Return the path if a file is there; otherwise one sentence."""
     found = Path(path).expanduser()
     if not found.exists():
-        raise InputError(f"{found}: there is no such file or folder.", field="path")
+        raise FileError(str(found), "there is no such file or folder.")
     return found

@@ -6,7 +6,7 @@ import json
 import os
 from typing import Any
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.io.atomic import existing_file, replacing
 
 __all__ = ["read_json", "write_json"]
@@ -25,5 +25,4 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     try:
         return json.loads(found.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{found.name}: found something that is not JSON ({error}); expected a JSON file.",
-                         field="path") from None  # fmt: skip
+        raise FileError(found, f"found something that is not JSON ({error})", "a JSON file") from None

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["MatlabArray", "is_matlab_73", "list_matlab_arrays"]
@@ -89,8 +89,7 @@ def list_matlab_arrays(path: Path) -> dict[str, MatlabArray]:
         head = file.read(128)
         order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
         if order is None or struct.unpack(f"{order}H", head[124:126]) != (0x0100,):
-            raise InputError(f"{path.name}: cannot be read as a MATLAB file (it does not begin as one of version 5 "
-                             "does).", field="path")  # fmt: skip
+            raise FileError(path, "cannot be read as a MATLAB file (it does not begin as one of version 5 does).")
         found: dict[str, MatlabArray] = {}
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             try:
@@ -213,4 +212,4 @@ def _numbers(body: bytes, at: int, order: str, count: int) -> tuple[int, AnyArra
 
 
 def _sentence(path: Path, error: _DamageError) -> InputError:
-    return InputError(f"{path.name}: cannot be read as a MATLAB file ({error}).", field="path")
+    return FileError(path, f"cannot be read as a MATLAB file ({error}).")

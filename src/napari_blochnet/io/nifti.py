@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file, replacing
@@ -167,14 +167,13 @@ def read_nifti(path: str | os.PathLike[str], *, watch: Watch = UNWATCHED) -> tup
         zlib.error,
     ) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"{found.name}: cannot be read as NIfTI ({reason}); expected a whole .nii or .nii.gz file.",
-                         field="path") from None  # fmt: skip
+        raise FileError(found, f"cannot be read as NIfTI ({reason})", "a whole .nii or .nii.gz file") from None
     while data.ndim > 4 and data.shape[-1] == 1:
         data = data[..., 0]
     if data.ndim == 2:
         data = data[:, :, None]
     if data.ndim not in (3, 4):
-        raise InputError(f"{found.name}: has {data.ndim} axes; expected 3 (a map) or 4 (fingerprints).", field="path")
+        raise FileError(found, f"has {data.ndim} axes", "3 (a map) or 4 (fingerprints)")
     units = image.header.get_xyzt_units()[0]
     scale = {"micron": 1e-3, "meter": 1e3}.get(units, 1.0)
     affine = np.array(image.affine, dtype=np.float64)

@@ -6,7 +6,7 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["Unpacked", "is_gzipped", "unpack"]
@@ -90,6 +90,5 @@ def unpack(path: Path, limit: int, watch: Watch = UNWATCHED) -> Unpacked:
 
 def _some(path: Path, data: bytearray) -> bytearray:
     if not data:
-        raise InputError(f"{path.name}: begins like a gzip file but cannot be unpacked; expected a whole .gz file.",
-                         field="path")  # fmt: skip
+        raise FileError(path, "begins like a gzip file but cannot be unpacked", "a whole .gz file")
     return data

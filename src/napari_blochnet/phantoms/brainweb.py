@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_blochnet.common.arrays import IntArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
@@ -87,17 +87,16 @@ def crisp_classes(name: str, labels: IntArray) -> tuple[str, ...]:
     """
     largest = int(labels.max(initial=0))
     if largest >= len(CRISP_TWENTY):
-        raise InputError(
-            f"{name}: holds the label {largest}; expected BrainWeb's labels, 0 to 9 or 0 to 11.", field="path"
-        )
+        raise InputError(f"{name}: holds the label {largest}", "BrainWeb's labels, 0 to 9 or 0 to 11", field="path")
     if largest >= len(CRISP_OLD) or name.lower().startswith("subject") or labels.shape == _GRIDS[0][0]:
         return CRISP_TWENTY
     # (180, 216, 180) is the older brain without its last plane on each side, as JEMRIS distributes it
     if name.lower().startswith("phantom_") or labels.shape in (_GRIDS[1][0], (180, 216, 180)):
         return CRISP_OLD
     raise InputError(
-        f"{name}: labels 0 to {largest} on a grid of {' × '.join(map(str, labels.shape))} could be of BrainWeb's 20 "
-        "normal brains or of its older one; expected a name that begins with subject or phantom_.",
+        f"{name}: labels 0 to {largest} on a grid of {' × '.join(map(str, labels.shape))} could be of "
+        "BrainWeb's 20 normal brains or of its older one",
+        "a name that begins with subject or phantom_",
         field="path",
     )
 
@@ -153,8 +152,9 @@ def read_volume(
     width = 2 if _format(path) == ".raws" else 1
     largest = (math.prod(shape) if shape else max(math.prod(grid) for grid, _, _ in _GRIDS)) * width
     if shape is not None and not (min(shape) > 0 and math.prod(shape) <= _MOST_VOXELS):
-        raise InputError(f"shape is {shape}; expected three numbers of voxels above 0, in all at most "
-                         f"{_MOST_VOXELS:,}.", field="shape")  # fmt: skip
+        raise InputError(
+            f"shape is {shape}", f"three numbers of voxels above 0, in all at most {_MOST_VOXELS:,}", field="shape"
+        )
     content = unpack(path, largest, watch)
     found = len(content.data)
     grid = brainweb_grid(found // width) if found % width == 0 and content.complete else None
@@ -164,8 +164,9 @@ def read_volume(
                               f"{largest:,} for {' × '.join(map(str, shape))} voxels")  # fmt: skip
         known = grid is not None and grid[0] == tuple(shape)
         if not known and voxel_size is None:
-            raise InputError(f"{path.name}: raw files do not state a voxel size; give voxel_size (z, y, x), in mm.",
-                             field="voxel_size")  # fmt: skip
+            raise FileError(
+                path, "raw files do not state a voxel size; give voxel_size (z, y, x), in mm.", field="voxel_size"
+            )
     elif grid is None:
         sizes = ", ".join(f"{math.prod(size) * width:,} ({' × '.join(map(str, size))})" for size, _, _ in _GRIDS)
         held = f"{found:,} bytes" if content.complete else f"more than {found:,} bytes"
@@ -187,12 +188,11 @@ def _shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> IntArray:
         values = np.frombuffer(data, order).reshape(shape)
         if values.max() <= _TWELVE_BITS:
             return values
-    raise InputError(f"{path.name}: holds numbers above {_TWELVE_BITS} in either byte order; expected 12-bit "
-                     "memberships.", field="path")  # fmt: skip
+    raise FileError(path, f"holds numbers above {_TWELVE_BITS} in either byte order", "12-bit memberships")
 
 
 def _wrong_size(path: Path, found: str, expected: str) -> InputError:
-    return InputError(f"{path.name}: holds {found}; expected {expected}.", field="shape")
+    return FileError(path, f"holds {found}", expected, field="shape")
 
 
 def _format(path: Path) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import is_gzipped, unpack
 
@@ -93,9 +93,9 @@ def download_brainweb(subject: str, volumes: str = "tissues", *, watch: Watch = 
         At once, whatever the network does.
     """
     if subject not in SUBJECTS:
-        raise InputError(f"subject is {subject!r}; expected one of {', '.join(SUBJECTS)}.", field="subject")
+        raise InputError(f"subject is {subject!r}", f"one of {', '.join(SUBJECTS)}", field="subject")
     if volumes not in VOLUMES:
-        raise InputError(f"volumes is {volumes!r}; expected one of {', '.join(VOLUMES)}.", field="volumes")
+        raise InputError(f"volumes is {volumes!r}", f"one of {', '.join(VOLUMES)}", field="volumes")
     files = _files(subject, volumes)
     for number, (alias, path) in enumerate(files.items()):
         watch.check("downloading")
@@ -150,8 +150,9 @@ class _Download:
             raise self._failure(f"the connection to {self.host} broke off ({type(error).__name__})") from None
 
     def _failure(self, found: str) -> InputError:
-        return InputError(f"{self.path.name}: {found}; expected BrainWeb's download service. What came before is kept.",
-                          field="subject")  # fmt: skip
+        return FileError(
+            self.path, f"{found}; expected BrainWeb's download service. What came before is kept.", field="subject"
+        )
 
     def _check(self, path: Path) -> None:
         """Raise `InputError` where an answer is not a whole MINC volume."""

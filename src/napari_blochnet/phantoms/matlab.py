@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, IntArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
@@ -75,11 +75,9 @@ def read_matlab(
     if {"t1", "t2"} <= set(maps):
         return MatlabPhantom(maps={key: _volume(path, name, arrays[name]) for key, name in maps.items()})
     if maps:
-        raise InputError(
-            f"{path.name}: holds maps of {', '.join(maps.values())}; expected T1 and T2 at least.", field="path"
-        )
+        raise FileError(path, f"holds maps of {', '.join(maps.values())}", "T1 and T2 at least")
     if variable is not None and variable not in arrays:
-        raise InputError(f"{path.name}: has no variable {variable!r}; it holds {', '.join(arrays)}.", field="variable")
+        raise FileError(path, f"has no variable {variable!r}; it holds {', '.join(arrays)}.", field="variable")
     name = variable or next(iter(arrays))
     notes = []
     if len(arrays) > 1:
@@ -87,14 +85,18 @@ def read_matlab(
     values = arrays[name]
     levels = np.unique(values)
     if levels.min() < 0 or levels.max() > 255 or (levels != np.rint(levels)).any():
-        raise InputError(f"{path.name}: {name} holds values that are not labels; expected T1, T2 and PD maps, or whole "
-                         "numbers from 0 to 255.", field="path")  # fmt: skip
+        raise FileError(
+            path, f"{name} holds values that are not labels", "T1, T2 and PD maps, or whole numbers from 0 to 255"
+        )
     classes = None
     if levels.max() > len(CRISP_TWENTY) - 1:
         steps = np.rint(levels / _GREY_STEP)
         if np.abs(levels - steps * _GREY_STEP).max() > 1.0:
-            raise InputError(f"{path.name}: {name} holds values up to {levels.max():g} that are no labels of BrainWeb; "
-                             "expected 0 to 11, or these times 255/11.", field="path")  # fmt: skip
+            raise FileError(
+                path,
+                f"{name} holds values up to {levels.max():g} that are no labels of BrainWeb",
+                "0 to 11, or these times 255/11",
+            )
         values = np.rint(values / _GREY_STEP)
         classes = CRISP_TWENTY
         notes.append(f"The values of {name} are labels times 255/11, of BrainWeb's 20 normal brains.")
@@ -111,24 +113,24 @@ def read_matlab(
 
 def _arrays(path: Path, watch: Watch) -> dict[str, AnyArray]:
     if is_matlab_73(path):
-        raise InputError(f"{path.name}: is a MATLAB 7.3 file; expected a phantom saved with -v7.", field="path")
+        raise FileError(path, "is a MATLAB 7.3 file", "a phantom saved with -v7")
     found = {}
     for name, array in list_matlab_arrays(path).items():
         if len(array.shape) not in (2, 3) or math.prod(array.shape) <= 1:
             continue
         if math.prod(array.shape) > _MOST_VOXELS:
-            raise InputError(f"{path.name}: {name} claims {' × '.join(map(str, array.shape))} voxels; expected at "
-                             f"most {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
+            raise FileError(
+                path, f"{name} claims {' × '.join(map(str, array.shape))} voxels", f"at most {_MOST_VOXELS:,} in all"
+            )
         found[name] = array.read(watch)
     if not found:
-        raise InputError(f"{path.name}: holds no array with two or three axes; expected T1, T2 and PD maps, or labels.",
-                         field="path")  # fmt: skip
+        raise FileError(path, "holds no array with two or three axes", "T1, T2 and PD maps, or labels")
     return found
 
 
 def _volume(path: Path, name: str, values: AnyArray) -> AnyArray:
     if values.dtype.kind not in "iufb":
-        raise InputError(f"{path.name}: {name} holds {values.dtype}; expected real numbers.", field="path")
+        raise FileError(path, f"{name} holds {values.dtype}", "real numbers")
     return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
 
 

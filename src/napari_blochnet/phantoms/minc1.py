@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
@@ -84,27 +84,26 @@ def read_minc(path: Path, watch: Watch = UNWATCHED) -> Volume:
     header = _header_of(path)
     image = header.variables.get("image")
     if image is None:
-        raise InputError(f"{path.name}: is a netCDF file without a variable 'image'; expected a MINC 1 volume.",
-                         field="path")  # fmt: skip
+        raise FileError(path, "is a netCDF file without a variable 'image'", "a MINC 1 volume")
     names = [header.dimensions[i][0] for i in image.dimensions]
     if sorted(names) != sorted(_SPACE):
-        raise InputError(f"{path.name}: the image has the axes {', '.join(names) or 'none'}; expected zspace, yspace "
-                         "and xspace.", field="path")  # fmt: skip
+        raise FileError(path, f"the image has the axes {', '.join(names) or 'none'}", "zspace, yspace and xspace")
     voxels = math.prod(image.shape)
     if not 0 < voxels <= _MOST_VOXELS:
-        raise InputError(f"{path.name}: its header claims {' × '.join(map(str, image.shape))} voxels; expected from 1 "
-                         f"to {_MOST_VOXELS:,} in all.", field="path")  # fmt: skip
+        raise FileError(
+            path, f"its header claims {' × '.join(map(str, image.shape))} voxels", f"from 1 to {_MOST_VOXELS:,} in all"
+        )
     if image.dtype.kind == "S":
-        raise InputError(f"{path.name}: its image holds text; expected numbers.", field="path")
+        raise FileError(path, "its image holds text", "numbers")
     scales = [header.variables[key] for key in ("image-min", "image-max") if key in header.variables]
     end = max(variable.end for variable in (image, *scales))
     declared = max(variable.end for variable in header.variables.values())
     content = unpack(path, min(declared, end + _LARGEST_HEADER), watch)
     if len(content.data) < end:
-        raise InputError(
-            f"{path.name}: ends after {len(content.data):,} bytes; expected {end:,} for its "
-            f"{' × '.join(map(str, image.shape))} voxels.",
-            field="path",
+        raise FileError(
+            path,
+            f"ends after {len(content.data):,} bytes",
+            f"{end:,} for its {' × '.join(map(str, image.shape))} voxels",
         )
     complaints = [content.damage] if content.damage else []
     if len(content.data) < declared and content.complete:
@@ -128,12 +127,11 @@ def _volume(source: str, header: _Header, image: _Variable, content: memoryview,
             bounds.append(np.full((1, 1, 1), default))
             continue
         if scale.dimensions != image.dimensions[: len(scale.dimensions)] or scale.dtype.kind == "S":
-            raise InputError(f"{source}: {key} does not have the first axes of the image; expected one value a slice.",
-                             field="path")  # fmt: skip
+            raise FileError(source, f"{key} does not have the first axes of the image", "one value a slice")
         values = _values(content, scale).astype(np.float64)
         bounds.append(values.reshape(scale.shape + (1,) * (3 - len(scale.shape))))
     if not all(np.isfinite(part).all() for part in bounds):
-        raise InputError(f"{source}: image-min or image-max holds NaN or infinity; expected numbers.", field="path")
+        raise FileError(source, "image-min or image-max holds NaN or infinity", "numbers")
     slope = (bounds[1] - bounds[0]) / (high - low)
     intercept = bounds[0] - low * slope
     order = [names.index(name) for name in _SPACE]
@@ -152,13 +150,11 @@ def _valid_range(source: str, image: _Variable, dtype: np.dtype[Any]) -> tuple[f
     limits = np.iinfo(dtype)
     stated = np.atleast_1d(image.attributes.get("valid_range", (limits.min, limits.max)))
     if stated.dtype.kind not in "if" or stated.size != 2:
-        raise InputError(f"{source}: its valid_range is not two numbers.", field="path")
+        raise FileError(source, "its valid_range is not two numbers.")
     # files written as unsigned may state the range of the signed type's bits, in either order
     low, high = sorted(float(value) for value in stated)
     if not (math.isfinite(high - low) and high > low):
-        raise InputError(
-            f"{source}: its valid_range is {low:g} to {high:g}; expected two different numbers.", field="path"
-        )
+        raise FileError(source, f"its valid_range is {low:g} to {high:g}", "two different numbers")
     return low, high
 
 
@@ -169,14 +165,14 @@ def _geometry(source: str, header: _Header) -> Geometry:
         axis = header.variables.get(name)
         attributes = {} if axis is None else axis.attributes
         if _text(attributes.get("spacing")) == "irregular":
-            raise InputError(f"{source}: its slices along {name} are spaced irregularly; expected equal steps.",
-                             field="path")  # fmt: skip
+            raise FileError(source, f"its slices along {name} are spaced irregularly", "equal steps")
         step = _number(source, name, "step", attributes.get("step", 1.0))
         start = _number(source, name, "start", attributes.get("start", 0.0))
         cosines: FloatArray = np.atleast_1d(attributes.get("direction_cosines", np.eye(3)[column]))
         if step == 0 or cosines.shape != (3,) or cosines.dtype.kind != "f" or not np.isfinite(cosines).all():
-            raise InputError(f"{source}: the step or direction of {name} is not usable; expected a step other than "
-                             "0 mm and three cosines.", field="path")  # fmt: skip
+            raise FileError(
+                source, f"the step or direction of {name} is not usable", "a step other than 0 mm and three cosines"
+            )
         affine[:3, column] = cosines * step
         affine[:3, 3] += cosines * start
         size.append(abs(step))
@@ -186,7 +182,7 @@ def _geometry(source: str, header: _Header) -> Geometry:
 def _number(source: str, name: str, key: str, value: Any) -> float:
     numbers = np.atleast_1d(value)
     if numbers.dtype.kind not in "if" or numbers.size != 1 or not np.isfinite(numbers[0]):
-        raise InputError(f"{source}: the {key} of {name} is not a number.", field="path")
+        raise FileError(source, f"the {key} of {name} is not a number.")
     return float(numbers[0])
 
 
@@ -203,22 +199,17 @@ def _header_of(path: Path) -> _Header:
     while True:
         beginning = unpack(path, size)
         if beginning.data[:8] == b"\x89HDF\r\n\x1a\n":
-            raise InputError(f"{path.name}: is a MINC 2 (HDF5) file; expected MINC 1 (mincconvert makes one).",
-                             field="path")  # fmt: skip
+            raise FileError(path, "is a MINC 2 (HDF5) file", "MINC 1 (mincconvert makes one)")
         if not beginning.data.startswith((b"CDF\x01", b"CDF\x02")):
-            raise InputError(
-                f"{path.name}: does not begin as a netCDF file does; expected a MINC 1 volume.", field="path"
-            )
+            raise FileError(path, "does not begin as a netCDF file does", "a MINC 1 volume")
         try:
             return _Parser(bytes(beginning.data)).header()
         except _ShortHeaderError:
             if beginning.complete or size >= _LARGEST_HEADER:
-                raise InputError(f"{path.name}: its netCDF header is cut off; expected a MINC 1 volume.",
-                                 field="path") from None  # fmt: skip
+                raise FileError(path, "its netCDF header is cut off", "a MINC 1 volume") from None
             size *= 8
         except (ValueError, struct.error) as error:
-            raise InputError(f"{path.name}: its netCDF header is damaged ({error}); expected a MINC 1 volume.",
-                             field="path") from None  # fmt: skip
+            raise FileError(path, f"its netCDF header is damaged ({error})", "a MINC 1 volume") from None
 
 
 class _Parser:

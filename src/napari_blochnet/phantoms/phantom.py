@@ -72,15 +72,16 @@ class Phantom:
     def __post_init__(self) -> None:
         shape = np.shape(self.t1)
         if len(shape) != 3:
-            raise InputError(f"t1 has shape {shape}; expected three axes (z, y, x).", field="t1")
+            raise InputError(f"t1 has shape {shape}", "three axes (z, y, x)", field="t1")
         for key in ("t2", "pd", "mask", "b1", "labels"):
             value = getattr(self, key)
             if value is not None and np.shape(value) != shape:
-                raise InputError(f"{key} has shape {np.shape(value)}; expected that of t1, {shape}.", field=key)
+                raise InputError(f"{key} has shape {np.shape(value)}", f"that of t1, {shape}", field=key)
         for tissue, share in (self.fractions or {}).items():
             if np.shape(share) != shape:
-                raise InputError(f"The fraction of {tissue} has shape {np.shape(share)}; expected that of t1, {shape}.",
-                                 field="fractions")  # fmt: skip
+                raise InputError(
+                    f"The fraction of {tissue} has shape {np.shape(share)}", f"that of t1, {shape}", field="fractions"
+                )
         if self.mask is None:
             with np.errstate(invalid="ignore"):  # type: ignore[unreachable]
                 mask = (np.asarray(self.t1) > 0) & (np.asarray(self.t2) > 0) & (np.asarray(self.pd) > 0)
@@ -147,9 +148,9 @@ class Phantom:
         )
         if not fits:
             raise InputError(
-                f"The volume of {' × '.join(map(str, shape))} voxels (z, y, x) of {geometry.describe()} does not lie "
-                f"on the grid of {self.name}, {' × '.join(map(str, self.shape))} of {self.geometry.describe()}; "
-                "expected the same grid, or some of its slices.",
+                f"The volume of {' × '.join(map(str, shape))} voxels (z, y, x) of {geometry.describe()} does not "
+                f"lie on the grid of {self.name}, {' × '.join(map(str, self.shape))} of {self.geometry.describe()}",
+                "the same grid, or some of its slices",
                 field="truth",
             )
         return self if shape == self.shape else self[first : first + shape[0]]
@@ -195,8 +196,9 @@ def _check_positive(key: str, values: FloatArray, mask: BoolArray) -> None:
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InputError(
-            f"{key} is {values[where]:g} at voxel (z, y, x) = {where} inside the mask, and in {int(bad.sum())} voxels "
-            "in all; expected a finite number above 0.",
+            f"{key} is {values[where]:g} at voxel (z, y, x) = {where} inside the mask, and in "
+            f"{int(bad.sum())} voxels in all",
+            "a finite number above 0",
             field=key,
         )
 
@@ -206,7 +208,8 @@ def _check_order(t1: FloatArray, t2: FloatArray, mask: BoolArray) -> None:
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InputError(
-            f"t2 is {t2[where]:g} ms where t1 is {t1[where]:g} ms at voxel (z, y, x) = {where}, and above t1 in "
-            f"{int(bad.sum())} voxels in all; expected T2 ≤ T1 inside the mask.",
+            f"t2 is {t2[where]:g} ms where t1 is {t1[where]:g} ms at voxel (z, y, x) = {where}, and above t1 "
+            f"in {int(bad.sum())} voxels in all",
+            "T2 ≤ T1 inside the mask",
             field="t2",
         )

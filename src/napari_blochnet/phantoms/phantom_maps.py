@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.json_files import read_json
@@ -100,12 +100,13 @@ def read_map_files(
     for key, path in files.items():
         values, here = read_nifti(path, watch=watch)
         if values.ndim != 3:
-            raise InputError(f"{path.name}: has four axes; expected a map with three.", field="path")
+            raise FileError(path, "has four axes", "a map with three")
         if geometry is None:
             geometry = here
         elif values.shape != next(iter(maps.values())).shape:
-            raise InputError(f"{path.name}: has {_size(values)} voxels (z, y, x); expected "
-                             f"{_size(next(iter(maps.values())))}, as in {first.name}.", field="path")  # fmt: skip
+            raise FileError(
+                path, f"has {_size(values)} voxels (z, y, x)", f"{_size(next(iter(maps.values())))}, as in {first.name}"
+            )
         elif not np.allclose(here.affine, geometry.affine, atol=1e-3):
             notes.append(f"{path.name} has another affine than {first.name}; that of {first.name} was taken.")
         maps[key] = values
@@ -114,11 +115,13 @@ def read_map_files(
     if labels is not None:
         values, _ = read_nifti(labels, watch=watch)
         if values.shape != next(iter(maps.values())).shape:
-            raise InputError(f"{labels.name}: has {_size(values)} voxels (z, y, x); expected "
-                             f"{_size(next(iter(maps.values())))}, as in {first.name}.", field="path")  # fmt: skip
+            raise FileError(
+                labels,
+                f"has {_size(values)} voxels (z, y, x)",
+                f"{_size(next(iter(maps.values())))}, as in {first.name}",
+            )
         if values.min() < 0 or values.max() > 255 or (values != np.rint(values)).any():
-            raise InputError(f"{labels.name}: holds values that are not labels; expected whole numbers from 0 to 255.",
-                             field="path")  # fmt: skip
+            raise FileError(labels, "holds values that are not labels", "whole numbers from 0 to 255")
         found = {"labels": values.astype(np.uint8), "tissues": _label_names(labels, int(values.max()))}
     about = _sidecar(first)
     name = about.get("Name")
@@ -166,8 +169,10 @@ def phantom_from_maps(
     """
     for key in ("t1", "t2"):
         if key not in maps:
-            raise InputError(f"{source}: there is no {key.upper()} map; found {', '.join(maps) or 'none'}, expected T1 "
-                             "and T2 at least.", field="path")  # fmt: skip
+            raise FileError(
+                source,
+                f"there is no {key.upper()} map; found {', '.join(maps) or 'none'}, expected T1 and T2 at least.",
+            )
     said = list(notes or [])
     values = {key: _numbers(f"{source}: the {key.upper()} map", maps[key]) for key in maps}
     background = np.logical_and.reduce([(values[key] == 0) | np.isnan(values[key]) for key in ("t1", "t2")])
@@ -175,8 +180,12 @@ def phantom_from_maps(
         nan = np.isnan(array)
         if (nan & ~background).any():
             where = tuple(int(i) for i in np.argwhere(nan & ~background)[0])
-            raise InputError(f"{source}: {key.upper()} is NaN at voxel (z, y, x) = {where}, where T1 or T2 is not; "
-                             "expected numbers.", field=key)  # fmt: skip
+            raise FileError(
+                source,
+                f"{key.upper()} is NaN at voxel (z, y, x) = {where}, where T1 or T2 is not",
+                "numbers",
+                field=key,
+            )
         array[nan] = 0
     t1_scale = _time_scale(source, "t1", values["t1"], units or {}, said)
     t2_scale = _SCALES.get((units or {}).get("t2") or "", t1_scale)
@@ -188,8 +197,12 @@ def phantom_from_maps(
     for key, array in values.items():
         if (array < 0).any():
             where = tuple(int(i) for i in np.argwhere(array < 0)[0])
-            raise InputError(f"{source}: {key.upper()} is {array[where]:g} at voxel (z, y, x) = {where}; expected "
-                             "values above 0, or 0 outside the object.", field=key)  # fmt: skip
+            raise FileError(
+                source,
+                f"{key.upper()} is {array[where]:g} at voxel (z, y, x) = {where}",
+                "values above 0, or 0 outside the object",
+                field=key,
+            )
     # a map of B1 may well be 0 where its scan had no signal, and says nothing there
     needed = [key for key in values if key != "b1" or (values["b1"][~background] == 0).any()]
     mask = np.logical_and.reduce([values[key] > 0 for key in needed])
@@ -201,10 +214,11 @@ def phantom_from_maps(
     if labels is not None and (labels[~mask] > 0).any():
         bad = (labels > 0) & ~mask
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise InputError(
-            f"{source}: T1, T2 or PD is 0 at voxel (z, y, x) = {where}, which its labels call {labels[where]}, and in "
-            f"{int(bad.sum())} labelled voxels in all; expected values above 0 there.",
-            field="path",
+        raise FileError(
+            source,
+            f"T1, T2 or PD is 0 at voxel (z, y, x) = {where}, which its labels call {labels[where]}, and in "
+            f"{int(bad.sum())} labelled voxels in all",
+            "values above 0 there",
         )
     if left_out:
         total = int((~mask & ~background).sum())
@@ -224,18 +238,18 @@ def phantom_from_maps(
             notes=tuple(said),
         )
     except InputError as error:
-        raise InputError(f"{source}: {error}", field=error.field) from None
+        raise FileError(source, str(error), field=error.field) from None
 
 
 def _numbers(what: str, array: AnyArray) -> FloatArray:
     if array.dtype.kind not in "iufb":
-        raise InputError(f"{what} holds {array.dtype}; expected real numbers.", field="path")
+        raise InputError(f"{what} holds {array.dtype}", "real numbers", field="path")
     # seconds in double precision are milliseconds to the last bit of single precision
     values: FloatArray = np.array(array, dtype=np.float64 if array.dtype == np.float64 else np.float32)
     with np.errstate(over="ignore"):
         infinite = np.isinf(values.astype(np.float32, copy=False)).any()
     if infinite:
-        raise InputError(f"{what} holds infinity; expected finite numbers.", field="path")
+        raise InputError(f"{what} holds infinity", "finite numbers", field="path")
     return values
 
 
@@ -243,19 +257,27 @@ def _time_scale(source: str, key: str, values: FloatArray, units: Mapping[str, s
     """Return what makes ms of the map: its stated unit, or the unit that puts the median T1 where tissues have it."""
     used = values[values > 0]
     if not len(used):
-        raise InputError(f"{source}: the {key.upper()} map holds no value above 0; expected T1 values.", field=key)
+        raise FileError(source, f"the {key.upper()} map holds no value above 0", "T1 values", field=key)
     stated = units.get(key)
     median = float(np.median(used))
     low, high = _PLAUSIBLE_MEDIAN
     fits = [unit for unit in ("ms", "s") if low <= median * _SCALES[unit] < high]
     if stated is not None:
         if not fits or not math.isclose(_SCALES[stated], _SCALES[fits[0]]):
-            raise InputError(f"{source}: states {key.upper()} in {stated}, but its median is {median:g}; expected a "
-                             f"median from {low:g} ms to {high / 1000:g} s.", field=key)  # fmt: skip
+            raise FileError(
+                source,
+                f"states {key.upper()} in {stated}, but its median is {median:g}",
+                f"a median from {low:g} ms to {high / 1000:g} s",
+                field=key,
+            )
         return _SCALES[stated]
     if not fits:
-        raise InputError(f"{source}: the unit of {key.upper()} is not stated and a median of {median:g} tells neither "
-                         "ms nor s; state 'Units' as 'ms' or 's' in a JSON file beside it.", field=key)  # fmt: skip
+        raise FileError(
+            source,
+            f"the unit of {key.upper()} is not stated and a median of {median:g} tells neither ms nor s; "
+            "state 'Units' as 'ms' or 's' in a JSON file beside it.",
+            field=key,
+        )
     notes.append(f"The unit of T1 and T2 is not stated; a median T1 of {median:g} means {fits[0]}.")
     return _SCALES[fits[0]]
 
@@ -265,7 +287,7 @@ def _sidecar_unit(path: Path) -> str | None:
     if not isinstance(unit, str):
         return None
     if unit.lower() not in _SCALES and map_key(nifti_stem(path)) in ("t1", "t2"):
-        raise InputError(f"{nifti_stem(path)}.json: states the unit {unit!r}; expected 's' or 'ms'.", field="path")
+        raise InputError(f"{nifti_stem(path)}.json: states the unit {unit!r}", "'s' or 'ms'", field="path")
     return unit.lower()
 
 
@@ -302,8 +324,7 @@ def fractions_beside(
         path = by_key[tissue_key(tissue)]
         share, _ = read_nifti(path)
         if share.shape != shape:
-            raise InputError(f"{path.name}: has {_size(share)} voxels (z, y, x); expected "
-                             f"{' × '.join(map(str, shape))}.", field="path")  # fmt: skip
+            raise FileError(path, f"has {_size(share)} voxels (z, y, x)", " × ".join(map(str, shape)))
         found[tissue] = np.asarray(share, dtype=np.float32)
     return found
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
@@ -98,7 +98,7 @@ def read_phantom(
     watch = Watch(progress, cancelled)
     files = [existing_file(part) for part in ([path] if isinstance(path, (str, os.PathLike)) else path)]
     if not files:
-        raise InputError("path holds no file; expected a folder, a file, or several.", field="path")
+        raise InputError("path holds no file", "a folder, a file, or several", field="path")
     folder = files[0] if len(files) == 1 and files[0].is_dir() else None
     if folder is not None:
         files = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
@@ -121,14 +121,14 @@ def read_phantom(
         watch.report(0, 1, f"reading {crisp[0].name}")
         return _from_labels(crisp[0], table, read_as, notes)
     if len(crisp) > 1:
-        raise InputError(f"{where}: holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name "
-                         "one.", field="path")  # fmt: skip
+        raise FileError(where, f"holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name one.")
     if volumes:
         raise _no_signal(volumes, where, table, read_as)
-    raise InputError(
-        f"{where}: holds nothing that is understood as a phantom{_found(files)}; expected tissue memberships or labels "
-        "(.mnc, .rawb, .raws, .nii), T1 and T2 maps (sub-…_T1map.nii.gz), or a MATLAB file of either.",
-        field="path",
+    raise FileError(
+        where,
+        f"holds nothing that is understood as a phantom{_found(files)}",
+        "tissue memberships or labels (.mnc, .rawb, .raws, .nii), T1 and T2 maps (sub-…_T1map.nii.gz), "
+        "or a MATLAB file of either",
     )
 
 
@@ -161,14 +161,17 @@ def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], rea
     for file in volumes:
         if find_tissue(role_of(file), table) is None:
             _volume(file, **read_as)
-            return InputError(
-                f"{where}: the name {file.name} says no tissue; expected names such as gm.rawb, "
-                f"subject04_wm_v{file.suffix} or subject04_crisp_v{file.suffix}.",
-                field="path",
+            return FileError(
+                where,
+                f"the name {file.name} says no tissue",
+                f"names such as gm.rawb, subject04_wm_v{file.suffix} or subject04_crisp_v{file.suffix}",
             )
     names = _and([file.name for file in volumes])
-    return InputError(f"{where}: {names} {'holds' if len(volumes) == 1 else 'hold'} tissue without signal; expected at "
-                      "least one tissue with signal, such as gm or wm.", field="path")  # fmt: skip
+    return FileError(
+        where,
+        f"{names} {'holds' if len(volumes) == 1 else 'hold'} tissue without signal",
+        "at least one tissue with signal, such as gm or wm",
+    )
 
 
 def _about_mask(file: Path) -> str:
@@ -193,13 +196,19 @@ def _from_memberships(
         watch.check("reading memberships")
         watch.report(number, len(memberships), f"reading {files[0].name}")
         if len(files) > 1:
-            raise InputError(f"{', '.join(file.name for file in files)} all hold the membership of {tissue}; expected "
-                             "one volume for each tissue.", field="path")  # fmt: skip
+            raise InputError(
+                f"{', '.join(file.name for file in files)} all hold the membership of {tissue}",
+                "one volume for each tissue",
+                field="path",
+            )
         volume = _volume(files[0], **read_as)
         first = next(iter(volumes.values()), volume)
         if volume.shape != first.shape:
-            raise InputError(f"{volume.source}: has {_size(volume)} voxels (z, y, x); expected {_size(first)}, as in "
-                             f"{first.source}.", field="path")  # fmt: skip
+            raise InputError(
+                f"{volume.source}: has {_size(volume)} voxels (z, y, x)",
+                f"{_size(first)}, as in {first.source}",
+                field="path",
+            )
         volumes[tissue] = volume
     order = {tissue: rank for rank, tissue in enumerate(table)}
     volumes = dict(sorted(volumes.items(), key=lambda item: order[item[0]]))
@@ -216,9 +225,7 @@ def _from_memberships(
     geometry = next(iter(volumes.values())).geometry
     del volumes
     if not mixed["mask"].any():
-        raise InputError(
-            f"{name}: in no voxel do the memberships sum to 0.5; expected memberships from 0 to 1.", field="path"
-        )
+        raise InputError(f"{name}: in no voxel do the memberships sum to 0.5", "memberships from 0 to 1", field="path")
     return Phantom(
         **mixed, voxel_size=geometry.voxel_size, affine=geometry.affine, name=name, notes=tuple(said + notes)
     )
@@ -246,8 +253,12 @@ def _labelled(
     if lost:
         said.append(f"The tissue table has no row for {_and(lost)}; these voxels are background.")
     if not values["tissues"]:
-        raise InputError(f"{file.name}: none of its labels is a tissue with signal in the table; found "
-                         f"{', '.join(classes[number] for number in sorted(present))}.", field="tissues")  # fmt: skip
+        raise FileError(
+            file,
+            "none of its labels is a tissue with signal in the table; found "
+            f"{', '.join(classes[number] for number in sorted(present))}.",
+            field="tissues",
+        )
     return Phantom(
         **values,
         voxel_size=geometry.voxel_size,
@@ -262,8 +273,7 @@ def _from_maps(files: list[Path], maps: dict[str, Path], where: str, watch: Watc
     twice = next((key for key in maps if counts.count(key) > 1), None)
     if twice is not None:
         same = [file.name for file in files if is_nifti(file) and map_key(nifti_stem(file)) == twice]
-        raise InputError(f"{where}: {' and '.join(same)} are all {twice.upper()} maps; name the files of one phantom.",
-                         field="path")  # fmt: skip
+        raise FileError(where, f"{' and '.join(same)} are all {twice.upper()} maps; name the files of one phantom.")
     labels = next((file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("dseg")), None)
     phantom = read_map_files({key: maps[key] for key in MAP_KEYS if key in maps}, labels, watch=watch)
     segments = [file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("probseg")]
@@ -280,8 +290,7 @@ def _from_matlab(
     watch: Watch,
 ) -> Phantom:
     if len(files) > 1:
-        raise InputError(f"{where}: holds {len(files)} MATLAB files, {', '.join(file.name for file in files)}; name "
-                         "one.", field="path")  # fmt: skip
+        raise FileError(where, f"holds {len(files)} MATLAB files, {', '.join(file.name for file in files)}; name one.")
     content = read_matlab(files[0], variable, watch=watch)
     size = voxel_size or content.voxel_size
     notes = list(content.notes)
@@ -308,18 +317,18 @@ def _volume(
         return read_volume(file, labels=labels, shape=shape, voxel_size=voxel_size, watch=watch)
     values, geometry = read_nifti(file, watch=watch)
     if values.ndim != 3:
-        raise InputError(f"{file.name}: has four axes; expected a volume of one tissue.", field="path")
+        raise FileError(file, "has four axes", "a volume of one tissue")
     if values.dtype.kind not in "iufb":
-        raise InputError(f"{file.name}: holds {values.dtype}; expected real numbers.", field="path")
+        raise FileError(file, f"holds {values.dtype}", "real numbers")
     largest = float(values.max())
     if not (np.isfinite(largest) and float(values.min()) >= 0):
-        raise InputError(f"{file.name}: holds negative or infinite values; expected memberships from 0 to 1, or 0 to "
-                         "255.", field="path")  # fmt: skip
+        raise FileError(file, "holds negative or infinite values", "memberships from 0 to 1, or 0 to 255")
     slope = 1.0
     if not labels and largest > 1.001:
         if (values.dtype.kind == "f" and largest <= 255 and not (values == np.rint(values)).all()) or largest > 255:
-            raise InputError(f"{file.name}: holds values up to {largest:g}; expected memberships from 0 to 1, or whole "
-                             "numbers from 0 to 255.", field="path")  # fmt: skip
+            raise FileError(
+                file, f"holds values up to {largest:g}", "memberships from 0 to 1, or whole numbers from 0 to 255"
+            )
         slope = 1 / 255
     stored: FloatArray = np.asarray(values, dtype=np.float32)
     return Volume(stored, slope, 0.0, geometry, file.name)

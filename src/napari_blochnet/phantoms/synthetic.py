@@ -79,10 +79,13 @@ def synthetic_phantom(
     """
     sizes = tuple(int(n) for n in shape)
     if len(sizes) != 3 or not all(1 <= n <= 1024 for n in sizes) or math.prod(sizes) > _MOST_VOXELS:
-        raise InputError(f"shape is {tuple(shape)}; expected three numbers of voxels (z, y, x) from 1 to 1024, in "
-                         f"all at most {_MOST_VOXELS:,}.", field="shape")  # fmt: skip
+        raise InputError(
+            f"shape is {tuple(shape)}",
+            f"three numbers of voxels (z, y, x) from 1 to 1024, in all at most {_MOST_VOXELS:,}",
+            field="shape",
+        )
     if seed < 0:
-        raise InputError(f"seed is {seed}; expected at least 0.", field="seed")
+        raise InputError(f"seed is {seed}", "at least 0", field="seed")
     table = load_tissues(tissues)
     lacking = [tissue for tissue in _TISSUES if tissue not in table or not table[tissue].has_signal]
     if lacking:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.atomic import existing_file
 
 __all__ = ["BACKGROUND", "TISSUE_TABLES", "Tissue", "find_tissue", "load_tissues", "tissue_key"]
@@ -134,21 +134,21 @@ def load_tissues(tissues: str | os.PathLike[str]) -> Mapping[str, Tissue]:
         return TISSUE_TABLES[str(tissues)]
     path = Path(tissues).expanduser()
     if not path.exists() and path.suffix.lower() != ".csv":
-        raise InputError(f"tissues is {str(tissues)!r}; expected {' or '.join(map(repr, TISSUE_TABLES))}, or the name "
-                         "of a CSV file.", field="tissues")  # fmt: skip
+        raise InputError(
+            f"tissues is {str(tissues)!r}",
+            f"{' or '.join(map(repr, TISSUE_TABLES))}, or the name of a CSV file",
+            field="tissues",
+        )
     return _read_table(existing_file(path))
 
 
 def _read_table(path: Path) -> dict[str, Tissue]:
     if path.is_dir() or path.stat().st_size > _LARGEST_TABLE:
-        raise InputError(
-            f"{path.name}: is not a tissue table; expected a CSV file tissue,t1_ms,t2_ms,pd.", field="tissues"
-        )
+        raise FileError(path, "is not a tissue table", "a CSV file tissue,t1_ms,t2_ms,pd", field="tissues")
     try:
         rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
     except (UnicodeDecodeError, csv.Error):
-        raise InputError(f"{path.name}: is not a text file; expected a CSV file tissue,t1_ms,t2_ms,pd.",
-                         field="tissues") from None  # fmt: skip
+        raise FileError(path, "is not a text file", "a CSV file tissue,t1_ms,t2_ms,pd", field="tissues") from None
     table: dict[str, Tissue] = {}
     header: list[str] = []
     for number, row in enumerate(rows, start=1):
@@ -158,17 +158,22 @@ def _read_table(path: Path) -> dict[str, Tissue]:
         if not header:
             header = [cell.lower() for cell in cells]
             if sorted(header) != ["pd", "t1_ms", "t2_ms", "tissue"]:
-                raise InputError(f"{path.name}, line {number}: the header is {','.join(cells)!r}; expected "
-                                 "tissue,t1_ms,t2_ms,pd.", field="tissues")  # fmt: skip
+                raise InputError(
+                    f"{path.name}, line {number}: the header is {','.join(cells)!r}",
+                    "tissue,t1_ms,t2_ms,pd",
+                    field="tissues",
+                )
             continue
         tissue = _tissue_from(dict(zip(header, cells, strict=False)), f"{path.name}, line {number}")
         if tissue.name in table:
-            raise InputError(f"{path.name}, line {number}: repeats the tissue {tissue.name}; expected each once.",
-                             field="tissues")  # fmt: skip
+            raise InputError(
+                f"{path.name}, line {number}: repeats the tissue {tissue.name}", "each once", field="tissues"
+            )
         table[tissue.name] = tissue
     if not any(tissue.has_signal for tissue in table.values()):
-        raise InputError(f"{path.name}: holds no tissue with signal; expected at least one row with T1, T2 and PD "
-                         "above 0.", field="tissues")  # fmt: skip
+        raise FileError(
+            path, "holds no tissue with signal", "at least one row with T1, T2 and PD above 0", field="tissues"
+        )
     return table
 
 
@@ -180,17 +185,14 @@ def _tissue_from(cells: dict[str, str], where: str) -> Tissue:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value >= 0):
-            raise InputError(
-                f"{where}: {key} is {cells.get(key, '')!r}; expected a number of at least 0.", field="tissues"
-            )
+            raise FileError(where, f"{key} is {cells.get(key, '')!r}", "a number of at least 0", field="tissues")
         values.append(value)
     t1, t2, pd = values
     if t2 > t1:
-        raise InputError(f"{where}: T2 is {t2:g} ms where T1 is {t1:g} ms; expected T2 ≤ T1.", field="tissues")
+        raise FileError(where, f"T2 is {t2:g} ms where T1 is {t1:g} ms", "T2 ≤ T1", field="tissues")
     if (t1 > 0) != (t2 > 0):
-        raise InputError(f"{where}: one of T1 and T2 is 0; expected both above 0, or both 0 for no signal.",
-                         field="tissues")  # fmt: skip
+        raise FileError(where, "one of T1 and T2 is 0", "both above 0, or both 0 for no signal", field="tissues")
     name = cells["tissue"]
     if not tissue_key(name):
-        raise InputError(f"{where}: has no tissue name; expected one.", field="tissues")
+        raise FileError(where, "has no tissue name", "one", field="tissues")
     return Tissue(_BY_ALIAS.get(tissue_key(name), name), t1, t2, pd)

@@ -61,7 +61,10 @@ class Volume:
             whole = np.rint(values)
             # per-slice scaling stores labels with a rounding error of a fraction of a step
             if not (np.abs(values - whole) < 0.1).all() or whole.min() < 0 or whole.max() > 255:
-                raise InputError(f"{self.source}: slice {z} holds values that are not labels; expected whole numbers "
-                                 "from 0 to 255.", field="path")  # fmt: skip
+                raise InputError(
+                    f"{self.source}: slice {z} holds values that are not labels",
+                    "whole numbers from 0 to 255",
+                    field="path",
+                )
             labels[z] = whole
         return labels

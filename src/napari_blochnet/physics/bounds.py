@@ -131,7 +131,7 @@ def cramer_rao_bound(
         shape = np.broadcast_shapes(*(array.shape for array in arrays.values()))
     except ValueError:
         listed = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
-        raise InputError(f"Shapes do not broadcast: {listed}; expected one shape for all.", field="t1") from None
+        raise InputError(f"Shapes do not broadcast: {listed}", "one shape for all", field="t1") from None
     _check_values(arrays)
     flat = {key: np.broadcast_to(array, shape).reshape(-1) for key, array in arrays.items()}
     decoder = EPGDecoder(schedule, tolerance=tolerance).to(torch.float64)
@@ -276,9 +276,9 @@ def _number_array(key: str, value: ArrayLike) -> AnyArray:
         array = np.asarray(value)
         array = array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
     except (TypeError, ValueError):
-        raise InputError(f"{key} holds something that is not a number; expected numbers.", field=key) from None
+        raise InputError(f"{key} holds something that is not a number", "numbers", field=key) from None
     if np.iscomplexobj(array) and key != "pd":
-        raise InputError(f"{key} is complex; expected real numbers.", field=key)
+        raise InputError(f"{key} is complex", "real numbers", field=key)
     return array
 
 
@@ -297,9 +297,9 @@ def _check_values(arrays: dict[str, AnyArray]) -> None:
         else:
             good &= (array.real >= 0) if key == "b1" else (array.real > 0)
         if not good.all():
-            raise InputError(f"{key} is {array[~good].flat[0]:g}; expected {expected[key]}.", field=key)
+            raise InputError(f"{key} is {array[~good].flat[0]:g}", expected[key], field=key)
 
 
 def _check_kind(kind: str) -> None:
     if kind not in ("complex", "real", "magnitude"):
-        raise InputError(f"kind is {kind!r}; expected 'complex', 'real' or 'magnitude'.", field="kind")
+        raise InputError(f"kind is {kind!r}", "'complex', 'real' or 'magnitude'", field="kind")

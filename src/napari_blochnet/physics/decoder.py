@@ -76,9 +76,9 @@ class EPGDecoder(torch.nn.Module):
         super().__init__()
         for key, value in (("states", states), ("threads", threads)):
             if value is not None and value < 1:
-                raise InputError(f"{key} is {value}; expected at least 1, or None.", field=key)
+                raise InputError(f"{key} is {value}", "at least 1, or None", field=key)
         if not 0.0 < tolerance < 1.0:
-            raise InputError(f"tolerance is {tolerance:g}; expected a number between 0 and 1.", field="tolerance")
+            raise InputError(f"tolerance is {tolerance:g}", "a number between 0 and 1", field="tolerance")
         self.schedule = schedule
         self.states = states
         self.tolerance = tolerance
@@ -96,8 +96,9 @@ class EPGDecoder(torch.nn.Module):
             return cast(Self, super()._apply(fn, recurse))  # type: ignore[no-untyped-call]
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0].rstrip(".")
-            raise InputError(f"The decoder cannot go to that device: {reason}; expected one that is here.",
-                             field="device") from None  # fmt: skip
+            raise InputError(
+                f"The decoder cannot go to that device: {reason}", "one that is here", field="device"
+            ) from None
 
     def extra_repr(self) -> str:
         kept = f"tolerance={self.tolerance:g}" if self.states is None else f"states={self.states}"
@@ -218,7 +219,7 @@ class EPGDecoder(torch.nn.Module):
         """
         precision = {"f4": torch.float32, "f8": torch.float64}.get(np.dtype(dtype).str[1:])
         if precision is None:
-            raise InputError(f"dtype is {np.dtype(dtype)}; expected float32 or float64.", field="dtype")
+            raise InputError(f"dtype is {np.dtype(dtype)}", "float32 or float64", field="dtype")
         tissues = as_tissues(t1, t2, None, b1, dtype=precision)
         samples = _sample_type(self.is_real, np.dtype(dtype))
         shape = (*tissues.shape, len(self.schedule))
@@ -226,7 +227,8 @@ class EPGDecoder(torch.nn.Module):
             out = np.empty(shape, samples)
         elif out.shape != shape or out.dtype != samples or not out.flags.c_contiguous or not out.flags.writeable:
             raise InputError(
-                f"out is {out.dtype} of shape {out.shape}; expected writable, contiguous {samples} of shape {shape}.",
+                f"out is {out.dtype} of shape {out.shape}",
+                f"writable, contiguous {samples} of shape {shape}",
                 field="out",
             )
         self._run(tissues.t1, tissues.t2, tissues.b1, signal=out, watch=Watch(progress, cancelled))

@@ -95,7 +95,7 @@ def gaussian_profile(
 def slice_positions(positions: int, extent: float) -> FloatArray:
     """Return P positions in slice thicknesses: the midpoints of P equal parts of ``extent`` around 0."""
     if positions < 1:
-        raise InputError(f"positions is {positions}; expected at least 1.", field="positions")
+        raise InputError(f"positions is {positions}", "at least 1", field="positions")
     _check_positive("extent", extent)
     return extent * ((np.arange(positions) + 0.5) / positions - 0.5)
 
@@ -169,7 +169,7 @@ def simulated_flip_angle(pulse: ArrayLike, time_bandwidth: float, position: Arra
     """
     envelope = _envelope(pulse)
     if not 0.0 < flip_angle <= 180.0:
-        raise InputError(f"flip_angle is {flip_angle:g}°; expected above 0 and at most 180°.", field="flip_angle")
+        raise InputError(f"flip_angle is {flip_angle:g}°", "above 0 and at most 180°", field="flip_angle")
     nominal = math.radians(flip_angle)
     z = np.asarray(position, dtype=np.float64)
     half_step = np.exp(0.5j * np.pi * time_bandwidth * z / len(envelope))
@@ -198,7 +198,7 @@ def _sample_count(time_bandwidth: float) -> int:
 
 def _times(samples: int) -> FloatArray:
     if samples < 1:
-        raise InputError(f"samples is {samples}; expected at least 1.", field="samples")
+        raise InputError(f"samples is {samples}", "at least 1", field="samples")
     return (np.arange(samples) + 0.5) / samples - 0.5
 
 
@@ -209,8 +209,7 @@ def _unit_area(envelope: FloatArray) -> FloatArray:
 def _envelope(pulse: ArrayLike) -> FloatArray:
     envelope = np.asarray(pulse, dtype=np.float64)
     if envelope.ndim != 1 or envelope.size == 0 or not np.isfinite(envelope).all() or envelope.sum() == 0.0:
-        raise InputError("pulse is not an envelope; expected one row of finite samples whose sum is not 0.",
-                         field="pulse")  # fmt: skip
+        raise InputError("pulse is not an envelope", "one row of finite samples whose sum is not 0", field="pulse")
     if not np.allclose(envelope, envelope[::-1], rtol=0.0, atol=1e-9 * np.abs(envelope).max()):
         raise InputError("pulse is not symmetric in time; a slice profile as relative flip angles needs it to be.",
                          field="pulse")  # fmt: skip
@@ -219,4 +218,4 @@ def _envelope(pulse: ArrayLike) -> FloatArray:
 
 def _check_positive(key: str, value: float) -> None:
     if not (math.isfinite(value) and value > 0.0):
-        raise InputError(f"{key} is {value:g}; expected a number above 0.", field=key)
+        raise InputError(f"{key} is {value:g}", "a number above 0", field=key)

@@ -71,13 +71,13 @@ def as_tissues(
             if tensor.is_floating_point() or tensor.is_complex():
                 dtype = torch.promote_types(dtype, tensor.real.dtype)
     if dtype not in (torch.float32, torch.float64):
-        raise InputError(f"dtype is {dtype}; expected torch.float32 or torch.float64.", field="dtype")
+        raise InputError(f"dtype is {dtype}", "torch.float32 or torch.float64", field="dtype")
     found = {key: _tensor(key, value, dtype, device) for key, value in given.items() if value is not None}
     try:
         shape = torch.Size(np.broadcast_shapes(*(tuple(value.shape) for value in found.values())))
     except ValueError:
         listed = ", ".join(f"{key} {tuple(value.shape)}" for key, value in found.items())
-        raise InputError(f"Shapes do not broadcast: {listed}; expected one shape for all.", field="t1") from None
+        raise InputError(f"Shapes do not broadcast: {listed}", "one shape for all", field="t1") from None
     for key, value in found.items():
         _check(key, value)
     whole = {key: value.expand(shape) for key, value in found.items()}
@@ -88,7 +88,7 @@ def _common_device(tensors: dict[str, Tensor], like: Tensor | None) -> torch.dev
     devices = {key: tensor.device for key, tensor in tensors.items() if tensor.dim() > 0}
     if len(set(devices.values())) > 1:
         listed = ", ".join(f"{key} on {device}" for key, device in devices.items())
-        raise InputError(f"Tensors are on different devices: {listed}; expected one device.", field="t1")
+        raise InputError(f"Tensors are on different devices: {listed}", "one device", field="t1")
     if devices:
         return next(iter(devices.values()))
     if tensors:
@@ -101,10 +101,10 @@ def _tensor(key: str, value: TissueValue, dtype: torch.dtype, device: torch.devi
         # By way of NumPy, where a number has 64 bits; a copy, since a read-only array cannot back a tensor.
         tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.array(value))
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"{key} holds something that is not a number; expected numbers.", field=key) from None
+        raise InputError(f"{key} holds something that is not a number", "numbers", field=key) from None
     if tensor.is_complex():
         if key != "pd":
-            raise InputError(f"{key} is complex; expected real numbers.", field=key)
+            raise InputError(f"{key} is complex", "real numbers", field=key)
         return tensor.to(device=device, dtype=dtype.to_complex())
     return tensor.to(device=device, dtype=dtype)
 
@@ -124,4 +124,4 @@ def _check(key: str, value: Tensor) -> None:
         wrong = value[~good].flatten()[0].item()
         count = int((~good).sum())
         others = f" (and {count - 1} more)" if count > 1 else ""
-        raise InputError(f"{key} is {wrong:g}{others}; expected {expected}.", field=key)
+        raise InputError(f"{key} is {wrong:g}{others}", expected, field=key)

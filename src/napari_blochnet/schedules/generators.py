@@ -112,8 +112,7 @@ def spline_schedule(
     seed = _integer("seed", seed, 0, None)
     variance = _at_least_zero("noise_variance", noise_variance, "square degrees")
     if not 0 < max_flip_angle <= 180:
-        raise InputError(f"max_flip_angle is {max_flip_angle:g}°; expected above 0° and at most 180°.",
-                         field="max_flip_angle")  # fmt: skip
+        raise InputError(f"max_flip_angle is {max_flip_angle:g}°", "above 0° and at most 180°", field="max_flip_angle")
     random = np.random.default_rng(seed)
     control = random.uniform(0.0, max_flip_angle, control_points)
     spline = CubicSpline(np.linspace(0.0, 1.0, control_points), control)
@@ -163,9 +162,9 @@ def perlin_repetition_time(
     length = _integer("length", length, 1, MAX_LENGTH)
     seed = _integer("seed", seed, 0, None)
     if not 0 < low <= high < math.inf:
-        raise InputError(f"The TR range is {low:g} to {high:g} ms; expected 0 < low ≤ high.", field="low")
+        raise InputError(f"The TR range is {low:g} to {high:g} ms", "0 < low ≤ high", field="low")
     if not 1 < period < math.inf:
-        raise InputError(f"period is {period:g} pulses; expected above 1.", field="period")
+        raise InputError(f"period is {period:g} pulses", "above 1", field="period")
     position = np.arange(length) / period
     node = position.astype(np.int64)
     t = position - node
@@ -184,13 +183,13 @@ def perlin_repetition_time(
 def _integer(key: str, value: int, low: int, high: int | None) -> int:
     expected = f"a whole number of at least {low}" if high is None else f"a whole number from {low} to {high}"
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise InputError(f"{key} is {value!r}; expected {expected}.", field=key)
+        raise InputError(f"{key} is {value!r}", expected, field=key)
     if value < low or (high is not None and value > high):
-        raise InputError(f"{key} is {value}; expected {expected}.", field=key)
+        raise InputError(f"{key} is {value}", expected, field=key)
     return int(value)
 
 
 def _at_least_zero(key: str, value: float, unit: str) -> float:
     if not (math.isfinite(value) and value >= 0):
-        raise InputError(f"{key} is {value:g}; expected at least 0 {unit}.", field=key)
+        raise InputError(f"{key} is {value:g}", f"at least 0 {unit}", field=key)
     return float(value)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 
 __all__ = ["read_csv_table", "read_matlab_table", "read_number_column"]
@@ -34,7 +34,7 @@ def read_number_column(path: Path) -> FloatArray:
         if text and text[0] not in "#%":
             values.append(_number(text, f"{path.name}, line {row}"))
     if not values:
-        raise InputError(f"{path.name}: holds no numbers; expected one a line.", field="path")
+        raise FileError(path, "holds no numbers", "one a line")
     return np.array(values)
 
 
@@ -64,21 +64,25 @@ def read_csv_table(path: Path) -> tuple[dict[str, FloatArray], dict[str, str]]:
         elif text:
             rows.append((number, text))
     if not rows:
-        raise InputError(f"{path.name}: is empty; expected a header and one row for each pulse.", field="path")
+        raise FileError(path, "is empty", "a header and one row for each pulse")
     header_line = rows[0][1]
     delimiter = next((mark for mark in (",", ";", "\t") if mark in header_line), ",")
     table = list(csv.reader((text for _, text in rows), delimiter=delimiter))
     header = [name.strip() for name in table[0]]
     if all(_is_number(name) for name in header):
-        raise InputError(f"{path.name}: begins with numbers; expected a header that names the columns, such as "
-                         "flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg.", field="path")  # fmt: skip
+        raise FileError(
+            path,
+            "begins with numbers",
+            "a header that names the columns, such as flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg",
+        )
     if len(set(header)) != len(header):
-        raise InputError(f"{path.name}: two columns have the same name in {header_line!r}.", field="path")
+        raise FileError(path, f"two columns have the same name in {header_line!r}.")
     values = np.empty((len(table) - 1, len(header)))
     for (number, _), cells, target in zip(rows[1:], table[1:], values, strict=True):
         if len(cells) != len(header):
-            raise InputError(f"{path.name}, line {number}: has {len(cells)} cells; expected {len(header)}, as in the "
-                             "header.", field="path")  # fmt: skip
+            raise InputError(
+                f"{path.name}, line {number}: has {len(cells)} cells", f"{len(header)}, as in the header", field="path"
+            )
         target[:] = [_number(cell.strip(), f"{path.name}, line {number}") for cell in cells]
     return {name: values[:, i] for i, name in enumerate(header)}, comments
 
@@ -92,13 +96,12 @@ def read_matlab_table(path: Path) -> dict[str, FloatArray]:
         Not a MATLAB file, or none of its variables is a vector of numbers.
     """
     if path.stat().st_size > _LARGEST_FILE:
-        raise InputError(f"{path.name}: has {path.stat().st_size:,} bytes; expected a schedule, which has less than "
-                         f"{_LARGEST_FILE:,}.", field="path")  # fmt: skip
+        raise FileError(
+            path, f"has {path.stat().st_size:,} bytes", f"a schedule, which has less than {_LARGEST_FILE:,}"
+        )
     found = _matlab_73(path) if is_matlab_73(path) else _matlab_5(path)
     if not found:
-        raise InputError(
-            f"{path.name}: holds no vector of numbers; expected variables such as fa and tr.", field="path"
-        )
+        raise FileError(path, "holds no vector of numbers", "variables such as fa and tr")
     return found
 
 
@@ -123,7 +126,7 @@ def _matlab_73(path: Path) -> dict[str, FloatArray]:
                     found[name] = _real_vector(item[()])
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         reason = str(error).split("\n")[0]
-        raise InputError(f"{path.name}: cannot be read as a MATLAB 7.3 file ({reason}).", field="path") from None
+        raise FileError(path, f"cannot be read as a MATLAB 7.3 file ({reason}).") from None
     return found
 
 
@@ -133,12 +136,13 @@ def _real_vector(values: Any) -> FloatArray:
 
 def _lines(path: Path) -> list[str]:
     if path.stat().st_size > _LARGEST_FILE:
-        raise InputError(f"{path.name}: has {path.stat().st_size:,} bytes; expected a schedule, which has less than "
-                         f"{_LARGEST_FILE:,}.", field="path")  # fmt: skip
+        raise FileError(
+            path, f"has {path.stat().st_size:,} bytes", f"a schedule, which has less than {_LARGEST_FILE:,}"
+        )
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
-        raise InputError(f"{path.name}: is not a text file; expected a schedule as text.", field="path") from None
+        raise FileError(path, "is not a text file", "a schedule as text") from None
 
 
 def _is_number(text: str) -> bool:
@@ -154,7 +158,7 @@ def _number(text: str, where: str) -> float:
         value = float(text)
     except ValueError:
         shown = text if len(text) <= 40 else text[:37] + "…"
-        raise InputError(f"{where}: found {shown!r}; expected one number.", field="path") from None
+        raise FileError(where, f"found {shown!r}", "one number") from None
     if not math.isfinite(value):
-        raise InputError(f"{where}: found {text}; expected a finite number.", field="path")
+        raise FileError(where, f"found {text}", "a finite number")
     return value

@@ -125,8 +125,9 @@ class Schedule:
             profile.setflags(write=False)
             object.__setattr__(self, "slice_profile", profile)
         if self.receiver_phase not in ("follows", "fixed"):
-            raise InputError(f"receiver_phase is {self.receiver_phase!r}; expected 'follows' or 'fixed'.",
-                             field="receiver_phase")  # fmt: skip
+            raise InputError(
+                f"receiver_phase is {self.receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase"
+            )
 
     def __len__(self) -> int:
         return len(self.flip_angle)
@@ -202,8 +203,8 @@ class Schedule:
         missing = sorted({"flip_angle", "repetition_time", "echo_time"} - set(content))
         if unknown or missing:
             raise InputError(
-                f"The schedule has {'unknown' if unknown else 'missing'} entries "
-                f"{', '.join(unknown or missing)}; expected {', '.join(item.name for item in fields(cls))}."
+                f"The schedule has {'unknown' if unknown else 'missing'} entries {', '.join(unknown or missing)}",
+                ", ".join(item.name for item in fields(cls)),
             )
         return cls(**content)
 
@@ -212,9 +213,9 @@ def _column(key: str, value: ArrayLike) -> FloatArray:
     try:
         column = np.array(value, dtype=np.float64, ndmin=1)
     except (TypeError, ValueError):
-        raise InputError(f"{key} holds something that is not a number; expected numbers.", field=key) from None
+        raise InputError(f"{key} holds something that is not a number", "numbers", field=key) from None
     if column.ndim != 1:
-        raise InputError(f"{key} has shape {column.shape}; expected one row of numbers.", field=key)
+        raise InputError(f"{key} has shape {column.shape}", "one row of numbers", field=key)
     _check_pulses(key, column, np.isfinite(column), "a finite number")
     return column
 
@@ -222,18 +223,18 @@ def _column(key: str, value: ArrayLike) -> FloatArray:
 def _check_pulses(key: str, column: FloatArray, good: np.ndarray, expected: str) -> None:
     if not good.all():
         first = int(np.argmin(good))
-        raise InputError(f"{key} is {column[first]:g} at pulse {first + 1}; expected {expected}.", field=key)
+        raise InputError(f"{key} is {column[first]:g} at pulse {first + 1}", expected, field=key)
 
 
 def _number(key: str, value: float, low: float, high: float, unit: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise InputError(f"{key} is {value!r}; expected a number.", field=key) from None
+        raise InputError(f"{key} is {value!r}", "a number", field=key) from None
     if not (math.isfinite(number) and low <= number <= high):
         unit = f" {unit}" if unit else ""
         expected = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
-        raise InputError(f"{key} is {number:g}{unit}; expected {expected}{unit}.", field=key)
+        raise InputError(f"{key} is {number:g}{unit}", f"{expected}{unit}", field=key)
     return number
 
 

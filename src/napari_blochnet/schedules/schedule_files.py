@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit, parse_name
@@ -105,8 +105,9 @@ def read_schedule(
     if len(files) == 1 and files[0].is_dir():
         files = _only_pair(files[0])
     if not 1 <= len(files) <= 3:
-        raise InputError(f"path holds {len(files)} files; expected a schedule file, or those of flip angles, TRs and "
-                         "TEs.", field="path")  # fmt: skip
+        raise InputError(
+            f"path holds {len(files)} files", "a schedule file, or those of flip angles, TRs and TEs", field="path"
+        )
     suffix = files[0].suffix.lower()
     comments: dict[str, str] = {}
     if len(files) > 1 or suffix == ".txt":
@@ -120,15 +121,18 @@ def read_schedule(
     elif suffix == ".mat":
         columns, name = _named_columns(files[0].name, read_matlab_table(files[0]), warn=False), files[0].stem
     else:
-        raise InputError(f"{files[0].name}: cannot tell the format from the ending {suffix or 'it lacks'!r}; expected "
-                         ".csv, .tsv, .txt, .mat or .json.", field="path")  # fmt: skip
+        raise FileError(
+            files[0],
+            f"cannot tell the format from the ending {suffix or 'it lacks'!r}",
+            ".csv, .tsv, .txt, .mat or .json",
+        )
     source = files[0].name
     try:
         return _assemble(source, columns, comments, hints, name)
     except InputError as error:
         if str(error).startswith(tuple(file.name for file in files)):
             raise
-        raise InputError(f"{source}: {error}", field=error.field) from None
+        raise FileError(source, str(error), field=error.field) from None
 
 
 def write_schedule(schedule: Schedule, path: PathLike) -> None:
@@ -149,7 +153,7 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
     """
     target = Path(path)
     if target.suffix.lower() != ".csv":
-        raise InputError(f"{target.name}: a schedule is written as CSV; expected a name ending in .csv.", field="path")
+        raise FileError(target, "a schedule is written as CSV", "a name ending in .csv")
     lines = [f"# name: {' '.join(schedule.name.split())}"] if schedule.name else []
     if schedule.inversion_time is not None:
         lines.append(f"# inversion_time_ms: {schedule.inversion_time!r}")
@@ -169,8 +173,7 @@ def _only_pair(folder: Path) -> list[Path]:
     if len(pairs) == 1:
         return pairs
     found = f"{len(pairs)}: {', '.join(file.name for file in pairs)}" if pairs else "none"
-    raise InputError(f"{folder.name}: expected one file of flip angles named fa.txt or ending in _fa.txt, found "
-                     f"{found}.", field="path")  # fmt: skip
+    raise FileError(folder, f"expected one file of flip angles named fa.txt or ending in _fa.txt, found {found}.")
 
 
 def _kind_by_name(file: Path) -> str | None:
@@ -191,8 +194,9 @@ def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
     else:
         by_kind = [*files, *[None] * (3 - len(files))]
     if by_kind[0] is None:
-        raise InputError(f"{files[0].name}: holds no flip angles, and none are beside it; expected a file "
-                         f"{files[0].stem[:-2]}fa{files[0].suffix}.", field="path")  # fmt: skip
+        raise FileError(
+            files[0], "holds no flip angles, and none are beside it", f"a file {files[0].stem[:-2]}fa{files[0].suffix}"
+        )
     return {
         quantity: Column(quantity, read_number_column(file), file.name)
         for quantity, file in zip(quantities, by_kind, strict=True)
@@ -208,13 +212,11 @@ def _named_columns(source: str, table: dict[str, FloatArray], *, warn: bool) -> 
         if column is None:
             unused.append(name)
         elif column.quantity in columns:
-            raise InputError(f"{source}: {name!r} and another entry both name the {column.quantity}; expected one.",
-                             field="path")  # fmt: skip
+            raise FileError(source, f"{name!r} and another entry both name the {column.quantity}", "one")
         else:
             columns[column.quantity] = column
     if "flip_angle" not in columns:
-        raise InputError(f"{source}: none of {', '.join(table)} names the flip angle; expected one such as "
-                         "flip_angle_deg or fa.", field="path")  # fmt: skip
+        raise FileError(source, f"none of {', '.join(table)} names the flip angle", "one such as flip_angle_deg or fa")
     unused = [name for name in unused if name.lower() not in _ROW_NUMBERS]
     if unused and warn:
         warnings.warn(f"{source}: not used as part of the schedule: {', '.join(unused)}.", DataWarning, stacklevel=4)
@@ -226,11 +228,11 @@ def _from_json(file: Path, hints: _Hints) -> Schedule:
     if isinstance(content, dict) and isinstance(content.get("schedule"), dict):
         content = content["schedule"]
     if any(value is not None for value in vars(hints).values()):
-        raise InputError(f"{file.name}: states the whole schedule itself; leave the hints out.", field="path")
+        raise FileError(file, "states the whole schedule itself; leave the hints out.")
     try:
         return Schedule.from_dict(content)
     except InputError as error:
-        raise InputError(f"{file.name}: {error}", field=error.field) from None
+        raise FileError(file, str(error), field=error.field) from None
 
 
 def _assemble(
@@ -242,8 +244,9 @@ def _assemble(
         and abs(flip.max() - hints.flip_angle) > 0.5
         and flip is columns["flip_angle"].values
     ):
-        raise InputError(
-            f"{source}: holds degrees up to {flip.max():g}, which a flip_angle of {hints.flip_angle:g} contradicts; "
+        raise FileError(
+            source,
+            f"holds degrees up to {flip.max():g}, which a flip_angle of {hints.flip_angle:g} contradicts; "
             "flip_angle is what fractions multiply.",
             field="flip_angle",
         )
@@ -272,16 +275,15 @@ def _times(
     if column is None or column.is_addition:
         if hint is None:
             missing = "has no" if column is None else "gives additions to a base"
-            raise InputError(
-                f"{source}: {missing} {quantity.replace('_', ' ')}; give {quantity}, in ms.", field=quantity
-            )
+            raise FileError(source, f"{missing} {quantity.replace('_', ' ')}; give {quantity}, in ms.", field=quantity)
         base = np.array([hint], dtype=np.float64)
         return base if column is None else base + column.milliseconds(hints.time_unit, unit)
     values = column.milliseconds(hints.time_unit, unit)
     if hint is not None and np.abs(values - hint).max() > 1e-6:
-        raise InputError(
-            f"{source}: states its own {quantity.replace('_', ' ')}, {values.min():g} to {values.max():g} ms, which "
-            f"the hint {quantity}={hint:g} contradicts; leave it out.",
+        raise FileError(
+            source,
+            f"states its own {quantity.replace('_', ' ')}, {values.min():g} to {values.max():g} ms, which the "
+            f"hint {quantity}={hint:g} contradicts; leave it out.",
             field=quantity,
         )
     return values
@@ -307,15 +309,16 @@ def _inversion(
 
 def _only_value(column: Column, values: FloatArray) -> float:
     if np.ptp(values) > 0:
-        raise InputError(f"{column.source}: has several values; expected one for the whole schedule.", field="path")
+        raise InputError(f"{column.source}: has several values", "one for the whole schedule", field="path")
     return float(values[0])
 
 
 def _agreed(source: str, key: str, stated: Any, hint: Any) -> Any:
     """Return what the file states or the hint says; refuse two that differ."""
     if stated is not None and hint is not None and stated != hint:
-        raise InputError(f"{source}: states {key} {stated}, which the hint {key}={hint} contradicts; leave it out.",
-                         field=key)  # fmt: skip
+        raise FileError(
+            source, f"states {key} {stated}, which the hint {key}={hint} contradicts; leave it out.", field=key
+        )
     return hint if stated is None else stated
 
 
@@ -325,5 +328,5 @@ def _comment_numbers(source: str, key: str, text: str) -> FloatArray:
     except ValueError:
         numbers = []
     if not numbers:
-        raise InputError(f"{source}: the line '# {key}' holds {text!r}; expected numbers.", field="path")
+        raise FileError(source, f"the line '# {key}' holds {text!r}", "numbers")
     return np.array(numbers)

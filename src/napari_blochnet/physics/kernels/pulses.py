@@ -60,7 +60,7 @@ def pulses_of(schedule: Schedule, dtype: np.dtype) -> Pulses:
     positions = np.ones(1) if schedule.slice_profile is None else schedule.slice_profile
     largest = float(np.abs(schedule.flip_angle).max() * np.abs(positions).max())
     if largest > _LARGEST_ANGLE:
-        raise InputError(f"flip_angle reaches {largest:g}°; expected at most {_LARGEST_ANGLE:g}°.", field="flip_angle")
+        raise InputError(f"flip_angle reaches {largest:g}°", f"at most {_LARGEST_ANGLE:g}°", field="flip_angle")
     steps = np.append(np.diff(schedule.rf_phase), 0.0)
     sign = np.ones(len(schedule))
     if schedule.is_real and len(schedule) > 1:

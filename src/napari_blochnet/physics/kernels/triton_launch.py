@@ -123,9 +123,7 @@ def triton_signal(
     arguments = (schedule, tissues.t1.reshape(-1), tissues.t2.reshape(-1), b1_flat, states)
     if cotangent is not None:
         if cotangent.shape != (*shape, pulses):
-            raise InputError(
-                f"cotangent has shape {tuple(cotangent.shape)}; expected {(*shape, pulses)}.", field="cotangent"
-            )
+            raise InputError(f"cotangent has shape {tuple(cotangent.shape)}", str((*shape, pulses)), field="cotangent")
         products = torch.empty((voxels, 1 + count), dtype=dtype, device=device)
         incoming = cotangent.to(kind).resolve_conj().reshape(voxels, pulses)
         simulate_launches(*arguments, tangents=count, cotangent=incoming, gradient=products)

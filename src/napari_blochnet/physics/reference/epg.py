@@ -158,7 +158,7 @@ def epg_signal(
 
 def _f0(schedule: Schedule, tissues: Tissues, states: int | None) -> Tensor:
     if states is not None and states < 1:
-        raise InputError(f"states is {states}; expected at least 1, or None for all.", field="states")
+        raise InputError(f"states is {states}", "at least 1, or None for all", field="states")
     needed = (len(schedule) + 1) // 2
     kept = needed if states is None else min(states, needed)
     profile = [1.0] if schedule.slice_profile is None else schedule.slice_profile.tolist()

@@ -228,7 +228,7 @@ def configuration_states(magnetisation: ArrayLike, order: int | None = None) -> 
     """
     M = np.asarray(magnetisation, dtype=np.float64)
     if M.ndim != 2 or M.shape[0] == 0 or M.shape[1] != 3:
-        raise InputError(f"magnetisation has shape {M.shape}; expected (positions, 3).", field="magnetisation")
+        raise InputError(f"magnetisation has shape {M.shape}", "(positions, 3)", field="magnetisation")
     highest = (M.shape[0] - 1) // 2
     order = highest if order is None else order
     if not 0 <= order <= highest:
@@ -361,7 +361,7 @@ def _matrix(rows: list[list[FloatArray]]) -> FloatArray:
 def _states(Q: ArrayLike) -> ComplexArray:
     states: ComplexArray = np.asarray(Q, dtype=np.complex128)
     if states.ndim != 2 or states.shape[0] != 3 or states.shape[1] == 0:
-        raise InputError(f"Q has shape {states.shape}; expected (3, orders).", field="Q")
+        raise InputError(f"Q has shape {states.shape}", "(3, orders)", field="Q")
     return states
 
 
@@ -369,5 +369,5 @@ def _pulse_count(schedule: Schedule, pulses: int | None) -> int:
     if pulses is None:
         return len(schedule)
     if not 1 <= pulses <= len(schedule):
-        raise InputError(f"pulses is {pulses}; expected 1 to {len(schedule)}, the schedule's.", field="pulses")
+        raise InputError(f"pulses is {pulses}", f"1 to {len(schedule)}, the schedule's", field="pulses")
     return pulses

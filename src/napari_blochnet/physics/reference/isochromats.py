@@ -57,7 +57,7 @@ def bloch_signal(
     """
     count = 2 * len(schedule) + 2 if isochromats is None else int(isochromats)
     if count < 1:
-        raise InputError(f"isochromats is {count}; expected at least 1.", field="isochromats")
+        raise InputError(f"isochromats is {count}", "at least 1", field="isochromats")
     tissue = (_values("t1", t1, above=True), _values("t2", t2, above=True), _values("b1", b1, above=False))
     t1_all, t2_all, b1_all = np.broadcast_arrays(*tissue)
     # Turn of each isochromat by one gradient: the same for all tissues.
@@ -107,5 +107,5 @@ def _values(key: str, given: ArrayLike, *, above: bool) -> FloatArray:
     good = np.isfinite(values) & ((values > 0) if above else (values >= 0))
     if not good.all():
         expected = "a finite number above 0 ms" if above else "a finite number of at least 0"
-        raise InputError(f"{key} is {values[~good].flat[0]:g}; expected {expected}.", field=key)
+        raise InputError(f"{key} is {values[~good].flat[0]:g}", expected, field=key)
     return values
