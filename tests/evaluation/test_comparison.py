@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.comparison import compare_maps, error_maps
+from napari_blochnet.evaluation.comparison import compare_maps
+from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
@@ -24,11 +25,9 @@ def part_of_truth(phantom: Phantom, other: FingerprintStack | ParameterMaps) -> 
 def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
     """Return error maps to look at: of T1 and T2, per cent, NaN where there is nothing to compare.
 
-    See `napari_blochnet.evaluation.comparison.error_maps`, which are 0 there: what is drawn must tell no error from no
+    See `napari_blochnet.evaluation.error_maps.error_maps`, which are 0 there: what is drawn must tell no error from no
     voxel.
     """
-    from napari_blochnet.evaluation.comparison import error_maps
-
     found = error_maps(truth, maps)
     inside = truth.mask & maps.mask
     return {name: np.where(inside, found[name], np.float32(np.nan)) for name in ("T1", "T2")}

@@ -2,93 +2,28 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, pd_scale, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
+from napari_blochnet.evaluation.results import ALL_TISSUES, ComparisonTable, numbered_names
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
-from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, text_table, write_csv
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["ALL_TISSUES", "PARAMETERS", "Comparison", "compare_maps", "distinct_names", "error_maps", "failures"]
-
-#: The parameters that are scored, with their units; PD is relative.
-PARAMETERS = {"T1": "ms", "T2": "ms", "PD": ""}
-#: What the rows over the whole mask are called.
-ALL_TISSUES = "all"
+__all__ = ["Comparison", "compare_maps"]
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Comparison:
-    """What `compare_maps` found.
-
-    Parameters
-    ----------
-    truth : Phantom
-    maps : tuple of ParameterMaps
-    models : tuple of str
-        What the maps' estimators are called, each name once.
-    mask : bool array of shape (Z, Y, X)
-        Voxels scored: the same for all models.
-    table : tuple of Score
-        One row per model, tissue and parameter; the tissue "all" is the whole mask.
-    pd_scale : dict
-        By model, what its PD was multiplied with before it was scored.
-    title : str
-    error_limit : float
-        Error maps are drawn from minus to plus this, per cent.
-    notes : tuple of str
-        What should be known when reading the table, in sentences.
-    record : dict
-        How it was made.
-    """
-
-    truth: Phantom
-    maps: tuple[ParameterMaps, ...]
-    models: tuple[str, ...]
-    mask: BoolArray
-    table: tuple[Score, ...]
-    pd_scale: dict[str, float]
-    title: str = "Comparison of T1 and T2 maps"
-    error_limit: float = 20.0
-    notes: tuple[str, ...] = ()
-    record: dict[str, Any] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(self.models)} with {self.truth.name}: {int(self.mask.sum()):,} voxels>"
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return `table` as JSON-ready dictionaries."""
-        return [entry.row() for entry in self.table]
-
-    def score(self, model: str, parameter: str = "T1, T2", tissue: str = ALL_TISSUES) -> Score:
-        """Return one row of the table."""
-        for entry in self.table:
-            if (entry.model, entry.parameter, entry.tissue) == (model, parameter, tissue):
-                return entry
-        raise InputError(
-            f"There is no score of {parameter} by {model} in {tissue}",
-            f"one of the models {', '.join(self.models)}",
-            field="model",
-        )
-
-    def to_text(self) -> str:
-        """Return the table for a terminal."""
-        return text_table(self.rows(), COMPARISON_COLUMNS) + "".join(f"\n{note}" for note in self.notes)
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as CSV, full precision."""
-        write_csv(self.rows(), path)
+class Comparison(ComparisonTable):
+    """What `compare_maps` found: a `ComparisonTable` that is also drawn, and written as a page."""
 
     def to_figures(self, path: str | os.PathLike[str]) -> list[Path]:
         """Write the figures as PNG, SVG or PDF, by the ending: ``NAME-maps`` and ``NAME-scatter``."""
@@ -156,7 +91,7 @@ def compare_maps(
     if not maps:
         raise InputError("There are no maps to compare", "at least one model's", field="maps")
     for item in maps:
-        _check_grid(truth, item)
+        check_grid(truth, item)
     if mask is not None and np.shape(mask) != truth.shape:
         raise InputError(f"The mask has shape {np.shape(mask)}", f"that of the truth, {truth.shape}", field="mask")
     wanted = truth.mask if mask is None else truth.mask & np.asarray(mask, dtype=bool)
@@ -164,9 +99,9 @@ def compare_maps(
     if not scored.any():
         raise InputError("There is no voxel to score: the truth's mask, the chosen voxels and the maps have none in "
                          "common.", field="mask")  # fmt: skip
-    models = distinct_names([item.estimator for item in maps])
+    models = numbered_names([item.estimator for item in maps])
     sets = _tissue_sets(truth, scored)
-    constants = {name: best_constant(_values(truth, name)[scored]) for name in PARAMETERS}
+    constants = {name: best_constant(values_of(truth, name)[scored]) for name in PARAMETERS}
     bounds, sentences = _bounds(truth, sets, models, maps, bound_voxels, seed, watch)
     table: list[Score] = []
     scales: dict[str, float] = {}
@@ -176,8 +111,8 @@ def compare_maps(
         for tissue, voxels in sets.items():
             rows = [
                 score(
-                    _values(truth, name)[voxels],
-                    _values(item, name)[voxels] * (scales[model] if name == "PD" else 1.0),
+                    values_of(truth, name)[voxels],
+                    values_of(item, name)[voxels] * (scales[model] if name == "PD" else 1.0),
                     failed[voxels] if name != "PD" else (failed | ~(item.pd > 0))[voxels],
                     constants[name],
                     model=model,
@@ -228,56 +163,6 @@ def _bounds(
     return {model: by_data[data] for model, data in known.items()}, sentences
 
 
-def failures(maps: ParameterMaps) -> BoolArray:
-    """Return the mapped voxels without an estimate: rejected, or T1 or T2 not a positive finite number."""
-    with np.errstate(invalid="ignore"):
-        good = (maps.t1 > 0) & (maps.t2 > 0) & np.isfinite(maps.t1) & np.isfinite(maps.t2) & np.isfinite(maps.pd)
-    return maps.mask & (maps.failed | ~good)
-
-
-def error_maps(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
-    """Return signed relative errors (estimate − truth)/truth, per cent.
-
-    Parameters
-    ----------
-    truth : Phantom
-    maps : ParameterMaps
-        On the truth's grid.
-
-    Returns
-    -------
-    dict of str to float32 array of shape (Z, Y, X)
-        For T1, T2 and PD (scaled by the median of truth over estimate); −100 where the model failed, 0 outside what
-        both masks hold.
-
-    Raises
-    ------
-    InputError
-        Maps on another grid.
-    """
-    _check_grid(truth, maps)
-    inside = truth.mask & maps.mask
-    failed = failures(maps)
-    scale = pd_scale(truth, maps, inside & ~failed)
-    result = {}
-    for name in PARAMETERS:
-        true = np.where(inside, _values(truth, name), 1.0).astype(np.float64)
-        made = np.where(failed, 0.0, _values(maps, name)) * (scale if name == "PD" else 1.0)
-        result[name] = np.where(inside, 100.0 * (made - true) / true, 0.0).astype(np.float32)
-    return result
-
-
-def pd_scale(truth: Phantom, maps: ParameterMaps, voxels: BoolArray) -> float:
-    """Return the median of true over estimated PD; 1 where there is none."""
-    voxels = voxels & (maps.pd > 0)
-    return float(np.median(truth.pd[voxels] / maps.pd[voxels])) if voxels.any() else 1.0
-
-
-def _values(source: Phantom | ParameterMaps, parameter: str) -> FloatArray:
-    values: FloatArray = getattr(source, parameter.lower())
-    return values
-
-
 def _tissue_sets(truth: Phantom, scored: BoolArray) -> dict[str, BoolArray]:
     sets = {ALL_TISSUES: scored}
     labels = truth.pure_labels
@@ -287,23 +172,3 @@ def _tissue_sets(truth: Phantom, scored: BoolArray) -> dict[str, BoolArray]:
             if voxels.any():
                 sets[tissue] = voxels
     return sets
-
-
-def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names with a number after those that occurred before: "fc", "fc 2"."""
-    result: list[str] = []
-    for name in names:
-        numbered = (name if number == 1 else f"{name} {number}" for number in itertools.count(1))
-        result.append(next(new for new in numbered if new not in result))
-    return tuple(result)
-
-
-def _check_grid(truth: Phantom, maps: ParameterMaps) -> None:
-    apart = np.abs(np.asarray(truth.affine) - np.asarray(maps.affine)).max()
-    if maps.shape != truth.shape or apart > 0.01 * min(truth.voxel_size):
-        raise InputError(
-            f"The maps of {maps.estimator} have {maps.shape} voxels (z, y, x) of {maps.geometry.describe()}, "
-            f"the truth {truth.name} has {truth.shape} of {truth.geometry.describe()}",
-            "the same grid at the same place",
-            field="maps",
-        )

@@ -17,9 +17,9 @@ from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import FileError
-from napari_blochnet.evaluation.comparison import Comparison, error_maps
+from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.regions import RegionMeans
+from napari_blochnet.evaluation.results import ComparisonTable, RegionTable
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -42,12 +42,12 @@ _DPI = 160
 _ENDINGS = (".png", ".svg", ".pdf")
 
 
-def comparison_figure(comparison: Comparison, z: int | None = None) -> Figure:
+def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figure:
     """Draw T1 and T2: truth, every model's map, signed errors and their distribution.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : ComparisonTable
     z : int, optional
         Slice. None: the one with the most voxels scored.
 
@@ -72,7 +72,7 @@ def comparison_figure(comparison: Comparison, z: int | None = None) -> Figure:
 
 
 def _parameter_panel(
-    panel: FigureBase, comparison: Comparison, parameter: str, z: int, window: tuple[slice, slice]
+    panel: FigureBase, comparison: ComparisonTable, parameter: str, z: int, window: tuple[slice, slice]
 ) -> None:
     truth, name = comparison.truth, parameter.lower()
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
@@ -127,7 +127,7 @@ def _image(axes: Axes, shown: Any, colours: Colormap, limits: tuple[float, float
     return drawn
 
 
-def _draw_distribution(axes: Axes, comparison: Comparison, parameter: str) -> None:
+def _draw_distribution(axes: Axes, comparison: ComparisonTable, parameter: str) -> None:
     limit = comparison.error_limit
     bins = np.linspace(-limit, limit, 81)
     for model, maps, colour in zip(comparison.models, comparison.maps, _cycle(len(comparison.maps)), strict=True):
@@ -144,7 +144,7 @@ def _draw_distribution(axes: Axes, comparison: Comparison, parameter: str) -> No
         axes.legend(frameon=False, fontsize=6.5, handlelength=1.0, loc="upper right", borderpad=0)
 
 
-def scatter_figure(comparison: Comparison) -> Figure:
+def scatter_figure(comparison: ComparisonTable) -> Figure:
     """Draw estimated against true T1 and T2 for every model, on logarithmic axes, with lines of ±10 %."""
     models = len(comparison.maps)
     figure = _figure(2.9 * models * (2 if models == 1 else 1) + 0.7, 2.9 * (1 if models == 1 else 2) + 0.3)
@@ -178,7 +178,7 @@ def scatter_figure(comparison: Comparison) -> Figure:
     return _finish(figure)
 
 
-def region_figure(means: RegionMeans) -> Figure:
+def region_figure(means: RegionTable) -> Figure:
     """Draw the maps of every model with the regions outlined, and deviations from known values by region.
 
     Voxels whose PD is below a tenth of the regions' median, noise around the object, are black.
@@ -220,7 +220,7 @@ def _outline(axes: Axes, name: str, mask: BoolArray) -> None:
     label.set_path_effects([withStroke(linewidth=1.5, foreground=_TEXT)])
 
 
-def _draw_deviations(axes: Axes, means: RegionMeans, model: str) -> None:
+def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     limit = 25.0
     names = [region.name for region in means.regions]
     for parameter, colour, shift in (("T1", _MODEL_COLOURS[0], -0.12), ("T2", _MODEL_COLOURS[1], 0.12)):
@@ -243,12 +243,12 @@ def _draw_deviations(axes: Axes, means: RegionMeans, model: str) -> None:
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
 
 
-def save_comparison_figures(comparison: Comparison, path: str | os.PathLike[str]) -> list[Path]:
+def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike[str]) -> list[Path]:
     """Write the figures of a comparison: maps with errors, and estimated against true values.
 
     Parameters
     ----------
-    comparison : Comparison
+    comparison : ComparisonTable
     path : path
         ``NAME.png``, ``.svg`` or ``.pdf``; the files are ``NAME-maps`` and ``NAME-scatter`` with that ending.
 

@@ -6,87 +6,32 @@ import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
-from napari_blochnet.common.arrays import BoolArray, IntArray
+from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import FileError, InputError
-from napari_blochnet.evaluation.comparison import distinct_names
+from napari_blochnet.evaluation.error_maps import PARAMETERS, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.tables import region_columns, text_table, write_csv
+from napari_blochnet.evaluation.results import TRUTH, Region, RegionTable, numbered_names
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["TRUTH", "Region", "RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]
+__all__ = ["RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]
 
-#: What the rows of a truth map are called, and the reference values that come from it.
-TRUTH = "truth"
 #: Radius of a sphere where the file has none, voxels.
 DEFAULT_RADIUS = 5.0
 # A list of spheres is short; a file beyond this is something else.
 _LARGEST_CSV = 2**20
 
 
-@dataclass(frozen=True, eq=False)
-class Region:
-    """A named set of voxels.
-
-    Parameters
-    ----------
-    name : str
-    mask : bool array of shape (Z, Y, X)
-    references : mapping of str to mapping of str to float
-        Known values by their origin ("true", "site"), then by parameter ("T1", "T2"), ms.
-    """
-
-    name: str
-    mask: BoolArray
-    references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class RegionMeans:
-    """Mean ± standard deviation of maps in regions.
-
-    Parameters
-    ----------
-    maps : tuple of ParameterMaps
-    regions : tuple of Region
-    table : tuple of dict
-        One row per model, region and parameter: voxels, failures, mean, sd, residual, and for each reference its value
-        and the mean's deviation from it in per cent. The rows of the model "truth" come first, where there is a truth.
-    title : str
-    record : dict
-        How it was made.
-    """
-
-    maps: tuple[ParameterMaps, ...]
-    regions: tuple[Region, ...]
-    table: tuple[dict[str, Any], ...]
-    title: str = "T1 and T2 by region"
-    record: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def references(self) -> tuple[str, ...]:
-        """Origins of known values, as they first occur."""
-        return tuple(dict.fromkeys(origin for region in self.regions for origin in region.references))
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return `table` as JSON-ready dictionaries."""
-        return [dict(row) for row in self.table]
-
-    def to_text(self) -> str:
-        """Return the table for a terminal."""
-        return text_table(self.table, region_columns(self.references))
-
-    def to_csv(self, path: str | os.PathLike[str]) -> None:
-        """Write the table as CSV, full precision."""
-        write_csv(self.table, path)
+class RegionMeans(RegionTable):
+    """What `region_means` found: a `RegionTable` that is also written as a page."""
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page with the table, figures and records; it needs no other file."""
@@ -154,7 +99,7 @@ def region_means(
         rows = [_rows(truth, region) for region in regions]
         table += [row for several in rows for row in several]
         regions = [_with_truth(region, several) for region, several in zip(regions, rows, strict=True)]
-    names = distinct_names([item.estimator for item in maps])
+    names = numbered_names([item.estimator for item in maps])
     maps = [item.replace(estimator=name) for item, name in zip(maps, names, strict=True)]
     table += [row for item in maps for region in regions for row in _rows(item, region)]
     return RegionMeans(tuple(maps), tuple(regions), tuple(table), title, dict(record or {}))
@@ -168,21 +113,18 @@ def _rows(source: ParameterMaps | Phantom, region: Region) -> list[dict[str, Any
     good = source.mask[box] & inside
     failed, residual = 0, None
     if isinstance(source, ParameterMaps):
-        with np.errstate(invalid="ignore"):
-            lost = good & (source.failed[box] | ~((source.t1[box] > 0) & (source.t2[box] > 0)))
-        for name in ("t1", "t2", "pd"):
-            lost |= good & ~np.isfinite(getattr(source, name)[box])
+        lost = good & failures(source, box)
         failed, good = int(lost.sum()), good & ~lost
         residual = float(source.residual[box][good].mean()) if good.any() else None
     rows = []
-    for parameter in ("T1", "T2", "PD"):
-        values = getattr(source, parameter.lower())[box][good].astype(np.float64)
+    for parameter, unit in PARAMETERS.items():
+        values = values_of(source, parameter)[box][good].astype(np.float64)
         mean = float(values.mean()) if values.size else None
         row: dict[str, Any] = {
             "model": source.estimator if isinstance(source, ParameterMaps) else TRUTH,
             "region": region.name,
             "parameter": parameter,
-            "unit": "" if parameter == "PD" else "ms",
+            "unit": unit,
             "voxels": int(values.size),
             "failures": failed,
             "mean": mean,

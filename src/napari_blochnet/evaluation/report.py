@@ -10,9 +10,8 @@ from typing import Any
 
 import jinja2
 
-from napari_blochnet.evaluation.comparison import ALL_TISSUES, Comparison
 from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
-from napari_blochnet.evaluation.regions import RegionMeans
+from napari_blochnet.evaluation.results import ALL_TISSUES, ComparisonTable, RegionTable
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
 
@@ -22,7 +21,7 @@ __all__ = ["write_comparison", "write_region_means"]
 _SHOWN = 8
 
 
-def write_comparison(comparison: Comparison, path: str | os.PathLike[str]) -> None:
+def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) -> None:
     """Write the page of a comparison: tables, figures, how everything was made."""
     truth, rows = comparison.truth, comparison.rows()
     pure = ", pure voxels" if truth.fractions else ""
@@ -55,7 +54,7 @@ def write_comparison(comparison: Comparison, path: str | os.PathLike[str]) -> No
     )  # fmt: skip
 
 
-def write_region_means(means: RegionMeans, path: str | os.PathLike[str]) -> None:
+def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None:
     """Write the page of a table of regions."""
     columns = region_columns(means.references)
     rows = means.rows()

@@ -16,7 +16,8 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison
-    from napari_blochnet.evaluation.regions import Region, RegionMeans
+    from napari_blochnet.evaluation.regions import RegionMeans
+    from napari_blochnet.evaluation.results import Region
 
 __all__ = ["compare", "region_means"]
 

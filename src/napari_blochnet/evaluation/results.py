@@ -1,0 +1,149 @@
+"""What comparisons and averages find, as data and tables; figures and pages are made of it above."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from napari_blochnet.common.arrays import BoolArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.scores import Score
+from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, region_columns, text_table, write_csv
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = ["ALL_TISSUES", "TRUTH", "ComparisonTable", "Region", "RegionTable", "numbered_names"]
+
+#: What the rows over the whole mask are called.
+ALL_TISSUES = "all"
+#: What the rows of a truth map are called, and the reference values that come from it.
+TRUTH = "truth"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ComparisonTable:
+    """Scores of maps against the truth, with what they were made from.
+
+    Parameters
+    ----------
+    truth : Phantom
+    maps : tuple of ParameterMaps
+    models : tuple of str
+        What the maps' estimators are called, each name once.
+    mask : bool array of shape (Z, Y, X)
+        Voxels scored: the same for all models.
+    table : tuple of Score
+        One row per model, tissue and parameter; the tissue "all" is the whole mask.
+    pd_scale : dict
+        By model, what its PD was multiplied with before it was scored.
+    title : str
+    error_limit : float
+        Error maps are drawn from minus to plus this, per cent.
+    notes : tuple of str
+        What should be known when reading the table, in sentences.
+    record : dict
+        How it was made.
+    """
+
+    truth: Phantom
+    maps: tuple[ParameterMaps, ...]
+    models: tuple[str, ...]
+    mask: BoolArray
+    table: tuple[Score, ...]
+    pd_scale: dict[str, float]
+    title: str = "Comparison of T1 and T2 maps"
+    error_limit: float = 20.0
+    notes: tuple[str, ...] = ()
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {', '.join(self.models)} with {self.truth.name}: {int(self.mask.sum()):,} voxels>"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return `table` as JSON-ready dictionaries."""
+        return [entry.row() for entry in self.table]
+
+    def score(self, model: str, parameter: str = "T1, T2", tissue: str = ALL_TISSUES) -> Score:
+        """Return one row of the table."""
+        for entry in self.table:
+            if (entry.model, entry.parameter, entry.tissue) == (model, parameter, tissue):
+                return entry
+        missing, known = f"There is no score of {parameter} by {model} in {tissue}", ", ".join(self.models)
+        raise InputError(missing, f"one of the models {known}", field="model")
+
+    def to_text(self) -> str:
+        """Return the table for a terminal."""
+        return text_table(self.rows(), COMPARISON_COLUMNS) + "".join(f"\n{note}" for note in self.notes)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as CSV, full precision."""
+        write_csv(self.rows(), path)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A named set of voxels.
+
+    Parameters
+    ----------
+    name : str
+    mask : bool array of shape (Z, Y, X)
+    references : mapping of str to mapping of str to float
+        Known values by their origin ("true", "site"), then by parameter ("T1", "T2"), ms.
+    """
+
+    name: str
+    mask: BoolArray
+    references: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RegionTable:
+    """Mean ± standard deviation of maps in regions, with what they were made from.
+
+    Parameters
+    ----------
+    maps : tuple of ParameterMaps
+    regions : tuple of Region
+    table : tuple of dict
+        One row per model, region and parameter: voxels, failures, mean, sd, residual, and for each reference its value
+        and the mean's deviation from it in per cent. The rows of the model "truth" come first, where there is a truth.
+    title : str
+    record : dict
+        How it was made.
+    """
+
+    maps: tuple[ParameterMaps, ...]
+    regions: tuple[Region, ...]
+    table: tuple[dict[str, Any], ...]
+    title: str = "T1 and T2 by region"
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Origins of known values, as they first occur."""
+        return tuple(dict.fromkeys(origin for region in self.regions for origin in region.references))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return `table` as JSON-ready dictionaries."""
+        return [dict(row) for row in self.table]
+
+    def to_text(self) -> str:
+        """Return the table for a terminal."""
+        return text_table(self.table, region_columns(self.references))
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write the table as CSV, full precision."""
+        write_csv(self.table, path)
+
+
+def numbered_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with a number after those that occurred before: "fc", "fc 2"."""
+    result: list[str] = []
+    for name in names:
+        numbered = (name if number == 1 else f"{name} {number}" for number in itertools.count(1))
+        result.append(next(new for new in numbered if new not in result))
+    return tuple(result)
