@@ -42,7 +42,7 @@ def test_the_sample_fingerprints_are_explained_by_their_truth(desk):
     assert shown.truth is shown.items[0]
     # nothing but the noise is left over
     expected = stack.noise_sigma * np.sqrt(stack.shape[0]) / norms[index]
-    assert shown.misfit[0] == pytest.approx(expected, rel=0.1)
+    assert shown.residual[0] == pytest.approx(expected, rel=0.1)
     assert shown.bound.at_truth
     assert 1 < _extent(shown.bound) < 1.5
 
@@ -70,5 +70,5 @@ def test_a_stack_of_a_file_takes_any_scale(desk, tmp_path):
     shown = inspector.shown
     measured = scaled.data[:, 0, 3, 2]
     expected = np.sqrt(2 * len(measured)) * scaled.noise_sigma / np.linalg.norm(measured)
-    assert shown.misfit[0] == pytest.approx(expected, rel=0.25)
+    assert shown.residual[0] == pytest.approx(expected, rel=0.25)
     assert _extent(shown.bound) < 3

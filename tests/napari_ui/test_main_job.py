@@ -204,9 +204,9 @@ def test_click_pins_a_voxel(desk, qtbot):
     z, y, x = voxel.index
     np.testing.assert_allclose(np.linalg.norm(stack.data[:, z, y, x]), np.linalg.norm(shown.measured), rtol=0.05)
     # at SNR 20 the estimate explains the fingerprint about as well as the truth does
-    assert shown.misfit[1] < 1.2 * shown.misfit[0] + 0.02
+    assert shown.residual[1] < 1.2 * shown.residual[0] + 0.02
     maps = desk.session.entries("maps")[0].subject
-    assert shown.misfit[1] == pytest.approx(maps.residual[voxel.index], abs=0.02)
+    assert shown.residual[1] == pytest.approx(maps.residual[voxel.index], abs=0.02)
     assert inspector.table.rowCount() == 2
     assert inspector.table.item(1, 2).text().endswith("%")
     assert len(inspector.marks.shown) == 1

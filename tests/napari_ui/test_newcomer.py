@@ -118,7 +118,7 @@ def _map_and_look(person: Newcomer, workbench) -> None:
     truth, *estimates = inspector.shown.items
     # each of the three explains the fingerprint, the truth in whatever units the samples are
     noise = 0.15 if session.entries("stack")[0].subject.noise_sigma else 0.02
-    assert (inspector.shown.misfit < noise).all()
+    assert (inspector.shown.residual < noise).all()
     for item in estimates:
         # what the inspector says of a voxel is what the maps show there, near to the truth
         assert item.t1 == pytest.approx(truth.t1, rel=0.2)

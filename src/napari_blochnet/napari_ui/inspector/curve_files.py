@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 
+from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.io.atomic import replacing
-from napari_blochnet.napari_ui.inspector.explanation import Explanations
 
 __all__ = ["write_curves"]
 
@@ -22,7 +22,7 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
     """
     stack, (z, y, x) = shown.voxel.stack, shown.voxel.index
     about = [f"stack: {stack.name}", f"voxel: z {z}, y {y}, x {x}", f"signal: {shown.quantity}"]
-    for item, misfit in zip(shown.items, shown.misfit, strict=True):
+    for item, misfit in zip(shown.items, shown.residual, strict=True):
         about.append(f"{item.name}: T1 {item.t1:.6g} ms, T2 {item.t2:.6g} ms, PD {item.pd:.6g}, misfit {misfit:.4g}")
     if shown.bound is not None:
         error = shown.bound.covariance.diagonal() ** 0.5

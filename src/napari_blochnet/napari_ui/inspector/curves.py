@@ -14,7 +14,7 @@ from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_blochnet.napari_ui.inspector.explanation import Explanations
+from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.plots import pg

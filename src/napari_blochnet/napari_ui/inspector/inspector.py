@@ -29,12 +29,12 @@ from qtpy.QtWidgets import (
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.evaluation.beside_truth import part_of_truth
+from napari_blochnet.evaluation.voxel import Decoders, Explanation, Explanations, explain_voxel, explanation_of
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.napari_ui.canvas.marks import Marks
 from napari_blochnet.napari_ui.inspector.curve_files import write_curves
 from napari_blochnet.napari_ui.inspector.curves import CurvesView
-from napari_blochnet.napari_ui.inspector.explanation import Decoders, Explanation, Explanations, explain, explanation_of
 from napari_blochnet.napari_ui.inspector.numbers import NumbersTable, PinBar
 from napari_blochnet.napari_ui.inspector.plane import PinContent, PlaneView
 from napari_blochnet.napari_ui.inspector.pointing import Pointer, add_step_keys, voxel_under
@@ -67,7 +67,7 @@ class _Question:
         self._voxel, self._items, self._decoders = voxel, items, decoders
 
     def __call__(self, *, progress: ProgressCallback, cancelled: CancelEvent) -> Explanations:
-        return explain(self._decoders.get(self._voxel.stack.schedule), self._voxel, self._items)
+        return explain_voxel(self._decoders.get(self._voxel.stack.schedule), self._voxel, self._items)
 
 
 class VoxelInspector(Panel):
@@ -332,7 +332,7 @@ class VoxelInspector(Panel):
         if self._decoders.is_warm(voxel.stack):
             self._waiting = None
             try:
-                self._show(explain(self._decoders.get(voxel.stack.schedule), voxel, items))
+                self._show(explain_voxel(self._decoders.get(voxel.stack.schedule), voxel, items))
             except InputError as error:
                 self.show_input_error(error)
             return

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_blochnet.napari_ui.inspector.explanation import Explanation, Explanations
+from napari_blochnet.evaluation.voxel import Explanation, Explanations
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_icon, swatch, time_text, translucent
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, PIN_COLOURS, Voxel
 from napari_blochnet.napari_ui.widgets.appearance import Palette
@@ -118,7 +118,7 @@ class NumbersTable(QTableWidget):
             if self.isColumnHidden(column) != (truth is None):
                 self.setColumnHidden(column, truth is None)
         for row, item in enumerate(items):
-            misfit = float(shown.misfit[row])
+            misfit = float(shown.residual[row])
             for column, text in enumerate(_texts(item, misfit, truth)):
                 self._cell(row, column).setText(text)
             if self._colours is not None:

@@ -12,8 +12,8 @@ from qtpy.QtGui import QPolygonF
 from qtpy.QtWidgets import QGraphicsPolygonItem, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.evaluation.voxel import Bound, Explanation
 from napari_blochnet.napari_ui.inspector.curves import BOTTOM, CornerText, PaintedPlots, style_small
-from napari_blochnet.napari_ui.inspector.explanation import Bound, Explanation
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_colour, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import pg

@@ -8,7 +8,7 @@ import math
 from qtpy.QtCore import QPointF, QRectF, Qt
 from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap, QPolygonF
 
-from napari_blochnet.napari_ui.inspector.explanation import Explanation
+from napari_blochnet.evaluation.voxel import Explanation
 from napari_blochnet.napari_ui.state.pins import PIN_COLOURS
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 

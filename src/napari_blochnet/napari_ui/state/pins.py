@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
-from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.evaluation.voxel import Voxel
 
 __all__ = ["MAX_PINS", "PIN_COLOURS", "Pins", "Voxel"]
 
@@ -13,21 +12,6 @@ __all__ = ["MAX_PINS", "PIN_COLOURS", "Pins", "Voxel"]
 PIN_COLOURS = ("#ffd60a", "#ff375f", "#32d7ff", "#bf7bff", "#30e85c", "#ff9f0a", "#ff7ad9", "#ffffff")
 #: More could be told apart neither by colour nor in a row of buttons.
 MAX_PINS = len(PIN_COLOURS)
-
-
-@dataclass(frozen=True)
-class Voxel:
-    """A voxel somebody pointed at.
-
-    Parameters
-    ----------
-    stack : FingerprintStack
-    index : tuple of int
-        (z, y, x) in the stack.
-    """
-
-    stack: FingerprintStack = field(repr=False)
-    index: tuple[int, int, int]
 
 
 class Pins:

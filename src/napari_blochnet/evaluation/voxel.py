@@ -1,14 +1,14 @@
-"""What the models say of one voxel: re-simulated fingerprints, misfits, and how well the tissue could be known.
+"""What the models say of one voxel: re-simulated fingerprints, residuals, and how well the tissue could be known.
 
-Plain computing without Qt, so that it can run on either thread. A voxel costs one call of the decoder, with
+A voxel costs one call of the decoder, with
 derivatives, for all its explanations together: about as much as one call without.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,19 +16,33 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari_blochnet.physics.decoder import EPGDecoder
     from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Bound", "Decoders", "Explanation", "Explanations", "explain", "explanation_of"]
+__all__ = ["Bound", "Decoders", "Explanation", "Explanations", "Voxel", "explain_voxel", "explanation_of"]
 
 # The curves of a plot are told apart to a fraction of a line's width.
 _TOLERANCE = 1e-4
 # A decoder is small, but there is no need to keep those of every schedule ever looked at.
 _KEPT = 4
+
+
+@dataclass(frozen=True)
+class Voxel:
+    """One voxel of a stack.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    index : tuple of int
+        (z, y, x) in the stack.
+    """
+
+    stack: FingerprintStack = field(repr=False)
+    index: tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Bound:
     Parameters
     ----------
     t1, t2 : float
-        Where it was computed, ms: the truth, or the explanation with the smallest misfit.
+        Where it was computed, ms: the truth, or the explanation with the smallest residual.
     covariance : array of shape (2, 2)
         Of (T1, T2), ms².
     sigma : float
@@ -114,7 +128,8 @@ class Bound:
         radius = np.sqrt(-2.0 * np.log1p(-level) * np.maximum(values, 0.0))
         angle = np.linspace(0.0, 2.0 * np.pi, points)
         circle = np.stack([np.cos(angle), np.sin(angle)])
-        return centre * np.exp((vectors @ (radius[:, None] * circle)).T)
+        curve: FloatArray = centre * np.exp((vectors @ (radius[:, None] * circle)).T)
+        return curve
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +144,7 @@ class Explanations:
     measured : array of shape (time,)
     curves : array of shape (explanation, time)
         The signal of each explanation.
-    misfit : array of shape (explanation,)
+    residual : array of shape (explanation,)
         ‖x − ŝ‖/‖x‖ of the whole fingerprint.
     items : tuple of Explanation
     bound : Bound, optional
@@ -140,7 +155,7 @@ class Explanations:
     quantity: str
     measured: FloatArray
     curves: FloatArray
-    misfit: FloatArray
+    residual: FloatArray
     items: tuple[Explanation, ...]
     bound: Bound | None = None
 
@@ -189,11 +204,11 @@ def explanation_of(
         values = getattr(source, key, None)
         if values is not None and np.isfinite(values[index]) and (key == "phase" or values[index] > 0):
             more[key] = float(values[index])
-    return Explanation(name, float(source.t1[index]), float(source.t2[index]), float(source.pd[index]), slot=slot,
-                       has_own_scale=has_own_scale, **more)  # fmt: skip
+    t1, t2, pd = (float(values[index]) for values in (source.t1, source.t2, source.pd))
+    return Explanation(name, t1, t2, pd, slot=slot, has_own_scale=has_own_scale, **more)
 
 
-def explain(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:
+def explain_voxel(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:
     """Simulate what the explanations of a voxel predict, and bound how well the tissue could be known.
 
     Parameters
@@ -220,14 +235,15 @@ def explain(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> 
         tensors = decoder.jacobian(t1, t2, b1 if (b1 != 1.0).any() else None)
         unit, derivatives = (tensor.numpy() for tensor in tensors)
         derivatives = derivatives[..., :2]
-    form = {"magnitude": np.abs, "real": np.real}.get(kind, np.asarray)
+    forms: dict[str, Callable[[AnyArray], AnyArray]] = {"magnitude": np.abs, "real": np.real}
+    form = forms.get(kind, np.asarray)
     pds = np.array([_density(item, form(signal), measured) for item, signal in zip(items, unit, strict=True)])
     signals = form(unit * pds[:, None]) if items else unit
     norm = float(np.linalg.norm(measured))
-    misfit = np.linalg.norm(measured - signals, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
-    bound = _bound(voxel.stack, items, unit, derivatives, pds, misfit * norm) if norm > 0 else None
+    residual = np.linalg.norm(measured - signals, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
+    bound = _bound(voxel.stack, items, unit, derivatives, pds, residual * norm) if norm > 0 else None
     quantity, drawn, curves = _drawn(voxel.stack, measured, signals)
-    return Explanations(voxel, quantity, drawn, curves, misfit, tuple(items), bound)
+    return Explanations(voxel, quantity, drawn, curves, residual, tuple(items), bound)
 
 
 def _density(item: Explanation, signal: AnyArray, measured: AnyArray) -> complex:
@@ -261,12 +277,12 @@ def _bound(
         sigma = float(left[best]) / np.sqrt(max(1, freedom))
     if not sigma > 0 or pds[at] == 0:
         return None
-    covariance, _ = bound_from_jacobian(unit[[at]].astype(np.result_type(unit, np.float64)), derivatives[[at]],
-                                        np.abs(pds[[at]]), np.array([sigma]), stack.kind)  # fmt: skip
+    signal = unit[[at]].astype(np.result_type(unit, np.float64))
+    covariance, _ = bound_from_jacobian(signal, derivatives[[at]], np.abs(pds[[at]]), np.array([sigma]), stack.kind)
     if not np.isfinite(covariance).all():
         return None
-    return Bound(items[at].t1, items[at].t2, covariance[0], float(sigma), items[at].is_truth,
-                 stack.noise_sigma is not None)  # fmt: skip
+    found, is_known = items[at], stack.noise_sigma is not None
+    return Bound(found.t1, found.t2, covariance[0], float(sigma), found.is_truth, is_known)
 
 
 def _drawn(stack: FingerprintStack, measured: AnyArray, signals: AnyArray) -> tuple[str, FloatArray, FloatArray]:
