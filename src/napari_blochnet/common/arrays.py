@@ -1,16 +1,38 @@
-"""Array types used in signatures."""
+"""Array types used in signatures, and arrays in words."""
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AnyArray", "BoolArray", "ComplexArray", "FloatArray", "IntArray"]
+__all__ = [
+    "AnyArray",
+    "BoolArray",
+    "ComplexArray",
+    "FloatArray",
+    "IntArray",
+    "SignalKind",
+    "dimensions",
+    "first_true",
+]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
 IntArray: TypeAlias = NDArray[np.integer[Any]]
 AnyArray: TypeAlias = NDArray[Any]
+#: What the samples of a signal are.
+SignalKind: TypeAlias = Literal["complex", "real", "magnitude"]
+
+
+def dimensions(shape: Iterable[int]) -> str:
+    """Return a shape in words: "4 × 5 × 6"."""
+    return " × ".join(str(n) for n in shape)
+
+
+def first_true(where: BoolArray) -> tuple[int, ...]:
+    """Return the index of the first element that is True."""
+    return tuple(int(i) for i in np.argwhere(where)[0])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["Cancelled", "DataWarning", "FileError", "InputError"]
+__all__ = ["Cancelled", "DataWarning", "FileError", "InputError", "in_file"]
 
 
 class InputError(ValueError):
@@ -45,6 +47,15 @@ class FileError(InputError):
     ) -> None:
         name = source if isinstance(source, str) else Path(source).name
         super().__init__(f"{name}: {message}", expected, field=field)
+
+
+@contextlib.contextmanager
+def in_file(source: os.PathLike[str] | str) -> Iterator[None]:
+    """Let a mistake inside the block name the file it lies in."""
+    try:
+        yield
+    except InputError as error:
+        raise FileError(source, str(error), field=error.field) from None
 
 
 class Cancelled(Exception):  # noqa: N818 - a wish, not an error

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 
-__all__ = ["Geometry"]
+__all__ = ["Geometry", "OnGrid"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +26,6 @@ class Geometry:
 
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
     affine: FloatArray = field(default=None)  # type: ignore[arg-type]
-
-    if TYPE_CHECKING:  # the affine may be left out, and is there afterwards
-
-        def __init__(
-            self, voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0), affine: FloatArray | None = None
-        ) -> None: ...
 
     def __post_init__(self) -> None:
         size = tuple(float(length) for length in self.voxel_size)
@@ -65,3 +58,33 @@ class Geometry:
     def describe(self) -> str:
         """Return the voxel size in words, (z, y, x)."""
         return " × ".join(f"{length:g}" for length in self.voxel_size) + " mm"
+
+
+class OnGrid:
+    """What fills a volume: a dataclass with the fields ``voxel_size`` and ``affine`` of a `Geometry`."""
+
+    voxel_size: tuple[float, float, float]
+    affine: FloatArray
+
+    @property
+    def geometry(self) -> Geometry:
+        """Voxel size and affine together."""
+        return Geometry(self.voxel_size, self.affine)
+
+    def _check_geometry(self) -> None:
+        """Give both fields the values that `Geometry` makes of them; for ``__post_init__``."""
+        geometry = self.geometry
+        object.__setattr__(self, "voxel_size", geometry.voxel_size)
+        object.__setattr__(self, "affine", geometry.affine)
+
+    def _slices_along_z(self, wanted: slice | int, count: int) -> slice:
+        """Return the slices that somebody asks for out of ``count``, a single one as a slice; for ``__getitem__``."""
+        if isinstance(wanted, (int, np.integer)):
+            index = range(count)[wanted]
+            wanted = slice(index, index + 1)
+        if not isinstance(wanted, slice):
+            raise TypeError(f"a {type(self).__name__.lower()} is cut along z only: p[z] or p[z0:z1]")
+        start, stop, step = wanted.indices(count)
+        if step != 1 or stop <= start:
+            raise InputError(f"The slices {start}:{stop}:{step} hold no contiguous part of {count} slices.")
+        return slice(start, stop)

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray, dimensions
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.geometry import OnGrid
 
 __all__ = ["ParameterMaps"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class ParameterMaps:
+class ParameterMaps(OnGrid):
     """T1, T2, PD and residual maps of one estimator.
 
     Parameters
@@ -59,29 +59,8 @@ class ParameterMaps:
     b1: FloatArray | None = None
     estimator: str = "estimate"
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    affine: FloatArray | None = None
+    affine: FloatArray = field(default=None)  # type: ignore[arg-type]
     record: dict[str, Any] = field(default_factory=dict)
-
-    if TYPE_CHECKING:  # what may be left out is there afterwards
-
-        def __init__(
-            self,
-            t1: FloatArray,
-            t2: FloatArray,
-            pd: FloatArray,
-            residual: FloatArray,
-            mask: BoolArray,
-            failed: BoolArray | None = None,
-            phase: FloatArray | None = None,
-            t1_se: FloatArray | None = None,
-            t2_se: FloatArray | None = None,
-            converged: BoolArray | None = None,
-            b1: FloatArray | None = None,
-            estimator: str = "estimate",
-            voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0),
-            affine: FloatArray | None = None,
-            record: dict[str, Any] = ...,
-        ) -> None: ...
 
     def __post_init__(self) -> None:
         shape = np.shape(self.t1)
@@ -93,23 +72,16 @@ class ParameterMaps:
                 object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
             elif value is not None and np.shape(value) != shape:
                 raise InputError(f"{key} has shape {np.shape(value)}", f"that of t1, {shape}", field=key)
-        geometry = Geometry(self.voxel_size, self.affine)
-        object.__setattr__(self, "voxel_size", geometry.voxel_size)
-        object.__setattr__(self, "affine", geometry.affine)
+        self._check_geometry()
 
     def __repr__(self) -> str:
-        size = " × ".join(str(n) for n in self.shape)
-        return f"<ParameterMaps by {self.estimator}: {size} voxels (z, y, x), {int(self.mask.sum()):,} mapped>"
+        size, mapped = dimensions(self.shape), int(self.mask.sum())
+        return f"<ParameterMaps by {self.estimator}: {size} voxels (z, y, x), {mapped:,} mapped>"
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
         return self.t1.shape
-
-    @property
-    def geometry(self) -> Geometry:
-        """Voxel size and affine together."""
-        return Geometry(self.voxel_size, self.affine)
 
     def replace(self, **changes: Any) -> ParameterMaps:
         """Return a copy with some fields changed, validated again."""

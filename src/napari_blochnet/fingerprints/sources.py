@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
-from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.io.nifti import is_nifti, read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
 
 __all__ = ["SourceArray", "open_array"]
@@ -77,7 +77,7 @@ def open_array(
     """
     how = _How(watch, f"reading {path.name}")
     name = path.name.lower()
-    if name.endswith((".nii", ".nii.gz")):
+    if is_nifti(path):
         data, geometry = read_nifti(path, watch=watch)
         return SourceArray(_numeric(path, data), geometry)
     if name.endswith(".npy"):
@@ -209,7 +209,7 @@ def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None
         return variable
     several = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) > 1] or list(shapes)
     if len(several) != 1:
-        found = ", ".join(f"{name} ({' × '.join(map(str, shapes[name]))})" for name in several)
+        found = ", ".join(f"{name} ({dimensions(shapes[name])})" for name in several)
         raise FileError(
             path,
             f"holds {len(several)} arrays{': ' + found if found else ''}; "

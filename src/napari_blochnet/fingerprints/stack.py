@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import InitVar, dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions, first_true
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
-
-SignalKind = Literal["complex", "real", "magnitude"]
 
 # Fingerprints are looked at in slabs of about this many bytes, so that a memory-mapped stack stays on disk.
 _SLAB_BYTES = 16 * 2**20
@@ -32,7 +30,7 @@ def default_kind(dtype: np.dtype[Any]) -> SignalKind:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class FingerprintStack:
+class FingerprintStack(OnGrid):
     """Fingerprints on a voxel grid.
 
     Parameters
@@ -76,7 +74,7 @@ class FingerprintStack:
     kind: SignalKind = field(default=None)  # type: ignore[arg-type]
     mask: BoolArray = field(default=None)  # type: ignore[arg-type]
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    affine: FloatArray | None = None
+    affine: FloatArray = field(default=None)  # type: ignore[arg-type]
     snr: float | None = None
     noise_sigma: float | None = None
     name: str = "fingerprints"
@@ -114,9 +112,7 @@ class FingerprintStack:
             )
         mask = _check_samples(self.data, self.mask, self.kind, self.name, Watch(progress, cancelled))
         object.__setattr__(self, "mask", mask)
-        geometry = Geometry(self.voxel_size, self.affine)
-        object.__setattr__(self, "voxel_size", geometry.voxel_size)
-        object.__setattr__(self, "affine", geometry.affine)
+        self._check_geometry()
 
     def __repr__(self) -> str:
         return f"<FingerprintStack {self.describe()}>"
@@ -129,25 +125,13 @@ class FingerprintStack:
 
     def __getitem__(self, slices: slice | int) -> FingerprintStack:
         """Return the fingerprints of some slices along z, geometry kept: ``stack[40:46]``; z stays an axis."""
-        if isinstance(slices, (int, np.integer)):
-            index = range(self.shape[1])[slices]
-            slices = slice(index, index + 1)
-        start, stop, step = slices.indices(self.shape[1])
-        if step != 1 or stop <= start:
-            raise InputError(f"The slices {start}:{stop}:{step} hold no contiguous part of {self.shape[1]} slices.")
-        return replace(
-            self, data=self.data[:, start:stop], mask=self.mask[start:stop], affine=self.geometry.cut(start).affine
-        )
+        kept = self._slices_along_z(slices, self.shape[1])
+        return replace(self, data=self.data[:, kept], mask=self.mask[kept], affine=self.geometry.cut(kept.start).affine)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Length of (time, z, y, x)."""
         return self.data.shape
-
-    @property
-    def geometry(self) -> Geometry:
-        """Voxel size and affine together."""
-        return Geometry(self.voxel_size, self.affine)
 
     def fingerprints(self, mask: BoolArray | None = None) -> AnyArray:
         """Return the fingerprints inside a mask as a batch.
@@ -181,7 +165,7 @@ class FingerprintStack:
         time, *space = self.shape
         noise = f", SNR {self.snr:g}" if self.snr else ", noise-free" if self.noise_sigma == 0 else ""
         return (
-            f"{self.name}: {time} time points × {' × '.join(str(n) for n in space)} voxels (z, y, x) of "
+            f"{self.name}: {time} time points × {dimensions(space)} voxels (z, y, x) of "
             f"{self.geometry.describe()}, {self.kind}, {int(self.mask.sum()):,} voxels inside the mask{noise}"
         )
 
@@ -211,7 +195,7 @@ def _check_samples(
                 total = slab.sum(axis=0, dtype=np.complex128 if slab.dtype.kind == "c" else np.float64)
             if not np.isfinite(total[here]).all():
                 bad = here & ~np.isfinite(total)
-                row, column = (int(i) for i in np.argwhere(bad)[0])
+                row, column = first_true(bad)
                 raise InputError(
                     f"The stack {name} holds NaN or infinity inside the mask, first at voxel (z, y, x) = ({z}, "
                     f"{y + row}, {column})",

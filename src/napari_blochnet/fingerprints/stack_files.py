@@ -6,19 +6,19 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
-from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
+from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
-from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind, default_kind
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
-from napari_blochnet.io.nifti import write_nifti
+from napari_blochnet.io.nifti import is_nifti, write_nifti
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
 __all__ = ["fingerprint_files", "read_fingerprints", "write_fingerprints"]
@@ -88,20 +88,23 @@ def read_fingerprints(
     if schedule is None:
         if "schedule" not in sidecar:
             raise FileError(file, "does not say what schedule made it; give schedule.", field="schedule")
-        schedule = _in_file(file, Schedule.from_dict, sidecar["schedule"])
+        with in_file(file):
+            schedule = Schedule.from_dict(sidecar["schedule"])
     source = open_array(file, variable, watch=watch)
     notes: list[str] = []
     own = sidecar.get("schedule")
-    if isinstance(own, dict) and (recorded := _in_file(file, Schedule.from_dict, own)) != schedule:
-        warnings.warn(
-            f"{file.name} was made with [{recorded.describe()}]; it is read with [{schedule.describe()}], as asked.",
-            DataWarning,
-            stacklevel=2,
-        )
+    if isinstance(own, dict):
+        with in_file(file):
+            recorded = Schedule.from_dict(own)
+        if recorded != schedule:
+            made, asked = recorded.describe(), schedule.describe()
+            warnings.warn(
+                f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
+            )
     data = _time_first(file, source, schedule, time_axis, notes)
-    stored_kind = sidecar.get("kind")
-    if kind is None and stored_kind in ("complex", "real", "magnitude"):
-        kind = stored_kind
+    if kind is None:
+        stored = sidecar.get("kind")
+        kind = cast(SignalKind, stored) if stored in get_args(SignalKind) else default_kind(data.dtype)
     stored_phase: ReceiverPhase = "follows" if "schedule" in sidecar else schedule.receiver_phase
     data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, watch)
     geometry = source.geometry or Geometry()
@@ -109,24 +112,23 @@ def read_fingerprints(
         geometry = Geometry(voxel_size)
     elif source.geometry is None:
         notes.append("The file states no voxel size; it is taken as 1 mm.")
-    stack: FingerprintStack = _in_file(
-        file,
-        FingerprintStack,
-        data,
-        schedule.replace(receiver_phase="follows"),
-        kind,
-        _mask(file, mask, data.shape[1:], notes),
-        geometry.voxel_size,
-        geometry.affine,
-        snr=_number(sidecar.get("snr")),
-        noise_sigma=_number(sidecar.get("noise_sigma")),
-        name=str(sidecar.get("name") or _stem(file)),
-        notes=tuple(notes),
-        record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
-        progress=progress,
-        cancelled=cancelled,
-    )
-    return stack
+    inside = _mask(file, mask, data.shape[1:], notes)
+    with in_file(file):
+        return FingerprintStack(
+            data,
+            schedule.replace(receiver_phase="follows"),
+            kind,
+            inside,  # type: ignore[arg-type]
+            geometry.voxel_size,
+            geometry.affine,
+            snr=_number(sidecar.get("snr")),
+            noise_sigma=_number(sidecar.get("noise_sigma")),
+            name=str(sidecar.get("name") or _stem(file)),
+            notes=tuple(notes),
+            record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
+            progress=progress,
+            cancelled=cancelled,
+        )
 
 
 def fingerprint_files(path: PathLike) -> list[Path]:
@@ -170,7 +172,7 @@ def write_fingerprints(
         There is the old stack, or none.
     """
     target = Path(path)
-    if not target.name.lower().endswith((".nii", ".nii.gz")):
+    if not is_nifti(target):
         raise FileError(target, "a stack is written as NIfTI", "a name ending in .nii or .nii.gz")
     files = fingerprint_files(target)
     # the large one first: who cancels it keeps a whole stack of before
@@ -209,20 +211,12 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
 
 
-def _in_file(file: Path, make: Any, *given: Any, **more: Any) -> Any:
-    """Call ``make``; let a mistake name the file."""
-    try:
-        return make(*given, **more)
-    except InputError as error:
-        raise FileError(file, str(error), field=error.field) from None
-
-
 def _time_first(
     file: Path, source: SourceArray, schedule: Schedule, time_axis: int | None, notes: list[str]
 ) -> AnyArray:
     data = source.data
     shape = data.shape
-    size = " × ".join(str(n) for n in shape)
+    size = dimensions(shape)
     if not 2 <= len(shape) <= 4:
         raise FileError(file, f"has {len(shape)} axes ({size})", "time and one to three of space")
     fits = [axis for axis, length in enumerate(shape) if length == len(schedule)]
@@ -265,15 +259,14 @@ def _in_receiver_frame(
     file: Path,
     data: AnyArray,
     schedule: Schedule,
-    kind: str | None,
+    kind: SignalKind,
     receiver_phase: str,
     notes: list[str],
     watch: Watch,
 ) -> AnyArray:
     if receiver_phase not in ("follows", "fixed"):
         raise InputError(f"receiver_phase is {receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase")
-    is_magnitude = kind == "magnitude" or (kind is None and data.dtype.kind == "u")
-    if receiver_phase == "follows" or is_magnitude or not schedule.rf_phase.any():
+    if receiver_phase == "follows" or kind == "magnitude" or not schedule.rf_phase.any():
         return data
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
     notes.append("The RF phase of each pulse was taken out of the samples.")

@@ -17,15 +17,39 @@ from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file, replacing
-from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.reading import read_in_blocks
 
-__all__ = ["read_nifti", "write_nifti", "write_nifti_with_sidecar"]
+__all__ = [
+    "is_nifti",
+    "nifti_sidecar",
+    "nifti_stem",
+    "read_nifti",
+    "write_nifti",
+    "write_nifti_with_sidecar",
+]
 
 # The deflate format cannot pack more tightly than this (RFC 1951: 258 bytes in 2 bits).
 _DEFLATE_LIMIT = 1032
 # Bytes written between two looks at ``cancelled``: a tenth of a second of compression.
 _PIECE_BYTES = 2**22
+
+
+def is_nifti(path: Path) -> bool:
+    """Return whether a name ends as NIfTI files do."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
+def nifti_stem(path: Path) -> str:
+    """Return the name without ``.nii`` or ``.nii.gz``."""
+    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+
+
+def nifti_sidecar(path: Path) -> dict[str, Any]:
+    """Return what the JSON file beside an image says; empty where there is none, or no object in it."""
+    beside = path.with_name(f"{nifti_stem(path)}.json")
+    content = read_json(beside) if beside.is_file() else {}
+    return content if isinstance(content, dict) else {}
 
 
 def write_nifti(
@@ -85,7 +109,7 @@ def write_nifti_with_sidecar(
 ) -> list[Path]:
     """Write NIfTI, and beside it JSON that says what it holds; see `write_nifti`. Return both paths."""
     target = Path(path)
-    beside = target.with_name(re.sub(r"\.nii(\.gz)?$", "", target.name, flags=re.IGNORECASE) + ".json")
+    beside = target.with_name(f"{nifti_stem(target)}.json")
     write_nifti(data, geometry, target, double=double, watch=watch)
     write_json(sidecar, beside)
     return [target, beside]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.common.arrays import IntArray
+from napari_blochnet.common.arrays import IntArray, dimensions
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
@@ -94,7 +94,7 @@ def crisp_classes(name: str, labels: IntArray) -> tuple[str, ...]:
     if name.lower().startswith("phantom_") or labels.shape in (_GRIDS[1][0], (180, 216, 180)):
         return CRISP_OLD
     raise InputError(
-        f"{name}: labels 0 to {largest} on a grid of {' × '.join(map(str, labels.shape))} could be of "
+        f"{name}: labels 0 to {largest} on a grid of {dimensions(labels.shape)} could be of "
         "BrainWeb's 20 normal brains or of its older one",
         "a name that begins with subject or phantom_",
         field="path",
@@ -161,14 +161,14 @@ def read_volume(
     if shape is not None:
         if found < largest or not content.complete:
             raise _wrong_size(path, f"{found:,} bytes" if content.complete else f"more than {found:,} bytes",
-                              f"{largest:,} for {' × '.join(map(str, shape))} voxels")  # fmt: skip
+                              f"{largest:,} for {dimensions(shape)} voxels")  # fmt: skip
         known = grid is not None and grid[0] == tuple(shape)
         if not known and voxel_size is None:
             raise FileError(
                 path, "raw files do not state a voxel size; give voxel_size (z, y, x), in mm.", field="voxel_size"
             )
     elif grid is None:
-        sizes = ", ".join(f"{math.prod(size) * width:,} ({' × '.join(map(str, size))})" for size, _, _ in _GRIDS)
+        sizes = ", ".join(f"{math.prod(size) * width:,} ({dimensions(size)})" for size, _, _ in _GRIDS)
         held = f"{found:,} bytes" if content.complete else f"more than {found:,} bytes"
         raise _wrong_size(path, held, f"a BrainWeb grid of {sizes}, or give shape and voxel_size")
     size = tuple(shape) if shape is not None else grid[0]  # type: ignore[index]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, IntArray
+from napari_blochnet.common.arrays import AnyArray, IntArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
@@ -119,9 +119,7 @@ def _arrays(path: Path, watch: Watch) -> dict[str, AnyArray]:
         if len(array.shape) not in (2, 3) or math.prod(array.shape) <= 1:
             continue
         if math.prod(array.shape) > _MOST_VOXELS:
-            raise FileError(
-                path, f"{name} claims {' × '.join(map(str, array.shape))} voxels", f"at most {_MOST_VOXELS:,} in all"
-            )
+            raise FileError(path, f"{name} claims {dimensions(array.shape)} voxels", f"at most {_MOST_VOXELS:,} in all")
         found[name] = array.read(watch)
     if not found:
         raise FileError(path, "holds no array with two or three axes", "T1, T2 and PD maps, or labels")

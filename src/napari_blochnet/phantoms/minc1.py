@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
@@ -91,7 +91,7 @@ def read_minc(path: Path, watch: Watch = UNWATCHED) -> Volume:
     voxels = math.prod(image.shape)
     if not 0 < voxels <= _MOST_VOXELS:
         raise FileError(
-            path, f"its header claims {' × '.join(map(str, image.shape))} voxels", f"from 1 to {_MOST_VOXELS:,} in all"
+            path, f"its header claims {dimensions(image.shape)} voxels", f"from 1 to {_MOST_VOXELS:,} in all"
         )
     if image.dtype.kind == "S":
         raise FileError(path, "its image holds text", "numbers")
@@ -103,7 +103,7 @@ def read_minc(path: Path, watch: Watch = UNWATCHED) -> Volume:
         raise FileError(
             path,
             f"ends after {len(content.data):,} bytes",
-            f"{end:,} for its {' × '.join(map(str, image.shape))} voxels",
+            f"{end:,} for its {dimensions(image.shape)} voxels",
         )
     complaints = [content.damage] if content.damage else []
     if len(content.data) < declared and content.complete:

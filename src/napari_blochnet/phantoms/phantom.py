@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray, dimensions, first_true
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.geometry import Geometry, OnGrid
 
 __all__ = ["PURE", "Phantom"]
 
@@ -19,7 +19,7 @@ PURE = 0.99
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Phantom:
+class Phantom(OnGrid):
     """Maps of T1, T2 and PD on a voxel grid, with the tissues they came from where known.
 
     Parameters
@@ -64,7 +64,7 @@ class Phantom:
     labels: IntArray | None = None
     tissues: tuple[str, ...] = ()
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    affine: FloatArray | None = None
+    affine: FloatArray = field(default=None)  # type: ignore[arg-type]
     name: str = "phantom"
     notes: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
@@ -97,30 +97,21 @@ class Phantom:
         _check_order(self.t1, self.t2, mask)
         if self.labels is not None:
             object.__setattr__(self, "labels", np.where(mask, self.labels, 0).astype(np.uint8))
-        geometry = Geometry(self.voxel_size, self.affine)
-        object.__setattr__(self, "voxel_size", geometry.voxel_size)
-        object.__setattr__(self, "affine", geometry.affine)
+        self._check_geometry()
 
     def __repr__(self) -> str:
         return f"<Phantom {self.describe()}>"
 
     def __getitem__(self, slices: slice | int) -> Phantom:
         """Return a sub-volume along z, geometry kept: ``p[40:46]``; ``p[40]`` keeps z with size 1."""
-        if isinstance(slices, (int, np.integer)):
-            index = range(self.shape[0])[slices]
-            slices = slice(index, index + 1)
-        if not isinstance(slices, slice):
-            raise TypeError("a phantom is cut along z only: p[z] or p[z0:z1]")
-        start, stop, step = slices.indices(self.shape[0])
-        if step != 1 or stop <= start:
-            raise InputError(f"The slices {start}:{stop}:{step} hold no contiguous part of {self.shape[0]} slices.")
+        kept = self._slices_along_z(slices, self.shape[0])
         part: dict[str, Any] = {
-            key: None if getattr(self, key) is None else getattr(self, key)[start:stop]
+            key: None if getattr(self, key) is None else getattr(self, key)[kept]
             for key in ("t1", "t2", "pd", "mask", "b1", "labels")
         }
         if self.fractions is not None:
-            part["fractions"] = {tissue: share[start:stop] for tissue, share in self.fractions.items()}
-        return replace(self, **part, affine=self.geometry.cut(start).affine)
+            part["fractions"] = {tissue: share[kept] for tissue, share in self.fractions.items()}
+        return replace(self, **part, affine=self.geometry.cut(kept.start).affine)
 
     def on_grid(self, shape: tuple[int, int, int], geometry: Geometry) -> Phantom:
         """Return the part of the phantom that covers a stack or maps of some of its slices.
@@ -137,7 +128,7 @@ class Phantom:
         InputError
             A volume that is not some of this phantom's slices, to a hundredth of a voxel.
         """
-        where = np.linalg.solve(np.array(self.affine), np.array(geometry.affine))
+        where = np.linalg.solve(self.affine, geometry.affine)
         first = round(float(where[2, 3]))
         moved = self.geometry.cut(first)
         tolerance = 0.01 * min(self.voxel_size)
@@ -148,8 +139,8 @@ class Phantom:
         )
         if not fits:
             raise InputError(
-                f"The volume of {' × '.join(map(str, shape))} voxels (z, y, x) of {geometry.describe()} does not "
-                f"lie on the grid of {self.name}, {' × '.join(map(str, self.shape))} of {self.geometry.describe()}",
+                f"The volume of {dimensions(shape)} voxels (z, y, x) of {geometry.describe()} does not "
+                f"lie on the grid of {self.name}, {dimensions(self.shape)} of {self.geometry.describe()}",
                 "the same grid, or some of its slices",
                 field="truth",
             )
@@ -159,11 +150,6 @@ class Phantom:
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
         return self.t1.shape
-
-    @property
-    def geometry(self) -> Geometry:
-        """Voxel size and affine together."""
-        return Geometry(self.voxel_size, self.affine)
 
     @property
     def pure_labels(self) -> IntArray | None:
@@ -177,9 +163,8 @@ class Phantom:
 
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, voxels in the mask, tissues."""
-        size = " × ".join(str(n) for n in self.shape)
         tissues = f", tissues: {', '.join(self.tissues)}" if self.tissues else ""
-        return (f"{self.name}: {size} voxels (z, y, x) of {self.geometry.describe()}, "
+        return (f"{self.name}: {dimensions(self.shape)} voxels (z, y, x) of {self.geometry.describe()}, "
                 f"{int(self.mask.sum()):,} inside the mask{tissues}")  # fmt: skip
 
 
@@ -194,7 +179,7 @@ def _check_positive(key: str, values: FloatArray, mask: BoolArray) -> None:
     with np.errstate(invalid="ignore"):
         bad = mask & ~((values > 0) & np.isfinite(values))
     if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = first_true(bad)
         raise InputError(
             f"{key} is {values[where]:g} at voxel (z, y, x) = {where} inside the mask, and in "
             f"{int(bad.sum())} voxels in all",
@@ -206,7 +191,7 @@ def _check_positive(key: str, values: FloatArray, mask: BoolArray) -> None:
 def _check_order(t1: FloatArray, t2: FloatArray, mask: BoolArray) -> None:
     bad = mask & (t2 > t1)
     if bad.any():
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = first_true(bad)
         raise InputError(
             f"t2 is {t2[where]:g} ms where t1 is {t1[where]:g} ms at voxel (z, y, x) = {where}, and above t1 "
             f"in {int(bad.sum())} voxels in all",

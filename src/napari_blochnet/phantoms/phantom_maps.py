@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray
-from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions, first_true
+from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.json_files import read_json
-from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.io.nifti import nifti_sidecar, nifti_stem, read_nifti
 from napari_blochnet.phantoms.brainweb import role_of
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.tissues import tissue_key
@@ -25,9 +24,7 @@ from napari_blochnet.phantoms.tissues import tissue_key
 __all__ = [
     "MAP_KEYS",
     "fractions_beside",
-    "is_nifti",
     "map_key",
-    "nifti_stem",
     "phantom_from_maps",
     "read_map_files",
 ]
@@ -39,16 +36,6 @@ _SCALES = {"ms": 1.0, "msec": 1.0, "millisecond": 1.0, "milliseconds": 1.0, "s":
            "second": 1000.0, "seconds": 1000.0}  # fmt: skip
 # The median T1 of any tissue lies between these, ms; so a median tells ms from s.
 _PLAUSIBLE_MEDIAN = (20.0, 20_000.0)
-
-
-def is_nifti(path: Path) -> bool:
-    """Return whether a name ends as NIfTI files do."""
-    return path.name.lower().endswith((".nii", ".nii.gz"))
-
-
-def nifti_stem(path: Path) -> str:
-    """Return the name without ``.nii`` or ``.nii.gz``."""
-    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)
 
 
 def map_key(name: str) -> str | None:
@@ -103,10 +90,8 @@ def read_map_files(
             raise FileError(path, "has four axes", "a map with three")
         if geometry is None:
             geometry = here
-        elif values.shape != next(iter(maps.values())).shape:
-            raise FileError(
-                path, f"has {_size(values)} voxels (z, y, x)", f"{_size(next(iter(maps.values())))}, as in {first.name}"
-            )
+        elif values.shape != maps[next(iter(files))].shape:
+            raise _other_shape(path, values, maps[next(iter(files))].shape, first)
         elif not np.allclose(here.affine, geometry.affine, atol=1e-3):
             notes.append(f"{path.name} has another affine than {first.name}; that of {first.name} was taken.")
         maps[key] = values
@@ -114,16 +99,12 @@ def read_map_files(
     found: dict[str, Any] = {}
     if labels is not None:
         values, _ = read_nifti(labels, watch=watch)
-        if values.shape != next(iter(maps.values())).shape:
-            raise FileError(
-                labels,
-                f"has {_size(values)} voxels (z, y, x)",
-                f"{_size(next(iter(maps.values())))}, as in {first.name}",
-            )
+        if values.shape != maps[next(iter(files))].shape:
+            raise _other_shape(labels, values, maps[next(iter(files))].shape, first)
         if values.min() < 0 or values.max() > 255 or (values != np.rint(values)).any():
             raise FileError(labels, "holds values that are not labels", "whole numbers from 0 to 255")
         found = {"labels": values.astype(np.uint8), "tissues": _label_names(labels, int(values.max()))}
-    about = _sidecar(first)
+    about = nifti_sidecar(first)
     name = about.get("Name")
     if not isinstance(name, str) or not name:
         name = re.sub(r"_[A-Za-z0-9]+map$", "", nifti_stem(first))
@@ -179,7 +160,7 @@ def phantom_from_maps(
     for key, array in values.items():
         nan = np.isnan(array)
         if (nan & ~background).any():
-            where = tuple(int(i) for i in np.argwhere(nan & ~background)[0])
+            where = first_true(nan & ~background)
             raise FileError(
                 source,
                 f"{key.upper()} is NaN at voxel (z, y, x) = {where}, where T1 or T2 is not",
@@ -196,7 +177,7 @@ def phantom_from_maps(
         said.append("There is no PD map; PD is 1 in every voxel.")
     for key, array in values.items():
         if (array < 0).any():
-            where = tuple(int(i) for i in np.argwhere(array < 0)[0])
+            where = first_true(array < 0)
             raise FileError(
                 source,
                 f"{key.upper()} is {array[where]:g} at voxel (z, y, x) = {where}",
@@ -213,7 +194,7 @@ def phantom_from_maps(
     ]
     if labels is not None and (labels[~mask] > 0).any():
         bad = (labels > 0) & ~mask
-        where = tuple(int(i) for i in np.argwhere(bad)[0])
+        where = first_true(bad)
         raise FileError(
             source,
             f"T1, T2 or PD is 0 at voxel (z, y, x) = {where}, which its labels call {labels[where]}, and in "
@@ -226,7 +207,7 @@ def phantom_from_maps(
         said.append(sentence)
         warnings.warn(sentence, DataWarning, stacklevel=3)
     said.append(f"The file holds maps of {', '.join(key.upper() for key in maps)}.")
-    try:
+    with in_file(source):
         return Phantom(
             **{key: values.get(key) for key in MAP_KEYS},  # type: ignore[arg-type]
             mask=mask,
@@ -237,8 +218,6 @@ def phantom_from_maps(
             name=name,
             notes=tuple(said),
         )
-    except InputError as error:
-        raise FileError(source, str(error), field=error.field) from None
 
 
 def _numbers(what: str, array: AnyArray) -> FloatArray:
@@ -283,18 +262,12 @@ def _time_scale(source: str, key: str, values: FloatArray, units: Mapping[str, s
 
 
 def _sidecar_unit(path: Path) -> str | None:
-    unit = _sidecar(path).get("Units")
+    unit = nifti_sidecar(path).get("Units")
     if not isinstance(unit, str):
         return None
     if unit.lower() not in _SCALES and map_key(nifti_stem(path)) in ("t1", "t2"):
         raise InputError(f"{nifti_stem(path)}.json: states the unit {unit!r}", "'s' or 'ms'", field="path")
     return unit.lower()
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    sidecar = path.with_name(f"{nifti_stem(path)}.json")
-    content = read_json(sidecar) if sidecar.exists() else {}
-    return content if isinstance(content, dict) else {}
 
 
 def _label_names(labels: Path, largest: int) -> tuple[str, ...]:
@@ -324,10 +297,11 @@ def fractions_beside(
         path = by_key[tissue_key(tissue)]
         share, _ = read_nifti(path)
         if share.shape != shape:
-            raise FileError(path, f"has {_size(share)} voxels (z, y, x)", " × ".join(map(str, shape)))
+            raise _other_shape(path, share, shape)
         found[tissue] = np.asarray(share, dtype=np.float32)
     return found
 
 
-def _size(values: AnyArray) -> str:
-    return " × ".join(str(n) for n in values.shape)
+def _other_shape(path: Path, values: AnyArray, shape: tuple[int, ...], first: Path | None = None) -> FileError:
+    like = f", as in {first.name}" if first is not None else ""
+    return FileError(path, f"has {dimensions(values.shape)} voxels (z, y, x)", dimensions(shape) + like)

@@ -10,12 +10,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
-from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.io.nifti import is_nifti, nifti_stem, read_nifti
 from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format, read_volume, role_of
 from napari_blochnet.phantoms.matlab import read_matlab
 from napari_blochnet.phantoms.mixing import label_values, mix
@@ -23,9 +23,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.phantom_maps import (
     MAP_KEYS,
     fractions_beside,
-    is_nifti,
     map_key,
-    nifti_stem,
     phantom_from_maps,
     read_map_files,
 )
@@ -205,8 +203,8 @@ def _from_memberships(
         first = next(iter(volumes.values()), volume)
         if volume.shape != first.shape:
             raise InputError(
-                f"{volume.source}: has {_size(volume)} voxels (z, y, x)",
-                f"{_size(first)}, as in {first.source}",
+                f"{volume.source}: has {dimensions(volume.shape)} voxels (z, y, x)",
+                f"{dimensions(first.shape)}, as in {first.source}",
                 field="path",
             )
         volumes[tissue] = volume
@@ -339,10 +337,6 @@ def _found(files: list[Path]) -> str:
         return " (it holds no file)"
     names = ", ".join(file.name for file in files[:4])
     return f" (found {names}{' and others' if len(files) > 4 else ''})"
-
-
-def _size(volume: Volume) -> str:
-    return " × ".join(str(n) for n in volume.shape)
 
 
 def _and(names: list[str], word: str = "and") -> str:

@@ -11,22 +11,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from scipy import special
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, FloatArray, SignalKind
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["CramerRaoBound", "SignalKind", "bound_from_jacobian", "cramer_rao_bound", "rician_information"]
-
-SignalKind = Literal["complex", "real", "magnitude"]
+__all__ = ["CramerRaoBound", "bound_from_jacobian", "cramer_rao_bound", "rician_information"]
 
 # Samples of a block: with three derivatives, complex, in double precision they and their copies stay below 200 MB.
 _BLOCK_SAMPLES = 1_000_000

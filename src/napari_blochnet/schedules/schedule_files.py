@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit, parse_name
@@ -229,10 +229,8 @@ def _from_json(file: Path, hints: _Hints) -> Schedule:
         content = content["schedule"]
     if any(value is not None for value in vars(hints).values()):
         raise FileError(file, "states the whole schedule itself; leave the hints out.")
-    try:
+    with in_file(file):
         return Schedule.from_dict(content)
-    except InputError as error:
-        raise FileError(file, str(error), field=error.field) from None
 
 
 def _assemble(
