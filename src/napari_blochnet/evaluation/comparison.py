@@ -97,8 +97,8 @@ def compare_maps(
     wanted = truth.mask if mask is None else truth.mask & np.asarray(mask, dtype=bool)
     scored = wanted & np.logical_and.reduce([item.mask for item in maps])
     if not scored.any():
-        raise InputError("There is no voxel to score: the truth's mask, the chosen voxels and the maps have none in "
-                         "common.", field="mask")  # fmt: skip
+        sentence = "There is no voxel to score: the truth's mask, the chosen voxels and the maps have none in common."
+        raise InputError(sentence, field="mask")
     models = numbered_names([item.estimator for item in maps])
     sets = _tissue_sets(truth, scored)
     constants = {name: best_constant(values_of(truth, name)[scored]) for name in PARAMETERS}
@@ -126,10 +126,8 @@ def compare_maps(
     left_out = int(wanted.sum()) - int(scored.sum())
     if left_out:
         sentences.insert(0, f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.")
-    return Comparison(
-        truth, tuple(maps), models, scored, tuple(table), scales, title, error_limit, tuple(sentences),
-        dict(record or {}),
-    )  # fmt: skip
+    about = (title, error_limit, tuple(sentences), dict(record or {}))
+    return Comparison(truth, tuple(maps), models, scored, tuple(table), scales, *about)
 
 
 def _bounds(
@@ -153,8 +151,8 @@ def _bounds(
         else:
             known[model] = found
     # models that mapped the same fingerprints share their bound
-    by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, watch=watch)
-               for data in dict.fromkeys(known.values())}  # fmt: skip
+    distinct = dict.fromkeys(known.values())
+    by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, watch=watch) for data in distinct}
     sentences = [f"{', '.join(names)}: no Cramér–Rao bound, because {reason}." for reason, names in missing.items()]
     if known:
         most = max(int(chosen.sum()) for chosen in sets.values())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import FileError
-from napari_blochnet.evaluation.error_maps import error_maps
+from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.results import ComparisonTable, RegionTable
 from napari_blochnet.io.atomic import replacing
@@ -74,65 +76,61 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
 def _parameter_panel(
     panel: FigureBase, comparison: ComparisonTable, parameter: str, z: int, window: tuple[slice, slice]
 ) -> None:
-    truth, name = comparison.truth, parameter.lower()
+    truth, mask, margin = comparison.truth, comparison.mask, comparison.error_limit
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
-    limit = _upper(getattr(truth, name)[comparison.mask])
+    limit = _upper(values_of(truth, parameter)[mask])
     step = truth.voxel_size[1] / truth.voxel_size[2]
-    drawn = _draw_map(axes[0, 0], getattr(truth, name)[z], truth.mask[z], window, parameter, limit, step)
+    errors = [error_maps(truth, maps)[parameter] for maps in comparison.maps]
+    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limit)
     axes[0, 0].set_title("truth")
     for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
-        _draw_map(axes[0, column], getattr(maps, name)[z], maps.mask[z], window, parameter, limit, step)
+        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limit)
         axes[0, column].set_title(model)
-        wrong = _draw_error(axes[1, column], error_maps(truth, maps)[parameter][z],
-                                 comparison.mask[z], window, comparison.error_limit, step)  # fmt: skip
+        shown = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
+        wrong = _image(axes[1, column], shown, _colours(_ERROR_COLOURS, "#c9ccd3"), (-margin, margin), step)
         found = comparison.score(model, parameter)
         failed = f", {found.failures:,} failed" if found.failures else ""
         axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=_FAINT)
-    _draw_distribution(axes[1, 0], comparison, parameter)
-    bar = panel.colorbar(drawn, ax=list(axes[0]), shrink=0.86, pad=0.02, extend="max", aspect=22)
-    bar.set_label(f"{parameter} / ms")
-    _quiet(bar)
-    bar = panel.colorbar(wrong, ax=list(axes[1]), shrink=0.86, pad=0.02, extend="both", aspect=22)
-    bar.set_label(f"{parameter} error / %")
-    _quiet(bar)
+    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors])
+    _colour_bar(panel, drawn, list(axes[0]), f"{parameter} / ms")
+    _colour_bar(panel, wrong, list(axes[1]), f"{parameter} error / %", extend="both")
 
 
 def _draw_map(
     axes: Axes,
-    values: FloatArray,
+    source: Phantom | ParameterMaps,
+    parameter: str,
+    z: int,
     mask: BoolArray,
     window: tuple[slice, slice],
-    parameter: str,
     limit: float,
-    step: float,
 ) -> Any:
-    shown = np.ma.masked_array(values[window], ~mask[window])
+    shown = np.ma.masked_array(values_of(source, parameter)[z][window], ~mask[window])
+    step = source.voxel_size[1] / source.voxel_size[2]
     return _image(axes, shown, _colours(_COLOURS[parameter], "black"), (0.0, limit), step)
-
-
-def _draw_error(
-    axes: Axes, error: FloatArray, mask: BoolArray, window: tuple[slice, slice], limit: float, step: float
-) -> Any:
-    shown = np.ma.masked_array(error[window], ~mask[window])
-    return _image(axes, shown, _colours(_ERROR_COLOURS, "#c9ccd3"), (-limit, limit), step)
 
 
 def _image(axes: Axes, shown: Any, colours: Colormap, limits: tuple[float, float], step: float) -> Any:
     # y points to anterior (RAS+), which belongs at the top
-    drawn = axes.imshow(shown, cmap=colours, vmin=limits[0], vmax=limits[1], origin="lower", aspect=step,
-                        interpolation="nearest")  # fmt: skip
+    low, high = limits
+    drawn = axes.imshow(shown, cmap=colours, vmin=low, vmax=high, origin="lower", aspect=step, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
     return drawn
 
 
-def _draw_distribution(axes: Axes, comparison: ComparisonTable, parameter: str) -> None:
+def _colour_bar(panel: FigureBase, drawn: Any, places: Any, label: str, extend: str = "max") -> None:
+    bar = panel.colorbar(drawn, ax=places, shrink=0.86, pad=0.02, extend=extend, aspect=22)
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+
+
+def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray]) -> None:
     limit = comparison.error_limit
     bins = np.linspace(-limit, limit, 81)
-    for model, maps, colour in zip(comparison.models, comparison.maps, _cycle(len(comparison.maps)), strict=True):
-        errors = np.clip(error_maps(comparison.truth, maps)[parameter][comparison.mask], -limit, limit)
-        share = 100.0 * np.histogram(errors, bins)[0] / errors.size
+    for model, values, colour in zip(comparison.models, errors, itertools.cycle(_MODEL_COLOURS), strict=False):
+        share = 100.0 * np.histogram(np.clip(values, -limit, limit), bins)[0] / values.size
         axes.stairs(share, bins, color=colour, fill=len(comparison.maps) == 1, linewidth=1.3, label=model)
     axes.axvline(0, color=_FAINT, linewidth=0.6)
     axes.set_xlim(-limit, limit)
@@ -151,15 +149,24 @@ def scatter_figure(comparison: ComparisonTable) -> Figure:
     axes = np.atleast_2d(figure.subplots(1, 2) if models == 1 else figure.subplots(2, models))
     places = [axes[0, :1], axes[0, 1:]] if models == 1 else list(axes)
     for row, parameter in zip(places, ("T1", "T2"), strict=True):
-        true = getattr(comparison.truth, parameter.lower())[comparison.mask]
+        true = values_of(comparison.truth, parameter)[comparison.mask]
         low, high = float(true.min()) / 1.6, float(true.max()) * 1.6
         for place, model, maps in zip(row, comparison.models, comparison.maps, strict=True):
-            made = getattr(maps, parameter.lower())[comparison.mask]
+            made = values_of(maps, parameter)[comparison.mask]
             good = made > 0
-            place.hexbin(true[good], np.clip(made[good], low, high), xscale="log", yscale="log", bins="log",
-                         gridsize=70, extent=(*np.log10([low, high]), *np.log10([low, high])), mincnt=1,
-                         cmap=_colours("crameri:oslo_r", "white").with_extremes(under="white"),
-                         vmin=0.35, linewidths=0.1)  # fmt: skip
+            place.hexbin(
+                true[good],
+                np.clip(made[good], low, high),
+                xscale="log",
+                yscale="log",
+                bins="log",
+                gridsize=70,
+                extent=(*np.log10([low, high]), *np.log10([low, high])),
+                mincnt=1,
+                cmap=_colours("crameri:oslo_r", "white").with_extremes(under="white"),
+                vmin=0.35,
+                linewidths=0.1,
+            )
             line = np.array([low, high])
             place.plot(line, line, color="#d55e00", linewidth=0.8)
             for factor in (0.9, 1.1):
@@ -191,18 +198,14 @@ def region_figure(means: RegionTable) -> Figure:
     for panel, maps in zip(rows, means.maps, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
         window = _window(everywhere[z], margin=0.12)
-        step = maps.voxel_size[1] / maps.voxel_size[2]
         seen = maps.mask & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
-            values = getattr(maps, parameter.lower())
-            limit = _upper(1.15 * values[everywhere & maps.mask], relative_to_median=np.inf)
-            drawn = _draw_map(place, values[z], seen[z], window, parameter, limit, step)
+            limit = _upper(1.15 * values_of(maps, parameter)[everywhere & maps.mask], relative_to_median=np.inf)
+            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limit)
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])
             place.set_title(maps.estimator)
-            bar = panel.colorbar(drawn, ax=place, shrink=0.86, pad=0.02, extend="max", aspect=22)
-            bar.set_label(f"{parameter} / ms")
-            _quiet(bar)
+            _colour_bar(panel, drawn, place, f"{parameter} / ms")
         if references:
             _draw_deviations(axes[2], means, maps.estimator)
     return _finish(figure)
@@ -225,15 +228,23 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     names = [region.name for region in means.regions]
     for parameter, colour, shift in (("T1", _MODEL_COLOURS[0], -0.12), ("T2", _MODEL_COLOURS[1], 0.12)):
         for number, origin in enumerate(means.references):
-            rows = {row["region"]: row.get(f"{origin}_percent") for row in means.table
-                    if row["model"] == model and row["parameter"] == parameter}  # fmt: skip
+            mine = [row for row in means.table if row["model"] == model and row["parameter"] == parameter]
+            rows = {row["region"]: row.get(f"{origin}_percent") for row in mine}
             points = [(i + shift, rows[name]) for i, name in enumerate(names) if rows.get(name) is not None]
             if not points:
                 continue
             place, deviation = np.array(points).T
-            axes.plot(place, np.clip(deviation, -limit, limit), linestyle="none", marker="os^D"[number % 4],
-                      markersize=4.5, color=colour, markerfacecolor=colour if number else "white",
-                      label=f"{parameter}, from {origin}", clip_on=False)  # fmt: skip
+            axes.plot(
+                place,
+                np.clip(deviation, -limit, limit),
+                linestyle="none",
+                marker="os^D"[number % 4],
+                markersize=4.5,
+                color=colour,
+                markerfacecolor=colour if number else "white",
+                label=f"{parameter}, from {origin}",
+                clip_on=False,
+            )
     axes.axhline(0, color=_FAINT, linewidth=0.6)
     axes.set_xticks(range(len(names)), names)
     axes.set_ylim(-limit, limit)
@@ -302,17 +313,9 @@ def _finish(figure: Figure) -> Figure:
     return figure
 
 
-def _quiet(bar: Any) -> None:
-    bar.outline.set_visible(False)
-
-
 def _colours(name: str, outside: str) -> Colormap:
     colours: Colormap = cmap.Colormap(name).to_matplotlib()
     return colours.with_extremes(bad=outside)
-
-
-def _cycle(count: int) -> list[str]:
-    return [_MODEL_COLOURS[i % len(_MODEL_COLOURS)] for i in range(count)]
 
 
 def _upper(values: FloatArray, relative_to_median: float = 2.2) -> float:

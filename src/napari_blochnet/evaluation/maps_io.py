@@ -13,7 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
-from napari_blochnet.evaluation.error_maps import error_maps
+from napari_blochnet.evaluation.error_maps import PARAMETERS, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
@@ -51,8 +51,8 @@ def map_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Pa
 
 def error_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
     """Return the files that `write_error_maps` writes."""
-    return [Path(folder) / f"{prefix}_desc-error_{name}map{ending}"
-            for name in ("T1", "T2", "PD") for ending in (".nii.gz", ".json")]  # fmt: skip
+    stems = [Path(folder) / f"{prefix}_desc-error_{name}map" for name in PARAMETERS]
+    return [stem.with_name(stem.name + ending) for stem in stems for ending in (".nii.gz", ".json")]
 
 
 def write_maps(

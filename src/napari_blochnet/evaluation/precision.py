@@ -115,8 +115,13 @@ def tissue_bounds(
         maps = [truth.t1, truth.t2, truth.pd, *([] if truth.b1 is None else [truth.b1])]
         # crisp tissues repeat a few values many times
         values, counts = np.unique(_rows(maps, index), axis=0, return_counts=True)
-        bound = cramer_rao_bound(acquisition.schedule, *values.T, sigma=acquisition.noise_sigma,
-                                 kind=acquisition.kind, cancelled=watch.cancelled)  # fmt: skip
+        bound = cramer_rao_bound(
+            acquisition.schedule,
+            *values.T,
+            sigma=acquisition.noise_sigma,
+            kind=acquisition.kind,
+            cancelled=watch.cancelled,
+        )
         found[tissue] = {
             name: float(np.sqrt(np.average(getattr(bound, name.lower()) ** 2, weights=counts)))
             for name in ("T1", "T2", "PD")

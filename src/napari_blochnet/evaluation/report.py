@@ -19,6 +19,16 @@ __all__ = ["write_comparison", "write_region_means"]
 
 # Lists of numbers longer than this are shown by their ends: a record holds the schedule's thousand flip angles.
 _SHOWN = 8
+# What stands below the figures.
+_MAPS = (
+    "Maps, signed errors (estimate − truth)/truth, and their distribution. Colour limits are shared; the "
+    "brightest colour stands for everything beyond its bar."
+)
+_SCATTER = "Estimated against true values; darker where more voxels lie. Lines: identity and ±10 %."
+_REGIONS = (
+    "Maps with the regions (voxels with less than a tenth of the regions' median PD are black), and how "
+    "far each mean is from known values."
+)
 
 
 def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) -> None:
@@ -29,12 +39,6 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
     for tissue in dict.fromkeys(row["tissue"] for row in rows if row["tissue"] != ALL_TISSUES):
         chosen = [row for row in rows if row["tissue"] == tissue]
         tables.append(_table(f"{tissue}{pure}", chosen, COMPARISON_COLUMNS))
-    figures = [
-        ("Maps, signed errors (estimate − truth)/truth, and their distribution. Colour limits are shared; the "
-         "brightest colour stands for everything beyond its bar.", comparison_figure(comparison)),
-        ("Estimated against true values; darker where more voxels lie. Lines: identity and ±10 %.",
-         scatter_figure(comparison)),
-    ]  # fmt: skip
     scales = ", ".join(f"{scale:.4g} ({model})" for model, scale in comparison.pd_scale.items())
     _write(
         path,
@@ -48,10 +52,15 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
         ],
         tables=tables,
         columns=COMPARISON_COLUMNS,
-        figures=figures,
-        records=[("Comparison", comparison.record), *((f"Maps of {model}", maps.record) for model, maps in
-                 zip(comparison.models, comparison.maps, strict=True))],
-    )  # fmt: skip
+        figures=[(_MAPS, comparison_figure(comparison)), (_SCATTER, scatter_figure(comparison))],
+        records=[
+            ("Comparison", comparison.record),
+            *(
+                (f"Maps of {model}", maps.record)
+                for model, maps in zip(comparison.models, comparison.maps, strict=True)
+            ),
+        ],
+    )
 
 
 def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None:
@@ -65,20 +74,21 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
             f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
             "scatter within a region, not accuracy.",
         ],
-        tables=[_table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
-                for parameter in ("T1", "T2")],
+        tables=[
+            _table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
+            for parameter in ("T1", "T2")
+        ],
         columns=columns,
-        figures=[("Maps with the regions (voxels with less than a tenth of the regions' median PD are black), and how "
-                  "far each mean is from known values.", region_figure(means))],
+        figures=[(_REGIONS, region_figure(means))],
         records=[("Table", means.record), *((f"Maps of {maps.estimator}", maps.record) for maps in means.maps)],
-    )  # fmt: skip
+    )
 
 
 def _table(heading: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[Column]) -> dict[str, Any]:
     shown = [column for column in columns if any(cell(row, column) for row in rows)]
     # a heading says the tissue already
-    shown = [column for column in shown if column.key not in ("tissue", "parameter") or
-             len({row[column.key] for row in rows}) > 1]  # fmt: skip
+    said = [key for key in ("tissue", "parameter") if len({row.get(key) for row in rows}) < 2]
+    shown = [column for column in shown if column.key not in said]
     body = []
     for before, row in zip([None, *rows], rows, strict=False):
         body.append(

@@ -16,7 +16,7 @@ __all__ = ["FAILURE_DECADES", "Score", "best_constant", "mean_of_logs", "score"]
 FAILURE_DECADES = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Score:
     """How well one parameter was estimated in one set of voxels; a row of a tidy table.
 
@@ -46,12 +46,12 @@ class Score:
     unit: str
     voxels: int
     failures: int
-    bias: float | None
-    bias_percent: float | None
-    median_percent: float | None
-    mae: float | None
-    mae_percent: float | None
-    rmse: float | None
+    bias: float | None = None
+    bias_percent: float | None = None
+    median_percent: float | None = None
+    mae: float | None = None
+    mae_percent: float | None = None
+    rmse: float | None = None
     mse_log10: float
     constant_mse_log10: float
     bound: float | None = None
@@ -108,10 +108,10 @@ def score(
     decades = np.full(len(true), FAILURE_DECADES)
     decades[~failed] = np.log10(made[~failed] / true[~failed])
     return Score(
-        model,
-        tissue,
-        parameter,
-        unit,
+        model=model,
+        tissue=tissue,
+        parameter=parameter,
+        unit=unit,
         voxels=len(true),
         failures=int(failed.sum()),
         bias=float(error.mean()),
@@ -128,18 +128,12 @@ def score(
 def mean_of_logs(t1: Score, t2: Score) -> Score:
     """Return the row of "the" MSE: the mean of the log10 scores of T1 and T2."""
     return Score(
-        t1.model,
-        t1.tissue,
-        "T1, T2",
-        "",
+        model=t1.model,
+        tissue=t1.tissue,
+        parameter="T1, T2",
+        unit="",
         voxels=t1.voxels,
         failures=max(t1.failures, t2.failures),
-        bias=None,
-        bias_percent=None,
-        median_percent=None,
-        mae=None,
-        mae_percent=None,
-        rmse=None,
         mse_log10=(t1.mse_log10 + t2.mse_log10) / 2,
         constant_mse_log10=(t1.constant_mse_log10 + t2.constant_mse_log10) / 2,
     )

@@ -196,13 +196,9 @@ def _check_samples(
             if not np.isfinite(total[here]).all():
                 bad = here & ~np.isfinite(total)
                 row, column = first_true(bad)
-                raise InputError(
-                    f"The stack {name} holds NaN or infinity inside the mask, first at voxel (z, y, x) = ({z}, "
-                    f"{y + row}, {column})",
-                    "finite samples there",
-                    field="data",
-                )
+                found = f"NaN or infinity inside the mask, first at voxel (z, y, x) = ({z}, {y + row}, {column})"
+                raise InputError(f"The stack {name} holds {found}", "finite samples there", field="data")
             if kind == "magnitude" and (slab.min(axis=0) < 0)[here].any():
-                raise InputError(f"The stack {name} holds samples below 0 inside the mask; a magnitude has none "
-                                 "(give the kind as real).", field="kind")  # fmt: skip
+                sentence = f"The stack {name} holds samples below 0 inside the mask; a magnitude has none"
+                raise InputError(f"{sentence} (give the kind as real).", field="kind")
     return inside

@@ -158,10 +158,10 @@ def read_volume(
     content = unpack(path, largest, watch)
     found = len(content.data)
     grid = brainweb_grid(found // width) if found % width == 0 and content.complete else None
+    held = f"holds {found:,} bytes" if content.complete else f"holds more than {found:,} bytes"
     if shape is not None:
         if found < largest or not content.complete:
-            raise _wrong_size(path, f"{found:,} bytes" if content.complete else f"more than {found:,} bytes",
-                              f"{largest:,} for {dimensions(shape)} voxels")  # fmt: skip
+            raise FileError(path, held, f"{largest:,} for {dimensions(shape)} voxels", field="shape")
         known = grid is not None and grid[0] == tuple(shape)
         if not known and voxel_size is None:
             raise FileError(
@@ -169,8 +169,7 @@ def read_volume(
             )
     elif grid is None:
         sizes = ", ".join(f"{math.prod(size) * width:,} ({dimensions(size)})" for size, _, _ in _GRIDS)
-        held = f"{found:,} bytes" if content.complete else f"more than {found:,} bytes"
-        raise _wrong_size(path, held, f"a BrainWeb grid of {sizes}, or give shape and voxel_size")
+        raise FileError(path, held, f"a BrainWeb grid of {sizes}, or give shape and voxel_size", field="shape")
     size = tuple(shape) if shape is not None else grid[0]  # type: ignore[index]
     geometry = Geometry(voxel_size) if voxel_size is not None else grid[1]  # type: ignore[index]
     if content.damage:
@@ -189,10 +188,6 @@ def _shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> IntArray:
         if values.max() <= _TWELVE_BITS:
             return values
     raise FileError(path, f"holds numbers above {_TWELVE_BITS} in either byte order", "12-bit memberships")
-
-
-def _wrong_size(path: Path, found: str, expected: str) -> InputError:
-    return FileError(path, f"holds {found}", expected, field="shape")
 
 
 def _format(path: Path) -> str:

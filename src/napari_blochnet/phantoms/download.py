@@ -115,8 +115,12 @@ class _Download:
     """One volume; also the "progress bar" through which pooch's downloader tells how far it is."""
 
     def __init__(self, subject: str, alias: str, path: Path, tell: Callable[[float], None]) -> None:
-        query = {"do_download_alias": f"subject{subject}_{alias}", "format_value": "minc", "zip_value": "gnuzip",
-                 "download_for_real": "[Start download!]"}  # fmt: skip
+        query = {
+            "do_download_alias": f"subject{subject}_{alias}",
+            "format_value": "minc",
+            "zip_value": "gnuzip",
+            "download_for_real": "[Start download!]",
+        }
         self.address = f"{download_address()}?{urllib.parse.urlencode(query)}"
         self.host = urllib.parse.urlsplit(self.address).netloc
         self.path, self.tell = path, tell

@@ -164,8 +164,8 @@ class Phantom(OnGrid):
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, voxels in the mask, tissues."""
         tissues = f", tissues: {', '.join(self.tissues)}" if self.tissues else ""
-        return (f"{self.name}: {dimensions(self.shape)} voxels (z, y, x) of {self.geometry.describe()}, "
-                f"{int(self.mask.sum()):,} inside the mask{tissues}")  # fmt: skip
+        size, inside = f"{dimensions(self.shape)} voxels (z, y, x)", int(self.mask.sum())
+        return f"{self.name}: {size} of {self.geometry.describe()}, {inside:,} inside the mask{tissues}"
 
 
 def _zero_outside(values: FloatArray, mask: BoolArray) -> FloatArray:

@@ -32,8 +32,10 @@ __all__ = [
 #: The fields of a phantom that a map can fill.
 MAP_KEYS = ("t1", "t2", "pd", "b1")
 
-_SCALES = {"ms": 1.0, "msec": 1.0, "millisecond": 1.0, "milliseconds": 1.0, "s": 1000.0, "sec": 1000.0,
-           "second": 1000.0, "seconds": 1000.0}  # fmt: skip
+_SCALES = {
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), 1.0),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1000.0),
+}
 # The median T1 of any tissue lies between these, ms; so a median tells ms from s.
 _PLAUSIBLE_MEDIAN = (20.0, 20_000.0)
 

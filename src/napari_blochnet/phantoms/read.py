@@ -175,8 +175,8 @@ def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], rea
 def _about_mask(file: Path) -> str:
     volume = _volume(file, labels=is_brainweb_format(file))
     voxels = sum(int((volume.slab(z, z + 1) > 0).sum()) for z in range(volume.shape[0]))
-    return (f"{file.name} covers {voxels:,} voxels; it is not used, for a phantom's mask is where the memberships of "
-            "tissues with signal sum to at least 0.5.")  # fmt: skip
+    why = "for a phantom's mask is where the memberships of tissues with signal sum to at least 0.5"
+    return f"{file.name} covers {voxels:,} voxels; it is not used, {why}."
 
 
 def _from_memberships(
@@ -297,9 +297,8 @@ def _from_matlab(
         notes.append("The file states no voxel size; it is taken as 1 mm.")
     if content.maps:
         return phantom_from_maps(content.maps, Geometry(size), source=files[0].name, name=files[0].stem, notes=notes)
-    labels = content.labels
-    return _labelled(labels, crisp_classes(files[0].name, labels) if content.classes is None else content.classes,
-                     table, Geometry(size), files[0], notes)  # fmt: skip
+    classes = content.classes or crisp_classes(files[0].name, content.labels)
+    return _labelled(content.labels, classes, table, Geometry(size), files[0], notes)
 
 
 def _volume(

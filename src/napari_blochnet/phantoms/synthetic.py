@@ -89,8 +89,8 @@ def synthetic_phantom(
     table = load_tissues(tissues)
     lacking = [tissue for tissue in _TISSUES if tissue not in table or not table[tissue].has_signal]
     if lacking:
-        raise InputError(f"The tissue table {tissues} has no values for {', '.join(lacking)}; the synthetic head needs "
-                         "them.", field="tissues")  # fmt: skip
+        sentence = f"The tissue table {tissues} has no values for {', '.join(lacking)}; the synthetic head needs them."
+        raise InputError(sentence, field="tissues")
     watch = Watch(progress, cancelled)
     watch.report(0, sizes[0], "shaping the head")
     voxel_size = [extent / n for extent, n in zip(FIELD_OF_VIEW, sizes, strict=True)]
@@ -223,8 +223,8 @@ def _brain(tissue: IntArray, f: dict[str, FloatArray]) -> None:
     # below its floor a sulcus goes on as distance, so that cortex wraps around it
     beyond = np.maximum(into - f["depth"], 0.0) + 2.0 * np.maximum(1.0 - f["core"], 0.0)
     sulcus = np.hypot(f["sulcus"], beyond)
-    gap = np.minimum(np.minimum(sulcus - 0.35 - 0.03 * np.maximum(f["depth"] - into, 0.0), f["fissure"] - _FALX),
-                     f["insula"] - 0.8)  # fmt: skip
+    opened = sulcus - 0.35 - 0.03 * np.maximum(f["depth"] - into, 0.0)
+    gap = np.minimum(np.minimum(opened, f["fissure"] - _FALX), f["insula"] - 0.8)
     # cortex lines the surface and the gaps, but not where the hemisphere meets brainstem and cerebellum's stalk
     lining = np.minimum(np.minimum(into, gap), cerebellum - _TENTORIUM)
     tissue[cerebrum] = _WHITE

@@ -119,8 +119,8 @@ def gaussian_pulse(time_bandwidth: float, samples: int) -> FloatArray:
     """
     _check_positive("time_bandwidth", time_bandwidth)
     if time_bandwidth < 1.5:
-        raise InputError(f"time_bandwidth is {time_bandwidth:g}; a Gaussian pulse takes 1.5 or more.",
-                         field="time_bandwidth")  # fmt: skip
+        sentence = f"time_bandwidth is {time_bandwidth:g}; a Gaussian pulse takes 1.5 or more."
+        raise InputError(sentence, field="time_bandwidth")
     s = math.sqrt(2.0 * math.log(2.0)) / (math.pi * time_bandwidth)
     return _unit_area(np.exp(-0.5 * (_times(samples) / s) ** 2))
 
@@ -211,8 +211,8 @@ def _envelope(pulse: ArrayLike) -> FloatArray:
     if envelope.ndim != 1 or envelope.size == 0 or not np.isfinite(envelope).all() or envelope.sum() == 0.0:
         raise InputError("pulse is not an envelope", "one row of finite samples whose sum is not 0", field="pulse")
     if not np.allclose(envelope, envelope[::-1], rtol=0.0, atol=1e-9 * np.abs(envelope).max()):
-        raise InputError("pulse is not symmetric in time; a slice profile as relative flip angles needs it to be.",
-                         field="pulse")  # fmt: skip
+        sentence = "pulse is not symmetric in time; a slice profile as relative flip angles needs it to be."
+        raise InputError(sentence, field="pulse")
     return _unit_area(envelope)
 
 

@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError
 
 __all__ = ["AngleUnit", "Column", "Quantity", "TimeUnit", "parse_name"]
 
@@ -95,23 +95,18 @@ class Column:
                 unit = "deg"
         if unit is None:
             choices = "'deg', 'rad' or 'fraction'" if self.quantity == "flip_angle" else "'deg' or 'rad'"
-            raise InputError(
-                f"{self.source}: the unit of the {_word(self.quantity)} is not stated and values up to {largest:g} do "
-                f"not tell it; give angle_unit as {choices}.",
-                field="angle_unit",
-            )
+            raise self._unit_unknown(largest, "angle_unit", choices)
         if unit == "rad":
             return np.rad2deg(self.values)
         if unit == "fraction":
             if self.quantity != "flip_angle":
-                raise InputError(f"{self.source}: a phase cannot be a fraction; give angle_unit as 'deg' or 'rad'.",
-                                 field="angle_unit")  # fmt: skip
+                sentence = "a phase cannot be a fraction; give angle_unit as 'deg' or 'rad'."
+                raise FileError(self.source, sentence, field="angle_unit")
             if nominal is None:
-                raise InputError(
-                    f"{self.source}: holds fractions of a nominal flip angle that the file does not give; give "
-                    "flip_angle, in degrees.",
-                    field="flip_angle",
+                sentence = (
+                    "holds fractions of a nominal flip angle that the file does not give; give flip_angle, in degrees."
                 )
+                raise FileError(self.source, sentence, field="flip_angle")
             return self.values * nominal
         return self.values
 
@@ -151,10 +146,14 @@ class Column:
                 return repetition_time_unit
         elif not len(used):
             return "ms"
-        raise InputError(
-            f"{self.source}: the unit of the {_word(self.quantity)} is not stated and values up to "
-            f"{np.abs(self.values).max():g} do not tell it; give time_unit as 'ms', 's' or 'us'.",
-            field="time_unit",
+        raise self._unit_unknown(float(np.abs(self.values).max()), "time_unit", "'ms', 's' or 'us'")
+
+    def _unit_unknown(self, largest: float, field: str, choices: str) -> FileError:
+        return FileError(
+            self.source,
+            f"the unit of the {_word(self.quantity)} is not stated and values up to {largest:g} do not tell it; "
+            f"give {field} as {choices}.",
+            field=field,
         )
 
 
@@ -177,6 +176,4 @@ def parse_name(name: str, values: FloatArray, source: str) -> Column | None:
 
 
 def _word(quantity: Quantity) -> str:
-    return {"flip_angle": "flip angle", "rf_phase": "RF phase", "repetition_time": "repetition time",
-            "echo_time": "echo time", "inversion_time": "inversion time",
-            "inversion_efficiency": "inversion efficiency"}[quantity]  # fmt: skip
+    return "RF phase" if quantity == "rf_phase" else quantity.replace("_", " ")

@@ -95,10 +95,7 @@ def read_matlab_table(path: Path) -> dict[str, FloatArray]:
     InputError
         Not a MATLAB file, or none of its variables is a vector of numbers.
     """
-    if path.stat().st_size > _LARGEST_FILE:
-        raise FileError(
-            path, f"has {path.stat().st_size:,} bytes", f"a schedule, which has less than {_LARGEST_FILE:,}"
-        )
+    _check_size(path)
     found = _matlab_73(path) if is_matlab_73(path) else _matlab_5(path)
     if not found:
         raise FileError(path, "holds no vector of numbers", "variables such as fa and tr")
@@ -120,9 +117,9 @@ def _matlab_73(path: Path) -> dict[str, FloatArray]:
     try:
         with h5py.File(path, "r") as file:
             for name, item in file.items():
-                if isinstance(item, h5py.Dataset) and item.dtype.kind in "iuf" and (
-                    0 < item.size <= _LARGEST_VARIABLE and max(item.shape, default=1) == item.size
-                ):  # fmt: skip
+                if not isinstance(item, h5py.Dataset) or item.dtype.kind not in "iuf":
+                    continue
+                if 0 < item.size <= _LARGEST_VARIABLE and max(item.shape, default=1) == item.size:
                     found[name] = _real_vector(item[()])
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         reason = str(error).split("\n")[0]
@@ -135,14 +132,17 @@ def _real_vector(values: Any) -> FloatArray:
 
 
 def _lines(path: Path) -> list[str]:
-    if path.stat().st_size > _LARGEST_FILE:
-        raise FileError(
-            path, f"has {path.stat().st_size:,} bytes", f"a schedule, which has less than {_LARGEST_FILE:,}"
-        )
+    _check_size(path)
     try:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError:
         raise FileError(path, "is not a text file", "a schedule as text") from None
+
+
+def _check_size(path: Path) -> None:
+    size = path.stat().st_size
+    if size > _LARGEST_FILE:
+        raise FileError(path, f"has {size:,} bytes", f"a schedule, which has less than {_LARGEST_FILE:,}")
 
 
 def _is_number(text: str) -> bool:

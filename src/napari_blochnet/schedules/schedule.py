@@ -120,8 +120,8 @@ class Schedule:
         if self.slice_profile is not None:
             profile = _column("slice_profile", self.slice_profile)
             if len(profile) == 0:
-                raise InputError("slice_profile is empty; give at least one relative flip angle, or leave it out.",
-                                 field="slice_profile")  # fmt: skip
+                sentence = "slice_profile is empty; give at least one relative flip angle, or leave it out."
+                raise InputError(sentence, field="slice_profile")
             profile.setflags(write=False)
             object.__setattr__(self, "slice_profile", profile)
         if self.receiver_phase not in ("follows", "fixed"):
@@ -196,8 +196,10 @@ class Schedule:
     def from_dict(cls, content: dict[str, Any]) -> Schedule:
         """Make a schedule from what `to_dict` returned."""
         if not isinstance(content, dict):
-            raise InputError(f"Found {type(content).__name__} where a schedule was expected: an object with entries "
-                             "such as flip_angle.")  # fmt: skip
+            raise InputError(
+                f"Found {type(content).__name__} where a schedule was expected: an object with entries such as "
+                "flip_angle."
+            )
         known = {item.name for item in fields(cls)}
         unknown = sorted(set(content) - known)
         missing = sorted({"flip_angle", "repetition_time", "echo_time"} - set(content))

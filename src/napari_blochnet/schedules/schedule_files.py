@@ -98,8 +98,8 @@ def read_schedule(
     Without a stated unit, flip angles beyond 2π are degrees, and TRs are in the unit that puts all of them between
     1 ms and 1 s. Nothing else is inferred.
     """
-    hints = _Hints(flip_angle, repetition_time, echo_time, inversion_time, inversion_efficiency, rf_phase,
-                   angle_unit, time_unit, receiver_phase)  # fmt: skip
+    times = (repetition_time, echo_time, inversion_time)
+    hints = _Hints(flip_angle, *times, inversion_efficiency, rf_phase, angle_unit, time_unit, receiver_phase)
     files = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(part) for part in path]
     files = [existing_file(file) for file in files]
     if len(files) == 1 and files[0].is_dir():

@@ -100,8 +100,9 @@ def simulate_blocks(
     kernel = _kernel(pulses.is_real)
     dtype = t1.dtype
     phases = () if pulses.is_real else (_rows(pulses.phase_step, len(pulses.phase_step)),)
-    train = (pulses.flip_angle, pulses.repetition_time, pulses.echo_time, pulses.weight, *phases, pulses.positions,
-             pulses.inversion_time, pulses.inversion_efficiency)  # fmt: skip
+    inversion = (pulses.inversion_time, pulses.inversion_efficiency)
+    per_pulse = (pulses.flip_angle, pulses.repetition_time, pulses.echo_time, pulses.weight, *phases)
+    train = (*per_pulse, pulses.positions, *inversion)
     nothing = np.empty((0, 0), dtype)
     targets = (
         nothing if signal is None else _rows(signal, voxels),
