@@ -8,16 +8,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = [
-    "AnyArray",
-    "BoolArray",
-    "ComplexArray",
-    "FloatArray",
-    "IntArray",
-    "SignalKind",
-    "dimensions",
-    "first_true",
-]
+__all__ = ["AnyArray", "BoolArray", "ComplexArray", "FloatArray", "IntArray", "SignalKind", "dimensions", "first_true"]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]

@@ -6,6 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Cancelled", "DataWarning", "FileError", "InputError", "in_file"]
 
@@ -29,6 +30,10 @@ class InputError(ValueError):
     def __init__(self, message: str, expected: str = "", *, field: str | None = None) -> None:
         super().__init__(f"{message}; expected {expected}." if expected else message)
         self.field = field
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # on its way between processes it is the finished sentence
+        return InputError, (str(self),), {"field": self.field}
 
 
 class FileError(InputError):

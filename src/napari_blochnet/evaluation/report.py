@@ -72,7 +72,7 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
         title=means.title,
         summary=[
             f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
-            "scatter within a region, not accuracy.",
+            "scatter within a region, not accuracy."
         ],
         tables=[
             _table(parameter, [row for row in rows if row["parameter"] == parameter], columns)

@@ -50,14 +50,7 @@ def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
     return math.sqrt(energy / count) / snr
 
 
-def add_noise(
-    samples: AnyArray,
-    mask: BoolArray,
-    snr: float,
-    seed: int = 0,
-    *,
-    watch: Watch = UNWATCHED,
-) -> float:
+def add_noise(samples: AnyArray, mask: BoolArray, snr: float, seed: int = 0, *, watch: Watch = UNWATCHED) -> float:
     """Add noise to noise-free samples inside a mask, in place.
 
     Parameters

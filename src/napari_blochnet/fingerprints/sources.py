@@ -51,12 +51,7 @@ class _How:
     what: str
 
 
-def open_array(
-    path: Path,
-    variable: str | None = None,
-    *,
-    watch: Watch = UNWATCHED,
-) -> SourceArray:
+def open_array(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> SourceArray:
     """Open the array in a file, by the file's ending.
 
     Parameters
@@ -190,12 +185,7 @@ def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
         return np.memmap(path, dtype, "r", offset, dataset.shape)
     _check_memory(path, size)
     values = read_in_blocks(
-        dataset.__getitem__,
-        dataset.shape,
-        dataset.dtype,
-        chunks=dataset.chunks,
-        what=how.what,
-        watch=how.watch,
+        dataset.__getitem__, dataset.shape, dataset.dtype, chunks=dataset.chunks, what=how.what, watch=how.watch
     )
     return values.view(dtype) if values.dtype != dtype else values
 

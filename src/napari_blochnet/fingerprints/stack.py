@@ -170,13 +170,7 @@ class FingerprintStack(OnGrid):
         )
 
 
-def _check_samples(
-    data: AnyArray,
-    mask: BoolArray | None,
-    kind: str,
-    name: str,
-    watch: Watch,
-) -> BoolArray:
+def _check_samples(data: AnyArray, mask: BoolArray | None, kind: str, name: str, watch: Watch) -> BoolArray:
     """Return the mask; refuse samples inside it that are not finite, and magnitudes below 0."""
     inside = np.zeros(data.shape[1:], dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
     rows = max(1, _SLAB_BYTES // max(1, data.dtype.itemsize * data.shape[0] * data.shape[3]))

@@ -20,14 +20,7 @@ from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.reading import read_in_blocks
 
-__all__ = [
-    "is_nifti",
-    "nifti_sidecar",
-    "nifti_stem",
-    "read_nifti",
-    "write_nifti",
-    "write_nifti_with_sidecar",
-]
+__all__ = ["is_nifti", "nifti_sidecar", "nifti_stem", "read_nifti", "write_nifti", "write_nifti_with_sidecar"]
 
 # The deflate format cannot pack more tightly than this (RFC 1951: 258 bytes in 2 bits).
 _DEFLATE_LIMIT = 1032
@@ -215,9 +208,5 @@ def _voxels(image: Any, file: Path, watch: Watch) -> AnyArray:
     # scaling makes other numbers of those that are stored
     dtype = stored[(slice(0, 1),) * image.ndim].dtype
     return read_in_blocks(
-        lambda selection: stored[selection[::-1]].T,
-        image.shape[::-1],
-        dtype,
-        what=f"reading {file.name}",
-        watch=watch,
+        lambda selection: stored[selection[::-1]].T, image.shape[::-1], dtype, what=f"reading {file.name}", watch=watch
     ).T

@@ -130,13 +130,7 @@ def _cortex(
     # the falx is never quite straight
     midline = np.abs(p[0] - 1.8 * _waves((0.0 * p[0], p[1], p[2]), random, 55.0, 6))
     fissure = np.sqrt(midline**2 + np.maximum(-callosum, 0.0) ** 2)
-    return {
-        "sulcus": sulcus,
-        "depth": depth,
-        "core": core,
-        "fissure": fissure,
-        "insula": np.minimum(insula, 12.0),
-    }
+    return {"sulcus": sulcus, "depth": depth, "core": core, "fissure": fissure, "insula": np.minimum(insula, 12.0)}
 
 
 def _ventricles(p: Sequence[FloatArray], side: Sequence[FloatArray]) -> FloatArray:

@@ -46,12 +46,7 @@ class MatlabPhantom:
     notes: tuple[str, ...] = ()
 
 
-def read_matlab(
-    path: Path,
-    variable: str | None = None,
-    *,
-    watch: Watch = UNWATCHED,
-) -> MatlabPhantom:
+def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> MatlabPhantom:
     """Read maps or labels from a MATLAB 5 file.
 
     Arrays of maps with two axes are slices (y, x) as MATLAB shows them. Labels with three axes are (x, y, z) there;

@@ -101,9 +101,7 @@ def read_minc(path: Path, watch: Watch = UNWATCHED) -> Volume:
     content = unpack(path, min(declared, end + _LARGEST_HEADER), watch)
     if len(content.data) < end:
         raise FileError(
-            path,
-            f"ends after {len(content.data):,} bytes",
-            f"{end:,} for its {dimensions(image.shape)} voxels",
+            path, f"ends after {len(content.data):,} bytes", f"{end:,} for its {dimensions(image.shape)} voxels"
         )
     complaints = [content.damage] if content.damage else []
     if len(content.data) < declared and content.complete:

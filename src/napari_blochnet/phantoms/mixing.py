@@ -35,10 +35,7 @@ class Membership(Protocol):
 
 
 def mix(
-    memberships: Mapping[str, Membership],
-    table: Mapping[str, Tissue],
-    *,
-    watch: Watch = UNWATCHED,
+    memberships: Mapping[str, Membership], table: Mapping[str, Tissue], *, watch: Watch = UNWATCHED
 ) -> dict[str, Any]:
     """Mix tissues by their memberships.
 

@@ -21,13 +21,7 @@ from napari_blochnet.phantoms.brainweb import role_of
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.tissues import tissue_key
 
-__all__ = [
-    "MAP_KEYS",
-    "fractions_beside",
-    "map_key",
-    "phantom_from_maps",
-    "read_map_files",
-]
+__all__ = ["MAP_KEYS", "fractions_beside", "map_key", "phantom_from_maps", "read_map_files"]
 
 #: The fields of a phantom that a map can fill.
 MAP_KEYS = ("t1", "t2", "pd", "b1")
@@ -55,12 +49,7 @@ def map_key(name: str) -> str | None:
     return None
 
 
-def read_map_files(
-    files: Mapping[str, Path],
-    labels: Path | None,
-    *,
-    watch: Watch = UNWATCHED,
-) -> Phantom:
+def read_map_files(files: Mapping[str, Path], labels: Path | None, *, watch: Watch = UNWATCHED) -> Phantom:
     """Read NIfTI maps into a phantom.
 
     Parameters

@@ -20,13 +20,7 @@ from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format,
 from napari_blochnet.phantoms.matlab import read_matlab
 from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.phantoms.phantom_maps import (
-    MAP_KEYS,
-    fractions_beside,
-    map_key,
-    phantom_from_maps,
-    read_map_files,
-)
+from napari_blochnet.phantoms.phantom_maps import MAP_KEYS, fractions_beside, map_key, phantom_from_maps, read_map_files
 from napari_blochnet.phantoms.tissues import Tissue, find_tissue, load_tissues
 from napari_blochnet.phantoms.volume import Volume
 

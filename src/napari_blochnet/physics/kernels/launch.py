@@ -125,13 +125,7 @@ def _rows(values: AnyArray, rows: int) -> FloatArray:
     return values.reshape(rows, -1).view(values.real.dtype)
 
 
-def _share_out(
-    block: Callable[[int], int],
-    blocks: int,
-    voxels: int,
-    workers: int,
-    watch: Watch,
-) -> None:
+def _share_out(block: Callable[[int], int], blocks: int, voxels: int, workers: int, watch: Watch) -> None:
     """Run all blocks; the calling thread takes its part, so that a single block needs no other thread."""
     numbers, stop = count(), threading.Event()
     done = [0] * workers
