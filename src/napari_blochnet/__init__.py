@@ -21,19 +21,19 @@ _HOME = {
     "Phantom": "phantoms.phantom",
     "read_phantom": "phantoms.read",
     "synthetic_phantom": "phantoms.synthetic",
-    "brainweb_phantom": "jobs.catalogue",
+    "brainweb_phantom": "jobs.operations.opening",
     "FingerprintStack": "fingerprints.stack",
     "read_fingerprints": "fingerprints.stack_files",
     "ParameterMaps": "evaluation.maps",
     "Comparison": "evaluation.comparison",
-    "simulate": "jobs.catalogue",
-    "reconstruct": "jobs.catalogue",
-    "compare": "jobs.catalogue",
-    "region_means": "jobs.catalogue",
+    "simulate": "jobs.operations.simulate",
+    "reconstruct": "jobs.operations.reconstruct",
+    "compare": "jobs.operations.compare",
+    "region_means": "jobs.operations.compare",
     "adapt": "jobs.operations.adapt",
     "train": "jobs.operations.train",
     "load_estimator": "estimators.networks.store",
-    "unpack_b1": "jobs.operations.b1_maps",
+    "unpack_b1": "jobs.packing",
     "unpack_mask": "jobs.packing",
     "unpack_regions": "jobs.packing",
     "InputError": "common.errors",
@@ -63,11 +63,12 @@ if TYPE_CHECKING:
     from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.fingerprints.stack_files import read_fingerprints
-    from napari_blochnet.jobs.catalogue import compare, reconstruct, region_means, simulate
     from napari_blochnet.jobs.operations.adapt import adapt
-    from napari_blochnet.jobs.operations.b1_maps import unpack_b1
+    from napari_blochnet.jobs.operations.compare import compare, region_means
+    from napari_blochnet.jobs.operations.reconstruct import reconstruct
+    from napari_blochnet.jobs.operations.simulate import simulate
     from napari_blochnet.jobs.operations.train import train
-    from napari_blochnet.jobs.packing import unpack_mask, unpack_regions
+    from napari_blochnet.jobs.packing import unpack_b1, unpack_mask, unpack_regions
     from napari_blochnet.phantoms.phantom import Phantom
     from napari_blochnet.phantoms.read import read_phantom
     from napari_blochnet.phantoms.synthetic import synthetic_phantom

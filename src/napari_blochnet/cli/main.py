@@ -74,7 +74,7 @@ def phantom(
 ) -> None:
     """Turn BrainWeb or NIfTI memberships, labels or maps (SOURCES) into a phantom folder."""
     from napari_blochnet.common.errors import InputError
-    from napari_blochnet.jobs.catalogue import brainweb_phantom, open_phantom, synthetic_head
+    from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_phantom, synthetic_head
     from napari_blochnet.phantoms.write import write_phantom
 
     if bool(sources) + synthetic + (subject is not None) != 1:
@@ -114,7 +114,7 @@ def _write_schedule(console: Console, made: Schedule, output: Path) -> None:
 @sentences
 def fisp(console: Console, output: Path, **options: Any) -> None:
     """Write the published FISP schedule (Jiang 2015)."""
-    from napari_blochnet.jobs.catalogue import make_schedule
+    from napari_blochnet.jobs.operations.opening import make_schedule
 
     _write_schedule(console, make_schedule(kind="fisp", **given_settings(FispSettings, options)), output)
 
@@ -126,7 +126,7 @@ def fisp(console: Console, output: Path, **options: Any) -> None:
 @sentences
 def spline(console: Console, output: Path, **options: Any) -> None:
     """Write a random spline schedule (Spline5; SplineNoise11: --control-points 11 --noise-variance 10)."""
-    from napari_blochnet.jobs.catalogue import make_schedule
+    from napari_blochnet.jobs.operations.opening import make_schedule
 
     _write_schedule(console, make_schedule(kind="spline", **given_settings(SplineSettings, options)), output)
 
@@ -155,7 +155,7 @@ def convert(console: Console, path: str, output: Path, **options: Any) -> None:
 
 
 def _read_schedule(path: str, options: dict[str, Any] | None = None) -> Schedule:
-    from napari_blochnet.jobs.catalogue import make_schedule
+    from napari_blochnet.jobs.operations.opening import make_schedule
 
     return make_schedule(kind="file", path=path, **given_settings(ScheduleFileSettings, options or {}))
 
@@ -172,8 +172,8 @@ def _read_schedule(path: str, options: dict[str, Any] | None = None) -> Schedule
 def simulate(console: Console, source: str, schedule_path: str, output: Path, device: str, **options: Any) -> None:
     """Simulate the fingerprints of a phantom."""
     from napari_blochnet.fingerprints.stack_files import write_fingerprints
-    from napari_blochnet.jobs.catalogue import open_phantom
-    from napari_blochnet.jobs.catalogue import simulate as run
+    from napari_blochnet.jobs.operations.opening import open_phantom
+    from napari_blochnet.jobs.operations.simulate import simulate as run
 
     made = _read_schedule(schedule_path)
     with console.progress() as progress:
@@ -198,8 +198,8 @@ def reconstruct(
 ) -> None:
     """Map T1, T2 and PD from the fingerprints in STACK, into a folder."""
     from napari_blochnet.evaluation.maps_io import write_maps
-    from napari_blochnet.jobs.catalogue import open_fingerprints
-    from napari_blochnet.jobs.catalogue import reconstruct as run
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+    from napari_blochnet.jobs.operations.reconstruct import reconstruct as run
 
     made = None if schedule_path is None else _read_schedule(schedule_path)
     with console.progress() as progress:
@@ -241,8 +241,9 @@ def compare(
     """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
     from napari_blochnet.common.errors import InputError
     from napari_blochnet.evaluation.maps_io import read_maps
-    from napari_blochnet.jobs.catalogue import compare as run
-    from napari_blochnet.jobs.catalogue import open_phantom, region_means
+    from napari_blochnet.jobs.operations.compare import compare as run
+    from napari_blochnet.jobs.operations.compare import region_means
+    from napari_blochnet.jobs.operations.opening import open_phantom
 
     if source is None and regions is None:
         raise InputError("Give --truth (a phantom), --regions (labels or spheres), or both: means over the regions, "

@@ -129,7 +129,7 @@ def _plainly(read: Reader) -> Reader:
 
 @_plainly
 def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
-    from napari_blochnet.jobs.catalogue import open_phantom
+    from napari_blochnet.jobs.operations.opening import open_phantom
     from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
 
     source = path if isinstance(path, str) else list(path)
@@ -154,7 +154,7 @@ def _read_session(path: str | Sequence[str]) -> list[LayerData]:
 
 @_plainly
 def _read_stack(path: str | Sequence[str]) -> list[LayerData]:
-    from napari_blochnet.jobs.catalogue import open_fingerprints
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
     from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
 
     def read(**how: Any) -> Sample:

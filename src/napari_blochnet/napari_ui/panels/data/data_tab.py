@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, 
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui.background.turns import Drawing, Steps
 from napari_blochnet.napari_ui.background.workers import Failure, Job
