@@ -41,10 +41,7 @@ class DemoResult:
 
 
 def run_demo(
-    folder: str | os.PathLike[str],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    folder: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> DemoResult:
     """Simulate and map one slice of the built-in head, and write everything about it.
 

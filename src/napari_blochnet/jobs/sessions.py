@@ -157,10 +157,7 @@ def write_session(
 
 
 def read_session(
-    path: str | os.PathLike[str],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    path: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> SavedSession:
     """Read what `write_session` wrote; equal bit for bit.
 

@@ -42,10 +42,7 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def run_recipe(
-    recipe: dict[str, Any],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    recipe: dict[str, Any], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> list[Any]:
     """Run a recipe's steps.
 
