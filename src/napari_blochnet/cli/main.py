@@ -57,7 +57,7 @@ def demo(console: Console, output: Path) -> Answer:
     settings_options(PhantomSettings),
     settings_options(SyntheticSettings, leave_out=("shape", "tissues")),
     OUTPUT,
-)  # fmt: skip
+)
 def phantom(
     console: Console, sources: tuple[Path, ...], synthetic: bool, subject: str | None, output: Path, **options: Any
 ) -> Answer:
@@ -67,8 +67,9 @@ def phantom(
     from napari_blochnet.phantoms.write import write_phantom
 
     if bool(sources) + synthetic + (subject is not None) != 1:
-        raise InputError("Name files or a folder to read, --synthetic, or --brainweb; expected one of them.",
-                         field="sources")  # fmt: skip
+        raise InputError(
+            "Name files or a folder to read, --synthetic, or --brainweb; expected one of them.", field="sources"
+        )
     if synthetic:
         result = synthetic_head(progress=console.progress, **given_settings(SyntheticSettings, options))
     elif subject is not None:
@@ -124,8 +125,9 @@ def compare(
         raise InputError("Give --truth (a phantom), --regions (labels or spheres), or both: means over the regions, "
                          "of the truth too.", field="truth")  # fmt: skip
     if figures is not None and regions is not None:
-        raise InputError("figures are drawn of a comparison with --truth alone; expected no --regions.",
-                         field="figures")  # fmt: skip
+        raise InputError(
+            "figures are drawn of a comparison with --truth alone; expected no --regions.", field="figures"
+        )
     several = [open_maps(console, folder, options) for folder in folders]
     truth = None if source is None else open_phantom(console, source, options)
     if truth is not None and regions is None:

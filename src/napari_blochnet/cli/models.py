@@ -29,8 +29,9 @@ def _model_path(output: Path) -> Path:
     if not output.suffix and output.name == str(output):
         output = user_folder() / f"{output.name}{SUFFIX}"
     if output.suffix != SUFFIX:
-        raise InputError(f"{output.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.",
-                         field="output")  # fmt: skip
+        raise InputError(
+            f"{output.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.", field="output"
+        )
     return output
 
 
@@ -82,8 +83,9 @@ def models(console: Console) -> Answer:
     for model in found:
         lines += [model.describe(), *(f"    {note}" for note in model.card.get("notes", []))]
     text = "\n".join([*lines, f"Your own models lie in {user_folder()}."])
-    return text, {"models": [{key: getattr(model, key) for key in ("name", "path", "packaged", "card")}
-                             for model in found]}  # fmt: skip
+    return text, {
+        "models": [{key: getattr(model, key) for key in ("name", "path", "packaged", "card")} for model in found]
+    }
 
 
 @command(

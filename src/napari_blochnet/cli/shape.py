@@ -135,8 +135,9 @@ def command(
                 except (KeyboardInterrupt, Cancelled):
                     _fail("Stopped; nothing that was there before was changed.", 130)
                 except OSError as error:
-                    _fail(f"{_file_of(error)}: {error.strerror or error}; expected a file or folder that can be used.",
-                          2)  # fmt: skip
+                    _fail(
+                        f"{_file_of(error)}: {error.strerror or error}; expected a file or folder that can be used.", 2
+                    )
                 except MemoryError:
                     _fail("The memory of this machine does not suffice; choose fewer slices or voxels.", 2)
 

@@ -95,8 +95,9 @@ def unpack_b1(content: dict[str, Any]) -> FloatArray:
         z, y, x = _shape(content)
         values = _unpacked(content["values"], 4 * z * y * x)
     except _DAMAGE:
-        raise InputError("A B1 map in the recipe is damaged; expected its shape and as many values.",
-                         field="b1") from None  # fmt: skip
+        raise InputError(
+            "A B1 map in the recipe is damaged; expected its shape and as many values.", field="b1"
+        ) from None
     return np.frombuffer(values, "<f4").astype(np.float32).reshape(z, y, x)
 
 
@@ -133,8 +134,9 @@ def unpack_regions(content: list[dict[str, Any]]) -> tuple[Region, ...]:
             for item in content
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError("A list of regions in the recipe is damaged; expected names, masks and known values.",
-                         field="regions") from None  # fmt: skip
+        raise InputError(
+            "A list of regions in the recipe is damaged; expected names, masks and known values.", field="regions"
+        ) from None
 
 
 def whole_slices(inside: BoolArray, everything: BoolArray) -> tuple[int, int] | None:

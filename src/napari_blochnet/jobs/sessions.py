@@ -124,8 +124,9 @@ def write_session(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
     if folder.is_dir() and not is_session(folder) and any(folder.iterdir()):
-        raise InputError(f"{folder}: holds other files; expected a new or empty folder, or an earlier session.",
-                         field="path")  # fmt: skip
+        raise InputError(
+            f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"
+        )
     was_there = folder.is_dir()
     name = f"data-{secrets.token_hex(4)}"
     try:
@@ -195,8 +196,9 @@ def read_session(
         or not 0 <= count <= 10_000
         or not isinstance(state, dict)
     ):
-        raise InputError(f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.",
-                         field="path")  # fmt: skip
+        raise InputError(
+            f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.", field="path"
+        )
     total = sum(file.stat().st_size for file in (folder / data).glob("*.npy"))
     reader = _Reader(folder / data, _Watched(Watch(progress, cancelled), total, "opening the session"))
     subjects = tuple(reader.subject(item, place) for place, item in enumerate(described))
@@ -321,8 +323,9 @@ class _Reader:
                 self.file.stream = stream
                 return np.lib.format.read_array(self.file, allow_pickle=False)
         except (ValueError, EOFError):
-            raise InputError(f"{path.name}: is damaged or cut off; expected a whole array of numbers.",
-                             field="path") from None  # fmt: skip
+            raise InputError(
+                f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path"
+            ) from None
 
 
 def _bytes(subject: Subject | AnyArray) -> int:

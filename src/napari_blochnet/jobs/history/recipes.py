@@ -91,8 +91,9 @@ def _resolve(value: Any, results: list[Any]) -> Any:
     if isinstance(value, dict) and "step" in value:
         index = value["step"]
         if not isinstance(index, int) or not 0 <= index < len(results):
-            raise InputError(f"The recipe refers to step {index} before it was run; expected an earlier step.",
-                             field="recipe")  # fmt: skip
+            raise InputError(
+                f"The recipe refers to step {index} before it was run; expected an earlier step.", field="recipe"
+            )
         return results[index]
     if isinstance(value, list):
         return [_resolve(item, results) for item in value]

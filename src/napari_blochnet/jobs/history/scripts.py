@@ -93,8 +93,9 @@ def _no_command(step: Record) -> InputError:
                           "(nb.write_schedule).", field="schedule")  # fmt: skip
     if any(key in step for key in GIVEN):
         what = "The B1 map was given as an array" if "b1" in step else "The region was painted"
-        return InputError(f"{what} and cannot be written as a command; copy Python or save a recipe instead.",
-                          field="record")  # fmt: skip
+        return InputError(
+            f"{what} and cannot be written as a command; copy Python or save a recipe instead.", field="record"
+        )
     return InputError("A step of this result was made in Python and cannot be written as a script.", field="record")
 
 

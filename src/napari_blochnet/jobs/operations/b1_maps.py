@@ -68,8 +68,9 @@ def checked_b1(b1: AnyArray, stack: FingerprintStack, inside: BoolArray) -> Floa
         Another shape than the stack's; a value in a voxel that is mapped that is not finite, or outside 0.2 to 3.
     """
     if np.shape(b1) != stack.shape[1:]:
-        raise InputError(f"b1 has shape {np.shape(b1)}; expected that of the stack, {stack.shape[1:]} (z, y, x).",
-                         field="b1")  # fmt: skip
+        raise InputError(
+            f"b1 has shape {np.shape(b1)}; expected that of the stack, {stack.shape[1:]} (z, y, x).", field="b1"
+        )
     field = np.asarray(b1)
     if field.dtype.kind not in "fiu":
         raise InputError(f"b1 holds {field.dtype}; expected real numbers, 1 being nominal.", field="b1")
