@@ -20,7 +20,7 @@ from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.operations.opening import make_schedule, open_phantom, synthetic_head
 from napari_blochnet.jobs.records import as_recipe
 
-EVERY = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name + each.kind)
+EVERY = pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name + each.variant)
 
 
 @EVERY
@@ -142,3 +142,8 @@ def test_recipes_know_the_new_operation_and_refuse_what_it_does_not_take(fade):
     with pytest.raises(nb.InputError, match="There is no setting checkpoint"):
         run_recipe({"blochnet_recipe": 1, "steps": [
             {"operation": "fade", "settings": {"checkpoint": "/etc/passwd"}, "inputs": {}}]})  # fmt: skip
+    with pytest.raises(
+        nb.InputError, match=r"Step 1 of the recipe gives fade a basis; expected phantom, schedule, mask"
+    ):
+        run_recipe({"blochnet_recipe": 1, "steps": [
+            {"operation": "fade", "settings": {}, "inputs": {"basis": 3}}]})  # fmt: skip

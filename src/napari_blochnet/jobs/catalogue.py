@@ -130,7 +130,7 @@ class Operation:
         What kind of thing it makes, one of `KINDS`.
     inputs : tuple of Input
         In the function's order.
-    kind : str
+    variant : str
         Where several operations have one name: the ``kind`` in the settings of this one.
     python_name : str
         Its public name, such as "nb.simulate". None: scripts import the function.
@@ -154,7 +154,7 @@ class Operation:
     settings: type[Settings]
     result: str
     inputs: tuple[Input, ...] = ()
-    kind: str = ""
+    variant: str = ""
     python_name: str = ""
     first: str = ""
     command: str = ""
@@ -196,17 +196,17 @@ OPERATIONS: list[Operation] = [
         python_name="nb.synthetic_phantom", command="phantom --synthetic",
     ),
     Operation(
-        "make_schedule", f"{_JOBS}.opening:make_schedule", FispSettings, "schedule", kind="fisp", watched=False,
+        "make_schedule", f"{_JOBS}.opening:make_schedule", FispSettings, "schedule", variant="fisp", watched=False,
         python_name="nb.fisp_schedule", command="schedule fisp",
         summary="Write the published FISP schedule (Jiang 2015).",
     ),
     Operation(
-        "make_schedule", f"{_JOBS}.opening:make_schedule", SplineSettings, "schedule", kind="spline", watched=False,
+        "make_schedule", f"{_JOBS}.opening:make_schedule", SplineSettings, "schedule", variant="spline", watched=False,
         python_name="nb.spline_schedule", command="schedule spline",
         summary="Write a random spline schedule (Spline5; SplineNoise11: --control-points 11 --noise-variance 10).",
     ),
     Operation(
-        "make_schedule", f"{_JOBS}.opening:make_schedule", ScheduleFileSettings, "schedule", kind="file",
+        "make_schedule", f"{_JOBS}.opening:make_schedule", ScheduleFileSettings, "schedule", variant="file",
         watched=False, python_name="nb.read_schedule", first="path", command="schedule convert {path}",
         summary="Write a schedule from another program as CSV.",
     ),
@@ -259,8 +259,8 @@ def operation_of(name: object, settings: Mapping[str, Any]) -> Operation | None:
     found = [operation for operation in OPERATIONS if operation.name == name]
     if len(found) < 2:
         return found[0] if found else None
-    chosen = next((operation for operation in found if operation.kind == settings.get("kind")), None)
+    chosen = next((operation for operation in found if operation.variant == settings.get("kind")), None)
     if chosen is None:
         raise InputError(f"The kind of {found[0].result} is {settings.get('kind')!r}; expected one of "
-                         f"{', '.join(operation.kind for operation in found)}.", field="kind")  # fmt: skip
+                         f"{', '.join(operation.variant for operation in found)}.", field="kind")  # fmt: skip
     return chosen

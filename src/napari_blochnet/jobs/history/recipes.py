@@ -59,7 +59,7 @@ def run_recipe(
     Raises
     ------
     InputError
-        A step that is unknown or was not recorded (data made in Python).
+        A step that is unknown or was not recorded (data made in Python), or takes another input or setting.
     """
     results: list[Any] = []
     for number, step in enumerate(recipe["steps"], start=1):
@@ -71,7 +71,12 @@ def run_recipe(
             known = dict.fromkeys(operation.name for operation in OPERATIONS)
             raise InputError(f"Step {number} of the recipe is {step.get('operation')!r}; expected one of "
                              f"{', '.join(known)}.", field="recipe")  # fmt: skip
-        inputs = {name: _resolve(value, results) for name, value in step["inputs"].items() if operation.input(name)}
+        for name in step["inputs"]:
+            if operation.input(name) is None:
+                takes = ", ".join(each.name for each in operation.inputs) or "none"
+                raise InputError(f"Step {number} of the recipe gives {operation.name} a {name}; expected {takes}.",
+                                 field="recipe")  # fmt: skip
+        inputs = {name: _resolve(value, results) for name, value in step["inputs"].items()}
         settings = settings_from(operation.settings, **step["settings"])
         watched = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
         results.append(operation(**inputs, settings=settings, **watched))
