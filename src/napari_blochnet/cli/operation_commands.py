@@ -69,6 +69,7 @@ def _described_stack(console: Console, path: str, options: Options) -> Fingerpri
 # come first: that a schedule cannot be read is told before a large phantom is.
 _INPUTS: dict[str, tuple[str, Callable[[Console, str, Options], Any], tuple[Part, ...]]] = {
     "": ("Name or file.", lambda console, path, options: path, ()),
+    "estimator": ("Name or file of a trained network.", lambda console, path, options: path, ()),
     "schedule": ("Schedule file.", open_schedule, ()),
     "phantom": ("Phantom folder or file.", open_phantom, (settings_options(PhantomSettings),)),
     "maps": ("Folder of maps.", open_maps, ()),
@@ -92,9 +93,11 @@ def _maps_said(maps: ParameterMaps, output: Path) -> Answer:
 
 
 def _said(result: Any, output: Path) -> Answer:
-    description = result.describe()
-    seconds = {key: result.record[key] for key in ("seconds",) if key in result.record}
-    return f"{description}\nWritten to {output}.", {"output": output, "description": description, **seconds}
+    description = next((getattr(result, words)() for words in ("describe", "to_text") if hasattr(result, words)), "")
+    record = getattr(result, "record", {})
+    seconds = {"seconds": record["seconds"]} if "seconds" in record else {}
+    content = {"output": output, "description": description, **seconds}
+    return f"{description}\nWritten to {output}.".lstrip(), content
 
 
 def _input_part(option: str, each: Input) -> Part:
@@ -111,7 +114,7 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     named = [(option, what) for option, what, word in operation.words() if not word]
     # an input that a setting may name is an option among the settings
     inputs = [(option, each) for option, what in named if (each := operation.input(what)) and what not in fields]
-    typed = [what for _, what in named if operation.input(what) is None]
+    typed = [what for option, what in named if not option and operation.input(what) is None]
     parts = [_input_part(option, each) for option, each in inputs]
     parts += [click.argument(what, type=FILE) for what in typed]
     parts += [part for kind in dict.fromkeys(each.kind for _, each in inputs) for part in _INPUTS[kind][2]]
