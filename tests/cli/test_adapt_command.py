@@ -7,7 +7,6 @@ from click.testing import CliRunner
 
 from napari_blochnet import EPGDecoder, Schedule, load_estimator, write_schedule
 from napari_blochnet.cli.main import blochnet
-from napari_blochnet.cli.models import COMMANDS
 from napari_blochnet.estimators.training.loop import train_estimator
 
 LENGTH = 60
@@ -24,8 +23,6 @@ def test_adapt(tmp_path):
     signal = EPGDecoder(OTHER).signal(t1, 0.1 * t1).astype(np.complex64)
     np.save(tmp_path / "stack.npy", np.moveaxis(signal.reshape(1, 3, 4, LENGTH), -1, 0))
     write_schedule(OTHER, tmp_path / "other.csv")
-    for command in COMMANDS:
-        blochnet.add_command(command)
     words = ["adapt", str(tmp_path / "trained.safetensors"), str(tmp_path / "stack.npy"), "--schedule",
              str(tmp_path / "other.csv"), "--epochs", "2", "--device", "cpu", "-o"]  # fmt: skip
     result = CliRunner().invoke(blochnet, [*words, str(tmp_path / "adapted.safetensors")])

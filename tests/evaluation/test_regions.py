@@ -161,10 +161,13 @@ def test_an_empty_region_has_no_mean_and_no_error():
 
 
 def test_painted_regions_are_part_of_the_record_and_of_a_recipe(tmp_path):
-    from napari_blochnet.jobs.catalogue import make_schedule, reconstruct, simulate, synthetic_head
-    from napari_blochnet.jobs.catalogue import region_means as job
     from napari_blochnet.jobs.history.recipes import run_recipe
-    from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+    from napari_blochnet.jobs.history.scripts import as_command, as_python
+    from napari_blochnet.jobs.operations.compare import region_means as job
+    from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
+    from napari_blochnet.jobs.operations.reconstruct import reconstruct
+    from napari_blochnet.jobs.operations.simulate import simulate
+    from napari_blochnet.jobs.records import as_recipe
 
     head = synthetic_head(shape=(1, 24, 20))
     stack = simulate(head, make_schedule(kind="spline", length=60), snr=50)

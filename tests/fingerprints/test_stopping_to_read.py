@@ -16,7 +16,7 @@ from napari_blochnet.common.errors import Cancelled
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.nifti import read_nifti, write_nifti
-from napari_blochnet.jobs.catalogue import open_fingerprints
+from napari_blochnet.jobs.operations.opening import open_fingerprints
 from napari_blochnet.schedules.schedule import Schedule
 
 _N = 60

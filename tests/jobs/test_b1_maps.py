@@ -10,12 +10,14 @@ from click.testing import CliRunner
 
 import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.evaluation.maps_io import write_maps
 from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe
-from napari_blochnet.jobs.operations.b1_maps import pack_b1, unpack_b1
+from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.operations.merging import merge_maps
-from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+from napari_blochnet.jobs.packing import pack_b1, unpack_b1
+from napari_blochnet.jobs.records import as_recipe
 
 WHITE = 811.0, 77.0
 
@@ -137,7 +139,7 @@ def test_refused_maps(head, stack, folder):
 
 def test_a_map_that_lies_elsewhere_is_taken_with_a_word(head, stack, folder):
     write_nifti(head.b1, head.geometry.cut(x=3), folder / "moved.nii.gz")
-    with pytest.warns(nb.errors.DataWarning, match="voxel by voxel"):
+    with pytest.warns(DataWarning, match="voxel by voxel"):
         maps = nb.reconstruct(stack, "universal", refine=True, b1=folder / "moved.nii.gz")
     np.testing.assert_array_equal(maps.b1, head.b1)
 

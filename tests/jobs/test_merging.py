@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.jobs.catalogue import make_schedule, synthetic_head
 from napari_blochnet.jobs.history.recipes import run_recipe
+from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.operations.batches import batches, slabs
 from napari_blochnet.jobs.operations.merging import can_merge, merge_maps
-from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
+from napari_blochnet.jobs.records import as_recipe
 
 COARSE = {"step": 0.2, "t1_range": (100.0, 5000.0)}
 ARRAYS = ("t1", "t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.jobs.catalogue import make_schedule
+from napari_blochnet.jobs.operations.opening import make_schedule
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.io.json_files import write_json
-from napari_blochnet.jobs.catalogue import make_schedule, open_fingerprints, open_phantom, synthetic_head
 from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe, write_results
-from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+from napari_blochnet.jobs.history.scripts import as_command, as_python
+from napari_blochnet.jobs.operations.opening import make_schedule, open_fingerprints, open_phantom, synthetic_head
+from napari_blochnet.jobs.records import as_recipe
 
 COARSE = {"step": 0.2, "t1_range": (100.0, 5000.0)}
 

@@ -9,8 +9,8 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.estimators.matching import atoms
-from napari_blochnet.jobs.catalogue import make_schedule
 from napari_blochnet.jobs.operations.memory_estimate import free_memory, mapping_memory
+from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings import ReconstructSettings
 
 

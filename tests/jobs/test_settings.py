@@ -5,16 +5,11 @@ from __future__ import annotations
 import pytest
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.catalogue import SETTINGS
+from napari_blochnet.jobs.catalogue import OPERATIONS
 from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, settings_from
 
 
-def _all_models():
-    for model in SETTINGS.values():
-        yield from model.values() if isinstance(model, dict) else [model]
-
-
-@pytest.mark.parametrize("model", list(_all_models()), ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", [operation.settings for operation in OPERATIONS], ids=lambda model: model.__name__)
 def test_every_field_is_documented_for_forms_and_help(model):
     assert model.__doc__
     for name, info in model.model_fields.items():

@@ -12,9 +12,10 @@ from click.testing import CliRunner
 
 import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
-from napari_blochnet.jobs.catalogue import make_schedule, open_fingerprints
 from napari_blochnet.jobs.history.recipes import run_recipe, write_results
-from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+from napari_blochnet.jobs.history.scripts import as_command, as_python
+from napari_blochnet.jobs.operations.opening import make_schedule, open_fingerprints
+from napari_blochnet.jobs.records import as_recipe
 
 SMALL = {"fingerprints": 1200, "epochs": 2, "batch": 200, "t1_range": (300.0, 4000.0), "t2_range": (20.0, 400.0)}
 
@@ -99,7 +100,7 @@ def _same_maps(first, second):
 
 @pytest.fixture(scope="module")
 def head_stack(schedule):
-    from napari_blochnet.jobs.catalogue import synthetic_head
+    from napari_blochnet.jobs.operations.opening import synthetic_head
 
     return nb.simulate(synthetic_head(shape=(8, 24, 20), seed=3), schedule, snr=25, slices=(3, 5))
 
@@ -137,7 +138,7 @@ def test_maps_of_a_model_file_name_the_file(trained, head_stack, tmp_path):
 
 
 def test_an_adaptation_of_a_network_just_trained_trains_it_first(trained, tmp_path):
-    from napari_blochnet.jobs.catalogue import synthetic_head
+    from napari_blochnet.jobs.operations.opening import synthetic_head
 
     other = make_schedule(kind="spline", length=60, seed=5, inversion_time=None)
     stack = nb.simulate(synthetic_head(shape=(8, 24, 20), seed=3), other, snr=40, slices=(3, 4))

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.jobs.catalogue import synthetic_head
 from napari_blochnet.jobs.history.recipes import run_recipe
-from napari_blochnet.jobs.records import as_command, as_recipe
+from napari_blochnet.jobs.history.scripts import as_command
+from napari_blochnet.jobs.operations.opening import synthetic_head
+from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication
 
 import napari_blochnet as nb
 from napari_blochnet.evaluation import beside_truth as errors
-from napari_blochnet.jobs.catalogue import synthetic_head
+from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas

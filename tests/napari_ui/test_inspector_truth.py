@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
-from napari_blochnet.jobs.catalogue import simulate
+from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import spline_schedule

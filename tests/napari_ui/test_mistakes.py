@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.catalogue import open_fingerprints, open_phantom
+from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
 
 
 def _sentence(function, *args) -> str:

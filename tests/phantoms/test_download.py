@@ -202,7 +202,7 @@ def test_on_the_command_line(service, tmp_path):
     from click.testing import CliRunner
 
     from napari_blochnet.cli.main import blochnet
-    from napari_blochnet.jobs.records import as_command, as_python
+    from napari_blochnet.jobs.history.scripts import as_command, as_python
 
     phantom = nb.brainweb_phantom(subject="04", volumes="labels")
     assert as_command(phantom.record) == "blochnet phantom --brainweb 04 --volumes labels -o phantom\n"

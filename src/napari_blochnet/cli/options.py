@@ -1,25 +1,16 @@
-"""Options of the command line, made from the settings models; how commands speak and fail."""
+"""Options of the command line, made from the settings models."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import json
-import sys
 import types
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Literal, Union, get_args, get_origin
 
 import click
 
-from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
-from napari_blochnet.common.progress import ProgressCallback
 from napari_blochnet.jobs.settings import Settings
 
-__all__ = ["Console", "given_settings", "sentences", "settings_options"]
+__all__ = ["given_settings", "settings_options"]
 
 
 def _option_type(annotation: Any) -> tuple[Any, int, bool]:
@@ -83,97 +74,3 @@ def given_settings(model: type[Settings], options: dict[str, Any]) -> dict[str, 
         if options.pop(f"no_{name}", False):
             fields[name] = None
     return fields
-
-
-@dataclass
-class Console:
-    """What a command prints where: results on standard output, progress and warnings on standard error.
-
-    Parameters
-    ----------
-    quiet : bool
-        No progress, no words; errors remain.
-    as_json : bool
-        Print the result as one JSON object.
-    """
-
-    quiet: bool = False
-    as_json: bool = False
-
-    def say(self, text: str) -> None:
-        """Print words, unless only JSON or nothing is wanted."""
-        if not (self.quiet or self.as_json):
-            click.echo(text)
-
-    def result(self, **content: Any) -> None:
-        """Print the result as JSON, if that is wanted."""
-        if self.as_json:
-            click.echo(json.dumps(content, ensure_ascii=False, default=str))
-
-    @contextlib.contextmanager
-    def progress(self) -> Iterator[ProgressCallback | None]:
-        """Give a progress callback that draws a bar on a terminal."""
-        if self.quiet or not sys.stderr.isatty():
-            yield None
-            return
-        from tqdm import tqdm
-
-        bar: Any = None
-
-        def show(done: int, total: int, message: str = "", /) -> None:
-            nonlocal bar
-            if bar is None or bar.desc != message:
-                if bar is not None:
-                    bar.close()
-                bar = tqdm(
-                    total=total,
-                    desc=message,
-                    leave=False,
-                    file=sys.stderr,
-                    bar_format="{desc} {bar} {percentage:3.0f} % {remaining}",
-                )
-                bar.desc = message
-            bar.total = total
-            bar.update(done - bar.n)
-
-        try:
-            yield show
-        finally:
-            if bar is not None:
-                bar.close()
-
-
-def sentences(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Turn what goes wrong into one sentence on standard error: 2 for input, 130 for a stop, 1 for a defect."""
-
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        with warnings.catch_warnings():
-            warnings.simplefilter("always", DataWarning)
-            warnings.showwarning = _show_warning
-            try:
-                return function(*args, **kwargs)
-            except InputError as error:
-                _fail(str(error), 2)
-            except (KeyboardInterrupt, Cancelled):
-                _fail("Stopped; nothing that was there before was changed.", 130)
-            except OSError as error:
-                _fail(f"{_file_of(error)}: {error.strerror or error}; expected a file or folder that can be used.", 2)
-            except MemoryError:
-                _fail("The memory of this machine does not suffice; choose fewer slices or voxels.", 2)
-
-    return guarded
-
-
-def _file_of(error: OSError) -> str:
-    return Path(error.filename).name if error.filename else "A file"
-
-
-def _fail(sentence: str, code: int) -> None:
-    click.echo(f"blochnet: {sentence}", err=True)
-    sys.exit(code)
-
-
-def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, DataWarning):
-        click.echo(f"blochnet: note: {message}", err=True)

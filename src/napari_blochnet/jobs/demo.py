@@ -9,7 +9,10 @@ from pathlib import Path
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import write_json
-from napari_blochnet.jobs.catalogue import compare, make_schedule, reconstruct, simulate, synthetic_head
+from napari_blochnet.jobs.operations.compare import compare
+from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
+from napari_blochnet.jobs.operations.reconstruct import reconstruct
+from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.jobs.records import as_recipe
 
 __all__ = ["DemoResult", "run_demo"]
@@ -38,10 +41,7 @@ class DemoResult:
 
 
 def run_demo(
-    folder: str | os.PathLike[str],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    folder: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> DemoResult:
     """Simulate and map one slice of the built-in head, and write everything about it.
 

@@ -1,4 +1,4 @@
-"""Masks inside records: a painted region is part of how a map was made."""
+"""Arrays inside records: a painted region, or a B1 map given as an array, is part of how a map was made."""
 
 from __future__ import annotations
 
@@ -6,24 +6,57 @@ import base64
 import binascii
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.results import Region
 
-__all__ = ["pack_mask", "pack_regions", "unpack_mask", "unpack_regions", "whole_slices"]
+__all__ = [
+    "GIVEN",
+    "pack_b1",
+    "pack_mask",
+    "pack_regions",
+    "unpack_b1",
+    "unpack_mask",
+    "unpack_regions",
+    "whole_slices",
+]
+
+
+def _packed(content: bytes) -> str:
+    return base64.b64encode(zlib.compress(content, 9)).decode("ascii")
+
+
+def _unpacked(packed: str, size: int) -> bytes:
+    """Return ``size`` bytes that `_packed` packed; no more than that size is ever unpacked."""
+    content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
+    if len(content) != size:
+        raise ValueError
+    return content
+
+
+def _shape(content: dict[str, Any]) -> tuple[int, ...]:
+    shape = tuple(int(length) for length in content["shape"])
+    if min(shape, default=0) < 1:
+        raise ValueError
+    return shape
+
+
+# what content that was tampered with raises
+_DAMAGE = (KeyError, TypeError, ValueError, OverflowError, MemoryError, binascii.Error, zlib.error)
 
 
 def pack_mask(mask: BoolArray) -> dict[str, Any]:
     """Return a mask as JSON: its shape, and its bits, compressed, in base64."""
     bits = np.packbits(np.asarray(mask, dtype=bool).reshape(-1))
-    return {"shape": list(mask.shape), "bits": base64.b64encode(zlib.compress(bits.tobytes(), 9)).decode("ascii")}
+    return {"shape": list(mask.shape), "bits": _packed(bits.tobytes())}
 
 
 def unpack_mask(content: dict[str, Any]) -> BoolArray:
@@ -35,18 +68,37 @@ def unpack_mask(content: dict[str, Any]) -> BoolArray:
         Content of another size than its shape says; no more than that size is ever unpacked.
     """
     try:
-        shape = tuple(int(length) for length in content["shape"])
+        shape = _shape(content)
         voxels = math.prod(shape)
-        unpacking = zlib.decompressobj()
-        packed = base64.b64decode(content["bits"], validate=True)
-        bits = unpacking.decompress(packed, (voxels + 7) // 8 + 1)
-        if min(shape, default=0) < 1 or len(bits) != (voxels + 7) // 8:
-            raise ValueError
-    except (KeyError, TypeError, ValueError, binascii.Error, zlib.error):
+        bits = _unpacked(content["bits"], (voxels + 7) // 8)
+    except _DAMAGE:
         raise InputError(
             "A mask in the recipe is damaged; expected its shape and as many bits.", field="mask"
         ) from None
     return np.unpackbits(np.frombuffer(bits, np.uint8), count=voxels).astype(bool).reshape(shape)
+
+
+def pack_b1(field: FloatArray) -> dict[str, Any]:
+    """Return a B1 map as JSON: its shape, and its float32 values, compressed, in base64."""
+    return {"shape": list(field.shape), "values": _packed(np.ascontiguousarray(field, "<f4").tobytes())}
+
+
+def unpack_b1(content: dict[str, Any]) -> FloatArray:
+    """Return the map that `pack_b1` packed.
+
+    Raises
+    ------
+    InputError
+        Content of another size than its shape says; no more than that size is ever unpacked.
+    """
+    try:
+        z, y, x = _shape(content)
+        values = _unpacked(content["values"], 4 * z * y * x)
+    except _DAMAGE:
+        raise InputError(
+            "A B1 map in the recipe is damaged; expected its shape and as many values.", field="b1"
+        ) from None
+    return np.frombuffer(values, "<f4").astype(np.float32).reshape(z, y, x)
 
 
 def pack_regions(regions: Sequence[Region]) -> list[dict[str, Any]]:
@@ -82,8 +134,9 @@ def unpack_regions(content: list[dict[str, Any]]) -> tuple[Region, ...]:
             for item in content
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
-        raise InputError("A list of regions in the recipe is damaged; expected names, masks and known values.",
-                         field="regions") from None  # fmt: skip
+        raise InputError(
+            "A list of regions in the recipe is damaged; expected names, masks and known values.", field="regions"
+        ) from None
 
 
 def whole_slices(inside: BoolArray, everything: BoolArray) -> tuple[int, int] | None:
@@ -94,3 +147,12 @@ def whole_slices(inside: BoolArray, everything: BoolArray) -> tuple[int, int] | 
     first, end = int(chosen[0]), int(chosen[-1]) + 1
     same = np.array_equal(inside[first:end], everything[first:end])
     return (first, end) if same else None
+
+
+#: What a step of a history may hold itself, and how it becomes an input again.
+GIVEN: dict[str, Callable[[Any], Any]] = {
+    "schedule": Schedule.from_dict,
+    "mask": unpack_mask,
+    "b1": unpack_b1,
+    "regions": unpack_regions,
+}

@@ -64,7 +64,7 @@ def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
         What was written, about 2 MB.
     """
     from napari_blochnet.fingerprints.stack_files import write_fingerprints
-    from napari_blochnet.jobs.catalogue import simulate
+    from napari_blochnet.jobs.operations.simulate import simulate
     from napari_blochnet.phantoms.synthetic import synthetic_phantom
     from napari_blochnet.phantoms.write import write_phantom
     from napari_blochnet.schedules.generators import fisp_schedule

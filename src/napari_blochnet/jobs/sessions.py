@@ -15,16 +15,16 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
@@ -40,8 +40,8 @@ Subject: TypeAlias = Phantom | FingerprintStack | ParameterMaps
 SESSION_FILE = "session.json"
 _FORMAT = 1
 _DATA = re.compile(r"data-[0-9a-f]{8}")
-# Bytes written or read between two looks at ``cancelled``.
-_SLAB_BYTES = 16 * 2**20
+# Bytes written or read between two words on how far it is.
+_TOLD_BYTES = 16 * 2**20
 # Arrays above this stay on disk and are read where they are needed.
 _MAPPED_BYTES = 2**30
 # A record holds schedules of some thousand pulses, several times over.
@@ -124,13 +124,15 @@ def write_session(
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
     if folder.is_dir() and not is_session(folder) and any(folder.iterdir()):
-        raise InputError(f"{folder}: holds other files; expected a new or empty folder, or an earlier session.",
-                         field="path")  # fmt: skip
+        raise InputError(
+            f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"
+        )
     was_there = folder.is_dir()
     name = f"data-{secrets.token_hex(4)}"
     try:
         (folder / name).mkdir(parents=True)
-        writer = _Writer(folder / name, sum(map(_bytes, (*session.subjects, *session.arrays))), progress, cancelled)
+        total = sum(map(_bytes, (*session.subjects, *session.arrays)))
+        writer = _Writer(folder / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
         try:
             described = [writer.subject(subject, place) for place, subject in enumerate(session.subjects)]
             for place, array in enumerate(session.arrays):
@@ -156,10 +158,7 @@ def write_session(
 
 
 def read_session(
-    path: str | os.PathLike[str],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    path: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> SavedSession:
     """Read what `write_session` wrote; equal bit for bit.
 
@@ -197,21 +196,47 @@ def read_session(
         or not 0 <= count <= 10_000
         or not isinstance(state, dict)
     ):
-        raise InputError(f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.",
-                         field="path")  # fmt: skip
-    files = sorted((folder / data).glob("*.npy"))
-    reader = _Reader(folder / data, sum(file.stat().st_size for file in files), progress, cancelled)
+        raise InputError(
+            f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.", field="path"
+        )
+    total = sum(file.stat().st_size for file in (folder / data).glob("*.npy"))
+    reader = _Reader(folder / data, _Watched(Watch(progress, cancelled), total, "opening the session"))
     subjects = tuple(reader.subject(item, place) for place, item in enumerate(described))
     arrays = tuple(reader.array(f"array-{place}") for place in range(count))
     return SavedSession(subjects, arrays, state)
 
 
+@dataclass
+class _Watched:
+    """A file of arrays as NumPy reads and writes it, piece by piece, while somebody looks on."""
+
+    watch: Watch
+    total: int
+    what: str
+    stream: BinaryIO | None = None
+    done: int = 0
+
+    def write(self, content: bytes) -> int:
+        assert self.stream is not None
+        self._look(len(content))
+        return self.stream.write(content)
+
+    def read(self, size: int = -1, /) -> bytes:
+        assert self.stream is not None
+        self._look(size)
+        return self.stream.read(size)
+
+    def _look(self, size: int) -> None:
+        self.watch.check(self.what)
+        if self.done == 0 or (self.done + size) // _TOLD_BYTES > self.done // _TOLD_BYTES:
+            self.watch.report(self.done >> 20, (self.total >> 20) + 1, self.what)
+        self.done += size
+
+
+@dataclass(frozen=True)
 class _Writer:
-    def __init__(
-        self, folder: Path, total: int, progress: ProgressCallback | None, cancelled: CancelEvent | None
-    ) -> None:
-        self._folder, self._total, self._done = folder, total, 0
-        self._progress, self._cancelled = progress, cancelled
+    folder: Path
+    file: _Watched
 
     def subject(self, subject: Subject, place: int) -> dict[str, Any]:
         """Write a subject; return what the session's file says of it."""
@@ -229,27 +254,20 @@ class _Writer:
             about["fractions"] = list(subject.fractions)
             for number, share in enumerate(subject.fractions.values()):
                 self.array(np.asarray(share), f"{stem}-fraction-{number}")
-        write_json(about, self._folder / f"{stem}.json")
+        write_json(about, self.folder / f"{stem}.json")
         return {"kind": kind, "arrays": arrays}
 
     def array(self, array: AnyArray, stem: str) -> None:
-        """Write an array slab by slab, without copying it whole."""
-        with (self._folder / f"{stem}.npy").open("wb") as stream:
-            header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
-            np.lib.format.write_array_header_1_0(stream, header)
-            for slab in _slabs(array):
-                raise_if_cancelled(self._cancelled, "saving the session")
-                report(self._progress, self._done >> 20, (self._total >> 20) + 1, "saving the session")
-                stream.write(np.ascontiguousarray(slab).data)
-                self._done += slab.nbytes
+        """Write an array piece by piece, its last axis the fastest; only one whose first axis is has to be copied."""
+        array = np.ascontiguousarray(array) if array.flags.fnc else array
+        with (self.folder / f"{stem}.npy").open("wb") as self.file.stream:
+            np.lib.format.write_array(self.file, array, version=(1, 0), allow_pickle=False)
 
 
+@dataclass(frozen=True)
 class _Reader:
-    def __init__(
-        self, folder: Path, total: int, progress: ProgressCallback | None, cancelled: CancelEvent | None
-    ) -> None:
-        self._folder, self._total, self._done = folder, total, 0
-        self._progress, self._cancelled = progress, cancelled
+    folder: Path
+    file: _Watched
 
     def subject(self, described: Any, place: int) -> Subject:
         """Read a subject; its own class checks what it holds."""
@@ -259,7 +277,7 @@ class _Reader:
             raise InputError(f"{SESSION_FILE}: what it says of subject {place} is damaged; expected a phantom, a stack "
                              "or maps.", field="path")  # fmt: skip
         stem = f"{kind}-{place}"
-        file = existing_file(self._folder / f"{stem}.json")
+        file = existing_file(self.folder / f"{stem}.json")
         about = _json(file)
         fields: dict[str, Any] = {key: about.get(key) for key in _VALUES[kind]}
         for key in listed:
@@ -288,44 +306,26 @@ class _Reader:
 
     def array(self, stem: str) -> AnyArray:
         """Read an array; its size is held against the file before anything is allocated."""
-        path = existing_file(self._folder / f"{stem}.npy")
-        damaged = InputError(f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path")
-        with path.open("rb") as stream:
-            try:
+        path = existing_file(self.folder / f"{stem}.npy")
+        try:
+            with path.open("rb") as stream:
                 if np.lib.format.read_magic(stream) != (1, 0):
                     raise ValueError
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
-            except (ValueError, EOFError):
-                raise damaged from None
-            size = math.prod(shape) * dtype.itemsize
-            start = stream.tell()
-            if fortran or dtype.kind not in "biufc" or path.stat().st_size != start + size:
-                raise damaged
-            if size > _MAPPED_BYTES:
-                self._done += size
-                return np.memmap(path, dtype, "r", start, shape)
-            array = np.empty(shape, dtype)
-            for slab in _slabs(array):
-                raise_if_cancelled(self._cancelled, "opening the session")
-                report(self._progress, self._done >> 20, (self._total >> 20) + 1, "opening the session")
-                if stream.readinto(slab.data) != slab.nbytes:
-                    raise damaged
-                self._done += slab.nbytes
-        return array
-
-
-def _slabs(array: AnyArray) -> Iterator[AnyArray]:
-    """Cut an array along its first axes into contiguous parts of bounded size."""
-    if array.nbytes <= _SLAB_BYTES or array.ndim == 0:
-        if array.size:
-            yield array
-    elif array[0].nbytes > _SLAB_BYTES:
-        for part in array:
-            yield from _slabs(part)
-    else:
-        rows = max(1, _SLAB_BYTES // max(1, array[0].nbytes))
-        for start in range(0, len(array), rows):
-            yield array[start : start + rows]
+                size = math.prod(shape) * dtype.itemsize
+                start = stream.tell()
+                if fortran or dtype.kind not in "biufc" or path.stat().st_size != start + size:
+                    raise ValueError
+                if size > _MAPPED_BYTES:
+                    self.file.done += size
+                    return np.memmap(path, dtype, "r", start, shape)
+                stream.seek(0)
+                self.file.stream = stream
+                return np.lib.format.read_array(self.file, allow_pickle=False)
+        except (ValueError, EOFError):
+            raise InputError(
+                f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path"
+            ) from None
 
 
 def _bytes(subject: Subject | AnyArray) -> int:

@@ -52,13 +52,20 @@ def quantity(
     return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
 
 
-def _tissue_values() -> Any:
-    return quantity(
-        "paper",
-        "Tissue values",
-        "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own.",
-        files="Tissue values (*.csv);;All files (*)",
-    )
+# Fields that several models have.
+_TISSUES: str = quantity(
+    "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own.",
+    files="Tissue values (*.csv);;All files (*)",
+)  # fmt: skip
+_INVERSION_TIME: float | None = quantity(
+    0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
+)
+_INVERSION_EFFICIENCY: float = quantity(
+    1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", ge=0, le=1
+)
+_SLICES: tuple[int, int] | None = quantity(
+    None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
+)
 
 
 def settings_from(model: type[S], settings: S | None = None, **fields: Any) -> S:
@@ -112,20 +119,16 @@ class FispSettings(Settings):
 
     kind: Literal["fisp"] = "fisp"
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
-    inversion_time: float | None = quantity(
-        0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
-    )
-    inversion_efficiency: float = quantity(
-        1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", "", ge=0, le=1
-    )
+    inversion_time: float | None = _INVERSION_TIME
+    inversion_efficiency: float = _INVERSION_EFFICIENCY
 
 
 class SplineSettings(Settings):
     """A random smooth schedule: flip angles on a cubic spline through random control points."""
 
     kind: Literal["spline"] = "spline"
-    length: int = quantity(1000, "Pulses", "Number of RF pulses.", "", ge=2, le=20_000)
-    control_points: int = quantity(5, "Control points", "Equally spaced random points of the spline.", "", ge=2, le=200)
+    length: int = quantity(1000, "Pulses", "Number of RF pulses.", ge=2, le=20_000)
+    control_points: int = quantity(5, "Control points", "Equally spaced random points of the spline.", ge=2, le=200)
     noise_variance: float = quantity(
         0.0,
         "Noise variance",
@@ -137,14 +140,10 @@ class SplineSettings(Settings):
     max_flip_angle: float = quantity(
         120.0, "Largest flip angle", "Control points are drawn from 0 to this.", "°", gt=0, le=180
     )
-    seed: int = quantity(0, "Seed", "Of the control points and the noise.", "", ge=0)
+    seed: int = quantity(0, "Seed", "Of the control points and the noise.", ge=0)
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
-    inversion_time: float | None = quantity(
-        0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
-    )
-    inversion_efficiency: float = quantity(
-        1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", "", ge=0, le=1
-    )
+    inversion_time: float | None = _INVERSION_TIME
+    inversion_efficiency: float = _INVERSION_EFFICIENCY
 
 
 class ScheduleFileSettings(Settings):
@@ -172,12 +171,7 @@ class ScheduleFileSettings(Settings):
         None, "Inversion time", "Where the file does not say; leave out for no inversion.", "ms", ge=0
     )
     inversion_efficiency: float | None = quantity(
-        None,
-        "Inversion efficiency",
-        "Where the file does not say: the inversion turns 1 into minus this.",
-        "",
-        ge=0,
-        le=1,
+        None, "Inversion efficiency", "Where the file does not say: the inversion turns 1 into minus this.", ge=0, le=1
     )
     rf_phase: float | None = quantity(None, "RF phase", "Of all pulses, where the file has none.", "°")
     angle_unit: Literal["deg", "rad", "fraction"] | None = quantity(
@@ -199,7 +193,7 @@ ScheduleSettings = FispSettings | SplineSettings | ScheduleFileSettings
 class PhantomSettings(Settings):
     """How a phantom's files are understood."""
 
-    tissues: str = _tissue_values()
+    tissues: str = _TISSUES
     shape: tuple[int, int, int] | None = quantity(
         None, "Shape", "Voxels along (z, y, x); needed only for raw files of unknown size.", "voxels"
     )
@@ -221,15 +215,15 @@ class BrainWebSettings(Settings):
         "Volumes",
         "tissues: fuzzy memberships of nine tissues, about 20 MB; labels: one volume of crisp labels, about 3 MB.",
     )
-    tissues: str = _tissue_values()
+    tissues: str = _TISSUES
 
 
 class SyntheticSettings(Settings):
     """The built-in head, made by code."""
 
     shape: tuple[int, int, int] = quantity((60, 109, 91), "Shape", "Voxels along (z, y, x).", "voxels")
-    seed: int = quantity(0, "Seed", "Of the cortical folds.", "", ge=0)
-    tissues: str = _tissue_values()
+    seed: int = quantity(0, "Seed", "Of the cortical folds.", ge=0)
+    tissues: str = _TISSUES
 
     @field_validator("shape")
     @classmethod
@@ -251,7 +245,7 @@ class FingerprintsSettings(Settings):
         None, "Voxel size", "(z, y, x), where the file does not say.", "mm"
     )
     time_axis: int | None = quantity(
-        None, "Time axis", "Which axis is time, counted from 0, where two fit.", "", ge=0, le=3
+        None, "Time axis", "Which axis is time, counted from 0, where two fit.", ge=0, le=3
     )
     variable: str | None = quantity(None, "Variable", "Name of the array, where the file holds several.")
     receiver_phase: Literal["follows", "fixed"] | None = quantity(
@@ -268,17 +262,14 @@ class SimulateSettings(Settings):
         None,
         "SNR",
         "Root mean square of the noise-free signal over the noise standard deviation per channel; none: no noise.",
-        "",
         gt=0,
         le=1e9,
     )
-    seed: int = quantity(0, "Seed", "Of the noise.", "", ge=0)
+    seed: int = quantity(0, "Seed", "Of the noise.", ge=0)
     kind: Literal["complex", "real", "magnitude"] = quantity("complex", "Signal", "What is stored.")
-    slices: tuple[int, int] | None = quantity(
-        None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
-    )
+    slices: tuple[int, int] | None = _SLICES
     tolerance: float = quantity(
-        1e-6, "Tolerance", "Largest relative error of a fingerprint from leaving out EPG states.", "", gt=0, le=0.1
+        1e-6, "Tolerance", "Largest relative error of a fingerprint from leaving out EPG states.", gt=0, le=0.1
     )
 
     _order = field_validator("slices")(_ordered)
@@ -300,13 +291,12 @@ class ReconstructSettings(Settings):
         (2.0, 3000.0), "T2 range", "Smallest and largest T2 of the dictionary.", "ms"
     )
     step: float = quantity(
-        0.02, "Step", "Relative step between neighbouring T1 (and T2) of the dictionary.", "", ge=0.002, le=1
+        0.02, "Step", "Relative step between neighbouring T1 (and T2) of the dictionary.", ge=0.002, le=1
     )
     saturation: float | None = quantity(
         None,
         "Saturation",
         "Samples at or above this magnitude are left out (clipped detectors, 8-bit data); none: all are used.",
-        "",
         gt=0,
     )
     other_schedule: bool = quantity(
@@ -334,12 +324,9 @@ class ReconstructSettings(Settings):
         "Noise",
         "For standard errors: standard deviation of the noise in each real channel, in units of the data; none: from "
         "each voxel's residual, which takes aliasing for white noise.",
-        "",
         gt=0,
     )
-    slices: tuple[int, int] | None = quantity(
-        None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
-    )
+    slices: tuple[int, int] | None = _SLICES
     batch: int = quantity(4096, "Batch", "Most voxels of a slice estimated together.", "voxels", ge=1, le=10_000_000)
 
     _order = field_validator("slices")(_ordered)
@@ -368,7 +355,7 @@ class CompareSettings(Settings):
         ge=0,
         le=10_000_000,
     )
-    seed: int = quantity(0, "Seed", "Of the draw of those voxels.", "", ge=0)
+    seed: int = quantity(0, "Seed", "Of the draw of those voxels.", ge=0)
 
 
 class RegionSettings(Settings):

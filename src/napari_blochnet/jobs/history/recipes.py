@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
-
-import numpy as np
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
-from napari_blochnet.jobs.operations.b1_maps import unpack_b1
-from napari_blochnet.jobs.packing import unpack_mask, unpack_regions
-from napari_blochnet.jobs.records import NAMED_INPUTS, as_recipe
-from napari_blochnet.schedules.schedule import Schedule
+from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, operation_of
+from napari_blochnet.jobs.packing import GIVEN
+from napari_blochnet.jobs.records import as_recipe
+from napari_blochnet.jobs.settings import settings_from
 
 __all__ = ["read_recipe", "run_recipe", "write_results"]
 
@@ -43,10 +42,7 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def run_recipe(
-    recipe: dict[str, Any],
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    recipe: dict[str, Any], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> list[Any]:
     """Run a recipe's steps.
 
@@ -63,44 +59,35 @@ def run_recipe(
     Raises
     ------
     InputError
-        A step that is unknown or was not recorded (data made in Python).
+        A step that is unknown or was not recorded (data made in Python), or takes another input or setting.
     """
-    from napari_blochnet.jobs import catalogue as operations
-
     results: list[Any] = []
     for number, step in enumerate(recipe["steps"], start=1):
-        operation = step.get("operation")
-        if operation == "given":
+        if step.get("operation") == "given":
             results.append(_given(step, number))
             continue
-        if operation not in operations.SETTINGS:
-            raise InputError(f"Step {number} of the recipe is {operation!r}; expected one of "
-                             f"{', '.join(operations.SETTINGS)}.", field="recipe")  # fmt: skip
-        function = getattr(operations, operation)
-        inputs = [_resolve(value, results) for name, value in step["inputs"].items() if name not in NAMED_INPUTS]
-        settings = dict(step["settings"])
-        if operation == "train":
-            inputs.insert(0, settings.pop("estimator", None))
-        if operation == "reconstruct" and "estimator" in step["inputs"]:
-            settings.pop("estimator", None)
-        settings |= {name: _resolve(step["inputs"][name], results) for name in NAMED_INPUTS if name in step["inputs"]}
-        watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
-        if operation in ("make_schedule", "region_means"):
-            watched = {}
-        results.append(function(*inputs, **watched, **settings))
+        operation = operation_of(step.get("operation"), step.get("settings", {}))
+        if operation is None:
+            known = dict.fromkeys(operation.name for operation in OPERATIONS)
+            raise InputError(f"Step {number} of the recipe is {step.get('operation')!r}; expected one of "
+                             f"{', '.join(known)}.", field="recipe")  # fmt: skip
+        for name in step["inputs"]:
+            if operation.input(name) is None:
+                takes = ", ".join(each.name for each in operation.inputs) or "none"
+                raise InputError(f"Step {number} of the recipe gives {operation.name} a {name}; expected {takes}.",
+                                 field="recipe")  # fmt: skip
+        inputs = {name: _resolve(value, results) for name, value in step["inputs"].items()}
+        settings = settings_from(operation.settings, **step["settings"])
+        watched = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
+        results.append(operation(**inputs, settings=settings, **watched))
     return results
 
 
 def _given(step: dict[str, Any], number: int) -> Any:
     """Return an input that the recipe itself holds."""
-    if "schedule" in step:
-        return Schedule.from_dict(step["schedule"])
-    if "mask" in step:
-        return unpack_mask(step["mask"])
-    if "b1" in step:
-        return unpack_b1(step["b1"])
-    if "regions" in step:
-        return unpack_regions(step["regions"])
+    for key, unpack in GIVEN.items():
+        if key in step:
+            return unpack(step[key])
     raise InputError(f"Step {number} of the recipe is data that was made in Python; expected a step that reads or "
                      "makes it.", field="recipe")  # fmt: skip
 
@@ -109,8 +96,9 @@ def _resolve(value: Any, results: list[Any]) -> Any:
     if isinstance(value, dict) and "step" in value:
         index = value["step"]
         if not isinstance(index, int) or not 0 <= index < len(results):
-            raise InputError(f"The recipe refers to step {index} before it was run; expected an earlier step.",
-                             field="recipe")  # fmt: skip
+            raise InputError(
+                f"The recipe refers to step {index} before it was run; expected an earlier step.", field="recipe"
+            )
         return results[index]
     if isinstance(value, list):
         return [_resolve(item, results) for item in value]
@@ -125,43 +113,13 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     list of Path
         What was written.
     """
-    from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
-    from napari_blochnet.evaluation.comparison import Comparison
-    from napari_blochnet.evaluation.maps import ParameterMaps
-    from napari_blochnet.evaluation.maps_io import write_maps
-    from napari_blochnet.evaluation.regions import RegionMeans
-    from napari_blochnet.fingerprints.stack import FingerprintStack
-    from napari_blochnet.fingerprints.stack_files import write_fingerprints
-    from napari_blochnet.phantoms.phantom import Phantom
-    from napari_blochnet.phantoms.write import write_phantom
-    from napari_blochnet.schedules.schedule_files import write_schedule
-
-    target = Path(folder)
-    counts: dict[str, int] = {}
     written: list[Path] = []
     for result in results:
-        if isinstance(result, (np.ndarray, tuple)):  # a mask, B1 map or regions: part of the recipe, not a result
+        kind = next((kind for kind in KINDS.values() if kind.holds(result)), None)
+        if kind is None:  # a mask, B1 map or regions: part of the recipe, not a result
             continue
-        name = {Phantom: "phantom", Schedule: "schedule", FingerprintStack: "stack", ParameterMaps: "maps",
-                Comparison: "comparison", RegionMeans: "regions",
-                NetworkEstimator: "estimator"}[type(result)]  # fmt: skip
-        counts[name] = counts.get(name, 0) + 1
-        path = target / (name if counts[name] == 1 else f"{name}_{counts[name]}")
-        if isinstance(result, Phantom):
-            write_phantom(result, path)
-        elif isinstance(result, Schedule):
-            path = path.with_suffix(".csv")
-            write_schedule(result, path)
-        elif isinstance(result, FingerprintStack):
-            path = path.with_name(path.name + ".nii.gz")
-            write_fingerprints(result, path)
-        elif isinstance(result, ParameterMaps):
-            write_maps(result, path)
-        elif isinstance(result, NetworkEstimator):
-            path = path.with_suffix(".safetensors")
-            result.save(path)
-        else:
-            path = path.with_suffix(".html")
-            result.to_html(path)
+        number = sum(path.name.startswith(kind.name) for path in written)
+        path = Path(folder) / f"{kind.name}{f'_{number + 1}' if number else ''}{kind.suffix}"
+        resolve_name(kind.write)(result, path)
         written.append(path)
     return written

@@ -1,15 +1,10 @@
-"""Maps of the transmit field B1 for reconstruction: reading and checking them, and keeping them in records."""
+"""Maps of the transmit field B1 for reconstruction: reading and checking them."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import math
 import os
 import warnings
-import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +13,7 @@ from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.nifti import read_nifti
 
-__all__ = ["checked_b1", "pack_b1", "read_b1", "unpack_b1"]
+__all__ = ["checked_b1", "read_b1"]
 
 # What refinement takes (`napari_blochnet.estimators.fitting.fit.LIMITS`); a map in per cent is far outside.
 _RANGE = (0.2, 3.0)
@@ -73,8 +68,9 @@ def checked_b1(b1: AnyArray, stack: FingerprintStack, inside: BoolArray) -> Floa
         Another shape than the stack's; a value in a voxel that is mapped that is not finite, or outside 0.2 to 3.
     """
     if np.shape(b1) != stack.shape[1:]:
-        raise InputError(f"b1 has shape {np.shape(b1)}; expected that of the stack, {stack.shape[1:]} (z, y, x).",
-                         field="b1")  # fmt: skip
+        raise InputError(
+            f"b1 has shape {np.shape(b1)}; expected that of the stack, {stack.shape[1:]} (z, y, x).", field="b1"
+        )
     field = np.asarray(b1)
     if field.dtype.kind not in "fiu":
         raise InputError(f"b1 holds {field.dtype}; expected real numbers, 1 being nominal.", field="b1")
@@ -85,29 +81,3 @@ def checked_b1(b1: AnyArray, stack: FingerprintStack, inside: BoolArray) -> Floa
                          f"voxels in all; expected {_RANGE[0]:g} to {_RANGE[1]:g}, 1 being nominal.",
                          field="b1")  # fmt: skip
     return np.where(stack.mask, field, 1.0).astype(np.float32)
-
-
-def pack_b1(field: FloatArray) -> dict[str, Any]:
-    """Return a B1 map as JSON: its shape, and its float32 values, compressed, in base64."""
-    values = np.ascontiguousarray(field, "<f4").tobytes()
-    return {"shape": list(field.shape), "values": base64.b64encode(zlib.compress(values, 9)).decode("ascii")}
-
-
-def unpack_b1(content: dict[str, Any]) -> FloatArray:
-    """Return the map that `pack_b1` packed.
-
-    Raises
-    ------
-    InputError
-        Content of another size than its shape says; no more than that size is ever unpacked.
-    """
-    try:
-        shape = tuple(int(length) for length in content["shape"])
-        size = 4 * math.prod(shape)
-        values = zlib.decompressobj().decompress(base64.b64decode(content["values"], validate=True), size + 1)
-        if len(shape) != 3 or min(shape) < 1 or len(values) != size:
-            raise ValueError
-    except (KeyError, TypeError, ValueError, OverflowError, MemoryError, binascii.Error, zlib.error):
-        raise InputError("A B1 map in the recipe is damaged; expected its shape and as many values.",
-                         field="b1") from None  # fmt: skip
-    return np.frombuffer(values, "<f4").astype(np.float32).reshape(shape)

@@ -16,10 +16,10 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations.b1_maps import checked_b1, pack_b1, read_b1
+from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import batches
 from napari_blochnet.jobs.operations.devices import resolve_device
-from napari_blochnet.jobs.packing import pack_mask, whole_slices
+from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, check_slices, settings_from
 

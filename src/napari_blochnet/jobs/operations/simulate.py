@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import check_memory, resolve_device
 from napari_blochnet.jobs.records import embed_schedule, make_record
@@ -80,6 +80,7 @@ def simulate(
         raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
                          "magnitude.", field="kind")  # fmt: skip
     started = time.perf_counter()
+    watch = Watch(progress, cancelled)
     chosen = resolve_device(device)
     # the magnitude of noisy data is Rician: it needs the noise of both channels, whatever the signal
     noisy_magnitude = given.kind == "magnitude" and given.snr is not None
@@ -89,44 +90,25 @@ def simulate(
     # time is the fastest axis in memory: one voxel's fingerprint is one stretch
     volume = np.zeros((*phantom.shape, len(schedule)), dtype)
     allowance = Allowance(_SIMULATED_AT_A_TIME, chosen, "simulating", "tissues")
-    backend = _fill(volume, phantom, schedule, given.tolerance, allowance, progress, cancelled)
+    backend = _fill(volume, phantom, schedule, given.tolerance, allowance, watch)
     sigma = 0.0
     if given.snr is not None:
-        report(progress, 0, 1, "adding noise")
+        watch.report(0, 1, "adding noise")
         sigma = add_noise(volume, phantom.mask, given.snr, given.seed, watch=Watch(cancelled=cancelled))
     if given.kind == "magnitude":
         volume = np.abs(volume)
-    record = make_record(
-        "simulate",
-        given,
-        {"phantom": source, "schedule": embed_schedule(schedule)},
-        device=allowance.device,
-        seconds=time.perf_counter() - started,
-        decoder=backend,
-        **({"memory": list(allowance.notes)} if allowance.notes else {}),
-    )
+    inputs = {"phantom": source, "schedule": embed_schedule(schedule)}
+    memory = {"memory": list(allowance.notes)} if allowance.notes else {}
+    record = make_record("simulate", given, inputs, device=allowance.device, seconds=time.perf_counter() - started,
+                         decoder=backend, **memory)  # fmt: skip
     return FingerprintStack(
-        np.moveaxis(volume, -1, 0),
-        schedule,
-        given.kind,
-        phantom.mask,
-        phantom.voxel_size,
-        phantom.affine,
-        snr=given.snr,
-        noise_sigma=sigma,
-        name=f"{phantom.name}, {schedule.name or 'schedule'}",
-        record=record,
-    )
+        np.moveaxis(volume, -1, 0), schedule, given.kind, phantom.mask, phantom.voxel_size, phantom.affine,
+        snr=given.snr, noise_sigma=sigma, name=f"{phantom.name}, {schedule.name or 'schedule'}", record=record,
+    )  # fmt: skip
 
 
 def _fill(
-    volume: AnyArray,
-    phantom: Phantom,
-    schedule: Schedule,
-    tolerance: float,
-    allowance: Allowance,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    volume: AnyArray, phantom: Phantom, schedule: Schedule, tolerance: float, allowance: Allowance, watch: Watch
 ) -> str:
     """Write the noise-free fingerprints into ``volume`` (z, y, x, time); return what computed them."""
     from napari_blochnet.physics.decoder import EPGDecoder
@@ -149,8 +131,8 @@ def _fill(
     flat = volume.reshape(-1, volume.shape[-1])
     start = 0
     while start < len(tissues):
-        raise_if_cancelled(cancelled, "simulating")
-        report(progress, start, len(tissues), "simulating fingerprints")
+        watch.check("simulating")
+        watch.report(start, len(tissues), "simulating fingerprints")
         stop = min(start + allowance.size, len(tissues))
         block = tissues[order[start:stop]]
         signal = allowance.attempt(partial(_signal, decoder, block, allowance.device), len(block))
@@ -160,7 +142,7 @@ def _fill(
         voxels = by_tissue[low:high]
         flat[inside[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
         start = stop
-    report(progress, len(tissues), len(tissues), "simulating fingerprints")
+    watch.report(len(tissues), len(tissues), "simulating fingerprints")
     return decoder.describe_backend(allowance.device)
 
 

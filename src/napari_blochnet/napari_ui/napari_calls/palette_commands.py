@@ -13,8 +13,8 @@ from napari.viewer import Viewer, current_viewer
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.jobs.catalogue import brainweb_phantom
-from napari_blochnet.jobs.records import as_command, as_python
+from napari_blochnet.jobs.history.scripts import as_command, as_python
+from napari_blochnet.jobs.operations.opening import brainweb_phantom
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari

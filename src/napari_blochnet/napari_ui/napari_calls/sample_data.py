@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import open_fingerprints, open_phantom, synthetic_head
+from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom, synthetic_head
 from napari_blochnet.jobs.samples import sample_path
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.phantoms.phantom import Phantom

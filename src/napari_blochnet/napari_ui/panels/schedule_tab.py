@@ -9,7 +9,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.catalogue import make_schedule
+from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings, settings_from
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets.panel import Panel, heading, note

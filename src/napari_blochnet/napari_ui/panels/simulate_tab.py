@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import simulate
+from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers

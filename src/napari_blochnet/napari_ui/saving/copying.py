@@ -10,7 +10,8 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPush
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
-from napari_blochnet.jobs.records import as_command, as_python, as_recipe
+from napari_blochnet.jobs.history.scripts import as_command, as_python
+from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.napari_ui.saving.results import distinct_names
 from napari_blochnet.napari_ui.saving.save_buttons import may_replace
 from napari_blochnet.napari_ui.state import preferences

@@ -16,7 +16,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.jobs.catalogue import compare
+from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession, read_session
 from napari_blochnet.jobs.settings import CompareSettings, settings_from
 from napari_blochnet.napari_ui.background.turns import Steps

@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation import beside_truth as errors
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.jobs.catalogue import compare
+from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.settings import CompareSettings
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers

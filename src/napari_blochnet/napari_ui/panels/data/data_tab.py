@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, 
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.recognise import has_own_schedule, what_is_in
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui.background.turns import Drawing, Steps
 from napari_blochnet.napari_ui.background.workers import Failure, Job
@@ -21,7 +22,6 @@ from napari_blochnet.napari_ui.canvas.layer_data import LayerData, sample_layer_
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.napari_calls import sample_data as samples
-from napari_blochnet.napari_ui.napari_calls.readers import has_own_schedule, what_is_in
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button

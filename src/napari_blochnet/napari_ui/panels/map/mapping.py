@@ -14,8 +14,8 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, repor
 from napari_blochnet.evaluation import beside_truth as errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import reconstruct
 from napari_blochnet.jobs.operations.merging import can_merge, merge_maps
+from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.panels.map.pace import Paces, Stopwatch, duration
 from napari_blochnet.phantoms.phantom import Phantom

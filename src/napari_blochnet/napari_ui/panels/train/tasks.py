@@ -13,7 +13,8 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.estimators.networks.cards import SUFFIX, stored_models, user_folder
 from napari_blochnet.estimators.registry import estimator_names
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import adapt, train
+from napari_blochnet.jobs.operations.adapt import adapt
+from napari_blochnet.jobs.operations.train import train
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.panels.train.loss_view import thinned
 from napari_blochnet.schedules.schedule import Schedule

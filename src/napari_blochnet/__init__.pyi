@@ -1,0 +1,30 @@
+from .common.errors import Cancelled as Cancelled
+from .common.errors import InputError as InputError
+from .estimators.networks.store import load_estimator as load_estimator
+from .evaluation.comparison import Comparison as Comparison
+from .evaluation.maps import ParameterMaps as ParameterMaps
+from .fingerprints.stack import FingerprintStack as FingerprintStack
+from .fingerprints.stack_files import read_fingerprints as read_fingerprints
+from .jobs.operations.adapt import adapt as adapt
+from .jobs.operations.compare import compare as compare
+from .jobs.operations.compare import region_means as region_means
+from .jobs.operations.opening import brainweb_phantom as brainweb_phantom
+from .jobs.operations.reconstruct import reconstruct as reconstruct
+from .jobs.operations.simulate import simulate as simulate
+from .jobs.operations.train import train as train
+from .jobs.packing import unpack_b1 as unpack_b1
+from .jobs.packing import unpack_mask as unpack_mask
+from .jobs.packing import unpack_regions as unpack_regions
+from .phantoms.phantom import Phantom as Phantom
+from .phantoms.read import read_phantom as read_phantom
+from .phantoms.synthetic import synthetic_phantom as synthetic_phantom
+from .physics.bounds import cramer_rao_bound as cramer_rao_bound
+from .physics.decoder import EPGDecoder as EPGDecoder
+from .physics.reference.isochromats import bloch_signal as bloch_signal
+from .schedules.generators import fisp_schedule as fisp_schedule
+from .schedules.generators import spline_schedule as spline_schedule
+from .schedules.schedule import Schedule as Schedule
+from .schedules.schedule_files import read_schedule as read_schedule
+from .schedules.schedule_files import write_schedule as write_schedule
+
+__version__: str

@@ -1,0 +1,152 @@
+"""Commands of operations, made from their entries in the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from napari_blochnet.cli.options import given_settings, settings_options
+from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command
+from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
+from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, settings_from
+
+if TYPE_CHECKING:
+    from napari_blochnet.evaluation.maps import ParameterMaps
+    from napari_blochnet.fingerprints.stack import FingerprintStack
+    from napari_blochnet.phantoms.phantom import Phantom
+    from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["STACK", "add_operation", "open_maps", "open_phantom", "open_schedule", "open_stack", "operation_command"]
+
+Options = dict[str, Any]
+
+#: How a stack is named.
+STACK = click.argument("stack_path", metavar="STACK", type=FILE)
+
+
+def open_schedule(console: Console, path: str, options: Options) -> Schedule:
+    """Read a schedule that was named."""
+    from napari_blochnet.jobs.operations.opening import make_schedule
+
+    return make_schedule(kind="file", path=path)
+
+
+def open_phantom(console: Console, path: str, options: Options) -> Phantom:
+    """Open a phantom that was named; takes its settings out of the options."""
+    from napari_blochnet.jobs.operations.opening import open_phantom
+
+    return open_phantom(path, progress=console.progress, **given_settings(PhantomSettings, options))
+
+
+def open_maps(console: Console, path: str, options: Options) -> ParameterMaps:
+    """Read maps that were named."""
+    from napari_blochnet.evaluation.maps_io import read_maps
+
+    return read_maps(path)
+
+
+def open_stack(console: Console, path: str, options: Options) -> FingerprintStack:
+    """Open a stack that was named, with its schedule where that was named too."""
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+
+    named = options.pop("schedule_path")
+    schedule = None if named is None else open_schedule(console, named, options)
+    fields = given_settings(FingerprintsSettings, options)
+    return open_fingerprints(path, schedule, progress=console.progress, **fields)
+
+
+def _described_stack(console: Console, path: str, options: Options) -> FingerprintStack:
+    stack = open_stack(console, path, options)
+    console.say("\n".join([stack.describe(), *stack.notes]))
+    return stack
+
+
+# Of each kind of input: what help says of it, what opens it, and further options that this takes. Those opened first
+# come first: that a schedule cannot be read is told before a large phantom is.
+_INPUTS: dict[str, tuple[str, Callable[[Console, str, Options], Any], tuple[Part, ...]]] = {
+    "": ("Name or file.", lambda console, path, options: path, ()),
+    "estimator": ("Name or file of a trained network.", lambda console, path, options: path, ()),
+    "schedule": ("Schedule file.", open_schedule, ()),
+    "phantom": ("Phantom folder or file.", open_phantom, (settings_options(PhantomSettings),)),
+    "maps": ("Folder of maps.", open_maps, ()),
+    "stack": ("Fingerprint stack.", _described_stack, (
+        click.option("--schedule", "schedule_path", type=FILE, help="Schedule file; not needed for our own stacks."),
+        settings_options(FingerprintsSettings),
+    )),
+}  # fmt: skip
+
+
+def _maps_said(maps: ParameterMaps, output: Path) -> Answer:
+    record = maps.record
+    voxels, failed, lost, seconds = (record.get(key, 0) for key in ("voxels", "failed", "not_converged", "seconds"))
+    text = (
+        f"{voxels:,} voxels mapped with {maps.estimator} in {seconds:.1f} s"
+        f"{f', {failed:,} without an answer' if failed else ''}"
+        f"{f', {lost:,} fits without convergence' if lost else ''}.\nWritten to {output}."
+    )
+    note = [record["note"]] if "note" in record else []
+    return "\n".join([text, *note]), {"output": output, "voxels": voxels, "failed": failed, "seconds": seconds}
+
+
+def _said(result: Any, output: Path) -> Answer:
+    description = next((getattr(result, words)() for words in ("describe", "to_text") if hasattr(result, words)), "")
+    record = getattr(result, "record", {})
+    seconds = {"seconds": record["seconds"]} if "seconds" in record else {}
+    content = {"output": output, "description": description, **seconds}
+    return f"{description}\nWritten to {output}.".lstrip(), content
+
+
+def _input_part(option: str, each: Input) -> Part:
+    if option:
+        return click.option(option, f"{each.name}_path", required=not each.optional, multiple=each.several, type=FILE,
+                            help=_INPUTS[each.kind][0])  # fmt: skip
+    return click.argument(f"{each.name}_path", metavar=each.name.upper(), nargs=-1 if each.several else 1, type=FILE,
+                          required=not each.optional)  # fmt: skip
+
+
+def operation_command(operation: Operation, name: str) -> click.Command:
+    """Return the command of an operation: its inputs, all its settings, where to write, what computes."""
+    fields = operation.settings.model_fields
+    named = [(option, what) for option, what, word in operation.words() if not word]
+    # an input that a setting may name is an option among the settings
+    inputs = [(option, each) for option, what in named if (each := operation.input(what)) and what not in fields]
+    typed = [what for option, what in named if not option and operation.input(what) is None]
+    parts = [_input_part(option, each) for option, each in inputs]
+    parts += [click.argument(what, type=FILE) for what in typed]
+    parts += [part for kind in dict.fromkeys(each.kind for _, each in inputs) for part in _INPUTS[kind][2]]
+    parts += [settings_options(operation.settings, leave_out=typed), OUTPUT, *([DEVICE] if operation.device else [])]
+
+    @command(*parts, name=name, help=operation.summary)
+    def run(console: Console, output: Path, **options: Any) -> Answer:
+        given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
+        for each in sorted((each for _, each in inputs), key=lambda each: list(_INPUTS).index(each.kind)):
+            open_one, path = _INPUTS[each.kind][1], options.pop(f"{each.name}_path")
+            if each.several:
+                given[each.name] = [open_one(console, one, dict(options)) for one in path]
+            elif path is not None:
+                given[each.name] = open_one(console, path, dict(options))
+        if operation.watched:
+            given["progress"] = console.progress
+        settings = settings_from(operation.settings, **given_settings(operation.settings, options))
+        result = operation(**given, settings=settings)
+        kind = KINDS[operation.result]
+        resolve_name(kind.write)(result, output, **({"progress": console.progress} if kind.watched else {}))
+        return (_maps_said if kind.name == "maps" else _said)(result, output)
+
+    return run
+
+
+def add_operation(root: click.Group, operation: Operation) -> None:
+    """Add the command of an operation, unless its words are no command or one that is there already."""
+    group = root
+    for _, _, word in operation.words():
+        found = group.commands.get(word)
+        if not isinstance(found, click.Group):
+            if word and found is None:
+                group.add_command(operation_command(operation, word))
+            return
+        group = found
