@@ -129,9 +129,9 @@ def test_cancel_stops_the_search():
     stop.set()
     tiles = Tiles.cut(np.eye(3))
     with pytest.raises(Cancelled):
-        best_match(tiles, channels(np.eye(3), False), cancelled=stop)
+        best_match(tiles, channels(np.eye(3), False), watch=Watch(cancelled=stop))
     with pytest.raises(Cancelled):
-        best_match_torch(on_device(tiles, "cpu"), channels(np.eye(3), False), cancelled=stop)
+        best_match_torch(on_device(tiles, "cpu"), channels(np.eye(3), False), watch=Watch(cancelled=stop))
 
 
 def test_threads_give_the_same_answers():

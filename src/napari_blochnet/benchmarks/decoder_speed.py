@@ -17,7 +17,7 @@ from torch import Tensor
 
 from napari_blochnet.benchmarks.measuring import memory, reset_peak
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.physics.reference.epg import epg_signal
 from napari_blochnet.physics.truncation import all_states
@@ -85,8 +85,7 @@ def benchmark_decoder(
     peers: bool = True,
     threads: int | None = None,
     seed: int = 0,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[BenchmarkRow]:
     """Time the decoder on the published FISP schedule: 1000 TRs, inversion, TE 10 ms, float32.
 
@@ -104,8 +103,8 @@ def benchmark_decoder(
         CPU threads of the decoder. None: all.
     seed : int
         Of the tissues.
-    progress, cancelled : optional
-        Looked at between runs.
+    watch : Watch
+        Told, and looked at, between runs.
 
     Returns
     -------
@@ -116,13 +115,13 @@ def benchmark_decoder(
     InputError
         Counts below 1.
     Cancelled
-        Once ``cancelled`` is set.
+        Once nobody wants it any more.
     """
     for key, value in (("fingerprints", fingerprints), ("repeats", repeats), ("states", min(states, default=0))):
         if value < 1:
             raise InputError(f"{key} is {value}; expected at least 1.", field=key)
     cases = _cases(fingerprints, states, peers, threads, seed)
-    raise_if_cancelled(cancelled, "the benchmark")
+    watch.check("the benchmark")
     counts = [min(repeats, _SLOW_REPEATS) if case.slow else repeats for case in cases]
     total, done = sum(counts) + len(cases), 0
     errors: list[tuple[float | None, float | None]] = []
@@ -133,8 +132,8 @@ def benchmark_decoder(
         errors.append(_errors(case.call(), case.exact))
         peaks.append(None if before is None else memory("VmHWM") - before)
         done += 1
-        report(progress, done, total, f"{case.method}, {case.work}")
-        raise_if_cancelled(cancelled, "the benchmark")
+        watch.report(done, total, f"{case.method}, {case.work}")
+        watch.check("the benchmark")
     times: list[list[float]] = [[] for _ in cases]
     for repeat in range(repeats):
         for case, count, taken in zip(cases, counts, times, strict=True):
@@ -143,8 +142,8 @@ def benchmark_decoder(
                 case.call()
                 taken.append(1e3 * (time.perf_counter() - start))
                 done += 1
-                report(progress, done, total, f"{case.method}, {case.work}")
-                raise_if_cancelled(cancelled, "the benchmark")
+                watch.report(done, total, f"{case.method}, {case.work}")
+                watch.check("the benchmark")
     medians = [statistics.median(taken) for taken in times]
     return [
         BenchmarkRow(case.method, case.work, case.states, median, len(taken), *error, peak,

@@ -1,4 +1,4 @@
-"""Benchmarks of the estimators on the command line: ``blochnet benchmark matching | mapping | training``."""
+"""Benchmarks on the command line: ``blochnet benchmark decoder | gui | matching | mapping | training``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from typing import Any
 
 import click
 
-from napari_blochnet.benchmarks.estimator_entries import (
-    MappingBenchmarkSettings,
-    MatchingBenchmarkSettings,
-    TrainingBenchmarkSettings,
-)
+from napari_blochnet.benchmarks.benchmark_runs import BENCHMARKS, run_benchmark
 from napari_blochnet.benchmarks.window_smoothness import GuiBenchmarkSettings
 from napari_blochnet.cli.options import Console, given_settings, sentences, settings_options
 
@@ -22,47 +18,58 @@ _device = click.option("--device", default="cpu", show_default=True, help="auto,
 
 
 @click.command()
-@settings_options(MatchingBenchmarkSettings)
+@settings_options(BENCHMARKS["decoder"])
+@_console
+@sentences
+def decoder(console: Console, **options: Any) -> None:
+    """Time the decoder against plain PyTorch and, where it is installed, blochsim."""
+    from napari_blochnet.benchmarks.decoder_speed import format_rows
+
+    with console.progress() as progress:
+        rows = run_benchmark("decoder", progress=progress, **given_settings(BENCHMARKS["decoder"], options))
+    console.say(format_rows(rows))
+    console.result(rows=[asdict(row) for row in rows])
+
+
+@click.command()
+@settings_options(BENCHMARKS["matching"])
 @_console
 @sentences
 def matching(console: Console, **options: Any) -> None:
     """Time dictionary matching beside plain searches, with its errors and its memory."""
-    from napari_blochnet.benchmarks.estimator_entries import benchmark_matching
-
     with console.progress() as progress:
-        result = benchmark_matching(progress=progress, **given_settings(MatchingBenchmarkSettings, options))
+        result = run_benchmark("matching", progress=progress, **given_settings(BENCHMARKS["matching"], options))
     console.say(result.to_text())
     console.result(**asdict(result))
 
 
 @click.command()
-@settings_options(MappingBenchmarkSettings)
+@settings_options(BENCHMARKS["mapping"])
 @_device
 @_console
 @sentences
 def mapping(console: Console, device: str, **options: Any) -> None:
     """Time mapping by dictionary, fc, universal and refined, with their memory."""
-    from napari_blochnet.benchmarks.estimator_entries import benchmark_mapping
     from napari_blochnet.benchmarks.mapping_speed import format_mapping
 
     with console.progress() as progress:
-        rows = benchmark_mapping(device=device, progress=progress, **given_settings(MappingBenchmarkSettings, options))
+        rows = run_benchmark(
+            "mapping", device=device, progress=progress, **given_settings(BENCHMARKS["mapping"], options)
+        )
     console.say(format_mapping(rows))
     console.result(rows=[asdict(row) for row in rows])
 
 
 @click.command()
-@settings_options(TrainingBenchmarkSettings)
+@settings_options(BENCHMARKS["training"])
 @_device
 @_console
 @sentences
 def training(console: Console, device: str, **options: Any) -> None:
     """Time one epoch of BlochNet at its published size, and the quick preset with its scores."""
-    from napari_blochnet.benchmarks.estimator_entries import benchmark_training
-
     with console.progress() as progress:
-        result = benchmark_training(device=device, progress=progress,
-                                    **given_settings(TrainingBenchmarkSettings, options))  # fmt: skip
+        result = run_benchmark("training", device=device, progress=progress,
+                                    **given_settings(BENCHMARKS["training"], options))  # fmt: skip
     console.say(result.to_text())
     console.result(**asdict(result))
 
@@ -81,4 +88,4 @@ def gui(console: Console, **options: Any) -> None:
     console.result(figures=[asdict(figure) for figure in figures])
 
 
-COMMANDS = (gui, matching, mapping, training)
+COMMANDS = (decoder, gui, matching, mapping, training)

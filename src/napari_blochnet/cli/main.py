@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_blochnet import __version__
-from napari_blochnet.benchmarks.decoder_entry import DecoderBenchmarkSettings
 from napari_blochnet.cli.options import Console, given_settings, sentences, settings_options
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
@@ -284,23 +283,6 @@ def run(console: Console, recipe: Path, output: Path) -> None:
 @blochnet.group()
 def benchmark() -> None:
     """Measure speed and memory on this machine."""
-
-
-@benchmark.command("decoder")
-@settings_options(DecoderBenchmarkSettings)
-@_console
-@sentences
-def benchmark_decoder(console: Console, **options: Any) -> None:
-    """Time the decoder against plain PyTorch and, where it is installed, blochsim."""
-    from dataclasses import asdict
-
-    from napari_blochnet.benchmarks.decoder_entry import benchmark_decoder as run
-    from napari_blochnet.benchmarks.decoder_speed import format_rows
-
-    with console.progress() as progress:
-        rows = run(progress=progress, **given_settings(DecoderBenchmarkSettings, options))
-    console.say(format_rows(rows))
-    console.result(rows=[asdict(row) for row in rows])
 
 
 def _add_commands() -> None:
