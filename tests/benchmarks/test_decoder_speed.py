@@ -11,7 +11,9 @@ from napari_blochnet.common.progress import Watch
 
 def test_rows_and_table():
     seen = []
-    rows = benchmark_decoder(8, 2, states=(20,), watch=Watch(lambda done, total, message="": seen.append((done, total))))
+    rows = benchmark_decoder(
+        8, 2, states=(20,), watch=Watch(lambda done, total, message="": seen.append((done, total)))
+    )
     assert seen[-1][0] == seen[-1][1]
     by_name = {(row.method, row.work, row.states): row for row in rows}
     ours, plain = by_name["decoder", "signal", "20"], by_name["plain PyTorch", "signal", "20"]

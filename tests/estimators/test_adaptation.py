@@ -9,6 +9,7 @@ import pytest
 
 from napari_blochnet import EPGDecoder, FingerprintStack, Schedule, adapt, load_estimator
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.training.adaptation import AdaptationOptions, adapt_estimator
 from napari_blochnet.estimators.training.loop import train_estimator
 

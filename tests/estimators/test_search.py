@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.matching.search import Tiles, best_match, best_match_torch, channels, on_device
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import napari_blochnet as nb
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.training.against_bound import tissue_scores
 from napari_blochnet.estimators.training.data import TrainingSet, draw_tissues
 from napari_blochnet.estimators.training.decoders import TrainingDecoder, softly_bounded
@@ -206,7 +207,8 @@ def test_a_cancelled_training_keeps_the_best_so_far_and_goes_on_to_the_same_end(
 
 _KILLED = """
 import os, signal, sys, numpy as np, napari_blochnet as nb
-from napari_blochnet.estimators import training
+from napari_blochnet.common.progress import Watch
+from napari_blochnet.estimators.training import loop as training
 training._CHECKPOINT_EVERY = 0.0
 schedule = nb.Schedule(10 + 50 * np.abs(np.sin(np.arange(120) * np.pi / 60)), 12.0, 4.0, inversion_time=15.0)
 
