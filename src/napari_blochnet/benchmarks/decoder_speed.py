@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_blochnet.benchmarks.measuring import memory, reset_peak
+from napari_blochnet.benchmarks.measuring import peak_growth, timed
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -76,6 +74,10 @@ class _Case:
     exact: np.ndarray | None
     slow: bool = False
 
+    @property
+    def name(self) -> str:
+        return f"{self.method}, {self.work}"
+
 
 def benchmark_decoder(
     fingerprints: int = 1000,
@@ -122,33 +124,24 @@ def benchmark_decoder(
             raise InputError(f"{key} is {value}; expected at least 1.", field=key)
     cases = _cases(fingerprints, states, peers, threads, seed)
     watch.check("the benchmark")
-    counts = [min(repeats, _SLOW_REPEATS) if case.slow else repeats for case in cases]
-    total, done = sum(counts) + len(cases), 0
     errors: list[tuple[float | None, float | None]] = []
     peaks: list[float | None] = []
-    for case in cases:
-        case.call()
-        before = reset_peak()
-        errors.append(_errors(case.call(), case.exact))
-        peaks.append(None if before is None else memory("VmHWM") - before)
-        done += 1
-        watch.report(done, total, f"{case.method}, {case.work}")
+    for number, case in enumerate(cases):
         watch.check("the benchmark")
-    times: list[list[float]] = [[] for _ in cases]
-    for repeat in range(repeats):
-        for case, count, taken in zip(cases, counts, times, strict=True):
-            if repeat < count:
-                start = time.perf_counter()
-                case.call()
-                taken.append(1e3 * (time.perf_counter() - start))
-                done += 1
-                watch.report(done, total, f"{case.method}, {case.work}")
-                watch.check("the benchmark")
-    medians = [statistics.median(taken) for taken in times]
+        watch.report(number, len(cases), f"{case.name}, memory")
+        case.call()
+        found, peak = peak_growth(case.call)
+        errors.append(_errors(found, case.exact))
+        peaks.append(peak)
+        # whole results, which the next peak must not count as its own
+        del found
+    calls = [(case.name, case.call, min(repeats, _SLOW_REPEATS) if case.slow else repeats) for case in cases]
+    times = timed(calls, watch=watch)
+    medians = [timing.milliseconds for timing in times]
     return [
-        BenchmarkRow(case.method, case.work, case.states, median, len(taken), *error, peak,
-                     _compare(case, median, cases, medians))
-        for case, median, taken, error, peak in zip(cases, medians, times, errors, peaks, strict=True)
+        BenchmarkRow(case.method, case.work, case.states, timing.milliseconds, timing.repeats, *error, peak,
+                     _compare(case, timing.milliseconds, cases, medians))
+        for case, timing, error, peak in zip(cases, times, errors, peaks, strict=True)
     ]  # fmt: skip
 
 

@@ -317,8 +317,9 @@ class Estimator(ABC):
 
     def _checked_b1(self, b1: AnyArray, voxels: int) -> FloatArray:
         if not self.takes_b1:
-            raise InputError(f"b1 is given, but {self.name} takes B1 as nominal; expected refine with it, or no b1.",
-                             field="b1")  # fmt: skip
+            raise InputError(
+                f"b1 is given, but {self.name} takes B1 as nominal; expected refine with it, or no b1.", field="b1"
+            )
         if self.fit_b1:
             raise InputError("B1 is given and to be fitted; expected one of the two.", field="fit_b1")
         if np.shape(b1) != (voxels,):

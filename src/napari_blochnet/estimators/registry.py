@@ -68,12 +68,14 @@ def make_estimator(name: str, *, device: str = "cpu", **settings: Any) -> Estima
         own = [model.name for model in stored_models()]
         if name not in own:
             known = ", ".join([*estimator_names(), *(other for other in own if other not in ARCHITECTURES)])
-            raise InputError(f"There is no estimator {name!r}; expected one of {known}, or a model file.",
-                             field="estimator")  # fmt: skip
+            raise InputError(
+                f"There is no estimator {name!r}; expected one of {known}, or a model file.", field="estimator"
+            )
     for setting in settings:
         if setting not in SETTINGS:
-            raise InputError(f"The estimator {name} has no setting {setting}; expected {', '.join(what.settings)}.",
-                             field=setting)  # fmt: skip
+            raise InputError(
+                f"The estimator {name} has no setting {setting}; expected {', '.join(what.settings)}.", field=setting
+            )
     if settings.get("saturation") is not None and "saturation" not in what.settings:
         raise InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, refine, or "
                          "use dictionary or universal.", field="saturation")  # fmt: skip

@@ -141,8 +141,9 @@ def _page(rows: list[Row], given: AcquiredSettings) -> str:
                 *(f"{_mean(first, p, 'site_percent'):.2f}" for p in ("T1", "T2")), "", ""]]  # fmt: skip
     for name, mine in profiles.items():
         lost = sum(row["not_converged"] for row in mine if row["parameter"] == "T1")
-        summary.append([f"profile: {name}", *(f"{_mean(mine, p):.2f}" for p in ("T1", "T2")), f"{_residual(mine):.4f}",
-                        str(lost)])  # fmt: skip
+        summary.append(
+            [f"profile: {name}", *(f"{_mean(mine, p):.2f}" for p in ("T1", "T2")), f"{_residual(mine):.4f}", str(lost)]
+        )
     lines += markdown_grid(["", "T1", "T2", "residual", "not converged"], summary)
     least = min(profiles, key=lambda name: _residual(profiles[name]))
     lines += ["", f"The data themselves are explained best {_WITH.get(least, f'with the profile {least}')}: there the "

@@ -50,8 +50,9 @@ def _predicted(draws: Draws, item: TestSet, snr: float) -> FloatArray:
     from napari_blochnet.physics.bounds import cramer_rao_bound
 
     power = np.mean(np.square(draws.fingerprints(item), dtype=np.float64))
-    bound = cramer_rao_bound(draws.test_schedule, item.t1, item.t2, sigma=float(np.sqrt(power)) / snr,
-                             cancelled=draws.study.watch.cancelled)  # fmt: skip
+    bound = cramer_rao_bound(
+        draws.test_schedule, item.t1, item.t2, sigma=float(np.sqrt(power)) / snr, cancelled=draws.study.watch.cancelled
+    )
     return np.asarray(bound.t2 / item.t2 / np.log(10))
 
 

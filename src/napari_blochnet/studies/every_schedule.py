@@ -52,11 +52,12 @@ def published_schedules(data: Path | None) -> dict[str, Schedule]:
         "cao": read_schedule(pair("cao"), echo_time=4.0, inversion_time=20.0),
         "fatr": read_schedule(data_file(data, "schedules", "fatr.mat"), echo_time=3.0, inversion_time=20.0),
         "MRF_210": fractions("schedules", "MRF_210.csv", flip_angle=70.0, repetition_time=28.0, inversion_time=28.0),
-        "MRF_500": fractions("acquired", "vumc_mrf_500", "MRF_500.csv", flip_angle=60.0, repetition_time=15.0,
-                             inversion_time=15.0),
+        "MRF_500": fractions(
+            "acquired", "vumc_mrf_500", "MRF_500.csv", flip_angle=60.0, repetition_time=15.0, inversion_time=15.0
+        ),
         "MRF_1000": fractions("schedules", "MRF_1000.csv", flip_angle=70.0, repetition_time=16.0, inversion_time=20.0),
         "constant 15°": Schedule(np.full(500, 15.0), 12.0, 4.0, inversion_time=20.0, name="constant 15°"),
-    }  # fmt: skip
+    }
 
 
 def score_schedules(study: Study, given: SchedulesSettings) -> ExperimentResult:
@@ -103,8 +104,7 @@ def _scores(name: str, schedule: Schedule, given: SchedulesSettings, study: Stud
     signal = decoder.signal(values[:, 0], values[:, 1]) * values[:, 2:]
     sigma = float(np.sqrt(np.mean(np.abs(signal) ** 2, dtype=np.float64))) / given.snr
     noisy = with_noise(signal, sigma, random)
-    bound = cramer_rao_bound(schedule, values[:, 0], values[:, 1], values[:, 2], sigma=sigma,
-                             cancelled=watch.cancelled)  # fmt: skip
+    bound = cramer_rao_bound(schedule, values[:, 0], values[:, 1], values[:, 2], sigma=sigma, cancelled=watch.cancelled)
     rows: list[Row] = []
     for label, estimator in estimators.items():
         estimator.prepare(schedule, "complex", progress=watch.progress, cancelled=watch.cancelled)

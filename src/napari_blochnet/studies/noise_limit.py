@@ -108,8 +108,9 @@ class _Cases:
 
     def rows(self, count: int) -> list[Row]:
         """Return the scores of ``count`` voxels of each tissue."""
-        self.refined.prepare(self.modelled, self.case.kind, progress=self.watch.progress,
-                             cancelled=self.watch.cancelled)  # fmt: skip
+        self.refined.prepare(
+            self.modelled, self.case.kind, progress=self.watch.progress, cancelled=self.watch.cancelled
+        )
         sigma = self._sigma()
         rows: list[Row] = []
         for number, tissue in enumerate(_TISSUES):
@@ -124,9 +125,10 @@ class _Cases:
         """Return the noise of the SNR: the signal's root mean square is that of the whole mask and all TRs."""
         inside = self.head.mask
         tissues, voxels = np.unique(
-            np.column_stack([getattr(self.head, name)[inside] for name in ("t1", "t2", "pd")]), axis=0,
+            np.column_stack([getattr(self.head, name)[inside] for name in ("t1", "t2", "pd")]),
+            axis=0,
             return_counts=True,
-        )  # fmt: skip
+        )
         power = 0.0
         for start in range(0, len(tissues), _BATCH):
             self.watch.check("experiment precision")
@@ -143,8 +145,9 @@ class _Cases:
         if labels is not None and tissue in self.head.tissues:
             pure = np.flatnonzero(labels == self.head.tissues.index(tissue) + 1)
         if not pure.size:
-            raise InputError(f"{self.head.name} has no pure voxel of {tissue}; expected a head with memberships.",
-                             field="data")  # fmt: skip
+            raise InputError(
+                f"{self.head.name} has no pure voxel of {tissue}; expected a head with memberships.", field="data"
+            )
         # without replacement, as often through all of them as the number asks for
         index = np.concatenate([random.permutation(pure) for _ in range(-(-count // len(pure)))])[:count]
         return np.stack([getattr(self.head, name).ravel()[index] for name in ("t1", "t2", "pd")]).astype(np.float64)

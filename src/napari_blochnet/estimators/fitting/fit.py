@@ -103,7 +103,7 @@ def refine(batch: Batch, start: FloatArray, sigma: FloatArray | None = None, wat
     if batch.kind != "magnitude":
         theta, look, converged, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
         known = np.sqrt(spread(look, np.arange(len(theta))))
-        return _finished(batch, theta, look, known, converged, looks, low, high)
+        return _finished(batch, theta, look, known, converged, looks)
 
     begun = theta
     theta, look, _, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
@@ -114,7 +114,7 @@ def refine(batch: Batch, start: FloatArray, sigma: FloatArray | None = None, wat
             noise[positive] = Rician.noise(batch, theta[positive], look.pd[positive], positive, noise[positive])
     else:
         noise = np.array(sigma, np.float64)
-    return _rician(batch, begun, theta, look, noise, looks, positive, low, high, watch)
+    return _rician(batch, begun, theta, look, noise, looks, positive, watch)
 
 
 def _rician(
@@ -125,14 +125,12 @@ def _rician(
     noise: FloatArray,
     looks: IntArray,
     positive: IntArray,
-    low: FloatArray,
-    high: FloatArray,
     watch: Watch,
 ) -> Fit:
     """Go on from the least-squares answer ``theta`` by likelihood; never end below the likelihood of ``begun``."""
-    model = Rician(noise)
+    model, (low, high) = Rician(noise), _edges(batch)
     converged = np.zeros(len(theta), bool)
-    final = Look(*(getattr(look, name).copy() for name in ("cost", "score", "fisher", "pd", "residual")))
+    final = _rows(look, np.arange(len(theta)))
     if positive.size:
         size = np.log(look.pd[positive])
         wide = np.column_stack([theta[positive], size])
@@ -143,8 +141,9 @@ def _rician(
         first = LeastSquares()(batch, begun[positive], positive)
         known = first.pd > 0
         was = np.full(len(positive), np.inf)
-        was[known] = model(batch, np.column_stack([begun[positive], np.log(np.where(known, first.pd, 1.0))])[known],
-                           positive[known]).cost  # fmt: skip
+        was[known] = model(
+            batch, np.column_stack([begun[positive], np.log(np.where(known, first.pd, 1.0))])[known], positive[known]
+        ).cost
         worse = was < likely.cost
         theta[positive] = np.where(worse[:, None], begun[positive], moved[:, :-1])
         converged[positive] = arrived & ~worse
@@ -153,7 +152,7 @@ def _rician(
         reduced = Look(reduced.cost, reduced.score, reduced.fisher, np.where(worse, first.pd, likely.pd),
                        np.where(worse, first.residual, likely.residual))  # fmt: skip
         final.put(positive, reduced, np.arange(len(positive)))
-    return _finished(batch, theta, final, noise, converged, looks, low, high)
+    return _finished(batch, theta, final, noise, converged, looks)
 
 
 def fit(
@@ -219,8 +218,9 @@ def fit(
         better = found.cost < here.cost
         theta[active[better]] = trial[better]
         look.put(active[better], found, better)
-        damping[active] = np.where(better, np.maximum(0.1 * damping[active], 1e-9),
-                                   np.maximum(10.0 * damping[active], 1e-2))  # fmt: skip
+        damping[active] = np.where(
+            better, np.maximum(0.1 * damping[active], 1e-9), np.maximum(10.0 * damping[active], 1e-2)
+        )
     else:
         # to and fro within rounding
         here = _rows(look, active)
@@ -260,9 +260,8 @@ def _finished(
     noise: FloatArray,
     converged: BoolArray,
     looks: IntArray,
-    low: FloatArray,
-    high: FloatArray,
 ) -> Fit:
+    low, high = _edges(batch)
     inside = ((theta > low) & (theta < high)).all(axis=1)
     return Fit(
         theta,

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.base import Block, Estimates, Estimator
 from napari_blochnet.estimators.fitting.fit import LIMITS, Fit, refine
@@ -95,7 +95,7 @@ class Refined(OnTop):
                       None if field is None else field[which], self.fit_b1)  # fmt: skip
         sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]
         found = refine(batch, start[which], sigma, watch)
-        found = self._again(found, batch, block.data[which], block.schedule, sigma, watch)
+        found = self._again(found, batch, block, which, sigma)
         return _entered(result, which, found, scale[which], self.fit_b1)
 
     def _start(self, first: Estimates, block: Block, signal: BoolArray) -> tuple[FloatArray, BoolArray]:
@@ -112,20 +112,12 @@ class Refined(OnTop):
         start[:, 1] = np.log(np.clip(np.where(good, t2, 1.0), *LIMITS["t2"]))
         return start, signal & good
 
-    def _again(
-        self,
-        found: Fit,
-        batch: Batch,
-        data: AnyArray,
-        schedule: Schedule,
-        sigma: FloatArray | None,
-        watch: Watch,
-    ) -> Fit:
+    def _again(self, found: Fit, batch: Batch, block: Block, which: IntArray, sigma: FloatArray | None) -> Fit:
         """Start fits that did not converge from the coarse dictionary, and keep what explains more."""
         lost = np.flatnonzero(~found.converged)
         if not lost.size:
             return found
-        coarse = self._coarse.predict(data[lost], schedule, batch.kind)
+        coarse = self._coarse.predict(block.data[which[lost]], block.schedule, block.kind)
         lost, coarse = lost[~coarse.failed], coarse.some(~coarse.failed)
         if not lost.size:
             return found
@@ -133,7 +125,7 @@ class Refined(OnTop):
         start[:, 0], start[:, 1] = np.log(coarse.t1), np.log(coarse.t2)
         part = replace(batch, data=batch.data[lost], used=batch.used[lost] if len(batch.used) else batch.used,
                        b1=None if batch.b1 is None else batch.b1[lost])  # fmt: skip
-        second = refine(part, start, None if sigma is None else sigma[lost], watch)
+        second = refine(part, start, None if sigma is None else sigma[lost], block.watch)
         better = second.residual < found.residual[lost]
         better |= second.converged & (second.residual <= found.residual[lost] * (1 + 1e-6))
         merged = {}
@@ -144,18 +136,10 @@ class Refined(OnTop):
 
 
 def _blank(voxels: int, kind: SignalKind, with_b1: bool) -> Estimates:
-    zeros = [np.zeros(voxels, np.float32) for _ in range(5)]
-    return Estimates(
-        zeros[0],
-        zeros[1],
-        np.zeros(voxels, np.complex64 if kind == "complex" else np.float32),
-        zeros[2],
-        np.ones(voxels, bool),
-        t1_se=zeros[3],
-        t2_se=zeros[4],
-        converged=np.zeros(voxels, bool),
-        b1=np.zeros(voxels, np.float32) if with_b1 else None,
-    )
+    names = ("t1", "t2", "residual", "t1_se", "t2_se", *(("b1",) if with_b1 else ()))
+    zeros = {name: np.zeros(voxels, np.float32) for name in names}
+    pd = np.zeros(voxels, np.complex64 if kind == "complex" else np.float32)
+    return Estimates(**zeros, pd=pd, failed=np.ones(voxels, bool), converged=np.zeros(voxels, bool))
 
 
 def _entered(result: Estimates, which: IntArray, found: Fit, scale: FloatArray, with_b1: bool) -> Estimates:

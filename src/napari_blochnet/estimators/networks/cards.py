@@ -131,8 +131,9 @@ def card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
     try:
         card = json.loads(metadata[CARD_KEY])
     except (KeyError, ValueError, RecursionError):
-        raise InputError(f"{name}: carries no model card; expected a model that blochnet wrote.",
-                         field="path") from None  # fmt: skip
+        raise InputError(
+            f"{name}: carries no model card; expected a model that blochnet wrote.", field="path"
+        ) from None
     check_card(card, name)
     return dict(card)
 

@@ -56,8 +56,9 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
     if target.name == str(path) and not target.suffix:
         target = user_folder() / f"{target.name}{SUFFIX}"
     if target.suffix != SUFFIX:
-        raise InputError(f"{target.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.",
-                         field="path")  # fmt: skip
+        raise InputError(
+            f"{target.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.", field="path"
+        )
     card = {**card, "precision": "float16" if half else "float32"}
     check_card(card, target.name)
     tensors = {}
@@ -65,8 +66,9 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
         stored = value.detach().cpu()
         stored = stored.half() if half else stored
         if not torch.isfinite(stored).all():
-            raise InputError(f"The weights {name} are not finite; expected a training that did not diverge.",
-                             field="estimator")  # fmt: skip
+            raise InputError(
+                f"The weights {name} are not finite; expected a training that did not diverge.", field="estimator"
+            )
         tensors[name] = stored
     write_tensors(target, tensors, {CARD_KEY: json.dumps(card, allow_nan=False)})
     write_json(card, target.with_suffix(".json"))
@@ -86,8 +88,9 @@ def read_model(path: Path) -> tuple[LabelNetwork, list[Schedule], dict[str, Any]
     network = card["network"]
     # the sizes a card claims cost no memory before the file's header has confirmed them
     with torch.device("meta"):
-        model = LabelNetwork(card["architecture"], network["length"], network["widths"], network["subspace"],
-                             network["activation"])  # fmt: skip
+        model = LabelNetwork(
+            card["architecture"], network["length"], network["widths"], network["subspace"], network["activation"]
+        )
     expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     tensors, _ = read_tensors(path, expected=expected)
     model.load_state_dict({name: tensors[name].float() for name in expected}, assign=True)

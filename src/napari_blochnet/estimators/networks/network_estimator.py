@@ -74,8 +74,9 @@ class NetworkEstimator(DeclaredNetwork):
         lengths = {len(schedule) for schedule in schedules}
         if lengths != {model.length}:
             found = " and ".join(str(length) for length in sorted(lengths)) or "no schedule"
-            raise InputError(f"The network takes {model.length} time points; found schedules of {found}.",
-                             field="schedules")  # fmt: skip
+            raise InputError(
+                f"The network takes {model.length} time points; found schedules of {found}.", field="schedules"
+            )
         self.schedules = tuple(schedules)
         self.schedule = self.schedules[0]
         self.card: dict[str, Any] = dict(card or {})

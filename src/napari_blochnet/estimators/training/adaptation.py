@@ -83,8 +83,9 @@ class AdaptationOptions:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 1.", field=name)
         if not 0 < self.learning_rate < 1:
-            raise InputError(f"learning_rate is {self.learning_rate:g}; expected a number between 0 and 1.",
-                             field="learning_rate")  # fmt: skip
+            raise InputError(
+                f"learning_rate is {self.learning_rate:g}; expected a number between 0 and 1.", field="learning_rate"
+            )
 
 
 def adapt_estimator(

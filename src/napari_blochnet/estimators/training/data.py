@@ -35,8 +35,9 @@ def draw_tissues(options: TrainingOptions, epoch: int = 0) -> tuple[FloatArray, 
     """Return T1 and T2, ms, of all tissues of an epoch; T2 ≤ T1 everywhere."""
     random = np.random.default_rng((options.seed, 101, epoch if options.fresh else 0))
     if options.grid_step is not None:
-        axes = [np.arange(low, high + 1e-9 * high, options.grid_step) for low, high in
-                (options.t1_range, options.t2_range)]  # fmt: skip
+        axes = [
+            np.arange(low, high + 1e-9 * high, options.grid_step) for low, high in (options.t1_range, options.t2_range)
+        ]
         t1, t2 = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
         t1, t2 = t1[t2 <= t1], t2[t2 <= t1]
         if len(t1) == 0:

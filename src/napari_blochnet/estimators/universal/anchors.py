@@ -197,8 +197,9 @@ class Anchors:
         points = lattice()
         unit, norms = unit_rows(coefficients)
         if not (norms[points.candidates] > 0).any():
-            raise InputError("No tissue has a signal under this schedule; expected flip angles above 0.",
-                             field="schedule")  # fmt: skip
+            raise InputError(
+                "No tissue has a signal under this schedule; expected flip angles above 0.", field="schedule"
+            )
         chosen = unit[points.candidates]
         parts = [chosen.real, chosen.imag] if np.iscomplexobj(chosen) else [chosen]
         return cls(points, subspace, np.ascontiguousarray(unit), Tiles.cut(np.concatenate(parts, axis=1)))

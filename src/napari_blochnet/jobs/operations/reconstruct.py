@@ -219,8 +219,9 @@ def _naming(estimator: Any, settings: ReconstructSettings) -> tuple[ReconstructS
     from napari_blochnet.estimators.base import Estimator
 
     if not isinstance(estimator, Estimator):
-        raise InputError(f"estimator is of type {type(estimator).__name__}; expected a name or an Estimator.",
-                         field="estimator")  # fmt: skip
+        raise InputError(
+            f"estimator is of type {type(estimator).__name__}; expected a name or an Estimator.", field="estimator"
+        )
     origin = embed_estimator(estimator)
     other = settings.other_schedule or estimator.other_schedule
     if isinstance(origin, str):
@@ -296,16 +297,18 @@ def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tupl
     inside = stack.mask.copy()
     if mask is not None:
         if np.shape(mask) != stack.shape[1:]:
-            raise InputError(f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.",
-                             field="mask")  # fmt: skip
+            raise InputError(
+                f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.", field="mask"
+            )
         inside &= np.asarray(mask, dtype=bool)
     if slices is not None:
         check_slices(slices, stack.shape[1], f"the stack {stack.name}")
         inside[: slices[0]] = False
         inside[slices[1] :] = False
     if not inside.any():
-        raise InputError(f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.",
-                         field="mask")  # fmt: skip
+        raise InputError(
+            f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.", field="mask"
+        )
     return inside
 
 
