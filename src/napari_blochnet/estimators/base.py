@@ -22,6 +22,8 @@ __all__ = ["SETTINGS", "Block", "Estimates", "Estimator", "check_saturation", "c
 
 #: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
 SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
+# Fingerprints that are checked at a time.
+_CHECKED = 1024
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,9 @@ class Estimator(ABC):
                 f"{'complex' if is_complex else 'real or magnitude'}.",
                 field="kind",
             )
-        if not np.isfinite(fingerprints).all():
+        # in parts: what a check takes must not grow with a batch
+        parts = (fingerprints[start : start + _CHECKED] for start in range(0, len(fingerprints), _CHECKED))
+        if not all(np.isfinite(part).all() for part in parts):
             raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
         field = None if b1 is None else self._checked_b1(b1, len(fingerprints))
         return self.estimate_blocks(Block(fingerprints, schedule, kind, b1=field, watch=Watch(cancelled=cancelled)))

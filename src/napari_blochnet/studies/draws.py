@@ -193,10 +193,8 @@ class Draws:
         """Return what gives a test set its estimator and how many seconds that one was trained."""
         if model.endswith(_ADAPTED):
             return self._adapted(model.removesuffix(_ADAPTED), draw)
-        made = (
-            (_untrained(model, self.study.device), None) if model in _UNTRAINED else self._trained(model, place, seed)
-        )
-        watch = self.study.watch
+        watch, device = self.study.watch, self.study.device
+        made = (_untrained(model, device), None) if model in _UNTRAINED else self._trained(model, place, seed)
         made[0].prepare(self.test_schedule, "real", progress=watch.progress, cancelled=watch.cancelled)
         return lambda _: made
 

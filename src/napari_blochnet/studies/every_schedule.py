@@ -87,10 +87,7 @@ def _scores(name: str, schedule: Schedule, given: SchedulesSettings, study: Stud
     from napari_blochnet.physics.decoder import EPGDecoder
 
     watch, device = study.watch, study.device
-    dictionaries = [
-        DictionaryMatching(device=device),
-        DictionaryMatching(step=given.small_step, device=device),
-    ]
+    dictionaries = [DictionaryMatching(device=device), DictionaryMatching(step=given.small_step, device=device)]
     estimators: dict[str, Estimator] = {
         "universal": Universal(device=device),
         "refined": Refined(Universal(device=device)),
