@@ -6,11 +6,14 @@ import pytest
 
 from napari_blochnet import Cancelled, InputError
 from napari_blochnet.benchmarks.decoder_speed import benchmark_decoder, format_rows
+from napari_blochnet.common.progress import Watch
 
 
 def test_rows_and_table():
     seen = []
-    rows = benchmark_decoder(8, 2, states=(20,), progress=lambda done, total, message="": seen.append((done, total)))
+    rows = benchmark_decoder(
+        8, 2, states=(20,), watch=Watch(lambda done, total, message="": seen.append((done, total)))
+    )
     assert seen[-1][0] == seen[-1][1]
     by_name = {(row.method, row.work, row.states): row for row in rows}
     ours, plain = by_name["decoder", "signal", "20"], by_name["plain PyTorch", "signal", "20"]
@@ -31,4 +34,4 @@ def test_counts_and_cancel():
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):
-        benchmark_decoder(4, 1, states=(5,), peers=False, cancelled=stop)
+        benchmark_decoder(4, 1, states=(5,), peers=False, watch=Watch(cancelled=stop))

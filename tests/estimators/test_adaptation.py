@@ -9,6 +9,7 @@ import pytest
 
 from napari_blochnet import EPGDecoder, FingerprintStack, Schedule, adapt, load_estimator
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.training.adaptation import AdaptationOptions, adapt_estimator
 from napari_blochnet.estimators.training.loop import train_estimator
 
@@ -48,7 +49,7 @@ def test_learns_the_schedule_without_labels(network, tmp_path):
     before = {name: value.clone() for name, value in network.model.state_dict().items()}
     losses = []
     adapted = adapt_estimator(network, data, OTHER, "complex", AdaptationOptions(epochs=25, batch=128),
-                              watch=lambda point: losses.append(point.loss))  # fmt: skip
+                              on_loss=lambda point: losses.append(point.loss))  # fmt: skip
     for name, value in network.model.state_dict().items():
         assert (value == before[name]).all(), "the network given must not change"
     fresh = _tissues(400, seed=5)
@@ -94,4 +95,4 @@ def test_cancelled(network):
     event = threading.Event()
     event.set()
     with pytest.raises(Cancelled):
-        adapt_estimator(network, _data(*_tissues(10)), OTHER, "complex", cancelled=event)
+        adapt_estimator(network, _data(*_tissues(10)), OTHER, "complex", watch=Watch(cancelled=event))

@@ -13,7 +13,7 @@ from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.estimators.fitting.refined import Refined
 from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
-from napari_blochnet.estimators.memory import Allowance, Movable, device_of, moved
+from napari_blochnet.estimators.memory import Allowance
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.estimators.training.loop import _Training, train_estimator
@@ -67,14 +67,14 @@ def test_an_allowance_lets_other_errors_and_results_through():
 def test_estimators_move_with_what_they_wrap(schedule):
     network = NetworkEstimator(LabelNetwork("fc", 60), [schedule])
     for estimator in (DictionaryMatching(step=0.3), network, Refined(network), WithStandardErrors(network)):
-        assert isinstance(estimator, Movable)
+        assert estimator.is_movable
         before = estimator.predict(nb.EPGDecoder(schedule).signal([900.0], [80.0]), schedule)
-        assert device_of(moved(estimator, ACCELERATOR)) == ACCELERATOR
+        assert str(estimator.to(ACCELERATOR).device) == ACCELERATOR
         after = estimator.predict(nb.EPGDecoder(schedule).signal([900.0], [80.0]), schedule)
         np.testing.assert_array_equal(before.t1, after.t1)
-        assert device_of(moved(estimator, "cpu")) == "cpu"
+        assert str(estimator.to("cpu").device) == "cpu"
     # what runs on the CPU whatever it was told stays there, and says so
-    assert device_of(Refined(Universal(device=ACCELERATOR))) == "cpu"
+    assert Refined(Universal(device=ACCELERATOR)).device == "cpu"
 
 
 def _short_of_memory(training, most, on=ACCELERATOR):
@@ -103,7 +103,7 @@ def test_a_step_in_parts_has_the_gradient_of_the_batch(schedule, architecture):
     for most in (30, 10):
         training = _Training(architecture, (schedule,), "quick", options, ACCELERATOR)
         parts = _short_of_memory(training, most)
-        training._set_input(None, None)
+        training._set_input()
         training.data.prepare(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DataWarning)
@@ -122,7 +122,7 @@ def test_a_training_short_of_memory_ends(schedule, architecture, most, part):
     training = _Training(architecture, (schedule,), "quick", options_from("quick", **SMALL), ACCELERATOR)
     parts = _short_of_memory(training, most)
     with pytest.warns(DataWarning, match="does not suffice for training"):
-        disturbed = training.run(None, None, None, None)
+        disturbed = training.run()
     assert part in parts
     assert {device for device, _ in parts} == {part[0]}
     assert any("does not suffice" in note for note in disturbed.card["notes"])
@@ -148,7 +148,7 @@ def test_moments_move_along(schedule):
 
     training._losses = losses
     with pytest.warns(DataWarning, match="goes on on the CPU"):
-        disturbed = training.run(None, None, None, None)
+        disturbed = training.run()
     for name, value in undisturbed.model.state_dict().items():
         assert torch.equal(disturbed.model.state_dict()[name], value), name
 
@@ -160,7 +160,7 @@ def test_a_training_that_fits_nowhere_is_a_sentence(schedule):
         pytest.warns(DataWarning),
         pytest.raises(nb.InputError, match="not suffice for training fc, not even for one of the fingerprints"),
     ):
-        training.run(None, None, None, None)
+        training.run()
 
 
 def test_a_step_of_the_optimizer_that_fails_is_not_taken_twice():

@@ -13,7 +13,7 @@ from napari_blochnet.estimators import offers
 from napari_blochnet.estimators.networks import cards
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
-from napari_blochnet.estimators.networks.store import load_estimator, save_estimator
+from napari_blochnet.estimators.networks.store import load_estimator
 from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.estimators.registry import make_estimator
 from napari_blochnet.estimators.training.card import CARD_FORMAT
@@ -33,7 +33,7 @@ def _save(folder, name, schedule, scores=None):
         "scores": scores or {}, "notes": ["Trained for a test."],
     }  # fmt: skip
     model = LabelNetwork("fc", len(schedule), [8], None, "relu")
-    save_estimator(NetworkEstimator(model, [schedule], card, name=name), folder / f"{name}.safetensors")
+    NetworkEstimator(model, [schedule], card, name=name).save(folder / f"{name}.safetensors")
 
 
 def _by_name(offers):

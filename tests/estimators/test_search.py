@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.matching.search import Tiles, best_match, best_match_torch, channels, on_device
 
 
@@ -129,9 +130,9 @@ def test_cancel_stops_the_search():
     stop.set()
     tiles = Tiles.cut(np.eye(3))
     with pytest.raises(Cancelled):
-        best_match(tiles, channels(np.eye(3), False), cancelled=stop)
+        best_match(tiles, channels(np.eye(3), False), watch=Watch(cancelled=stop))
     with pytest.raises(Cancelled):
-        best_match_torch(on_device(tiles, "cpu"), channels(np.eye(3), False), cancelled=stop)
+        best_match_torch(on_device(tiles, "cpu"), channels(np.eye(3), False), watch=Watch(cancelled=stop))
 
 
 def test_threads_give_the_same_answers():

@@ -13,7 +13,7 @@ import torch
 import napari_blochnet as nb
 from napari_blochnet.estimators.networks.cards import stored_models
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
-from napari_blochnet.estimators.networks.store import load_estimator, save_estimator
+from napari_blochnet.estimators.networks.store import load_estimator
 from napari_blochnet.estimators.networks.tensors import read_header
 from napari_blochnet.estimators.registry import make_estimator
 from napari_blochnet.estimators.training.against_bound import BRAIN_TISSUES
@@ -35,7 +35,7 @@ def trained(schedule):
 
 @pytest.fixture
 def model_file(trained, tmp_path):
-    return save_estimator(trained, tmp_path / "mine.safetensors")
+    return trained.save(tmp_path / "mine.safetensors")
 
 
 def _fingerprints(schedule):
@@ -44,7 +44,7 @@ def _fingerprints(schedule):
 
 def test_a_model_is_read_as_it_was_written(schedule, trained, tmp_path):
     path = trained.save(tmp_path / "exact.safetensors")
-    save_estimator(trained, path, half=False)
+    trained.save(path, half=False)
     loaded = load_estimator(path)
     for name, value in trained.model.state_dict().items():
         torch.testing.assert_close(loaded.model.state_dict()[name], value, rtol=0, atol=0)
@@ -59,8 +59,8 @@ def test_a_model_is_read_as_it_was_written(schedule, trained, tmp_path):
 
 
 def test_half_precision_halves_the_file_and_hardly_changes_the_answer(schedule, trained, tmp_path):
-    half = save_estimator(trained, tmp_path / "half.safetensors")
-    whole = save_estimator(trained, tmp_path / "whole.safetensors", half=False)
+    half = trained.save(tmp_path / "half.safetensors")
+    whole = trained.save(tmp_path / "whole.safetensors", half=False)
     sizes = [sum(np.prod(entry["shape"]) * width for entry in read_header(path)[0].values())
              for path, width in ((half, 2), (whole, 4))]  # fmt: skip
     assert half.stat().st_size < 0.6 * whole.stat().st_size + 20_000
@@ -139,12 +139,12 @@ def test_weights_that_are_not_finite(model_file, trained, tmp_path):
     with torch.no_grad():
         broken.model.state_dict()[name].view(-1)[0] = float("nan")
     with pytest.raises(nb.InputError, match="not finite"):
-        save_estimator(broken, tmp_path / "nan.safetensors")
+        broken.save(tmp_path / "nan.safetensors")
     assert not (tmp_path / "nan.safetensors").exists()
 
 
 def test_a_bare_name_lies_in_the_users_store_and_is_found_there(schedule, trained, own_store):
-    path = save_estimator(trained, "phantom-scan")
+    path = trained.save("phantom-scan")
     assert path == own_store / "phantom-scan.safetensors"
     assert [model.name for model in stored_models() if not model.packaged] == ["phantom-scan"]
     for name in ("phantom-scan", "fc"):

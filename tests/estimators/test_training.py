@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import napari_blochnet as nb
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.training.against_bound import tissue_scores
 from napari_blochnet.estimators.training.data import TrainingSet, draw_tissues
 from napari_blochnet.estimators.training.decoders import TrainingDecoder, softly_bounded
@@ -153,7 +154,7 @@ def test_the_signals_loss_is_the_labels_error_weighted_by_the_jacobian():
 def test_every_network_learns_and_the_same_seed_gives_the_same_weights(schedule, other, architecture):
     small = {**SMALL, "fingerprints": 200, "precision": "half" if architecture == "fc" else "float32"}
     seen = []
-    first = train_estimator(architecture, [schedule, other], watch=seen.append, **small)
+    first = train_estimator(architecture, [schedule, other], on_loss=seen.append, **small)
     again = train_estimator(architecture, [schedule, other], **small)
     assert _same(_weights(first), _weights(again))
     different = train_estimator(architecture, [schedule, other], **small, seed=1)
@@ -194,7 +195,7 @@ def test_a_cancelled_training_keeps_the_best_so_far_and_goes_on_to_the_same_end(
 
     with pytest.raises(nb.Cancelled) as stopped:
         train_estimator("blochnet", schedule, **SMALL, snr_range=(10, 100), held_out=0.1, checkpoint=checkpoint,
-                        cancelled=cancelled, progress=stop)  # fmt: skip
+                        watch=Watch(stop, cancelled))  # fmt: skip
     partial = stopped.value.partial
     assert partial.card["training"]["steps_trained"] == 8
     assert np.isfinite(partial.predict(nb.EPGDecoder(schedule).signal([1000.0], [80.0]), schedule).t1).all()
@@ -206,7 +207,8 @@ def test_a_cancelled_training_keeps_the_best_so_far_and_goes_on_to_the_same_end(
 
 _KILLED = """
 import os, signal, sys, numpy as np, napari_blochnet as nb
-from napari_blochnet.estimators import training
+from napari_blochnet.common.progress import Watch
+from napari_blochnet.estimators.training import loop as training
 training._CHECKPOINT_EVERY = 0.0
 schedule = nb.Schedule(10 + 50 * np.abs(np.sin(np.arange(120) * np.pi / 60)), 12.0, 4.0, inversion_time=15.0)
 
@@ -215,7 +217,7 @@ def kill(done, total, message="", /):
         os.kill(os.getpid(), signal.SIGKILL)
 
 training.train_estimator(sys.argv[1], schedule, "quick", fingerprints=600, batch=100, epochs=4, held_out=0.1,
-                         checkpoint=sys.argv[2], progress=kill)
+                         checkpoint=sys.argv[2], watch=Watch(kill))
 """
 
 
@@ -232,7 +234,7 @@ def test_a_training_killed_in_the_middle_resumes_to_the_same_end(schedule, tmp_p
     small = {"fingerprints": 600, "batch": 100, "epochs": 4, "held_out": 0.1}
     steps = []
     resumed = train_estimator(architecture, plain, "quick", checkpoint=checkpoint, **small,
-                              progress=lambda done, total, message="": steps.append((message, done)))  # fmt: skip
+                              watch=Watch(lambda done, total, message="": steps.append((message, done))))  # fmt: skip
     taken = [done for message, done in steps if message.startswith("training")]
     # the last step before the kill was not saved yet
     assert taken == list(range(step, 25))
@@ -251,7 +253,7 @@ def test_a_checkpoint_of_another_training_is_refused_and_kept(schedule, tmp_path
             cancelled.set()
 
     with pytest.raises(nb.Cancelled):
-        train_estimator("fc", schedule, **SMALL, checkpoint=checkpoint, cancelled=cancelled, progress=stop)
+        train_estimator("fc", schedule, **SMALL, checkpoint=checkpoint, watch=Watch(stop, cancelled))
     before = checkpoint.read_bytes()
     with pytest.raises(nb.InputError, match=r"run\.training: holds another training.*option learning_rate") as caught:
         train_estimator("fc", schedule, **SMALL, checkpoint=checkpoint, learning_rate=1e-4)

@@ -10,6 +10,7 @@ import torch
 
 import napari_blochnet as nb
 from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 
 FIELDS = ("t1", "t2", "pd", "phase", "residual", "mask", "failed")
@@ -23,7 +24,7 @@ def stack():
     return nb.simulate(nb.Phantom(t1, t1 / 10, np.ones_like(t1)), schedule, snr=40)
 
 
-class ShortOfMemory:
+class ShortOfMemory(Estimator):
     """A dictionary on a device that holds ``most`` fingerprints, and as many as the CPU allows there.
 
     Parameters
@@ -32,7 +33,7 @@ class ShortOfMemory:
         Largest batch by device.
     """
 
-    name, schedule = "dictionary", None
+    name, is_movable, block = "dictionary", True, None
 
     def __init__(self, most, device="tiny:0", error=torch.cuda.OutOfMemoryError):
         self.most, self.device, self.error = most, device, error
@@ -43,15 +44,15 @@ class ShortOfMemory:
         self.device = device
         return self
 
-    def prepare(self, schedule, kind, *, progress=None, cancelled=None):
+    def make_ready(self, schedule, kind, watch):
         if self.most.get(self.device, 1) < 1:
             raise self.error("simulated")
 
-    def predict(self, fingerprints, schedule, kind=None, *, cancelled=None):
-        self.calls.append((self.device, len(fingerprints)))
-        if len(fingerprints) > self.most.get(self.device, 10**9):
+    def estimate(self, block):
+        self.calls.append((self.device, len(block)))
+        if len(block) > self.most.get(self.device, 10**9):
             raise self.error("simulated")
-        return self.inner.predict(fingerprints, schedule, kind, cancelled=cancelled)
+        return self.inner.predict(block.data, block.schedule, block.kind)
 
 
 def _same(first, second):
@@ -80,7 +81,7 @@ def test_the_batch_is_halved_and_the_maps_are_the_same(stack, error):
 def test_then_the_cpu(stack):
     undisturbed = nb.reconstruct(stack, "dictionary", step=0.1, batch=8)
     estimator = ShortOfMemory({"tiny:0": 0})
-    estimator.prepare = lambda *_, **__: None
+    estimator.make_ready = lambda *_: None
     with pytest.warns(DataWarning, match=r"of tiny:0 does not suffice .*; it goes on on the CPU\."):
         maps = nb.reconstruct(stack, estimator, step=0.1, batch=8)
     _same(maps, undisturbed)
@@ -99,7 +100,7 @@ def test_an_estimator_that_does_not_fit_on_the_device_is_prepared_on_the_cpu(sta
 
 def test_a_voxel_that_fits_nowhere_is_a_sentence(stack):
     estimator = ShortOfMemory({"tiny:0": 0, "cpu": 0})
-    estimator.prepare = lambda *_, **__: None
+    estimator.make_ready = lambda *_: None
     with (
         pytest.warns(DataWarning),
         pytest.raises(nb.InputError, match="for mapping with dictionary, not even for one of the voxels"),

@@ -15,11 +15,10 @@ from napari_blochnet.studies import beyond as experiment_beyond
 from napari_blochnet.studies import draws as experiment_draws
 from napari_blochnet.studies import every_schedule as experiment_schedules
 from napari_blochnet.studies import noise_limit as experiment_precision
-from napari_blochnet.studies.acquired import plausible_profiles, run_acquired
-from napari_blochnet.studies.beyond import run_beyond
+from napari_blochnet.studies.acquired import plausible_profiles
 from napari_blochnet.studies.draws import TestSet as Tissues
-from napari_blochnet.studies.every_schedule import published_schedules, run_schedules
-from napari_blochnet.studies.noise_limit import run_precision
+from napari_blochnet.studies.every_schedule import published_schedules
+from napari_blochnet.studies.study_runs import run_study
 
 LENGTH = 200
 TRAIN = nb.Schedule(8 + 50 * np.abs(np.sin(np.linspace(0, 9, LENGTH))), 12.0, 4.0, inversion_time=10.0, name="short")
@@ -37,7 +36,7 @@ def test_beyond_counts_the_voxels_that_are_missed(tmp_path, monkeypatch):
     sets = [Tissues("phantom", t1, 0.1 * t1), Tissues("hopeless", t1[:7], np.full(7, 0.5))]
     monkeypatch.setattr(experiment_beyond, "read_test_sets", lambda data: sets)
     monkeypatch.setattr(experiment_draws, "fisp_schedule", lambda: TRAIN)
-    result = run_beyond(tmp_path, models="dictionary,universal,refined")
+    result = run_study("beyond", tmp_path, models="dictionary,universal,refined")
     found = {(row["model"], row["set"]): row for row in result.rows}
     off = "off_by_more_than_0.1_percent"
     assert found["refined", "phantom"][off] == 0
@@ -55,7 +54,7 @@ def test_schedules_are_scored_against_dictionaries_and_the_bound(tmp_path, monke
     monkeypatch.setattr(experiment_schedules, "published_schedules", lambda data: {"short": TRAIN})
     said = []
     sizes = {"voxels": 150, "noisy": 150, "small_step": 0.3}
-    result = run_schedules(tmp_path, say=said.append, **sizes)
+    result = run_study("schedules", tmp_path, say=said.append, **sizes)
     clean = {row["estimator"]: row["mse_log10"] for row in result.rows if row["snr"] is None}
     large, small = (name for name in clean if name.startswith("dictionary"))
     assert clean["refined"] < clean["universal"] < clean[large] < clean[small]
@@ -65,11 +64,11 @@ def test_schedules_are_scored_against_dictionaries_and_the_bound(tmp_path, monke
             assert 0.8 < row["rmse_per_bound"] < 1.25, row
     assert len(said) == 1
     assert f"| short | {LENGTH} |" in result.text
-    again = run_schedules(tmp_path, say=said.append, **sizes)
+    again = run_study("schedules", tmp_path, say=said.append, **sizes)
     assert len(said) == 1
     assert again.rows == result.rows
     with pytest.raises(nb.InputError, match="result of other settings"):
-        run_schedules(tmp_path, **{**sizes, "noisy": 10})
+        run_study("schedules", tmp_path, **{**sizes, "noisy": 10})
 
 
 def test_the_published_schedules_are_read_as_they_were_published(shared_data):
@@ -88,7 +87,7 @@ def test_precision_meets_the_bound(tmp_path, monkeypatch):
     monkeypatch.setattr(experiment_precision, "fisp_schedule", lambda: TRAIN)
     monkeypatch.setattr(experiment_precision, "_head", lambda data: nb.synthetic_phantom((12, 54, 44)))
     voxels = 400
-    result = run_precision(tmp_path, voxels=voxels, unmodelled=100, snr=(10.0, 20.0, 50.0), positions=5)
+    result = run_study("precision", tmp_path, voxels=voxels, unmodelled=100, snr=(10.0, 20.0, 50.0), positions=5)
     assert len(result.rows) == (3 + 3 + 1 + 1) * 3 * 2
     for row in result.rows:
         if row["profile_in_data"] != row["profile_in_model"]:
@@ -109,7 +108,7 @@ def test_precision_meets_the_bound(tmp_path, monkeypatch):
 
 
 def test_the_acquired_spheres(shared_data, tmp_path):
-    result = run_acquired(tmp_path, data=shared_data, radius=1.5, positions=3)
+    result = run_study("acquired", tmp_path, data=shared_data, radius=1.5, positions=3)
     assert {row["profile"] for row in result.rows} == set(plausible_profiles(3, 60.0))
     plain = [row for row in result.rows if row["profile"] == "none"]
     assert len(plain) == 14 * 2

@@ -17,8 +17,8 @@ from napari_blochnet.studies import draws as experiment_draws
 from napari_blochnet.studies import paper as experiments
 from napari_blochnet.studies.draws import TestSet as Tissues
 from napari_blochnet.studies.draws import read_test_sets, training_schedules
-from napari_blochnet.studies.paper import run_experiment
 from napari_blochnet.studies.paper_tables import PUBLISHED, markdown_table, summarise
+from napari_blochnet.studies.study_runs import run_study
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_test_sets_are_those_of_the_definitions(shared_data):
 def test_an_experiment_writes_its_tables_and_goes_on_with_what_is_missing(small, tmp_path):
     said = []
     common = {"draws": 2, "models": "dictionary,fc,blochnet", "preset": "reduced", "say": said.append}
-    result = run_experiment("table3", tmp_path, **common)
+    result = run_study("table3", tmp_path, **common)
     assert len(said) == 5  # the dictionary does not depend on the draw
     with (tmp_path / "table3.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -80,11 +80,11 @@ def test_an_experiment_writes_its_tables_and_goes_on_with_what_is_missing(small,
 
     (tmp_path / "draw_02" / "fc.json").unlink()
     said.clear()
-    again = run_experiment("table3", tmp_path, **common)
+    again = run_study("table3", tmp_path, **common)
     assert len(said) == 1
     assert [row["mse_log10"] for row in again.rows] == [row["mse_log10"] for row in result.rows]
     with pytest.raises(nb.InputError, match="result of other settings"):
-        run_experiment("table3", tmp_path, **{**common, "decoder_weight": 3.0})
+        run_study("table3", tmp_path, **{**common, "decoder_weight": 3.0})
 
 
 def test_rows_beyond_the_paper_build_on_the_networks_at_hand(small, tmp_path, monkeypatch):
@@ -98,9 +98,9 @@ def test_rows_beyond_the_paper_build_on_the_networks_at_hand(small, tmp_path, mo
 
     monkeypatch.setattr(adaptation, "adapt_estimator", short)
     common = {"draws": 2, "preset": "reduced"}
-    first = run_experiment("table3", tmp_path, models="fc", **common)
+    first = run_study("table3", tmp_path, models="fc", **common)
     weights = (tmp_path / "draw_01" / "fc.safetensors").read_bytes()
-    result = run_experiment("table3", tmp_path, models="fc,fc-adapted,universal,refined", **common)
+    result = run_study("table3", tmp_path, models="fc,fc-adapted,universal,refined", **common)
     assert (tmp_path / "draw_01" / "fc.safetensors").read_bytes() == weights
     assert [row for row in result.rows if row["model"] == "fc"] == first.rows
     # two draws, the two whole sets: the half is scored on the network adapted to the whole
@@ -119,19 +119,19 @@ def test_rows_beyond_the_paper_build_on_the_networks_at_hand(small, tmp_path, mo
 
 def test_slow_networks_take_fewer_draws_and_the_table_says_so(small, tmp_path):
     common = {"draws": 2, "preset": "reduced", "models": "fc,autoencoder-rnn"}
-    result = run_experiment("table3", tmp_path, **common)
+    result = run_study("table3", tmp_path, **common)
     assert [(row["model"], row["draw"]) for row in result.rows if row["set"] == "phantom"] == [
         ("fc", 1), ("fc", 2), ("autoencoder-rnn", 1),
     ]  # fmt: skip
     assert "autoencoder RNN-RNN (reduced, 1 draw only)" in result.text
     assert "over 2 draws" in result.text
-    more = run_experiment("table3", tmp_path, slow_draws=5, **common)
+    more = run_study("table3", tmp_path, slow_draws=5, **common)
     assert "autoencoder RNN-RNN (reduced) |" in more.text
 
 
 def test_refused_experiments(small, tmp_path):
     with pytest.raises(nb.InputError, match="models names 'transformer'") as caught:
-        run_experiment("table3", tmp_path, models="fc,transformer")
+        run_study("table3", tmp_path, models="fc,transformer")
     assert caught.value.field == "models"
     with pytest.raises(nb.InputError, match="there is no such folder"):
         read_test_sets(tmp_path / "absent")
@@ -153,7 +153,7 @@ def test_the_table_gives_mean_and_spread():
 
 
 def test_results_are_plain_json(small, tmp_path):
-    run_experiment("figure6", tmp_path, draws=1, models="fc", preset="reduced")
+    run_study("figure6", tmp_path, draws=1, models="fc", preset="reduced")
     content = json.loads((tmp_path / "draw_01" / "fc.json").read_text())
     assert content["rows"][0]["seed"] == 1
 

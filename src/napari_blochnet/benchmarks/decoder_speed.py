@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import statistics
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_blochnet.benchmarks.measuring import memory, reset_peak
+from napari_blochnet.benchmarks.measuring import peak_growth, timed
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.physics.reference.epg import epg_signal
 from napari_blochnet.physics.truncation import all_states
@@ -76,6 +74,10 @@ class _Case:
     exact: np.ndarray | None
     slow: bool = False
 
+    @property
+    def name(self) -> str:
+        return f"{self.method}, {self.work}"
+
 
 def benchmark_decoder(
     fingerprints: int = 1000,
@@ -85,8 +87,7 @@ def benchmark_decoder(
     peers: bool = True,
     threads: int | None = None,
     seed: int = 0,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[BenchmarkRow]:
     """Time the decoder on the published FISP schedule: 1000 TRs, inversion, TE 10 ms, float32.
 
@@ -104,8 +105,8 @@ def benchmark_decoder(
         CPU threads of the decoder. None: all.
     seed : int
         Of the tissues.
-    progress, cancelled : optional
-        Looked at between runs.
+    watch : Watch
+        Told, and looked at, between runs.
 
     Returns
     -------
@@ -116,40 +117,31 @@ def benchmark_decoder(
     InputError
         Counts below 1.
     Cancelled
-        Once ``cancelled`` is set.
+        Once nobody wants it any more.
     """
     for key, value in (("fingerprints", fingerprints), ("repeats", repeats), ("states", min(states, default=0))):
         if value < 1:
             raise InputError(f"{key} is {value}; expected at least 1.", field=key)
     cases = _cases(fingerprints, states, peers, threads, seed)
-    raise_if_cancelled(cancelled, "the benchmark")
-    counts = [min(repeats, _SLOW_REPEATS) if case.slow else repeats for case in cases]
-    total, done = sum(counts) + len(cases), 0
+    watch.check("the benchmark")
     errors: list[tuple[float | None, float | None]] = []
     peaks: list[float | None] = []
-    for case in cases:
+    for number, case in enumerate(cases):
+        watch.check("the benchmark")
+        watch.report(number, len(cases), f"{case.name}, memory")
         case.call()
-        before = reset_peak()
-        errors.append(_errors(case.call(), case.exact))
-        peaks.append(None if before is None else memory("VmHWM") - before)
-        done += 1
-        report(progress, done, total, f"{case.method}, {case.work}")
-        raise_if_cancelled(cancelled, "the benchmark")
-    times: list[list[float]] = [[] for _ in cases]
-    for repeat in range(repeats):
-        for case, count, taken in zip(cases, counts, times, strict=True):
-            if repeat < count:
-                start = time.perf_counter()
-                case.call()
-                taken.append(1e3 * (time.perf_counter() - start))
-                done += 1
-                report(progress, done, total, f"{case.method}, {case.work}")
-                raise_if_cancelled(cancelled, "the benchmark")
-    medians = [statistics.median(taken) for taken in times]
+        found, peak = peak_growth(case.call)
+        errors.append(_errors(found, case.exact))
+        peaks.append(peak)
+        # whole results, which the next peak must not count as its own
+        del found
+    calls = [(case.name, case.call, min(repeats, _SLOW_REPEATS) if case.slow else repeats) for case in cases]
+    times = timed(calls, watch=watch)
+    medians = [timing.milliseconds for timing in times]
     return [
-        BenchmarkRow(case.method, case.work, case.states, median, len(taken), *error, peak,
-                     _compare(case, median, cases, medians))
-        for case, median, taken, error, peak in zip(cases, medians, times, errors, peaks, strict=True)
+        BenchmarkRow(case.method, case.work, case.states, timing.milliseconds, timing.repeats, *error, peak,
+                     _compare(case, timing.milliseconds, cases, medians))
+        for case, timing, error, peak in zip(cases, times, errors, peaks, strict=True)
     ]  # fmt: skip
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["MappingRow", "format_mapping", "run_mapping_benchmark"]
+__all__ = ["CASES", "MappingRow", "benchmark_mapping", "format_mapping"]
 
 #: What is measured: a name, and the settings of `reconstruct`.
 CASES: dict[str, dict[str, Any]] = {
@@ -56,16 +56,15 @@ class MappingRow:
     t2_error: float
 
 
-def run_mapping_benchmark(
+def benchmark_mapping(
     voxels: Sequence[int] = (10_000, 100_000),
-    estimators: Sequence[str] = tuple(CASES),
+    estimators: str = ",".join(CASES),
     *,
     snr: float = 20.0,
     repeats: int = 3,
     seed: int = 0,
     device: str = "cpu",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[MappingRow]:
     """Time `reconstruct` on complex stacks of the FISP schedule, 1000 samples.
 
@@ -74,34 +73,35 @@ def run_mapping_benchmark(
     voxels : sequence of int
         Sizes, rounded up to whole slices of 10,000 voxels above that. T1 300–4000 ms, T2 20–400 ms, log-uniform,
         T2 ≤ T1.
-    estimators : sequence of str
-        Of `CASES`.
+    estimators : str
+        Of `CASES`, separated by commas.
     snr : float
     repeats : int
         In turns, after a run that also prepares and in which the memory is looked at.
     seed : int
     device : str
         "cpu" or a GPU such as "cuda:0".
-    progress, cancelled : optional
-        Looked at at every batch.
+    watch : Watch
+        Told, and looked at, at every batch.
     """
     from napari_blochnet.benchmarks.measuring import peak_growth, timed
     from napari_blochnet.jobs.operations.reconstruct import reconstruct
 
     rows = []
+    names = [name.strip() for name in estimators.split(",")]
     for size in voxels:
-        truth, stack = _stack(size, snr, seed, progress, cancelled)
+        truth, stack = _stack(size, snr, seed, watch)
         calls, first = [], {}
-        for name in estimators:
-            raise_if_cancelled(cancelled, "the benchmark")
-            run = partial(reconstruct, stack, device=device, cancelled=cancelled, **CASES[name])
+        for name in names:
+            watch.check("the benchmark")
+            run = partial(reconstruct, stack, device=device, cancelled=watch.cancelled, **CASES[name])
             # the dictionary is kept from here on; what is measured is mapping
-            reconstruct(stack[:1], device=device, progress=progress, cancelled=cancelled, **CASES[name])
-            report(progress, 0, 1, f"{name}, {size:,} voxels, memory")
+            reconstruct(stack[:1], device=device, progress=watch.progress, cancelled=watch.cancelled, **CASES[name])
+            watch.report(0, 1, f"{name}, {size:,} voxels, memory")
             first[name] = peak_growth(run)
             calls.append((f"{name}, {size:,} voxels", run, repeats))
-        times = timed(calls, progress=progress, cancelled=cancelled)
-        for name, timing in zip(estimators, times, strict=True):
+        times = timed(calls, watch=watch)
+        for name, timing in zip(names, times, strict=True):
             maps, peak = first[name]
             inside = truth.mask
             mapped = int(inside.sum())
@@ -121,9 +121,7 @@ def run_mapping_benchmark(
     return rows
 
 
-def _stack(
-    voxels: int, snr: float, seed: int, progress: ProgressCallback | None, cancelled: CancelEvent | None
-) -> tuple[Phantom, FingerprintStack]:
+def _stack(voxels: int, snr: float, seed: int, watch: Watch) -> tuple[Phantom, FingerprintStack]:
     from napari_blochnet.jobs.operations.simulate import simulate
     from napari_blochnet.schedules.generators import fisp_schedule
 
@@ -133,7 +131,8 @@ def _stack(
     t2 = np.exp(rng.uniform(np.log(20.0), np.log(400.0), shape))
     t1 = np.exp(rng.uniform(np.log(np.maximum(300.0, t2)), np.log(4000.0)))
     truth = Phantom(t1, t2, np.ones(shape))
-    return truth, simulate(truth, fisp_schedule(), snr=snr, seed=seed, progress=progress, cancelled=cancelled)
+    stack = simulate(truth, fisp_schedule(), snr=snr, seed=seed, progress=watch.progress, cancelled=watch.cancelled)
+    return truth, stack
 
 
 def format_mapping(rows: Sequence[MappingRow]) -> str:

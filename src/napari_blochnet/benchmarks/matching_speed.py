@@ -13,7 +13,7 @@ import torch
 from napari_blochnet.benchmarks.measuring import markdown_table, peak_growth, timed
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.matching.atoms import Dictionary
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.estimators.matching.search import best_match, best_match_torch, channels, on_device
@@ -128,8 +128,7 @@ def benchmark_matching(
     repeats: int = 15,
     threads: int | None = None,
     seed: int = 0,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> MatchingBenchmark:
     """Time matching under the FISP schedule, 1000 samples, beside a plain blocked search and the uncompressed one.
 
@@ -146,8 +145,8 @@ def benchmark_matching(
     threads : int, optional
         Of this package's search. None: one for each core.
     seed : int
-    progress, cancelled : optional
-        Looked at between searches.
+    watch : Watch
+        Told, and looked at, between searches.
 
     Returns
     -------
@@ -158,7 +157,7 @@ def benchmark_matching(
     InputError
         Counts below 1, a negative noise, a step out of range.
     Cancelled
-        Once ``cancelled`` is set.
+        Once nobody wants it any more.
     """
     for key, value in (("voxels", voxels), ("repeats", repeats)):
         if value < 1:
@@ -169,7 +168,7 @@ def benchmark_matching(
     t1, t2, fingerprints = _tissues(voxels, noise, seed)
     matching = DictionaryMatching(step=step, threads=threads)
     start = time.perf_counter()
-    dictionary = matching.dictionary(schedule, "complex", progress=progress, cancelled=cancelled)
+    dictionary = matching.dictionary(schedule, "complex", watch)
     simulated = time.perf_counter() - start
     inside = channels(dictionary.subspace.project(fingerprints), dictionary.is_complex)
     plain = on_device(dictionary.tiles, "cpu")
@@ -181,17 +180,17 @@ def benchmark_matching(
         there = on_device(dictionary.tiles, "cuda")
         name = f"plain, subspace, {torch.cuda.get_device_name()}"
         searches.append((name, lambda: best_match_torch(there, inside), False))
-    atoms = _uncompressed(dictionary, matching.tolerance, cancelled)
+    atoms = _uncompressed(dictionary, matching.tolerance, watch)
     whole = channels(fingerprints, complex_atoms=False)
     searches.append(("plain, uncompressed", lambda: best_match_torch(atoms, whole), True))
     found: list[IntArray] = []
     for name, search, _ in searches:
-        raise_if_cancelled(cancelled, "the benchmark")
-        report(progress, len(found), len(searches), f"warming up: {name}")
+        watch.check("the benchmark")
+        watch.report(len(found), len(searches), f"warming up: {name}")
         found.append(search())
     calls = [(name, search, min(repeats, _SLOW_REPEATS) if slow else repeats) for name, search, slow in searches]
     calls.append(("compressing", lambda: dictionary.subspace.project(fingerprints), min(repeats, _SLOW_REPEATS)))
-    *times, projected = timed(calls, progress=progress, cancelled=cancelled)
+    *times, projected = timed(calls, watch=watch)
     rows = [
         MatchingRow(
             name,
@@ -205,18 +204,17 @@ def benchmark_matching(
         for (name, _, _), timing, index in zip(searches, times, found, strict=True)
     ]
     return MatchingBenchmark(rows, dictionary.describe(), voxels, len(schedule), noise, simulated,
-                             projected.milliseconds, _peaks(matching, fingerprints, cancelled))  # fmt: skip
+                             projected.milliseconds, _peaks(matching, fingerprints, watch))  # fmt: skip
 
 
-def _peaks(
-    matching: DictionaryMatching, fingerprints: AnyArray, cancelled: CancelEvent | None
-) -> dict[int, float | None]:
+def _peaks(matching: DictionaryMatching, fingerprints: AnyArray, watch: Watch) -> dict[int, float | None]:
     """Return the most memory that matching takes beyond so many fingerprints, and beyond ten times as many."""
     peaks: dict[int, float | None] = {}
     voxels, schedule = len(fingerprints), fisp_schedule()
     for count in (voxels, _MORE * voxels):
         many = np.tile(fingerprints, (count // voxels, 1))
-        _, peaks[count] = peak_growth(partial(matching.predict, many, schedule, "complex", cancelled=cancelled))
+        match = partial(matching.predict, many, schedule, "complex", cancelled=watch.cancelled)
+        _, peaks[count] = peak_growth(match)
     return peaks
 
 
@@ -233,12 +231,12 @@ def _tissues(voxels: int, noise: float, seed: int) -> tuple[FloatArray, FloatArr
     return t1, t2, fingerprints
 
 
-def _uncompressed(dictionary: Dictionary, tolerance: float, cancelled: CancelEvent | None) -> torch.Tensor:
+def _uncompressed(dictionary: Dictionary, tolerance: float, watch: Watch) -> torch.Tensor:
     """Return the normalised atoms themselves, shape (time, atom)."""
     decoder = EPGDecoder(fisp_schedule(), tolerance=tolerance)
     atoms = torch.empty(len(fisp_schedule()), len(dictionary))
     for start in range(0, len(dictionary), _BLOCK):
         part = slice(start, start + _BLOCK)
-        signal = decoder.signal(dictionary.t1[part], dictionary.t2[part], cancelled=cancelled)
+        signal = decoder.signal(dictionary.t1[part], dictionary.t2[part], cancelled=watch.cancelled)
         atoms[:, part] = torch.from_numpy(unit_rows(signal)[0].T.copy())
     return atoms

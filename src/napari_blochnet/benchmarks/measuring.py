@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["Timing", "markdown_table", "memory", "peak_growth", "reset_peak", "timed"]
 
@@ -39,8 +39,7 @@ class Timing:
 def timed(
     calls: Sequence[tuple[str, Callable[[], Any], int]],
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[Timing]:
     """Time calls in turns, so that a disturbance hits all of them; the caller has warmed them up.
 
@@ -48,8 +47,8 @@ def timed(
     ----------
     calls : sequence of (str, callable, int)
         Name, what to call, how often.
-    progress, cancelled : optional
-        Looked at between calls.
+    watch : Watch
+        Told, and looked at, between calls.
 
     Returns
     -------
@@ -61,13 +60,13 @@ def timed(
         for (name, call, repeats), times in zip(calls, taken, strict=True):
             if turn >= repeats:
                 continue
-            raise_if_cancelled(cancelled, "the benchmark")
-            report(progress, done, total, name)
+            watch.check("the benchmark")
+            watch.report(done, total, name)
             cpu, wall = time.process_time(), time.perf_counter()
             call()
             times.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.process_time() - cpu)))
             done += 1
-    report(progress, total, total, "done")
+    watch.report(total, total, "done")
     return [
         Timing(statistics.median(wall for wall, _ in times), statistics.median(cpu for _, cpu in times), len(times))
         for times in taken

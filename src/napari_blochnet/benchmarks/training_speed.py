@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from napari_blochnet.benchmarks.measuring import markdown_table
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.training.against_bound import tissue_scores
 from napari_blochnet.estimators.training.loop import train_estimator
 from napari_blochnet.schedules.generators import fisp_schedule
@@ -62,8 +62,7 @@ def benchmark_training(
     *,
     quick: bool = True,
     device: str = "cpu",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> TrainingBenchmark:
     """Time one epoch of BlochNet at its published size, and the quick preset with its scores.
 
@@ -75,8 +74,8 @@ def benchmark_training(
         Whether to train the quick preset: some minutes.
     device : str
         "cpu", "auto" or a torch device.
-    progress, cancelled : optional
-        Looked at at every step.
+    watch : Watch
+        Told, and looked at, at every step.
 
     Returns
     -------
@@ -87,27 +86,27 @@ def benchmark_training(
     InputError
         ``repeats`` below 1; a device that is absent.
     Cancelled
-        Once ``cancelled`` is set.
+        Once nobody wants it any more.
     """
     if repeats < 1:
         raise InputError(f"repeats is {repeats}; expected at least 1.", field="repeats")
     schedule = fisp_schedule()
-    raise_if_cancelled(cancelled, "the benchmark")
-    train_estimator("blochnet", schedule, fingerprints=200, epochs=1, device=device, cancelled=cancelled)
+    watch.check("the benchmark")
+    train_estimator("blochnet", schedule, fingerprints=200, epochs=1, device=device, watch=watch)
     epochs: list[tuple[float, float]] = []
     for _ in range(repeats):
         cpu, wall = time.process_time(), time.perf_counter()
-        train_estimator("blochnet", schedule, epochs=1, device=device, progress=progress, cancelled=cancelled)
+        train_estimator("blochnet", schedule, epochs=1, device=device, watch=watch)
         epochs.append((time.perf_counter() - wall, time.process_time() - cpu))
     quick_wall = quick_cpu = None
     ratios: dict[str, float] = {}
     where = device
     if quick:
         cpu, wall = time.process_time(), time.perf_counter()
-        trained = train_estimator("fc", schedule, "quick", device=device, progress=progress, cancelled=cancelled)
+        trained = train_estimator("fc", schedule, "quick", device=device, watch=watch)
         quick_wall, quick_cpu = time.perf_counter() - wall, time.process_time() - cpu
         where = str(trained.card["training"]["device"])
-        scores = tissue_scores(trained, schedule, cancelled=cancelled)
+        scores = tissue_scores(trained, schedule, watch=watch)
         ratios = {name: float(value["ratio"]) for name, value in scores.items() if isinstance(value, dict)}
     walls, cpus = ([float(value) for value in column] for column in zip(*epochs, strict=True))
     return TrainingBenchmark(walls, cpus, quick_wall, quick_cpu, ratios, where)

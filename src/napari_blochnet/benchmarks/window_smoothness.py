@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import ProgressCallback, report
+from napari_blochnet.common.progress import ProgressCallback, Watch
 from napari_blochnet.jobs.settings import Settings, quantity, settings_from
 
 __all__ = ["GuiBenchmarkSettings", "GuiFigure", "benchmark_gui", "format_figures"]
@@ -95,7 +95,7 @@ def benchmark_gui(
         }
         command = [sys.executable, "-m", _PROGRAM, given.model_dump_json(), str(result)]
         said = Path(folder) / "said.txt"
-        code = _watch(command, {**os.environ, **fresh}, said, progress)
+        code = _watch(command, {**os.environ, **fresh}, said, Watch(progress))
         if code or not result.is_file():
             words = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise InputError(f"The window ended with code {code} ({words[-1] if words else 'it said nothing'}); "
@@ -103,7 +103,7 @@ def benchmark_gui(
         return [GuiFigure(**row) for row in json.loads(result.read_text(encoding="utf-8"))]
 
 
-def _watch(command: Sequence[str], environment: dict[str, str], said: Path, progress: ProgressCallback | None) -> int:
+def _watch(command: Sequence[str], environment: dict[str, str], said: Path, watch: Watch) -> int:
     """Run a program until it ends, pass on the steps that it prints as JSON, and return its exit code."""
     with (
         said.open("wb") as errors,
@@ -114,7 +114,7 @@ def _watch(command: Sequence[str], environment: dict[str, str], said: Path, prog
                 # others than we may print, too
                 with contextlib.suppress(ValueError, TypeError):
                     done, total, message = json.loads(line)
-                    report(progress, done, total, message)
+                    watch.report(done, total, message)
         except BaseException:
             window.terminate()
             raise

@@ -4,60 +4,36 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pkgutil import resolve_name
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 
-from napari_blochnet.benchmarks.decoder_entry import DecoderBenchmarkSettings
-from napari_blochnet.benchmarks.estimator_entries import (
-    MappingBenchmarkSettings,
-    MatchingBenchmarkSettings,
-    TrainingBenchmarkSettings,
-)
+from napari_blochnet.benchmarks.benchmark_runs import BENCHMARKS, run_benchmark
 from napari_blochnet.benchmarks.window_smoothness import GuiBenchmarkSettings
 from napari_blochnet.cli.options import given_settings, settings_options
 from napari_blochnet.cli.shape import Answer, Console, command, device
-from napari_blochnet.jobs.settings import Settings
 
 __all__ = ["benchmark"]
 
-
-class _Benchmark(NamedTuple):
-    """Settings, what measures and what writes the result as text, both below ``benchmarks``, and the help.
-
-    ``rows``: what a result of several rows is called in JSON.
-    """
-
-    settings: type[Settings]
-    measure: str
-    text: str
-    help: str
-    rows: str = ""
-    on_device: bool = False
-
-
+# Of each benchmark, what writes its result as text, and the help.
 _BENCHMARKS = {
-    "decoder": _Benchmark(
-        DecoderBenchmarkSettings, "decoder_entry:benchmark_decoder", "decoder_speed:format_rows",
-        "Time the decoder against plain PyTorch and, where it is installed, blochsim.", "rows",
+    "decoder": (
+        "decoder_speed:format_rows",
+        "Time the decoder against plain PyTorch and, where it is installed, blochsim.",
     ),
-    "gui": _Benchmark(
-        GuiBenchmarkSettings, "window_smoothness:benchmark_gui", "window_smoothness:format_figures",
-        "Measure the napari window while jobs run; needs a display (xvfb-run will do) and half an hour.", "figures",
+    "mapping": (
+        "mapping_speed:format_mapping",
+        "Time mapping by dictionary, fc, universal and refined, with their memory.",
     ),
-    "mapping": _Benchmark(
-        MappingBenchmarkSettings, "estimator_entries:benchmark_mapping", "mapping_speed:format_mapping",
-        "Time mapping by dictionary, fc, universal and refined, with their memory.", "rows", on_device=True,
-    ),
-    "matching": _Benchmark(
-        MatchingBenchmarkSettings, "estimator_entries:benchmark_matching", "matching_speed:MatchingBenchmark.to_text",
+    "matching": (
+        "matching_speed:MatchingBenchmark.to_text",
         "Time dictionary matching beside plain searches, with its errors and its memory.",
     ),
-    "training": _Benchmark(
-        TrainingBenchmarkSettings, "estimator_entries:benchmark_training", "training_speed:TrainingBenchmark.to_text",
-        "Time one epoch of BlochNet at its published size, and the quick preset with its scores.", on_device=True,
+    "training": (
+        "training_speed:TrainingBenchmark.to_text",
+        "Time one epoch of BlochNet at its published size, and the quick preset with its scores.",
     ),
-}  # fmt: skip
+}
 
 
 @click.group()
@@ -65,15 +41,31 @@ def benchmark() -> None:
     """Measure speed and memory on this machine."""
 
 
-def _command(name: str, what: _Benchmark) -> click.Command:
-    @command(settings_options(what.settings), *([device("cpu")] if what.on_device else []), name=name, help=what.help)
-    def run(console: Console, **options: Any) -> Answer:
-        measure, text = (resolve_name(f"napari_blochnet.benchmarks.{place}") for place in (what.measure, what.text))
-        result = measure(progress=console.progress, **given_settings(what.settings, options), **options)
-        return text(result), {what.rows: [asdict(row) for row in result]} if what.rows else asdict(result)
+def _add(name: str, text: str, words: str) -> None:
+    settings = BENCHMARKS[name]
+    on_a_device = [device("cpu")] if name in ("mapping", "training") else []
 
-    return run
+    @command(settings_options(settings), *on_a_device, name=name, help=words)
+    def run(console: Console, **options: Any) -> Answer:
+        fields = given_settings(settings, options)
+        result = run_benchmark(name, progress=console.progress, **fields, **options)
+        said = resolve_name(f"napari_blochnet.benchmarks.{text}")(result)
+        return said, {"rows": [asdict(row) for row in result]} if isinstance(result, list) else asdict(result)
+
+    benchmark.add_command(run)
 
 
 for _name, _what in _BENCHMARKS.items():
-    benchmark.add_command(_command(_name, _what))
+    _add(_name, *_what)
+
+
+@command(settings_options(GuiBenchmarkSettings))
+def gui(console: Console, **options: Any) -> Answer:
+    """Measure the napari window while jobs run; needs a display (xvfb-run will do) and half an hour."""
+    from napari_blochnet.benchmarks.window_smoothness import benchmark_gui, format_figures
+
+    figures = benchmark_gui(progress=console.progress, **given_settings(GuiBenchmarkSettings, options))
+    return format_figures(figures), {"figures": [asdict(figure) for figure in figures]}
+
+
+benchmark.add_command(gui)

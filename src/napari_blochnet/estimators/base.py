@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+import threading
+from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Estimates", "Estimator", "check_schedule"]
+__all__ = ["SETTINGS", "Block", "Estimates", "Estimator", "check_saturation", "check_signal"]
+
+#: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
+SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
+# Fingerprints that are checked at a time.
+_CHECKED = 1024
 
 
 @dataclass(frozen=True)
@@ -46,18 +58,140 @@ class Estimates:
     converged: BoolArray | None = None
     b1: FloatArray | None = None
 
+    @classmethod
+    def where(
+        cls, good: BoolArray, t1: FloatArray, t2: FloatArray, pd: AnyArray, residual: FloatArray, kind: SignalKind
+    ) -> Self:
+        """Return estimates in single precision of the voxels that are ``good``; the others have failed."""
 
-@runtime_checkable
-class Estimator(Protocol):
-    """Fingerprints in, tissue parameters out."""
+        def single(values: AnyArray, number: type[Any] = np.float32) -> AnyArray:
+            return np.where(good, values, 0).astype(number)
+
+        density = single(pd, np.complex64 if kind == "complex" else np.float32)
+        return cls(single(t1), single(t2), density, single(np.minimum(residual, 1.0)), ~good)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Estimates]) -> Self:
+        """Return the estimates of several batches as those of one."""
+        known = [field.name for field in fields(cls) if getattr(parts[0], field.name) is not None]
+        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in known})
+
+    def some(self, chosen: AnyArray) -> Self:
+        """Return the estimates of some voxels, by index or mask."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: values[chosen] for name, values in known.items() if values is not None})
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Fingerprints that are estimated together, checked.
+
+    Parameters
+    ----------
+    data : array of shape (voxel, time)
+        In the receiver's frame, finite; complex, or real for real and magnitude data.
+    schedule : Schedule
+        What made them, of as many pulses.
+    kind : {"complex", "real", "magnitude"}
+    ready : object
+        What `Estimator.make_ready` returned for this schedule and kind.
+    b1 : float64 array of shape (voxel,), optional
+        Relative transmit field, above 0, where it is known.
+    watch : Watch
+        Looked at where a block takes long.
+    """
+
+    data: AnyArray
+    schedule: Schedule
+    kind: SignalKind
+    ready: Any = None
+    b1: FloatArray | None = None
+    watch: Watch = UNWATCHED
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def part(self, rows: slice) -> Block:
+        """Return some of its fingerprints."""
+        return replace(self, data=self.data[rows], b1=None if self.b1 is None else self.b1[rows])
+
+
+class Estimator(ABC):
+    """Fingerprints in, tissue parameters out.
+
+    A subclass says in attributes what it is and what it takes, which is asked before one is used or even made, and
+    implements `estimate`: what it makes of one block of fingerprints. What all blocks of a schedule share it may do
+    once in `make_ready`. Checks, blocks and the joining of their answers are the same for all.
+    """
+
+    #: What it is called in tables, settings and records.
+    name: str = ""
+    #: What it is, for people who choose.
+    about: str = ""
+    #: Those of `SETTINGS` that it takes as keyword arguments when it is made.
+    settings: tuple[str, ...] = ()
+    #: The schedule it was made for; None: any.
+    schedule: Schedule | None = None
+    #: Whether it takes fingerprints of other schedules all the same.
+    other_schedule: bool = False
+    #: Where it computes, by torch's name, and whether it can be moved elsewhere.
+    device: Any = "cpu"
+    is_movable: bool = False
+    #: Whether its answer is the best among all tissues: no fit from there need be compared with one from elsewhere.
+    is_global: bool = False
+    #: Whether it was trained: the same name may stand for other answers after another training.
+    is_trained: bool = False
+    #: Whether it takes magnitudes, and signals that RF phases make complex in every frame.
+    takes_magnitude: bool = True
+    takes_phases: bool = True
+    #: Whether it takes a map of the transmit field, and whether it fits that field itself.
+    takes_b1: bool = False
+    fit_b1: bool = False
+    #: Name or file that it was loaded from, which makes it again.
+    source: str | None = None
+    #: Fingerprints estimated together; None: as many as are given.
+    block: int | None = 4096
+    #: Of how many schedules what `make_ready` returns is kept.
+    kept: int = 1
+
+    @abstractmethod
+    def estimate(self, block: Block) -> Estimates:
+        """Estimate one block of fingerprints."""
+
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
+        """Return what all blocks share (a dictionary, a decoder), as they find it in `Block.ready`."""
+        return None
+
+    @classmethod
+    def memory(
+        cls, pulses: int, kind: SignalKind, parts: int, batch: float, settings: Any
+    ) -> tuple[float, float, float]:
+        """Return the bytes that it takes while it is made ready, that it keeps, and that a batch takes on top.
+
+        Parameters
+        ----------
+        pulses : int
+        kind : {"complex", "real", "magnitude"}
+        parts : int
+            Real numbers that a simulated sample has: 1 or 2.
+        batch : float
+            Bytes of the fingerprints of a batch.
+        settings : object
+            Its settings, as attributes.
+        """
+        return 0.0, 0.0, 2.2 * batch
 
     @property
-    def name(self) -> str:
-        """What the estimator is called in tables and settings."""
+    def description(self) -> str:
+        """One line for records."""
+        return self.name
 
-    @property
-    def schedule(self) -> Schedule | None:
-        """The schedule it was made for; None: any."""
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.description}>"
+
+    def to(self, device: str) -> Self:
+        """Compute on another device from now on, where it can be moved."""
+        return self
 
     def prepare(
         self,
@@ -67,7 +201,17 @@ class Estimator(Protocol):
         progress: ProgressCallback | None = None,
         cancelled: CancelEvent | None = None,
     ) -> None:
-        """Do once what all batches share (simulate a dictionary, move weights to the device)."""
+        """Do once what all batches of a schedule share (simulate a dictionary, load weights).
+
+        Raises
+        ------
+        InputError
+            A schedule or a kind of signal that it does not take.
+        Cancelled
+            Once ``cancelled`` is set.
+        """
+        self.check(schedule, kind)
+        self._ready(schedule, kind, Watch(progress, cancelled))
 
     def predict(
         self,
@@ -75,41 +219,147 @@ class Estimator(Protocol):
         schedule: Schedule,
         kind: SignalKind | None = None,
         *,
+        b1: AnyArray | None = None,
         cancelled: CancelEvent | None = None,
     ) -> Estimates:
-        """Estimate one batch.
+        """Estimate a batch.
 
         Parameters
         ----------
         fingerprints : array of shape (voxel, time)
-            In the receiver's frame; complex64, or float32 for real and magnitude data.
+            In the receiver's frame; complex, or real for real and magnitude data.
         schedule : Schedule
             What made them.
         kind : {"complex", "real", "magnitude"}, optional
             What they are; None: complex or real by type.
+        b1 : array of shape (voxel,), optional
+            Relative transmit field where it is known, 1 being nominal, for estimators that take it.
         cancelled : optional
-            Looked at within the batch, where one takes long.
+            Looked at between blocks, and within them where they take long.
+
+        Returns
+        -------
+        Estimates
 
         Raises
         ------
         InputError
-            A schedule the estimator was not made for; fingerprints of another length.
+            Fingerprints that are not (voxel, time), of another length than the schedule, of a type that the kind
+            cannot be, or not finite; a schedule or a kind of signal that the estimator does not take; B1 that it does
+            not take, both given and to be fitted, of another shape, or not above 0.
         Cancelled
             Once ``cancelled`` is set.
         """
+        if fingerprints.ndim != 2:
+            raise InputError(
+                f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).", field="fingerprints"
+            )
+        if fingerprints.shape[1] != len(schedule):
+            raise InputError(
+                f"The fingerprints have {fingerprints.shape[1]} time points, but the schedule "
+                f"{schedule.name or 'given'} has {len(schedule)} pulses; expected the same number.",
+                field="schedule",
+            )
+        is_complex = bool(np.iscomplexobj(fingerprints))
+        kind = kind or ("complex" if is_complex else "real")
+        self.check(schedule, kind)
+        if is_complex != (kind == "complex"):
+            raise InputError(
+                f"The fingerprints are {fingerprints.dtype}, but their kind is {kind}; expected "
+                f"{'complex' if is_complex else 'real or magnitude'}.",
+                field="kind",
+            )
+        # in parts: what a check takes must not grow with a batch
+        parts = (fingerprints[start : start + _CHECKED] for start in range(0, len(fingerprints), _CHECKED))
+        if not all(np.isfinite(part).all() for part in parts):
+            raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
+        field = None if b1 is None else self._checked_b1(b1, len(fingerprints))
+        return self.estimate_blocks(Block(fingerprints, schedule, kind, b1=field, watch=Watch(cancelled=cancelled)))
+
+    def check(self, schedule: Schedule, kind: SignalKind) -> None:
+        """Raise `InputError` where it does not take data of a kind made under a schedule."""
+        check_signal(self.name, schedule, kind, self)
+        if self.schedule is not None and not self.other_schedule and not self.is_for(schedule):
+            raise InputError(
+                f"The estimator {self.name} was made for [{self.schedule.describe()}], but the data's schedule is "
+                f"[{schedule.describe()}]; expected the same schedule.",
+                field="estimator",
+            )
+
+    def is_for(self, schedule: Schedule) -> bool:
+        """Whether a schedule is one it was made for."""
+        return self.schedule == schedule
+
+    def estimate_blocks(self, whole: Block) -> Estimates:
+        """Estimate fingerprints that were checked, one block after the other."""
+        whole = replace(whole, ready=self._ready(whole.schedule, whole.kind, whole.watch))
+        size = self.block or max(1, len(whole))
+        parts = []
+        for start in range(0, max(1, len(whole)), size):
+            whole.watch.check("mapping")
+            parts.append(self.estimate(whole.part(slice(start, start + size))))
+        return parts[0] if len(parts) == 1 else Estimates.joined(parts)
+
+    def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
+        """Return what `make_ready` made for a schedule and kind, now or before."""
+        key = schedule.digest, kind
+        with _lock:
+            if key in self._shared:
+                self._shared.move_to_end(key)
+                return self._shared[key]
+        made = self.make_ready(schedule, kind, watch)
+        with _lock:
+            self._shared[key] = made
+            while len(self._shared) > self.kept:
+                self._shared.popitem(last=False)
+        return made
+
+    @cached_property
+    def _shared(self) -> OrderedDict[tuple[str, str], Any]:
+        """What was made ready, by schedule and kind, the latest used last."""
+        return OrderedDict()
+
+    def _checked_b1(self, b1: AnyArray, voxels: int) -> FloatArray:
+        if not self.takes_b1:
+            raise InputError(
+                f"b1 is given, but {self.name} takes B1 as nominal; expected refine with it, or no b1.", field="b1"
+            )
+        if self.fit_b1:
+            raise InputError("B1 is given and to be fitted; expected one of the two.", field="fit_b1")
+        if np.shape(b1) != (voxels,):
+            raise InputError(
+                f"b1 has shape {np.shape(b1)}; expected one number for each of {voxels} voxels.", field="b1"
+            )
+        field = np.asarray(b1, np.float64)
+        wrong = ~(np.isfinite(field) & (field > 0))
+        if wrong.any():
+            raise InputError(
+                f"b1 is {field[wrong][0]:g}; expected finite numbers above 0, 1 being nominal.", field="b1"
+            )
+        return field
 
 
-def check_schedule(estimator: str, made_for: Schedule | None, schedule: Schedule, time_points: int) -> None:
-    """Raise `InputError` where fingerprints, schedule and estimator do not fit together."""
-    if time_points != len(schedule):
+# Of what estimators keep; held for as long as it takes to look.
+_lock = threading.Lock()
+
+
+def check_signal(name: str, schedule: Schedule, kind: SignalKind, estimator: Estimator | type[Estimator]) -> None:
+    """Raise `InputError` where an estimator cannot take such data: magnitudes, or a schedule of complex signals."""
+    if kind == "magnitude" and not estimator.takes_magnitude:
         raise InputError(
-            f"The fingerprints have {time_points} time points, but the schedule {schedule.name or 'given'} has "
-            f"{len(schedule)} pulses; expected the same number.",
-            field="schedule",
-        )
-    if made_for is not None and made_for != schedule:
-        raise InputError(
-            f"The estimator {estimator} was made for [{made_for.describe()}], but the data's schedule is "
-            f"[{schedule.describe()}]; expected the same schedule.",
+            f"The stack holds magnitudes, whose sign is lost; the estimator {name} needs complex or real data "
+            "(dictionary takes magnitudes).",
             field="estimator",
         )
+    if not schedule.is_real and not estimator.takes_phases:
+        raise InputError(
+            f"The RF phases of [{schedule.describe()}] make signals that no rotation turns real; the estimator {name} "
+            "needs phases that are equal or linear (dictionary takes any).",
+            field="estimator",
+        )
+
+
+def check_saturation(saturation: float | None) -> None:
+    """Raise `InputError` where samples to be left out have no magnitude above 0."""
+    if saturation is not None and not saturation > 0:
+        raise InputError(f"saturation is {saturation!r}; expected a magnitude above 0, or none.", field="saturation")

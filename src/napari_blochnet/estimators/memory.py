@@ -5,42 +5,18 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable
-from typing import Any, Protocol, Self, TypeVar, runtime_checkable
+from typing import TypeVar
 
 import torch
 
 from napari_blochnet.common.errors import DataWarning, InputError
 
-__all__ = ["OUT_OF_MEMORY", "Allowance", "Movable", "device_of", "moved"]
+__all__ = ["OUT_OF_MEMORY", "Allowance"]
 
 T = TypeVar("T")
 
 #: What is raised where an allocation fails: by Python and NumPy, by PyTorch on an accelerator.
 OUT_OF_MEMORY: tuple[type[BaseException], ...] = (MemoryError, torch.cuda.OutOfMemoryError)
-
-
-@runtime_checkable
-class Movable(Protocol):
-    """Something that computes on a device, and can change it."""
-
-    @property
-    def device(self) -> Any:
-        """Where it computes, by torch's name."""
-
-    def to(self, device: str) -> Self:
-        """Move to a device, in place."""
-
-
-def device_of(estimator: object) -> str:
-    """Return where an estimator computes: the CPU, unless it can be moved."""
-    return str(estimator.device) if isinstance(estimator, Movable) else "cpu"
-
-
-def moved(estimator: T, device: str) -> T:
-    """Move an estimator, in place, where it can be moved, and return it."""
-    if isinstance(estimator, Movable):
-        estimator.to(device)
-    return estimator
 
 
 class Allowance:

@@ -7,20 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.base import Estimator, check_signal
 from napari_blochnet.estimators.networks.cards import ARCHITECTURES, StoredModel, stored_models
-from napari_blochnet.estimators.networks.inputs import check_signal
+from napari_blochnet.estimators.registry import declared, declared_estimators
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Offer", "estimator_offers"]
-
-_DICTIONARY = (
-    "Looks for the most similar among simulated fingerprints, on a grid of T1 and T2. Any schedule, any signal."
-)
-_UNIVERSAL = (
-    "Interpolates between tissues simulated under the stack's own schedule: no grid in the answers, and no training. "
-    "Any schedule, any signal."
-)
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ def estimator_offers(
     saturation: float | None = None,
     refine: bool = False,
 ) -> tuple[Offer, ...]:
-    """Return all estimators: ``dictionary`` and ``universal``, the person's own models, then the architectures.
+    """Return all estimators: ``dictionary`` and ``universal``, those of other packages, own models, architectures.
 
     Parameters
     ----------
@@ -64,27 +57,27 @@ def estimator_offers(
     other_schedule, saturation, refine : optional
         Settings of the mapping that bear upon what can be used.
     """
-    models = stored_models()
-    offers = [Offer("dictionary", _DICTIONARY), Offer("universal", _UNIVERSAL)]
 
-    def refusal(name: str) -> str | None:
+    def refusal(name: str, estimator: type[Estimator]) -> str | None:
         if schedule is not None and kind is not None:
             try:
-                check_signal(name, schedule, kind)
+                check_signal(name, schedule, kind, estimator)
             except InputError as error:
                 return str(error)
         # what refinement fits leaves them out, whatever it starts from
-        if saturation is not None and not refine:
+        if saturation is not None and not refine and "saturation" not in estimator.settings:
             return f"{name} takes every sample of a fingerprint; it cannot leave out saturated ones."
         return None
 
+    models = stored_models()
+    offers = [Offer(name, known.about, refusal(name, known)) for name, known in declared_estimators().items()]
     own = [model for model in models if not model.packaged]
     taken = {offer.name for offer in offers}
     for model in own:
         if model.name in taken:
             continue
         taken.add(model.name)
-        why = refusal(model.name)
+        why = refusal(model.name, declared(model.architecture))
         if why is None and not _fits(model, schedule, other_schedule):
             why = f"{model.name} was trained for {_names([model])}; train one for this schedule in the Train tab."
         offers.append(Offer(model.name, _describe(model), why, is_own=True))
@@ -95,7 +88,7 @@ def estimator_offers(
         packaged = [model for model in fitting if model.packaged]
         if architecture in taken or (fitting and not packaged):
             continue
-        why = refusal(architecture)
+        why = refusal(architecture, declared(architecture))
         if why is None and not packaged:
             known = f"only for {_names(of_kind)}" if of_kind else "for no schedule"
             why = f"There are weights of {architecture} {known}; train one for this schedule in the Train tab."

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.evaluation.regions import read_spheres
 from napari_blochnet.evaluation.results import Region
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.studies.pieces import ExperimentResult, Row, data_file, finished, kept
+from napari_blochnet.studies.pieces import ExperimentResult, Row, Study, data_file
 from napari_blochnet.studies.settings_studies import AcquiredSettings
 
-__all__ = ["plausible_profiles", "run_acquired"]
+__all__ = ["plausible_profiles", "score_acquired"]
 
 _FOLDER = ("acquired", "vumc_mrf_500")
 # The spheres whose T1 and T2 lie where this scan can tell them.
@@ -49,66 +45,29 @@ def plausible_profiles(positions: int, flip_angle: float) -> dict[str, FloatArra
     }
 
 
-def run_acquired(
-    folder: str | os.PathLike[str],
-    settings: AcquiredSettings | None = None,
-    *,
-    data: Path | None = None,
-    device: str = "auto",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    say: Callable[[str], None] | None = None,
-    **fields: Any,
-) -> ExperimentResult:
-    """Refine the spheres of an acquired phantom.
+def score_acquired(study: Study, given: AcquiredSettings) -> ExperimentResult:
+    """Refine the spheres of an acquired phantom: a row for each profile, sphere and parameter.
 
-    Parameters
-    ----------
-    folder : path
-        Profiles that are finished are kept there and not computed again.
-    settings : AcquiredSettings, optional
-    data : path
-        Folder with ``acquired/vumc_mrf_500``: ``frames.npz``, ``MRF_500.csv`` and ``spheres.csv``.
-    device, progress, cancelled, say
-        As of `napari_blochnet.studies.paper.run_experiment`.
-    **fields
-        Fields of `AcquiredSettings`.
-
-    Returns
-    -------
-    ExperimentResult
-        A row for each profile, sphere and parameter.
-
-    Raises
-    ------
-    InputError
-        A file that is missing; a folder that holds results of other settings.
-    Cancelled
-        What was finished is in the folder.
+    The data folder holds ``acquired/vumc_mrf_500``: ``frames.npz``, ``MRF_500.csv`` and ``spheres.csv``.
     """
     from napari_blochnet.schedules.schedule_files import read_schedule
 
-    given = settings_from(AcquiredSettings, settings, **fields)
-    target = Path(folder)
-    plain = read_schedule(data_file(data, *_FOLDER, "MRF_500.csv"), flip_angle=60.0, repetition_time=15.0,
+    plain = read_schedule(data_file(study.data, *_FOLDER, "MRF_500.csv"), flip_angle=60.0, repetition_time=15.0,
                           echo_time=3.3, inversion_time=15.0)  # fmt: skip
-    frames = _frames(data_file(data, *_FOLDER, "frames.npz"))
-    spheres = read_spheres(data_file(data, *_FOLDER, "spheres.csv"), (1, *frames.shape[1:]), given.radius)
+    frames = _frames(data_file(study.data, *_FOLDER, "frames.npz"))
+    spheres = read_spheres(data_file(study.data, *_FOLDER, "spheres.csv"), (1, *frames.shape[1:]), given.radius)
     rows: list[Row] = []
     for name, profile in plausible_profiles(given.positions, 60.0).items():
-        raise_if_cancelled(cancelled, "experiment acquired")
         schedule = plain.replace(slice_profile=profile)
         key = {"profile": name, "schedule": schedule.digest, **given.model_dump(mode="json")}
-
-        def make(name: str = name, schedule: Schedule = schedule) -> list[Row]:
-            return _rows(name, frames, schedule, spheres, given, device, progress, cancelled)
-
+        make = partial(_rows, name, frames, schedule, spheres, given, study)
         label = name.replace(",", "").replace(" ", "_").lower()
-        found, new = kept(target / f"acquired_profile_{label}.json", key, make)
-        rows += found
-        if new and say is not None:
-            say(f"profile {name}: mean |error| " + ", ".join(f"{p} {_mean(found, p):.2f} %" for p in ("T1", "T2")))
-    return finished("acquired", target, rows, _page(rows, given))
+        rows += study.piece(f"acquired_profile_{label}.json", key, make, partial(_words, name))
+    return study.finished(rows, _page(rows, given))
+
+
+def _words(profile: str, rows: list[Row]) -> str:
+    return f"profile {profile}: mean |error| " + ", ".join(f"{p} {_mean(rows, p):.2f} %" for p in ("T1", "T2"))
 
 
 def _frames(path: Path) -> AnyArray:
@@ -129,16 +88,14 @@ def _rows(
     schedule: Schedule,
     spheres: tuple[Region, ...],
     given: AcquiredSettings,
-    device: str,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    study: Study,
 ) -> list[Row]:
     from napari_blochnet.jobs.operations.reconstruct import reconstruct
 
     inside = np.any([sphere.mask for sphere in spheres], axis=0)
     stack = FingerprintStack(frames[:, None], schedule, "magnitude", mask=inside)
-    maps = reconstruct(stack, "universal", refine=True, saturation=given.saturation, device=device, progress=progress,
-                       cancelled=cancelled)  # fmt: skip
+    maps = reconstruct(stack, "universal", refine=True, saturation=given.saturation, device=study.device,
+                       progress=study.watch.progress, cancelled=study.watch.cancelled)  # fmt: skip
     assert maps.converged is not None
     rows: list[Row] = []
     for sphere in spheres:
@@ -185,8 +142,9 @@ def _page(rows: list[Row], given: AcquiredSettings) -> str:
                 *(f"{_mean(first, p, 'site_percent'):.2f}" for p in ("T1", "T2")), "", ""]]  # fmt: skip
     for name, mine in profiles.items():
         lost = sum(row["not_converged"] for row in mine if row["parameter"] == "T1")
-        summary.append([f"profile: {name}", *(f"{_mean(mine, p):.2f}" for p in ("T1", "T2")), f"{_residual(mine):.4f}",
-                        str(lost)])  # fmt: skip
+        summary.append(
+            [f"profile: {name}", *(f"{_mean(mine, p):.2f}" for p in ("T1", "T2")), f"{_residual(mine):.4f}", str(lost)]
+        )
     lines += markdown_grid(["", "T1", "T2", "residual", "not converged"], summary)
     least = min(profiles, key=lambda name: _residual(profiles[name]))
     lines += ["", f"The data themselves are explained best {_WITH.get(least, f'with the profile {least}')}: there the "

@@ -2,72 +2,34 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-from napari_blochnet.jobs.operations.devices import resolve_device
-from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.studies.draws import Draws, TestSet, model_names, read_test_sets
 from napari_blochnet.studies.paper import run_draws
-from napari_blochnet.studies.pieces import ExperimentResult, Row, finished
+from napari_blochnet.studies.pieces import ExperimentResult, Row, Study
 from napari_blochnet.studies.settings_studies import BeyondSettings
 
-__all__ = ["run_beyond"]
+__all__ = ["score_beyond"]
 
 # A voxel is off where T1 or T2 is wrong by more than this part; not told where log10 T2 is known no better than that.
 _OFF = 1e-3
 _NOT_TOLD = 0.1
 
 
-def run_beyond(
-    folder: str | os.PathLike[str],
-    settings: BeyondSettings | None = None,
-    *,
-    data: Path | None = None,
-    device: str = "auto",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    say: Callable[[str], None] | None = None,
-    **fields: Any,
-) -> ExperimentResult:
+def score_beyond(study: Study, given: BeyondSettings) -> ExperimentResult:
     """Score what goes beyond the paper on its own test: networks trained under two splines, data under FISP.
 
-    Parameters
-    ----------
-    folder : path
-        That of a ``table3`` run will do: its networks are used, and only what is missing is computed.
-    settings : BeyondSettings, optional
-    data, device, progress, cancelled, say
-        As of `napari_blochnet.studies.paper.run_experiment`.
-    **fields
-        Fields of `BeyondSettings`.
-
-    Returns
-    -------
-    ExperimentResult
-        Rows as of ``table3``, each with the number of voxels that are off by more than 0.1 % in T1 or T2 and of those
-        whose standard error of log10 T2 exceeds 0.1: as predicted at ``snr``, and as a refined map itself says.
-
-    Raises
-    ------
-    InputError
-        As of `run_experiment`.
-    Cancelled
-        What was finished is in the folder.
+    The folder of a ``table3`` run will do: its networks are used, and only what is missing is computed. Rows are those
+    of ``table3``, each with the number of voxels that are off by more than 0.1 % in T1 or T2 and of those whose
+    standard error of log10 T2 exceeds 0.1: as predicted at ``snr``, and as a refined map itself says.
     """
-    given = settings_from(BeyondSettings, settings, **fields)
     models = model_names(given.models)
-    draws = Draws("table3", Path(folder), given, read_test_sets(data), resolve_device(device), progress, cancelled)
+    draws = Draws("table3", study, given, read_test_sets(study.data))
     sets = {item.name: item for item in draws.sets}
-    predicted = {name: _predicted(draws, item, given.snr, cancelled) for name, item in sets.items()}
+    predicted = {name: _predicted(draws, item, given.snr) for name, item in sets.items()}
     rows = []
-    for row in run_draws(draws, models, say):
+    for row in run_draws(draws, models):
         item = sets[row["set"]]
         found = draws.estimates(row["model"], row["draw"], item)
         wrong = np.maximum(np.abs(found["t1"] / item.t1 - 1), np.abs(found["t2"] / item.t2 - 1))
@@ -80,16 +42,17 @@ def run_beyond(
             f"t2_not_told_at_snr_{given.snr:g}": int((predicted[row["set"]] > _NOT_TOLD).sum()),
             "t2_not_told_by_own_error": None if own is None else int((own > _NOT_TOLD).sum()),
         })  # fmt: skip
-    return finished("beyond", draws.folder, rows, _page(rows, given.snr))
+    return study.finished(rows, _page(rows, given.snr))
 
 
-def _predicted(draws: Draws, item: TestSet, snr: float, cancelled: CancelEvent | None) -> FloatArray:
+def _predicted(draws: Draws, item: TestSet, snr: float) -> FloatArray:
     """Return the Cramér–Rao bound of log10 T2 of each voxel at an SNR over the set."""
     from napari_blochnet.physics.bounds import cramer_rao_bound
 
     power = np.mean(np.square(draws.fingerprints(item), dtype=np.float64))
-    bound = cramer_rao_bound(draws.test_schedule, item.t1, item.t2, sigma=float(np.sqrt(power)) / snr,
-                             cancelled=cancelled)  # fmt: skip
+    bound = cramer_rao_bound(
+        draws.test_schedule, item.t1, item.t2, sigma=float(np.sqrt(power)) / snr, cancelled=draws.study.watch.cancelled
+    )
     return np.asarray(bound.t2 / item.t2 / np.log(10))
 
 

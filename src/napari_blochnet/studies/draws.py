@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,14 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.jobs.settings_training import ExperimentSettings
 from napari_blochnet.schedules.generators import fisp_schedule, spline_schedule
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.studies.pieces import Row, kept
+from napari_blochnet.studies.pieces import Row, Study
 
 if TYPE_CHECKING:
-    from napari_blochnet.estimators.base import Estimator
+    from napari_blochnet.estimators.base import Estimates, Estimator
 
 __all__ = ["Draws", "TestSet", "model_names", "read_test_sets", "training_schedules"]
 
@@ -124,26 +124,13 @@ class Draws:
     Parameters
     ----------
     experiment : {"table2", "table3", "figure6"}
-    folder : path
+    study : Study
     settings : ExperimentSettings
     sets : list of TestSet
-    device : str
-    progress, cancelled : optional
-        See `napari_blochnet.common.progress`.
     """
 
-    def __init__(
-        self,
-        experiment: str,
-        folder: Path,
-        settings: ExperimentSettings,
-        sets: list[TestSet],
-        device: str,
-        progress: ProgressCallback | None,
-        cancelled: CancelEvent | None,
-    ) -> None:
-        self.experiment, self.folder, self.settings, self.sets = experiment, folder, settings, sets
-        self.device, self.progress, self.cancelled = device, progress, cancelled
+    def __init__(self, experiment: str, study: Study, settings: ExperimentSettings, sets: list[TestSet]) -> None:
+        self.experiment, self.study, self.settings, self.sets = experiment, study, settings, sets
         self.test_schedule = fisp_schedule()
         self._signals: dict[str, FloatArray] = {}
 
@@ -161,10 +148,10 @@ class Draws:
 
     def place(self, model: str, draw: int) -> Path:
         """Return where a model of a draw is kept, without suffix."""
-        return self.folder / f"draw_{draw:02}" / model
+        return self.study.folder / f"draw_{draw:02}" / model
 
-    def result(self, model: str, draw: int) -> tuple[list[Row], bool]:
-        """Return the rows of a model and a draw, and whether they had to be made."""
+    def result(self, model: str, draw: int, *, silent: bool = False) -> list[Row]:
+        """Return the rows of a model and a draw, made if need be."""
         seed = self.settings.seed + 2 * (draw - 1)
         key: Row = {
             "model": model, "preset": self._preset(model), "seed": seed, "sets": [item.name for item in self.sets],
@@ -174,7 +161,9 @@ class Draws:
         }  # fmt: skip
         if model.endswith(_ADAPTED):
             key["adaptation"] = self._adaptation()
-        return kept(self.place(model, draw).with_suffix(".json"), key, lambda: self._made(model, draw, key))
+        study = replace(self.study, say=None) if silent else self.study
+        file = str(self.place(model, draw).with_suffix(".json").relative_to(study.folder))
+        return study.piece(file, key, partial(self._made, model, draw, key), partial(_words, model, draw))
 
     def _made(self, model: str, draw: int, key: Row) -> list[Row]:
         place = self.place(model, draw)
@@ -185,9 +174,9 @@ class Draws:
             found = self._map(estimator, item)
             what = {"experiment": self.experiment, "draw": draw, "model": model, "preset": key["preset"],
                     "seed": key["seed"]}  # fmt: skip
-            scores = _scores(model, item, found["t1"], found["t2"], found["failed"])
-            rows.append({**what, **scores, "training_seconds": seconds})
-            estimates.update({f"{item.name} {name}": found[name] for name in found if name != "failed"})
+            rows.append({**what, **_scores(model, item, found), "training_seconds": seconds})
+            known = {name: getattr(found, name) for name in _MAPS}
+            estimates.update({f"{item.name} {name}": each for name, each in known.items() if each is not None})
         with replacing(place.with_suffix(".npz")) as temporary:
             np.savez_compressed(temporary, allow_pickle=False, **estimates)
         return rows
@@ -204,8 +193,9 @@ class Draws:
         """Return what gives a test set its estimator and how many seconds that one was trained."""
         if model.endswith(_ADAPTED):
             return self._adapted(model.removesuffix(_ADAPTED), draw)
-        made = (_untrained(model, self.device), None) if model in _UNTRAINED else self._trained(model, place, seed)
-        made[0].prepare(self.test_schedule, "real", progress=self.progress, cancelled=self.cancelled)
+        watch, device = self.study.watch, self.study.device
+        made = (_untrained(model, device), None) if model in _UNTRAINED else self._trained(model, place, seed)
+        made[0].prepare(self.test_schedule, "real", progress=watch.progress, cancelled=watch.cancelled)
         return lambda _: made
 
     def _trained(self, model: str, place: Path, seed: int) -> tuple[Estimator, float | None]:
@@ -216,10 +206,9 @@ class Draws:
             model,
             training_schedules(self.experiment, seed),
             self._preset(model),
-            device=self.device,
+            device=self.study.device,
             checkpoint=place.with_suffix(".training"),
-            progress=self.progress,
-            cancelled=self.cancelled,
+            watch=self.study.watch,
             precision=self.settings.precision,
             decoder_weight=self.settings.decoder_weight,
         )
@@ -238,9 +227,9 @@ class Draws:
         from napari_blochnet.estimators.networks.store import load_estimator
         from napari_blochnet.estimators.training.adaptation import AdaptationOptions, adapt_estimator
 
-        self.result(base, draw)
+        self.result(base, draw, silent=True)
         trained = self.place(base, draw).with_suffix(".safetensors")
-        network = load_estimator(trained, device=self.device, other_schedule=True)
+        network = load_estimator(trained, device=self.study.device, other_schedule=True)
         found: dict[str, tuple[Estimator, float | None]] = {}
 
         def adapted(item: TestSet) -> tuple[Estimator, float | None]:
@@ -250,7 +239,7 @@ class Draws:
                 started = time.perf_counter()
                 made = adapt_estimator(
                     network, self.fingerprints(whole), self.test_schedule, "real", AdaptationOptions(),
-                    progress=self.progress, cancelled=self.cancelled,
+                    watch=self.study.watch,
                 )  # fmt: skip
                 found[name] = made, round(time.perf_counter() - started, 1)
             return found[name]
@@ -265,14 +254,18 @@ class Draws:
             self._signals[item.name] = EPGDecoder(self.test_schedule).signal(item.t1, item.t2)
         return self._signals[item.name]
 
-    def _map(self, estimator: Estimator, item: TestSet) -> dict[str, FloatArray]:
-        signals = self.fingerprints(item)
-        parts = []
+    def _map(self, estimator: Estimator, item: TestSet) -> Estimates:
+        from napari_blochnet.estimators.base import Estimates
+
+        signals, parts = self.fingerprints(item), []
         for start in range(0, len(signals), _BATCH):
-            raise_if_cancelled(self.cancelled, "mapping")
+            self.study.watch.check("mapping")
             parts.append(estimator.predict(signals[start : start + _BATCH], self.test_schedule, "real"))
-        known = [name for name in (*_MAPS, "failed") if getattr(parts[0], name) is not None]
-        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in known}
+        return Estimates.joined(parts)
+
+
+def _words(model: str, draw: int, rows: list[Row]) -> str:
+    return f"draw {draw}, {model}: " + ", ".join(f"{row['set']} {row['mse_log10']:.2g}" for row in rows)
 
 
 def _untrained(model: str, device: str) -> Estimator:
@@ -286,12 +279,12 @@ def _untrained(model: str, device: str) -> Estimator:
     return Universal(device=device) if model == "universal" else Refined(Universal(device=device))
 
 
-def _scores(model: str, item: TestSet, t1: FloatArray, t2: FloatArray, failed: Any) -> Row:
+def _scores(model: str, item: TestSet, found: Estimates) -> Row:
     from napari_blochnet.evaluation.scores import best_constant, mean_of_logs, score
 
     both = [
-        score(truth, made, failed, best_constant(truth), model=model, tissue=item.name, parameter=name, unit="ms")
-        for name, truth, made in (("T1", item.t1, t1), ("T2", item.t2, t2))
+        score(truth, made, found.failed, best_constant(truth), model=model, tissue=item.name, parameter=name, unit="ms")
+        for name, truth, made in (("T1", item.t1, found.t1), ("T2", item.t2, found.t2))
     ]
     mean = mean_of_logs(*both)
     return {

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
-from napari_blochnet.jobs.operations.devices import resolve_device
-from napari_blochnet.jobs.settings import settings_from
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.studies.pieces import ExperimentResult, Row, data_file, finished, kept, with_noise
+from napari_blochnet.studies.pieces import ExperimentResult, Row, Study, data_file, with_noise
 from napari_blochnet.studies.settings_studies import SchedulesSettings
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
 
-__all__ = ["published_schedules", "run_schedules"]
+__all__ = ["published_schedules", "score_schedules"]
 
 # Of the paper's phantom: T1 and T2, ms, and PD.
 _TISSUES = {"white matter": (811.0, 77.0, 0.8), "grey matter": (1545.0, 83.0, 1.0), "CSF": (5012.0, 512.0, 1.0)}
@@ -54,83 +52,41 @@ def published_schedules(data: Path | None) -> dict[str, Schedule]:
         "cao": read_schedule(pair("cao"), echo_time=4.0, inversion_time=20.0),
         "fatr": read_schedule(data_file(data, "schedules", "fatr.mat"), echo_time=3.0, inversion_time=20.0),
         "MRF_210": fractions("schedules", "MRF_210.csv", flip_angle=70.0, repetition_time=28.0, inversion_time=28.0),
-        "MRF_500": fractions("acquired", "vumc_mrf_500", "MRF_500.csv", flip_angle=60.0, repetition_time=15.0,
-                             inversion_time=15.0),
+        "MRF_500": fractions(
+            "acquired", "vumc_mrf_500", "MRF_500.csv", flip_angle=60.0, repetition_time=15.0, inversion_time=15.0
+        ),
         "MRF_1000": fractions("schedules", "MRF_1000.csv", flip_angle=70.0, repetition_time=16.0, inversion_time=20.0),
         "constant 15°": Schedule(np.full(500, 15.0), 12.0, 4.0, inversion_time=20.0, name="constant 15°"),
-    }  # fmt: skip
+    }
 
 
-def run_schedules(
-    folder: str | os.PathLike[str],
-    settings: SchedulesSettings | None = None,
-    *,
-    data: Path | None = None,
-    device: str = "auto",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    say: Callable[[str], None] | None = None,
-    **fields: Any,
-) -> ExperimentResult:
+def score_schedules(study: Study, given: SchedulesSettings) -> ExperimentResult:
     """Score universal, refined and two dictionaries under every published schedule, noise-free and with noise.
 
-    Parameters
-    ----------
-    folder : path
-        Schedules that are finished are kept there and not computed again.
-    settings : SchedulesSettings, optional
-    data : path
-        See `published_schedules`.
-    device, progress, cancelled, say
-        As of `napari_blochnet.studies.paper.run_experiment`.
-    **fields
-        Fields of `SchedulesSettings`.
-
-    Returns
-    -------
-    ExperimentResult
-        A row for each schedule, estimator, tissue ("all" noise-free) and parameter.
-
-    Raises
-    ------
-    InputError
-        A schedule's file that is missing; a folder that holds results of other settings.
-    Cancelled
-        What was finished is in the folder.
+    A row for each schedule, estimator, tissue ("all" noise-free) and parameter.
     """
-    given = settings_from(SchedulesSettings, settings, **fields)
-    target, chosen = Path(folder), resolve_device(device)
     rows: list[Row] = []
-    for name, schedule in published_schedules(data).items():
-        raise_if_cancelled(cancelled, "experiment schedules")
+    for name, schedule in published_schedules(study.data).items():
         key = {"schedule": schedule.digest, **given.model_dump(mode="json")}
-
-        def make(name: str = name, schedule: Schedule = schedule) -> list[Row]:
-            return _scores(name, schedule, given, chosen, progress, cancelled)
-
-        file = target / f"schedule_{name.replace(' ', '_').rstrip('°')}.json"
-        found, new = kept(file, key, make)
-        rows += found
-        if new and say is not None:
-            clean = {row["estimator"]: row["mse_log10"] for row in found if row["snr"] is None}
-            say(f"{name}: noise-free MSE of log10 " + ", ".join(f"{key} {mse:.1e}" for key, mse in clean.items()))
-    return finished("schedules", target, rows, _page(rows, given))
+        file = f"schedule_{name.replace(' ', '_').rstrip('°')}.json"
+        make = partial(_scores, name, schedule, given, study)
+        rows += study.piece(file, key, make, partial(_words, name))
+    return study.finished(rows, _page(rows, given))
 
 
-def _scores(
-    name: str,
-    schedule: Schedule,
-    given: SchedulesSettings,
-    device: str,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
-) -> list[Row]:
+def _words(name: str, rows: list[Row]) -> str:
+    clean = {row["estimator"]: row["mse_log10"] for row in rows if row["snr"] is None}
+    return f"{name}: noise-free MSE of log10 " + ", ".join(f"{key} {mse:.1e}" for key, mse in clean.items())
+
+
+def _scores(name: str, schedule: Schedule, given: SchedulesSettings, study: Study) -> list[Row]:
     from napari_blochnet.estimators.fitting.refined import Refined
     from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
     from napari_blochnet.estimators.universal.universal_estimator import Universal
     from napari_blochnet.physics.bounds import cramer_rao_bound
     from napari_blochnet.physics.decoder import EPGDecoder
 
+    watch, device = study.watch, study.device
     dictionaries = [DictionaryMatching(device=device), DictionaryMatching(step=given.small_step, device=device)]
     estimators: dict[str, Estimator] = {
         "universal": Universal(device=device),
@@ -145,18 +101,18 @@ def _scores(
     signal = decoder.signal(values[:, 0], values[:, 1]) * values[:, 2:]
     sigma = float(np.sqrt(np.mean(np.abs(signal) ** 2, dtype=np.float64))) / given.snr
     noisy = with_noise(signal, sigma, random)
-    bound = cramer_rao_bound(schedule, values[:, 0], values[:, 1], values[:, 2], sigma=sigma, cancelled=cancelled)
+    bound = cramer_rao_bound(schedule, values[:, 0], values[:, 1], values[:, 2], sigma=sigma, cancelled=watch.cancelled)
     rows: list[Row] = []
     for label, estimator in estimators.items():
-        estimator.prepare(schedule, "complex", progress=progress, cancelled=cancelled)
+        estimator.prepare(schedule, "complex", progress=watch.progress, cancelled=watch.cancelled)
         what: Row = {"schedule": name, "pulses": len(schedule), "estimator": label}
-        found = _predict(estimator, clean, schedule, cancelled)
+        found = _predict(estimator, clean, schedule, watch)
         decades = [np.log10(np.where(found.failed, 10.0 * truth, made) / truth)
                    for truth, made in ((t1, found.t1), (t2, found.t2))]  # fmt: skip
         rows.append(what | {"snr": None, "tissue": "all", "parameter": "T1, T2", "voxels": given.voxels,
                             "failures": int(found.failed.sum()), "mse_log10": float(np.mean(np.square(decades))),
                             "bound_percent": None, "rmse_percent": None, "rmse_per_bound": None})  # fmt: skip
-        found = _predict(estimator, noisy, schedule, cancelled)
+        found = _predict(estimator, noisy, schedule, watch)
         for index, tissue in enumerate(_TISSUES):
             part = slice(index * given.noisy, (index + 1) * given.noisy)
             for column, parameter in enumerate(("t1", "t2")):
@@ -169,13 +125,13 @@ def _scores(
     return rows
 
 
-def _predict(estimator: Estimator, data: AnyArray, schedule: Schedule, cancelled: CancelEvent | None) -> Estimates:
+def _predict(estimator: Estimator, data: AnyArray, schedule: Schedule, watch: Watch) -> Estimates:
     from napari_blochnet.estimators.base import Estimates
 
-    parts = [estimator.predict(data[start : start + _BATCH], schedule, "complex", cancelled=cancelled)
-             for start in range(0, len(data), _BATCH)]  # fmt: skip
-    return Estimates(*(np.concatenate([getattr(part, name) for part in parts])
-                       for name in ("t1", "t2", "pd", "residual", "failed")))  # fmt: skip
+    return Estimates.joined([
+        estimator.predict(data[start : start + _BATCH], schedule, "complex", cancelled=watch.cancelled)
+        for start in range(0, len(data), _BATCH)
+    ])  # fmt: skip
 
 
 def _page(rows: list[Row], given: SchedulesSettings) -> str:

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import fisp_schedule
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.studies.pieces import ExperimentResult, Row, finished, kept, with_noise
+from napari_blochnet.studies.pieces import ExperimentResult, Row, Study, with_noise
 from napari_blochnet.studies.settings_studies import PrecisionSettings
 
-__all__ = ["run_precision"]
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.base import Estimates
+
+__all__ = ["score_precision"]
 
 _TISSUES = ("white matter", "grey matter", "CSF")
 # Voxels at a time: complex data, signal and noise of 1000 TRs take 50 MB.
@@ -46,53 +47,17 @@ class _Case:
         return f"{self.kind}_snr_{self.snr:g}{profile}"
 
 
-def run_precision(
-    folder: str | os.PathLike[str],
-    settings: PrecisionSettings | None = None,
-    *,
-    data: Path | None = None,
-    device: str = "auto",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    say: Callable[[str], None] | None = None,
-    **fields: Any,
-) -> ExperimentResult:
+def score_precision(study: Study, given: PrecisionSettings) -> ExperimentResult:
     """Refine pure voxels of a head under FISP, noise drawn anew for each, and compare with what noise allows.
 
     Complex data, each voxel's PD with a random phase; magnitude data against the Rician bound; data with a slice
-    profile, refined with it and without.
-
-    Parameters
-    ----------
-    folder : path
-        What is finished is kept there and not computed again.
-    settings : PrecisionSettings, optional
-    data : path, optional
-        Folder with ``brainweb/mritc_2mm``. None, or without it: the built-in head.
-    device : str
-        Taken as other experiments take it; fits run on the CPU.
-    progress, cancelled, say
-        As of `napari_blochnet.studies.paper.run_experiment`.
-    **fields
-        Fields of `PrecisionSettings`.
-
-    Returns
-    -------
-    ExperimentResult
-        A row for each kind of data, SNR, tissue and parameter.
-
-    Raises
-    ------
-    InputError
-        A data folder that is not there; a folder that holds results of other settings.
-    Cancelled
-        What was finished is in the folder.
+    profile, refined with it and without. The head is ``brainweb/mritc_2mm`` of the data folder or, without it, the
+    built-in one. Fits run on the CPU. A row for each kind of data, SNR, tissue and parameter.
     """
     from napari_blochnet.physics.slice_profiles import sinc_profile
 
-    given = settings_from(PrecisionSettings, settings, **fields)
-    head = _head(data)
-    target, plain = Path(folder), fisp_schedule()
+    head = _head(study.data)
+    plain = fisp_schedule()
     profiled = plain.replace(slice_profile=sinc_profile(given.positions, given.time_bandwidth, 2.0))
     cases = [_Case(kind, snr) for kind in ("complex", "magnitude") for snr in given.snr]
     cases += [_Case("complex", given.profile_snr, True, modelled) for modelled in (True, False)]
@@ -102,16 +67,20 @@ def run_precision(
         count = given.voxels if case.data_profile == case.model_profile else given.unmodelled
         key = {"head": head.name, "shape": list(head.shape), "case": case.name, "voxels": count, "seed": given.seed,
                "schedules": [schedule.digest for schedule in schedules]}  # fmt: skip
+        make = partial(_rows, head, case, schedules, given.seed, study.watch, count)
+        rows += study.piece(f"{case.name}.json", key, make, partial(_words, case))
+    return study.finished(rows, _page(rows, head, given))
 
-        def make(case: _Case = case, schedules: tuple[Schedule, Schedule] = schedules, count: int = count) -> list[Row]:
-            return _Cases(head, case, *schedules, given.seed, progress, cancelled).rows(count)
 
-        found, new = kept(target / f"{case.name}.json", key, make)
-        rows += found
-        if new and say is not None:
-            ratios = [row["rmse_per_bound"] for row in found]
-            say(f"{case.name.replace('_', ' ')}: RMSE over the bound {min(ratios):.3f} to {max(ratios):.3f}")
-    return finished("precision", target, rows, _page(rows, head, given))
+def _rows(
+    head: Phantom, case: _Case, schedules: tuple[Schedule, Schedule], seed: int, watch: Watch, count: int
+) -> list[Row]:
+    return _Cases(head, case, *schedules, seed, watch).rows(count)
+
+
+def _words(case: _Case, rows: list[Row]) -> str:
+    ratios = [row["rmse_per_bound"] for row in rows]
+    return f"{case.name.replace('_', ' ')}: RMSE over the bound {min(ratios):.3f} to {max(ratios):.3f}"
 
 
 def _head(data: Path | None) -> Phantom:
@@ -128,26 +97,20 @@ class _Cases:
     """Noisy fingerprints of pure voxels of one case, and what refinement makes of them."""
 
     def __init__(
-        self,
-        head: Phantom,
-        case: _Case,
-        made_by: Schedule,
-        modelled: Schedule,
-        seed: int,
-        progress: ProgressCallback | None,
-        cancelled: CancelEvent | None,
+        self, head: Phantom, case: _Case, made_by: Schedule, modelled: Schedule, seed: int, watch: Watch
     ) -> None:
         from napari_blochnet.estimators.fitting.refined import Refined
         from napari_blochnet.estimators.universal.universal_estimator import Universal
         from napari_blochnet.physics.decoder import EPGDecoder
 
         self.head, self.case, self.made_by, self.modelled, self.seed = head, case, made_by, modelled, seed
-        self.progress, self.cancelled = progress, cancelled
-        self.decoder, self.refined = EPGDecoder(made_by), Refined(Universal())
+        self.watch, self.decoder, self.refined = watch, EPGDecoder(made_by), Refined(Universal())
 
     def rows(self, count: int) -> list[Row]:
         """Return the scores of ``count`` voxels of each tissue."""
-        self.refined.prepare(self.modelled, self.case.kind, progress=self.progress, cancelled=self.cancelled)
+        self.refined.prepare(
+            self.modelled, self.case.kind, progress=self.watch.progress, cancelled=self.watch.cancelled
+        )
         sigma = self._sigma()
         rows: list[Row] = []
         for number, tissue in enumerate(_TISSUES):
@@ -162,13 +125,14 @@ class _Cases:
         """Return the noise of the SNR: the signal's root mean square is that of the whole mask and all TRs."""
         inside = self.head.mask
         tissues, voxels = np.unique(
-            np.column_stack([getattr(self.head, name)[inside] for name in ("t1", "t2", "pd")]), axis=0,
+            np.column_stack([getattr(self.head, name)[inside] for name in ("t1", "t2", "pd")]),
+            axis=0,
             return_counts=True,
-        )  # fmt: skip
+        )
         power = 0.0
         for start in range(0, len(tissues), _BATCH):
-            raise_if_cancelled(self.cancelled, "experiment precision")
-            report(self.progress, start, len(tissues), "mean signal of the head")
+            self.watch.check("experiment precision")
+            self.watch.report(start, len(tissues), "mean signal of the head")
             t1, t2, pd = tissues[start : start + _BATCH].T.astype(np.float64)
             samples = self.decoder.signal(t1, t2)
             power += float(np.sum(voxels[start : start + _BATCH] * pd**2 * np.mean(np.abs(samples) ** 2, axis=1)))
@@ -181,38 +145,42 @@ class _Cases:
         if labels is not None and tissue in self.head.tissues:
             pure = np.flatnonzero(labels == self.head.tissues.index(tissue) + 1)
         if not pure.size:
-            raise InputError(f"{self.head.name} has no pure voxel of {tissue}; expected a head with memberships.",
-                             field="data")  # fmt: skip
+            raise InputError(
+                f"{self.head.name} has no pure voxel of {tissue}; expected a head with memberships.", field="data"
+            )
         # without replacement, as often through all of them as the number asks for
         index = np.concatenate([random.permutation(pure) for _ in range(-(-count // len(pure)))])[:count]
         return np.stack([getattr(self.head, name).ravel()[index] for name in ("t1", "t2", "pd")]).astype(np.float64)
 
     def _refine(
         self, t1: FloatArray, t2: FloatArray, pd: FloatArray, sigma: float, random: np.random.Generator, tissue: str
-    ) -> dict[str, Any]:
+    ) -> Estimates:
+        from napari_blochnet.estimators.base import Estimates
+
         parts = []
         for start in range(0, len(t1), _BATCH):
-            raise_if_cancelled(self.cancelled, "experiment precision")
-            report(self.progress, start, len(t1), f"refining {tissue}, {self.case.name.replace('_', ' ')}")
+            self.watch.check("experiment precision")
+            self.watch.report(start, len(t1), f"refining {tissue}, {self.case.name.replace('_', ' ')}")
             here = slice(start, start + _BATCH)
             samples = self.decoder.signal(t1[here], t2[here]) * pd[here, None]
             noisy = with_noise(samples, sigma, random)
             if self.case.kind == "magnitude":
                 noisy = np.abs(noisy)
-            parts.append(self.refined.predict(noisy, self.modelled, self.case.kind, cancelled=self.cancelled))
-        names = ("t1", "t2", "t1_se", "t2_se", "failed", "converged")
-        return {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
+            parts.append(self.refined.predict(noisy, self.modelled, self.case.kind, cancelled=self.watch.cancelled))
+        return Estimates.joined(parts)
 
     def _bound(self, t1: FloatArray, t2: FloatArray, pd: FloatArray, sigma: float, parameter: str) -> FloatArray:
         from napari_blochnet.physics.bounds import cramer_rao_bound
 
         values, where = np.unique(np.column_stack([t1, t2, pd]), axis=0, return_inverse=True)
-        bound = cramer_rao_bound(self.made_by, *values.T, sigma=sigma, kind=self.case.kind, cancelled=self.cancelled)
+        bound = cramer_rao_bound(
+            self.made_by, *values.T, sigma=sigma, kind=self.case.kind, cancelled=self.watch.cancelled
+        )
         return np.asarray(getattr(bound, parameter)[where.ravel()])
 
-    def _row(self, tissue: str, parameter: str, truth: FloatArray, found: dict[str, Any], bound: FloatArray) -> Row:
-        made, error = found[parameter].astype(np.float64), found[f"{parameter}_se"].astype(np.float64)
-        deviation, good = made - truth, ~found["failed"]
+    def _row(self, tissue: str, parameter: str, truth: FloatArray, found: Estimates, bound: FloatArray) -> Row:
+        made, error = (getattr(found, name).astype(np.float64) for name in (parameter, f"{parameter}_se"))
+        deviation, good = made - truth, ~found.failed
         least = float(np.sqrt(np.mean(bound**2)))
         inside = np.abs(np.log(made[good] / truth[good])) < _WITHIN * error[good] / made[good]
         rmse = float(np.sqrt(np.mean(deviation**2)))
@@ -231,7 +199,7 @@ class _Cases:
             "bias_per_bound": float(deviation.mean()) / least,
             "coverage_percent": 100.0 * float(inside.sum()) / len(truth),
             "failures": int((~good).sum()),
-            "not_converged": int((~found["converged"]).sum()),
+            "not_converged": int((~np.asarray(found.converged)).sum()),
         }
 
 

@@ -11,10 +11,11 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.json_files import read_json, write_json
 
-__all__ = ["ExperimentResult", "Row", "data_file", "finished", "kept", "with_noise"]
+__all__ = ["ExperimentResult", "Row", "Study", "data_file", "kept", "with_noise"]
 
 Row = dict[str, Any]
 
@@ -55,15 +56,48 @@ def kept(record: Path, key: Row, make: Callable[[], list[Row]]) -> tuple[list[Ro
     return rows, True
 
 
-def finished(name: str, folder: Path, rows: Sequence[Row], text: str) -> ExperimentResult:
-    """Write an experiment's rows as CSV and its page as Markdown."""
-    from napari_blochnet.studies.paper_tables import write_rows
+@dataclass(frozen=True)
+class Study:
+    """One run of a study: where its pieces are kept, what it may use, and who looks on.
 
-    files = folder / f"{name}.csv", folder / f"{name}.md"
-    write_rows(rows, files[0])
-    with replacing(files[1]) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return ExperimentResult(text, list(rows), files)
+    Parameters
+    ----------
+    name : str
+        One of `napari_blochnet.studies.study_runs.STUDIES`.
+    folder : path
+    data : path, optional
+        Folder of data sets.
+    device : str
+        Resolved: "cpu" or a GPU such as "cuda:0".
+    watch : Watch
+    say : callable, optional
+        Called with a line about each piece that is finished.
+    """
+
+    name: str
+    folder: Path
+    data: Path | None = None
+    device: str = "cpu"
+    watch: Watch = UNWATCHED
+    say: Callable[[str], None] | None = None
+
+    def piece(self, file: str, key: Row, make: Callable[[], list[Row]], words: Callable[[list[Row]], str]) -> list[Row]:
+        """Return the rows of a piece, kept in a file of the folder or made now, in which case ``words`` are said."""
+        self.watch.check(f"experiment {self.name}")
+        rows, new = kept(self.folder / file, key, make)
+        if new and self.say is not None:
+            self.say(words(rows))
+        return rows
+
+    def finished(self, rows: Sequence[Row], text: str) -> ExperimentResult:
+        """Write the rows as CSV and the page as Markdown."""
+        from napari_blochnet.studies.paper_tables import write_rows
+
+        files = self.folder / f"{self.name}.csv", self.folder / f"{self.name}.md"
+        write_rows(rows, files[0])
+        with replacing(files[1]) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return ExperimentResult(text, list(rows), files)
 
 
 def data_file(data: Path | None, *parts: str) -> Path:

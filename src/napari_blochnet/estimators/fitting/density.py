@@ -6,23 +6,14 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.estimators.fitting.sums import threaded_sums
-from napari_blochnet.estimators.matching.atoms import atom_form
+from napari_blochnet.estimators.matching.atoms import atom_form, of_form
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 
-__all__ = ["explain", "of_form"]
+__all__ = ["explain"]
 
 # Samples simulated at a time; 16 MB in single precision.
 _AT_ONCE = 4_000_000
-
-
-def of_form(signal: AnyArray, form: str) -> AnyArray:
-    """Return what data of a form keep of the signal; see `napari_blochnet.estimators.matching.atoms.AtomForm`."""
-    if form == "magnitude":
-        return np.abs(signal)
-    if form == "real part":
-        return np.ascontiguousarray(signal.real)
-    return signal
 
 
 def explain(

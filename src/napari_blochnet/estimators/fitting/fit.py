@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
-from napari_blochnet.common.progress import CancelEvent, raise_if_cancelled
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.fitting.noise_models import Batch, LeastSquares, Look, Rician
 
 __all__ = ["LIMITS", "Fit", "fit", "refine", "standard_errors_at"]
@@ -75,9 +75,7 @@ class Fit:
     looks: IntArray
 
 
-def refine(
-    batch: Batch, start: FloatArray, sigma: FloatArray | None = None, *, cancelled: CancelEvent | None = None
-) -> Fit:
+def refine(batch: Batch, start: FloatArray, sigma: FloatArray | None = None, watch: Watch = UNWATCHED) -> Fit:
     """Fit all voxels of a batch from a start.
 
     Parameters
@@ -88,7 +86,7 @@ def refine(
     sigma : array of shape (V,), optional
         Standard deviation of the noise in each real channel. None: from each voxel's residual, 2N − P − 2 degrees of
         freedom for complex data, N − P − 1 for real data and magnitudes.
-    cancelled : optional
+    watch : Watch
         Looked at before each step.
 
     Returns
@@ -103,12 +101,12 @@ def refine(
         return look.cost / freedom[which] if sigma is None else np.square(sigma[which])
 
     if batch.kind != "magnitude":
-        theta, look, converged, looks = fit(batch, LeastSquares(), theta, low, high, spread, cancelled=cancelled)
+        theta, look, converged, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
         known = np.sqrt(spread(look, np.arange(len(theta))))
-        return _finished(batch, theta, look, known, converged, looks, low, high)
+        return _finished(batch, theta, look, known, converged, looks)
 
     begun = theta
-    theta, look, _, looks = fit(batch, LeastSquares(), theta, low, high, spread, cancelled=cancelled)
+    theta, look, _, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
     positive = np.flatnonzero(look.pd > 0)
     noise: FloatArray = np.sqrt(np.maximum(look.cost / freedom, 1e-14 * np.maximum(look.pd, 1e-30) ** 2))
     if sigma is None:
@@ -116,7 +114,7 @@ def refine(
             noise[positive] = Rician.noise(batch, theta[positive], look.pd[positive], positive, noise[positive])
     else:
         noise = np.array(sigma, np.float64)
-    return _rician(batch, begun, theta, look, noise, looks, positive, low, high, cancelled)
+    return _rician(batch, begun, theta, look, noise, looks, positive, watch)
 
 
 def _rician(
@@ -127,26 +125,25 @@ def _rician(
     noise: FloatArray,
     looks: IntArray,
     positive: IntArray,
-    low: FloatArray,
-    high: FloatArray,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> Fit:
     """Go on from the least-squares answer ``theta`` by likelihood; never end below the likelihood of ``begun``."""
-    model = Rician(noise)
+    model, (low, high) = Rician(noise), _edges(batch)
     converged = np.zeros(len(theta), bool)
-    final = Look(*(getattr(look, name).copy() for name in ("cost", "score", "fisher", "pd", "residual")))
+    final = _rows(look, np.arange(len(theta)))
     if positive.size:
         size = np.log(look.pd[positive])
         wide = np.column_stack([theta[positive], size])
         edges = np.append(low, size.min() - 3.0), np.append(high, size.max() + 3.0)
         moved, likely, arrived, more = fit(
-            batch, model, wide, *edges, lambda _, which: np.square(noise[which]), positive, cancelled=cancelled
+            batch, model, wide, *edges, lambda _, which: np.square(noise[which]), positive, watch=watch
         )
         first = LeastSquares()(batch, begun[positive], positive)
         known = first.pd > 0
         was = np.full(len(positive), np.inf)
-        was[known] = model(batch, np.column_stack([begun[positive], np.log(np.where(known, first.pd, 1.0))])[known],
-                           positive[known]).cost  # fmt: skip
+        was[known] = model(
+            batch, np.column_stack([begun[positive], np.log(np.where(known, first.pd, 1.0))])[known], positive[known]
+        ).cost
         worse = was < likely.cost
         theta[positive] = np.where(worse[:, None], begun[positive], moved[:, :-1])
         converged[positive] = arrived & ~worse
@@ -155,7 +152,7 @@ def _rician(
         reduced = Look(reduced.cost, reduced.score, reduced.fisher, np.where(worse, first.pd, likely.pd),
                        np.where(worse, first.residual, likely.residual))  # fmt: skip
         final.put(positive, reduced, np.arange(len(positive)))
-    return _finished(batch, theta, final, noise, converged, looks, low, high)
+    return _finished(batch, theta, final, noise, converged, looks)
 
 
 def fit(
@@ -167,7 +164,7 @@ def fit(
     spread: Callable[[Look, IntArray], FloatArray],
     which: IntArray | None = None,
     *,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> tuple[FloatArray, Look, BoolArray, IntArray]:
     """Minimise a model's cost from a start (Levenberg–Marquardt), each voxel with its own damping.
 
@@ -193,7 +190,7 @@ def fit(
     # voxels of similar T2 are simulated together: each block keeps as many orders as its longest needs
     active = np.argsort(theta[:, 1], kind="stable")
     theta = theta.copy()
-    raise_if_cancelled(cancelled, "refining")
+    watch.check("refining")
     look = model(batch, theta, voxels)
     damping = np.full(len(theta), _DAMPING)
     converged, looks = np.zeros(len(theta), bool), np.ones(len(theta), np.int64)
@@ -212,7 +209,7 @@ def fit(
         active, here = active[~(near | stuck)], _rows(here, ~(near | stuck))
         if not active.size:
             break
-        raise_if_cancelled(cancelled, "refining")
+        watch.check("refining")
         step, _ = _step(here, theta[active], low, high, damping[active])
         longest = np.abs(step).max(axis=1, keepdims=True)
         trial = np.clip(theta[active] + step * np.minimum(1.0, _LONGEST / np.maximum(longest, 1e-30)), low, high)
@@ -221,8 +218,9 @@ def fit(
         better = found.cost < here.cost
         theta[active[better]] = trial[better]
         look.put(active[better], found, better)
-        damping[active] = np.where(better, np.maximum(0.1 * damping[active], 1e-9),
-                                   np.maximum(10.0 * damping[active], 1e-2))  # fmt: skip
+        damping[active] = np.where(
+            better, np.maximum(0.1 * damping[active], 1e-9), np.maximum(10.0 * damping[active], 1e-2)
+        )
     else:
         # to and fro within rounding
         here = _rows(look, active)
@@ -262,9 +260,8 @@ def _finished(
     noise: FloatArray,
     converged: BoolArray,
     looks: IntArray,
-    low: FloatArray,
-    high: FloatArray,
 ) -> Fit:
+    low, high = _edges(batch)
     inside = ((theta > low) & (theta < high)).all(axis=1)
     return Fit(
         theta,

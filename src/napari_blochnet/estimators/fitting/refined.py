@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Self
+from dataclasses import fields, replace
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-from napari_blochnet.estimators.base import Estimates, Estimator, check_schedule
+from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
+from napari_blochnet.common.progress import Watch
+from napari_blochnet.estimators.base import Block, Estimates, Estimator
 from napari_blochnet.estimators.fitting.fit import LIMITS, Fit, refine
 from napari_blochnet.estimators.fitting.noise_models import Batch
-from napari_blochnet.estimators.fitting.standard_errors import normalised
+from napari_blochnet.estimators.fitting.on_top import OnTop, normalised
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
-from napari_blochnet.estimators.memory import device_of, moved
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Refined"]
 
-# Estimators that look at all tissues; the start of any other is compared with that of a coarse dictionary.
-_GLOBAL = ("dictionary", "universal")
 # Of the coarse dictionary: near enough to the best tissue for Gauss–Newton steps to reach it.
 _COARSE = {"t1_range": (2.0, 10_000.0), "t2_range": (0.5, 5000.0), "step": 0.12}
 
 
-class Refined:
+class Refined(OnTop):
     """An estimator whose answers are fitted to the data by the physics, with standard errors.
 
     Where the estimator's start explains a fingerprint worse than the best tissue of a coarse dictionary does, the fit
@@ -58,6 +53,8 @@ class Refined:
         ``noise_sigma`` or ``saturation`` not above 0.
     """
 
+    takes_b1 = True
+
     def __init__(
         self,
         estimator: Estimator,
@@ -67,124 +64,46 @@ class Refined:
         saturation: float | None = None,
         tolerance: float = 1e-5,
     ) -> None:
-        for key, value in (("noise_sigma", noise_sigma), ("saturation", saturation)):
-            if value is not None and not value > 0:
-                raise InputError(f"{key} is {value!r}; expected a number above 0, or none.", field=key)
-        self.estimator = estimator
-        self.fit_b1, self.noise_sigma, self.saturation = fit_b1, noise_sigma, saturation
-        self.tolerance = tolerance
-        self._device = device_of(estimator)
-        self._decoder: EPGDecoder | None = None
+        super().__init__(estimator, noise_sigma, saturation, tolerance)
+        self.name, self.fit_b1 = f"{estimator.name}, refined", fit_b1
         self._coarse = DictionaryMatching(**_COARSE, energy=1 - 1e-5, saturation=saturation)  # type: ignore[arg-type]
-
-    def __repr__(self) -> str:
-        return f"<Refined {self.estimator!r}>"
-
-    @property
-    def name(self) -> str:
-        """The estimator's name, and that it is refined."""
-        return f"{self.estimator.name}, refined"
-
-    @property
-    def schedule(self) -> Schedule | None:
-        """The schedule the estimator was made for; None: any."""
-        return self.estimator.schedule
 
     @property
     def description(self) -> str:
         """One line for records."""
-        first = getattr(self.estimator, "description", self.estimator.name)
-        return f"{first}; refined{' with B1' if self.fit_b1 else ''}, tolerance {self.tolerance:g}"
+        with_b1 = " with B1" if self.fit_b1 else ""
+        return f"{self.estimator.description}; refined{with_b1}, tolerance {self.tolerance:g}"
 
-    @property
-    def device(self) -> str:
-        """Where fits are simulated, by torch's name."""
-        return self._device
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
+        """Prepare the estimator, the coarse dictionary, and the decoder for this schedule."""
+        decoder = super().make_ready(schedule, kind, watch)
+        if not self.estimator.is_global:
+            self._coarse.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
+        return decoder.to(self.device)
 
-    def to(self, device: str) -> Self:
-        """Move the fits, and the estimator where it can be moved, to another device."""
-        moved(self.estimator, device)
-        if device != self._device:
-            self._device, self._decoder = device, None
-        return self
-
-    def prepare(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        *,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelEvent | None = None,
-    ) -> None:
-        """Prepare the estimator, and the decoder for this schedule."""
-        self.estimator.prepare(schedule, kind, progress=progress, cancelled=cancelled)
-        if self.estimator.name not in _GLOBAL:
-            self._coarse.prepare(schedule, kind, progress=progress, cancelled=cancelled)
-        self._decoder_for(schedule)
-
-    def predict(
-        self,
-        fingerprints: AnyArray,
-        schedule: Schedule,
-        kind: SignalKind | None = None,
-        *,
-        b1: FloatArray | None = None,
-        cancelled: CancelEvent | None = None,
-    ) -> Estimates:
-        """Estimate a batch and refine it.
-
-        Parameters
-        ----------
-        fingerprints : array of shape (voxel, time)
-            In the receiver's frame, complex or real.
-        schedule : Schedule
-            What made them; its slice profile is honoured.
-        kind : {"complex", "real", "magnitude"}, optional
-            None: complex or real by type.
-        b1 : array of shape (voxel,), optional
-            Relative transmit field where it is known; 1 is nominal. Not with ``fit_b1``.
-        cancelled : optional
-            Looked at before each step of the fit.
-
-        Returns
-        -------
-        Estimates
-            With standard errors, ``converged``, and ``b1`` where it was fitted.
-
-        Raises
-        ------
-        InputError
-            As of the estimator; B1 both given and to be fitted, of another shape, or not above 0.
-        """
-        if fingerprints.ndim != 2:
-            raise InputError(f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).",
-                             field="fingerprints")  # fmt: skip
-        check_schedule(self.name, None, schedule, fingerprints.shape[1])  # for which schedule, the estimator says
-        if kind is None:
-            kind = "complex" if np.iscomplexobj(fingerprints) else "real"
-        field = self._checked_b1(b1, len(fingerprints))
-        first = self.estimator.predict(fingerprints, schedule, kind, cancelled=cancelled)
-        data, used, scale = normalised(fingerprints, kind, self.saturation)
-        start, usable = self._start(first, fingerprints, schedule, kind, scale > 0)
+    def estimate(self, block: Block) -> Estimates:
+        """Estimate fingerprints and refine the answers: standard errors, ``converged``, and ``b1`` where fitted."""
+        kind, watch, field = block.kind, block.watch, block.b1
+        first = self.estimator.predict(block.data, block.schedule, kind, cancelled=watch.cancelled)
+        data, used, scale = normalised(block.data, kind, self.saturation)
+        start, usable = self._start(first, block, scale > 0)
         which = np.flatnonzero(usable)
         result = _blank(len(data), kind, self.fit_b1)
         if not which.size:
             return result
-        batch = Batch(data[which], used[which] if len(used) else used, kind, self._decoder_for(schedule),
+        batch = Batch(data[which], used[which] if len(used) else used, kind, block.ready,
                       None if field is None else field[which], self.fit_b1)  # fmt: skip
         sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]
-        found = refine(batch, start[which], sigma, cancelled=cancelled)
-        found = self._again(found, batch, fingerprints[which], schedule, sigma, cancelled)
+        found = refine(batch, start[which], sigma, watch)
+        found = self._again(found, batch, block, which, sigma)
         return _entered(result, which, found, scale[which], self.fit_b1)
 
-    def _start(
-        self, first: Estimates, data: AnyArray, schedule: Schedule, kind: SignalKind, signal: BoolArray
-    ) -> tuple[FloatArray, BoolArray]:
+    def _start(self, first: Estimates, block: Block, signal: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return ln T1, ln T2 (and ln B1 = 0) to start from, and which voxels have a start."""
         t1, t2 = first.t1.astype(np.float64), first.t2.astype(np.float64)
         good = ~first.failed & np.isfinite(t1) & np.isfinite(t2) & (t1 > 0) & (t2 > 0)
-        if self.estimator.name not in _GLOBAL or (signal & ~good).any():
-            coarse = self._coarse.predict(data, schedule, kind)
+        if not self.estimator.is_global or (signal & ~good).any():
+            coarse = self._coarse.predict(block.data, block.schedule, block.kind)
             poor = ~coarse.failed & (~good | ~(first.residual <= coarse.residual))
             t1, t2 = np.where(poor, coarse.t1, t1), np.where(poor, coarse.t2, t2)
             good |= poor
@@ -193,74 +112,34 @@ class Refined:
         start[:, 1] = np.log(np.clip(np.where(good, t2, 1.0), *LIMITS["t2"]))
         return start, signal & good
 
-    def _again(
-        self,
-        found: Fit,
-        batch: Batch,
-        data: AnyArray,
-        schedule: Schedule,
-        sigma: FloatArray | None,
-        cancelled: CancelEvent | None,
-    ) -> Fit:
+    def _again(self, found: Fit, batch: Batch, block: Block, which: IntArray, sigma: FloatArray | None) -> Fit:
         """Start fits that did not converge from the coarse dictionary, and keep what explains more."""
         lost = np.flatnonzero(~found.converged)
         if not lost.size:
             return found
-        coarse = self._coarse.predict(data[lost], schedule, batch.kind)
-        lost, coarse = lost[~coarse.failed], _those(coarse, ~coarse.failed)
+        coarse = self._coarse.predict(block.data[which[lost]], block.schedule, block.kind)
+        lost, coarse = lost[~coarse.failed], coarse.some(~coarse.failed)
         if not lost.size:
             return found
         start = np.zeros((len(lost), batch.columns))
         start[:, 0], start[:, 1] = np.log(coarse.t1), np.log(coarse.t2)
         part = replace(batch, data=batch.data[lost], used=batch.used[lost] if len(batch.used) else batch.used,
                        b1=None if batch.b1 is None else batch.b1[lost])  # fmt: skip
-        second = refine(part, start, None if sigma is None else sigma[lost], cancelled=cancelled)
+        second = refine(part, start, None if sigma is None else sigma[lost], block.watch)
         better = second.residual < found.residual[lost]
         better |= second.converged & (second.residual <= found.residual[lost] * (1 + 1e-6))
-        fields = {}
-        for name in ("theta", "pd", "residual", "sigma", "standard_error", "converged", "looks"):
-            values = getattr(found, name).copy()
-            values[lost[better]] = getattr(second, name)[better]
-            fields[name] = values
-        return Fit(**fields)
-
-    def _checked_b1(self, b1: FloatArray | None, voxels: int) -> FloatArray | None:
-        if b1 is None:
-            return None
-        if self.fit_b1:
-            raise InputError("B1 is given and to be fitted; expected one of the two.", field="fit_b1")
-        if np.shape(b1) != (voxels,):
-            raise InputError(f"b1 has shape {np.shape(b1)}; expected one number for each of {voxels} voxels.",
-                             field="b1")  # fmt: skip
-        field = np.asarray(b1, np.float64)
-        if not (np.isfinite(field) & (field > 0)).all():
-            raise InputError(f"b1 is {field[~(np.isfinite(field) & (field > 0))][0]:g}; expected finite numbers above "
-                             "0, 1 being nominal.", field="b1")  # fmt: skip
-        return field
-
-    def _decoder_for(self, schedule: Schedule) -> EPGDecoder:
-        if self._decoder is None or self._decoder.schedule != schedule:
-            self._decoder = EPGDecoder(schedule, tolerance=self.tolerance).to(self._device)
-        return self._decoder
-
-
-def _those(estimates: Estimates, chosen: BoolArray) -> Estimates:
-    return Estimates(*(getattr(estimates, name)[chosen] for name in ("t1", "t2", "pd", "residual", "failed")))
+        merged = {}
+        for name in (field.name for field in fields(Fit)):
+            merged[name] = getattr(found, name).copy()
+            merged[name][lost[better]] = getattr(second, name)[better]
+        return Fit(**merged)
 
 
 def _blank(voxels: int, kind: SignalKind, with_b1: bool) -> Estimates:
-    zeros = [np.zeros(voxels, np.float32) for _ in range(5)]
-    return Estimates(
-        zeros[0],
-        zeros[1],
-        np.zeros(voxels, np.complex64 if kind == "complex" else np.float32),
-        zeros[2],
-        np.ones(voxels, bool),
-        t1_se=zeros[3],
-        t2_se=zeros[4],
-        converged=np.zeros(voxels, bool),
-        b1=np.zeros(voxels, np.float32) if with_b1 else None,
-    )
+    names = ("t1", "t2", "residual", "t1_se", "t2_se", *(("b1",) if with_b1 else ()))
+    zeros = {name: np.zeros(voxels, np.float32) for name in names}
+    pd = np.zeros(voxels, np.complex64 if kind == "complex" else np.float32)
+    return Estimates(**zeros, pd=pd, failed=np.ones(voxels, bool), converged=np.zeros(voxels, bool))
 
 
 def _entered(result: Estimates, which: IntArray, found: Fit, scale: FloatArray, with_b1: bool) -> Estimates:

@@ -14,14 +14,14 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.search import Tiles
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary"]
+__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "of_form"]
 
 #: What is kept of the decoder's signal: all of it, its real part, or its magnitude.
 AtomForm = Literal["signal", "real part", "magnitude"]
@@ -107,6 +107,13 @@ def atom_form(schedule: Schedule, kind: SignalKind) -> AtomForm:
     return "real part" if kind == "real" and not schedule.is_real else "signal"
 
 
+def of_form(signal: AnyArray, form: AtomForm) -> AnyArray:
+    """Return what data of a form keep of the decoder's signal."""
+    if form == "magnitude":
+        return np.abs(signal)
+    return np.ascontiguousarray(signal.real) if form == "real part" else signal
+
+
 _cache: OrderedDict[Any, Dictionary] = OrderedDict()
 _cache_lock = threading.Lock()
 
@@ -119,8 +126,7 @@ def build_dictionary(
     energy: float,
     rank: int | None = None,
     tolerance: float = 1e-4,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Dictionary:
     """Simulate and compress a dictionary; the last few of a process are kept and returned at once.
 
@@ -138,8 +144,8 @@ def build_dictionary(
         Number of singular vectors, whatever they retain.
     tolerance : float
         Of the decoder: largest NRMSE of an atom by leaving out EPG states.
-    progress, cancelled : optional
-        Looked at once per block.
+    watch : Watch
+        Told, and looked at, once per block.
 
     Returns
     -------
@@ -155,7 +161,7 @@ def build_dictionary(
     # a block of similar T2 needs a similar number of EPG states
     by_t2 = np.argsort(t2, kind="stable")
     training = by_t2[_thinned(grid, t1_index, t2_index)[by_t2]]
-    blocks = _Blocks(schedule, t1, t2, form, tolerance, progress, cancelled, len(training) + len(t1))
+    blocks = _Blocks(schedule, t1, t2, form, tolerance, watch, len(training) + len(t1))
 
     def training_atoms() -> Iterator[AnyArray]:
         for _, atoms in blocks.simulate(training):
@@ -196,30 +202,24 @@ class _Blocks:
         t2: FloatArray,
         form: AtomForm,
         tolerance: float,
-        progress: ProgressCallback | None,
-        cancelled: CancelEvent | None,
+        watch: Watch,
         total: int,
     ) -> None:
         from napari_blochnet.physics.decoder import EPGDecoder
 
         self._decoder = EPGDecoder(schedule, tolerance=tolerance)
         self._t1, self._t2, self._form = t1, t2, form
-        self._progress, self._cancelled = progress, cancelled
-        self._done, self._total = 0, total
+        self._watch, self._done, self._total = watch, 0, total
 
     def simulate(self, atoms: IntArray) -> Iterator[tuple[IntArray, AnyArray]]:
         for start in range(0, len(atoms), _BLOCK):
-            raise_if_cancelled(self._cancelled, "making the dictionary")
-            report(self._progress, self._done, self._total, "simulating the dictionary")
+            self._watch.check("making the dictionary")
+            self._watch.report(self._done, self._total, "simulating the dictionary")
             where = atoms[start : start + _BLOCK]
-            signal: AnyArray = self._decoder.signal(self._t1[where], self._t2[where], cancelled=self._cancelled)
-            if self._form == "magnitude":
-                signal = np.abs(signal)
-            elif self._form == "real part":
-                signal = signal.real
+            signal = self._decoder.signal(self._t1[where], self._t2[where], cancelled=self._watch.cancelled)
             self._done += len(where)
-            yield where, signal
-        report(self._progress, self._done, self._total, "simulating the dictionary")
+            yield where, of_form(signal, self._form)
+        self._watch.report(self._done, self._total, "simulating the dictionary")
 
 
 def _thinned(grid: TissueGrid, t1_index: IntArray, t2_index: IntArray) -> AnyArray:

@@ -6,10 +6,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-from napari_blochnet.estimators.base import Estimates, check_schedule
+from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.estimators.base import Block, Estimates, check_saturation
+from napari_blochnet.estimators.declared import DeclaredDictionary
 from napari_blochnet.estimators.matching.atoms import Dictionary, atom_form, build_dictionary, check_energy
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.masked import match_used_samples
@@ -19,11 +19,8 @@ from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["DictionaryMatching"]
 
-# Fingerprints in double precision at a time: 32 MB at 1000 TRs.
-_BLOCK = 4096
 
-
-class DictionaryMatching:
+class DictionaryMatching(DeclaredDictionary):
     """Dictionary matching in the SVD subspace, for any schedule, exact to float32 rounding.
 
     The estimate is the atom of largest correlation with the fingerprint: the least-squares answer on the grid with
@@ -61,10 +58,6 @@ class DictionaryMatching:
     33:2311 (2014) on compression.
     """
 
-    name = "dictionary"
-    #: Any schedule will do.
-    schedule: Schedule | None = None
-
     def __init__(
         self,
         t1_range: tuple[float, float] = (20.0, 6000.0),
@@ -80,16 +73,11 @@ class DictionaryMatching:
     ) -> None:
         self.grid = TissueGrid(t1_range, t2_range, step)
         check_energy(energy, rank)
-        if saturation is not None and not saturation > 0:
-            raise InputError(f"saturation is {saturation!r}; expected a magnitude above 0, or none.",
-                             field="saturation")  # fmt: skip
+        check_saturation(saturation)
         self.energy, self.rank, self.tolerance = energy, rank, tolerance
         self.saturation, self.device, self.threads = saturation, device, threads
         self._latest: Dictionary | None = None
         self._held: tuple[Dictionary, Any] | None = None
-
-    def __repr__(self) -> str:
-        return f"<DictionaryMatching {self.grid.describe()}>"
 
     @property
     def description(self) -> str:
@@ -102,127 +90,48 @@ class DictionaryMatching:
             self.device, self._held = device, None
         return self
 
-    def prepare(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        *,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelEvent | None = None,
-    ) -> None:
-        """Simulate and compress the dictionary for a schedule and a kind of signal, unless that was done before."""
-        self.dictionary(schedule, kind, progress=progress, cancelled=cancelled)
-
-    def dictionary(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        *,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelEvent | None = None,
-    ) -> Dictionary:
+    def dictionary(self, schedule: Schedule, kind: SignalKind, watch: Watch = UNWATCHED) -> Dictionary:
         """Return the compressed dictionary for a schedule and a kind of signal."""
-        self._latest = build_dictionary(
-            schedule,
-            self.grid,
-            atom_form(schedule, kind),
-            energy=self.energy,
-            rank=self.rank,
-            tolerance=self.tolerance,
-            progress=progress,
-            cancelled=cancelled,
-        )
+        self._latest = build_dictionary(schedule, self.grid, atom_form(schedule, kind), energy=self.energy,
+                                        rank=self.rank, tolerance=self.tolerance, watch=watch)  # fmt: skip
         return self._latest
 
-    def predict(
-        self,
-        fingerprints: AnyArray,
-        schedule: Schedule,
-        kind: SignalKind | None = None,
-        *,
-        cancelled: CancelEvent | None = None,
-    ) -> Estimates:
-        """Match a batch of fingerprints.
+    make_ready = dictionary
 
-        Parameters
-        ----------
-        fingerprints : array of shape (voxel, time)
-            In the receiver's frame, complex or real.
-        schedule : Schedule
-            What made them.
-        kind : {"complex", "real", "magnitude"}, optional
-            None: complex or real by type.
-        cancelled : optional
-            Looked at once per 512 fingerprints.
+    def estimate(self, block: Block) -> Estimates:
+        """Match a block of fingerprints.
 
-        Returns
-        -------
-        Estimates
-            ``residual`` is the distance in the full space from the part of the atom inside the subspace.
-
-        Raises
-        ------
-        InputError
-            Fingerprints that are not (voxel, time), not finite, of another length than the schedule, or of a type
-            that the kind cannot be.
+        ``residual`` is the distance in the full space from the part of the atom inside the subspace.
         """
-        if fingerprints.ndim != 2:
-            raise InputError(f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).",
-                             field="fingerprints")  # fmt: skip
-        check_schedule(self.name, self.schedule, schedule, fingerprints.shape[1])
-        is_complex = bool(np.iscomplexobj(fingerprints))
-        if kind is None:
-            kind = "complex" if is_complex else "real"
-        if is_complex != (kind == "complex"):
-            raise InputError(f"The fingerprints are {fingerprints.dtype}, but their kind is {kind}; expected "
-                             f"{'complex' if is_complex else 'real or magnitude'}.", field="kind")  # fmt: skip
-        dictionary = self.dictionary(schedule, kind, cancelled=cancelled)
-        parts = [
-            self._match(fingerprints[start : start + _BLOCK], dictionary, cancelled)
-            for start in range(0, max(1, len(fingerprints)), _BLOCK)
-        ]
-        return Estimates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-
-    def _match(
-        self, block: AnyArray, dictionary: Dictionary, cancelled: CancelEvent | None
-    ) -> tuple[FloatArray, FloatArray, AnyArray, FloatArray, BoolArray]:
-        signals = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64)
+        dictionary: Dictionary = block.ready
+        signals = block.data.astype(np.complex128 if block.kind == "complex" else np.float64)
         energy = _energy(signals)
-        if not np.isfinite(energy).all():
-            raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
         inside = dictionary.subspace.project(signals)
-        index = self._search(inside, dictionary, cancelled)
+        index = self._search(inside, dictionary, block.watch)
         atoms = dictionary.coefficients(index)
         scale = np.einsum("ij,ij->i", atoms.conj(), inside)
         distance = np.maximum(energy - _energy(inside), 0.0) + _energy(inside - scale[:, None] * atoms)
         if self.saturation is not None:
-            used = np.abs(block) < self.saturation
+            used = np.abs(block.data) < self.saturation
             some = np.flatnonzero(~used.all(axis=1))
             if some.size:
-                fit = match_used_samples(signals[some], used[some], dictionary, cancelled=cancelled)
+                fit = match_used_samples(signals[some], used[some], dictionary, block.watch)
                 index[some], scale[some] = fit.index, fit.scale
                 distance[some], energy[some] = fit.distance, fit.energy
-        failed = energy <= 0
+        good = energy > 0
         if not np.iscomplexobj(scale):
-            failed |= scale <= 0
-        good = ~failed
+            good &= scale > 0
         residual = np.sqrt(distance / np.where(good, energy, 1.0))
-        pd = np.where(good, scale / dictionary.norms[index], 0)
-        return (
-            np.where(good, dictionary.t1[index], 0).astype(np.float32),
-            np.where(good, dictionary.t2[index], 0).astype(np.float32),
-            pd.astype(np.complex64 if np.iscomplexobj(pd) else np.float32),
-            np.where(good, np.minimum(residual, 1.0), 0).astype(np.float32),
-            failed,
-        )
+        pd = scale / dictionary.norms[index]
+        return Estimates.where(good, dictionary.t1[index], dictionary.t2[index], pd, residual, block.kind)
 
-    def _search(self, coefficients: AnyArray, dictionary: Dictionary, cancelled: CancelEvent | None) -> IntArray:
+    def _search(self, coefficients: AnyArray, dictionary: Dictionary, watch: Watch) -> IntArray:
         fingerprints = channels(coefficients, dictionary.is_complex)
         if self.device == "cpu":
-            return best_match(dictionary.tiles, fingerprints, threads=self.threads, cancelled=cancelled)
+            return best_match(dictionary.tiles, fingerprints, threads=self.threads, watch=watch)
         if self._held is None or self._held[0] is not dictionary:
             self._held = dictionary, on_device(dictionary.tiles, self.device)
-        return best_match_torch(self._held[1], fingerprints, cancelled=cancelled)
+        return best_match_torch(self._held[1], fingerprints, watch=watch)
 
 
 def _energy(signals: AnyArray) -> FloatArray:

@@ -49,8 +49,9 @@ class TissueGrid:
         except (TypeError, ValueError):
             step = math.nan
         if not 0 < step <= 10:
-            raise InputError(f"step is {self.step!r}; expected a relative step above 0 and at most 10 (0.02 is 2 %).",
-                             field="step")  # fmt: skip
+            raise InputError(
+                f"step is {self.step!r}; expected a relative step above 0 and at most 10 (0.02 is 2 %).", field="step"
+            )
         object.__setattr__(self, "step", step)
         if self.t2_range[0] > self.t1_range[1]:
             raise InputError(
@@ -114,11 +115,13 @@ def _checked_range(field: str, given: tuple[float, float]) -> tuple[float, float
     try:
         low, high = (float(value) for value in given)
     except (TypeError, ValueError):
-        raise InputError(f"{field} is {given!r}; expected two numbers, smallest and largest, in ms.",
-                         field=field) from None  # fmt: skip
+        raise InputError(
+            f"{field} is {given!r}; expected two numbers, smallest and largest, in ms.", field=field
+        ) from None
     if not (0 < low <= high < math.inf):
-        raise InputError(f"{field} is {low:g} to {high:g} ms; expected 0 < smallest ≤ largest, both finite.",
-                         field=field)  # fmt: skip
+        raise InputError(
+            f"{field} is {low:g} to {high:g} ms; expected 0 < smallest ≤ largest, both finite.", field=field
+        )
     return low, high
 
 

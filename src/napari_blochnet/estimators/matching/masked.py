@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from napari_blochnet.common.progress import CancelEvent, raise_if_cancelled
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.matching.atoms import Dictionary
 
 __all__ = ["MaskedFit", "match_used_samples"]
@@ -46,7 +46,7 @@ class MaskedFit:
 
 
 def match_used_samples(
-    signals: AnyArray, used: BoolArray, dictionary: Dictionary, *, cancelled: CancelEvent | None = None
+    signals: AnyArray, used: BoolArray, dictionary: Dictionary, watch: Watch = UNWATCHED
 ) -> MaskedFit:
     """Find the atom that fits the used samples best, its scale free (real signals: positive).
 
@@ -55,7 +55,7 @@ def match_used_samples(
     signals : array of shape (voxel, time)
     used : bool array of shape (voxel, time)
     dictionary : Dictionary
-    cancelled : optional
+    watch : Watch
         Looked at once per 256 voxels.
 
     Returns
@@ -73,7 +73,7 @@ def match_used_samples(
     pairs = (basis.conj()[:, :, None] * basis[:, None, :]).reshape(len(basis), -1)
     parts = []
     for start in range(0, len(signals), _BLOCK):
-        raise_if_cancelled(cancelled, "matching")
+        watch.check("matching")
         block = slice(start, start + _BLOCK)
         x = np.where(used[block], signals[block], 0)
         left_out = (~used[block]).astype(np.float32)

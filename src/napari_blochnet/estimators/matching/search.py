@@ -26,7 +26,7 @@ import numba
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
-from napari_blochnet.common.progress import CancelEvent, raise_if_cancelled
+from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["Tiles", "best_match", "best_match_torch", "channels", "on_device"]
 
@@ -118,7 +118,7 @@ def channels(coefficients: AnyArray, complex_atoms: bool) -> AnyArray:
 
 
 def best_match(
-    tiles: Tiles, fingerprints: AnyArray, *, threads: int | None = None, cancelled: CancelEvent | None = None
+    tiles: Tiles, fingerprints: AnyArray, *, threads: int | None = None, watch: Watch = UNWATCHED
 ) -> IntArray:
     """Return the index of the atom that correlates best with each fingerprint: signed, or by absolute value.
 
@@ -129,7 +129,7 @@ def best_match(
         As `channels` returns them. One channel: largest signed correlation; two: largest absolute value.
     threads : int, optional
         None: one for each core this process may use.
-    cancelled : optional
+    watch : Watch
         Looked at once per 512 fingerprints.
 
     Returns
@@ -140,7 +140,7 @@ def best_match(
     index = np.empty(len(fingerprints), np.int64)
 
     def block(start: int) -> None:
-        if cancelled is None or not cancelled.is_set():
+        if watch.cancelled is None or not watch.cancelled.is_set():
             stop = start + _BLOCK
             _search(tiles.members, tiles.centres, tiles.radius, fingerprints[start:stop], index[start:stop])
 
@@ -152,7 +152,7 @@ def best_match(
     else:
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(block, starts))
-    raise_if_cancelled(cancelled, "matching")
+    watch.check("matching")
     return np.minimum(index, tiles.count - 1)
 
 
@@ -230,7 +230,7 @@ def on_device(tiles: Tiles, device: str) -> Any:
     )
 
 
-def best_match_torch(atoms: Any, fingerprints: AnyArray, *, cancelled: CancelEvent | None = None) -> IntArray:
+def best_match_torch(atoms: Any, fingerprints: AnyArray, *, watch: Watch = UNWATCHED) -> IntArray:
     """Return what `best_match` returns, by the full search on a torch device.
 
     Parameters
@@ -239,7 +239,7 @@ def best_match_torch(atoms: Any, fingerprints: AnyArray, *, cancelled: CancelEve
         As `on_device` returns them.
     fingerprints : float32 array of shape (voxel, channel, rank)
         As `channels` returns them.
-    cancelled : optional
+    watch : Watch
         Looked at once per block of voxels.
 
     Notes
@@ -255,7 +255,7 @@ def best_match_torch(atoms: Any, fingerprints: AnyArray, *, cancelled: CancelEve
     voxels = _SCORES // width
     result = np.empty(len(fingerprints), np.int64)
     for start in range(0, len(fingerprints), voxels):
-        raise_if_cancelled(cancelled, "matching")
+        watch.check("matching")
         batch = torch.as_tensor(fingerprints[start : start + voxels], device=atoms.device).to(atoms.dtype)
         best = torch.full((len(batch),), -torch.inf, dtype=atoms.dtype, device=atoms.device)
         index = torch.zeros(len(batch), dtype=torch.int64, device=atoms.device)

@@ -79,8 +79,9 @@ def find_subspace(blocks: Iterable[AnyArray], energy: float, rank: int | None = 
         part = precise.T @ precise.conj()
         gram = part if gram is None else gram + part
     if gram is None:
-        raise InputError("The dictionary has no atom with a signal; expected a schedule with flip angles above 0.",
-                         field="schedule")  # fmt: skip
+        raise InputError(
+            "The dictionary has no atom with a signal; expected a schedule with flip angles above 0.", field="schedule"
+        )
     total = float(np.trace(gram).real)
     # scipy's holds the interpreter for its 0.2 s, and a window with it
     values, vectors = np.linalg.eigh(gram)

@@ -49,8 +49,9 @@ def make_encoder(
         An unknown architecture; a size out of bounds; widths for a network that has none to choose.
     """
     if architecture not in ARCHITECTURES:
-        raise InputError(f"There is no network {architecture!r}; expected one of {', '.join(ARCHITECTURES)}.",
-                         field="estimator")  # fmt: skip
+        raise InputError(
+            f"There is no network {architecture!r}; expected one of {', '.join(ARCHITECTURES)}.", field="estimator"
+        )
     kind = ARCHITECTURES[architecture][0]
     _check("length", length, _MAX_LENGTH)
     if activation not in ("relu", "silu"):

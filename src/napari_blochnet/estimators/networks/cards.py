@@ -24,6 +24,7 @@ __all__ = [
     "StoredModel",
     "card_of",
     "check_card",
+    "is_path",
     "packaged_folder",
     "read_card",
     "schedules_of",
@@ -44,6 +45,11 @@ CARD_FORMAT = 1
 #: Ending of a model's file, and where its header carries the card.
 SUFFIX = ".safetensors"
 CARD_KEY = "blochnet_card"
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is that of a file, not of a model in the store."""
+    return name.endswith(SUFFIX) or "/" in name or os.sep in name
 
 
 def packaged_folder() -> Path:
@@ -125,8 +131,9 @@ def card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
     try:
         card = json.loads(metadata[CARD_KEY])
     except (KeyError, ValueError, RecursionError):
-        raise InputError(f"{name}: carries no model card; expected a model that blochnet wrote.",
-                         field="path") from None  # fmt: skip
+        raise InputError(
+            f"{name}: carries no model card; expected a model that blochnet wrote.", field="path"
+        ) from None
     check_card(card, name)
     return dict(card)
 

@@ -10,23 +10,7 @@ from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["check_signal", "in_parts", "normalised_real", "unit_mean_atom"]
-
-
-def check_signal(name: str, schedule: Schedule, kind: SignalKind) -> None:
-    """Raise `InputError` where a network cannot take such data: magnitudes, or a schedule of complex signals."""
-    if kind == "magnitude":
-        raise InputError(
-            f"The stack holds magnitudes, whose sign is lost; the estimator {name} needs complex or real data "
-            "(dictionary takes magnitudes).",
-            field="estimator",
-        )
-    if not schedule.is_real:
-        raise InputError(
-            f"The RF phases of [{schedule.describe()}] make signals that no rotation turns real; the estimator {name} "
-            "needs phases that are equal or linear (dictionary takes any).",
-            field="estimator",
-        )
+__all__ = ["in_parts", "normalised_real", "unit_mean_atom"]
 
 
 def unit_mean_atom(schedule: Schedule) -> FloatArray:
@@ -57,6 +41,7 @@ def normalised_real(
     Parameters
     ----------
     fingerprints : array of shape (voxel, time)
+        Finite.
     kind : {"complex", "real"}
     mean_atom : array of shape (time,)
         From `unit_mean_atom`.
@@ -69,13 +54,8 @@ def normalised_real(
         L2 norms before.
     empty : bool array of shape (voxel,)
         Voxels without a signal.
-
-    Raises
-    ------
-    InputError
-        Samples that are not finite.
     """
-    if kind == "complex" and np.iscomplexobj(fingerprints):
+    if kind == "complex":
         from napari_blochnet.estimators.networks.passes import rotate_rows
 
         real = np.empty(fingerprints.shape, np.float32)
@@ -85,8 +65,6 @@ def normalised_real(
         norms = np.sqrt(np.einsum("ij,ij->i", fingerprints, fingerprints, dtype=np.float64))
         scale = np.where(norms > 0, 1.0 / np.where(norms > 0, norms, 1.0), 0.0)
         real = fingerprints * scale.astype(np.float32)[:, None]
-    if not np.isfinite(norms).all():
-        raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
     return real.astype(np.float32, copy=False), norms, ~(norms > 0)
 
 

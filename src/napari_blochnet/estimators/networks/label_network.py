@@ -50,8 +50,9 @@ class LabelNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if subspace is not None and not 1 <= subspace <= length:
-            raise InputError(f"subspace is {subspace}; expected 1 to the {length} time points of the schedule.",
-                             field="subspace")  # fmt: skip
+            raise InputError(
+                f"subspace is {subspace}; expected 1 to the {length} time points of the schedule.", field="subspace"
+            )
         self.architecture, self.length, self.subspace = architecture, length, subspace
         self.widths, self.activation = None if widths is None else tuple(widths), activation
         self.encoder = make_encoder(architecture, length if subspace is None else subspace, widths, activation)

@@ -12,10 +12,12 @@ import torch
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
-from napari_blochnet.estimators.base import Estimates, check_schedule
-from napari_blochnet.estimators.networks.inputs import check_signal, in_parts, normalised_real, unit_mean_atom
+from napari_blochnet.common.progress import Watch
+from napari_blochnet.estimators.base import Block, Estimates
+from napari_blochnet.estimators.declared import DeclaredNetwork
+from napari_blochnet.estimators.networks.inputs import in_parts, normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, torch_device
+from napari_blochnet.estimators.networks.model_files import write_model
 from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -23,14 +25,13 @@ from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["NetworkEstimator"]
 
-# Voxels at a time: 32 MB of samples at 1000 TRs, and enough for all cores; HYDRA holds 16 features a sample.
-_BLOCK = 8192
+# HYDRA holds 16 features a sample: fewer voxels at a time.
 _BLOCK_OF_FEATURES = 512
 # Answers beyond these have no meaning in tissue, and keep the decoder's cost bounded: log10 ms.
 _LOWEST, _HIGHEST = -1.0, 4.5
 
 
-class NetworkEstimator:
+class NetworkEstimator(DeclaredNetwork):
     """A trained encoder for one schedule, or for the few it was trained on.
 
     Parameters
@@ -73,25 +74,16 @@ class NetworkEstimator:
         lengths = {len(schedule) for schedule in schedules}
         if lengths != {model.length}:
             found = " and ".join(str(length) for length in sorted(lengths)) or "no schedule"
-            raise InputError(f"The network takes {model.length} time points; found schedules of {found}.",
-                             field="schedules")  # fmt: skip
+            raise InputError(
+                f"The network takes {model.length} time points; found schedules of {found}.", field="schedules"
+            )
         self.schedules = tuple(schedules)
+        self.schedule = self.schedules[0]
         self.card: dict[str, Any] = dict(card or {})
         self.name = name or model.architecture
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
-        #: Name or file it was loaded from; None of one trained in this process.
-        self.source: str | None = None
-        self._prepared: tuple[Schedule, FloatArray, EPGDecoder] | None = None
-
-    def __repr__(self) -> str:
-        return f"<NetworkEstimator {self.description}>"
-
-    @property
-    def schedule(self) -> Schedule:
-        """The schedule it was made for, the first of several."""
-        return self.schedules[0]
 
     @property
     def description(self) -> str:
@@ -99,11 +91,9 @@ class NetworkEstimator:
         made_for = "; ".join(schedule.describe() for schedule in self.schedules)
         return f"{self.name} ({self.model.architecture} network) for [{made_for}]"
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model to a file; see `napari_blochnet.estimators.networks.store.save_estimator`."""
-        from napari_blochnet.estimators.networks.store import save_estimator
-
-        return save_estimator(self, path)
+    def save(self, path: str | os.PathLike[str], *, half: bool = True) -> Path:
+        """Write the model to a file; see `napari_blochnet.estimators.networks.model_files.write_model`."""
+        return write_model(self.model, self.card, path, half=half)
 
     def to(self, device: str) -> Self:
         """Move the network to another device."""
@@ -112,98 +102,45 @@ class NetworkEstimator:
         self.device = target
         return self
 
-    def prepare(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        *,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelEvent | None = None,
-    ) -> None:
-        """Check that schedule and kind suit the network, and make ready the decoder."""
-        self._ready(schedule, kind, len(schedule))
+    def is_for(self, schedule: Schedule) -> bool:
+        return schedule in self.schedules
 
-    def predict(
-        self,
-        fingerprints: AnyArray,
-        schedule: Schedule,
-        kind: SignalKind | None = None,
-        *,
-        cancelled: CancelEvent | None = None,
-    ) -> Estimates:
-        """Estimate a batch of fingerprints.
-
-        Parameters
-        ----------
-        fingerprints : array of shape (voxel, time)
-            In the receiver's frame; complex ones are rotated to the real frame, each by its own angle.
-        schedule : Schedule
-            What made them.
-        kind : {"complex", "real"}, optional
-            None: by type.
-        cancelled : optional
-            Looked at once per 8192 fingerprints.
-
-        Returns
-        -------
-        Estimates
-            PD by projection on the decoder's signal at the estimate, and the residual of that fit.
-
-        Raises
-        ------
-        InputError
-            Magnitudes; another schedule than those of the training; another length; samples that are not finite.
-        """
-        if fingerprints.ndim != 2:
-            raise InputError(f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).",
-                             field="fingerprints")  # fmt: skip
-        if kind is None:
-            kind = "complex" if np.iscomplexobj(fingerprints) else "real"
-        mean_atom, decoder = self._ready(schedule, kind, fingerprints.shape[1])
-        voxels = len(fingerprints)
-        t1, t2, residual = (np.zeros(voxels, np.float32) for _ in range(3))
-        pd = np.zeros(voxels, np.complex64 if kind == "complex" else np.float32)
-        failed = np.zeros(voxels, bool)
-        for start in range(0, voxels, _BLOCK):
-            raise_if_cancelled(cancelled, "mapping")
-            here = slice(start, start + _BLOCK)
-            block = fingerprints[here]
-            real, norms, empty = normalised_real(block, kind, mean_atom)
-            times = self._times(real, cancelled)
-            failed[here] = empty | ~np.isfinite(times).all(axis=1)
-            good = ~failed[here]
-            times[~good] = 1.0
-            t1[here], t2[here] = np.where(good, times[:, 0], 0), np.where(good, times[:, 1], 0)
-            if self.explain:
-                scale, misfit = _project(block, decoder.signal(times[:, 0], times[:, 1]), norms)
-            else:
-                scale, misfit = np.zeros(len(block)), np.zeros(len(block))
-            pd[here], residual[here] = np.where(good, scale, 0), np.where(good, misfit, 0)
-        return Estimates(t1, t2, pd, residual, failed)
-
-    def _ready(self, schedule: Schedule, kind: SignalKind, time_points: int) -> tuple[FloatArray, EPGDecoder]:
-        if self._prepared is not None and self._prepared[0] == schedule and kind != "magnitude":
-            check_schedule(self.name, None, schedule, time_points)
-            return self._prepared[1:]
-        check_signal(self.name, schedule, kind)
-        known = self.other_schedule or schedule in self.schedules
-        check_schedule(self.name, None if known else self.schedule, schedule, time_points)
+    def check(self, schedule: Schedule, kind: SignalKind) -> None:
+        super().check(schedule, kind)
         if len(schedule) != self.model.length:
             raise InputError(
                 f"The estimator {self.name} takes {self.model.length} time points, but the data's schedule has "
                 f"{len(schedule)} pulses; expected the same number.",
                 field="estimator",
             )
-        mean_atom, decoder = unit_mean_atom(schedule), EPGDecoder(schedule, tolerance=self.tolerance)
-        self._prepared = schedule, mean_atom, decoder
-        return mean_atom, decoder
 
-    def _times(self, real: FloatArray, cancelled: CancelEvent | None) -> FloatArray:
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> tuple[FloatArray, EPGDecoder]:
+        """Return the mean atom that tells which way fingerprints are turned, and the decoder."""
+        return unit_mean_atom(schedule), EPGDecoder(schedule, tolerance=self.tolerance)
+
+    def estimate(self, block: Block) -> Estimates:
+        """Estimate a block of fingerprints.
+
+        Complex ones are rotated to the real frame, each by its own angle. PD is found by projection on the decoder's
+        signal at the estimate, and ``residual`` is that of this fit.
+        """
+        mean_atom, decoder = block.ready
+        real, norms, empty = normalised_real(block.data, block.kind, mean_atom)
+        times = self._times(real, block.watch)
+        good = ~empty & np.isfinite(times).all(axis=1)
+        times[~good] = 1.0
+        scale: AnyArray = np.zeros(len(block))
+        misfit: FloatArray = scale
+        if self.explain:
+            scale, misfit = _project(block.data, decoder.signal(times[:, 0], times[:, 1]), norms)
+        return Estimates.where(good, times[:, 0], times[:, 1], scale, misfit, block.kind)
+
+    def _times(self, real: FloatArray, watch: Watch) -> FloatArray:
         """Return T1 and T2 in ms, shape (voxel, 2)."""
-        size = _BLOCK_OF_FEATURES if self.model.architecture == "hydra" else _BLOCK
+        size = _BLOCK_OF_FEATURES if self.model.architecture == "hydra" else max(1, len(real))
         times = np.empty((len(real), 2), np.float32)
         for start in range(0, len(real), size):
-            raise_if_cancelled(cancelled, "mapping")
+            watch.check("mapping")
             here = slice(start, start + size)
             with torch.inference_mode():
                 labels = self.model(torch.from_numpy(real[here]).to(self.device))

@@ -1,82 +1,22 @@
-"""The model store: trained networks as safetensors files with their card, the package's own and the user's.
-
-A model is one file with its card in the header (`napari_blochnet.estimators.networks.cards`). Weights are in half
-precision unless asked otherwise: the rounding is far below what the training leaves.
-"""
+"""The model store: trained networks by name or file, the package's own and the user's."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Self
 
-import torch
-
-from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-from napari_blochnet.estimators.base import Estimates
-from napari_blochnet.estimators.networks.cards import (
-    CARD_KEY,
-    SUFFIX,
-    check_card,
-    packaged_folder,
-    read_card,
-    schedules_of,
-    stored_models,
-    user_folder,
-)
-from napari_blochnet.estimators.networks.label_network import LabelNetwork
+from napari_blochnet.common.progress import Watch
+from napari_blochnet.estimators.base import Block, Estimates
+from napari_blochnet.estimators.declared import DeclaredNetwork
+from napari_blochnet.estimators.networks.cards import SUFFIX, is_path, packaged_folder, stored_models
+from napari_blochnet.estimators.networks.model_files import read_model
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
-from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.io.json_files import write_json
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["StoredEstimator", "load_estimator", "save_estimator"]
-
-
-def save_estimator(estimator: NetworkEstimator, path: str | os.PathLike[str], *, half: bool = True) -> Path:
-    """Write a model and its card.
-
-    Parameters
-    ----------
-    estimator : NetworkEstimator
-    path : path
-        Ending in ``.safetensors``, or a bare name, which is put into the user's own store.
-    half : bool
-        Round the weights to half precision.
-
-    Returns
-    -------
-    Path
-        Where it lies.
-
-    Raises
-    ------
-    InputError
-        Another ending; weights that are not finite.
-    """
-    target = Path(path)
-    if target.name == str(path) and not target.suffix:
-        target = user_folder() / f"{target.name}{SUFFIX}"
-    if target.suffix != SUFFIX:
-        raise InputError(f"{target.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.",
-                         field="path")  # fmt: skip
-    card = {**estimator.card, "precision": "float16" if half else "float32"}
-    check_card(card, target.name)
-    tensors = {}
-    for name, value in estimator.model.state_dict().items():
-        stored = value.detach().cpu()
-        stored = stored.half() if half else stored
-        if not torch.isfinite(stored).all():
-            raise InputError(f"The weights {name} are not finite; expected a training that did not diverge.",
-                             field="estimator")  # fmt: skip
-        tensors[name] = stored
-    write_tensors(target, tensors, {CARD_KEY: json.dumps(card, allow_nan=False)})
-    write_json(card, target.with_suffix(".json"))
-    return target
+__all__ = ["StoredEstimator", "load_estimator"]
 
 
 def load_estimator(
@@ -107,7 +47,7 @@ def load_estimator(
         No such model; none for this schedule; a file that is damaged or holds another network than its card says.
     """
     text = os.fspath(name_or_path)
-    if text.endswith(SUFFIX) or os.sep in text or (os.altsep and os.altsep in text):
+    if is_path(text):
         return _load(Path(text).expanduser(), device, other_schedule)
     models = sorted(stored_models(), key=lambda model: (model.name != text, not model.packaged))
     candidates = [model for model in models if text in (model.name, model.architecture)]
@@ -131,19 +71,7 @@ def load_estimator(
 
 
 def _load(path: Path, device: str, other_schedule: bool) -> NetworkEstimator:
-    card = read_card(path)
-    schedules = schedules_of(card, path.name)
-    network = card["network"]
-    # the sizes a card claims cost no memory before the file's header has confirmed them
-    with torch.device("meta"):
-        model = LabelNetwork(card["architecture"], network["length"], network["widths"], network["subspace"],
-                             network["activation"])  # fmt: skip
-    expected = {name: tuple(value.shape) for name, value in model.state_dict().items()}
-    tensors, _ = read_tensors(path, expected=expected)
-    model.load_state_dict({name: tensors[name].float() for name in expected}, assign=True)
-    if not all(torch.isfinite(value).all() for value in model.state_dict().values()):
-        raise InputError(f"{path.name}: holds weights that are not finite; expected a trained model.", field="path")
-    model.requires_grad_(True)
+    model, schedules, card = read_model(path)
     # a model of one's own goes by its file's name, so that two of one architecture can be told apart
     name = card["architecture"] if path.parent == packaged_folder() else path.stem
     made = NetworkEstimator(model, schedules, card, name=name, device=device, other_schedule=other_schedule)
@@ -151,7 +79,7 @@ def _load(path: Path, device: str, other_schedule: bool) -> NetworkEstimator:
     return made
 
 
-class StoredEstimator:
+class StoredEstimator(DeclaredNetwork):
     """A network by name: which file of the store, the schedule of the data decides.
 
     Parameters
@@ -163,7 +91,7 @@ class StoredEstimator:
         See `load_estimator`.
     """
 
-    schedule: Schedule | None = None
+    block = None  # the model cuts them
 
     def __init__(self, name: str, *, device: str = "cpu", other_schedule: bool = False) -> None:
         self.name, self.device, self.other_schedule = name, device, other_schedule
@@ -188,24 +116,16 @@ class StoredEstimator:
             self._loaded = schedule, model
         return self._loaded[1]
 
-    def prepare(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        *,
-        progress: ProgressCallback | None = None,
-        cancelled: CancelEvent | None = None,
-    ) -> None:
-        """Load the model for the schedule and make it ready."""
-        self.estimator(schedule).prepare(schedule, kind, progress=progress, cancelled=cancelled)
+    def check(self, schedule: Schedule, kind: SignalKind) -> None:
+        self.estimator(schedule).check(schedule, kind)
 
-    def predict(
-        self,
-        fingerprints: AnyArray,
-        schedule: Schedule,
-        kind: SignalKind | None = None,
-        *,
-        cancelled: CancelEvent | None = None,
-    ) -> Estimates:
-        """Estimate a batch; see `NetworkEstimator.predict`."""
-        return self.estimator(schedule).predict(fingerprints, schedule, kind, cancelled=cancelled)
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> NetworkEstimator:
+        """Load the model for the schedule and make it ready."""
+        model = self.estimator(schedule)
+        model.prepare(schedule, kind)
+        return model
+
+    def estimate(self, block: Block) -> Estimates:
+        """Estimate fingerprints as the model does."""
+        model: NetworkEstimator = block.ready
+        return model.estimate_blocks(block)

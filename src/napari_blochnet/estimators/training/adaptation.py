@@ -24,10 +24,11 @@ from torch import Tensor, nn
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.estimators.base import check_signal
 from napari_blochnet.estimators.fitting.refined import Refined
 from napari_blochnet.estimators.memory import Allowance
-from napari_blochnet.estimators.networks.inputs import check_signal, normalised_real, unit_mean_atom
+from napari_blochnet.estimators.networks.inputs import normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.estimators.training.data import stream
@@ -82,8 +83,9 @@ class AdaptationOptions:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; expected at least 1.", field=name)
         if not 0 < self.learning_rate < 1:
-            raise InputError(f"learning_rate is {self.learning_rate:g}; expected a number between 0 and 1.",
-                             field="learning_rate")  # fmt: skip
+            raise InputError(
+                f"learning_rate is {self.learning_rate:g}; expected a number between 0 and 1.", field="learning_rate"
+            )
 
 
 def adapt_estimator(
@@ -93,9 +95,8 @@ def adapt_estimator(
     kind: SignalKind,
     options: AdaptationOptions | None = None,
     *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    watch: Callable[[LossPoint], None] | None = None,
+    watch: Watch = UNWATCHED,
+    on_loss: Callable[[LossPoint], None] | None = None,
 ) -> NetworkEstimator:
     """Fine-tune a network on fingerprints without labels.
 
@@ -108,9 +109,9 @@ def adapt_estimator(
     schedule : Schedule
     kind : {"complex", "real"}
     options : AdaptationOptions, optional
-    progress, cancelled : optional
-        Looked at between blocks of fits and between steps.
-    watch : callable, optional
+    watch : Watch
+        Told, and looked at, between blocks of fits and between steps.
+    on_loss : callable, optional
         Called with a `LossPoint` after each epoch.
 
     Returns
@@ -126,7 +127,7 @@ def adapt_estimator(
         Its ``partial`` is the network so far, None before the first epoch's end.
     """
     options = options or AdaptationOptions()
-    check_signal(estimator.name, schedule, kind)
+    check_signal(estimator.name, schedule, kind, estimator)
     started = time.perf_counter()
     if len(schedule) != estimator.model.length:
         raise InputError(f"The network takes {estimator.model.length} time points, but the stack's schedule has "
@@ -138,7 +139,7 @@ def adapt_estimator(
         copy.deepcopy(estimator.model), estimator.schedules, name=estimator.name, device=str(estimator.device),
         other_schedule=True,
     )  # fmt: skip
-    data = _explained(start, fingerprints, schedule, kind, progress, cancelled)
+    data = _explained(start, fingerprints, schedule, kind, watch)
     model = start.model.train()
     for parameter in model.parameters():
         parameter.requires_grad_(True)
@@ -156,17 +157,17 @@ def adapt_estimator(
         for number in range(steps):
             chosen = order[2 * options.batch * number : 2 * options.batch * (number + 1)]
             done = epoch * steps + number
-            if cancelled is not None and cancelled.is_set():
+            if watch.cancelled is not None and watch.cancelled.is_set():
                 so_far = _finished(estimator, model, schedule, options, epoch, started) if epoch else None
                 raise Cancelled(f"Cancelled: adapting {estimator.name} after {epoch} epochs.", partial=so_far)
-            report(progress, done, options.epochs * steps, f"adapting {estimator.name}")
+            watch.report(done, options.epochs * steps, f"adapting {estimator.name}")
             batch = inputs[chosen], labels[chosen], weights[chosen]
             total += taken.take(len(chosen), partial(_losses, model, half, batch))[0]
             schedule_rate.step()
-        if watch is not None:
+        if on_loss is not None:
             point = total / steps
-            watch(LossPoint(epoch + 1, (epoch + 1) * steps, point, point, 0.0, None, time.perf_counter() - started))
-    report(progress, 1, 1, f"adapting {estimator.name}")
+            on_loss(LossPoint(epoch + 1, (epoch + 1) * steps, point, point, 0.0, None, time.perf_counter() - started))
+    watch.report(1, 1, f"adapting {estimator.name}")
     return _finished(estimator, model, schedule, options, options.epochs, started)
 
 
@@ -233,20 +234,20 @@ def _explained(
     fingerprints: AnyArray,
     schedule: Schedule,
     kind: SignalKind,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> _Explained:
     refined = Refined(estimator, tolerance=1e-4)
     allowance = Allowance(_BLOCK, refined.device, "explaining the stack's fingerprints", "fingerprints")
-    refined.prepare(schedule, kind, progress=progress, cancelled=cancelled)
+    refined.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
     mean_atom = unit_mean_atom(schedule)
     inputs, labels, weights, noise = [], [], [], []
     first = 0
     while first < len(fingerprints):
-        raise_if_cancelled(cancelled, "explaining fingerprints")
-        report(progress, first, len(fingerprints), "explaining the stack's fingerprints")
+        watch.check("explaining fingerprints")
+        watch.report(first, len(fingerprints), "explaining the stack's fingerprints")
         block = fingerprints[first : first + allowance.size]
-        found = allowance.attempt(partial(refined.predict, block, schedule, kind, cancelled=cancelled), len(block))
+        explain = partial(refined.predict, block, schedule, kind, cancelled=watch.cancelled)
+        found = allowance.attempt(explain, len(block))
         if found is None:
             refined.to(allowance.device)
             continue

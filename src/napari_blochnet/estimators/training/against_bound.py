@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.progress import CancelEvent, raise_if_cancelled
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.physics.bounds import cramer_rao_bound
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -25,7 +25,7 @@ def tissue_scores(
     snr: float = 20.0,
     voxels: int = 4000,
     seed: int = 0,
-    cancelled: CancelEvent | None = None,
+    watch: Watch = UNWATCHED,
 ) -> dict[str, Any]:
     """Return bias, RMSE and Cramér–Rao bound of T1 and T2 in white matter, grey matter and CSF.
 
@@ -51,7 +51,7 @@ def tissue_scores(
     scores: dict[str, Any] = {"snr": snr, "voxels": voxels, "seed": seed}
     random = np.random.default_rng(seed)
     for tissue, (t1, t2) in BRAIN_TISSUES.items():
-        raise_if_cancelled(cancelled, "scoring")
+        watch.check("scoring")
         signal = decoder.signal([t1], [t2])[0]
         sigma = float(np.sqrt(np.mean(np.abs(signal) ** 2))) / snr
         phase = np.exp(2j * np.pi * random.random((voxels, 1)))

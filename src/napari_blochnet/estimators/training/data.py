@@ -10,7 +10,7 @@ from torch import Tensor
 
 from napari_blochnet.common.arrays import FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
 from napari_blochnet.estimators.training.options import TrainingOptions
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -35,8 +35,9 @@ def draw_tissues(options: TrainingOptions, epoch: int = 0) -> tuple[FloatArray, 
     """Return T1 and T2, ms, of all tissues of an epoch; T2 ≤ T1 everywhere."""
     random = np.random.default_rng((options.seed, 101, epoch if options.fresh else 0))
     if options.grid_step is not None:
-        axes = [np.arange(low, high + 1e-9 * high, options.grid_step) for low, high in
-                (options.t1_range, options.t2_range)]  # fmt: skip
+        axes = [
+            np.arange(low, high + 1e-9 * high, options.grid_step) for low, high in (options.t1_range, options.t2_range)
+        ]
         t1, t2 = (axis.ravel() for axis in np.meshgrid(*axes, indexing="ij"))
         t1, t2 = t1[t2 <= t1], t2[t2 <= t1]
         if len(t1) == 0:
@@ -103,9 +104,7 @@ class TrainingSet:
         self.subspace = find_subspace(atoms(), 0.5, rank)
         return self.subspace
 
-    def prepare(
-        self, epoch: int, *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
-    ) -> None:
+    def prepare(self, epoch: int, watch: Watch = UNWATCHED) -> None:
         """Make ready the fingerprints of an epoch: once, or anew where tissues are drawn for each."""
         if self._epoch == epoch or (self._epoch >= 0 and not self.options.fresh):
             return
@@ -118,16 +117,16 @@ class TrainingSet:
         self._held = []
         for decoder in self.decoders:
             if self.subspace is None:
-                samples = decoder.signal(self.t1, self.t2, progress=progress, cancelled=cancelled)
+                samples = decoder.signal(self.t1, self.t2, progress=watch.progress, cancelled=watch.cancelled)
                 for start in range(0, count, _BLOCK):
                     samples[start : start + _BLOCK] = unit_rows(samples[start : start + _BLOCK])[0]
             else:
                 samples = np.empty((count, self.width), np.float32)
                 for start in range(0, count, _BLOCK):
                     part = slice(start, start + _BLOCK)
-                    samples[part] = self._compressed(decoder.signal(self.t1[part], self.t2[part], cancelled=cancelled))
-                    if progress is not None:
-                        progress(min(start + _BLOCK, count), count, "fingerprints simulated")
+                    signal = decoder.signal(self.t1[part], self.t2[part], cancelled=watch.cancelled)
+                    samples[part] = self._compressed(signal)
+                    watch.report(min(start + _BLOCK, count), count, "fingerprints simulated")
             self._held.append(torch.from_numpy(samples))
 
     def _compressed(self, signal: FloatArray) -> FloatArray:

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.estimators.base import check_signal
+from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.networks.architectures import ARCHITECTURES
-from napari_blochnet.estimators.networks.inputs import check_signal
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, initialise, torch_device
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.estimators.training.card import make_card
@@ -34,7 +35,7 @@ __all__ = ["train_estimator"]
 
 # Seconds between two checkpoints, and between two points of the live loss curve.
 _CHECKPOINT_EVERY = 60.0
-_WATCH_EVERY = 0.5
+_SHOWN_EVERY = 0.5
 # Loss, relative to the first step's, beyond which a training is given up.
 _DIVERGED = 1e4
 # Streams of random numbers, apart from each other.
@@ -48,9 +49,8 @@ def train_estimator(
     *,
     device: str = "cpu",
     checkpoint: str | os.PathLike[str] | None = None,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    watch: Callable[[LossPoint], None] | None = None,
+    watch: Watch = UNWATCHED,
+    on_loss: Callable[[LossPoint], None] | None = None,
     **changes: Any,
 ) -> NetworkEstimator:
     """Train a network on fingerprints that the decoder makes.
@@ -68,9 +68,9 @@ def train_estimator(
     checkpoint : path, optional
         Where the training is saved about once a minute. If the file is there already, the training goes on from it
         and ends as if it had not been interrupted, to the last bit on the same machine; it is removed at the end.
-    progress, cancelled : optional
-        Called, and looked at, at every step.
-    watch : callable, optional
+    watch : Watch
+        Told, and looked at, at every step.
+    on_loss : callable, optional
         Called with a `LossPoint` about twice a second and after every epoch, from the thread that trains.
     **changes
         Fields of `TrainingOptions`.
@@ -94,7 +94,7 @@ def train_estimator(
                          f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
     options = options_from(preset, **changes)
     training = _Training(architecture, several, preset, options, device)
-    return training.run(checkpoint, progress, cancelled, watch)
+    return training.run(checkpoint, watch, on_loss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +125,7 @@ class _Training:
                 field="schedules",
             )
         for schedule in schedules:
-            check_signal(architecture, schedule, "real")
+            check_signal(architecture, schedule, "real", DeclaredNetwork)
         self.architecture, self.schedules, self.preset = architecture, schedules, preset
         asked = torch_device(device)
         self.asked = str(asked)
@@ -158,32 +158,31 @@ class _Training:
 
     def run(
         self,
-        checkpoint: str | os.PathLike[str] | None,
-        progress: ProgressCallback | None,
-        cancelled: CancelEvent | None,
-        watch: Callable[[LossPoint], None] | None,
+        checkpoint: str | os.PathLike[str] | None = None,
+        watch: Watch = UNWATCHED,
+        on_loss: Callable[[LossPoint], None] | None = None,
     ) -> NetworkEstimator:
-        report(progress, 0, 1, f"preparing to train {self.architecture}")
+        watch.report(0, 1, f"preparing to train {self.architecture}")
         try:
-            self._set_input(progress, cancelled)
+            self._set_input(watch)
             self.steps.place()
             if checkpoint is not None and Path(checkpoint).is_file():
                 self.state = read_state(checkpoint, self.key, self.modules, self.steps.optimizer)
-            self.data.prepare(self.state.step // self.steps_per_epoch, progress=progress, cancelled=cancelled)
+            self.data.prepare(self.state.step // self.steps_per_epoch, watch)
         except Cancelled:
             raise Cancelled(f"Cancelled: training {self.architecture}; no step was taken.") from None
-        self._loop(checkpoint, progress, cancelled, watch)
+        self._loop(checkpoint, watch, on_loss)
         if checkpoint is not None:
             Path(checkpoint).unlink(missing_ok=True)
         return self.estimator()
 
-    def _set_input(self, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> None:
+    def _set_input(self, watch: Watch = UNWATCHED) -> None:
         """Give the network the subspace of its input and the scale of its labels, where it has them."""
         model, options = self.model, self.options
         if options.subspace is None or model.subspace is None:
             return
         subspace = self.data.find_subspace(options.subspace)
-        self.data.prepare(0, progress=progress, cancelled=cancelled)
+        self.data.prepare(0, watch)
         some = np.arange(0, len(self.data.training), max(1, len(self.data.training) // 8192))
         coefficients, labels, _ = self.data.batch(self.data.training[some])
         unit = nn.functional.normalize(coefficients, dim=1)
@@ -197,26 +196,25 @@ class _Training:
     def _loop(
         self,
         checkpoint: str | os.PathLike[str] | None,
-        progress: ProgressCallback | None,
-        cancelled: CancelEvent | None,
-        watch: Callable[[LossPoint], None] | None,
+        watch: Watch,
+        on_loss: Callable[[LossPoint], None] | None,
     ) -> None:
         state, options = self.state, self.options
         per_epoch, total = self.steps_per_epoch, self.steps_per_epoch * options.epochs
         started = time.perf_counter() - state.seconds
-        saved = watched = time.perf_counter()
+        saved = shown = time.perf_counter()
         first_loss = state.history[0].loss if state.history else None
         while state.step < total and not self._patience_is_over():
             epoch, step = divmod(state.step, per_epoch)
             if step == 0:
                 try:
-                    self.data.prepare(epoch, cancelled=cancelled)
+                    self.data.prepare(epoch, Watch(cancelled=watch.cancelled))
                 except Cancelled:
                     raise self._stopped(total, checkpoint) from None
                 state.sums = [0.0, 0.0, 0.0]
             order = self._order(epoch)
             for number in range(step, per_epoch):
-                if cancelled is not None and cancelled.is_set():
+                if watch.cancelled is not None and watch.cancelled.is_set():
                     raise self._stopped(total, checkpoint)
                 losses = self._step(order[number * options.batch : (number + 1) * options.batch], total)
                 first_loss = losses[0] if first_loss is None else first_loss
@@ -226,14 +224,14 @@ class _Training:
                 state.sums = [total_ + loss for total_, loss in zip(state.sums, losses, strict=True)]
                 now = time.perf_counter()
                 state.seconds = now - started
-                report(progress, state.step, total, f"training {self.architecture}")
+                watch.report(state.step, total, f"training {self.architecture}")
                 if number + 1 == per_epoch:
                     self._end_epoch(epoch + 1)
-                    if watch is not None:
-                        watch(state.history[-1])
-                elif watch is not None and now - watched > _WATCH_EVERY:
-                    watched = now
-                    watch(self._point(epoch, number + 1, None))
+                    if on_loss is not None:
+                        on_loss(state.history[-1])
+                elif on_loss is not None and now - shown > _SHOWN_EVERY:
+                    shown = now
+                    on_loss(self._point(epoch, number + 1, None))
                 if checkpoint is not None and now - saved > _CHECKPOINT_EVERY:
                     self._save(checkpoint)
                     saved = now

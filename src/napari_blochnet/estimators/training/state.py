@@ -124,8 +124,9 @@ def read_state(
         state = TrainingState(int(content["step"]), [float(value) for value in content["sums"]], history, None,
                               best_loss, int(content["best_epoch"]), float(content["seconds"]))  # fmt: skip
     except (KeyError, TypeError, ValueError):
-        raise InputError(f"{name}: is no saved training; expected one that was interrupted here.",
-                         field="checkpoint") from None  # fmt: skip
+        raise InputError(
+            f"{name}: is no saved training; expected one that was interrupted here.", field="checkpoint"
+        ) from None
     differing = sorted(part for part in {*key, *found} if key.get(part) != found.get(part))
     if differing:
         raise InputError(

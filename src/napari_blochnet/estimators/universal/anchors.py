@@ -18,11 +18,10 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent
 from napari_blochnet.estimators.matching.search import Tiles, best_match, channels
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
 
-__all__ = ["REACH", "STEP", "Anchors", "Lattice", "lattice", "patch_size"]
+__all__ = ["REACH", "STEP", "Anchors", "Lattice", "lagrange", "lattice", "patch_size"]
 
 #: Ratio of neighbouring T1, and of neighbouring T2.
 STEP = 1.1
@@ -198,8 +197,9 @@ class Anchors:
         points = lattice()
         unit, norms = unit_rows(coefficients)
         if not (norms[points.candidates] > 0).any():
-            raise InputError("No tissue has a signal under this schedule; expected flip angles above 0.",
-                             field="schedule")  # fmt: skip
+            raise InputError(
+                "No tissue has a signal under this schedule; expected flip angles above 0.", field="schedule"
+            )
         chosen = unit[points.candidates]
         parts = [chosen.real, chosen.imag] if np.iscomplexobj(chosen) else [chosen]
         return cls(points, subspace, np.ascontiguousarray(unit), Tiles.cut(np.concatenate(parts, axis=1)))
@@ -209,11 +209,9 @@ class Anchors:
         """Whether the anchors are complex (RF spoiling)."""
         return bool(np.iscomplexobj(self.atoms))
 
-    def search(
-        self, coefficients: AnyArray, *, threads: int | None = None, cancelled: CancelEvent | None = None
-    ) -> IntArray:
+    def search(self, coefficients: AnyArray) -> IntArray:
         """Return the candidate that correlates best with each fingerprint, given by its coefficients."""
-        index = best_match(self.tiles, channels(coefficients, self.is_complex), threads=threads, cancelled=cancelled)
+        index = best_match(self.tiles, channels(coefficients, self.is_complex))
         return np.minimum(index, len(self.lattice.candidates) - 1)
 
     def settle(self, coefficients: AnyArray, centre: IntArray, short: float) -> tuple[IntArray, FloatArray]:
@@ -248,7 +246,7 @@ class Anchors:
         around, across = np.broadcast_arrays(around, rows[:, None])
         table = points.at(around, across).reshape(len(columns), -1)
         heights = self._explained(coefficients, table, which.reshape(-1)).reshape(len(centre), len(rows), 5)
-        between = heights @ _quartic(np.linspace(-1.0, 1.0, 65)).T
+        between = heights @ lagrange(np.arange(-2.0, 3.0), np.linspace(-1.0, 1.0, 65)).T
         complete = table.reshape(len(columns), len(rows), 5).min(axis=2)[which.reshape(-1)] >= 0
         ridge = np.where(complete & (rows <= i[:, None]), between.max(axis=2), -np.inf)
         row = rows[ridge.argmax(axis=1)]
@@ -316,12 +314,11 @@ class Anchors:
         return heights / np.where(energy > 0, energy, 1.0)[:, None]
 
 
-def _quartic(at: FloatArray) -> FloatArray:
-    """Return the weights (point, 5) of values at −2 … 2 in the polynomial through them, at some points."""
-    nodes = np.arange(-2.0, 3.0)
-    weights = np.ones((len(at), 5))
-    for k in range(5):
-        for other in range(5):
+def lagrange(nodes: FloatArray, at: FloatArray) -> FloatArray:
+    """Return the weights (point, node) of values at the nodes in the polynomial through them, at some points."""
+    weights = np.ones((len(at), len(nodes)))
+    for k in range(len(nodes)):
+        for other in range(len(nodes)):
             if other != k:
                 weights[:, k] *= (at - nodes[other]) / (nodes[k] - nodes[other])
     return weights

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.estimators.universal.anchors import REACH
+from napari_blochnet.estimators.universal.anchors import REACH, lagrange
 
 __all__ = ["hill_top"]
 
@@ -56,11 +56,5 @@ def _tops(profiles: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 @cache
 def _interpolation() -> FloatArray:
-    """The matrix (nodes, fine points) of the polynomial through values at the nodes, in Lagrange's form."""
-    at, x = np.linspace(-1.0, 1.0, _SIDE), np.linspace(-1.0, 1.0, _FINE)
-    matrix = np.ones((_SIDE, _FINE))
-    for k in range(_SIDE):
-        for other in range(_SIDE):
-            if other != k:
-                matrix[k] *= (x - at[other]) / (at[k] - at[other])
-    return matrix
+    """The matrix (nodes, fine points) of the polynomial through values at the nodes."""
+    return np.ascontiguousarray(lagrange(np.linspace(-1.0, 1.0, _SIDE), np.linspace(-1.0, 1.0, _FINE)).T)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.records import embed_estimator, make_record
@@ -97,16 +97,15 @@ def adapt(
             stack.schedule,
             stack.kind,
             AdaptationOptions(**given.model_dump()),
-            progress=progress,
-            cancelled=cancelled,
-            watch=watch,
+            watch=Watch(progress, cancelled),
+            on_loss=watch,
         )
     except Cancelled as stopped:
         if isinstance(stopped.partial, NetworkEstimator):
             recorded(stopped.partial, stopped=str(stopped))
         raise
     try:
-        scores = tissue_scores(adapted, stack.schedule, cancelled=cancelled)
+        scores = tissue_scores(adapted, stack.schedule, watch=Watch(cancelled=cancelled))
     except Cancelled as stopped:
         raise Cancelled(str(stopped), partial=recorded(adapted)) from None
     adapted.card["scores"] = {stack.schedule.name or "schedule 1": scores}

@@ -5,24 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray
-from napari_blochnet.estimators.matching.grid import TissueGrid
+from napari_blochnet.estimators.registry import declared
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
 
 __all__ = ["free_memory", "mapping_memory"]
 
-# Measured with tracemalloc at 300 and 1000 TRs; the numbers of arrays of the given size that exist at once.
-_ATOMS_AT_ONCE = 4096
-_SIMULATING = 4.5
-_CUTTING = 4.0
-_ANCHORS = 74_000.0
-_RANK = {"complex": 24, "real": 24, "magnitude": 72}
-_MATCHING = {"complex": 5.0, "real": 3.5, "magnitude": 3.5}
-_READING = {"complex": 2.2, "real": 3.8, "magnitude": 3.8}
+# Measured with tracemalloc at 300 and 1000 TRs: arrays of a batch's size that exist at once in a fit.
 _FITTING = {"complex": 5.0, "real": 8.0, "magnitude": 9.0}
-_NETWORK = 2.2
-# HYDRA keeps 16 features of each sample, of this many voxels at a time, for its convolutions.
-_HYDRA = 512 * 16 * 4 * 4
 
 
 def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask: BoolArray | None = None) -> int:
@@ -49,17 +39,7 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
     batch = largest * pulses * (8 if stack.kind == "complex" else 4)
     # RF phases that make signals complex double what is simulated
     parts = 1 if stack.schedule.is_real else 2
-    kept = preparing = 0.0
-    if settings.estimator == "dictionary":
-        grid = TissueGrid(settings.t1_range, settings.t2_range, settings.step)
-        kept = grid.memory(_RANK[stack.kind], parts > 1)
-        preparing = _SIMULATING * min(_ATOMS_AT_ONCE, len(grid)) * pulses * 4 * parts + _CUTTING * kept
-        working = _MATCHING[stack.kind] * batch
-    elif settings.estimator == "universal":
-        preparing = _ANCHORS * pulses * parts
-        working = _READING[stack.kind] * batch
-    else:
-        working = _NETWORK * batch + (_HYDRA * pulses if "hydra" in settings.estimator else 0)
+    preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
     if settings.refine or settings.uncertainty:
         working = max(working, _FITTING[stack.kind] * batch)
     return int(max(preparing, kept + working)) + _maps_memory(stack, settings)

@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from napari_blochnet.estimators.memory import Allowance
 
 __all__ = ["reconstruct", "record_of"]
-
-# What `reconstruct` itself takes care of; all other settings are its estimator's.
-_NOT_THE_ESTIMATORS = {"estimator", "batch", "slices", "refine", "fit_b1", "b1", "uncertainty", "noise_sigma"}
 
 
 def reconstruct(
@@ -81,8 +78,7 @@ def reconstruct(
     Cancelled
         Its ``partial`` holds the maps of the finished batches.
     """
-    from napari_blochnet.estimators.memory import Allowance, Movable, device_of, moved
-    from napari_blochnet.estimators.registry import leaves_out_samples, make_estimator
+    from napari_blochnet.estimators.memory import Allowance
 
     if isinstance(estimator, str):
         fields["estimator"] = estimator
@@ -92,27 +88,24 @@ def reconstruct(
         b1 = None
     given = settings_from(ReconstructSettings, settings, **fields)
     chosen = resolve_device(device)
-    started = time.perf_counter()
+    watch, started = Watch(progress, cancelled), time.perf_counter()
     inside = _mapped_voxels(stack, mask, given.slices)
     made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        options = given.model_dump(exclude=_NOT_THE_ESTIMATORS)
-        if given.refine and not leaves_out_samples(given.estimator):
-            # a network starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
-            options["saturation"] = None
-        made = _with_options(make_estimator(given.estimator, **options), given)
-        target = chosen if isinstance(made, Movable) else "cpu"
+        made = _with_options(_by_name(given), given)
+        target = chosen if made.is_movable else "cpu"
     else:
         given, made_by = _naming(estimator, given)
         made = _with_options(estimator, given)
-        target = device_of(made)
+        target = str(made.device)
     field = _field(b1, given.b1, made, stack, inside)
-    raise_if_cancelled(cancelled, "mapping")
-    allowance = Allowance(given.batch, target, f"mapping with {made.name}", "voxels")
+    watch.check("mapping")
+    work = f"mapping with {made.name}"
+    allowance = Allowance(given.batch, target, work, "voxels")
 
     def prepare() -> bool:
-        moved(made, allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+        made.to(allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
         return True
 
     while not allowance.attempt(prepare, 1):
@@ -127,7 +120,7 @@ def reconstruct(
                 given,
                 maps,
                 in_part=mask is not None or done < total,
-                estimator=getattr(made, "description", made.name),
+                estimator=made.description,
                 device=allowance.device,
                 seconds=time.perf_counter() - started,
                 memory=allowance.notes,
@@ -138,15 +131,15 @@ def reconstruct(
 
     try:
         for batch in batches(inside, given.batch):
-            report(progress, done, total, f"mapping with {made.name}")
-            for part, estimates in _estimated(made, allowance, stack, batch, field, cancelled):
+            watch.report(done, total, work)
+            for part, estimates in _estimated(made, allowance, stack, batch, field, watch):
                 _enter(maps, part, estimates)
                 done += len(part)
                 if partial is not None:
                     partial(maps)
     except Cancelled as stopped:
         raise Cancelled(str(stopped), partial=recorded()) from None
-    report(progress, total, total, f"mapping with {made.name}")
+    watch.report(total, total, work)
     return recorded()
 
 
@@ -209,10 +202,28 @@ def record_of(
     )
 
 
-def _naming(estimator: Estimator, settings: ReconstructSettings) -> tuple[ReconstructSettings, dict[str, Any] | None]:
+def _by_name(settings: ReconstructSettings) -> Estimator:
+    """Return the estimator that settings name."""
+    from napari_blochnet.estimators.base import SETTINGS
+    from napari_blochnet.estimators.registry import declared, make_estimator
+
+    options = settings.model_dump(include={*SETTINGS})
+    if settings.refine and "saturation" not in declared(settings.estimator).settings:
+        # it starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
+        options["saturation"] = None
+    return make_estimator(settings.estimator, **options)
+
+
+def _naming(estimator: Any, settings: ReconstructSettings) -> tuple[ReconstructSettings, dict[str, Any] | None]:
     """Return settings that name an estimator which was given as an object, and its record where they cannot."""
+    from napari_blochnet.estimators.base import Estimator
+
+    if not isinstance(estimator, Estimator):
+        raise InputError(
+            f"estimator is of type {type(estimator).__name__}; expected a name or an Estimator.", field="estimator"
+        )
     origin = embed_estimator(estimator)
-    other = settings.other_schedule or bool(getattr(estimator, "other_schedule", False))
+    other = settings.other_schedule or estimator.other_schedule
     if isinstance(origin, str):
         return settings.model_copy(update={"estimator": origin, "other_schedule": other}), None
     return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
@@ -239,29 +250,23 @@ def _estimated(
     stack: FingerprintStack,
     batch: IntArray,
     field: FloatArray | None,
-    cancelled: CancelEvent | None,
+    watch: Watch,
 ) -> Iterator[tuple[IntArray, Estimates]]:
     """Yield a batch of voxels, by their place in the volume, with what is estimated of them; in parts where the memory
     does not suffice.
     """
-    from napari_blochnet.estimators.fitting.refined import Refined
-    from napari_blochnet.estimators.memory import moved
-
     done = 0
     while done < len(batch):
-        raise_if_cancelled(cancelled, "mapping")
+        watch.check("mapping")
         part = batch[done : done + allowance.size]
 
         def predict(part: IntArray = part) -> Estimates:
             here = np.zeros(stack.mask.shape, dtype=bool)
             here.reshape(-1)[part] = True
             data = stack.fingerprints(here)
-            if field is None:
-                return estimator.predict(data, stack.schedule, stack.kind, cancelled=cancelled)
-            assert isinstance(estimator, Refined)
-            known = field.reshape(-1)[part]
-            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=cancelled)
-            return replace(found, b1=known)
+            known = None if field is None else field.reshape(-1)[part]
+            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=watch.cancelled)
+            return found if known is None else replace(found, b1=known)
 
         before = allowance.device
         estimates = allowance.attempt(predict, len(part))
@@ -269,20 +274,18 @@ def _estimated(
             yield part, estimates
             done += len(part)
         elif allowance.device != before:
-            moved(estimator, allowance.device)
+            estimator.to(allowance.device)
 
 
 def _field(
     b1: AnyArray | None, path: str | None, estimator: Estimator, stack: FingerprintStack, inside: BoolArray
 ) -> FloatArray | None:
     """Return the B1 map, of an array or a file; None where neither is given."""
-    from napari_blochnet.estimators.fitting.refined import Refined
-
     if b1 is None:
         if path is None:
             return None
         b1 = read_b1(path, stack)
-    if not isinstance(estimator, Refined):
+    if not estimator.takes_b1:
         raise InputError(f"A B1 map is given, but {estimator.name} takes B1 as nominal; expected refine with it, or no "
                          "B1 map.", field="b1")  # fmt: skip
     if estimator.fit_b1:
@@ -294,16 +297,18 @@ def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tupl
     inside = stack.mask.copy()
     if mask is not None:
         if np.shape(mask) != stack.shape[1:]:
-            raise InputError(f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.",
-                             field="mask")  # fmt: skip
+            raise InputError(
+                f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.", field="mask"
+            )
         inside &= np.asarray(mask, dtype=bool)
     if slices is not None:
         check_slices(slices, stack.shape[1], f"the stack {stack.name}")
         inside[: slices[0]] = False
         inside[slices[1] :] = False
     if not inside.any():
-        raise InputError(f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.",
-                         field="mask")  # fmt: skip
+        raise InputError(
+            f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.", field="mask"
+        )
     return inside
 
 

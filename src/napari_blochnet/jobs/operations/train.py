@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import Cancelled
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.records import embed_schedule, make_record
 from napari_blochnet.jobs.settings import settings_from
@@ -93,9 +93,8 @@ def train(
             given.preset,
             device=chosen,
             checkpoint=checkpoint,
-            progress=progress,
-            cancelled=cancelled,
-            watch=watch,
+            watch=Watch(progress, cancelled),
+            on_loss=watch,
             **given.options(),
         )
     except Cancelled as stopped:
@@ -107,7 +106,7 @@ def train(
         raise
     try:
         trained.card["scores"] = {
-            schedule.name or f"schedule {number}": tissue_scores(trained, schedule, cancelled=cancelled)
+            schedule.name or f"schedule {number}": tissue_scores(trained, schedule, watch=Watch(cancelled=cancelled))
             for number, schedule in enumerate(several, start=1)
         }
     except Cancelled as stopped:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.offers import estimator_offers
+from napari_blochnet.estimators.registry import declared
 from napari_blochnet.evaluation import beside_truth as errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -210,7 +211,8 @@ class MapPanel(Panel):
     def _on_models(self) -> None:
         """The store has other models: offer them, and merge nothing with what older ones made."""
         for entry in self.session.entries("maps"):
-            if entry.subject.record.get("settings", {}).get("estimator") not in ("dictionary", "universal"):
+            name = entry.subject.record.get("settings", {}).get("estimator")
+            if name is None or declared(name).is_trained:
                 self._outdated.add(entry.subject)
         self._offered = None
         self._update_offers()

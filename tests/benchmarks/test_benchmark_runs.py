@@ -1,4 +1,4 @@
-"""The benchmarks of the estimators measure what they say they measure."""
+"""The benchmarks measure what they say they measure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import napari_blochnet as nb
-from napari_blochnet.benchmarks.estimator_entries import benchmark_mapping, benchmark_matching, benchmark_training
+from napari_blochnet.benchmarks.benchmark_runs import run_benchmark
 from napari_blochnet.benchmarks.mapping_speed import format_mapping
 from napari_blochnet.benchmarks.measuring import markdown_table, peak_growth, timed
 from napari_blochnet.cli.main import blochnet
@@ -18,7 +18,7 @@ from napari_blochnet.cli.main import blochnet
 
 def test_matching_is_compared_with_the_plain_searches():
     seen = []
-    result = benchmark_matching(voxels=300, step=0.2, repeats=2, progress=lambda *what: seen.append(what))
+    result = run_benchmark("matching", voxels=300, step=0.2, repeats=2, progress=lambda *what: seen.append(what))
     ours, plain, uncompressed = result.rows[0], result.rows[1], result.rows[-1]
     # the same atoms: the same errors as the plain search, and hardly others than without compression
     assert ours.t1_error == pytest.approx(plain.t1_error, rel=0.01)
@@ -37,7 +37,7 @@ def test_matching_is_compared_with_the_plain_searches():
 
 def test_the_peak_memory_of_matching_is_that_of_a_block():
     # more than two blocks in both: what a block leaves while the next is made belongs to the peak
-    result = benchmark_matching(voxels=9000, step=0.2, repeats=1)
+    result = run_benchmark("matching", voxels=9000, step=0.2, repeats=1)
     few, many = result.peak_mib.values()
     if few is None:
         pytest.skip("this system does not tell the peak memory")
@@ -46,7 +46,7 @@ def test_the_peak_memory_of_matching_is_that_of_a_block():
 
 
 def test_mapping_goes_through_reconstruct():
-    rows = benchmark_mapping(voxels=(60, 90), estimators="fc, refined", repeats=1)
+    rows = run_benchmark("mapping", voxels=(60, 90), estimators="fc, refined", repeats=1)
     assert [(row.estimator, row.voxels) for row in rows] == [("fc", 60), ("refined", 60), ("fc", 90), ("refined", 90)]
     for row in rows:
         assert row.microseconds == pytest.approx(1e6 * row.seconds / row.voxels)
@@ -67,7 +67,7 @@ def test_training_counts_one_epoch_from_nothing(monkeypatch):
         return train(architecture, schedule, preset, **{**options, "fingerprints": 100})
 
     monkeypatch.setattr(module, "train_estimator", small)
-    result = benchmark_training(repeats=2, quick=False)
+    result = run_benchmark("training", repeats=2, quick=False)
     # the first compiles; the published size is that of the preset, which nothing changes
     assert given == [("blochnet", "paper", 200, 1), ("blochnet", "paper", None, 1), ("blochnet", "paper", None, 1)]
     assert len(result.epoch_seconds) == 2
@@ -75,21 +75,21 @@ def test_training_counts_one_epoch_from_nothing(monkeypatch):
     assert "run 2" in result.to_text()
 
 
-@pytest.mark.parametrize("run", [benchmark_matching, benchmark_mapping, benchmark_training])
-def test_cancel(run):
+@pytest.mark.parametrize("name", ["matching", "mapping", "training"])
+def test_cancel(name):
     stop = threading.Event()
     stop.set()
     with pytest.raises(nb.Cancelled):
-        run(cancelled=stop)
+        run_benchmark(name, cancelled=stop)
 
 
 def test_refusals():
     with pytest.raises(nb.InputError, match="estimators is 'fc,guess'; expected some of dictionary, fc"):
-        benchmark_mapping(estimators="fc,guess")
+        run_benchmark("mapping", estimators="fc,guess")
     with pytest.raises(nb.InputError, match="voxels"):
-        benchmark_mapping(voxels=(0, 10))
+        run_benchmark("mapping", voxels=(0, 10))
     with pytest.raises(nb.InputError, match="repeats"):
-        benchmark_training(repeats=0)
+        run_benchmark("training", repeats=0)
 
 
 def test_on_the_command_line():

@@ -1,28 +1,38 @@
-"""Benchmarks of the estimators: matching, mapping, training."""
+"""What ``blochnet benchmark`` measures of speed and memory: the settings of each benchmark, and running it by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import importlib
+from typing import Any
 
 from pydantic import field_validator
 
-from napari_blochnet.benchmarks.mapping_speed import CASES, MappingRow, run_mapping_benchmark
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.benchmarks.mapping_speed import CASES
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.settings import Settings, quantity, settings_from
 
-if TYPE_CHECKING:
-    from napari_blochnet.benchmarks.matching_speed import MatchingBenchmark
-    from napari_blochnet.benchmarks.training_speed import TrainingBenchmark
-
 __all__ = [
+    "BENCHMARKS",
+    "DecoderBenchmarkSettings",
     "MappingBenchmarkSettings",
     "MatchingBenchmarkSettings",
     "TrainingBenchmarkSettings",
-    "benchmark_mapping",
-    "benchmark_matching",
-    "benchmark_training",
+    "run_benchmark",
 ]
+
+
+class DecoderBenchmarkSettings(Settings):
+    """The decoder against plain PyTorch and, where it is installed, blochsim."""
+
+    fingerprints: int = quantity(
+        1000, "Fingerprints", "How many tissues, T1 100 to 5000 ms and T2 10 to 2000 ms.", "", ge=1, le=1_000_000
+    )
+    repeats: int = quantity(15, "Repeats", "Runs of each method, in turns; the median is shown.", "", ge=1, le=1000)
+    states: tuple[int, int] = quantity((20, 64), "States", "Fixed numbers of EPG states to compare at.")
+    peers: bool = quantity(True, "Peers", "Whether to run plain PyTorch and blochsim as well.")
+    threads: int | None = quantity(None, "Threads", "CPU threads of the decoder; none: all.", "", ge=1, le=1024)
+    seed: int = quantity(0, "Seed", "Of the tissues.", "", ge=0)
 
 
 class MatchingBenchmarkSettings(Settings):
@@ -69,47 +79,45 @@ class TrainingBenchmarkSettings(Settings):
     quick: bool = quantity(True, "Quick", "Train the quick preset too, which takes minutes, and score it.")
 
 
-def benchmark_matching(
-    settings: MatchingBenchmarkSettings | None = None,
-    *,
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    **fields: Any,
-) -> MatchingBenchmark:
-    """Time matching; see `napari_blochnet.benchmarks.matching_speed.benchmark_matching`."""
-    from napari_blochnet.benchmarks.matching_speed import benchmark_matching as run
-
-    given = settings_from(MatchingBenchmarkSettings, settings, **fields)
-    return run(**given.model_dump(), progress=progress, cancelled=cancelled)
+#: The settings of each benchmark; it is the function ``benchmark_NAME`` of the module ``NAME_speed``.
+BENCHMARKS: dict[str, type[Settings]] = {
+    "decoder": DecoderBenchmarkSettings,
+    "matching": MatchingBenchmarkSettings,
+    "mapping": MappingBenchmarkSettings,
+    "training": TrainingBenchmarkSettings,
+}
+_ON_A_DEVICE = ("mapping", "training")
 
 
-def benchmark_mapping(
-    settings: MappingBenchmarkSettings | None = None,
+def run_benchmark(
+    name: str,
+    settings: Settings | None = None,
     *,
     device: str = "cpu",
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
     **fields: Any,
-) -> list[MappingRow]:
-    """Time mapping; see `napari_blochnet.benchmarks.mapping_speed.run_mapping_benchmark`."""
-    given = settings_from(MappingBenchmarkSettings, settings, **fields)
-    names = [name.strip() for name in given.estimators.split(",")]
-    return run_mapping_benchmark(
-        given.voxels, names, snr=given.snr, repeats=given.repeats, seed=given.seed, device=resolve_device(device),
-        progress=progress, cancelled=cancelled,
-    )  # fmt: skip
+) -> Any:
+    """Run a benchmark.
 
+    Parameters
+    ----------
+    name : {"decoder", "matching", "mapping", "training"}
+    settings : Settings, optional
+        Of `BENCHMARKS`.
+    device : str
+        For mapping and training: "auto", "cpu" or a GPU such as "cuda:0".
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`.
+    **fields
+        Fields of its settings.
 
-def benchmark_training(
-    settings: TrainingBenchmarkSettings | None = None,
-    *,
-    device: str = "cpu",
-    progress: ProgressCallback | None = None,
-    cancelled: CancelEvent | None = None,
-    **fields: Any,
-) -> TrainingBenchmark:
-    """Time trainings; see `napari_blochnet.benchmarks.training_speed.benchmark_training`."""
-    from napari_blochnet.benchmarks.training_speed import benchmark_training as run
-
-    given = settings_from(TrainingBenchmarkSettings, settings, **fields)
-    return run(**given.model_dump(), device=resolve_device(device), progress=progress, cancelled=cancelled)
+    Returns
+    -------
+    object
+        What the benchmark's own function returns.
+    """
+    given = settings_from(BENCHMARKS[name], settings, **fields).model_dump()
+    run = getattr(importlib.import_module(f"napari_blochnet.benchmarks.{name}_speed"), f"benchmark_{name}")
+    where = {"device": resolve_device(device)} if name in _ON_A_DEVICE else {}
+    return run(**given, **where, watch=Watch(progress, cancelled))
