@@ -11,7 +11,8 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.sessions import SESSION_FILE
 from napari_blochnet.napari_ui.sessions.restoring import open_session
-from napari_blochnet.napari_ui.state.session import Voxel, entry_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.phantoms.phantom import Phantom
 
 

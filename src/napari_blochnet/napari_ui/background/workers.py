@@ -5,7 +5,7 @@ warning on the canvas). How it ends arrives by one signal with a queued connecti
 looks up by a timer, so that whatever hears of a job is called on the main thread, always. Cancelling sets an event
 that the function looks at once per batch; the function ends by itself, in the middle of nothing.
 
-What a result asks of the window is done in steps, one per turn of the event loop (`Job.draw`).
+What a result asks of the window is done in steps, one per turn of the event loop (`Job.run_steps`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from superqt.utils import FunctionWorker
 
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.napari_ui.background.llvm import keep_triton_out
-from napari_blochnet.napari_ui.background.turns import Drawing
+from napari_blochnet.napari_ui.background.turns import Turns
 
 __all__ = ["Failure", "Job"]
 
@@ -131,7 +131,7 @@ class Job(QObject):
         Whether what was finished last is passed on before the end even where the main thread had not looked yet: for
         whoever shows what the result does not hold.
     window : callable, optional
-        Returns the window that `draw` changes.
+        Returns the window that `run_steps` changes.
     """
 
     #: (done, total, message)
@@ -162,7 +162,7 @@ class Job(QObject):
     ) -> None:
         super().__init__()
         self.title = title
-        #: from the start until all is drawn
+        #: from the start until all is shown
         self.is_running = False
         #: while the function runs in its thread
         self.is_working = False
@@ -173,8 +173,8 @@ class Job(QObject):
         self._bar: _Bar | None = None
         self._bar_text = ""
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self._drawing = Drawing(self, window)
-        self._drawing.finished.connect(self._end)
+        self._turns = Turns(self, window)
+        self._turns.finished.connect(self._end)
         # written by the worker, taken by the main thread; each is replaced as a whole
         self._progress: tuple[int, int, str] | None = None
         self._partial: Any = None
@@ -204,11 +204,11 @@ class Job(QObject):
         self._cancelled.set()
 
     def close(self) -> None:
-        """Cancel it, and draw nothing more: the window is gone."""
+        """Cancel it, and show nothing more: the window is gone."""
         self.cancel()
-        self._drawing.clear()
+        self._turns.clear()
 
-    def draw(self, steps: Iterator[Any]) -> None:
+    def run_steps(self, steps: Iterator[Any]) -> None:
         """Change the window in steps, one per turn of the event loop; the job ends after the last.
 
         Parameters
@@ -216,12 +216,12 @@ class Job(QObject):
         steps : iterator
             See `napari_blochnet.napari_ui.background.turns`; run after all that were given before.
         """
-        self._drawing.add(steps)
+        self._turns.add(steps)
 
     @property
-    def is_drawing(self) -> bool:
+    def is_showing(self) -> bool:
         """Whether the window is still being changed."""
-        return self._drawing.is_busy
+        return self._turns.is_busy
 
     @property
     def is_cancelled(self) -> bool:
@@ -312,7 +312,7 @@ class Job(QObject):
             self._end()
 
     def _end(self) -> None:
-        if self.is_running and not self.is_working and not self._drawing.is_busy:
+        if self.is_running and not self.is_working and not self._turns.is_busy:
             self.is_running = False
             _drop(self)
             self.ended.emit()
@@ -321,7 +321,7 @@ class Job(QObject):
         bar = self._bar
         now = time.monotonic()
         # napari's bar runs the event loop at every change; beside the panel's own it need not be as quick
-        if bar is None or total <= 0 or self.is_drawing or now - self._bar_at < _BAR_INTERVAL:
+        if bar is None or total <= 0 or self.is_showing or now - self._bar_at < _BAR_INTERVAL:
             return
         self._bar_at = now
         if bar.total != total:

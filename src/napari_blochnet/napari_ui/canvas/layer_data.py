@@ -27,7 +27,7 @@ from napari_blochnet.napari_ui.canvas.looks import (
     round_up,
     value_limits,
 )
-from napari_blochnet.napari_ui.state.session import ENTRY, Entry
+from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [

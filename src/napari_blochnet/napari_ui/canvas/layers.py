@@ -33,7 +33,8 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
 )
 from napari_blochnet.napari_ui.canvas.looks import LOOKS, round_up, value_limits
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
-from napari_blochnet.napari_ui.state.session import ENTRY, Session, Subject, entry_of
+from napari_blochnet.napari_ui.state.entries import ENTRY, Subject, entry_of
+from napari_blochnet.napari_ui.state.session import Session, every_session
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ __all__ = [
     "add_region",
     "add_stack",
     "error_steps",
-    "finish_layer",
     "hidden_steps",
     "maps_steps",
     "phantom_steps",
@@ -65,7 +65,15 @@ def _assert_main_thread() -> None:
         raise RuntimeError("layers are made on the main thread only")
 
 
-def finish_layer(viewer: Viewer, layer: Layer) -> None:
+@every_session
+def _follow(session: Session) -> None:
+    """Finish the layers of ours in a viewer, whoever adds them."""
+    for layer in session.layers():
+        _finish(session.viewer, layer)
+    session.layer_added.connect(_finish)
+
+
+def _finish(viewer: Viewer, layer: Layer) -> None:
     """Give a layer of ours what layer data cannot carry: colour bar, name in grid cells, links to its peers."""
     entry = entry_of(layer)
     if entry is None or not isinstance(layer, Image):
@@ -194,10 +202,7 @@ def add_maps(
 def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> Steps[None]:
     """Let the layers of unfinished maps stand for the finished ones, which share their arrays."""
     _assert_main_thread()
-    for layer in session.layers("maps", old):
-        entry = entry_of(layer)
-        if entry is None:
-            continue
+    for layer, entry in session.pairs("maps", old):
         layer.metadata = {
             "blochnet": {**layer.metadata["blochnet"], "record": new.record},
             ENTRY: replace(entry, subject=new, truth=truth),
@@ -205,31 +210,28 @@ def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps,
         if entry.role in _ERRORS:
             continue
         layer.data = map_values(new, entry.role)
-        _fit_limits(session, layer, entry.role, new)
+        _fit_limits(session, layer, new)
         yield
     session.changed.emit()
 
 
-def _fit_limits(session: Session, layer: Layer, role: str, maps: ParameterMaps) -> None:
+def _fit_limits(session: Session, layer: Layer, maps: ParameterMaps) -> None:
     """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
     entry = entry_of(layer)
-    if entry.truth is None and LOOKS[role].limits is None and not _has_peer(session, layer, role):
-        limits = value_limits(map_values(maps, role), maps.mask & ~maps.failed)
+    if entry is None or entry.truth is not None or LOOKS[entry.role].limits is not None:
+        return
+    if not any(other is not layer and known.kind != "stack" for other, known in session.pairs(role=entry.role)):
+        limits = value_limits(map_values(maps, entry.role), maps.mask & ~maps.failed)
         if tuple(layer.contrast_limits) != limits:
             layer.contrast_limits_range = layer.contrast_limits = limits
-
-
-def _has_peer(session: Session, layer: Layer, role: str) -> bool:
-    return any(other is not layer and entry_of(other).kind != "stack" for other in session.layers(role=role))
 
 
 def refresh_maps(session: Session, maps: ParameterMaps) -> None:
     """Draw what a job has written into the maps since."""
     _assert_main_thread()
-    for layer in session.layers("maps", maps):
-        role = entry_of(layer).role
-        if layer.visible and role not in _ERRORS:
-            _fit_limits(session, layer, role, maps)
+    for layer, entry in session.pairs("maps", maps):
+        if layer.visible and entry.role not in _ERRORS:
+            _fit_limits(session, layer, maps)
             layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 

@@ -12,7 +12,7 @@ from napari.utils import Colormap
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.entries import Entry
 
 __all__ = [
     "LOOKS",

@@ -20,9 +20,10 @@ from napari.layers.base._base_constants import Blending
 from qtpy.QtCore import QObject, QTimer
 from vispy.scene.visuals import Compound, Markers
 
+from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.pins import PIN_COLOURS, Voxel
 from napari_blochnet.napari_ui.state.places import displayed_point
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -39,8 +39,8 @@ from napari_blochnet.napari_ui.inspector.numbers import NumbersTable, PinBar
 from napari_blochnet.napari_ui.inspector.plane import PinContent, PlaneView
 from napari_blochnet.napari_ui.inspector.pointing import Pointer, add_step_keys, voxel_under
 from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
-from napari_blochnet.napari_ui.state.session import Entry
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.phantoms.phantom import Phantom

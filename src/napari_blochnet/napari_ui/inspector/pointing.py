@@ -12,8 +12,9 @@ from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_blochnet.napari_ui.state import places
+from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.pins import Voxel
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -21,7 +21,9 @@ from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
 from napari_blochnet.napari_ui.napari_calls.sample_data import Sample
 from napari_blochnet.napari_ui.saving.copying import recorded_layer
 from napari_blochnet.napari_ui.state import places
-from napari_blochnet.napari_ui.state.session import Voxel, entry_of, session_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.pins import Voxel
+from napari_blochnet.napari_ui.state.session import session_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

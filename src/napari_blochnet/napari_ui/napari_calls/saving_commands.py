@@ -8,7 +8,8 @@ from napari.viewer import Viewer
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.saving.copying import recorded_layer, save_recipes
-from napari_blochnet.napari_ui.state.session import entry_of, session_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.session import session_of
 
 __all__ = ["save_fingerprints", "save_maps", "save_recipe"]
 

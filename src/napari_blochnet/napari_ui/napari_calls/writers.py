@@ -21,7 +21,8 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, repor
 from napari_blochnet.napari_ui.background.workers import Failure
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.saving.results import distinct_names, layer_files, save_layer, with_nifti_ending
-from napari_blochnet.napari_ui.state.session import ENTRY, Entry, session_of
+from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
+from napari_blochnet.napari_ui.state.session import session_of
 
 __all__ = ["NotSavedError", "write_layers"]
 

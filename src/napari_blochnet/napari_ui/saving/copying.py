@@ -14,7 +14,8 @@ from napari_blochnet.jobs.records import as_command, as_python, as_recipe
 from napari_blochnet.napari_ui.saving.results import distinct_names
 from napari_blochnet.napari_ui.saving.save_buttons import may_replace
 from napari_blochnet.napari_ui.state import preferences
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer

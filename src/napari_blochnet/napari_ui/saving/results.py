@@ -23,7 +23,8 @@ from napari_blochnet.evaluation.maps_io import error_files, map_files, write_err
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import fingerprint_files, write_fingerprints
 from napari_blochnet.io.nifti import write_nifti_with_sidecar
-from napari_blochnet.napari_ui.state.session import Entry, Session
+from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [

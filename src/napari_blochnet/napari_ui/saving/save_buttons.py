@@ -21,7 +21,7 @@ from napari_blochnet.napari_ui.saving.results import (
     with_nifti_ending,
 )
 from napari_blochnet.napari_ui.state import preferences
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.entries import Entry
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.widgets.panel import Panel

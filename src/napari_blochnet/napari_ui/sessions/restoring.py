@@ -36,8 +36,9 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     ViewState,
     parse_state,
 )
+from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of
 from napari_blochnet.napari_ui.state.pins import Voxel
-from napari_blochnet.napari_ui.state.session import Compared, Entry, Session, Subject, entry_of
+from napari_blochnet.napari_ui.state.session import Compared, Session
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:

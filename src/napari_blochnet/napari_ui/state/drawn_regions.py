@@ -12,7 +12,8 @@ from skimage.draw import polygon
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.regions import Region, label_regions
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 __all__ = ["is_region", "is_tissue", "region_layers", "regions_on"]
 

@@ -12,7 +12,8 @@ from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.state.drawn_regions import regions_on
-from napari_blochnet.napari_ui.state.session import Session, Subject, entry_of
+from napari_blochnet.napari_ui.state.entries import Subject, entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer

@@ -217,7 +217,7 @@ def in_steps(method: Callable[..., Steps[None]]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def slot(self: Panel, *content: Any) -> None:
-        self.draw(method(self, *content))
+        self.run_steps(method(self, *content))
 
     return slot
 
@@ -316,10 +316,10 @@ class Panel(QWidget):
         job.stopped.connect(self._on_stopped)
         return job
 
-    def draw(self, steps: Steps[None]) -> None:
+    def run_steps(self, steps: Steps[None]) -> None:
         """Change the window in steps; this panel's job ends after the last."""
         if self.jobs.job is not None:
-            self.jobs.job.draw(steps)
+            self.jobs.job.run_steps(steps)
 
     @property
     def is_busy(self) -> bool:

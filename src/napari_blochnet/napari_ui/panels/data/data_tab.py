@@ -14,7 +14,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.catalogue import brainweb_phantom, open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
-from napari_blochnet.napari_ui.background.turns import Drawing, Steps
+from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, sample_layer_data
@@ -132,7 +132,7 @@ class DataPanel(Panel):
         self._shown: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
-        self._drawing = Drawing(self, self.session.window)
+        self._turns = Turns(self, self.session.window)
         self.remember(phantom=self.phantom_form, fingerprints=self.stack_form, schedule=self.schedule_choice)
 
     def forms(self) -> list[SettingsForm]:
@@ -375,7 +375,7 @@ class DataPanel(Panel):
 
     def _look_at(self, sample: samples.Sample) -> None:
         subject = sample.stack or sample.phantom
-        self._drawing.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
+        self._turns.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
 
     def _announce_sample(self, sample: samples.Sample) -> None:
         self._announce(sample.stack or sample.phantom)

@@ -113,7 +113,7 @@ class SessionRow(QWidget):
         self._panel.jobs.say(f"Saved the session to {folder}, {size / 1e6:,.0f} MB.{left}", "good")
 
     def _on_opened(self, opened: session_files.Opened) -> None:
-        self._panel.draw(self._show(opened))
+        self._panel.run_steps(self._show(opened))
 
     def _show(self, opened: session_files.Opened) -> Steps[None]:
         panel = self._panel

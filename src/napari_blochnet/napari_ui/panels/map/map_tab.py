@@ -27,7 +27,7 @@ from napari_blochnet.napari_ui.panels.map.pace import Paces, duration
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveMaps
 from napari_blochnet.napari_ui.state import places
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
@@ -392,8 +392,8 @@ class MapPanel(Panel):
     def _fill_in(self, growing: Growing) -> None:
         job = self.jobs.job
         # what comes while the window is still busy with the last is drawn with the next
-        if self._layers is not None and job is not None and not job.is_drawing:
-            self.draw(self._layers.fill_in(growing))
+        if self._layers is not None and job is not None and not job.is_showing:
+            self.run_steps(self._layers.fill_in(growing))
 
     def _settle(self, done: list[Mapped]) -> Steps[None]:
         if self._layers is None or self._task is None:
