@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QCoreApplication, QObject, Qt, QThreadPool, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import FunctionWorker
 
@@ -30,7 +30,7 @@ from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.napari_ui.background.llvm import keep_triton_out
 from napari_blochnet.napari_ui.background.turns import Turns
 
-__all__ = ["Failure", "Job"]
+__all__ = ["Failure", "Job", "result_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -333,3 +333,33 @@ class Job(QObject):
         if message and self._bar is not None and description != self._bar_text:
             self._bar_text = description
             bar.set_description(description)
+
+
+def result_of(job: Job, if_cancelled: str) -> Any:
+    """Start a job, and return its result once it has ended and all is shown, events running: for whom napari waits.
+
+    Parameters
+    ----------
+    job : Job
+    if_cancelled : str
+        What is said where somebody has cancelled it, or closed the window.
+
+    Raises
+    ------
+    InputError
+        The job failed; its sentence.
+    Cancelled
+        There is none.
+    """
+    outcome: list[Any] = []
+    loop = QEventLoop()
+    job.returned.connect(outcome.append)
+    job.failed.connect(outcome.append)
+    job.ended.connect(loop.quit)
+    job.start()
+    loop.exec()
+    if not outcome:
+        raise Cancelled(if_cancelled)
+    if isinstance(outcome[0], Failure):
+        raise InputError(outcome[0].sentence, field=outcome[0].field)
+    return outcome[0]

@@ -8,7 +8,7 @@ the head stands upright, without touching the camera, which belongs to the viewe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,14 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
     "LayerData",
+    "Opened",
     "drawing_layer_data",
     "image_data",
     "map_values",
     "maps_layer_data",
+    "opened_layer_data",
     "phantom_layer_data",
     "region_data",
-    "sample_layer_data",
     "saved_layer_data",
     "stack_layer_data",
 ]
@@ -133,13 +134,26 @@ def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, titl
     return [image_data(_magnitude(stack), entry, stack.record, (0.0, high))]
 
 
-def sample_layer_data(phantom: Phantom | None, stack: FingerprintStack | None) -> list[LayerData]:
+@dataclass(frozen=True)
+class Opened:
+    """What is opened at once: a phantom or a stack, and what is true of the stack where that comes along."""
+
+    subject: Phantom | FingerprintStack
+    truth: Phantom | None = None
+
+    @classmethod
+    def of(cls, found: Opened | Phantom | FingerprintStack) -> Opened:
+        """Return what was read as what is opened."""
+        return found if isinstance(found, Opened) else cls(found)
+
+
+def opened_layer_data(opened: Opened) -> list[LayerData]:
     """Return the layers of a phantom, of a stack, or of a stack above its truth; the one to look at is the last."""
-    below = [] if phantom is None else phantom_layer_data(phantom)
-    if stack is None:
-        return below
+    if isinstance(opened.subject, Phantom):
+        return phantom_layer_data(opened.subject)
+    below = [] if opened.truth is None else phantom_layer_data(opened.truth)
     hidden = [(data, {**how, "visible": False}, kind) for data, how, kind in below]
-    return [*hidden, *stack_layer_data(stack, phantom)]
+    return [*hidden, *stack_layer_data(opened.subject, opened.truth)]
 
 
 def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str) -> list[LayerData]:

@@ -23,6 +23,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas.layer_data import (
     LayerData,
+    Opened,
     drawing_layer_data,
     image_data,
     map_values,
@@ -49,6 +50,7 @@ __all__ = [
     "error_steps",
     "hidden_steps",
     "maps_steps",
+    "opened_steps",
     "phantom_steps",
     "refresh_maps",
     "replace_maps_steps",
@@ -168,6 +170,15 @@ def stack_steps(
     made = yield from _add(session, data, hidden=True)
     yield from look_at(session, made, stack.mask)
     return made
+
+
+def opened_steps(session: Session, opened: Opened) -> Steps[list[Layer]]:
+    """Show a phantom, or a stack above its truth."""
+    if isinstance(opened.subject, Phantom):
+        return (yield from phantom_steps(session, opened.subject))
+    if opened.truth is not None:
+        yield from phantom_steps(session, opened.truth)
+    return (yield from stack_steps(session, opened.subject, opened.truth))
 
 
 def add_phantom(session: Session, phantom: Phantom) -> list[Layer]:

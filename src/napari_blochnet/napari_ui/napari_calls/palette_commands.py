@@ -6,6 +6,7 @@ does, with the values that stand there, and says in the panel why it cannot.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 # napari hands a command what its annotations name, and looks the names up here
@@ -18,11 +19,8 @@ from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
-from napari_blochnet.napari_ui.napari_calls.sample_data import Sample
 from napari_blochnet.napari_ui.saving.copying import recorded_layer
-from napari_blochnet.napari_ui.state import places
-from napari_blochnet.napari_ui.state.entries import entry_of
-from napari_blochnet.napari_ui.state.pins import Voxel
+from napari_blochnet.napari_ui.state.places import voxel_under
 from napari_blochnet.napari_ui.state.session import session_of
 
 if TYPE_CHECKING:
@@ -73,10 +71,7 @@ def open_brainweb() -> list[LayerData]:
     settings = None if viewer is None else open_workbench(viewer, "Data").data.choose_brainweb()
     if settings is None:
         raise Cancelled("No BrainWeb subject was opened.")
-
-    def read(**how: Any) -> Sample:
-        return Sample(phantom=brainweb_phantom(settings, **how))
-
+    read = functools.partial(brainweb_phantom, settings)
     return open_for_napari(f"BrainWeb {settings.subject}", read, is_sample=True)
 
 
@@ -124,17 +119,11 @@ def pin_voxel(viewer: Viewer) -> None:
     session = session_of(viewer)
     dock, _ = viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
     dock.show()
-    position = viewer.cursor.position
-    for layer in reversed(list(viewer.layers)):
-        entry = entry_of(layer)
-        if entry is None or not layer.visible:
-            continue
-        stack = entry.subject if entry.kind == "stack" else entry.stack
-        index = None if stack is None else places.voxel_at(layer, position, len(position))
-        if index is not None:
-            session.add_pin(Voxel(stack, index))
-            return
-    viewer.status = "There is no fingerprint under the mouse: move it over a stack or its maps."
+    voxel = voxel_under(session, viewer.cursor.position)
+    if voxel is not None:
+        session.add_pin(voxel)
+    else:
+        viewer.status = "There is no fingerprint under the mouse: move it over a stack or its maps."
 
 
 def copy_python(viewer: Viewer) -> None:

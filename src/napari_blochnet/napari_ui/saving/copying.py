@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPush
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.jobs.records import as_command, as_python, as_recipe
-from napari_blochnet.napari_ui.saving.results import distinct_names
+from napari_blochnet.napari_ui.saving.results import file_names
 from napari_blochnet.napari_ui.saving.save_buttons import may_replace
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.entries import entry_of
@@ -68,7 +68,7 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
         folder = QFileDialog.getExistingDirectory(parent, "Where the recipes are put, one for each result", start)
         if not folder:
             return ""
-        paths = [Path(folder) / f"recipe-{name}.json" for name in distinct_names(title for title, _ in results)]
+        paths = [Path(folder) / f"recipe-{name}.json" for name in file_names(title for title, _ in results)]
         if not may_replace(parent, [path for path in paths if path.exists()], Path(folder)):
             return ""
     preferences.set_folder(_FOLDER, str(paths[0]))

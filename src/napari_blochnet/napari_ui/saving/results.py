@@ -17,7 +17,6 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
-from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import error_files, map_files, write_error_maps, write_map, write_maps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -30,7 +29,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 __all__ = [
     "MapsToSave",
     "SavedMaps",
-    "distinct_names",
+    "file_names",
     "layer_files",
     "maps_on_disk",
     "maps_to_save",
@@ -78,7 +77,7 @@ class SavedMaps:
                 f"{len(self.files)} files, {size:,.1f} MB.")  # fmt: skip
 
 
-def distinct_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+def file_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
     """Return names for files or folders that no file system takes for each other, one per title."""
     taken = {name.casefold() for name in others}
     names = []
@@ -95,14 +94,9 @@ def distinct_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[st
 
 def maps_to_save(session: Session, entries: Sequence[Entry], parent: str | os.PathLike[str]) -> list[MapsToSave]:
     """Return maps with their truth, as far as it is known, and a folder for each; main thread."""
-    found = []
-    names = distinct_names(entry.title for entry in entries)
-    for entry, name in zip(entries, names, strict=True):
-        truth, compared = entry.truth, session.compared
-        if truth is None and compared is not None and any(entry.subject is maps for maps in compared.maps):
-            truth = part_of_truth(compared.truth, entry.subject)
-        found.append(MapsToSave(entry.title, entry.subject, truth, Path(parent).expanduser() / name))
-    return found
+    names = file_names(entry.title for entry in entries)
+    return [MapsToSave(entry.title, entry.subject, session.truth_of(entry.subject), Path(parent).expanduser() / name)
+            for entry, name in zip(entries, names, strict=True)]  # fmt: skip
 
 
 def maps_on_disk(sets: Iterable[MapsToSave]) -> list[Path]:

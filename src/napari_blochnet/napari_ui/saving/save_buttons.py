@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 from napari_blochnet.fingerprints.stack_files import fingerprint_files
 from napari_blochnet.napari_ui.saving.results import (
     SavedMaps,
-    distinct_names,
+    file_names,
     maps_on_disk,
     maps_to_save,
     save_fingerprints,
@@ -139,7 +139,7 @@ class SaveFingerprints(_SaveButton):
         """Ask for a file, and save there."""
         if not self._entries:
             return
-        (name,) = distinct_names([self._entries[-1].title])
+        (name,) = file_names([self._entries[-1].title])
         start = Path(preferences.folder(_FOLDER) or Path.home()) / f"{name}.nii.gz"
         path, _ = QFileDialog.getSaveFileName(
             self, "Save the fingerprints", str(start), "NIfTI (*.nii.gz *.nii)",

@@ -286,11 +286,11 @@ class MapPanel(Panel):
         if viewer.dims.ndisplay == 3:
             self.jobs.say("Clicking maps in 2D only; switch the viewer to 2D, or choose a part and press Map.")
             return
-        found = places.stack_at(self.session, position, self.stack.subject)
-        if found is None:
+        found = places.voxel_under(self.session, position, self.stack.subject)
+        if found is None or not self.session.layers("stack", found.stack):
             self.jobs.say("There are no fingerprints where you clicked; click inside a stack or its maps.")
             return
-        stack, (z, _, _) = found
+        stack, z = found.stack, found.index[0]
         if self.is_busy:
             self._next = stack, z
             self.jobs.say(f"Slice {z} of {stack.name} is next.")
