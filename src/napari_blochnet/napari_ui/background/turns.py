@@ -29,7 +29,8 @@ def at_once(steps: Steps[Made]) -> Made:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            made: Made = end.value
+            return made
 
 
 class Turns(QObject):
@@ -113,9 +114,9 @@ class Turns(QObject):
         if window is not None:
             window.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
         """Put off what Qt wants to paint right after a step."""
-        if not (self._has_stepped and event.type() == QEvent.Type.UpdateRequest):
+        if watched is None or event is None or not self._has_stepped or event.type() != QEvent.Type.UpdateRequest:
             return False
         self._has_stepped = False
         self._is_paint_due = True

@@ -61,8 +61,10 @@ def _keep(job: Job) -> None:
         _usual = sys.getswitchinterval(), gc.get_threshold()
         sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.set_threshold(*_usual[1][:2], _NEVER)
-        # a script that goes on after the window is closed gets them back, too
-        QCoreApplication.instance().aboutToQuit.connect(_restore)
+        application = QCoreApplication.instance()
+        if application is not None:
+            # a script that goes on after the window is closed gets them back, too
+            application.aboutToQuit.connect(_restore)
     _running.add(job)
 
 
@@ -73,7 +75,8 @@ def _make_room() -> None:
     training to end, and a job that waits answers no Cancel.
     """
     pool = QThreadPool.globalInstance()
-    pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 1))
+    if pool is not None:
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 1))
 
 
 def _drop(job: Job) -> None:
@@ -93,8 +96,10 @@ def _restore() -> None:
         sys.setswitchinterval(_usual[0])
         gc.set_threshold(*_usual[1])
         _usual = None
+        application = QCoreApplication.instance()
         with contextlib.suppress(RuntimeError, TypeError):  # an application that is gone
-            QCoreApplication.instance().aboutToQuit.disconnect(_restore)
+            if application is not None:
+                application.aboutToQuit.disconnect(_restore)
 
 
 @dataclass(frozen=True)
@@ -246,22 +251,24 @@ class Job(QObject):
         except Cancelled as wish:
             self._message.emit("stopped", wish.partial)
         except InputError as error:
-            self._message.emit("failed", Failure(str(error), error.field))
+            self._fail(str(error), error.field)
         except MemoryError:
-            self._message.emit("failed", Failure(f"{self.title} needs more memory than this machine has free; "
-                                                 "choose fewer voxels, one slice for example."))  # fmt: skip
+            self._fail(
+                f"{self.title} needs more memory than this machine has free; choose fewer voxels, one slice for "
+                "example."
+            )
         except Exception as error:
             _log.exception("%s ended with an error", self.title)
             first = (str(error).splitlines() or [""])[0]
-            self._message.emit(
-                "failed",
-                Failure(
-                    f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
-                    "the log has the details."
-                ),
+            self._fail(
+                f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
+                "the log has the details."
             )
         else:
             self._message.emit("returned", result)
+
+    def _fail(self, sentence: str, field: str | None = None) -> None:
+        self._message.emit("failed", Failure(sentence, field))
 
     def _on_warning(self, warning: tuple[Any, ...]) -> None:
         """Pass on what the function warned of; main thread."""

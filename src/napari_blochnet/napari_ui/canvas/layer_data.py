@@ -7,7 +7,6 @@ the head stands upright, without touching the camera, which belongs to the viewe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -58,8 +57,9 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")
     kwargs.setdefault("name", f"{role} – {entry.title}" if entry.role != "signal" else entry.title)
-    kwargs.update(scale=scale, translate=translate, units=units, axis_labels=labels,
-                  metadata={"blochnet": shown, ENTRY: entry})  # fmt: skip
+    kwargs.update(
+        scale=scale, translate=translate, units=units, axis_labels=labels, metadata={"blochnet": shown, ENTRY: entry}
+    )
     return data, kwargs, kind
 
 
@@ -68,8 +68,9 @@ def image_data(
 ) -> LayerData:
     """Return the layer of one map, with the look of its entry's role."""
     look = LOOKS[entry.role]
-    return _layer_data(data, entry, record, colormap=colormap(look.colormap),
-                       contrast_limits=limits, interpolation2d="nearest", **more)  # fmt: skip
+    return _layer_data(
+        data, entry, record, colormap=colormap(look.colormap), contrast_limits=limits, interpolation2d="nearest", **more
+    )
 
 
 def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
@@ -80,22 +81,12 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
         # not a mapping of labels to colours: napari compiles its first, which takes a second
         colours = CyclicLabelColormap(["transparent", *TISSUE_COLOURS], name="tissues")
         features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
-        layers.append(
-            _layer_data(
-                phantom.labels,
-                replace(entry, role="tissue"),
-                phantom.record,
-                "labels",
-                colormap=colours,
-                features=features,
-                opacity=1.0,
-                visible=False,
-            )
-        )
+        how = {"colormap": colours, "features": features, "opacity": 1.0, "visible": False}
+        layers.append(_layer_data(phantom.labels, replace(entry, role="tissue"), phantom.record, "labels", **how))
     for role in ("PD", "T2", "T1"):
         values = getattr(phantom, role.lower())
-        layers.append(image_data(values, replace(entry, role=role), phantom.record, value_limits(values, phantom.mask),
-                             visible=role == "T1"))  # fmt: skip
+        limits = value_limits(values, phantom.mask)
+        layers.append(image_data(values, replace(entry, role=role), phantom.record, limits, visible=role == "T1"))
     return layers
 
 
@@ -113,7 +104,8 @@ class _Magnitude:
         self.dtype = np.abs(np.empty(0, samples.dtype)).dtype
 
     def __getitem__(self, key: Any) -> AnyArray:
-        return np.abs(self._samples[key])
+        values: AnyArray = np.abs(self._samples[key])
+        return values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(np.abs(self._samples), dtype=dtype)
@@ -163,11 +155,11 @@ def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom
     roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = map_values(maps, role)
-        fixed = LOOKS[role].limits
-        if fixed is None and truth is not None and truth.mask.any() and role not in roles:
-            fixed = value_limits(getattr(truth, role.lower()), truth.mask)
-        data.append(image_data(values, replace(entry, role=role), maps.record,
-                           fixed or value_limits(values, maps.mask & ~maps.failed), visible=False))  # fmt: skip
+        limits = LOOKS[role].limits
+        if limits is None and truth is not None and truth.mask.any() and role not in roles:
+            limits = value_limits(getattr(truth, role.lower()), truth.mask)
+        limits = limits or value_limits(values, maps.mask & ~maps.failed)
+        data.append(image_data(values, replace(entry, role=role), maps.record, limits, visible=False))
     return data
 
 
@@ -182,18 +174,11 @@ def region_data(painted: AnyArray, entry: Entry, **how: Any) -> LayerData:
     return _layer_data(painted, entry, {}, "labels", colormap=colours, opacity=0.75, **how)
 
 
-def drawing_layer_data(
-    entry: Entry | None,
-    ndim: int = 3,
-    scale: Sequence[float] | None = None,
-    translate: Sequence[float] | None = None,
-    *,
-    name: str,
-) -> LayerData:
+def drawing_layer_data(entry: Entry | None, ndim: int = 3, *, name: str) -> LayerData:
     """Return an empty Shapes layer: on a subject's grid, or on its own."""
     how = {"name": name, "ndim": ndim, "edge_color": "#ffd60a", "face_color": "#ffd60a30", "edge_width": 0.6}
     if entry is None:
-        return np.empty((0, 4, ndim)), {**how, "scale": scale, "translate": translate}, "shapes"
+        return np.empty((0, 4, ndim)), how, "shapes"
     return _layer_data(np.empty((0, 4, ndim)), entry, {}, "shapes", **how)
 
 

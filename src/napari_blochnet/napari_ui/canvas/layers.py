@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import pint
 from napari.experimental import link_layers
 from napari.layers import Image, Layer
 
-from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
@@ -34,7 +34,7 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
 )
 from napari_blochnet.napari_ui.canvas.looks import LOOKS, round_up, value_limits
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
-from napari_blochnet.napari_ui.state.entries import ENTRY, Subject, entry_of
+from napari_blochnet.napari_ui.state.entries import ENTRY, Entry, Subject, entry_of
 from napari_blochnet.napari_ui.state.session import Session, every_session
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -54,7 +54,6 @@ __all__ = [
     "phantom_steps",
     "refresh_maps",
     "replace_maps_steps",
-    "restore_steps",
     "stack_steps",
 ]
 
@@ -81,21 +80,15 @@ def _finish(viewer: Viewer, layer: Layer) -> None:
     if entry is None or not isinstance(layer, Image):
         return
     # before they are seen: napari lays everything out again at every change of what is
-    layer.colorbar.position = "top_left"
-    layer.colorbar.size = (9, 72)
-    layer.colorbar.tick_length = 4
-    layer.colorbar.font_size = 7
-    layer.colorbar.box = False
-    layer.name_overlay.position = "top_left"
-    layer.name_overlay.font_size = 7
-    layer.name_overlay.box = False
+    for overlay in (layer.colorbar, layer.name_overlay):
+        overlay.position, overlay.font_size, overlay.box = "top_left", 7, False
+    layer.colorbar.size, layer.colorbar.tick_length = (9, 72), 4
     layer.colorbar.visible = layer.visible
     layer.events.visible.connect(show_colour_bar)
-    peers = [
-        other for other in viewer.layers
-        if other is not layer and (known := entry_of(other)) is not None and known.role == entry.role
-        and known.kind != "stack" and entry.kind != "stack"
-    ]  # fmt: skip
+    others = [
+        (other, known) for other in viewer.layers if other is not layer and (known := entry_of(other)) is not None
+    ]
+    peers = [other for other, known in others if known.role == entry.role and "stack" not in (known.kind, entry.kind)]
     if peers:
         # maps of one quantity are read against each other: same limits, same colours, now and later
         layer.contrast_limits_range = peers[0].contrast_limits_range
@@ -103,12 +96,9 @@ def _finish(viewer: Viewer, layer: Layer) -> None:
         for peer in peers:
             # each with each: napari unlinks a layer that is deleted, and the others are to stay together
             link_layers([peer, layer], ("contrast_limits", "gamma", "colormap"))
-    siblings = [
-        other for other in viewer.layers
-        if other is not layer and (known := entry_of(other)) is not None and known.subject is entry.subject
-    ]  # fmt: skip
-    for sibling in siblings:
-        link_layers([sibling, layer], ("opacity",))
+    for other, known in others:
+        if known.subject is entry.subject:
+            link_layers([other, layer], ("opacity",))
 
 
 def _first_layer() -> Steps[None]:
@@ -147,29 +137,29 @@ def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -
     return [layer for layer in made if session.viewer is not None and layer in session.viewer.layers]
 
 
-def hidden_steps(session: Session, data: Sequence[LayerData]) -> Steps[None]:
-    """Add layers that are to be shown later."""
-    yield from _add(session, data, hidden=True)
+def hidden_steps(session: Session, data: Sequence[LayerData]) -> Steps[list[Layer]]:
+    """Add layers that are to be shown later; those that somebody has deleted since are not returned."""
+    return (yield from _add(session, data, hidden=True))
+
+
+def _looked_at(session: Session, data: Sequence[LayerData], mask: BoolArray) -> Steps[list[Layer]]:
+    """Add layers, and show the last at the slice with most voxels inside the mask."""
+    yield
+    made = yield from _add(session, data, hidden=True)
+    yield from look_at(session, made, mask)
+    return made
 
 
 def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:
     """Show a phantom, at its middle slice, T1 on top."""
-    data = phantom_layer_data(phantom)
-    yield
-    made = yield from _add(session, data, hidden=True)
-    yield from look_at(session, made, phantom.mask)
-    return made
+    return (yield from _looked_at(session, phantom_layer_data(phantom), phantom.mask))
 
 
 def stack_steps(
     session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = ""
 ) -> Steps[list[Layer]]:
     """Show a stack."""
-    data = stack_layer_data(stack, truth, title)
-    yield
-    made = yield from _add(session, data, hidden=True)
-    yield from look_at(session, made, stack.mask)
-    return made
+    return (yield from _looked_at(session, stack_layer_data(stack, truth, title), stack.mask))
 
 
 def opened_steps(session: Session, opened: Opened) -> Steps[list[Layer]]:
@@ -290,34 +280,26 @@ def _error_limit(values: FloatArray) -> float:
 
 def add_region(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Labels layer on a subject's grid, brush in hand."""
-    entry = session.entry(subject)
-    viewer = session.viewer
-    if entry is None or viewer is None:
-        return None
-    shape = subject.shape[-3:]
-    region = replace(entry, kind="region", role="region")
-    data = region_data(np.zeros(shape, np.uint8), region, name=f"Region – {entry.title}")
-    layer = at_once(_add(session, [data]))[0]
-    viewer.layers.selection.active = layer
-    layer.brush_size = max(3, round(shape[-1] / 15))
-    layer.mode = "paint"
+    empty = np.zeros(subject.shape[-3:], np.uint8)
+    layer = _add_empty(session, subject, lambda entry: region_data(empty, entry, name=f"Region – {entry.title}"))
+    if layer is not None:
+        layer.brush_size = max(3, round(empty.shape[-1] / 15))
+        layer.mode = "paint"
     return layer
 
 
 def add_drawing(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Shapes layer on a subject's grid, ellipse in hand."""
-    entry = session.entry(subject)
-    viewer = session.viewer
-    if entry is None or viewer is None:
-        return None
-    region = replace(entry, kind="region", role="region")
-    layer = at_once(_add(session, [drawing_layer_data(region, name=f"Shapes – {entry.title}")]))[0]
-    viewer.layers.selection.active = layer
-    layer.mode = "add_ellipse"
+    layer = _add_empty(session, subject, lambda entry: drawing_layer_data(entry, name=f"Shapes – {entry.title}"))
+    if layer is not None:
+        layer.mode = "add_ellipse"
     return layer
 
 
-def restore_steps(session: Session, data: LayerData) -> Steps[Layer | None]:
-    """Add a layer of a session that was saved, hidden; None where somebody has deleted it since."""
-    made = yield from _add(session, [data], hidden=True)
-    return made[0] if made else None
+def _add_empty(session: Session, subject: Subject, make: Callable[[Entry], LayerData]) -> Layer | None:
+    entry, viewer = session.entry(subject), session.viewer
+    if entry is None or viewer is None:
+        return None
+    layer = at_once(_add(session, [make(replace(entry, kind="region", role="region"))]))[0]
+    viewer.layers.selection.active = layer
+    return layer

@@ -119,8 +119,14 @@ class _PinVisual(ViewerOverlayMixin, VispySceneOverlay):
             shift = np.zeros(places.shape[1], np.float32)
             shift[:2] = np.array([1.0, -1.0]) * _BADGE_OFFSET / self.viewer.scene.camera.zoom
             beside = places[numbered] + shift
-            self._badges.set_data(pos=beside, size=_BADGE, edge_width=1.0, edge_color="black",
-                                  face_color=[colours[index] for index in numbered], symbol="disc")  # fmt: skip
+            self._badges.set_data(
+                pos=beside,
+                size=_BADGE,
+                edge_width=1.0,
+                edge_color="black",
+                face_color=[colours[index] for index in numbered],
+                symbol="disc",
+            )
             self._numbers.text = [str(marks[index].number) for index in numbered]
             self._numbers.pos = beside
         self.node.update()

@@ -249,8 +249,9 @@ def _room(session: Session, layers: Sequence[Layer]) -> Room:
         return Room((1, 1))
     extent = np.ptp(np.asarray(layers[0].extent.world), axis=0) + layers[0].extent.step
     # the last dimensions of all layers are the same ones
-    shown = [extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:]
-             if viewer.dims.ndim - axis <= len(extent)]  # fmt: skip
+    shown = [
+        extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:] if viewer.dims.ndim - axis <= len(extent)
+    ]
     picture = (shown[0], shown[1]) if len(shown) == 2 else (1.0, 1.0)
     return Room(viewer.canvas.size, picture, _PER_LETTER * max(len(layer.name) + 2 for layer in layers))
 

@@ -14,7 +14,7 @@ from napari.viewer import Viewer, current_viewer
 from qtpy.QtWidgets import QApplication, QPushButton
 
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.jobs.catalogue import brainweb_phantom
+from napari_blochnet.jobs.operations.opening import brainweb_phantom
 from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
@@ -22,6 +22,7 @@ from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
 from napari_blochnet.napari_ui.saving.copying import recorded_layer
 from napari_blochnet.napari_ui.state.places import voxel_under
 from napari_blochnet.napari_ui.state.session import session_of
+from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, open_dock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,8 +118,7 @@ def train_network(viewer: Viewer) -> None:
 def pin_voxel(viewer: Viewer) -> None:
     """Pin the voxel under the mouse in the voxel inspector."""
     session = session_of(viewer)
-    dock, _ = viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
-    dock.show()
+    open_dock(viewer, INSPECTOR)
     voxel = voxel_under(session, viewer.cursor.position)
     if voxel is not None:
         session.add_pin(voxel)

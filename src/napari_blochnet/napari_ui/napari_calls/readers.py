@@ -18,7 +18,7 @@ from napari import current_viewer
 from napari.utils.notifications import show_error
 
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.jobs.catalogue import open_fingerprints, open_phantom
+from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 

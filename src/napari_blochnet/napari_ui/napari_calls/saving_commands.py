@@ -20,8 +20,11 @@ def save_maps(viewer: Viewer) -> None:
     panel.update_session()
     session = session_of(viewer)
     selected = [entry_of(layer) for layer in viewer.layers.selection]
-    chosen = [entry for entry in session.entries("maps")
-              if any(known is not None and known.subject is entry.subject for known in selected)]  # fmt: skip
+    chosen = [
+        entry
+        for entry in session.entries("maps")
+        if any(known is not None and known.subject is entry.subject for known in selected)
+    ]
     latest = session.latest_maps()
     others = [entry for entry in chosen if all(entry.subject is not known.subject for known in latest)]
     if panel.is_busy:

@@ -16,10 +16,10 @@ from napari.viewer import current_viewer
 from qtpy.QtWidgets import QApplication
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.napari_ui.background.workers import result_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
-from napari_blochnet.napari_ui.saving.results import file_names, layer_files, save_layer, with_nifti_ending
+from napari_blochnet.napari_ui.saving.results import file_names, layer_files, part_of, save_layer, with_nifti_ending
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
 from napari_blochnet.napari_ui.state.session import session_of
 
@@ -77,9 +77,11 @@ def _wanted(target: Path, layer_data: Sequence[LayerData]) -> list[_Layer]:
     for _, attributes, _ in layer_data:
         entry = attributes.get("metadata", {}).get(ENTRY)
         if not isinstance(entry, Entry):
-            raise InputError(f"{attributes.get('name', 'The layer')} was not made by BlochNet, which knows neither its "
-                             "unit nor its affine; expected maps, errors, fingerprints, tissues or regions made here.",
-                             field="path")  # fmt: skip
+            raise InputError(
+                f"{attributes.get('name', 'The layer')} was not made by BlochNet, which knows neither its "
+                "unit nor its affine; expected maps, errors, fingerprints, tissues or regions made here.",
+                field="path",
+            )
         entries.append(entry)
     if len(entries) == 1:
         paths = [target]
@@ -94,8 +96,9 @@ def _wanted(target: Path, layer_data: Sequence[LayerData]) -> list[_Layer]:
             continue
         for file in layer_files(entry, path):
             if file.exists():
-                raise InputError(f"{file}: is there already and would be replaced; expected another name.",
-                                 field="path")  # fmt: skip
+                raise InputError(
+                    f"{file}: is there already and would be replaced; expected another name.", field="path"
+                )
     return [(entry, data, path) for entry, (data, _, _), path in zip(entries, layer_data, paths, strict=True)]
 
 
@@ -104,9 +107,6 @@ def _write(
 ) -> list[str]:
     written: list[str] = []
     for number, (entry, data, path) in enumerate(wanted):
-
-        def counted(done: int, total: int, message: str = "", /, number: int = number) -> None:
-            report(progress, number * total + done, len(wanted) * total, message)
-
+        counted = part_of(progress, number, len(wanted))
         written += [str(file) for file in save_layer(entry, data, path, progress=counted, cancelled=cancelled)]
     return written

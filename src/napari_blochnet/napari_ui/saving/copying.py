@@ -125,9 +125,10 @@ class CopyRow(QWidget):
         self.python.setToolTip(f"Copy a script that makes {what} again.")
         self.command.setToolTip(f"Copy the shell commands that make {what} again.")
         self.recipe.setToolTip(
-            f"Write files that 'blochnet run' replays, one for each of {what}." if several
+            f"Write files that 'blochnet run' replays, one for each of {what}."
+            if several
             else "Write a file that 'blochnet run' replays."
-        )  # fmt: skip
+        )
         self.setVisible(bool(self._results))
 
     def _copy(self, write: Callable[..., str], what: str) -> None:

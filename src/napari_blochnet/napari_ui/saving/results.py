@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,6 +34,7 @@ __all__ = [
     "layer_files",
     "maps_on_disk",
     "maps_to_save",
+    "part_of",
     "save_fingerprints",
     "save_layer",
     "save_maps",
@@ -73,8 +75,10 @@ class SavedMaps:
         names = ", ".join(item.folder.name for item in self.sets)
         errors = "" if all(item.truth is None for item in self.sets) else ", errors in %"
         size = sum(path.stat().st_size for path in self.files) / 1e6
-        return (f"Saved to {parent}, a folder for each model ({names}): T1 and T2 in seconds, as BIDS asks{errors}; "
-                f"{len(self.files)} files, {size:,.1f} MB.")  # fmt: skip
+        return (
+            f"Saved to {parent}, a folder for each model ({names}): T1 and T2 in seconds, as BIDS asks{errors}; "
+            f"{len(self.files)} files, {size:,.1f} MB."
+        )
 
 
 def file_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
@@ -95,8 +99,10 @@ def file_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
 def maps_to_save(session: Session, entries: Sequence[Entry], parent: str | os.PathLike[str]) -> list[MapsToSave]:
     """Return maps with their truth, as far as it is known, and a folder for each; main thread."""
     names = file_names(entry.title for entry in entries)
-    return [MapsToSave(entry.title, entry.subject, session.truth_of(entry.subject), Path(parent).expanduser() / name)
-            for entry, name in zip(entries, names, strict=True)]  # fmt: skip
+    return [
+        MapsToSave(entry.title, entry.subject, session.truth_of(entry.subject), Path(parent).expanduser() / name)
+        for entry, name in zip(entries, names, strict=True)
+    ]
 
 
 def maps_on_disk(sets: Iterable[MapsToSave]) -> list[Path]:
@@ -113,6 +119,15 @@ def _told(path: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
 
 
+def part_of(progress: ProgressCallback | None, number: int, count: int, which: str = "") -> ProgressCallback:
+    """Return whom one of several parts tells how far it is: whoever is told how far the whole is."""
+
+    def counted(done: int, total: int, message: str = "", /) -> None:
+        report(progress, number * total + done, count * total, f"{message}{which}")
+
+    return counted
+
+
 def save_maps(
     sets: Sequence[MapsToSave], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> SavedMaps:
@@ -127,10 +142,7 @@ def save_maps(
     """
     files: list[Path] = []
     for number, item in enumerate(sets):
-
-        def counted(done: int, total: int, message: str = "", /, number: int = number, title: str = item.title) -> None:
-            report(progress, number * total + done, len(sets) * total, f"{message} of {title}")
-
+        counted = part_of(progress, number, len(sets), f" of {item.title}")
         try:
             with _told(item.folder):
                 written = write_maps(item.maps, item.folder, progress=counted, cancelled=cancelled)
@@ -206,27 +218,32 @@ def save_layer(
         Data that was changed so that it is no longer the stack, or no longer lies on the subject's grid.
     """
     subject = entry.subject
-    watched = {"progress": progress, "cancelled": cancelled}
+    watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
     if entry.kind == "stack":
         _check_samples(subject, shown)
         return save_fingerprints(subject, path, **watched)
     values = np.asarray(shown)
     if values.shape != subject.shape[-3:]:
-        raise InputError(f"{Path(path).name}: the layer has {_size(values.shape)} voxels, but {entry.title} has "
-                         f"{_size(subject.shape[-3:])} (z, y, x); expected a layer on the grid it was made on.",
-                         field="path")  # fmt: skip
+        raise InputError(
+            f"{Path(path).name}: the layer has {_size(values.shape)} voxels, but {entry.title} has "
+            f"{_size(subject.shape[-3:])} (z, y, x); expected a layer on the grid it was made on.",
+            field="path",
+        )
     field = entry.role.lower().replace(" ", "_")
     with _told(path):
         if entry.role.endswith(" error"):
             name = entry.role.removesuffix(" error")
-            sidecar = {"Units": "%", "Description": f"({name} by {subject.estimator} − truth)/truth",
-                       "Record": subject.record}  # fmt: skip
+            sidecar: dict[str, Any] = {
+                "Units": "%",
+                "Description": f"({name} by {subject.estimator} − truth)/truth",
+                "Record": subject.record,
+            }
             return write_nifti_with_sidecar(np.nan_to_num(values, nan=0.0), subject.geometry, path, sidecar, **watched)
         if entry.kind == "region" or entry.role == "tissue":
             tissues = {str(number): name for number, name in enumerate(getattr(subject, "tissues", ()), start=1)}
             sidecar = {"Description": f"{entry.role} of {entry.title}", "Units": "label"}
             if entry.role == "tissue":
-                sidecar["Labels"] = tissues  # type: ignore[assignment]
+                sidecar["Labels"] = tissues
             return write_nifti_with_sidecar(values, subject.geometry, path, sidecar, **watched)
         own = np.array_equal(values, getattr(subject, field))
         if isinstance(subject, ParameterMaps):
@@ -235,17 +252,24 @@ def save_layer(
 
 
 def _save_phantom_map(
-    phantom: Phantom, field: str, path: str | os.PathLike[str], values: AnyArray, own: bool,
-    *, progress: ProgressCallback | None, cancelled: CancelEvent | None,
-) -> list[Path]:  # fmt: skip
+    phantom: Phantom,
+    field: str,
+    path: str | os.PathLike[str],
+    values: AnyArray,
+    own: bool,
+    *,
+    progress: ProgressCallback | None,
+    cancelled: CancelEvent | None,
+) -> list[Path]:
     """Write T1, T2 or PD with the precision in which `napari_blochnet.phantoms.write` writes them."""
     is_time = field in ("t1", "t2")
-    sidecar = {"Units": "s" if is_time else "arbitrary", "Name": phantom.name}
+    sidecar: dict[str, Any] = {"Units": "s" if is_time else "arbitrary", "Name": phantom.name}
     if own:
         sidecar |= {"Notes": list(phantom.notes), "Record": phantom.record}
     stored = values.astype(np.float64) / 1000 if is_time else values
-    return write_nifti_with_sidecar(stored, phantom.geometry, path, sidecar, double=True, progress=progress,
-                                    cancelled=cancelled)  # fmt: skip
+    return write_nifti_with_sidecar(
+        stored, phantom.geometry, path, sidecar, double=True, progress=progress, cancelled=cancelled
+    )
 
 
 def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:
@@ -254,8 +278,10 @@ def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:
     if shown.shape != stack.data.shape or not np.array_equal(
         np.abs(np.asarray(shown[middle])), np.abs(np.asarray(stack.data[middle])), equal_nan=True
     ):
-        raise InputError(f"The layer's samples are no longer those of {stack.name}; expected a stack as it was opened "
-                         "or simulated.", field="path")  # fmt: skip
+        raise InputError(
+            f"The layer's samples are no longer those of {stack.name}; expected a stack as it was opened or simulated.",
+            field="path",
+        )
 
 
 def _size(shape: tuple[int, ...]) -> str:

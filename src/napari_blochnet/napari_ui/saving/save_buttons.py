@@ -40,7 +40,7 @@ _STACK_TOOLTIP = (
 _FOLDER = "results"
 
 
-def may_replace(parent: QWidget, paths: Sequence[Path], where: Path) -> bool:
+def may_replace(parent: QWidget | None, paths: Sequence[Path], where: Path) -> bool:
     """Ask whether files may be replaced; True where there are none."""
     if not paths:
         return True
@@ -96,8 +96,9 @@ class _SaveButton(QPushButton):
         self._panel.update_session()
 
     def _on_stopped(self, partial: object) -> None:
-        self._panel.jobs.say(f"Cancelled. {partial.describe()}" if isinstance(partial, SavedMaps)
-                             else "Cancelled; nothing was saved.")  # fmt: skip
+        self._panel.jobs.say(
+            f"Cancelled. {partial.describe()}" if isinstance(partial, SavedMaps) else "Cancelled; nothing was saved."
+        )
 
     def _on_ended(self) -> None:
         self.setEnabled(bool(self._entries))
@@ -142,9 +143,12 @@ class SaveFingerprints(_SaveButton):
         (name,) = file_names([self._entries[-1].title])
         start = Path(preferences.folder(_FOLDER) or Path.home()) / f"{name}.nii.gz"
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save the fingerprints", str(start), "NIfTI (*.nii.gz *.nii)",
+            self,
+            "Save the fingerprints",
+            str(start),
+            "NIfTI (*.nii.gz *.nii)",
             options=QFileDialog.Option.DontConfirmOverwrite,
-        )  # fmt: skip
+        )
         if path:
             preferences.set_folder(_FOLDER, path)
             self.save(path)

@@ -115,8 +115,10 @@ def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
     except InputError:
         done = "painted" if isinstance(region, Labels) else "drawn"
         what = "Nothing" if only is None else f"Nothing with label {only}"
-        raise InputError(f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region "
-                         "over them.", field="mask") from None  # fmt: skip
+        raise InputError(
+            f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region over them.",
+            field="mask",
+        ) from None
     mask: BoolArray = np.any([item.mask for item in found], axis=0)
     return mask
 

@@ -134,10 +134,13 @@ class Session(QObject):
         """Return our layers, newest last, of one kind, of one subject, in one role, each with what it shows."""
         viewer = self.viewer
         return [
-            (layer, entry) for layer in ([] if viewer is None else list(viewer.layers))
-            if (entry := entry_of(layer)) is not None and kind in (None, entry.kind) and role in (None, entry.role)
+            (layer, entry)
+            for layer in ([] if viewer is None else list(viewer.layers))
+            if (entry := entry_of(layer)) is not None
+            and kind in (None, entry.kind)
+            and role in (None, entry.role)
             and (subject is None or entry.subject is subject)
-        ]  # fmt: skip
+        ]
 
     def layers(self, kind: Kind | None = None, subject: Subject | None = None, role: str | None = None) -> list[Layer]:
         """Return our layers, newest last, of one kind, of one subject, in one role."""
@@ -161,6 +164,10 @@ class Session(QObject):
     def entry(self, subject: Of | None) -> Entry[Of] | None:
         """Return an entry of a subject, or None where its layers are gone."""
         return None if subject is None else next((entry for _, entry in self.pairs(subject=subject)), None)
+
+    def is_open(self, *subjects: Subject) -> bool:
+        """Return whether each of these still has a layer."""
+        return all(self.pairs(subject=subject) for subject in subjects)
 
     def truth_of(self, subject: FingerprintStack | ParameterMaps) -> Phantom | None:
         """Return what is true of a stack or of maps, on their grid, as far as it is known.

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.catalogue import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
@@ -24,6 +24,7 @@ from napari_blochnet.napari_ui.napari_calls.readers import has_own_schedule, wha
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
+from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
 from napari_blochnet.napari_ui.widgets.path_row import PathRow, accept_files
 from napari_blochnet.phantoms.phantom import Phantom
@@ -57,6 +58,15 @@ class _Card(QFrame):
             layout.addWidget(note(f"• {sentence}"))
 
 
+def _card(entry: Entry[Phantom | FingerprintStack]) -> QWidget:
+    subject, notes = entry.subject, entry.subject.notes
+    kind = "Phantom" if isinstance(subject, Phantom) else "Fingerprints"
+    if isinstance(subject, FingerprintStack):
+        notes = (*notes, f"Schedule: {subject.schedule.describe()}")
+    text = subject.describe().removeprefix(f"{subject.name}: ")
+    return _Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes)
+
+
 class DataPanel(Panel):
     """Opens phantoms and fingerprint stacks."""
 
@@ -85,8 +95,8 @@ class DataPanel(Panel):
         self.phantom_form = SettingsForm(PhantomSettings, starts={"shape": (91, 109, 91), "voxel_size": (1, 1, 1)})
         self.phantom_options = Foldable("Options", self.phantom_form)
         self.open_phantom = primary_button("Open phantom", "Read T1, T2 and proton density of every voxel.")
-        for widget in (self.phantom_path, self.phantom_options):
-            self.body.addWidget(widget)
+        self.body.addWidget(self.phantom_path)
+        self.body.addWidget(self.phantom_options)
         self.body.addWidget(self.open_phantom, 0, Qt.AlignmentFlag.AlignLeft)
 
         self.body.addWidget(heading("Open fingerprints"))
@@ -113,23 +123,23 @@ class DataPanel(Panel):
         self.body.addWidget(self.sessions)
 
         self.body.addWidget(heading("What is open"))
-        self._cards = QVBoxLayout()
-        self.body.addLayout(self._cards)
+        self._card_list = QVBoxLayout()
+        self._cards: list[QWidget] = []
+        self.body.addLayout(self._card_list)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling: Cancel, and what became of a drop
         footer = QVBoxLayout()
         footer.setContentsMargins(10, 2, 10, 4)
         footer.addWidget(self.jobs)
-        outer = self.layout()
-        outer.addLayout(footer)
-        outer.setStretch(0, 1)
+        self.outer.addLayout(footer)
+        self.outer.setStretch(0, 1)
         self.setAcceptDrops(True)
 
         self.open_phantom.clicked.connect(self._open_phantom)
         self.phantom_path.submitted.connect(self._open_phantom)
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
-        self._shown: list[int] | None = None
+        self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
         self._turns = Turns(self, self.session.window)
@@ -200,29 +210,28 @@ class DataPanel(Panel):
     def update_session(self) -> None:
         schedule = self.session.schedule
         self.schedule_line.setText(
-            "No schedule is chosen in the Schedule tab." if schedule is None
+            "No schedule is chosen in the Schedule tab."
+            if schedule is None
             else f"In the Schedule tab: {schedule.describe()}"
-        )  # fmt: skip
-        entries = [*self.session.entries("phantom"), *self.session.entries("stack")]
+        )
+        entries: list[Entry[Phantom | FingerprintStack]] = [
+            *self.session.entries("phantom"),
+            *self.session.entries("stack"),
+        ]
         subjects = [id(entry.subject) for entry in entries]
-        if subjects == self._shown:
+        if subjects == self._described:
             return
-        self._shown = subjects
-        while self._cards.count():
-            card = self._cards.takeAt(0).widget()
+        self._described = subjects
+        for card in self._cards:
+            self._card_list.removeWidget(card)
             # deleted with the next turn of the event loop, and seen until then
             card.hide()
             card.deleteLater()
-        for entry in entries:
-            kind = "Phantom" if entry.kind == "phantom" else "Fingerprints"
-            text = entry.subject.describe().removeprefix(f"{entry.subject.name}: ")
-            notes = entry.subject.notes
-            if entry.kind == "stack":
-                notes = (*notes, f"Schedule: {entry.subject.schedule.describe()}")
-            self._cards.addWidget(_Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes))
-        if not entries:
-            self._cards.addWidget(note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files "
-                                       "here."))  # fmt: skip
+        self._cards = [_card(entry) for entry in entries] or [
+            note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files here.")
+        ]
+        for card in self._cards:
+            self._card_list.addWidget(card)
 
     def job(self, title: str, read: Callable[..., Any], show: Callable[[Any], None]) -> Job:
         """Return a job of this panel that reads something, to be started, and shows it."""
@@ -256,36 +265,33 @@ class DataPanel(Panel):
             read = functools.partial(brainweb_phantom, settings)
             self.job(f"Opening BrainWeb {settings.subject}", read, self.show_opened).start()
 
-    def _open_phantom(self) -> None:
-        if not self.begin(self.phantom_path):
+    def _open(self, row: PathRow, missing: InputError, read: Callable[[list[str], Any], Callable[..., Any]]) -> None:
+        """Open what a row names, with the options below it."""
+        if not self.begin(row):
             return
-        paths = self.phantom_path.paths
         try:
-            if not paths:
-                raise InputError("No phantom is chosen; expected a folder or files.", field="source")
-            settings = self.phantom_form.settings()
+            if not row.paths:
+                raise missing
+            reading = read(row.paths, self.forms()[0].settings())
         except InputError as error:
             self.show_input_error(error)
-            return
-        source = paths[0] if len(paths) == 1 else paths
-        read = functools.partial(open_phantom, source, settings)
-        self.job(f"Opening {Path(paths[0]).name}", read, self.show_opened).start()
+        else:
+            self.job(f"Opening {Path(row.paths[0]).name}", reading, self.show_opened).start()
+
+    def _open_phantom(self) -> None:
+        missing = InputError("No phantom is chosen; expected a folder or files.", field="source")
+        self._open(
+            self.phantom_path,
+            missing,
+            lambda paths, settings: functools.partial(open_phantom, paths[0] if len(paths) == 1 else paths, settings),
+        )
 
     def _open_stack(self) -> None:
-        if not self.begin(self.stack_path):
-            return
-        paths = self.stack_path.paths
-        try:
-            if not paths:
-                raise InputError("No fingerprint stack is chosen; expected a file.", field="path")
-            settings = self.stack_form.settings()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
-        schedule = None if own else self.session.schedule
-        read = functools.partial(open_fingerprints, paths[0], schedule, settings)
-        self.job(f"Opening {Path(paths[0]).name}", read, self.show_opened).start()
+        def read(paths: list[str], settings: Any) -> Callable[..., FingerprintStack]:
+            own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
+            return functools.partial(open_fingerprints, paths[0], None if own else self.session.schedule, settings)
+
+        self._open(self.stack_path, InputError("No fingerprint stack is chosen; expected a file.", field="path"), read)
 
     def show_failure(self, failure: Failure) -> None:
         super().show_failure(failure)

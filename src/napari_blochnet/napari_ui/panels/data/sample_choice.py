@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from napari_blochnet.jobs.catalogue import open_fingerprints, open_phantom, synthetic_head
+from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom, synthetic_head
 from napari_blochnet.jobs.samples import sample_path
 from napari_blochnet.napari_ui.canvas.layer_data import Opened
 
