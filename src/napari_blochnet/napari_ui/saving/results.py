@@ -229,47 +229,37 @@ def save_layer(
             f"{_size(subject.shape[-3:])} (z, y, x); expected a layer on the grid it was made on.",
             field="path",
         )
-    field = entry.role.lower().replace(" ", "_")
     with _told(path):
-        if entry.role.endswith(" error"):
-            name = entry.role.removesuffix(" error")
-            sidecar: dict[str, Any] = {
-                "Units": "%",
-                "Description": f"({name} by {subject.estimator} − truth)/truth",
-                "Record": subject.record,
-            }
-            return write_nifti_with_sidecar(np.nan_to_num(values, nan=0.0), subject.geometry, path, sidecar, **watched)
-        if entry.kind == "region" or entry.role == "tissue":
-            tissues = {str(number): name for number, name in enumerate(getattr(subject, "tissues", ()), start=1)}
-            sidecar = {"Description": f"{entry.role} of {entry.title}", "Units": "label"}
-            if entry.role == "tissue":
-                sidecar["Labels"] = tissues
-            return write_nifti_with_sidecar(values, subject.geometry, path, sidecar, **watched)
-        own = np.array_equal(values, getattr(subject, field))
-        if isinstance(subject, ParameterMaps):
+        if isinstance(subject, ParameterMaps) and entry.kind == "maps" and not entry.role.endswith(" error"):
+            field = _field(entry)
+            own = np.array_equal(values, getattr(subject, field))
             return write_map(subject, field, path, None if own else values, **watched)
-        return _save_phantom_map(subject, field, path, values, own, **watched)
+        stored, sidecar = _described(entry, values)
+        # as `napari_blochnet.phantoms.write` writes T1, T2 and PD
+        double = entry.kind == "phantom" and entry.role != "tissue"
+        return write_nifti_with_sidecar(stored, subject.geometry, path, sidecar, double=double, **watched)
 
 
-def _save_phantom_map(
-    phantom: Phantom,
-    field: str,
-    path: str | os.PathLike[str],
-    values: AnyArray,
-    own: bool,
-    *,
-    progress: ProgressCallback | None,
-    cancelled: CancelEvent | None,
-) -> list[Path]:
-    """Write T1, T2 or PD with the precision in which `napari_blochnet.phantoms.write` writes them."""
-    is_time = field in ("t1", "t2")
-    sidecar: dict[str, Any] = {"Units": "s" if is_time else "arbitrary", "Name": phantom.name}
-    if own:
-        sidecar |= {"Notes": list(phantom.notes), "Record": phantom.record}
-    stored = values.astype(np.float64) / 1000 if is_time else values
-    return write_nifti_with_sidecar(
-        stored, phantom.geometry, path, sidecar, double=True, progress=progress, cancelled=cancelled
-    )
+def _field(entry: Entry) -> str:
+    return entry.role.lower().replace(" ", "_")
+
+
+def _described(entry: Entry, values: AnyArray) -> tuple[AnyArray, dict[str, Any]]:
+    """Return what is stored of a layer, and what the JSON beside it says."""
+    subject, role = entry.subject, entry.role
+    if role.endswith(" error"):
+        about = f"({role.removesuffix(' error')} by {subject.estimator} − truth)/truth"
+        return np.nan_to_num(values, nan=0.0), {"Units": "%", "Description": about, "Record": subject.record}
+    if entry.kind == "region" or role == "tissue":
+        sidecar: dict[str, Any] = {"Description": f"{role} of {entry.title}", "Units": "label"}
+        if role == "tissue":
+            sidecar["Labels"] = {str(number): name for number, name in enumerate(subject.tissues, start=1)}
+        return values, sidecar
+    is_time = role in ("T1", "T2")
+    sidecar = {"Units": "s" if is_time else "arbitrary", "Name": subject.name}
+    if np.array_equal(values, getattr(subject, _field(entry))):
+        sidecar |= {"Notes": list(subject.notes), "Record": subject.record}
+    return values.astype(np.float64) / 1000 if is_time else values, sidecar
 
 
 def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:

@@ -59,14 +59,10 @@ class _Places:
         return len(self.arrays) - 1
 
     def entry(self, entry: Entry) -> EntryState:
+        subject = self.subject(entry.subject)
         truth, stack = (None if known is None else self.subject(known) for known in (entry.truth, entry.stack))
         return EntryState(
-            kind=entry.kind,
-            role=entry.role,
-            subject=self.subject(entry.subject),
-            title=entry.title,
-            truth=truth,
-            stack=stack,
+            kind=entry.kind, role=entry.role, subject=subject, title=entry.title, truth=truth, stack=stack
         )
 
 
@@ -107,11 +103,8 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
     comparison = None
     if compared is not None and session.is_open(compared.truth, *compared.maps):
         settings = settings_from(CompareSettings, **compared.comparison.record["settings"])
-        comparison = ComparisonState(
-            truth=places.subject(compared.truth),
-            maps=[places.subject(item) for item in compared.maps],
-            settings=settings,
-        )
+        truth, maps = places.subject(compared.truth), [places.subject(item) for item in compared.maps]
+        comparison = ComparisonState(truth=truth, maps=maps, settings=settings)
     active = viewer.layers.selection.active
     state = SessionState(
         layers=states,
