@@ -17,8 +17,8 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.canvas.looks import (
-    LOOKS,
     REGION_COLOURS,
+    STYLES,
     TISSUE_COLOURS,
     colormap,
     display_transform,
@@ -53,7 +53,7 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
     if data.ndim == 4:
         scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
         units, labels = ["dimensionless", *units], ["time", *labels]
-    unit = LOOKS[entry.role].unit if entry.role in LOOKS else ""
+    unit = STYLES[entry.role].unit if entry.role in STYLES else ""
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")
     kwargs.setdefault("name", f"{role} – {entry.title}" if entry.role != "signal" else entry.title)
@@ -67,10 +67,9 @@ def image_data(
     data: AnyArray, entry: Entry, record: dict[str, Any], limits: tuple[float, float], **more: Any
 ) -> LayerData:
     """Return the layer of one map, with the look of its entry's role."""
-    look = LOOKS[entry.role]
-    return _layer_data(
-        data, entry, record, colormap=colormap(look.colormap), contrast_limits=limits, interpolation2d="nearest", **more
-    )
+    colours = colormap(STYLES[entry.role].colormap)
+    how = {"colormap": colours, "contrast_limits": limits, "interpolation2d": "nearest", **more}
+    return _layer_data(data, entry, record, **how)
 
 
 def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
@@ -155,7 +154,7 @@ def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom
     roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = map_values(maps, role)
-        limits = LOOKS[role].limits
+        limits = STYLES[role].limits
         if limits is None and truth is not None and truth.mask.any() and role not in roles:
             limits = value_limits(getattr(truth, role.lower()), truth.mask)
         limits = limits or value_limits(values, maps.mask & ~maps.failed)
@@ -204,4 +203,4 @@ def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
         shown, how, kind = made[entry.role]
         return shown, {**how, "metadata": {**how["metadata"], ENTRY: entry}}, kind
     values = map_values(subject, entry.role)
-    return image_data(values, entry, subject.record, LOOKS[entry.role].limits or value_limits(values, subject.mask))
+    return image_data(values, entry, subject.record, STYLES[entry.role].limits or value_limits(values, subject.mask))

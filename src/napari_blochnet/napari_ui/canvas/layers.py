@@ -32,7 +32,7 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
     region_data,
     stack_layer_data,
 )
-from napari_blochnet.napari_ui.canvas.looks import LOOKS, round_up, value_limits
+from napari_blochnet.napari_ui.canvas.looks import STYLES, round_up, value_limits
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry, Subject, entry_of
 from napari_blochnet.napari_ui.state.session import Session, every_session
@@ -219,7 +219,7 @@ def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps,
 def _fit_limits(session: Session, layer: Layer, maps: ParameterMaps) -> None:
     """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
     entry = entry_of(layer)
-    if entry is None or entry.truth is not None or LOOKS[entry.role].limits is not None:
+    if entry is None or entry.truth is not None or STYLES[entry.role].limits is not None:
         return
     if not any(other is not layer and known.kind != "stack" for other, known in session.pairs(role=entry.role)):
         limits = value_limits(map_values(maps, entry.role), maps.mask & ~maps.failed)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
 from napari_blochnet.jobs.settings import CompareSettings
-from napari_blochnet.napari_ui.canvas.looks import LOOKS
+from napari_blochnet.napari_ui.canvas.looks import STYLES
 
 __all__ = [
     "ColormapState",
@@ -165,7 +165,7 @@ class SessionState(_State):
     def _roles(self) -> SessionState:
         for number, layer in enumerate(self.layers):
             entry = layer.entry
-            known = {"region", "tissue", *LOOKS}
+            known = {"region", "tissue", *STYLES}
             if entry is not None and entry.role not in known:
                 raise ValueError(f"layer {number} has the role {entry.role!r}; expected one of {', '.join(known)}")
         return self
