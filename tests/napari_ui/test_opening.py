@@ -18,7 +18,6 @@ from scipy.io import savemat
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
-from napari_blochnet.napari_ui.napari_calls.readers import what_is_in
 from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 from napari_blochnet.phantoms.write import write_phantom
@@ -222,20 +221,6 @@ def test_the_window_is_closed_while_a_drop_is_read(make_napari_viewer, qtbot, ph
 
 
 # -- on the Data tab
-
-
-def test_what_is_clear_to_the_data_tab(tmp_path, phantom_folder):
-    assert what_is_in([]) is None
-    assert what_is_in([str(phantom_folder)]) == "phantom"
-    for name in ("scan.npy", "scan.NPZ", "scan.h5", "scan.hdf5"):
-        assert what_is_in([str(tmp_path / name)]) == "fingerprints"
-    loose = [str(tmp_path / name) for name in ("sub-1_label-GM_probseg.nii.gz", "wm.nii", "csf.mnc.gz")]
-    assert what_is_in(loose) == "phantom"
-    for unclear in (["scan.nii.gz"], ["scan.mat"], ["scan.npy", "other.npy"], ["gm.nii", "scan.nii"], ["notes.txt"]):
-        assert what_is_in([str(tmp_path / name) for name in unclear]) is None
-    stack = FingerprintStack(np.ones((20, 1, 2, 3), np.float32), spline_schedule(length=20))
-    write_fingerprints(stack, tmp_path / "mine.nii.gz")
-    assert what_is_in([str(tmp_path / "mine.nii.gz")]) == "fingerprints"
 
 
 def test_a_row_takes_what_is_dropped_on_it(desk, tmp_path, phantom_folder):

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.recognise import has_own_schedule, what_is_in
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
@@ -20,7 +21,6 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.napari_calls.readers import has_own_schedule, what_is_in
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
