@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 # napari hands a command what its annotations name, and looks the names up here
 from napari.viewer import Viewer, current_viewer
-from qtpy.QtWidgets import QApplication, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.jobs.operations.opening import brainweb_phantom
@@ -19,7 +19,7 @@ from napari_blochnet.jobs.records import as_command, as_python
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
-from napari_blochnet.napari_ui.saving.copying import recorded_layer, save_recipes
+from napari_blochnet.napari_ui.saving.copying import copied, recorded_layer, save_recipes
 from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.places import voxel_under
 from napari_blochnet.napari_ui.state.session import session_of
@@ -151,24 +151,17 @@ def save_fingerprints(viewer: Viewer) -> None:
 
 def copy_python(viewer: Viewer) -> None:
     """Copy a script that makes the selected result again."""
-    _hand_out(viewer, lambda name, record: _copied(as_python(record), f"Python for {name}"))
+    _hand_out(viewer, lambda name, record: copied(as_python(record), f"Python for {name}"))
 
 
 def copy_command(viewer: Viewer) -> None:
     """Copy the shell commands that make the selected result again."""
-    _hand_out(viewer, lambda name, record: _copied(as_command(record), f"Commands for {name}"))
+    _hand_out(viewer, lambda name, record: copied(as_command(record), f"Commands for {name}"))
 
 
 def save_recipe(viewer: Viewer) -> None:
     """Save the recipe of the selected result."""
     _hand_out(viewer, lambda name, record: save_recipes(session_of(viewer).window(), [(name, record)]))
-
-
-def _copied(text: str, what: str) -> str:
-    clipboard = QApplication.clipboard()
-    if clipboard is not None:
-        clipboard.setText(text)
-    return f"{what} copied."
 
 
 def _hand_out(viewer: Viewer, give: Callable[[str, dict[str, Any]], str]) -> None:

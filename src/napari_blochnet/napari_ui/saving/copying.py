@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
-__all__ = ["CopyRow", "recorded_layer", "save_recipes"]
+__all__ = ["CopyRow", "copied", "recorded_layer", "save_recipes"]
 
 Record = dict[str, Any]
 # The kind under which the folder of recipes is remembered.
@@ -37,6 +37,14 @@ def recorded_layer(viewer: Viewer) -> tuple[Layer | None, Record]:
         if record:
             return layer, record
     return None, {}
+
+
+def copied(text: str, what: str) -> str:
+    """Put a text on the clipboard, and return the sentence that says so."""
+    clipboard = QApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
+    return f"{what} copied."
 
 
 def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) -> str:
@@ -140,11 +148,8 @@ class CopyRow(QWidget):
         except KeyError as error:
             self._say(f"A step of this result was not recorded: {error}.")
             return
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
         names = ", ".join(title for title, _ in self._results if title)
-        self._say(f"{what} for {names} copied." if len(self._results) > 1 else f"{what} copied.")
+        self._say(copied(text, f"{what} for {names}" if len(self._results) > 1 else what))
 
     def _save(self) -> None:
         try:

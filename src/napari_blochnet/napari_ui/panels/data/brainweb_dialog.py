@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import BrainWebSettings
@@ -36,9 +36,12 @@ class BrainWebDialog(QDialog):
         self.text.setWordWrap(True)
         self.text.setMinimumWidth(380)
         buttons = QDialogButtonBox()
-        self.accept_button, self.cancel_button = QPushButton("Download"), QPushButton("Cancel")
-        buttons.addButton(self.accept_button, QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.addButton(self.cancel_button, QDialogButtonBox.ButtonRole.RejectRole)
+        made = (
+            buttons.addButton("Download", QDialogButtonBox.ButtonRole.AcceptRole),
+            buttons.addButton(QDialogButtonBox.StandardButton.Cancel),
+        )
+        # Qt's type hints have them only perhaps
+        self.accept_button, self.cancel_button = (button for button in made if button is not None)
         self.accept_button.setToolTip("Download what is not on this machine yet, and open the subject.")
         self.cancel_button.setToolTip("Download nothing.")
         layout = QVBoxLayout(self)
