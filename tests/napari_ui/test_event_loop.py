@@ -10,7 +10,7 @@ import pytest
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QWidget
 
-from napari_blochnet.napari_ui.background.turns import Drawing, at_once
+from napari_blochnet.napari_ui.background.turns import Turns, at_once
 from napari_blochnet.napari_ui.benchmark.event_loop import measure_gaps, turn_until
 
 
@@ -47,7 +47,7 @@ def test_turning_ends_when_the_condition_holds(qtbot):
 
 
 def test_steps_leave_the_loop_turning_between_them(qtbot):
-    drawing, order = Drawing(), []
+    turns, order = Turns(), []
 
     def steps(name):
         for number in range(3):
@@ -56,17 +56,17 @@ def test_steps_leave_the_loop_turning_between_them(qtbot):
             yield
         return name
 
-    drawing.add(steps("a"))
-    drawing.add(steps("b"))
-    assert drawing.is_busy
-    with qtbot.waitSignal(drawing.finished, timeout=5000):
+    turns.add(steps("a"))
+    turns.add(steps("b"))
+    assert turns.is_busy
+    with qtbot.waitSignal(turns.finished, timeout=5000):
         pass
     drawn = [item for item in order if item != "turn"]
     assert drawn == ["a0", "a1", "a2", "b0", "b1", "b2"]
     # the loop turned between any two steps
     places = [order.index(item) for item in drawn]
     assert all("turn" in order[first:second] for first, second in itertools.pairwise(places[1:]))
-    assert not drawing.is_busy
+    assert not turns.is_busy
 
 
 class _Painted(QWidget):
@@ -100,7 +100,7 @@ def window(qtbot):
 
 def test_what_a_step_changed_is_painted_in_a_turn_of_its_own(window, qtbot):
     order = window.order
-    drawing = Drawing(None, lambda: window)
+    turns = Turns(None, lambda: window)
 
     def steps():
         for number in range(4):
@@ -110,16 +110,16 @@ def test_what_a_step_changed_is_painted_in_a_turn_of_its_own(window, qtbot):
             order.append(f"step {number}")
             yield
 
-    drawing.add(steps())
-    with qtbot.waitSignal(drawing.finished, timeout=5000):
+    turns.add(steps())
+    with qtbot.waitSignal(turns.finished, timeout=5000):
         pass
     assert order == [item for number in range(4) for item in (f"step {number}", "key", "paint")]
 
 
 @pytest.mark.parametrize("end", ["close", "forget"])
-def test_what_was_put_off_is_painted_whatever_becomes_of_the_drawing(window, qtbot, end):
+def test_what_was_put_off_is_painted_whatever_becomes_of_the_turns(window, qtbot, end):
     order = window.order
-    drawings = [Drawing(None, lambda: window)]
+    held = [Turns(None, lambda: window)]
 
     def steps():
         window.update()
@@ -130,22 +130,22 @@ def test_what_was_put_off_is_painted_whatever_becomes_of_the_drawing(window, qtb
 
     def on_key():
         order.append("key")
-        assert drawings[0]._is_paint_due
+        assert held[0]._is_paint_due
         if end == "close":
-            drawings[0].clear()
+            held[0].clear()
         else:
-            drawings.clear()
+            held.clear()
 
     window.on_key = on_key
-    drawings[0].add(steps())
+    held[0].add(steps())
     qtbot.waitUntil(lambda: order == ["key", "paint"], timeout=5000)
-    qtbot.waitUntil(lambda: not any(drawing.is_busy for drawing in drawings), timeout=5000)
+    qtbot.waitUntil(lambda: not any(turns.is_busy for turns in held), timeout=5000)
     window.update()
     qtbot.waitUntil(lambda: order == ["key", "paint", "paint"], timeout=5000)
 
 
-def test_steps_that_fail_end_the_drawing(qtbot):
-    drawing = Drawing()
+def test_steps_that_fail_end_the_turns(qtbot):
+    turns = Turns()
 
     def fails():
         yield
@@ -155,10 +155,10 @@ def test_steps_that_fail_end_the_drawing(qtbot):
         raise AssertionError("drawn after a failure")
         yield
 
-    drawing.add(fails())
-    drawing.add(never())
+    turns.add(fails())
+    turns.add(never())
     with qtbot.captureExceptions() as caught:
-        qtbot.waitUntil(lambda: not drawing.is_busy, timeout=5000)
+        qtbot.waitUntil(lambda: not turns.is_busy, timeout=5000)
     assert [kind for kind, *_ in caught] == [ValueError]
 
 

@@ -15,7 +15,7 @@ from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
-from napari_blochnet.napari_ui.state.session import entry_of
+from napari_blochnet.napari_ui.state.entries import entry_of
 
 
 def _cells(viewer) -> list[list[tuple[str, str]]]:
@@ -139,7 +139,7 @@ def test_a_viewer_closed_while_it_is_drawn_in_is_let_go(desk, turns):
     head = synthetic_head(shape=(1, 24, 20))
     layers.add_phantom(place.session, head)
     place.click(place.workbench.view_bar.buttons["T2"])
-    assert place.workbench.view_bar._drawing.is_busy
+    assert place.workbench.view_bar._turns.is_busy
     for _ in range(turns):
         QApplication.processEvents()
     # napari's own check after the test finds what keeps the window

@@ -136,7 +136,7 @@ def test_a_sample_of_the_menu_looks_like_that_of_the_button(desk):
     with _heart(lambda: data.is_busy) as beats:
         _by_hand(desk, lambda: open_sample.execute_command("napari-blochnet.head-volume"))
     assert sum(busy for _, busy in beats) > 5
-    desk.qtbot.waitUntil(lambda: desk.layer("T1").visible and not data._drawing.is_busy, timeout=20_000)
+    desk.qtbot.waitUntil(lambda: desk.layer("T1").visible and not data._turns.is_busy, timeout=20_000)
     by_menu = [(layer.name, layer.visible) for layer in desk.viewer.layers]
     z = desk.viewer.dims.current_step
     desk.viewer.layers.clear()

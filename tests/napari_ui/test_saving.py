@@ -22,7 +22,7 @@ from napari_blochnet.evaluation.maps_io import read_maps, write_maps
 from napari_blochnet.fingerprints.stack_files import read_fingerprints, write_fingerprints
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.napari_calls.writers import NotSavedError
-from napari_blochnet.napari_ui.state.session import ENTRY, entry_of
+from napari_blochnet.napari_ui.state.entries import ENTRY, entry_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 ENDING = ".nii.gz"

@@ -11,7 +11,9 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.sessions import SESSION_FILE
 from napari_blochnet.napari_ui.sessions.restoring import open_session
-from napari_blochnet.napari_ui.state.session import Voxel, entry_of
+from napari_blochnet.napari_ui.sessions.snapshots import snapshot
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.phantoms.phantom import Phantom
 
 
@@ -184,6 +186,14 @@ def test_everything_comes_back_in_another_viewer(busy_desk, desk, tmp_path, qtbo
     assert second.viewer.dims.point == first.viewer.dims.point
     assert second.viewer.canvas.grid.enabled == first.viewer.canvas.grid.enabled
     assert second.workbench.tabs.tabText(second.workbench.tabs.currentIndex()) == "Compare"
+
+    # and what would be saved of it now is what was saved
+    saved, reopened = (snapshot(desk.session, tab="Compare").saved.state for desk in (first, second))
+    for state in (saved, reopened):
+        # maps that were made last have no order, and the image that was selected is in no session
+        state["mapped"].sort()
+        del state["view"]["active"]
+    assert reopened == saved
 
     # pins, with their numbers
     pins = [(voxel.index, second.session.pin_number(voxel)) for voxel in second.session.pins]

@@ -11,7 +11,7 @@ from qtpy.QtCore import QCoreApplication
 
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.napari_ui.background import workers
-from napari_blochnet.napari_ui.background.workers import Job
+from napari_blochnet.napari_ui.background.workers import Job, result_of
 
 
 def _ends(how: str):
@@ -63,3 +63,27 @@ def test_the_process_gets_its_limits_back(qtbot, monkeypatch, end):
             assert (sys.getswitchinterval(), gc.get_threshold()) == before
         go.set()
     qtbot.waitUntil(lambda: (sys.getswitchinterval(), gc.get_threshold()) == before, timeout=5000)
+
+
+@pytest.mark.parametrize("how", ["returned", "stopped", "failed"])
+def test_whoever_waits_for_a_job_gets_its_result_or_its_sentence(qtbot, how):
+    job = Job("Training", _ends(how), wants_partial=True)
+    shown = []
+
+    def steps():
+        yield
+        shown.append("all")
+
+    job.returned.connect(lambda _: job.run_steps(steps()))
+    if how == "returned":
+        assert result_of(job, "Nothing was made.") == "made"
+        # and not before all is shown
+        assert shown == ["all"]
+    elif how == "stopped":
+        with pytest.raises(Cancelled, match="Nothing was made"):
+            result_of(job, "Nothing was made.")
+    else:
+        with pytest.raises(InputError, match="It diverged") as error:
+            result_of(job, "Nothing was made.")
+        assert error.value.field == "rate"
+    assert not job.is_running

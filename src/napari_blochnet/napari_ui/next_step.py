@@ -10,13 +10,12 @@ from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, 
 
 from napari_blochnet.napari_ui.state.session import Session, session_of
 from napari_blochnet.napari_ui.widgets.appearance import palette
+from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, is_dock_open, open_dock, turn_to
 
 if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["NextStep", "Step", "next_step"]
-
-_INSPECTOR = "Voxel inspector"
 
 # Of the session; after each of them another step may be the next.
 _SIGNALS = ("changed", "view_changed", "schedule_changed", "pinned")
@@ -169,11 +168,6 @@ class NextStep(QFrame):
                 f" color: {colours.accent_text}; }}"
             )
 
-    def _is_inspecting(self) -> bool:
-        viewer = self._session.viewer
-        docks = {} if viewer is None else viewer.window.dock_widgets
-        return any(name.startswith(_INSPECTOR) and widget.isVisible() for name, widget in docks.items())
-
     def update_step(self, _content: object = None) -> None:
         """Look again at what comes next."""
         viewer = self._session.viewer
@@ -182,7 +176,7 @@ class NextStep(QFrame):
         self._step = None
         if self.switch.isChecked():
             tab = self._tabs.tabText(self._tabs.currentIndex())
-            self._step = next_step(self._session, tab, inspecting=self._is_inspecting())
+            self._step = next_step(self._session, tab, inspecting=is_dock_open(viewer, INSPECTOR))
         if self._step is not None:
             self.text.setText(self._step.text)
             self.button.setText(self._step.button)
@@ -194,17 +188,10 @@ class NextStep(QFrame):
         if self._step is None or viewer is None:
             return
         if self._step.goal == "sample":
-            self._turn_to("Data")
+            turn_to(self._tabs, "Data")
             self._open_sample()
         elif self._step.goal == "inspect":
-            dock, _ = viewer.window.add_plugin_dock_widget("napari-blochnet", _INSPECTOR)
-            dock.show()
-            dock.raise_()
+            open_dock(viewer, INSPECTOR)
         else:
-            self._turn_to(self._step.goal)
+            turn_to(self._tabs, self._step.goal)
         self._look_again()
-
-    def _turn_to(self, title: str) -> None:
-        for index in range(self._tabs.count()):
-            if self._tabs.tabText(index) == title:
-                self._tabs.setCurrentIndex(index)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
-from napari_blochnet.napari_ui.background.turns import Drawing
+from napari_blochnet.napari_ui.background.turns import Turns
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.next_step import NextStep
 from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
@@ -47,7 +47,7 @@ class _ViewBar(QWidget):
         super().__init__()
         self._session = session_of(viewer)
         self._role = "T1"
-        self._drawing = Drawing(self, self._session.window)
+        self._turns = Turns(self, self._session.window)
         self._attached = False
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 2, 8, 6)
@@ -94,7 +94,7 @@ class _ViewBar(QWidget):
     @property
     def is_busy(self) -> bool:
         """Whether the canvas is still being changed."""
-        return self._drawing.is_busy
+        return self._turns.is_busy
 
     def _apply_theme(self, event: Any = None) -> None:
         viewer = self._session.viewer
@@ -114,7 +114,7 @@ class _ViewBar(QWidget):
     def show_role(self, role: str) -> None:
         """Show one quantity, alone or beside its peers as the grid button says."""
         self._role = role
-        self._drawing.add(canvas.show_quantity(self._session, role, beside=self.beside.isChecked()))
+        self._turns.add(canvas.show_quantity(self._session, role, beside=self.beside.isChecked()))
 
 
 class Workbench(QWidget):

@@ -1,7 +1,7 @@
 """Changing the window in steps: one per turn of the event loop, so that it answers meanwhile.
 
 napari takes some 50 ms for one layer, and a job's result is a handful of them. What shows results is therefore
-written as generators that yield after each change; a `Drawing` runs them, and `at_once` does where nobody waits.
+written as generators that yield after each change; `Turns` runs them, and `at_once` does where nobody waits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
-__all__ = ["Drawing", "Steps", "at_once"]
+__all__ = ["Steps", "Turns", "at_once"]
 
 Made = TypeVar("Made")
 #: changes of the window with a ``yield`` after each, and what they return
@@ -29,10 +29,11 @@ def at_once(steps: Steps[Made]) -> Made:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            made: Made = end.value
+            return made
 
 
-class Drawing(QObject):
+class Turns(QObject):
     """Runs steps on the main thread, those given first before those given later.
 
     What a step has changed is painted in a turn of its own. Qt would paint at once, before it looks at the mouse and
@@ -113,9 +114,9 @@ class Drawing(QObject):
         if window is not None:
             window.installEventFilter(self)
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802 (Qt's name)
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
         """Put off what Qt wants to paint right after a step."""
-        if not (self._has_stepped and event.type() == QEvent.Type.UpdateRequest):
+        if watched is None or event is None or not self._has_stepped or event.type() != QEvent.Type.UpdateRequest:
             return False
         self._has_stepped = False
         self._is_paint_due = True
@@ -128,13 +129,13 @@ class Drawing(QObject):
         self._timer.start()
 
 
-def _paint(window: weakref.ref[QObject], drawing: weakref.ref[Drawing]) -> None:
+def _paint(window: weakref.ref[QObject], turns: weakref.ref[Turns]) -> None:
     shown = window()
     if shown is not None:
         with contextlib.suppress(RuntimeError):  # only Python's part of it is left
             QCoreApplication.sendEvent(shown, QEvent(QEvent.Type.UpdateRequest))
     del shown
-    waiting = drawing()
+    waiting = turns()
     if waiting is not None:
         with contextlib.suppress(RuntimeError):
             waiting._go_on()

@@ -5,7 +5,7 @@ warning on the canvas). How it ends arrives by one signal with a queued connecti
 looks up by a timer, so that whatever hears of a job is called on the main thread, always. Cancelling sets an event
 that the function looks at once per batch; the function ends by itself, in the middle of nothing.
 
-What a result asks of the window is done in steps, one per turn of the event loop (`Job.draw`).
+What a result asks of the window is done in steps, one per turn of the event loop (`Job.run_steps`).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.utils.progress import cancelable_progress
-from qtpy.QtCore import QCoreApplication, QObject, Qt, QThreadPool, QTimer, Signal
+from qtpy.QtCore import QCoreApplication, QEventLoop, QObject, Qt, QThreadPool, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 from superqt.utils import FunctionWorker
 
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.napari_ui.background.llvm import keep_triton_out
-from napari_blochnet.napari_ui.background.turns import Drawing
+from napari_blochnet.napari_ui.background.turns import Turns
 
-__all__ = ["Failure", "Job"]
+__all__ = ["Failure", "Job", "result_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +61,10 @@ def _keep(job: Job) -> None:
         _usual = sys.getswitchinterval(), gc.get_threshold()
         sys.setswitchinterval(_SWITCH_INTERVAL)
         gc.set_threshold(*_usual[1][:2], _NEVER)
-        # a script that goes on after the window is closed gets them back, too
-        QCoreApplication.instance().aboutToQuit.connect(_restore)
+        application = QCoreApplication.instance()
+        if application is not None:
+            # a script that goes on after the window is closed gets them back, too
+            application.aboutToQuit.connect(_restore)
     _running.add(job)
 
 
@@ -73,7 +75,8 @@ def _make_room() -> None:
     training to end, and a job that waits answers no Cancel.
     """
     pool = QThreadPool.globalInstance()
-    pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 1))
+    if pool is not None:
+        pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + 1))
 
 
 def _drop(job: Job) -> None:
@@ -93,8 +96,10 @@ def _restore() -> None:
         sys.setswitchinterval(_usual[0])
         gc.set_threshold(*_usual[1])
         _usual = None
+        application = QCoreApplication.instance()
         with contextlib.suppress(RuntimeError, TypeError):  # an application that is gone
-            QCoreApplication.instance().aboutToQuit.disconnect(_restore)
+            if application is not None:
+                application.aboutToQuit.disconnect(_restore)
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Job(QObject):
         Whether what was finished last is passed on before the end even where the main thread had not looked yet: for
         whoever shows what the result does not hold.
     window : callable, optional
-        Returns the window that `draw` changes.
+        Returns the window that `run_steps` changes.
     """
 
     #: (done, total, message)
@@ -162,7 +167,7 @@ class Job(QObject):
     ) -> None:
         super().__init__()
         self.title = title
-        #: from the start until all is drawn
+        #: from the start until all is shown
         self.is_running = False
         #: while the function runs in its thread
         self.is_working = False
@@ -173,8 +178,8 @@ class Job(QObject):
         self._bar: _Bar | None = None
         self._bar_text = ""
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
-        self._drawing = Drawing(self, window)
-        self._drawing.finished.connect(self._end)
+        self._turns = Turns(self, window)
+        self._turns.finished.connect(self._end)
         # written by the worker, taken by the main thread; each is replaced as a whole
         self._progress: tuple[int, int, str] | None = None
         self._partial: Any = None
@@ -204,11 +209,11 @@ class Job(QObject):
         self._cancelled.set()
 
     def close(self) -> None:
-        """Cancel it, and draw nothing more: the window is gone."""
+        """Cancel it, and show nothing more: the window is gone."""
         self.cancel()
-        self._drawing.clear()
+        self._turns.clear()
 
-    def draw(self, steps: Iterator[Any]) -> None:
+    def run_steps(self, steps: Iterator[Any]) -> None:
         """Change the window in steps, one per turn of the event loop; the job ends after the last.
 
         Parameters
@@ -216,12 +221,12 @@ class Job(QObject):
         steps : iterator
             See `napari_blochnet.napari_ui.background.turns`; run after all that were given before.
         """
-        self._drawing.add(steps)
+        self._turns.add(steps)
 
     @property
-    def is_drawing(self) -> bool:
+    def is_showing(self) -> bool:
         """Whether the window is still being changed."""
-        return self._drawing.is_busy
+        return self._turns.is_busy
 
     @property
     def is_cancelled(self) -> bool:
@@ -246,22 +251,24 @@ class Job(QObject):
         except Cancelled as wish:
             self._message.emit("stopped", wish.partial)
         except InputError as error:
-            self._message.emit("failed", Failure(str(error), error.field))
+            self._fail(str(error), error.field)
         except MemoryError:
-            self._message.emit("failed", Failure(f"{self.title} needs more memory than this machine has free; "
-                                                 "choose fewer voxels, one slice for example."))  # fmt: skip
+            self._fail(
+                f"{self.title} needs more memory than this machine has free; choose fewer voxels, one slice for "
+                "example."
+            )
         except Exception as error:
             _log.exception("%s ended with an error", self.title)
             first = (str(error).splitlines() or [""])[0]
-            self._message.emit(
-                "failed",
-                Failure(
-                    f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
-                    "the log has the details."
-                ),
+            self._fail(
+                f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
+                "the log has the details."
             )
         else:
             self._message.emit("returned", result)
+
+    def _fail(self, sentence: str, field: str | None = None) -> None:
+        self._message.emit("failed", Failure(sentence, field))
 
     def _on_warning(self, warning: tuple[Any, ...]) -> None:
         """Pass on what the function warned of; main thread."""
@@ -312,7 +319,7 @@ class Job(QObject):
             self._end()
 
     def _end(self) -> None:
-        if self.is_running and not self.is_working and not self._drawing.is_busy:
+        if self.is_running and not self.is_working and not self._turns.is_busy:
             self.is_running = False
             _drop(self)
             self.ended.emit()
@@ -321,7 +328,7 @@ class Job(QObject):
         bar = self._bar
         now = time.monotonic()
         # napari's bar runs the event loop at every change; beside the panel's own it need not be as quick
-        if bar is None or total <= 0 or self.is_drawing or now - self._bar_at < _BAR_INTERVAL:
+        if bar is None or total <= 0 or self.is_showing or now - self._bar_at < _BAR_INTERVAL:
             return
         self._bar_at = now
         if bar.total != total:
@@ -333,3 +340,33 @@ class Job(QObject):
         if message and self._bar is not None and description != self._bar_text:
             self._bar_text = description
             bar.set_description(description)
+
+
+def result_of(job: Job, if_cancelled: str) -> Any:
+    """Start a job, and return its result once it has ended and all is shown, events running: for whom napari waits.
+
+    Parameters
+    ----------
+    job : Job
+    if_cancelled : str
+        What is said where somebody has cancelled it, or closed the window.
+
+    Raises
+    ------
+    InputError
+        The job failed; its sentence.
+    Cancelled
+        There is none.
+    """
+    outcome: list[Any] = []
+    loop = QEventLoop()
+    job.returned.connect(outcome.append)
+    job.failed.connect(outcome.append)
+    job.ended.connect(loop.quit)
+    job.start()
+    loop.exec()
+    if not outcome:
+        raise Cancelled(if_cancelled)
+    if isinstance(outcome[0], Failure):
+        raise InputError(outcome[0].sentence, field=outcome[0].field)
+    return outcome[0]

@@ -94,7 +94,8 @@ def _smoothness(figures: _Figures, workbench: Workbench, slices: int) -> None:
     _measure_job(figures, workbench, "opening", workbench.data, workbench.data.sample_buttons["head-volume"])
     simulate = workbench.simulate
     _turn_to(workbench, simulate)
-    depth = simulate.phantom.subject.shape[0]
+    phantom: Any = simulate.phantom.subject
+    depth = phantom.shape[0]
     first = max(0, depth // 2 - slices // 2)
     simulate.part.setCurrentText("slices from … to …")
     simulate.form.set_values({"snr": 30.0, "slices": (first, min(depth, first + slices))})
@@ -129,7 +130,7 @@ def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, 
     from qtpy.QtCore import QPoint, Qt
     from qtpy.QtTest import QTest
 
-    viewer = session.viewer
+    viewer: Any = session.viewer
     viewer.layers.clear()
     _turn_to(workbench, workbench.data)
     _press(workbench.data, workbench.data.sample_buttons["noisy-fingerprints"])
@@ -140,6 +141,7 @@ def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, 
     workbench.view_bar.show_role("T1")
     turn_until(lambda: not workbench.view_bar.is_busy, 60.0, settle=1.0)
     native = viewer.window._qt_viewer.canvas.native
+    mouse: Any = QTest
     rng = np.random.default_rng(0)
     answered: list[float] = []
     inspector.updated.connect(lambda _: answered.append(time.perf_counter()))
@@ -149,11 +151,11 @@ def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, 
         x, y = rng.uniform(-0.15, 0.15, 2) * min(native.width(), native.height())
         place = QPoint(native.width() // 2 + int(x), native.height() // 2 + int(y))
         # at a press the canvas draws everything once, to find what lies under the mouse
-        QTest.mousePress(native, button, pos=place)
+        mouse.mousePress(native, button, pos=place)
         turn_until(lambda: False, 0.08)
         answered.clear()
         start = time.perf_counter()
-        QTest.mouseRelease(native, button, pos=place)
+        mouse.mouseRelease(native, button, pos=place)
         # a click at the voxel that is pinned already changes nothing
         if turn_until(lambda: bool(answered), 2.0) and number >= 10:
             taken.append(1e3 * (answered[0] - start))
@@ -161,12 +163,18 @@ def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, 
     models = len(session.entries("maps"))
     for quantile, limit in ((50, None), (95, 50.0)):
         value = float(np.percentile(taken, quantile)) if taken else float("nan")
-        figures.add(f"click to complete inspector, {models} models, percentile {quantile}", value, "ms", limit,
-                    f"{len(taken)} clicks")  # fmt: skip
+        figures.add(
+            f"click to complete inspector, {models} models, percentile {quantile}",
+            value,
+            "ms",
+            limit,
+            f"{len(taken)} clicks",
+        )
 
 
 def _threads() -> tuple[int, int]:
-    return threading.active_count(), QThreadPool.globalInstance().activeThreadCount()
+    pool = QThreadPool.globalInstance()
+    return threading.active_count(), 0 if pool is None else pool.activeThreadCount()
 
 
 def _cancelling(figures: _Figures, workbench: Workbench, session: Session, times: int) -> None:
@@ -177,29 +185,38 @@ def _cancelling(figures: _Figures, workbench: Workbench, session: Session, times
     before = _threads()
     rng = np.random.default_rng(1)
     slowest, unanswered = 0.0, 0
+
+    def has_answered() -> bool:
+        return panel.jobs.job is None or not panel.jobs.job.is_working
+
     for _ in range(times):
         panel.form.set_values({"batch": 1})
         panel.run.click()
         turn_until(lambda: False, float(rng.uniform(0.05, 0.5)))
-        job = panel.jobs.job
-        if not job.is_working:
+        if has_answered():
             unanswered += 1
         start = time.perf_counter()
         panel.jobs.cancel.click()
-        turn_until(lambda job=job: not job.is_working, 30.0)
+        turn_until(has_answered, 30.0)
         slowest = max(slowest, time.perf_counter() - start)
         turn_until(lambda: not panel.is_busy, 60.0)
         _remove_maps(session)
-    figures.add(f"Cancel answered, slowest of {times}", slowest, "s", 0.5,
-                f"{unanswered} had ended before" if unanswered else "")  # fmt: skip
+    figures.add(
+        f"Cancel answered, slowest of {times}",
+        slowest,
+        "s",
+        0.5,
+        f"{unanswered} had ended before" if unanswered else "",
+    )
     turn_until(lambda: _threads()[1] == 0, 5.0)
     after = _threads()
     figures.add("threads left by cancelling", sum(after) - sum(before), "", 0.0)
 
 
 def _remove_maps(session: Session) -> None:
+    viewer: Any = session.viewer
     for layer in session.layers("maps"):
-        session.viewer.layers.remove(layer)
+        viewer.layers.remove(layer)
 
 
 def _callbacks(session: Session) -> int:
@@ -207,7 +224,7 @@ def _callbacks(session: Session) -> int:
 
     What is gone is no listener, even if napari strikes it off its list at the next event only.
     """
-    viewer = session.viewer
+    viewer: Any = session.viewer
     groups = (viewer.events, viewer.layers.events, viewer.dims.events, viewer.canvas.grid.events)
     return sum(
         not isinstance(callback, tuple) or callback[0]() is not None
@@ -221,7 +238,7 @@ def _resident() -> float:
     gc.collect()
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
-    return psutil.Process().memory_info().rss / 2**20
+    return float(psutil.Process().memory_info().rss) / 2**20
 
 
 def _endurance(figures: _Figures, workbench: Workbench, session: Session, jobs: int) -> None:

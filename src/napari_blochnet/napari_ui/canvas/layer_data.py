@@ -7,8 +7,7 @@ the head stands upright, without touching the camera, which belongs to the viewe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +17,8 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.canvas.looks import (
-    LOOKS,
     REGION_COLOURS,
+    STYLES,
     TISSUE_COLOURS,
     colormap,
     display_transform,
@@ -27,18 +26,19 @@ from napari_blochnet.napari_ui.canvas.looks import (
     round_up,
     value_limits,
 )
-from napari_blochnet.napari_ui.state.session import ENTRY, Entry
+from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
     "LayerData",
+    "Opened",
     "drawing_layer_data",
     "image_data",
     "map_values",
     "maps_layer_data",
+    "opened_layer_data",
     "phantom_layer_data",
     "region_data",
-    "sample_layer_data",
     "saved_layer_data",
     "stack_layer_data",
 ]
@@ -53,12 +53,13 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
     if data.ndim == 4:
         scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
         units, labels = ["dimensionless", *units], ["time", *labels]
-    unit = LOOKS[entry.role].unit if entry.role in LOOKS else ""
+    unit = STYLES[entry.role].unit if entry.role in STYLES else ""
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")
     kwargs.setdefault("name", f"{role} – {entry.title}" if entry.role != "signal" else entry.title)
-    kwargs.update(scale=scale, translate=translate, units=units, axis_labels=labels,
-                  metadata={"blochnet": shown, ENTRY: entry})  # fmt: skip
+    kwargs.update(
+        scale=scale, translate=translate, units=units, axis_labels=labels, metadata={"blochnet": shown, ENTRY: entry}
+    )
     return data, kwargs, kind
 
 
@@ -66,9 +67,9 @@ def image_data(
     data: AnyArray, entry: Entry, record: dict[str, Any], limits: tuple[float, float], **more: Any
 ) -> LayerData:
     """Return the layer of one map, with the look of its entry's role."""
-    look = LOOKS[entry.role]
-    return _layer_data(data, entry, record, colormap=colormap(look.colormap),
-                       contrast_limits=limits, interpolation2d="nearest", **more)  # fmt: skip
+    colours = colormap(STYLES[entry.role].colormap)
+    how = {"colormap": colours, "contrast_limits": limits, "interpolation2d": "nearest", **more}
+    return _layer_data(data, entry, record, **how)
 
 
 def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
@@ -79,22 +80,12 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
         # not a mapping of labels to colours: napari compiles its first, which takes a second
         colours = CyclicLabelColormap(["transparent", *TISSUE_COLOURS], name="tissues")
         features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
-        layers.append(
-            _layer_data(
-                phantom.labels,
-                replace(entry, role="tissue"),
-                phantom.record,
-                "labels",
-                colormap=colours,
-                features=features,
-                opacity=1.0,
-                visible=False,
-            )
-        )
+        how = {"colormap": colours, "features": features, "opacity": 1.0, "visible": False}
+        layers.append(_layer_data(phantom.labels, replace(entry, role="tissue"), phantom.record, "labels", **how))
     for role in ("PD", "T2", "T1"):
         values = getattr(phantom, role.lower())
-        layers.append(image_data(values, replace(entry, role=role), phantom.record, value_limits(values, phantom.mask),
-                             visible=role == "T1"))  # fmt: skip
+        limits = value_limits(values, phantom.mask)
+        layers.append(image_data(values, replace(entry, role=role), phantom.record, limits, visible=role == "T1"))
     return layers
 
 
@@ -112,7 +103,8 @@ class _Magnitude:
         self.dtype = np.abs(np.empty(0, samples.dtype)).dtype
 
     def __getitem__(self, key: Any) -> AnyArray:
-        return np.abs(self._samples[key])
+        values: AnyArray = np.abs(self._samples[key])
+        return values
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
         return np.asarray(np.abs(self._samples), dtype=dtype)
@@ -133,13 +125,26 @@ def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, titl
     return [image_data(_magnitude(stack), entry, stack.record, (0.0, high))]
 
 
-def sample_layer_data(phantom: Phantom | None, stack: FingerprintStack | None) -> list[LayerData]:
+@dataclass(frozen=True)
+class Opened:
+    """What is opened at once: a phantom or a stack, and what is true of the stack where that comes along."""
+
+    subject: Phantom | FingerprintStack
+    truth: Phantom | None = None
+
+    @classmethod
+    def of(cls, found: Opened | Phantom | FingerprintStack) -> Opened:
+        """Return what was read as what is opened."""
+        return found if isinstance(found, Opened) else cls(found)
+
+
+def opened_layer_data(opened: Opened) -> list[LayerData]:
     """Return the layers of a phantom, of a stack, or of a stack above its truth; the one to look at is the last."""
-    below = [] if phantom is None else phantom_layer_data(phantom)
-    if stack is None:
-        return below
+    if isinstance(opened.subject, Phantom):
+        return phantom_layer_data(opened.subject)
+    below = [] if opened.truth is None else phantom_layer_data(opened.truth)
     hidden = [(data, {**how, "visible": False}, kind) for data, how, kind in below]
-    return [*hidden, *stack_layer_data(stack, phantom)]
+    return [*hidden, *stack_layer_data(opened.subject, opened.truth)]
 
 
 def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str) -> list[LayerData]:
@@ -149,11 +154,11 @@ def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom
     roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = map_values(maps, role)
-        fixed = LOOKS[role].limits
-        if fixed is None and truth is not None and truth.mask.any() and role not in roles:
-            fixed = value_limits(getattr(truth, role.lower()), truth.mask)
-        data.append(image_data(values, replace(entry, role=role), maps.record,
-                           fixed or value_limits(values, maps.mask & ~maps.failed), visible=False))  # fmt: skip
+        limits = STYLES[role].limits
+        if limits is None and truth is not None and truth.mask.any() and role not in roles:
+            limits = value_limits(getattr(truth, role.lower()), truth.mask)
+        limits = limits or value_limits(values, maps.mask & ~maps.failed)
+        data.append(image_data(values, replace(entry, role=role), maps.record, limits, visible=False))
     return data
 
 
@@ -168,18 +173,11 @@ def region_data(painted: AnyArray, entry: Entry, **how: Any) -> LayerData:
     return _layer_data(painted, entry, {}, "labels", colormap=colours, opacity=0.75, **how)
 
 
-def drawing_layer_data(
-    entry: Entry | None,
-    ndim: int = 3,
-    scale: Sequence[float] | None = None,
-    translate: Sequence[float] | None = None,
-    *,
-    name: str,
-) -> LayerData:
+def drawing_layer_data(entry: Entry | None, ndim: int = 3, *, name: str) -> LayerData:
     """Return an empty Shapes layer: on a subject's grid, or on its own."""
     how = {"name": name, "ndim": ndim, "edge_color": "#ffd60a", "face_color": "#ffd60a30", "edge_width": 0.6}
     if entry is None:
-        return np.empty((0, 4, ndim)), {**how, "scale": scale, "translate": translate}, "shapes"
+        return np.empty((0, 4, ndim)), how, "shapes"
     return _layer_data(np.empty((0, 4, ndim)), entry, {}, "shapes", **how)
 
 
@@ -205,4 +203,4 @@ def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
         shown, how, kind = made[entry.role]
         return shown, {**how, "metadata": {**how["metadata"], ENTRY: entry}}, kind
     values = map_values(subject, entry.role)
-    return image_data(values, entry, subject.record, LOOKS[entry.role].limits or value_limits(values, subject.mask))
+    return image_data(values, entry, subject.record, STYLES[entry.role].limits or value_limits(values, subject.mask))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,13 @@ import pint
 from napari.experimental import link_layers
 from napari.layers import Image, Layer
 
-from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas.layer_data import (
     LayerData,
+    Opened,
     drawing_layer_data,
     image_data,
     map_values,
@@ -31,9 +32,10 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
     region_data,
     stack_layer_data,
 )
-from napari_blochnet.napari_ui.canvas.looks import LOOKS, round_up, value_limits
+from napari_blochnet.napari_ui.canvas.looks import STYLES, round_up, value_limits
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
-from napari_blochnet.napari_ui.state.session import ENTRY, Session, Subject, entry_of
+from napari_blochnet.napari_ui.state.entries import ENTRY, Entry, Subject, entry_of
+from napari_blochnet.napari_ui.state.session import Session, every_session
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -46,13 +48,12 @@ __all__ = [
     "add_region",
     "add_stack",
     "error_steps",
-    "finish_layer",
     "hidden_steps",
     "maps_steps",
+    "opened_steps",
     "phantom_steps",
     "refresh_maps",
     "replace_maps_steps",
-    "restore_steps",
     "stack_steps",
 ]
 
@@ -65,27 +66,29 @@ def _assert_main_thread() -> None:
         raise RuntimeError("layers are made on the main thread only")
 
 
-def finish_layer(viewer: Viewer, layer: Layer) -> None:
+@every_session
+def _follow(session: Session) -> None:
+    """Finish the layers of ours in a viewer, whoever adds them."""
+    for layer in session.layers():
+        _finish(session.viewer, layer)
+    session.layer_added.connect(_finish)
+
+
+def _finish(viewer: Viewer, layer: Layer) -> None:
     """Give a layer of ours what layer data cannot carry: colour bar, name in grid cells, links to its peers."""
     entry = entry_of(layer)
     if entry is None or not isinstance(layer, Image):
         return
     # before they are seen: napari lays everything out again at every change of what is
-    layer.colorbar.position = "top_left"
-    layer.colorbar.size = (9, 72)
-    layer.colorbar.tick_length = 4
-    layer.colorbar.font_size = 7
-    layer.colorbar.box = False
-    layer.name_overlay.position = "top_left"
-    layer.name_overlay.font_size = 7
-    layer.name_overlay.box = False
+    for overlay in (layer.colorbar, layer.name_overlay):
+        overlay.position, overlay.font_size, overlay.box = "top_left", 7, False
+    layer.colorbar.size, layer.colorbar.tick_length = (9, 72), 4
     layer.colorbar.visible = layer.visible
     layer.events.visible.connect(show_colour_bar)
-    peers = [
-        other for other in viewer.layers
-        if other is not layer and (known := entry_of(other)) is not None and known.role == entry.role
-        and known.kind != "stack" and entry.kind != "stack"
-    ]  # fmt: skip
+    others = [
+        (other, known) for other in viewer.layers if other is not layer and (known := entry_of(other)) is not None
+    ]
+    peers = [other for other, known in others if known.role == entry.role and "stack" not in (known.kind, entry.kind)]
     if peers:
         # maps of one quantity are read against each other: same limits, same colours, now and later
         layer.contrast_limits_range = peers[0].contrast_limits_range
@@ -93,12 +96,9 @@ def finish_layer(viewer: Viewer, layer: Layer) -> None:
         for peer in peers:
             # each with each: napari unlinks a layer that is deleted, and the others are to stay together
             link_layers([peer, layer], ("contrast_limits", "gamma", "colormap"))
-    siblings = [
-        other for other in viewer.layers
-        if other is not layer and (known := entry_of(other)) is not None and known.subject is entry.subject
-    ]  # fmt: skip
-    for sibling in siblings:
-        link_layers([sibling, layer], ("opacity",))
+    for other, known in others:
+        if known.subject is entry.subject:
+            link_layers([other, layer], ("opacity",))
 
 
 def _first_layer() -> Steps[None]:
@@ -137,29 +137,38 @@ def _add(session: Session, data: Sequence[LayerData], *, hidden: bool = False) -
     return [layer for layer in made if session.viewer is not None and layer in session.viewer.layers]
 
 
-def hidden_steps(session: Session, data: Sequence[LayerData]) -> Steps[None]:
-    """Add layers that are to be shown later."""
-    yield from _add(session, data, hidden=True)
+def hidden_steps(session: Session, data: Sequence[LayerData]) -> Steps[list[Layer]]:
+    """Add layers that are to be shown later; those that somebody has deleted since are not returned."""
+    return (yield from _add(session, data, hidden=True))
+
+
+def _looked_at(session: Session, data: Sequence[LayerData], mask: BoolArray) -> Steps[list[Layer]]:
+    """Add layers, and show the last at the slice with most voxels inside the mask."""
+    yield
+    made = yield from _add(session, data, hidden=True)
+    yield from look_at(session, made, mask)
+    return made
 
 
 def phantom_steps(session: Session, phantom: Phantom) -> Steps[list[Layer]]:
     """Show a phantom, at its middle slice, T1 on top."""
-    data = phantom_layer_data(phantom)
-    yield
-    made = yield from _add(session, data, hidden=True)
-    yield from look_at(session, made, phantom.mask)
-    return made
+    return (yield from _looked_at(session, phantom_layer_data(phantom), phantom.mask))
 
 
 def stack_steps(
     session: Session, stack: FingerprintStack, truth: Phantom | None = None, title: str = ""
 ) -> Steps[list[Layer]]:
     """Show a stack."""
-    data = stack_layer_data(stack, truth, title)
-    yield
-    made = yield from _add(session, data, hidden=True)
-    yield from look_at(session, made, stack.mask)
-    return made
+    return (yield from _looked_at(session, stack_layer_data(stack, truth, title), stack.mask))
+
+
+def opened_steps(session: Session, opened: Opened) -> Steps[list[Layer]]:
+    """Show a phantom, or a stack above its truth."""
+    if isinstance(opened.subject, Phantom):
+        return (yield from phantom_steps(session, opened.subject))
+    if opened.truth is not None:
+        yield from phantom_steps(session, opened.truth)
+    return (yield from stack_steps(session, opened.subject, opened.truth))
 
 
 def add_phantom(session: Session, phantom: Phantom) -> list[Layer]:
@@ -194,10 +203,7 @@ def add_maps(
 def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> Steps[None]:
     """Let the layers of unfinished maps stand for the finished ones, which share their arrays."""
     _assert_main_thread()
-    for layer in session.layers("maps", old):
-        entry = entry_of(layer)
-        if entry is None:
-            continue
+    for layer, entry in session.pairs("maps", old):
         layer.metadata = {
             "blochnet": {**layer.metadata["blochnet"], "record": new.record},
             ENTRY: replace(entry, subject=new, truth=truth),
@@ -205,31 +211,28 @@ def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps,
         if entry.role in _ERRORS:
             continue
         layer.data = map_values(new, entry.role)
-        _fit_limits(session, layer, entry.role, new)
+        _fit_limits(session, layer, new)
         yield
     session.changed.emit()
 
 
-def _fit_limits(session: Session, layer: Layer, role: str, maps: ParameterMaps) -> None:
+def _fit_limits(session: Session, layer: Layer, maps: ParameterMaps) -> None:
     """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
     entry = entry_of(layer)
-    if entry.truth is None and LOOKS[role].limits is None and not _has_peer(session, layer, role):
-        limits = value_limits(map_values(maps, role), maps.mask & ~maps.failed)
+    if entry is None or entry.truth is not None or STYLES[entry.role].limits is not None:
+        return
+    if not any(other is not layer and known.kind != "stack" for other, known in session.pairs(role=entry.role)):
+        limits = value_limits(map_values(maps, entry.role), maps.mask & ~maps.failed)
         if tuple(layer.contrast_limits) != limits:
             layer.contrast_limits_range = layer.contrast_limits = limits
-
-
-def _has_peer(session: Session, layer: Layer, role: str) -> bool:
-    return any(other is not layer and entry_of(other).kind != "stack" for other in session.layers(role=role))
 
 
 def refresh_maps(session: Session, maps: ParameterMaps) -> None:
     """Draw what a job has written into the maps since."""
     _assert_main_thread()
-    for layer in session.layers("maps", maps):
-        role = entry_of(layer).role
-        if layer.visible and role not in _ERRORS:
-            _fit_limits(session, layer, role, maps)
+    for layer, entry in session.pairs("maps", maps):
+        if layer.visible and entry.role not in _ERRORS:
+            _fit_limits(session, layer, maps)
             layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
@@ -277,34 +280,26 @@ def _error_limit(values: FloatArray) -> float:
 
 def add_region(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Labels layer on a subject's grid, brush in hand."""
-    entry = session.entry(subject)
-    viewer = session.viewer
-    if entry is None or viewer is None:
-        return None
-    shape = subject.shape[-3:]
-    region = replace(entry, kind="region", role="region")
-    data = region_data(np.zeros(shape, np.uint8), region, name=f"Region – {entry.title}")
-    layer = at_once(_add(session, [data]))[0]
-    viewer.layers.selection.active = layer
-    layer.brush_size = max(3, round(shape[-1] / 15))
-    layer.mode = "paint"
+    empty = np.zeros(subject.shape[-3:], np.uint8)
+    layer = _add_empty(session, subject, lambda entry: region_data(empty, entry, name=f"Region – {entry.title}"))
+    if layer is not None:
+        layer.brush_size = max(3, round(empty.shape[-1] / 15))
+        layer.mode = "paint"
     return layer
 
 
 def add_drawing(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Shapes layer on a subject's grid, ellipse in hand."""
-    entry = session.entry(subject)
-    viewer = session.viewer
-    if entry is None or viewer is None:
-        return None
-    region = replace(entry, kind="region", role="region")
-    layer = at_once(_add(session, [drawing_layer_data(region, name=f"Shapes – {entry.title}")]))[0]
-    viewer.layers.selection.active = layer
-    layer.mode = "add_ellipse"
+    layer = _add_empty(session, subject, lambda entry: drawing_layer_data(entry, name=f"Shapes – {entry.title}"))
+    if layer is not None:
+        layer.mode = "add_ellipse"
     return layer
 
 
-def restore_steps(session: Session, data: LayerData) -> Steps[Layer | None]:
-    """Add a layer of a session that was saved, hidden; None where somebody has deleted it since."""
-    made = yield from _add(session, [data], hidden=True)
-    return made[0] if made else None
+def _add_empty(session: Session, subject: Subject, make: Callable[[Entry], LayerData]) -> Layer | None:
+    entry, viewer = session.entry(subject), session.viewer
+    if entry is None or viewer is None:
+        return None
+    layer = at_once(_add(session, [make(replace(entry, kind="region", role="region"))]))[0]
+    viewer.layers.selection.active = layer
+    return layer

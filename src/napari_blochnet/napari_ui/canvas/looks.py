@@ -12,13 +12,13 @@ from napari.utils import Colormap
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.entries import Entry
 
 __all__ = [
-    "LOOKS",
     "REGION_COLOURS",
+    "STYLES",
     "TISSUE_COLOURS",
-    "Look",
+    "Style",
     "colormap",
     "display_transform",
     "is_upright",
@@ -28,7 +28,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How one quantity is drawn.
 
     Parameters
@@ -47,17 +47,17 @@ class Look:
 
 # T1 and T2 in the colour maps recommended for them: Fuderer et al., Magn Reson Med 93:1415 (2025),
 # doi 10.1002/mrm.30290. Errors diverge from black.
-LOOKS = {
-    "T1": Look("crameri:lipari", "ms"),
-    "T2": Look("crameri:navia", "ms"),
-    "PD": Look("gray", ""),
-    "signal": Look("gray", ""),
-    "B1": Look("crameri:batlow", "", (0.6, 1.4)),
-    "T1 SE": Look("magma", "ms"),
-    "T2 SE": Look("magma", "ms"),
-    "residual": Look("magma", "", (0.0, 0.2)),
-    "T1 error": Look("crameri:berlin", "%"),
-    "T2 error": Look("crameri:berlin", "%"),
+STYLES = {
+    "T1": Style("crameri:lipari", "ms"),
+    "T2": Style("crameri:navia", "ms"),
+    "PD": Style("gray", ""),
+    "signal": Style("gray", ""),
+    "B1": Style("crameri:batlow", "", (0.6, 1.4)),
+    "T1 SE": Style("magma", "ms"),
+    "T2 SE": Style("magma", "ms"),
+    "residual": Style("magma", "", (0.0, 0.2)),
+    "T1 error": Style("crameri:berlin", "%"),
+    "T2 error": Style("crameri:berlin", "%"),
 }
 # One colour per tissue; labels beyond them start again.
 TISSUE_COLOURS = (

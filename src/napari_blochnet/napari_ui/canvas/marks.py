@@ -21,12 +21,11 @@ from qtpy.QtCore import QObject, QTimer
 from vispy.scene.visuals import Compound, Markers
 
 from napari_blochnet.napari_ui.state.pins import PIN_COLOURS, Voxel
-from napari_blochnet.napari_ui.state.places import displayed_point
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.places import displayed_point, layer_of
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
 
 __all__ = ["Mark", "Marks", "PinMarks"]
 
@@ -120,8 +119,14 @@ class _PinVisual(ViewerOverlayMixin, VispySceneOverlay):
             shift = np.zeros(places.shape[1], np.float32)
             shift[:2] = np.array([1.0, -1.0]) * _BADGE_OFFSET / self.viewer.scene.camera.zoom
             beside = places[numbered] + shift
-            self._badges.set_data(pos=beside, size=_BADGE, edge_width=1.0, edge_color="black",
-                                  face_color=[colours[index] for index in numbered], symbol="disc")  # fmt: skip
+            self._badges.set_data(
+                pos=beside,
+                size=_BADGE,
+                edge_width=1.0,
+                edge_color="black",
+                face_color=[colours[index] for index in numbered],
+                symbol="disc",
+            )
             self._numbers.text = [str(marks[index].number) for index in numbered]
             self._numbers.pos = beside
         self.node.update()
@@ -195,22 +200,10 @@ class Marks:
             wanted.append((self._preview, 0))
         marks = []
         for voxel, number in wanted:
-            layer = layer_of(self._session, voxel)
+            layer = layer_of(self._session, voxel.stack)
             place = None if layer is None else displayed_point(viewer, layer, voxel.index)
             if place is not None:
                 is_current = bool(number) and voxel == self._session.voxel
                 marks.append(Mark(tuple(float(x) for x in place), number, is_current))
         with contextlib.suppress(RuntimeError):  # a canvas that is being deleted
             self._overlay.marks = tuple(marks)
-
-
-def layer_of(session: Session, voxel: Voxel) -> Layer | None:
-    """Return a layer on the voxel grid of a stack: the stack's own, or that of its maps."""
-    found: Layer | None = None
-    for layer in session.layers():
-        entry = entry_of(layer)
-        if entry is not None and entry.stack is voxel.stack:
-            if entry.subject is voxel.stack:
-                return layer
-            found = layer
-    return found

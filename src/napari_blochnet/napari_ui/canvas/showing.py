@@ -15,13 +15,12 @@ from vispy.scene.subscene import SubScene
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas.arranging import Room
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result", "truth_layers"]
+__all__ = ["look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result"]
 
 # Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
 _LEGIBLE = 180.0
@@ -75,10 +74,8 @@ def _show(
     # all but one, for napari takes the grid down when nothing is left in it
     staying = set(map(id, layers[:1])) if moves else chosen
     # from the last cell of the grid to the first: a gap would make all that follow move up
-    for layer in reversed(session.layers()):
-        entry = entry_of(layer)
-        hidden = entry is not None and entry.kind != "region" and id(layer) not in staying
-        if hidden and _set_visible(layer, False):
+    for layer, entry in reversed(session.pairs()):
+        if entry.kind != "region" and id(layer) not in staying and _set_visible(layer, False):
             yield
     if moves and layers and layers[0] in viewer.layers:
         yield from reveal(layers[0])
@@ -116,6 +113,8 @@ def _show(
 def _fit(session: Session, layers: Sequence[Layer]) -> None:
     """Show slices as large as they fit, below their names."""
     viewer = session.viewer
+    if viewer is None:
+        return
     viewer.reset_view()
     camera, grid = viewer.scene.camera, viewer.canvas.grid
     if viewer.dims.ndisplay != 2 or not layers or camera.orientation2d[0] != "down":
@@ -185,6 +184,8 @@ def _drop_old_grids(session: Session) -> None:
     viewer = session.viewer
     canvas = getattr(getattr(viewer and viewer.window, "_qt_viewer", None), "canvas", None)
     central = getattr(canvas, "central_widget", None)
+    if central is None:
+        return
     for widget in list(getattr(central, "_widgets", ())):
         if widget.parent is None and _is_empty(widget):
             central.remove_widget(widget)
@@ -199,10 +200,16 @@ def _has_bar(layer: Layer) -> bool:
     return isinstance(layer, Image)
 
 
-def truth_layers(session: Session, other: FingerprintStack | ParameterMaps, role: str) -> list[Layer]:
-    """Return the layers of phantoms that cover a stack or maps, in one role."""
-    return [layer for layer in session.layers("phantom", role=role)
-            if part_of_truth(entry_of(layer).subject, other) is not None]  # fmt: skip
+def _truth_layer(session: Session, truth: Phantom | None, maps: ParameterMaps, role: str) -> list[Layer]:
+    """Return the layer of what maps were compared with, in one role: of a phantom that covers them where it is part."""
+    if truth is None:
+        return []
+    covering = [
+        layer
+        for layer, entry in session.pairs("phantom", role=role)
+        if isinstance(entry.subject, Phantom) and part_of_truth(entry.subject, maps) is not None
+    ]
+    return (session.layers("phantom", truth, role) or covering)[-1:]
 
 
 def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
@@ -214,7 +221,7 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         return
     parts = []
     for role in ("T1", "T2"):
-        true = truth_layers(session, maps[0], role)[-1:] if truth is not None else []
+        true = _truth_layer(session, truth, maps[0], role)
         estimates = [layer for item in maps for layer in session.layers("maps", item, role)]
         errors = [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
         parts.append((true, estimates, errors))
@@ -242,13 +249,14 @@ def _room(session: Session, layers: Sequence[Layer]) -> Room:
         return Room((1, 1))
     extent = np.ptp(np.asarray(layers[0].extent.world), axis=0) + layers[0].extent.step
     # the last dimensions of all layers are the same ones
-    shown = [extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:]
-             if viewer.dims.ndim - axis <= len(extent)]  # fmt: skip
+    shown = [
+        extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:] if viewer.dims.ndim - axis <= len(extent)
+    ]
     picture = (shown[0], shown[1]) if len(shown) == 2 else (1.0, 1.0)
     return Room(viewer.canvas.size, picture, _PER_LETTER * max(len(layer.name) + 2 for layer in layers))
 
 
-def _has_pairs(true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]) -> bool:
+def _has_pairs(true: Sequence[object], estimates: Sequence[object], errors: Sequence[object]) -> bool:
     """Whether there is one truth, and several models have each an estimate and an error."""
     return len(true) == 1 and len(estimates) == len(errors) > 1
 
@@ -274,16 +282,16 @@ def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, i
 def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     """Show one quantity: the newest layer of it, or all layers of it side by side."""
     found = session.layers(role=role)
-    errors = session.layers(role=f"{role} error") if beside and role in ("T1", "T2") else []
+    errors = session.pairs(role=f"{role} error") if beside and role in ("T1", "T2") else []
     if not found:
         return
-    true, estimates = session.layers("phantom", role=role), session.layers("maps", role=role)
+    true, estimates = session.layers("phantom", role=role), session.pairs("maps", role=role)
     if _has_pairs(true, estimates, errors):
-        order = {id(entry_of(layer).subject): place for place, layer in enumerate(estimates)}
-        matching = sorted(errors, key=lambda layer: order.get(id(entry_of(layer).subject), 0))
-        yield from _show_pairs(session, true, estimates, matching)
+        order = {id(entry.subject): place for place, (_, entry) in enumerate(estimates)}
+        errors.sort(key=lambda pair: order.get(id(pair[1].subject), 0))
+        yield from _show_pairs(session, true, [layer for layer, _ in estimates], [layer for layer, _ in errors])
     else:
-        found += errors
+        found += [layer for layer, _ in errors]
         yield from _show(session, found if beside else found[-1:], beside=beside)
 
 

@@ -28,22 +28,19 @@ from qtpy.QtWidgets import (
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.voxel import Decoders, Explanation, Explanations, explain_voxel, explanation_of
-from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.napari_ui.canvas.marks import Marks
 from napari_blochnet.napari_ui.inspector.curve_files import write_curves
 from napari_blochnet.napari_ui.inspector.curves import CurvesView
 from napari_blochnet.napari_ui.inspector.numbers import NumbersTable, PinBar
 from napari_blochnet.napari_ui.inspector.plane import PinContent, PlaneView
-from napari_blochnet.napari_ui.inspector.pointing import Pointer, add_step_keys, voxel_under
+from napari_blochnet.napari_ui.inspector.pointing import Pointer, add_step_keys
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.places import voxel_under
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.panel import Panel
-from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -308,24 +305,15 @@ class VoxelInspector(Panel):
         """Return what the truth and the maps say of the voxel."""
         entry = self.session.entry(voxel.stack)
         entries = [known for known in self.session.entries("maps") if known.stack is voxel.stack]
-        truth, has_own_scale = self._truth(voxel.stack, entry, entries)
+        truth = self.session.truth_of(voxel.stack)
+        # a stack of a file comes in the units of what wrote it, even where it came with its truth
+        is_own = entry is not None and entry.truth is not None and voxel.stack.record.get("operation") == "simulate"
         found: list[Explanation | None] = []
         if truth is not None:
-            found.append(explanation_of("truth", truth, voxel.index, -1, has_own_scale=has_own_scale))
+            found.append(explanation_of("truth", truth, voxel.index, -1, has_own_scale=not is_own))
         found += [explanation_of(known.title, known.subject, voxel.index, self.session.slot(known.subject))
                   for known in entries]  # fmt: skip
         return tuple(item for item in found if item is not None)
-
-    def _truth(self, stack: FingerprintStack, entry: Entry | None, entries: list[Entry]) -> tuple[Phantom | None, bool]:
-        """Return what is true of a stack, and whether its PD is in other units than the stack."""
-        if entry is not None and entry.truth is not None:
-            # a stack of a file comes in the units of what wrote it, even where it came with its truth
-            return entry.truth, stack.record.get("operation") != "simulate"
-        named = next((known.truth for known in entries if known.truth is not None), None)
-        compared = self.session.compared
-        if named is None and compared is not None and any(known.subject in compared.maps for known in entries):
-            named = part_of_truth(compared.truth, stack)
-        return named, True
 
     def _ask(self, voxel: Voxel) -> None:
         items = self._items(voxel)

@@ -6,19 +6,18 @@ import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Layer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.state.pins import Voxel
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.places import layer_of, voxel_under
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Pointer", "add_step_keys", "voxel_under"]
+__all__ = ["Pointer", "add_step_keys"]
 
 # A press and a release this near to each other, in pixels, are a click; farther apart, a drag, which pans as always.
 _STILL = 4.0
@@ -112,26 +111,6 @@ def _is_tool_in_hand(viewer: Viewer) -> bool:
     return active is not None and str(getattr(active, "mode", "pan_zoom")) not in ("pan_zoom", "transform")
 
 
-def voxel_under(session: Session, position: tuple[float, ...]) -> Voxel | None:
-    """Return the voxel of the fingerprint stack that is shown at a world position, or of the one behind the maps there.
-
-    Layers that are visible come first, and the upper before the lower.
-    """
-    viewer = session.viewer
-    if viewer is None:
-        return None
-    ours: list[tuple[Layer, Any]] = [
-        (layer, entry.stack) for layer in reversed(list(viewer.layers))
-        if (entry := entry_of(layer)) is not None and entry.stack is not None and entry.kind != "region"
-    ]  # fmt: skip
-    ours.sort(key=lambda pair: not pair[0].visible)
-    for layer, stack in ours:
-        index = places.voxel_at(layer, position, len(position))
-        if index is not None:
-            return Voxel(stack, index)
-    return None
-
-
 def add_step_keys(widget: QWidget, session: Session) -> None:
     """Let Alt and an arrow key move the current pin by one voxel, or set the first, while a widget is in the window."""
     for key, step in _STEPS.items():
@@ -158,7 +137,7 @@ def _voxel_beside(session: Session, down: int, right: int) -> Voxel | None:
         for axis, value in zip(viewer.dims.displayed, viewer.scene.camera.center[-2:], strict=True):
             position[axis] = value
         return voxel_under(session, tuple(position))
-    layer = next((layer for layer in session.layers() if entry_of(layer).stack is pinned.stack), None)
+    layer = layer_of(session, pinned.stack)
     if layer is None:
         return None
     index = list(pinned.index)

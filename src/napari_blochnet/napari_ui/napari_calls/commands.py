@@ -6,6 +6,7 @@ from __future__ import annotations
 from napari.viewer import Viewer
 
 from napari_blochnet.napari_ui.state.drawn_regions import is_region
+from napari_blochnet.napari_ui.widgets.docks import WORKBENCH, open_dock, turn_to
 from napari_blochnet.napari_ui.workbench import Workbench
 
 __all__ = ["open_session", "open_workbench", "region_statistics", "save_session"]
@@ -13,12 +14,8 @@ __all__ = ["open_session", "open_workbench", "region_statistics", "save_session"
 
 def open_workbench(viewer: Viewer, tab: str = "") -> Workbench:
     """Open the workbench, or raise it where it is open; turn to a tab by its title."""
-    dock, workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
-    dock.show()
-    dock.raise_()
-    for index in range(workbench.tabs.count()):
-        if workbench.tabs.tabText(index) == tab:
-            workbench.tabs.setCurrentIndex(index)
+    workbench: Workbench = open_dock(viewer, WORKBENCH)
+    turn_to(workbench.tabs, tab)
     return workbench
 
 

@@ -11,24 +11,27 @@ windows are open, for napari does not say which of them it asks for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from napari import current_viewer
 from qtpy.QtCore import QThread
 from qtpy.QtWidgets import QApplication, QMainWindow
 
-from napari_blochnet.common.errors import Cancelled
-from napari_blochnet.napari_ui.canvas.layer_data import LayerData, sample_layer_data
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.background.workers import result_of
+from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
+from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
+from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
 from napari_blochnet.napari_ui.state.session import session_of
-
-if TYPE_CHECKING:
-    from napari_blochnet.napari_ui.napari_calls.sample_data import Sample
-    from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
+from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["open_for_napari"]
 
+_Read = Callable[..., Opened | Phantom | FingerprintStack]
+_NOTHING = "Nothing was opened."
 
-def open_for_napari(name: str, read: Callable[..., Sample], *, is_sample: bool = False) -> list[LayerData]:
+
+def open_for_napari(name: str, read: _Read, *, is_sample: bool = False) -> list[LayerData]:
     """Read something for napari.
 
     Parameters
@@ -54,21 +57,21 @@ def open_for_napari(name: str, read: Callable[..., Sample], *, is_sample: bool =
     """
     panel = _panel()
     if panel is None:
-        sample = read()
-        return sample_layer_data(sample.phantom, sample.stack)
-    if not _is_by_hand():
-        sample = _wanted(panel.wait_for(f"Opening {name}", read))
-        return sample_layer_data(sample.phantom, sample.stack)
-    if not is_sample:
-        _wanted(panel.wait_for(f"Opening {name}", read, panel.show_sample))
-        return []
-    return [panel.last_layer(_wanted(panel.wait_for(f"Opening {name}", read, panel.show_but_last)))]
+        return opened_layer_data(Opened.of(read()))
+    if not panel.begin():
+        raise InputError(panel.jobs.refuse())
+    by_hand = _is_by_hand()
+    show = panel.announce if not by_hand else panel.show_but_last if is_sample else panel.show_opened
+    opened = Opened.of(result_of(panel.job(f"Opening {name}", read, show), _NOTHING))
+    if panel.session.viewer is None:
+        raise Cancelled(_NOTHING)
+    if not by_hand:
+        return opened_layer_data(opened)
+    return [panel.last_layer(opened)] if is_sample else []
 
 
 def _panel() -> DataPanel | None:
     """Return the Data tab of the window that is in use, opened where it was not; None without a window."""
-    from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
-
     viewer = current_viewer()
     window = None if viewer is None else session_of(viewer).window()
     if window is None or not window.isVisible():
@@ -78,10 +81,5 @@ def _panel() -> DataPanel | None:
 
 def _is_by_hand() -> bool:
     windows = [widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QMainWindow)]
-    return QThread.currentThread().loopLevel() > 0 and sum(window.isVisible() for window in windows) == 1
-
-
-def _wanted(sample: Sample | None) -> Sample:
-    if sample is None:
-        raise Cancelled("Nothing was opened.")
-    return sample
+    thread = QThread.currentThread()
+    return thread is not None and thread.loopLevel() > 0 and sum(window.isVisible() for window in windows) == 1

@@ -6,11 +6,12 @@ does, with the values that stand there, and says in the panel why it cannot.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 # napari hands a command what its annotations name, and looks the names up here
 from napari.viewer import Viewer, current_viewer
-from qtpy.QtWidgets import QApplication, QPushButton
+from qtpy.QtWidgets import QPushButton
 
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.jobs.history.scripts import as_command, as_python
@@ -18,10 +19,11 @@ from napari_blochnet.jobs.operations.opening import brainweb_phantom
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
-from napari_blochnet.napari_ui.napari_calls.sample_data import Sample
-from napari_blochnet.napari_ui.saving.copying import recorded_layer
-from napari_blochnet.napari_ui.state import places
-from napari_blochnet.napari_ui.state.session import Voxel, entry_of, session_of
+from napari_blochnet.napari_ui.saving.copying import copied, recorded_layer, save_recipes
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.places import voxel_under
+from napari_blochnet.napari_ui.state.session import session_of
+from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, open_dock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +40,9 @@ __all__ = [
     "open_phantom",
     "open_sample",
     "pin_voxel",
+    "save_fingerprints",
+    "save_maps",
+    "save_recipe",
     "simulate_fingerprints",
     "train_network",
 ]
@@ -71,10 +76,7 @@ def open_brainweb() -> list[LayerData]:
     settings = None if viewer is None else open_workbench(viewer, "Data").data.choose_brainweb()
     if settings is None:
         raise Cancelled("No BrainWeb subject was opened.")
-
-    def read(**how: Any) -> Sample:
-        return Sample(phantom=brainweb_phantom(settings, **how))
-
+    read = functools.partial(brainweb_phantom, settings)
     return open_for_napari(f"BrainWeb {settings.subject}", read, is_sample=True)
 
 
@@ -120,42 +122,56 @@ def train_network(viewer: Viewer) -> None:
 def pin_voxel(viewer: Viewer) -> None:
     """Pin the voxel under the mouse in the voxel inspector."""
     session = session_of(viewer)
-    dock, _ = viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
-    dock.show()
-    position = viewer.cursor.position
-    for layer in reversed(list(viewer.layers)):
-        entry = entry_of(layer)
-        if entry is None or not layer.visible:
-            continue
-        stack = entry.subject if entry.kind == "stack" else entry.stack
-        index = None if stack is None else places.voxel_at(layer, position, len(position))
-        if index is not None:
-            session.add_pin(Voxel(stack, index))
-            return
-    viewer.status = "There is no fingerprint under the mouse: move it over a stack or its maps."
+    open_dock(viewer, INSPECTOR)
+    voxel = voxel_under(session, viewer.cursor.position)
+    if voxel is not None:
+        session.add_pin(voxel)
+    else:
+        viewer.status = "There is no fingerprint under the mouse: move it over a stack or its maps."
+
+
+def save_maps(viewer: Viewer) -> None:
+    """Save the maps of the latest result, or those of the selected layers where these belong to another."""
+    panel = open_workbench(viewer, "Map").map
+    session = session_of(viewer)
+    selected = [id(entry.subject) for layer in viewer.layers.selection if (entry := entry_of(layer)) is not None]
+    latest = session.latest_maps()
+    others = [entry for entry in session.entries("maps") if id(entry.subject) in selected and entry not in latest]
+    if others and not panel.is_busy:
+        panel.save.save_as(others)
+    else:
+        _press(panel, panel.save, "Nothing to save: map fingerprints first.")
+
+
+def save_fingerprints(viewer: Viewer) -> None:
+    """Save the stack that was simulated last."""
+    panel = open_workbench(viewer, "Simulate").simulate
+    _press(panel, panel.save, "Nothing to save: simulate fingerprints first.")
 
 
 def copy_python(viewer: Viewer) -> None:
     """Copy a script that makes the selected result again."""
-    _copy(viewer, as_python, "Python")
+    _hand_out(viewer, lambda name, record: copied(as_python(record), f"Python for {name}"))
 
 
 def copy_command(viewer: Viewer) -> None:
     """Copy the shell commands that make the selected result again."""
-    _copy(viewer, as_command, "Commands")
+    _hand_out(viewer, lambda name, record: copied(as_command(record), f"Commands for {name}"))
 
 
-def _copy(viewer: Viewer, write: Callable[[dict[str, Any]], str], what: str) -> None:
+def save_recipe(viewer: Viewer) -> None:
+    """Save the recipe of the selected result."""
+    _hand_out(viewer, lambda name, record: save_recipes(session_of(viewer).window(), [(name, record)]))
+
+
+def _hand_out(viewer: Viewer, give: Callable[[str, dict[str, Any]], str]) -> None:
+    """Give the name and the record of the selected result, and say what became of it."""
     layer, record = recorded_layer(viewer)
-    if layer is None:
-        viewer.status = "No layer here was made by BlochNet."
-        return
-    try:
-        text = write(record)
-    except (InputError, KeyError) as error:
-        viewer.status = str(error)
-        return
-    clipboard = QApplication.clipboard()
-    if clipboard is not None:
-        clipboard.setText(text)
-    viewer.status = f"{what} for {layer.name} copied."
+    said = "No layer here was made by BlochNet."
+    if layer is not None:
+        try:
+            said = give(layer.name, record)
+        except (InputError, KeyError) as error:
+            said = str(error)
+    if said:
+        viewer.status = said

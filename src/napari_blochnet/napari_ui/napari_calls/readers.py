@@ -11,15 +11,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from napari import current_viewer
+from napari.utils.notifications import show_error
+
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
 from napari_blochnet.jobs.recognise import is_our_stack, is_phantom
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
-from napari_blochnet.napari_ui.napari_calls.sample_data import Sample
 
 __all__ = ["phantom_reader", "session_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
+# napari's word for "read, and no layers"
+_NOTHING: list[Any] = [(None,)]
 
 
 def phantom_reader(path: str | Sequence[str]) -> Reader | None:
@@ -43,51 +48,39 @@ def _plainly(read: Reader) -> Reader:
 
     @functools.wraps(read)
     def reader(path: str | Sequence[str]) -> list[LayerData]:
-        from napari.utils.notifications import show_error
-
-        nothing: Any = [(None,)]  # napari's word for "read, and no layers"
         try:
-            return read(path) or nothing
+            return read(path) or _NOTHING
         except Cancelled:
-            return nothing
+            return _NOTHING
         except InputError as error:
             show_error(str(error))
-            return nothing
+            return _NOTHING
 
     return reader
 
 
 @_plainly
 def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
-    from napari_blochnet.jobs.operations.opening import open_phantom
+    # napari asks the readers about everybody's files: what reading takes is not loaded for that
     from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
 
     source = path if isinstance(path, str) else list(path)
-
-    def read(**how: Any) -> Sample:
-        return Sample(phantom=open_phantom(source, **how))
-
-    return open_for_napari(Path(source if isinstance(source, str) else source[0]).name, read)
+    first = source if isinstance(source, str) else source[0]
+    return open_for_napari(Path(first).name, functools.partial(open_phantom, source))
 
 
 def _read_session(path: str | Sequence[str]) -> list[LayerData]:
     """Open a session in the current viewer: it is more than layers, and reads in the background."""
-    from napari import current_viewer
-
     from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 
     viewer = current_viewer()
     if viewer is not None:
         open_workbench(viewer, "Data").data.sessions.open(str(path))
-    return [(None,)]  # type: ignore[list-item]  # napari's word for "read, and no layers"
+    return _NOTHING
 
 
 @_plainly
 def _read_stack(path: str | Sequence[str]) -> list[LayerData]:
-    from napari_blochnet.jobs.operations.opening import open_fingerprints
     from napari_blochnet.napari_ui.napari_calls.dropped import open_for_napari
 
-    def read(**how: Any) -> Sample:
-        return Sample(stack=open_fingerprints(str(path), **how))
-
-    return open_for_napari(Path(str(path)).name, read)
+    return open_for_napari(Path(str(path)).name, functools.partial(open_fingerprints, str(path)))

@@ -1,7 +1,7 @@
 """What napari's File ▸ Save Selected Layers… calls: layers of ours as NIfTI, each with its true affine and its unit.
 
 napari waits for a writer. So that the window goes on meanwhile, and Cancel in the activity dock is answered, the
-writing is a job, and the writer runs the event loop until it has ended.
+writing is a job, and events run until it has ended.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from napari.viewer import current_viewer
-from qtpy.QtCore import QEventLoop
 from qtpy.QtWidgets import QApplication
 
-from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
-from napari_blochnet.napari_ui.background.workers import Failure
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.napari_ui.background.workers import result_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
-from napari_blochnet.napari_ui.saving.results import distinct_names, layer_files, save_layer, with_nifti_ending
-from napari_blochnet.napari_ui.state.session import ENTRY, Entry, session_of
+from napari_blochnet.napari_ui.saving.results import file_names, layer_files, part_of, save_layer, with_nifti_ending
+from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
+from napari_blochnet.napari_ui.state.session import session_of
 
 __all__ = ["NotSavedError", "write_layers"]
 
@@ -66,19 +66,8 @@ def _write_in_background(wanted: Sequence[_Layer]) -> list[str]:
     viewer = current_viewer()
     if QApplication.instance() is None or viewer is None or threading.current_thread() is not threading.main_thread():
         return _write(wanted)
-    outcome: list[Any] = []
-    loop = QEventLoop()
     job = session_of(viewer).start("Saving layers", functools.partial(_write, wanted))
-    job.returned.connect(outcome.append)
-    job.failed.connect(outcome.append)
-    job.ended.connect(loop.quit)
-    job.start()
-    loop.exec()
-    if not outcome:
-        raise Cancelled("Saving was cancelled; layers that were written whole stay.")
-    if isinstance(outcome[0], Failure):
-        raise InputError(outcome[0].sentence, field=outcome[0].field)
-    written: list[str] = outcome[0]
+    written: list[str] = result_of(job, "Saving was cancelled; layers that were written whole stay.")
     return written
 
 
@@ -88,16 +77,18 @@ def _wanted(target: Path, layer_data: Sequence[LayerData]) -> list[_Layer]:
     for _, attributes, _ in layer_data:
         entry = attributes.get("metadata", {}).get(ENTRY)
         if not isinstance(entry, Entry):
-            raise InputError(f"{attributes.get('name', 'The layer')} was not made by BlochNet, which knows neither its "
-                             "unit nor its affine; expected maps, errors, fingerprints, tissues or regions made here.",
-                             field="path")  # fmt: skip
+            raise InputError(
+                f"{attributes.get('name', 'The layer')} was not made by BlochNet, which knows neither its "
+                "unit nor its affine; expected maps, errors, fingerprints, tissues or regions made here.",
+                field="path",
+            )
         entries.append(entry)
     if len(entries) == 1:
         paths = [target]
     else:
         ending = ".nii.gz" if target.name.lower().endswith(".nii.gz") else ".nii"
         stem = target.name[: -len(ending)]
-        names = distinct_names(f"{stem}_{attributes['name']}" for _, attributes, _ in layer_data)
+        names = file_names(f"{stem}_{attributes['name']}" for _, attributes, _ in layer_data)
         paths = [target.with_name(name + ending) for name in names]
     for entry, path in zip(entries, paths, strict=True):
         # napari has asked about the file that was named, where it is there, and about no other
@@ -105,8 +96,9 @@ def _wanted(target: Path, layer_data: Sequence[LayerData]) -> list[_Layer]:
             continue
         for file in layer_files(entry, path):
             if file.exists():
-                raise InputError(f"{file}: is there already and would be replaced; expected another name.",
-                                 field="path")  # fmt: skip
+                raise InputError(
+                    f"{file}: is there already and would be replaced; expected another name.", field="path"
+                )
     return [(entry, data, path) for entry, (data, _, _), path in zip(entries, layer_data, paths, strict=True)]
 
 
@@ -115,9 +107,6 @@ def _write(
 ) -> list[str]:
     written: list[str] = []
     for number, (entry, data, path) in enumerate(wanted):
-
-        def counted(done: int, total: int, message: str = "", /, number: int = number) -> None:
-            report(progress, number * total + done, len(wanted) * total, message)
-
+        counted = part_of(progress, number, len(wanted))
         written += [str(file) for file in save_layer(entry, data, path, progress=counted, cancelled=cancelled)]
     return written

@@ -12,16 +12,17 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.records import as_recipe
-from napari_blochnet.napari_ui.saving.results import distinct_names
+from napari_blochnet.napari_ui.saving.results import file_names
 from napari_blochnet.napari_ui.saving.save_buttons import may_replace
 from napari_blochnet.napari_ui.state import preferences
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer
     from napari.layers import Layer
 
-__all__ = ["CopyRow", "recorded_layer", "save_recipes"]
+__all__ = ["CopyRow", "copied", "recorded_layer", "save_recipes"]
 
 Record = dict[str, Any]
 # The kind under which the folder of recipes is remembered.
@@ -37,6 +38,14 @@ def recorded_layer(viewer: Viewer) -> tuple[Layer | None, Record]:
         if record:
             return layer, record
     return None, {}
+
+
+def copied(text: str, what: str) -> str:
+    """Put a text on the clipboard, and return the sentence that says so."""
+    clipboard = QApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
+    return f"{what} copied."
 
 
 def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) -> str:
@@ -68,7 +77,7 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
         folder = QFileDialog.getExistingDirectory(parent, "Where the recipes are put, one for each result", start)
         if not folder:
             return ""
-        paths = [Path(folder) / f"recipe-{name}.json" for name in distinct_names(title for title, _ in results)]
+        paths = [Path(folder) / f"recipe-{name}.json" for name in file_names(title for title, _ in results)]
         if not may_replace(parent, [path for path in paths if path.exists()], Path(folder)):
             return ""
     preferences.set_folder(_FOLDER, str(paths[0]))
@@ -125,9 +134,10 @@ class CopyRow(QWidget):
         self.python.setToolTip(f"Copy a script that makes {what} again.")
         self.command.setToolTip(f"Copy the shell commands that make {what} again.")
         self.recipe.setToolTip(
-            f"Write files that 'blochnet run' replays, one for each of {what}." if several
+            f"Write files that 'blochnet run' replays, one for each of {what}."
+            if several
             else "Write a file that 'blochnet run' replays."
-        )  # fmt: skip
+        )
         self.setVisible(bool(self._results))
 
     def _copy(self, write: Callable[..., str], what: str) -> None:
@@ -139,11 +149,8 @@ class CopyRow(QWidget):
         except KeyError as error:
             self._say(f"A step of this result was not recorded: {error}.")
             return
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
         names = ", ".join(title for title, _ in self._results if title)
-        self._say(f"{what} for {names} copied." if len(self._results) > 1 else f"{what} copied.")
+        self._say(copied(text, f"{what} for {names}" if len(self._results) > 1 else what))
 
     def _save(self) -> None:
         try:

@@ -11,28 +11,30 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch, report
-from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import error_files, map_files, write_error_maps, write_map, write_maps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import fingerprint_files, write_fingerprints
 from napari_blochnet.io.nifti import write_nifti_with_sidecar
-from napari_blochnet.napari_ui.state.session import Entry, Session
+from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
     "MapsToSave",
     "SavedMaps",
-    "distinct_names",
+    "file_names",
     "layer_files",
     "maps_on_disk",
     "maps_to_save",
+    "part_of",
     "save_fingerprints",
     "save_layer",
     "save_maps",
@@ -73,11 +75,13 @@ class SavedMaps:
         names = ", ".join(item.folder.name for item in self.sets)
         errors = "" if all(item.truth is None for item in self.sets) else ", errors in %"
         size = sum(path.stat().st_size for path in self.files) / 1e6
-        return (f"Saved to {parent}, a folder for each model ({names}): T1 and T2 in seconds, as BIDS asks{errors}; "
-                f"{len(self.files)} files, {size:,.1f} MB.")  # fmt: skip
+        return (
+            f"Saved to {parent}, a folder for each model ({names}): T1 and T2 in seconds, as BIDS asks{errors}; "
+            f"{len(self.files)} files, {size:,.1f} MB."
+        )
 
 
-def distinct_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+def file_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[str]:
     """Return names for files or folders that no file system takes for each other, one per title."""
     taken = {name.casefold() for name in others}
     names = []
@@ -94,14 +98,11 @@ def distinct_names(titles: Iterable[str], others: Iterable[str] = ()) -> list[st
 
 def maps_to_save(session: Session, entries: Sequence[Entry], parent: str | os.PathLike[str]) -> list[MapsToSave]:
     """Return maps with their truth, as far as it is known, and a folder for each; main thread."""
-    found = []
-    names = distinct_names(entry.title for entry in entries)
-    for entry, name in zip(entries, names, strict=True):
-        truth, compared = entry.truth, session.compared
-        if truth is None and compared is not None and any(entry.subject is maps for maps in compared.maps):
-            truth = part_of_truth(compared.truth, entry.subject)
-        found.append(MapsToSave(entry.title, entry.subject, truth, Path(parent).expanduser() / name))
-    return found
+    names = file_names(entry.title for entry in entries)
+    return [
+        MapsToSave(entry.title, entry.subject, session.truth_of(entry.subject), Path(parent).expanduser() / name)
+        for entry, name in zip(entries, names, strict=True)
+    ]
 
 
 def maps_on_disk(sets: Iterable[MapsToSave]) -> list[Path]:
@@ -118,6 +119,15 @@ def _told(path: str | os.PathLike[str]) -> Iterator[None]:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
 
 
+def part_of(progress: ProgressCallback | None, number: int, count: int, which: str = "") -> ProgressCallback:
+    """Return whom one of several parts tells how far it is: whoever is told how far the whole is."""
+
+    def counted(done: int, total: int, message: str = "", /) -> None:
+        report(progress, number * total + done, count * total, f"{message}{which}")
+
+    return counted
+
+
 def save_maps(
     sets: Sequence[MapsToSave], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> SavedMaps:
@@ -132,10 +142,7 @@ def save_maps(
     """
     files: list[Path] = []
     for number, item in enumerate(sets):
-
-        def counted(done: int, total: int, message: str = "", /, number: int = number, title: str = item.title) -> None:
-            report(progress, number * total + done, len(sets) * total, f"{message} of {title}")
-
+        counted = part_of(progress, number, len(sets), f" of {item.title}")
         try:
             with _told(item.folder):
                 written = write_maps(item.maps, item.folder, progress=counted, cancelled=cancelled)
@@ -211,47 +218,49 @@ def save_layer(
         Data that was changed so that it is no longer the stack, or no longer lies on the subject's grid.
     """
     subject = entry.subject
-    watched = {"progress": progress, "cancelled": cancelled}
+    watched: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
     if entry.kind == "stack":
         _check_samples(subject, shown)
         return save_fingerprints(subject, path, **watched)
     values = np.asarray(shown)
     if values.shape != subject.shape[-3:]:
-        raise InputError(f"{Path(path).name}: the layer has {_size(values.shape)} voxels, but {entry.title} has "
-                         f"{_size(subject.shape[-3:])} (z, y, x); expected a layer on the grid it was made on.",
-                         field="path")  # fmt: skip
-    field = entry.role.lower().replace(" ", "_")
+        raise InputError(
+            f"{Path(path).name}: the layer has {_size(values.shape)} voxels, but {entry.title} has "
+            f"{_size(subject.shape[-3:])} (z, y, x); expected a layer on the grid it was made on.",
+            field="path",
+        )
     with _told(path):
-        if entry.role.endswith(" error"):
-            name = entry.role.removesuffix(" error")
-            sidecar = {"Units": "%", "Description": f"({name} by {subject.estimator} − truth)/truth",
-                       "Record": subject.record}  # fmt: skip
-            stored = np.nan_to_num(values, nan=0.0)
-            return write_nifti_with_sidecar(stored, subject.geometry, path, sidecar, watch=Watch(**watched))
-        if entry.kind == "region" or entry.role == "tissue":
-            tissues = {str(number): name for number, name in enumerate(getattr(subject, "tissues", ()), start=1)}
-            sidecar = {"Description": f"{entry.role} of {entry.title}", "Units": "label"}
-            if entry.role == "tissue":
-                sidecar["Labels"] = tissues  # type: ignore[assignment]
-            return write_nifti_with_sidecar(values, subject.geometry, path, sidecar, watch=Watch(**watched))
-        own = np.array_equal(values, getattr(subject, field))
-        if isinstance(subject, ParameterMaps):
+        if isinstance(subject, ParameterMaps) and entry.kind == "maps" and not entry.role.endswith(" error"):
+            field = _field(entry)
+            own = np.array_equal(values, getattr(subject, field))
             return write_map(subject, field, path, None if own else values, **watched)
-        return _save_phantom_map(subject, field, path, values, own, **watched)
+        stored, sidecar = _described(entry, values)
+        # as `napari_blochnet.phantoms.write` writes T1, T2 and PD
+        double = entry.kind == "phantom" and entry.role != "tissue"
+        watch = Watch(**watched)
+        return write_nifti_with_sidecar(stored, subject.geometry, path, sidecar, double=double, watch=watch)
 
 
-def _save_phantom_map(
-    phantom: Phantom, field: str, path: str | os.PathLike[str], values: AnyArray, own: bool,
-    *, progress: ProgressCallback | None, cancelled: CancelEvent | None,
-) -> list[Path]:  # fmt: skip
-    """Write T1, T2 or PD with the precision in which `napari_blochnet.phantoms.write` writes them."""
-    is_time = field in ("t1", "t2")
-    sidecar = {"Units": "s" if is_time else "arbitrary", "Name": phantom.name}
-    if own:
-        sidecar |= {"Notes": list(phantom.notes), "Record": phantom.record}
-    stored = values.astype(np.float64) / 1000 if is_time else values
-    return write_nifti_with_sidecar(stored, phantom.geometry, path, sidecar, double=True,
-                                    watch=Watch(progress, cancelled))  # fmt: skip
+def _field(entry: Entry) -> str:
+    return entry.role.lower().replace(" ", "_")
+
+
+def _described(entry: Entry, values: AnyArray) -> tuple[AnyArray, dict[str, Any]]:
+    """Return what is stored of a layer, and what the JSON beside it says."""
+    subject, role = entry.subject, entry.role
+    if role.endswith(" error"):
+        about = f"({role.removesuffix(' error')} by {subject.estimator} − truth)/truth"
+        return np.nan_to_num(values, nan=0.0), {"Units": "%", "Description": about, "Record": subject.record}
+    if entry.kind == "region" or role == "tissue":
+        sidecar: dict[str, Any] = {"Description": f"{role} of {entry.title}", "Units": "label"}
+        if role == "tissue":
+            sidecar["Labels"] = {str(number): name for number, name in enumerate(subject.tissues, start=1)}
+        return values, sidecar
+    is_time = role in ("T1", "T2")
+    sidecar = {"Units": "s" if is_time else "arbitrary", "Name": subject.name}
+    if np.array_equal(values, getattr(subject, _field(entry))):
+        sidecar |= {"Notes": list(subject.notes), "Record": subject.record}
+    return values.astype(np.float64) / 1000 if is_time else values, sidecar
 
 
 def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:
@@ -260,8 +269,10 @@ def _check_samples(stack: FingerprintStack, shown: AnyArray) -> None:
     if shown.shape != stack.data.shape or not np.array_equal(
         np.abs(np.asarray(shown[middle])), np.abs(np.asarray(stack.data[middle])), equal_nan=True
     ):
-        raise InputError(f"The layer's samples are no longer those of {stack.name}; expected a stack as it was opened "
-                         "or simulated.", field="path")  # fmt: skip
+        raise InputError(
+            f"The layer's samples are no longer those of {stack.name}; expected a stack as it was opened or simulated.",
+            field="path",
+        )
 
 
 def _size(shape: tuple[int, ...]) -> str:

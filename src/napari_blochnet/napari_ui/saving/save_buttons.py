@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 from napari_blochnet.fingerprints.stack_files import fingerprint_files
 from napari_blochnet.napari_ui.saving.results import (
     SavedMaps,
-    distinct_names,
+    file_names,
     maps_on_disk,
     maps_to_save,
     save_fingerprints,
@@ -21,7 +21,7 @@ from napari_blochnet.napari_ui.saving.results import (
     with_nifti_ending,
 )
 from napari_blochnet.napari_ui.state import preferences
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.entries import Entry
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.widgets.panel import Panel
@@ -40,7 +40,7 @@ _STACK_TOOLTIP = (
 _FOLDER = "results"
 
 
-def may_replace(parent: QWidget, paths: Sequence[Path], where: Path) -> bool:
+def may_replace(parent: QWidget | None, paths: Sequence[Path], where: Path) -> bool:
     """Ask whether files may be replaced; True where there are none."""
     if not paths:
         return True
@@ -96,8 +96,9 @@ class _SaveButton(QPushButton):
         self._panel.update_session()
 
     def _on_stopped(self, partial: object) -> None:
-        self._panel.jobs.say(f"Cancelled. {partial.describe()}" if isinstance(partial, SavedMaps)
-                             else "Cancelled; nothing was saved.")  # fmt: skip
+        self._panel.jobs.say(
+            f"Cancelled. {partial.describe()}" if isinstance(partial, SavedMaps) else "Cancelled; nothing was saved."
+        )
 
     def _on_ended(self) -> None:
         self.setEnabled(bool(self._entries))
@@ -139,12 +140,15 @@ class SaveFingerprints(_SaveButton):
         """Ask for a file, and save there."""
         if not self._entries:
             return
-        (name,) = distinct_names([self._entries[-1].title])
+        (name,) = file_names([self._entries[-1].title])
         start = Path(preferences.folder(_FOLDER) or Path.home()) / f"{name}.nii.gz"
         path, _ = QFileDialog.getSaveFileName(
-            self, "Save the fingerprints", str(start), "NIfTI (*.nii.gz *.nii)",
+            self,
+            "Save the fingerprints",
+            str(start),
+            "NIfTI (*.nii.gz *.nii)",
             options=QFileDialog.Option.DontConfirmOverwrite,
-        )  # fmt: skip
+        )
         if path:
             preferences.set_folder(_FOLDER, path)
             self.save(path)

@@ -1,4 +1,8 @@
-"""A person's own Labels and Shapes in a saved session: where they lie, in which units, the names of their regions."""
+"""A person's own Labels and Shapes in a saved session, as napari tells what they are and makes them again.
+
+Of what napari tells, numbers and texts are kept: where they lie, in which units, their shapes, the names of their
+regions.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +12,18 @@ from typing import Any
 
 import numpy as np
 import pint
-from napari.layers import Layer
+from napari.layers import Layer, Shapes
 
-from napari_blochnet.napari_ui.sessions.window_state import PlaceState
+from napari_blochnet.napari_ui.sessions.window_state import PlaceState, ShapeState
 
-__all__ = ["features_of", "place_fits", "place_of", "placed", "table_of"]
+__all__ = ["features_of", "place_fits", "place_of", "shapes_of", "shapes_shown", "table_of"]
 
 
 def place_of(layer: Layer) -> PlaceState:
     """Return where a layer lies: every transform, units and axis labels."""
-    return PlaceState(
-        scale=list(layer.scale),
-        translate=list(layer.translate),
-        rotate=np.asarray(layer.rotate).tolist(),
-        shear=np.asarray(layer.shear).tolist(),
-        affine=np.asarray(layer.affine.affine_matrix).tolist(),
-        units=[str(unit) for unit in layer.units],
-        axis_labels=list(layer.axis_labels),
-    )
+    told = layer.as_layer_data_tuple()[1]
+    told["units"] = [str(unit) for unit in told["units"]]
+    return PlaceState.model_validate({name: told[name] for name in PlaceState.model_fields})
 
 
 def place_fits(place: PlaceState, ndim: int) -> bool:
@@ -46,17 +44,29 @@ def place_fits(place: PlaceState, ndim: int) -> bool:
     )
 
 
-def placed(place: PlaceState) -> dict[str, Any]:
-    """Return how a layer is made that lies there."""
-    return {
-        "scale": place.scale,
-        "translate": place.translate,
-        "rotate": np.array(place.rotate),
-        "shear": np.array(place.shear),
-        "affine": np.array(place.affine),
-        "units": place.units,
-        "axis_labels": place.axis_labels,
-    }
+def shapes_of(layer: Shapes) -> list[ShapeState]:
+    """Return the shapes of a layer."""
+    drawn, told, _ = layer.as_layer_data_tuple()
+    columns = [drawn, *(told[name] for name in ("shape_type", "edge_color", "face_color", "edge_width"))]
+    return [
+        ShapeState(kind=kind, corners=corners, edge=edge, face=face, width=width)
+        for corners, kind, edge, face, width in zip(*columns, strict=True)
+    ]
+
+
+def shapes_shown(shapes: Sequence[ShapeState], ndim: int) -> tuple[Any, dict[str, Any]]:
+    """Return shapes as a layer takes them: data, and what belongs to them where it was saved."""
+    if not shapes:
+        return np.empty((0, 4, ndim)), {}
+    how: dict[str, Any] = {"shape_type": [shape.kind for shape in shapes]}
+    # sessions of version 0.1 have neither colours nor widths
+    if all(None not in (shape.edge, shape.face, shape.width) for shape in shapes):
+        how |= {
+            "edge_color": np.array([shape.edge for shape in shapes]),
+            "face_color": np.array([shape.face for shape in shapes]),
+            "edge_width": [shape.width for shape in shapes],
+        }
+    return [np.array(shape.corners) for shape in shapes], how
 
 
 def features_of(layer: Layer) -> dict[str, list[Any]]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
 from napari_blochnet.jobs.settings import CompareSettings
-from napari_blochnet.napari_ui.canvas.looks import LOOKS
+from napari_blochnet.napari_ui.canvas.looks import STYLES
 
 __all__ = [
     "ColormapState",
@@ -25,6 +26,7 @@ __all__ = [
     "SessionState",
     "ShapeState",
     "ViewState",
+    "damaged",
     "parse_state",
 ]
 
@@ -39,6 +41,12 @@ _Cells = Annotated[list[bool | int | float | _Text | None], Field(max_length=100
 
 class _State(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        """Take what napari holds as arrays."""
+        return value.tolist() if isinstance(value, np.ndarray) else value
 
 
 class EntryState(_State):
@@ -157,10 +165,15 @@ class SessionState(_State):
     def _roles(self) -> SessionState:
         for number, layer in enumerate(self.layers):
             entry = layer.entry
-            known = {"region", "tissue", *LOOKS}
+            known = {"region", "tissue", *STYLES}
             if entry is not None and entry.role not in known:
                 raise ValueError(f"layer {number} has the role {entry.role!r}; expected one of {', '.join(known)}")
         return self
+
+
+def damaged(what: str) -> InputError:
+    """Return what is said of a session that is not as it was written."""
+    return InputError(f"{SESSION_FILE}: {what}; expected what this package wrote.", field="path")
 
 
 def parse_state(saved: SavedSession) -> SessionState:
@@ -176,15 +189,13 @@ def parse_state(saved: SavedSession) -> SessionState:
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{SESSION_FILE}: {where or 'its state'} is damaged ({first['msg']}); expected what this "
-                         "package wrote.", field="path") from None  # fmt: skip
+        raise damaged(f"{where or 'its state'} is damaged ({first['msg']})") from None
     classes = {"phantom": "Phantom", "stack": "FingerprintStack", "maps": "ParameterMaps"}
     kinds = [type(subject).__name__ for subject in saved.subjects]
 
     def check(place: int | None, kind: str, what: str) -> None:
         if place is not None and (place >= len(kinds) or (kind != "region" and kinds[place] != classes[kind])):
-            raise InputError(f"{SESSION_FILE}: {what} refers to subject {place}, which is not a {kind} of this "
-                             "session; expected what this package wrote.", field="path")  # fmt: skip
+            raise damaged(f"{what} refers to subject {place}, which is not a {kind} of this session")
 
     for number, layer in enumerate(state.layers):
         if layer.entry is not None:
@@ -192,8 +203,7 @@ def parse_state(saved: SavedSession) -> SessionState:
             check(layer.entry.truth, "phantom", f"layer {number}")
             check(layer.entry.stack, "stack", f"layer {number}")
         if layer.array is not None and layer.array >= len(saved.arrays):
-            raise InputError(f"{SESSION_FILE}: layer {number} refers to array {layer.array} of {len(saved.arrays)}; "
-                             "expected what this package wrote.", field="path")  # fmt: skip
+            raise damaged(f"layer {number} refers to array {layer.array} of {len(saved.arrays)}")
     for pin in state.pins:
         check(pin.stack, "stack", "a pin")
     if state.comparison is not None:

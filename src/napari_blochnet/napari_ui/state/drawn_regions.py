@@ -13,7 +13,8 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntAr
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.regions import label_regions
 from napari_blochnet.evaluation.results import Region
-from napari_blochnet.napari_ui.state.session import Session, entry_of
+from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.session import Session
 
 __all__ = ["is_region", "is_tissue", "region_layers", "regions_on"]
 
@@ -72,8 +73,9 @@ def regions_on(layer: Layer, target: Layer, *, label: int | None = None) -> tupl
         found = tuple(_drawn(layer, target, shape))
         if found:
             return found
-    raise InputError(f"{layer.name} holds no region where the maps have voxels; paint or draw one there.",
-                     field="region")  # fmt: skip
+    raise InputError(
+        f"{layer.name} holds no region where the maps have voxels; paint or draw one there.", field="region"
+    )
 
 
 def _to_world(layer: Layer, axes: int) -> tuple[FloatArray, FloatArray]:
@@ -128,7 +130,8 @@ def _ellipse(corners: FloatArray) -> FloatArray:
     centre = corners.mean(axis=0)
     first, second = (corners[1] - corners[0]) / 2, (corners[2] - corners[1]) / 2
     angle = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)[:, None]
-    return centre + np.cos(angle) * first + np.sin(angle) * second
+    outline: FloatArray = centre + np.cos(angle) * first + np.sin(angle) * second
+    return outline
 
 
 def _fill(outline: FloatArray, shape: tuple[int, ...]) -> BoolArray:

@@ -72,7 +72,7 @@ class Pins:
         if set(numbers.values()) - set(range(1, MAX_PINS + 1)) or len(set(numbers.values())) != len(numbers):
             return False
         self._numbers = dict(numbers)
-        self.current = current if current in numbers else next(iter(reversed(numbers)), None)
+        self.current = current if current in numbers else next(reversed(list(numbers)), None)
         return True
 
     def clear(self) -> bool:

@@ -12,33 +12,51 @@ from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.state.drawn_regions import regions_on
-from napari_blochnet.napari_ui.state.session import Session, Subject, entry_of
+from napari_blochnet.napari_ui.state.entries import Subject
+from napari_blochnet.napari_ui.state.pins import Voxel
+from napari_blochnet.napari_ui.state.session import Session
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["current_slice", "displayed_point", "mask_of_region", "stack_at", "voxel_at"]
+__all__ = ["current_slice", "displayed_point", "layer_of", "mask_of_region", "voxel_under"]
 
 
-def voxel_at(layer: Layer, position: Sequence[float], displayed_ndim: int) -> tuple[int, int, int] | None:
-    """Return the voxel (z, y, x) of a layer at a world position of the viewer; None outside.
-
-    Parameters
-    ----------
-    layer : Layer
-        One of ours.
-    position : sequence of float
-        World coordinates along all axes of the viewer.
-    displayed_ndim : int
-        Number of axes of the viewer.
-    """
-    inside = np.asarray(layer.world_to_data(np.asarray(position)[displayed_ndim - layer.ndim :]))[-3:]
-    index = np.round(inside).astype(int)
-    shape = np.array(layer.data.shape[-3:])
-    if (index < 0).any() or (index >= shape).any():
+def _index_at(layer: Layer, position: Sequence[float]) -> tuple[int, int, int] | None:
+    """Return the voxel (z, y, x) of a layer of ours at a world position of the viewer; None outside."""
+    index = np.round(layer.world_to_data(np.asarray(position)[len(position) - layer.ndim :])[-3:]).astype(int)
+    if (index < 0).any() or (index >= np.array(layer.data.shape[-3:])).any():
         return None
     z, y, x = (int(i) for i in index)
     return z, y, x
+
+
+def voxel_under(session: Session, position: Sequence[float], preferred: FingerprintStack | None = None) -> Voxel | None:
+    """Return the voxel of a fingerprint stack at a world position of the viewer; None where there is none.
+
+    A stack lies where its own layer or one of its maps does; phantoms and painted or drawn regions stand for none.
+    Where several stacks lie, the preferred one counts, then those of which something is visible there, then the upper.
+
+    Parameters
+    ----------
+    session : Session
+    position : sequence of float
+        World coordinates along all axes of the viewer.
+    preferred : FingerprintStack, optional
+    """
+    ours = [pair for pair in reversed(session.pairs()) if pair[1].stack is not None and pair[1].kind != "region"]
+    ours.sort(key=lambda pair: (pair[1].stack is not preferred, not pair[0].visible))
+    for layer, entry in ours:
+        index = _index_at(layer, position)
+        if entry.stack is not None and index is not None:
+            return Voxel(entry.stack, index)
+    return None
+
+
+def layer_of(session: Session, stack: FingerprintStack) -> Layer | None:
+    """Return a layer on the voxel grid of a stack: the stack's own, or else that of what was made from it."""
+    found = [pair for pair in session.pairs() if pair[1].stack is stack]
+    return max(found, key=lambda pair: pair[1].subject is stack, default=(None, None))[0]
 
 
 def displayed_point(viewer: Viewer, layer: Layer, index: Sequence[int]) -> FloatArray | None:
@@ -71,42 +89,13 @@ def displayed_point(viewer: Viewer, layer: Layer, index: Sequence[int]) -> Float
     return centre[displayed] if np.array_equal(inside, index) else None
 
 
-def stack_at(
-    session: Session, position: Sequence[float], preferred: FingerprintStack | None = None
-) -> tuple[FingerprintStack, tuple[int, int, int]] | None:
-    """Return the stack under a world position of the viewer, and its voxel (z, y, x); None where there is none.
-
-    Among several, the preferred one counts, then what is visible, then the newest. Maps and phantoms that lie on a
-    stack's grid are stood for by the stack, shown or not.
-
-    Parameters
-    ----------
-    session : Session
-    position : sequence of float
-        World coordinates along all axes of the viewer.
-    preferred : FingerprintStack, optional
-    """
-    viewer = session.viewer
-    if viewer is None:
-        return None
-    ours = [layer for layer in reversed(list(viewer.layers)) if entry_of(layer) is not None]
-    ours = [layer for layer in ours if layer.visible] + ours
-    shown = [entry.stack for layer in ours if (entry := entry_of(layer)).stack is not None]
-    for stack in [*([] if preferred is None else [preferred]), *shown]:
-        found = session.layers("stack", stack)
-        index = voxel_at(found[-1], position, len(position)) if found else None
-        if index is not None:
-            return stack, index
-    return None
-
-
 def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
     """Return which voxels of a layer's grid are painted or drawn in another layer, whatever that layer's own grid.
 
     Parameters
     ----------
     region : Labels or Shapes
-        Every painted voxel and the inside of every closed shape counts; see `napari_ui.regions.regions_on`. Of a
+        Every painted voxel and the inside of every closed shape counts, as `drawn_regions.regions_on` has it. Of a
         layer that shows its selected label alone, that label counts.
     layer : Layer
         One of ours.
@@ -126,8 +115,10 @@ def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
     except InputError:
         done = "painted" if isinstance(region, Labels) else "drawn"
         what = "Nothing" if only is None else f"Nothing with label {only}"
-        raise InputError(f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region "
-                         "over them.", field="mask") from None  # fmt: skip
+        raise InputError(
+            f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region over them.",
+            field="mask",
+        ) from None
     mask: BoolArray = np.any([item.mask for item in found], axis=0)
     return mask
 

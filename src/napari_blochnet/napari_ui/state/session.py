@@ -11,15 +11,17 @@ import contextlib
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from napari.layers import Layer
 from qtpy.QtCore import QObject, Signal
 
+from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.workers import Job
 from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.state.entries import Entry, Kind, Subject, entry_of
 from napari_blochnet.napari_ui.state.pins import Pins, Voxel
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
@@ -30,45 +32,9 @@ if TYPE_CHECKING:
 
     from napari_blochnet.evaluation.comparison import Comparison
 
-__all__ = ["ENTRY", "Compared", "Entry", "Kind", "Session", "Subject", "Voxel", "entry_of", "session_of"]
+__all__ = ["Compared", "Session", "every_session", "session_of"]
 
-Kind = Literal["phantom", "stack", "maps", "region"]
-Subject = Phantom | FingerprintStack | ParameterMaps
-
-#: Key of an `Entry` in a layer's metadata; the plain record is under ``"blochnet"``.
-ENTRY = "blochnet_entry"
-
-
-@dataclass(frozen=True, eq=False)
-class Entry:
-    """What a layer shows.
-
-    Parameters
-    ----------
-    kind : {"phantom", "stack", "maps", "region"}
-        What the subject is.
-    role : str
-        Which part of it: "T1", "T2", "PD", "tissue", "signal", "residual", "T1 error", "T2 error", "region".
-    subject : Phantom, FingerprintStack or ParameterMaps
-        The object behind the layer; complex samples are only here, the layer shows their magnitude.
-    title : str
-        What people call the subject.
-    truth : Phantom, optional
-        The phantom that a stack was simulated from, or that maps were compared with; on the subject's grid.
-    stack : FingerprintStack, optional
-        What maps were made from.
-    """
-
-    kind: Kind
-    role: str
-    subject: Subject
-    title: str
-    truth: Phantom | None = None
-    stack: FingerprintStack | None = None
-
-    def __deepcopy__(self, memo: Any) -> Entry:
-        # napari copies metadata when a layer is duplicated; the subjects are immutable and may be gigabytes
-        return self
+Of = TypeVar("Of", bound=Subject)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +54,6 @@ class Compared:
     maps: tuple[ParameterMaps, ...]
 
 
-def entry_of(layer: Layer) -> Entry | None:
-    """Return what a layer shows, or None for a layer that is not ours."""
-    entry = layer.metadata.get(ENTRY)
-    return entry if isinstance(entry, Entry) else None
-
-
 class Session(QObject):
     """The state of one viewer.
 
@@ -103,6 +63,8 @@ class Session(QObject):
         Held weakly: the session must not keep a closed viewer alive.
     """
 
+    #: the viewer has one more layer of ours, before `changed`: (viewer, layer)
+    layer_added = Signal(object, object)
     #: layers of ours were added, removed or renamed
     changed = Signal()
     #: other layers of ours are visible
@@ -134,8 +96,6 @@ class Session(QObject):
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.events.renamed.connect(self._on_layers)
-        for layer in viewer.layers:
-            self._finish(layer)
 
     @property
     def viewer(self) -> Viewer | None:
@@ -154,7 +114,8 @@ class Session(QObject):
     # -- layers
 
     def _on_inserted(self, event: Any) -> None:
-        self._finish(event.value)
+        if entry_of(event.value) is not None:
+            self.layer_added.emit(self._viewer(), event.value)
         self.changed.emit()
 
     def _on_layers(self, event: Any = None) -> None:
@@ -164,44 +125,66 @@ class Session(QObject):
     def _on_removed(self, event: Any = None) -> None:
         with contextlib.suppress(RuntimeError):
             self._drop_lost_pins()
-            self._drop_lost_slots(self.entries("maps"))
+            self._drop_lost_slots()
         self._on_layers()
 
-    def _finish(self, layer: Layer) -> None:
-        from napari_blochnet.napari_ui.canvas.layers import finish_layer
-
-        viewer = self._viewer()
-        if viewer is not None and entry_of(layer) is not None:
-            finish_layer(viewer, layer)
+    def pairs(
+        self, kind: Kind | None = None, subject: Subject | None = None, role: str | None = None
+    ) -> list[tuple[Layer, Entry]]:
+        """Return our layers, newest last, of one kind, of one subject, in one role, each with what it shows."""
+        viewer = self.viewer
+        return [
+            (layer, entry)
+            for layer in ([] if viewer is None else list(viewer.layers))
+            if (entry := entry_of(layer)) is not None
+            and kind in (None, entry.kind)
+            and role in (None, entry.role)
+            and (subject is None or entry.subject is subject)
+        ]
 
     def layers(self, kind: Kind | None = None, subject: Subject | None = None, role: str | None = None) -> list[Layer]:
         """Return our layers, newest last, of one kind, of one subject, in one role."""
-        viewer = self.viewer
-        found = []
-        for layer in [] if viewer is None else list(viewer.layers):
-            entry = entry_of(layer)
-            if entry is None or (kind and entry.kind != kind) or (role and entry.role != role):
-                continue
-            if subject is None or entry.subject is subject:
-                found.append(layer)
-        return found
+        return [layer for layer, _ in self.pairs(kind, subject, role)]
 
-    def entries(self, kind: Kind) -> list[Entry]:
+    @overload
+    def entries(self, kind: Literal["phantom"]) -> list[Entry[Phantom]]: ...
+    @overload
+    def entries(self, kind: Literal["stack"]) -> list[Entry[FingerprintStack]]: ...
+    @overload
+    def entries(self, kind: Literal["maps"]) -> list[Entry[ParameterMaps]]: ...
+    @overload
+    def entries(self, kind: Kind) -> list[Entry]: ...
+    def entries(self, kind: Kind) -> list[Any]:
         """Return one entry per subject of a kind that still has a layer, oldest first."""
         seen: dict[int, Entry] = {}
-        for layer in self.layers(kind):
-            entry = entry_of(layer)
-            if entry is not None:
-                seen.setdefault(id(entry.subject), entry)
+        for _, entry in self.pairs(kind):
+            seen.setdefault(id(entry.subject), entry)
         return list(seen.values())
 
-    def entry(self, subject: Subject | None) -> Entry | None:
+    def entry(self, subject: Of | None) -> Entry[Of] | None:
         """Return an entry of a subject, or None where its layers are gone."""
-        if subject is None:
-            return None
-        return next((entry_of(layer) for layer in self.layers(subject=subject)), None)
+        return None if subject is None else next((entry for _, entry in self.pairs(subject=subject)), None)
 
-    def latest_maps(self) -> list[Entry]:
+    def is_open(self, *subjects: Subject) -> bool:
+        """Return whether each of these still has a layer."""
+        return all(self.pairs(subject=subject) for subject in subjects)
+
+    def truth_of(self, subject: FingerprintStack | ParameterMaps) -> Phantom | None:
+        """Return what is true of a stack or of maps, on their grid, as far as it is known.
+
+        That is the phantom that their own layers name: what a stack was simulated from or opened with, what maps were
+        mapped beside. Of a stack it is else what its maps name. Where no layer names one, it is the phantom of the
+        comparison that is shown, if these maps, or maps of this stack, were compared.
+        """
+        known = [entry for _, entry in self.pairs() if entry.subject is subject or entry.stack is subject]
+        known.sort(key=lambda entry: entry.subject is not subject)
+        named = next((entry.truth for entry in known if entry.truth is not None), None)
+        compared = self.compared
+        if named is None and compared is not None and any(entry.subject in compared.maps for entry in known):
+            named = part_of_truth(compared.truth, subject)
+        return named
+
+    def latest_maps(self) -> list[Entry[ParameterMaps]]:
         """Return an entry of each of the maps that were made last and are open, or else of those of one stack."""
         found = self.entries("maps")
         latest = [entry for entry in found if entry.subject in self.mapped]
@@ -211,14 +194,14 @@ class Session(QObject):
         """Return the number of a model's colour, alike in plots, tables and inspector; kept while others come."""
         if maps not in self._slots:
             # maps that were replaced by finished ones give their number to these
-            self._drop_lost_slots(self.entries("maps"))
+            self._drop_lost_slots()
             taken = set(self._slots.values())
             self._slots[maps] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         return self._slots[maps]
 
-    def _drop_lost_slots(self, entries: list[Entry]) -> None:
+    def _drop_lost_slots(self) -> None:
         """Free the colours of maps that are gone, and the maps' memory with them."""
-        open_now = {id(entry.subject) for entry in entries}
+        open_now = {id(entry.subject) for entry in self.entries("maps")}
         self._slots = {known: slot for known, slot in self._slots.items() if id(known) in open_now}
 
     # -- schedule and voxel
@@ -275,7 +258,7 @@ class Session(QObject):
 
     def _drop_lost_pins(self) -> None:
         """Give up pins in stacks of which no layer is left."""
-        known = {id(entry.stack) for layer in self.layers() if (entry := entry_of(layer)) is not None}
+        known = {id(entry.stack) for _, entry in self.pairs()}
         for voxel in self.pins:
             if id(voxel.stack) not in known:
                 self.remove_pin(voxel)
@@ -328,6 +311,15 @@ class Session(QObject):
 
 
 _sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
+_followers: list[Callable[[Session], None]] = []
+
+
+def every_session(follow: Callable[[Session], None]) -> Callable[[Session], None]:
+    """Call a function with every session, those that are there and those to come: how rooms above follow it."""
+    _followers.append(follow)
+    for session in list(_sessions.values()):
+        follow(session)
+    return follow
 
 
 def session_of(viewer: Viewer) -> Session:
@@ -335,5 +327,7 @@ def session_of(viewer: Viewer) -> Session:
     # napari hands widgets a proxy of the viewer
     plain = getattr(viewer, "__wrapped__", viewer)
     if plain not in _sessions:
-        _sessions[plain] = Session(plain)
+        _sessions[plain] = session = Session(plain)
+        for follow in _followers:
+            follow(session)
     return _sessions[plain]

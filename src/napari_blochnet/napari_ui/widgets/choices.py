@@ -8,7 +8,8 @@ from typing import Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFrame, QVBoxLayout
 
-from napari_blochnet.napari_ui.state.session import Entry, Kind, Session, Subject
+from napari_blochnet.napari_ui.state.entries import Entry, Kind, Subject
+from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.panel import note
 
 __all__ = ["CheckList", "SubjectChoice"]

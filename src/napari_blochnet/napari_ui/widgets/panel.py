@@ -217,7 +217,7 @@ def in_steps(method: Callable[..., Steps[None]]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def slot(self: Panel, *content: Any) -> None:
-        self.draw(method(self, *content))
+        self.run_steps(method(self, *content))
 
     return slot
 
@@ -247,7 +247,8 @@ class Panel(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
-        outer = QVBoxLayout(self)
+        #: the scrolled body, and below it what a panel adds
+        self.outer = outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(330)
@@ -316,10 +317,10 @@ class Panel(QWidget):
         job.stopped.connect(self._on_stopped)
         return job
 
-    def draw(self, steps: Steps[None]) -> None:
+    def run_steps(self, steps: Steps[None]) -> None:
         """Change the window in steps; this panel's job ends after the last."""
         if self.jobs.job is not None:
-            self.jobs.job.draw(steps)
+            self.jobs.job.run_steps(steps)
 
     @property
     def is_busy(self) -> bool:

@@ -35,10 +35,14 @@ class BrainWebDialog(QDialog):
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.text.setMinimumWidth(380)
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        self.accept_button = buttons.addButton("Download", QDialogButtonBox.ButtonRole.AcceptRole)
+        buttons = QDialogButtonBox()
+        made = (
+            buttons.addButton("Download", QDialogButtonBox.ButtonRole.AcceptRole),
+            buttons.addButton(QDialogButtonBox.StandardButton.Cancel),
+        )
+        # Qt's type hints have them only perhaps
+        self.accept_button, self.cancel_button = (button for button in made if button is not None)
         self.accept_button.setToolTip("Download what is not on this machine yet, and open the subject.")
-        self.cancel_button = buttons.button(QDialogButtonBox.StandardButton.Cancel)
         self.cancel_button.setToolTip("Download nothing.")
         layout = QVBoxLayout(self)
         layout.setSpacing(10)

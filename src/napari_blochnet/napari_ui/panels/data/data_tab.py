@@ -7,23 +7,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEventLoop, Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
 from napari_blochnet.jobs.recognise import has_own_schedule, what_is_in
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
-from napari_blochnet.napari_ui.background.turns import Drawing, Steps
+from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.canvas import layers
-from napari_blochnet.napari_ui.canvas.layer_data import LayerData, sample_layer_data
+from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.napari_calls import sample_data as samples
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
+from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
+from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
 from napari_blochnet.napari_ui.widgets.path_row import PathRow, accept_files
 from napari_blochnet.phantoms.phantom import Phantom
@@ -57,6 +58,15 @@ class _Card(QFrame):
             layout.addWidget(note(f"• {sentence}"))
 
 
+def _card(entry: Entry[Phantom | FingerprintStack]) -> QWidget:
+    subject, notes = entry.subject, entry.subject.notes
+    kind = "Phantom" if isinstance(subject, Phantom) else "Fingerprints"
+    if isinstance(subject, FingerprintStack):
+        notes = (*notes, f"Schedule: {subject.schedule.describe()}")
+    text = subject.describe().removeprefix(f"{subject.name}: ")
+    return _Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes)
+
+
 class DataPanel(Panel):
     """Opens phantoms and fingerprint stacks."""
 
@@ -68,7 +78,7 @@ class DataPanel(Panel):
         # four in one row are wider than the panel of a small window
         row = QGridLayout()
         self.sample_buttons: dict[str, QPushButton] = {}
-        for number, (key, text) in enumerate(samples.TITLES.items()):
+        for number, (key, text) in enumerate(SAMPLES.items()):
             button = QPushButton(text.short)
             button.setToolTip(text.long)
             button.clicked.connect(functools.partial(self.open_sample, key))
@@ -77,7 +87,7 @@ class DataPanel(Panel):
         self.brainweb = QPushButton("BrainWeb…")
         self.brainweb.setToolTip("One of BrainWeb's 20 normal brains, 0.5 mm; asks before it downloads.")
         self.brainweb.clicked.connect(self.ask_brainweb)
-        row.addWidget(self.brainweb, len(samples.TITLES) // 2, len(samples.TITLES) % 2)
+        row.addWidget(self.brainweb, len(SAMPLES) // 2, len(SAMPLES) % 2)
         self.body.addLayout(row)
 
         self.body.addWidget(heading("Open a phantom"))
@@ -85,8 +95,8 @@ class DataPanel(Panel):
         self.phantom_form = SettingsForm(PhantomSettings, starts={"shape": (91, 109, 91), "voxel_size": (1, 1, 1)})
         self.phantom_options = Foldable("Options", self.phantom_form)
         self.open_phantom = primary_button("Open phantom", "Read T1, T2 and proton density of every voxel.")
-        for widget in (self.phantom_path, self.phantom_options):
-            self.body.addWidget(widget)
+        self.body.addWidget(self.phantom_path)
+        self.body.addWidget(self.phantom_options)
         self.body.addWidget(self.open_phantom, 0, Qt.AlignmentFlag.AlignLeft)
 
         self.body.addWidget(heading("Open fingerprints"))
@@ -113,26 +123,26 @@ class DataPanel(Panel):
         self.body.addWidget(self.sessions)
 
         self.body.addWidget(heading("What is open"))
-        self._cards = QVBoxLayout()
-        self.body.addLayout(self._cards)
+        self._card_list = QVBoxLayout()
+        self._cards: list[QWidget] = []
+        self.body.addLayout(self._card_list)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling: Cancel, and what became of a drop
         footer = QVBoxLayout()
         footer.setContentsMargins(10, 2, 10, 4)
         footer.addWidget(self.jobs)
-        outer = self.layout()
-        outer.addLayout(footer)
-        outer.setStretch(0, 1)
+        self.outer.addLayout(footer)
+        self.outer.setStretch(0, 1)
         self.setAcceptDrops(True)
 
         self.open_phantom.clicked.connect(self._open_phantom)
         self.phantom_path.submitted.connect(self._open_phantom)
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
-        self._shown: list[int] | None = None
+        self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
-        self._drawing = Drawing(self, self.session.window)
+        self._turns = Turns(self, self.session.window)
         self.remember(phantom=self.phantom_form, fingerprints=self.stack_form, schedule=self.schedule_choice)
 
     def forms(self) -> list[SettingsForm]:
@@ -200,36 +210,39 @@ class DataPanel(Panel):
     def update_session(self) -> None:
         schedule = self.session.schedule
         self.schedule_line.setText(
-            "No schedule is chosen in the Schedule tab." if schedule is None
+            "No schedule is chosen in the Schedule tab."
+            if schedule is None
             else f"In the Schedule tab: {schedule.describe()}"
-        )  # fmt: skip
-        entries = [*self.session.entries("phantom"), *self.session.entries("stack")]
+        )
+        entries: list[Entry[Phantom | FingerprintStack]] = [
+            *self.session.entries("phantom"),
+            *self.session.entries("stack"),
+        ]
         subjects = [id(entry.subject) for entry in entries]
-        if subjects == self._shown:
+        if subjects == self._described:
             return
-        self._shown = subjects
-        while self._cards.count():
-            card = self._cards.takeAt(0).widget()
+        self._described = subjects
+        for card in self._cards:
+            self._card_list.removeWidget(card)
             # deleted with the next turn of the event loop, and seen until then
             card.hide()
             card.deleteLater()
-        for entry in entries:
-            kind = "Phantom" if entry.kind == "phantom" else "Fingerprints"
-            text = entry.subject.describe().removeprefix(f"{entry.subject.name}: ")
-            notes = entry.subject.notes
-            if entry.kind == "stack":
-                notes = (*notes, f"Schedule: {entry.subject.schedule.describe()}")
-            self._cards.addWidget(_Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes))
-        if not entries:
-            self._cards.addWidget(note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files "
-                                       "here."))  # fmt: skip
+        self._cards = [_card(entry) for entry in entries] or [
+            note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files here.")
+        ]
+        for card in self._cards:
+            self._card_list.addWidget(card)
+
+    def job(self, title: str, read: Callable[..., Any], show: Callable[[Any], None]) -> Job:
+        """Return a job of this panel that reads something, to be started, and shows it."""
+        job = self.start(title, read)
+        job.returned.connect(show)
+        return job
 
     def open_sample(self, key: str) -> None:
         """Open one of the samples."""
         if self.begin():
-            job = self.start("Opening the sample", functools.partial(samples.load, key))
-            job.returned.connect(self.show_sample)
-            job.start()
+            self.job("Opening the sample", functools.partial(load_sample, key), self.show_opened).start()
 
     def ask_brainweb(self) -> None:
         """Ask which of BrainWeb's subjects to open, and whether it may be downloaded."""
@@ -247,86 +260,38 @@ class DataPanel(Panel):
         dialog.deleteLater()
         return wanted[0] if wanted else None
 
-    def wait_for(
-        self, title: str, read: Callable[..., samples.Sample], show: Callable[[samples.Sample], None] | None = None
-    ) -> samples.Sample | None:
-        """Read something in the background and wait for it, events running.
-
-        Parameters
-        ----------
-        title : str
-            What the job is called.
-        read : callable
-            See `Panel.start`.
-        show : callable, optional
-            Shows what was read, in steps that are waited for, too. None: the caller does.
-
-        Returns
-        -------
-        Sample or None
-            None where it was cancelled, or the window closed.
-
-        Raises
-        ------
-        InputError
-            The sentence that also stands in the panel; this panel has another job.
-        """
-        if not self.begin():
-            raise InputError(self.jobs.refuse())
-        found: list[samples.Sample] = []
-        failures: list[Failure] = []
-        loop = QEventLoop()
-        job = self.start(title, read)
-        job.returned.connect(found.append)
-        job.returned.connect(self._announce_sample if show is None else show)
-        job.failed.connect(failures.append)
-        job.ended.connect(loop.quit)
-        job.start()
-        loop.exec()
-        if failures:
-            raise InputError(failures[0].sentence, field=failures[0].field)
-        return found[0] if found and self.session.viewer is not None else None
-
     def _open_brainweb(self, settings: BrainWebSettings) -> None:
         if self.begin():
-            job = self.start(f"Opening BrainWeb {settings.subject}", functools.partial(brainweb_phantom, settings))
-            job.returned.connect(self._show_phantom)
-            job.start()
+            read = functools.partial(brainweb_phantom, settings)
+            self.job(f"Opening BrainWeb {settings.subject}", read, self.show_opened).start()
+
+    def _open(self, row: PathRow, missing: InputError, read: Callable[[list[str], Any], Callable[..., Any]]) -> None:
+        """Open what a row names, with the options below it."""
+        if not self.begin(row):
+            return
+        try:
+            if not row.paths:
+                raise missing
+            reading = read(row.paths, self.forms()[0].settings())
+        except InputError as error:
+            self.show_input_error(error)
+        else:
+            self.job(f"Opening {Path(row.paths[0]).name}", reading, self.show_opened).start()
 
     def _open_phantom(self) -> None:
-        if not self.begin(self.phantom_path):
-            return
-        paths = self.phantom_path.paths
-        try:
-            if not paths:
-                raise InputError("No phantom is chosen; expected a folder or files.", field="source")
-            settings = self.phantom_form.settings()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        source = paths[0] if len(paths) == 1 else paths
-        job = self.start(f"Opening {Path(paths[0]).name}", functools.partial(open_phantom, source, settings))
-        job.returned.connect(self._show_phantom)
-        job.start()
+        missing = InputError("No phantom is chosen; expected a folder or files.", field="source")
+        self._open(
+            self.phantom_path,
+            missing,
+            lambda paths, settings: functools.partial(open_phantom, paths[0] if len(paths) == 1 else paths, settings),
+        )
 
     def _open_stack(self) -> None:
-        if not self.begin(self.stack_path):
-            return
-        paths = self.stack_path.paths
-        try:
-            if not paths:
-                raise InputError("No fingerprint stack is chosen; expected a file.", field="path")
-            settings = self.stack_form.settings()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
-        schedule = None if own else self.session.schedule
-        job = self.start(
-            f"Opening {Path(paths[0]).name}", functools.partial(open_fingerprints, paths[0], schedule, settings)
-        )
-        job.returned.connect(self._show_stack)
-        job.start()
+        def read(paths: list[str], settings: Any) -> Callable[..., FingerprintStack]:
+            own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
+            return functools.partial(open_fingerprints, paths[0], None if own else self.session.schedule, settings)
+
+        self._open(self.stack_path, InputError("No fingerprint stack is chosen; expected a file.", field="path"), read)
 
     def show_failure(self, failure: Failure) -> None:
         super().show_failure(failure)
@@ -343,43 +308,28 @@ class DataPanel(Panel):
             self.bring_into_view(row)
 
     @in_steps
-    def _show_phantom(self, phantom: Phantom) -> Steps[None]:
-        yield from layers.phantom_steps(self.session, phantom)
-        self._announce(phantom)
+    def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
+        """Show what was read."""
+        yield from layers.opened_steps(self.session, Opened.of(found))
+        self.announce(found)
 
     @in_steps
-    def _show_stack(self, stack: FingerprintStack) -> Steps[None]:
-        yield from layers.stack_steps(self.session, stack)
-        self._announce(stack)
+    def show_but_last(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
+        """Add all layers of what was read but the last, not visible yet."""
+        yield from layers.hidden_steps(self.session, opened_layer_data(Opened.of(found))[:-1])
+        self.announce(found)
 
-    @in_steps
-    def show_sample(self, sample: samples.Sample) -> Steps[None]:
-        """Show a sample, or what was dropped on the viewer."""
-        if sample.phantom is not None:
-            yield from layers.phantom_steps(self.session, sample.phantom)
-        if sample.stack is not None:
-            yield from layers.stack_steps(self.session, sample.stack, sample.phantom)
-        self._announce_sample(sample)
-
-    @in_steps
-    def show_but_last(self, sample: samples.Sample) -> Steps[None]:
-        """Add all layers of a sample but the last, not visible yet."""
-        yield from layers.hidden_steps(self.session, sample_layer_data(sample.phantom, sample.stack)[:-1])
-        self._announce_sample(sample)
-
-    def last_layer(self, sample: samples.Sample) -> LayerData:
+    def last_layer(self, opened: Opened) -> LayerData:
         """Return the last layer for napari to add, and show it once it is there."""
-        data, how, kind = sample_layer_data(sample.phantom, sample.stack)[-1]
-        QTimer.singleShot(0, functools.partial(self._look_at, sample))
+        data, how, kind = opened_layer_data(opened)[-1]
+        QTimer.singleShot(0, functools.partial(self._look_at, opened.subject))
         return data, {**how, "visible": False}, kind
 
-    def _look_at(self, sample: samples.Sample) -> None:
-        subject = sample.stack or sample.phantom
-        self._drawing.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
+    def _look_at(self, subject: Phantom | FingerprintStack) -> None:
+        self._turns.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
 
-    def _announce_sample(self, sample: samples.Sample) -> None:
-        self._announce(sample.stack or sample.phantom)
-
-    def _announce(self, subject: Phantom | FingerprintStack) -> None:
+    def announce(self, found: Opened | Phantom | FingerprintStack) -> None:
+        """Say what was opened."""
+        subject = Opened.of(found).subject
         self.jobs.say(f"Opened {subject.name}.", "good")
         self.session.added.emit(subject)

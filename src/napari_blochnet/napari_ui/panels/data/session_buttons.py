@@ -12,14 +12,14 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QTabWidget, QW
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, is_session, session_folder, write_session
 from napari_blochnet.napari_ui.background.turns import Steps
-from napari_blochnet.napari_ui.sessions import restoring as session_files
+from napari_blochnet.napari_ui.sessions.restoring import SessionRead, open_session, restore_steps
+from napari_blochnet.napari_ui.sessions.snapshots import default_folder, snapshot
+from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, is_dock_open, open_dock, turn_to
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
 
 __all__ = ["SessionRow"]
-
-_INSPECTOR = "Voxel inspector"
 
 
 class SessionRow(QWidget):
@@ -58,8 +58,7 @@ class SessionRow(QWidget):
         """Ask for a folder and save there."""
         if not self._panel.begin():
             return
-        start = self._folder / SESSION_FILE if self._folder is not None else session_files.default_folder(
-            self._panel.session)  # fmt: skip
+        start = self._folder / SESSION_FILE if self._folder is not None else default_folder(self._panel.session)
         name, _ = QFileDialog.getSaveFileName(
             self, f"Folder for the session, or the {SESSION_FILE} of an earlier one", str(start)
         )
@@ -81,7 +80,7 @@ class SessionRow(QWidget):
         if not panel.begin():
             return
         try:
-            taken = session_files.snapshot(panel.session, tab=self._tab(), inspector=self._inspector_is_open())
+            taken = snapshot(panel.session, tab=self._tab(), inspector=is_dock_open(panel.session.viewer, INSPECTOR))
         except InputError as error:
             panel.show_input_error(error)
             return
@@ -98,11 +97,15 @@ class SessionRow(QWidget):
         if not panel.begin():
             return
         if not is_session(path):
-            panel.show_input_error(InputError(f"{path}: holds no {SESSION_FILE}; expected the folder of a session that "
-                                              "was saved here.", field="path"))  # fmt: skip
+            panel.show_input_error(
+                InputError(
+                    f"{path}: holds no {SESSION_FILE}; expected the folder of a session that was saved here.",
+                    field="path",
+                )
+            )
             return
         self._folder = session_folder(path)
-        job = panel.start(f"Opening {self._folder.name}", functools.partial(session_files.open_session, path))
+        job = panel.start(f"Opening {self._folder.name}", functools.partial(open_session, path))
         job.returned.connect(self._on_opened)
         job.start()
 
@@ -112,10 +115,10 @@ class SessionRow(QWidget):
         left = f" Layers of other kinds were left out: {', '.join(self._left_out)}." if self._left_out else ""
         self._panel.jobs.say(f"Saved the session to {folder}, {size / 1e6:,.0f} MB.{left}", "good")
 
-    def _on_opened(self, opened: session_files.Opened) -> None:
-        self._panel.draw(self._show(opened))
+    def _on_opened(self, opened: SessionRead) -> None:
+        self._panel.run_steps(self._show(opened))
 
-    def _show(self, opened: session_files.Opened) -> Steps[None]:
+    def _show(self, opened: SessionRead) -> Steps[None]:
         panel = self._panel
         session = panel.session
         view = opened.state.view
@@ -123,9 +126,9 @@ class SessionRow(QWidget):
         if viewer is None:
             return
         if view.inspector:
-            viewer.window.add_plugin_dock_widget("napari-blochnet", _INSPECTOR)
+            open_dock(viewer, INSPECTOR)
             yield
-        made = yield from session_files.restore_steps(session, opened)
+        made = yield from restore_steps(session, opened)
         if session.viewer is None:
             return
         workbench = self._workbench()
@@ -136,10 +139,7 @@ class SessionRow(QWidget):
             else:
                 session.schedule = opened.schedule
         panel.jobs.say(f"Opened the session in {self._folder}: {len(made)} layers.", "good")
-        tabs = self._tabs()
-        for index in range(0 if tabs is None else tabs.count()):
-            if tabs.tabText(index) == view.tab:
-                tabs.setCurrentIndex(index)
+        turn_to(self._tabs(), view.tab)
 
     def _tabs(self) -> QTabWidget | None:
         parent = self.parentWidget()
@@ -154,8 +154,3 @@ class SessionRow(QWidget):
     def _tab(self) -> str:
         tabs = self._tabs()
         return "" if tabs is None else tabs.tabText(tabs.currentIndex())
-
-    def _inspector_is_open(self) -> bool:
-        viewer = self._panel.session.viewer
-        docks = {} if viewer is None else dict(viewer.window.dock_widgets)
-        return any(_INSPECTOR in name and widget.isVisible() for name, widget in docks.items())

@@ -28,7 +28,7 @@ from napari_blochnet.napari_ui.panels.map.pace import Paces, duration
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveMaps
 from napari_blochnet.napari_ui.state import places
-from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
@@ -288,11 +288,11 @@ class MapPanel(Panel):
         if viewer.dims.ndisplay == 3:
             self.jobs.say("Clicking maps in 2D only; switch the viewer to 2D, or choose a part and press Map.")
             return
-        found = places.stack_at(self.session, position, self.stack.subject)
-        if found is None:
+        found = places.voxel_under(self.session, position, self.stack.subject)
+        if found is None or not self.session.layers("stack", found.stack):
             self.jobs.say("There are no fingerprints where you clicked; click inside a stack or its maps.")
             return
-        stack, (z, _, _) = found
+        stack, z = found.stack, found.index[0]
         if self.is_busy:
             self._next = stack, z
             self.jobs.say(f"Slice {z} of {stack.name} is next.")
@@ -394,8 +394,8 @@ class MapPanel(Panel):
     def _fill_in(self, growing: Growing) -> None:
         job = self.jobs.job
         # what comes while the window is still busy with the last is drawn with the next
-        if self._layers is not None and job is not None and not job.is_drawing:
-            self.draw(self._layers.fill_in(growing))
+        if self._layers is not None and job is not None and not job.is_showing:
+            self.run_steps(self._layers.fill_in(growing))
 
     def _settle(self, done: list[Mapped]) -> Steps[None]:
         if self._layers is None or self._task is None:

@@ -1,0 +1,193 @@
+"""What is saved of a viewer: all that is open, how it is linked, and where it is looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer, Shapes
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.sessions import SavedSession
+from napari_blochnet.jobs.settings import CompareSettings, settings_from
+from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
+from napari_blochnet.napari_ui.sessions import foreign_layers
+from napari_blochnet.napari_ui.sessions.window_state import (
+    ColormapState,
+    ComparisonState,
+    EntryState,
+    LayerState,
+    PinState,
+    SessionState,
+    ViewState,
+)
+from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of
+from napari_blochnet.napari_ui.state.session import Session
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["Snapshot", "default_folder", "snapshot"]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A session as it is to be written, and the names of layers that no session holds."""
+
+    saved: SavedSession
+    left_out: tuple[str, ...]
+
+
+class _Places:
+    """Gives every subject and array a place, once."""
+
+    def __init__(self) -> None:
+        self.subjects: list[Subject] = []
+        self.arrays: list[AnyArray] = []
+
+    def subject(self, subject: Subject) -> int:
+        if not any(known is subject for known in self.subjects):
+            self.subjects.append(subject)
+        return next(place for place, known in enumerate(self.subjects) if known is subject)
+
+    def array(self, array: AnyArray) -> int:
+        # the layer may be painted on while it is written
+        self.arrays.append(np.array(array))
+        return len(self.arrays) - 1
+
+    def entry(self, entry: Entry) -> EntryState:
+        subject = self.subject(entry.subject)
+        truth, stack = (None if known is None else self.subject(known) for known in (entry.truth, entry.stack))
+        return EntryState(
+            kind=entry.kind, role=entry.role, subject=subject, title=entry.title, truth=truth, stack=stack
+        )
+
+
+def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Snapshot:
+    """Return what a session consists of now; main thread.
+
+    Parameters
+    ----------
+    session : Session
+    tab : str
+        Title of the workbench's tab.
+    inspector : bool
+        Whether the voxel inspector is open.
+
+    Raises
+    ------
+    InputError
+        Nothing is open.
+    """
+    viewer = session.viewer
+    places = _Places()
+    states: list[LayerState] = []
+    left_out: list[str] = []
+    kept: list[Layer] = []
+    for layer in [] if viewer is None else viewer.layers:
+        entry = entry_of(layer)
+        if entry is None and not isinstance(layer, (Labels, Shapes)):
+            if not any(key.startswith("blochnet") for key in layer.metadata):
+                left_out.append(layer.name)
+            continue
+        states.append(_layer_state(layer, entry, places))
+        kept.append(layer)
+    if viewer is None or not states:
+        raise InputError(
+            "There is nothing to save yet: no phantom, fingerprints, maps or regions are open.", field="path"
+        )
+    compared = session.compared
+    comparison = None
+    if compared is not None and session.is_open(compared.truth, *compared.maps):
+        settings = settings_from(CompareSettings, **compared.comparison.record["settings"])
+        truth, maps = places.subject(compared.truth), [places.subject(item) for item in compared.maps]
+        comparison = ComparisonState(truth=truth, maps=maps, settings=settings)
+    active = viewer.layers.selection.active
+    state = SessionState(
+        layers=states,
+        view=_view_state(viewer, kept.index(active) if active in kept else None, tab, inspector),
+        pins=[
+            PinState(
+                stack=places.subject(voxel.stack),
+                index=voxel.index,
+                number=session.pin_number(voxel),
+                current=voxel == session.voxel,
+            )
+            for voxel in session.pins
+        ],
+        comparison=comparison,
+        mapped=[places.subject(maps) for maps in session.mapped if session.is_open(maps)],
+        schedule=None if session.schedule is None else session.schedule.to_dict(),
+    )
+    saved = SavedSession(tuple(places.subjects), tuple(places.arrays), state.model_dump(mode="json"))
+    return Snapshot(saved, tuple(left_out))
+
+
+def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerState:
+    more: dict[str, Any] = {}
+    if isinstance(layer, Image):
+        more = {
+            "contrast_limits": tuple(layer.contrast_limits),
+            "contrast_range": tuple(layer.contrast_limits_range),
+            "gamma": layer.gamma,
+            "colormap": _chosen_colormap(layer, entry),
+            "name_shown": layer.name_overlay.visible,
+        }
+        if entry is not None and entry.role.endswith(" error"):
+            more["array"] = places.array(layer.data)
+    elif isinstance(layer, Shapes):
+        more["shapes"] = foreign_layers.shapes_of(layer)
+    elif entry is None or entry.kind == "region":
+        more["array"] = places.array(layer.data)
+    if entry is None:
+        more["place"] = foreign_layers.place_of(layer)
+    if entry is None or entry.kind == "region":
+        more["features"] = foreign_layers.features_of(layer)
+    return LayerState(
+        type="image" if isinstance(layer, Image) else "shapes" if isinstance(layer, Shapes) else "labels",
+        name=layer.name,
+        visible=layer.visible,
+        opacity=layer.opacity,
+        blending=str(layer.blending),
+        ndim=layer.ndim,
+        entry=None if entry is None else places.entry(entry),
+        **more,
+    )
+
+
+def _chosen_colormap(layer: Image, entry: Entry | None) -> ColormapState | None:
+    """Return a layer's colour map where it is not the one that its role has."""
+    shown = layer.colormap
+    if entry is not None and shown.name == colormap(STYLES[entry.role].colormap).name:
+        return None
+    return ColormapState(
+        name=shown.name, colors=shown.colors, controls=shown.controls, interpolation=shown.interpolation.value
+    )
+
+
+def _view_state(viewer: Viewer, active: int | None, tab: str, inspector: bool) -> ViewState:
+    camera, grid = viewer.scene.camera, viewer.canvas.grid
+    return ViewState(
+        point=list(viewer.dims.point),
+        order=list(viewer.dims.order),
+        ndisplay=viewer.dims.ndisplay,
+        center=list(camera.center),
+        zoom=camera.zoom,
+        angles=list(camera.angles),
+        grid=grid.enabled,
+        grid_shape=grid.shape,
+        grid_stride=grid.stride,
+        active=active,
+        tab=tab,
+        inspector=inspector,
+    )
+
+
+def default_folder(session: Session) -> Path:
+    """Return a name for a new session's folder: that of what was opened first."""
+    entries: list[Entry] = [*session.entries("phantom"), *session.entries("stack")]
+    name = "".join(character if character.isalnum() else "-" for character in entries[0].title) if entries else ""
+    return Path.home() / f"{name.strip('-') or 'blochnet'}-session"
