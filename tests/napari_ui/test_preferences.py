@@ -23,9 +23,9 @@ def _choose(desk) -> None:
     """Choose something in every tab, by the widgets."""
     simulate = desk.turn_to("Simulate")
     snr = simulate.form.editor("snr")
-    snr.box.click()
-    snr.inner.box.selectAll()
-    desk.qtbot.keyClicks(snr.inner.box, "17\r")
+    snr.tick.native.click()
+    snr.inner.native.selectAll()
+    desk.qtbot.keyClicks(snr.inner.native, "17\r")
     schedule = desk.turn_to("Schedule")
     schedule.kind.setCurrentText("SplineNoise11")
     schedule.form.set_values({"length": 70, "seed": 4})

@@ -87,10 +87,10 @@ def test_what_the_core_refuses_stands_beside_its_field(desk):
 def test_an_unset_option_shows_its_preset(desk):
     desk = desk()
     train = desk.turn_to("Train")
-    assert train.form.editor("epochs").inner.value() == 200
+    assert train.form.editor("epochs").inner.value == 200
     assert train.form.values()["epochs"] is None
     train.choice.set_values({"preset": "paper"})
-    assert train.form.editor("epochs").inner.value() == 26
+    assert train.form.editor("epochs").inner.value == 26
     assert train.form.values()["epochs"] is None
     assert train.size_line.text() == "A grid of 10 ms, 26 epochs."
 

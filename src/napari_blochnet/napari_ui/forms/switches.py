@@ -34,7 +34,7 @@ class Switches(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(1)
         for name, text in texts.items():
-            held = form.editor(name).box
+            held = form.editor(name).native
             box = QCheckBox(text)
             box.setToolTip(held.toolTip())
             box.setAccessibleName(held.accessibleName())

@@ -5,31 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QMimeData, Qt, Signal
-from qtpy.QtGui import QDropEvent
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
+from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.state import preferences
 
-__all__ = ["PathRow", "accept_files", "dropped_paths"]
-
-
-def dropped_paths(content: QMimeData | None) -> list[str]:
-    """Return the files and folders that are dragged; empty where something of it is not on this machine."""
-    urls = [] if content is None else content.urls()
-    # the folder of a URL ends in a slash
-    return [url.toLocalFile().rstrip("/") or "/" for url in urls] if all(url.isLocalFile() for url in urls) else []
-
-
-def accept_files(event: QDropEvent) -> list[str]:
-    """Take a drag of files, and never let their owner move them away; return their paths."""
-    paths = dropped_paths(event.mimeData())
-    if paths:
-        event.setDropAction(Qt.DropAction.CopyAction)
-        event.accept()
-    else:
-        event.ignore()
-    return paths
+__all__ = ["PathRow"]
 
 
 class PathRow(QFrame):

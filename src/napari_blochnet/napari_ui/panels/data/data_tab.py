@@ -20,12 +20,13 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, sample_layer_data
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.napari_calls import sample_data as samples
 from napari_blochnet.napari_ui.napari_calls.readers import has_own_schedule, what_is_in
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
-from napari_blochnet.napari_ui.widgets.path_row import PathRow, accept_files
+from napari_blochnet.napari_ui.widgets.path_row import PathRow
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:

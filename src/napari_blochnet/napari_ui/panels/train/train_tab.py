@@ -14,6 +14,7 @@ from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training.options import options_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
+from napari_blochnet.napari_ui.forms.editors import OptionalEdit
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot, ScoreTable
 from napari_blochnet.napari_ui.panels.train.tasks import AdaptTask, Kept, TrainTask, check_name, free_name
@@ -129,7 +130,9 @@ class TrainPanel(Panel):
         self.model.currentIndexChanged.connect(self._update)
         self.adapt.clicked.connect(self._adapt)
         for field in ("loss", "precision"):
-            self.form.editor(field).box.setItemText(0, "as in the preset")
+            choice = self.form.editor(field)
+            choice.null_string = "as in the preset"
+            choice.reset_choices()
         self._show_preset()
         self.remember(network=self.choice, options=self.form, adaptation=self.adapt_form, device=self.device)
         self._show_preset()
@@ -238,8 +241,8 @@ class TrainPanel(Panel):
         for field, value in self.form.values().items():
             default = getattr(options, field)
             editor = self.form.editor(field)
-            if value is None and default is not None and hasattr(editor, "inner"):
-                editor.inner.set_value(default)
+            if value is None and default is not None and isinstance(editor, OptionalEdit):
+                editor.inner.value = default
         self.form.blockSignals(False)
 
     def _update(self) -> None:
