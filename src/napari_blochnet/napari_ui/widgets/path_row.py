@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, 
 
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.widgets.parts import restyle
 
 __all__ = ["PathRow"]
 
@@ -112,9 +113,7 @@ class PathRow(QFrame):
 
     def mark(self, is_target: bool) -> None:
         """Show that what is dragged would be opened here."""
-        self.setProperty("target", is_target)
-        self.style().unpolish(self)
-        self.style().polish(self)
+        restyle(self, "target", is_target)
         self.line.setPlaceholderText("Drop to open" if is_target else self._hint)
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802

@@ -25,7 +25,8 @@ from napari_blochnet.napari_ui.napari_calls import sample_data as samples
 from napari_blochnet.napari_ui.napari_calls.readers import has_own_schedule, what_is_in
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
-from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.path_row import PathRow
 from napari_blochnet.phantoms.phantom import Phantom
 
