@@ -118,7 +118,7 @@ def test_shapes_and_labels_on_other_grids(desk):
     mapping.update_session()
     expected = np.zeros(stack.shape[1:], bool)
     expected[1, 4:9, 6:13] = True
-    np.testing.assert_array_equal(mapping.choice.mask(), expected)
+    np.testing.assert_array_equal(mapping.choice.voxels(), expected)
     assert mapping.size_line.text().startswith("35 voxels")
     said = desk.run(mapping, mapping.run)
     assert said.startswith("Mapped 35 voxels"), said
@@ -131,7 +131,7 @@ def test_shapes_and_labels_on_other_grids(desk):
     own = Shapes([np.array([[top, left], [top, right], [bottom, right], [bottom, left]])], name="own")
     desk.viewer.add_layer(own)
     mapping.region.native.setCurrentText("own")
-    np.testing.assert_array_equal(mapping.choice.mask(), np.repeat(expected[1:2], 3, axis=0))
+    np.testing.assert_array_equal(mapping.choice.voxels(), np.repeat(expected[1:2], 3, axis=0))
 
     # painted on a coarser grid with its axes swapped
     mapping.part.setCurrentText("a painted region")
@@ -146,7 +146,7 @@ def test_shapes_and_labels_on_other_grids(desk):
     swapped[3, 3] = 1
     desk.viewer.add_layer(Labels(painted, affine=swapped, name="swapped"))
     mapping.region.native.setCurrentText("swapped")
-    found = mapping.choice.mask()
+    found = mapping.choice.voxels()
     expected[:] = False
     expected[1, 8:12, 6:8] = True
     np.testing.assert_array_equal(found, expected)

@@ -168,7 +168,7 @@ def test_one_tissue_of_a_phantom_is_mapped(desk):
     mapping.part.setCurrentText("this slice")
     mapping.part.setCurrentText("a painted region")
     assert mapping.region.value is tissues
-    np.testing.assert_array_equal(mapping.choice.mask(), phantom.labels == tissues.selected_label)
+    np.testing.assert_array_equal(mapping.choice.voxels(), phantom.labels == tissues.selected_label)
 
 
 def test_sub_volumes_lie_where_they_were_cut(desk):

@@ -140,7 +140,7 @@ class OptionalEdit(ValuedContainerWidget[Any]):
         self.tick.value = value is not None
 
 
-_EDITORS: dict[Any, type[BaseValueWidget[Any]]] = {int: Number, float: Number, str: TextLine, tuple: Numbers}
+_EDITORS: dict[Any, Any] = {int: Number, float: Number, str: TextLine, tuple: Numbers}
 
 
 def make_editor(field: FieldInfo, start: Any = None) -> BaseValueWidget[Any]:
@@ -158,17 +158,23 @@ def make_editor(field: FieldInfo, start: Any = None) -> BaseValueWidget[Any]:
     is_optional = type(None) in kinds
     if "files" in extra:
         return PathEdit(str(extra["files"]), optional=is_optional)
-    origin = typing.get_origin(kind) or kind
+    origin: Any = typing.get_origin(kind) or kind
+    options: dict[str, Any]
     if origin is Literal:
-        return create_widget(annotation=kind, widget_type=BlankChoice if is_optional else None,
-                             options={"choices": typing.get_args(kind), "nullable": is_optional})  # fmt: skip
+        options = {"choices": typing.get_args(kind), "nullable": is_optional}
+        return _made(kind, BlankChoice if is_optional else None, options)
     options = {
         name: getattr(bound, key) for bound in field.metadata for key, name in _BOUNDS.items() if hasattr(bound, key)
     }
     if origin in (int, float, tuple):
         options["unit"] = str(extra.get("unit", ""))
-    inner = create_widget(annotation=kind, widget_type=_EDITORS.get(origin), options=options)
+    inner = _made(kind, _EDITORS.get(origin), options)
     return OptionalEdit(inner, start) if is_optional else inner
+
+
+def _made(annotation: Any, kind: Any, options: dict[str, Any]) -> BaseValueWidget[Any]:
+    made: Any = create_widget(annotation=annotation, widget_type=kind, options=options)
+    return made
 
 
 def _is_union(annotation: Any) -> bool:

@@ -25,11 +25,12 @@ class _ScrollGuard(QObject):
     """Keeps the wheel for scrolling the panel: it changes a value only where the person is typing."""
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        is_wheel = event is not None and event.type() == QEvent.Type.Wheel
-        if is_wheel and isinstance(watched, QWidget) and not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
+        if event is None or event.type() != QEvent.Type.Wheel:
+            return False
+        if isinstance(watched, QWidget) and watched.hasFocus():
+            return False
+        event.ignore()
+        return True
 
 
 class _Row(NamedTuple):

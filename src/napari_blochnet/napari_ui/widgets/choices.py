@@ -100,7 +100,9 @@ register_type(ParameterMaps, widget_type=SubjectChoice, kind="maps")
 
 def subject_choice(session: Session, kind: type[Subject], nothing: str, tooltip: str, **more: Any) -> SubjectChoice:
     """Return a choice among the subjects of a kind that are open in a session's viewer."""
-    return create_widget(annotation=kind, options={"session": session, "nothing": nothing, "tooltip": tooltip, **more})
+    options = {"session": session, "nothing": nothing, "tooltip": tooltip, **more}
+    made: Any = create_widget(annotation=kind, options=options)
+    return made
 
 
 class CheckList(QFrame):

@@ -56,7 +56,9 @@ def _scroll_to(scroll: QScrollArea, widget: QWidget) -> None:
     with contextlib.suppress(RuntimeError):  # a panel that is gone
         scroll.ensureWidgetVisible(widget, 0, 24)
         # panels are laid out to need no scrolling sideways
-        scroll.horizontalScrollBar().setValue(0)
+        sideways = scroll.horizontalScrollBar()
+        if sideways is not None:
+            sideways.setValue(0)
 
 
 def in_steps(method: Callable[..., Steps[None]]) -> Callable[..., None]:

@@ -117,7 +117,7 @@ class PartChoice(QWidget):
             self.region.reset_choices()
             self.region.value = self.region.choices[-1]
 
-    def mask(self) -> BoolArray | None:
+    def voxels(self) -> BoolArray | None:
         """Return the chosen voxels; None for all of them.
 
         Raises

@@ -13,10 +13,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from magicgui.widgets.bases import Widget
 from pydantic import TypeAdapter, ValidationError
 from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QTabWidget, QWidget
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QTabWidget
 
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.state import preferences
@@ -112,7 +111,7 @@ def _kind(control: Any) -> tuple[Callable[[Any], Any], Callable[[Any, Any], None
     raise TypeError(f"nothing is known of remembering a {type(control).__name__}")
 
 
-def remember_controls(section: str, **controls: QWidget | Widget) -> None:
+def remember_controls(section: str, **controls: Any) -> None:
     """Give controls the values they had last time, and remember their changes from now on.
 
     Parameters

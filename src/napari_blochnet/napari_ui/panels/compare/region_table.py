@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import qdebounced
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth
@@ -128,10 +129,7 @@ class RegionStatistics(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.hint)
         layout.addWidget(self.save_button, 0, Qt.AlignmentFlag.AlignLeft)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_REST)
-        self._timer.timeout.connect(self.update_table)
+        self._update_later = qdebounced(self.update_table, timeout=_REST, parent=self)
         self.layer.changed.connect(self._watch)
         self.paint.clicked.connect(self._paint)
         self.draw.clicked.connect(self._draw)
@@ -189,7 +187,7 @@ class RegionStatistics(QWidget):
     def later(self, event: Any = None) -> None:
         """Compute again once the hand rests."""
         if self._attached:
-            self._timer.start()
+            self._update_later()
 
     def _watch(self) -> None:
         chosen = self.layer.value if self._attached else None
@@ -215,7 +213,7 @@ class RegionStatistics(QWidget):
 
     def update_table(self) -> None:
         """Compute the means and show them."""
-        self._timer.stop()
+        self._update_later.cancel()
         self.means = self._found = None
         target, maps = self._target()
         layer = self.layer.value

@@ -244,7 +244,7 @@ class MapPanel(Panel):
             self._say_size("Simulate fingerprints, or open a stack in the Data tab first.")
             return
         try:
-            mask = self.choice.mask()
+            mask = self.choice.voxels()
         except InputError as error:
             self._say_size(str(error))
             return
@@ -320,7 +320,7 @@ class MapPanel(Panel):
             return
         self.form.clear_errors()
         try:
-            settings, mask = self._settings(), self.choice.mask()
+            settings, mask = self._settings(), self.choice.voxels()
         except InputError as error:
             self.show_input_error(error)
             return
@@ -349,7 +349,7 @@ class MapPanel(Panel):
             return
         self.form.clear_errors()
         try:
-            mask = self.choice.mask()
+            mask = self.choice.voxels()
         except InputError as error:
             self.show_input_error(error)
             return

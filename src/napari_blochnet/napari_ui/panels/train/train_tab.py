@@ -15,7 +15,7 @@ from napari_blochnet.estimators.training.options import options_from
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
-from napari_blochnet.napari_ui.forms.editors import OptionalEdit
+from napari_blochnet.napari_ui.forms.editors import BlankChoice, OptionalEdit
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot, ScoreTable
 from napari_blochnet.napari_ui.panels.train.tasks import AdaptTask, Kept, TrainTask, check_name, free_name
@@ -138,8 +138,9 @@ class TrainPanel(Panel):
         self.adapt.clicked.connect(self._adapt)
         for field in ("loss", "precision"):
             choice = self.form.editor(field)
-            choice.null_string = "as in the preset"
-            choice.reset_choices()
+            if isinstance(choice, BlankChoice):
+                choice.null_string = "as in the preset"
+                choice.reset_choices()
         self._show_preset()
         self.remember(network=self.choice, options=self.form, adaptation=self.adapt_form, device=self.device)
         self._show_preset()
