@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 
 from magicgui.widgets.bases import BaseValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.napari_ui.forms.editors import make_editor
+from napari_blochnet.napari_ui.forms.layouts import filled, form_layout
 from napari_blochnet.napari_ui.forms.text_lines import PathEdit
 
 __all__ = ["SettingsForm"]
@@ -65,11 +66,7 @@ class SettingsForm(QWidget):
         self.model = model
         self._guard = _ScrollGuard(self)
         self._rows: dict[str, _Row] = {}
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setHorizontalSpacing(8)
-        layout.setVerticalSpacing(4)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        layout = form_layout(self)
         for name, field in model.model_fields.items():
             if name not in leave_out:
                 row = self._rows[name] = self._make_row(name, make_editor(field, (starts or {}).get(name)))
@@ -84,11 +81,7 @@ class SettingsForm(QWidget):
         error.setObjectName("blochnetError")
         error.setWordWrap(True)
         error.hide()
-        rows = QVBoxLayout(column)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(1)
-        rows.addWidget(editor.native)
-        rows.addWidget(error)
+        filled(QVBoxLayout(column), editor.native, error, spacing=1)
         label.setToolTip(tooltip)
         for control in (editor.native, *editor.native.findChildren(QWidget)):
             control.setToolTip(tooltip)

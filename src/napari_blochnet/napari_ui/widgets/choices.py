@@ -13,11 +13,12 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFrame, QVBoxLayout
 
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state.session import Entry, Kind, Session, Subject, session_of
 from napari_blochnet.napari_ui.widgets.parts import note
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["CheckList", "OpenChoice", "SubjectChoice", "subject_choice"]
+__all__ = ["CheckList", "OpenChoice", "SubjectChoice", "TickList", "subject_choice"]
 
 
 class OpenChoice(ComboBox):
@@ -105,30 +106,46 @@ def subject_choice(session: Session, kind: type[Subject], nothing: str, tooltip:
     return made
 
 
-class CheckList(QFrame):
-    """Several of a few things, by tick boxes."""
+class TickList(QFrame):
+    """Tick boxes, each for a thing that may be chosen with others."""
 
     changed = Signal()
 
-    def __init__(self, nothing: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("blochnetCard")
-        self._nothing = nothing
         self._boxes: list[tuple[QCheckBox, Any]] = []
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(8, 4, 8, 4)
-        self._layout.setSpacing(2)
+
+    def _clear(self) -> None:
+        for box, _ in self._boxes:
+            # it goes in the next turn of the event loop, and is not to be seen until then
+            box.hide()
+            box.deleteLater()
+        self._boxes = []
+
+    @property
+    def chosen(self) -> list[Any]:
+        """The ticked things, in order."""
+        return [value for box, value in self._boxes if box.isChecked()]
+
+    def box(self, value: Any) -> QCheckBox:
+        """Return the tick box of a thing."""
+        return next(box for box, known in self._boxes if known is value or known == value)
+
+
+class CheckList(TickList):
+    """Several of a few things, one below the other."""
+
+    def __init__(self, nothing: str) -> None:
+        super().__init__()
         self._empty = note(nothing)
-        self._layout.addWidget(self._empty)
+        self._layout = filled(QVBoxLayout(self), self._empty, spacing=2)
+        self._layout.setContentsMargins(8, 4, 8, 4)
 
     def set_items(self, items: Sequence[tuple[str, Any]], *, checked: Callable[[Any], bool]) -> None:
         """Offer other things; what was ticked or not before stays so."""
         before = {id(value): box.isChecked() for box, value in self._boxes}
-        for box, _ in self._boxes:
-            self._layout.removeWidget(box)
-            box.hide()
-            box.deleteLater()
-        self._boxes = []
+        self._clear()
         for text, value in items:
             box = QCheckBox(text)
             box.setToolTip(self.toolTip())
@@ -139,17 +156,8 @@ class CheckList(QFrame):
         self._empty.setVisible(not items)
         self.changed.emit()
 
-    @property
-    def chosen(self) -> list[Any]:
-        """The ticked things, in order."""
-        return [value for box, value in self._boxes if box.isChecked()]
-
     def tick(self, values: Sequence[Any]) -> None:
         """Tick these things and no others; nothing changes where none of them is there."""
         if any(known in values for _, known in self._boxes):
             for box, known in self._boxes:
                 box.setChecked(known in values)
-
-    def box(self, value: Any) -> QCheckBox:
-        """Return the tick box of a thing."""
-        return next(box for box, known in self._boxes if known is value or known == value)

@@ -6,6 +6,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_blochnet.napari_ui.background.workers import Job
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.parts import note, restyle
 
 __all__ = ["JobBar"]
@@ -31,15 +32,9 @@ class JobBar(QWidget):
         self.message.hide()
         self.refusal = note()
         self.refusal.hide()
-        line = QHBoxLayout()
-        line.setContentsMargins(0, 0, 0, 0)
-        line.addWidget(self.bar, 1)
-        line.addWidget(self.cancel)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addLayout(line)
-        layout.addWidget(self.message)
-        layout.addWidget(self.refusal)
+        line = filled(QHBoxLayout(), self.bar, self.cancel)
+        line.setStretch(0, 1)
+        filled(QVBoxLayout(self), line, self.message, self.refusal)
         self.cancel.clicked.connect(self._cancel)
         self._show_running(False)
 

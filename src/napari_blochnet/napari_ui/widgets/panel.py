@@ -14,8 +14,9 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state.session import session_of
-from napari_blochnet.napari_ui.widgets.appearance import Palette, palette
+from napari_blochnet.napari_ui.widgets.appearance import Palette, palette, panel_style
 from napari_blochnet.napari_ui.widgets.job_bar import JobBar
 from napari_blochnet.napari_ui.widgets.keyboard import FocusOrder
 from napari_blochnet.napari_ui.widgets.parts import Foldable
@@ -25,23 +26,6 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["Panel", "in_steps"]
-
-
-def _style(colours: Palette) -> str:
-    return f"""
-    QLabel#blochnetHeading {{ font-weight: 600; color: {colours.text}; padding-top: 4px; }}
-    QLabel#blochnetNote {{ color: {colours.faint}; }}
-    QLabel#blochnetError, QLabel[state="error"] {{ color: {colours.error}; }}
-    QLabel[state="good"] {{ color: {colours.good}; }}
-    QPushButton#blochnetPrimary {{
-        background: {colours.accent}; color: {colours.accent_text}; font-weight: 600; padding: 6px 14px;
-        border-radius: 4px; }}
-    QPushButton#blochnetPrimary:disabled {{ background: {colours.edge}; color: {colours.faint}; }}
-    QToolButton#blochnetFold {{ border: none; background: transparent; color: {colours.text}; padding: 2px 0; }}
-    QFrame#blochnetCard {{ border: 1px solid {colours.edge}; border-radius: 4px; }}
-    QFrame#blochnetPath {{ border: 2px solid transparent; border-radius: 5px; }}
-    QFrame#blochnetPath[target="true"] {{ border: 2px dashed {colours.accent}; }}
-    """
 
 
 def _fold_of(widget: QWidget) -> Foldable | None:
@@ -87,18 +71,15 @@ class Panel(QWidget):
         self._attached = False
         self._theme = ""
         inner = QWidget()
-        self.body = QVBoxLayout(inner)
+        self.body = filled(QVBoxLayout(inner), spacing=8)
         self.body.setContentsMargins(10, 8, 10, 8)
-        self.body.setSpacing(8)
         FocusOrder(inner)
         scroll = self._scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inner)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        filled(QVBoxLayout(self), scroll)
         self.setMinimumWidth(330)
 
     @property
@@ -116,7 +97,7 @@ class Panel(QWidget):
 
     def apply_theme(self) -> None:
         """Take the theme's colours."""
-        self.setStyleSheet(_style(self.colours))
+        self.setStyleSheet(panel_style(self.colours))
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)

@@ -13,6 +13,7 @@ from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.state.session import Session, entry_of
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
@@ -64,15 +65,9 @@ class PartChoice(QWidget):
         )  # fmt: skip
         self.region.native.setAccessibleName("Region")
         self.make = QPushButton()
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.region.native, 1)
-        row.addWidget(self.make)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.part)
-        layout.addLayout(row)
+        row = filled(QHBoxLayout(), self.region.native, self.make)
+        row.setStretch(0, 1)
+        filled(QVBoxLayout(self), self.part, row, spacing=4)
         self.part.currentIndexChanged.connect(self._on_part)
         self.region.changed.connect(lambda: self.changed.emit())
         self.make.clicked.connect(self._make)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QPushButton, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from napari_blochnet.napari_ui.forms.layouts import filled
+
 __all__ = ["Foldable", "heading", "note", "primary_button", "restyle"]
 
 
@@ -56,11 +58,7 @@ class Foldable(QWidget):
         self.button.setArrowType(Qt.ArrowType.RightArrow)
         self.content = content
         content.setVisible(False)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(2)
-        layout.addWidget(self.button)
-        layout.addWidget(content)
+        filled(QVBoxLayout(self), self.button, content, spacing=2)
         self.button.toggled.connect(self.open)
 
     def open(self, opened: bool = True) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.widgets.parts import restyle
@@ -43,10 +44,6 @@ class PathRow(QFrame):
         self.line.setAcceptDrops(False)
         self.line.returnPressed.connect(self.submitted)
         self.line.textChanged.connect(lambda: self.show_error(""))
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(self.line, 1)
         self.buttons: list[QPushButton] = []
         if folders:
             folder = QPushButton("Folder…")
@@ -57,18 +54,14 @@ class PathRow(QFrame):
         files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
         files.clicked.connect(self.choose_files)
         self.buttons.append(files)
-        for button in self.buttons:
-            row.addWidget(button)
+        row = filled(QHBoxLayout(), self.line, *self.buttons, spacing=4)
+        row.setStretch(0, 1)
         self.error = QLabel()
         self.error.setObjectName("blochnetError")
         self.error.setWordWrap(True)
         self.error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.error.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(2, 2, 2, 2)
-        layout.setSpacing(2)
-        layout.addLayout(row)
-        layout.addWidget(self.error)
+        filled(QVBoxLayout(self), row, self.error, spacing=2).setContentsMargins(2, 2, 2, 2)
         self._several = folders
         self._kind = "phantom" if folders else "fingerprints"
 

@@ -17,6 +17,7 @@ from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
 from napari_blochnet.napari_ui.forms.editors import BlankChoice, OptionalEdit
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import form_layout
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot, ScoreTable
 from napari_blochnet.napari_ui.panels.train.tasks import AdaptTask, Kept, TrainTask, check_name, free_name
 from napari_blochnet.napari_ui.saving.copying import CopyRow
@@ -147,10 +148,7 @@ class TrainPanel(Panel):
 
     def _lay_out(self) -> None:
         def rows(*pairs: tuple[str, QWidget]) -> QFormLayout:
-            layout = QFormLayout()
-            layout.setHorizontalSpacing(8)
-            layout.setVerticalSpacing(4)
-            layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+            layout = form_layout()
             for text, widget in pairs:
                 layout.addRow(text, widget)
             return layout
