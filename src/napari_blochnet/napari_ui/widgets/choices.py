@@ -31,16 +31,25 @@ class OpenChoice(ComboBox):
     nothing : str
         What stands there for None: always where None may be chosen (``nullable``), else while there is nothing; "": no
         such line.
+    called : str
+        What a screen reader calls it; by default as the label beside it says.
     newest : bool
         Whether the last is chosen where there was no choice or it has gone; otherwise, and where None may be, the
         first.
     """
 
     def __init__(
-        self, offer: Callable[[], Iterable[tuple[str, Any]]], nothing: str = "", *, newest: bool = False, **more: Any
+        self,
+        offer: Callable[[], Iterable[tuple[str, Any]]],
+        nothing: str = "",
+        *,
+        called: str = "",
+        newest: bool = False,
+        **more: Any,
     ) -> None:
         self._offer, self._newest, self.null_string = offer, newest, nothing
         super().__init__(**more)
+        self.native.setAccessibleName(called)
         self.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.native.setMinimumContentsLength(10)
 

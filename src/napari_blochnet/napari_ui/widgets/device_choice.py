@@ -16,8 +16,8 @@ class DeviceChoice(OpenChoice):
 
     def __init__(self) -> None:
         self._earlier: list[str] = []
-        super().__init__(self._devices, tooltip="Where it is computed; automatic takes a GPU where there is one.")
-        self.native.setAccessibleName("Device")
+        tooltip = "Where it is computed; automatic takes a GPU where there is one."
+        super().__init__(self._devices, called="Device", tooltip=tooltip)
 
     def _devices(self) -> list[tuple[str, str]]:
         # naming GPUs needs torch, which opening a panel must not load

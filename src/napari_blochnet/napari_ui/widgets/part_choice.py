@@ -59,11 +59,10 @@ class PartChoice(QWidget):
         self.part.setToolTip("Which voxels; 'this slice' is the one that the viewer shows.")
         self.part.setAccessibleName("Part")
         self.region = OpenChoice(
-            self._regions, newest=True,
+            self._regions, called="Region", newest=True,
             tooltip="The layer whose painted voxels, or whose closed shapes, are mapped; with 'show selected' ticked "
                     "in the layer controls, the selected label alone, of a phantom's tissues too.",
         )  # fmt: skip
-        self.region.native.setAccessibleName("Region")
         self.make = QPushButton()
         row = filled(QHBoxLayout(), self.region.native, self.make)
         row.setStretch(0, 1)

@@ -101,9 +101,10 @@ class RegionStatistics(QWidget):
         self.means: RegionMeans | None = None
         self.layer = OpenChoice(
             lambda: [(layer.name, layer) for layer in regions.region_layers(session)], "none", nullable=True,
+            called="Layer with regions",
             tooltip="A Labels layer (each label is a region) or a Shapes layer (each closed shape is one).",
         )  # fmt: skip
-        self.layer.native.setAccessibleName("Layer with regions")
+        self._offered: tuple[Layer | None, ...] = ()
         self.paint = QPushButton("Paint…")
         self.paint.setToolTip("Add an empty Labels layer on the maps' grid and take the brush.")
         self.draw = QPushButton("Draw…")
@@ -172,10 +173,10 @@ class RegionStatistics(QWidget):
 
     def update_layers(self, event: Any = None) -> None:
         """Offer the layers that hold regions; the newest that a person made is chosen where the old choice is gone."""
-        known = self.layer.choices
+        known = self._offered
         with self.layer.changed.blocked():
             self.layer.reset_choices()
-            found = self.layer.choices
+            found = self._offered = self.layer.choices
             own = [layer for layer in found if layer is not None and not regions.is_tissue(layer)]
             if own and found != known and (own[0] not in known or self.layer.value is None):
                 self.layer.value = own[0]

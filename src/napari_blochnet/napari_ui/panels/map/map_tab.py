@@ -65,15 +65,13 @@ class MapPanel(Panel):
         self._tool = ClickTool(self._on_click, _HINT)
 
         self.stack = subject_choice(
-            self.session,
-            FingerprintStack,
-            "no fingerprints are open",
-            "Which fingerprints are mapped; their schedule comes with them.",
-        )
+            self.session, FingerprintStack, "no fingerprints are open",
+            "Which fingerprints are mapped; their schedule comes with them.", called="Fingerprints",
+        )  # fmt: skip
         self.schedule_line = note()
         self.truth = subject_choice(
             self.session, Phantom, "none", "What the maps are compared with; a simulated stack brings its own.",
-            nullable=True, accept=self._truth_fits,
+            called="Truth", nullable=True, accept=self._truth_fits,
         )  # fmt: skip
         self.choice = PartChoice(self.session)
         self.part, self.region, self.paint = self.choice.part, self.choice.region, self.choice.make
@@ -100,9 +98,7 @@ class MapPanel(Panel):
         self.timing.setToolTip("Map a few hundred of these voxels to say how long all of them will take, s.")
         self.save = SaveMaps(self, self._on_ended)
         self.copy = CopyRow(self.session)
-        for control, name in ((self.stack.native, "Fingerprints"), (self.truth.native, "Truth"),
-                              (self.click, "Click to map")):  # fmt: skip
-            control.setAccessibleName(name)
+        self.click.setAccessibleName("Click to map")
 
         source = QFormLayout()
         source.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)

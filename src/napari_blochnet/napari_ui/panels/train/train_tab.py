@@ -91,7 +91,7 @@ class TrainPanel(Panel):
         self.adapt_name = _NameRow()
 
         self.source = OpenChoice(
-            self._schedules, "the Schedule tab's", nullable=True,
+            self._schedules, "the Schedule tab's", nullable=True, called="Schedule to train for",
             tooltip="For which schedule the network is trained; it maps fingerprints of that schedule only.",
         )  # fmt: skip
         self.schedule_line = note()
@@ -111,18 +111,13 @@ class TrainPanel(Panel):
         self.caption = note()
         self.copy = CopyRow(self.session)
         self.stack = subject_choice(
-            self.session,
-            FingerprintStack,
-            "no fingerprints are open",
-            "The fingerprints that the network is adapted to; no truth is needed.",
-        )
+            self.session, FingerprintStack, "no fingerprints are open",
+            "The fingerprints that the network is adapted to; no truth is needed.", called="Fingerprints to adapt to",
+        )  # fmt: skip
         self.model = OpenChoice(
-            self._fitting_models, "–",
+            self._fitting_models, "–", called="Network to adapt",
             tooltip="Which network is adapted: those of the model store that take as many samples as the stack has.",
         )  # fmt: skip
-        for control, name in ((self.source, "Schedule to train for"), (self.stack, "Fingerprints to adapt to"),
-                              (self.model, "Network to adapt")):  # fmt: skip
-            control.native.setAccessibleName(name)
         self.adapt_form = SettingsForm(AdaptSettings)
         self.adapt_options = Foldable("Options: epochs, batches, voxels", self.adapt_form)
         self.adapt_line = note()
