@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 import typing
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from magicgui.backends._qtpy.widgets import QBaseRangedWidget
 from magicgui.widgets import CheckBox, ComboBox, TupleEdit, create_widget
@@ -173,8 +173,7 @@ def make_editor(field: FieldInfo, start: Any = None) -> BaseValueWidget[Any]:
 
 
 def _made(annotation: Any, kind: Any, options: dict[str, Any]) -> BaseValueWidget[Any]:
-    made: Any = create_widget(annotation=annotation, widget_type=kind, options=options)
-    return made
+    return cast("BaseValueWidget[Any]", create_widget(annotation=annotation, widget_type=kind, options=options))
 
 
 def _is_union(annotation: Any) -> bool:

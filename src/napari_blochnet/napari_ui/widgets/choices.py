@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from magicgui import register_type
 from magicgui.widgets import ComboBox, create_widget
@@ -111,8 +111,7 @@ register_type(ParameterMaps, widget_type=SubjectChoice, kind="maps")
 def subject_choice(session: Session, kind: type[Subject], nothing: str, tooltip: str, **more: Any) -> SubjectChoice:
     """Return a choice among the subjects of a kind that are open in a session's viewer."""
     options = {"session": session, "nothing": nothing, "tooltip": tooltip, **more}
-    made: Any = create_widget(annotation=kind, options=options)
-    return made
+    return cast("SubjectChoice", create_widget(annotation=kind, options=options))
 
 
 class TickList(QFrame):
