@@ -97,8 +97,8 @@ def test_asked_downloaded_shown(desk, service):
     # size and address stand there before anything is sent
     assert "9 volumes of subject 04, about 20 MB" in dialog.text.text()
     assert "127.0.0.1" in dialog.text.text()
-    dialog.form.editor("subject").box.setCurrentText("18")
-    dialog.form.editor("volumes").box.setCurrentText("labels")
+    dialog.form.editor("subject").native.setCurrentText("18")
+    dialog.form.editor("volumes").native.setCurrentText("labels")
     assert "1 volume of subject 18, about 3 MB" in dialog.text.text()
     assert service.asked == []
     desk.click(dialog.accept_button)

@@ -68,15 +68,15 @@ class Person:
 
     def enter(self, form, field: str, value) -> None:
         """Type a number, or tick a box, in a form."""
-        editor = form.editor(field)
-        ticks = editor.findChildren(QCheckBox)
+        row = form.row(field)
+        ticks = row.findChildren(QCheckBox)
         wanted = value if isinstance(value, bool) else value is not None
         if ticks and ticks[0].isChecked() != wanted:
             ticks[0].setFocus()
             self.qtbot.keyClick(ticks[0], Qt.Key.Key_Space)
         if isinstance(value, bool):
             return
-        boxes = [box for kind in (QSpinBox, QDoubleSpinBox) for box in editor.findChildren(kind)]
+        boxes = [box for kind in (QSpinBox, QDoubleSpinBox) for box in row.findChildren(kind)]
         for box, part in zip(boxes, value if isinstance(value, tuple) else (value,), strict=True):
             box.lineEdit().selectAll()
             self.qtbot.keyClicks(box.lineEdit(), repr(part))
@@ -327,7 +327,7 @@ def test_acquired_stack(desk, qtbot, tmp_path, shared_data):
     person.pick(schedule.kind, "From a file")
     for field, value in {"flip_angle": 60.0, "repetition_time": 15.0, "echo_time": 3.3, "inversion_time": 15.0}.items():
         person.enter(schedule.form, field, value)
-    browse = next(button for button in schedule.form.editor("path").findChildren(type(schedule.export)))
+    browse = next(button for button in schedule.form.row("path").findChildren(type(schedule.export)))
     person.name_file(browse, folder / "MRF_500.csv")
     assert len(here.session.schedule) == 500
     data = here.turn_to("Data")

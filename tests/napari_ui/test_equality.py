@@ -105,9 +105,9 @@ def _enter(qtbot, box, value) -> None:
 
 def _fill(qtbot, form: SettingsForm, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        editor = form.editor(name)
-        boxes = [child for kind in (QSpinBox, QDoubleSpinBox, QComboBox) for child in editor.findChildren(kind)]
-        ticks = editor.findChildren(QCheckBox)
+        row = form.row(name)
+        boxes = [child for kind in (QSpinBox, QDoubleSpinBox, QComboBox) for child in row.findChildren(kind)]
+        ticks = row.findChildren(QCheckBox)
         if ticks:
             _enter(qtbot, ticks[0], value if isinstance(value, bool) else value is not None)
         if value is not None and not isinstance(value, bool):

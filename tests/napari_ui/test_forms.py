@@ -48,7 +48,7 @@ def test_every_control_says_what_it_is(form, model):
     for name in made.fields:
         field = model.model_fields[name]
         assert field.title in labels or name == "kind"
-        tooltip = made.editor(name).toolTip()
+        tooltip = made.editor(name).native.toolTip()
         assert (field.description or "") in tooltip
         unit = (field.json_schema_extra or {}).get("unit", "")
         assert unit in tooltip
@@ -65,9 +65,9 @@ def test_values_go_in_and_come_out(form):
 
 def test_bounds_come_from_the_model(form):
     spline, fisp = form(models.SplineSettings), form(models.FispSettings)
-    box = spline.editor("length").box
+    box = spline.editor("length").native
     assert (box.minimum(), box.maximum()) == (2, 20_000)
-    box = fisp.editor("echo_time").box
+    box = fisp.editor("echo_time").native
     assert (box.minimum(), box.maximum(), box.suffix()) == (0.0, 11.6, " ms")
 
 
@@ -85,13 +85,13 @@ def test_the_models_sentence_stands_beside_the_field(form, qtbot):
         made.settings()
     assert made.errors() == {"above": str(caught.value)}
     assert "greater than 0" in str(caught.value)
-    made.editor("other").box.setValue(5)
+    made.editor("other").native.setValue(5)
     assert made.errors() == {}
 
 
 def test_small_numbers_are_typed_as_people_write_them(form, qtbot):
     made = form(models.SimulateSettings)
-    box = made.editor("tolerance").box
+    box = made.editor("tolerance").native
     box.selectAll()
     qtbot.keyClicks(box, "3e-5")
     qtbot.keyClick(box, Qt.Key.Key_Return)
@@ -101,7 +101,7 @@ def test_small_numbers_are_typed_as_people_write_them(form, qtbot):
 
 def test_the_wheel_scrolls_the_panel_and_changes_nothing(form):
     made = form(models.SplineSettings)
-    box = made.editor("length").box
+    box = made.editor("length").native
     box.clearFocus()
     before = box.value()
     centre = box.rect().center()
@@ -140,7 +140,7 @@ def test_a_field_that_may_name_a_file_has_browse(form, qtbot, tmp_path, model, n
         qtbot.keyClick(line, Qt.Key.Key_Return)
 
     QTimer.singleShot(50, answer)
-    (browse,) = (button for button in editor.findChildren(QPushButton) if button.text() == "Browse…")
+    (browse,) = (button for button in editor.native.findChildren(QPushButton) if button.text() == "Browse…")
     with qtbot.waitSignal(made.changed):
         qtbot.mouseClick(browse, Qt.MouseButton.LeftButton)
     assert made.values()[name] == str(tmp_path / file)
@@ -150,7 +150,7 @@ def test_a_field_that_may_name_a_file_has_browse(form, qtbot, tmp_path, model, n
 @pytest.mark.parametrize(("model", "name", "file"), PATHS)
 def test_a_file_is_dropped_on_its_field(form, qtbot, tmp_path, model, name, file):
     made = form(model)
-    line = made.editor(name).findChild(QLineEdit)
+    line = made.editor(name).line.native
     assert line.isEnabled()
     data = QMimeData()
     data.setUrls([QUrl.fromLocalFile(str(tmp_path / file))])

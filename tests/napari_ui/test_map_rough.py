@@ -46,7 +46,7 @@ def test_schedule_view_and_slider_change_while_maps_fill_in(desk, qtbot):
     desk = desk()
     mapping = _simulated(desk, _phantom(side=96))
     mapping.part.setCurrentText("the whole volume")
-    stack = mapping.stack.subject
+    stack = mapping.stack.value
     _start_slowly(desk, mapping)
     desk.turn_to("Schedule").kind.setCurrentText("FISP (Jiang 2015)")
     assert len(desk.session.schedule) == 1000
@@ -104,7 +104,7 @@ def test_layers_go_and_change_names_while_a_slice_is_merged(desk):
 def test_shapes_and_labels_on_other_grids(desk):
     desk = desk()
     mapping = _simulated(desk, _phantom())
-    stack = mapping.stack.subject
+    stack = mapping.stack.value
     layer = desk.session.layers("stack")[0]
     desk.go_to_slice(layer, 1)
     # a layer that knows no units, beside ours
@@ -118,7 +118,7 @@ def test_shapes_and_labels_on_other_grids(desk):
     mapping.update_session()
     expected = np.zeros(stack.shape[1:], bool)
     expected[1, 4:9, 6:13] = True
-    np.testing.assert_array_equal(mapping.choice.mask(), expected)
+    np.testing.assert_array_equal(mapping.choice.voxels(), expected)
     assert mapping.size_line.text().startswith("35 voxels")
     said = desk.run(mapping, mapping.run)
     assert said.startswith("Mapped 35 voxels"), said
@@ -130,8 +130,8 @@ def test_shapes_and_labels_on_other_grids(desk):
     )
     own = Shapes([np.array([[top, left], [top, right], [bottom, right], [bottom, left]])], name="own")
     desk.viewer.add_layer(own)
-    mapping.region.setCurrentText("own")
-    np.testing.assert_array_equal(mapping.choice.mask(), np.repeat(expected[1:2], 3, axis=0))
+    mapping.region.native.setCurrentText("own")
+    np.testing.assert_array_equal(mapping.choice.voxels(), np.repeat(expected[1:2], 3, axis=0))
 
     # painted on a coarser grid with its axes swapped
     mapping.part.setCurrentText("a painted region")
@@ -145,8 +145,8 @@ def test_shapes_and_labels_on_other_grids(desk):
     swapped[:3, 3] = translate + scale * np.array([0, 1.5, 0.5])
     swapped[3, 3] = 1
     desk.viewer.add_layer(Labels(painted, affine=swapped, name="swapped"))
-    mapping.region.setCurrentText("swapped")
-    found = mapping.choice.mask()
+    mapping.region.native.setCurrentText("swapped")
+    found = mapping.choice.voxels()
     expected[:] = False
     expected[1, 8:12, 6:8] = True
     np.testing.assert_array_equal(found, expected)
@@ -154,7 +154,7 @@ def test_shapes_and_labels_on_other_grids(desk):
     # elsewhere: a sentence, and nothing runs
     away = Labels(np.ones((3, 4, 5), np.uint8), translate=(0, 5000, 5000), name="away")
     desk.viewer.add_layer(away)
-    mapping.region.setCurrentText("away")
+    mapping.region.native.setCurrentText("away")
     assert "Nothing is painted in away" in mapping.size_line.text()
     desk.click(mapping.run)
     assert "Nothing is painted in away" in mapping.jobs.message.text()
@@ -179,7 +179,7 @@ def test_what_cannot_map_the_stack_is_grey_and_says_why(desk, monkeypatch):
     simulate.form.set_values({"kind": "complex"})
     desk.run(simulate, simulate.run)
     desk.turn_to("Map")
-    mapping.stack.setCurrentIndex(mapping.stack.count() - 1)
+    mapping.stack.native.setCurrentIndex(len(mapping.stack) - 1)
     assert mapping.estimators.chosen == ["universal", "fc"]
     assert "bound" in mapping.estimators.box("fc").toolTip()
 

@@ -71,7 +71,7 @@ def test_sentences_stand_beside_their_field(desk, tmp_path):
     schedule.kind.setCurrentText("From a file")
     form = schedule.form
     missing = tmp_path / "none.csv"
-    desk.type(form.editor("path").box, str(missing))
+    desk.type(form.editor("path").line.native, str(missing))
     schedule.make()
     assert str(missing) in form.errors()["path"]
     assert desk.session.schedule is None

@@ -23,16 +23,16 @@ def _choose(desk) -> None:
     """Choose something in every tab, by the widgets."""
     simulate = desk.turn_to("Simulate")
     snr = simulate.form.editor("snr")
-    snr.box.click()
-    snr.inner.box.selectAll()
-    desk.qtbot.keyClicks(snr.inner.box, "17\r")
+    snr.tick.native.click()
+    snr.inner.native.selectAll()
+    desk.qtbot.keyClicks(snr.inner.native, "17\r")
     schedule = desk.turn_to("Schedule")
     schedule.kind.setCurrentText("SplineNoise11")
     schedule.form.set_values({"length": 70, "seed": 4})
     train = desk.turn_to("Train")
     train.choice.set_values({"estimator": "blochnet"})
     train.form.set_values({"epochs": 12, "t1_range": (100.0, 3000.0)})
-    train.device.setCurrentText("CPU")
+    train.device.native.setCurrentText("CPU")
     mapping = desk.turn_to("Map")
     mapping.estimators.tick(["universal", "fc"])
     mapping.part.setCurrentIndex(1)
@@ -52,7 +52,7 @@ def test_choices_come_back(desk, own_settings):
     values = workbench.train.form.values()
     assert (values["epochs"], values["t1_range"], values["batch"]) == (12, (100.0, 3000.0), None)
     assert workbench.train.choice.values()["estimator"] == "blochnet"
-    assert workbench.train.device.currentData() == "cpu"
+    assert workbench.train.device.value == "cpu"
     assert workbench.map.estimators.ticked == ["fc", "universal"]
     assert workbench.map.part.currentIndex() == 1
     assert workbench.map.form.values()["refine"] is True
@@ -112,7 +112,7 @@ def test_a_bad_value_is_passed_over_and_a_good_one_beside_it_taken(desk, own_set
     assert workbench.schedule.kind.currentIndex() == 0
     assert 4 not in workbench.map.estimators.ticked
     assert workbench.map.part.currentIndex() == 0
-    assert workbench.train.device.currentData() == "auto"
+    assert workbench.train.device.value == "auto"
     assert workbench.train.form.values()["epochs"] == 9
     assert workbench.train.form.values()["t1_range"] is None
 

@@ -156,4 +156,4 @@ def test_the_measure_menu_opens_the_table_on_the_active_layer(mapped, qtbot):
     get_app_model().commands.execute_command("napari-blochnet.region_statistics")
     panel = desk.workbench.compare
     qtbot.waitUntil(lambda: panel.isVisible() and panel.regions.means is not None, timeout=5000)
-    assert panel.regions.layer.currentData() is layer
+    assert panel.regions.layer.value is layer

@@ -76,7 +76,7 @@ def test_delete_everything_during_a_job(desk):
     mapping.jobs.job.cancel()
     desk.wait(mapping)
     assert len(desk.viewer.layers) == 0
-    assert mapping.stack.subject is None
+    assert mapping.stack.value is None
     assert not mapping.run.isEnabled()
 
 
@@ -122,7 +122,7 @@ def test_two_viewers_keep_apart(desk):
     assert len(first.session.entries("phantom")) == 1
     assert second.session.entries("phantom") == []
     second.turn_to("Simulate")
-    assert second.workbench.simulate.phantom.subject is None
+    assert second.workbench.simulate.phantom.value is None
 
 
 def test_region_on_another_grid(desk, qtbot):
@@ -160,15 +160,15 @@ def test_one_tissue_of_a_phantom_is_mapped(desk):
     desk.run(data, data.sample_buttons["noisy-fingerprints"])
     mapping = desk.turn_to("Map")
     mapping.part.setCurrentText("a painted region")
-    assert mapping.region.count() == 0
+    assert len(mapping.region) == 0
     phantom = desk.session.entries("phantom")[0].subject
     tissues = desk.layer("tissue")
     tissues.selected_label = phantom.tissues.index("white matter") + 1
     tissues.show_selected_label = True
     mapping.part.setCurrentText("this slice")
     mapping.part.setCurrentText("a painted region")
-    assert mapping.region.currentData() is tissues
-    np.testing.assert_array_equal(mapping.choice.mask(), phantom.labels == tissues.selected_label)
+    assert mapping.region.value is tissues
+    np.testing.assert_array_equal(mapping.choice.voxels(), phantom.labels == tissues.selected_label)
 
 
 def test_sub_volumes_lie_where_they_were_cut(desk):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QToolButton
+from superqt.utils import qdebounced
 
 from napari_blochnet.napari_ui.state.session import Session, session_of
 from napari_blochnet.napari_ui.widgets.appearance import palette
@@ -123,10 +124,7 @@ class NextStep(QFrame):
         self.close_button.clicked.connect(lambda: self.switch.setChecked(False))
         self.button.clicked.connect(self._go)
         # jobs add their layers one by one: looked at once, when they rest
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(100)
-        self._timer.timeout.connect(self.update_step)
+        self._update_later = qdebounced(self.update_step, timeout=100, parent=self)
 
     def attach(self) -> None:
         """Listen to the session; the workbench is visible."""
@@ -146,7 +144,7 @@ class NextStep(QFrame):
         if not self._attached:
             return
         self._attached = False
-        self._timer.stop()
+        self._update_later.cancel()
         self._session.stop_telling(self._look_again, *_SIGNALS)
         self._tabs.currentChanged.disconnect(self._look_again)
         viewer = self._session.viewer
@@ -154,7 +152,7 @@ class NextStep(QFrame):
             viewer.events.theme.disconnect(self._apply_theme)
 
     def _look_again(self, _content: object = None) -> None:
-        self._timer.start()
+        self._update_later()
 
     def _apply_theme(self, event: Any = None) -> None:
         viewer = self._session.viewer

@@ -17,9 +17,9 @@ from napari_blochnet.napari_ui.panels.map.map_tab import MapPanel
 from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
 from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
 from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
-from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
+from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -142,7 +142,7 @@ class Workbench(QWidget):
         layout.addWidget(self.next_step)
         layout.addWidget(self.view_bar)
         self.setMinimumWidth(350)
-        preferences.remember("workbench", tab=self.tabs, hints=self.next_step.switch)
+        remember_controls("workbench", tab=self.tabs, hints=self.next_step.switch)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)

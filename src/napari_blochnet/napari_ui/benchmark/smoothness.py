@@ -94,8 +94,7 @@ def _smoothness(figures: _Figures, workbench: Workbench, slices: int) -> None:
     _measure_job(figures, workbench, "opening", workbench.data, workbench.data.sample_buttons["head-volume"])
     simulate = workbench.simulate
     _turn_to(workbench, simulate)
-    phantom: Any = simulate.phantom.subject
-    depth = phantom.shape[0]
+    depth = simulate.phantom.value.shape[0]
     first = max(0, depth // 2 - slices // 2)
     simulate.part.setCurrentText("slices from … to …")
     simulate.form.set_values({"snr": 30.0, "slices": (first, min(depth, first + slices))})

@@ -17,7 +17,8 @@ from napari._vispy.utils.visual import overlay_to_visual
 from napari._vispy.visuals.text import Text
 from napari.components.overlays import SceneOverlay
 from napari.layers.base._base_constants import Blending
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
+from superqt.utils import qdebounced
 from vispy.scene.visuals import Compound, Markers
 
 from napari_blochnet.napari_ui.state.pins import PIN_COLOURS, Voxel
@@ -151,10 +152,7 @@ class Marks:
         self._overlay: PinMarks | None = None
         self._preview: Voxel | None = None
         # drawing the canvas takes longer than all of the inspector: it comes after, and once for what happens together
-        self._timer = QTimer(parent)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._update)
+        self._update_later = qdebounced(self._update, timeout=0, parent=parent)
 
     @property
     def shown(self) -> tuple[Mark, ...]:
@@ -174,7 +172,7 @@ class Marks:
         """Take the marks away; the pins stay."""
         viewer.dims.events.disconnect(self.update)
         self._session.stop_telling(self.update, "pins_changed", "changed")
-        self._timer.stop()
+        self._update_later.cancel()
         if viewer.scene.overlays.get(_KEY) is self._overlay:
             del viewer.scene.overlays[_KEY]
         self._overlay = None
@@ -187,7 +185,7 @@ class Marks:
 
     def update(self, event: Any = None) -> None:
         """Look again where the marks are, as soon as nothing else is to be done."""
-        self._timer.start()
+        self._update_later()
 
     def _update(self) -> None:
         viewer = self._session.viewer

@@ -1,53 +1,36 @@
-"""Controls for the values of settings: numbers, choices, switches, texts, files, several of them, none of them."""
+"""One field's control: magicgui's, by the field's annotation, and own ones where magicgui's would take something away.
+
+Its number boxes show no unit and fixed decimals, and refuse what lies outside of their bounds; its text line tells of
+every keystroke; it does not know ``X | None``. Each control is a magicgui widget: `value`, `changed`, `native`.
+"""
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import annotated_types
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from magicgui.backends._qtpy.widgets import QBaseRangedWidget
+from magicgui.widgets import CheckBox, ComboBox, TupleEdit, create_widget
+from magicgui.widgets.bases import BaseValueWidget, RangedWidget, ValuedContainerWidget
+from pydantic.fields import FieldInfo
 from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QCheckBox,
-    QComboBox,
-    QDoubleSpinBox,
-    QFileDialog,
-    QHBoxLayout,
-    QLabel,
-    QLineEdit,
-    QPushButton,
-    QSizePolicy,
-    QSpinBox,
-    QWidget,
-)
+from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QLabel, QSpinBox
 
-__all__ = ["Editor", "PathEditor", "ScrollGuard", "make_editor"]
+from napari_blochnet.napari_ui.forms.text_lines import PathEdit, TextLine
 
-_LARGE = 2**31 - 1
+__all__ = ["BlankChoice", "OptionalEdit", "make_editor"]
 
-
-class ScrollGuard(QObject):
-    """Keeps the wheel for scrolling the panel: it changes a value only where the person is typing."""
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if event is not None and event.type() == QEvent.Type.Wheel and not watched.hasFocus():
-            event.ignore()
-            return True
-        return False
+# A field's bounds, as a box takes them: what is wrong with the very bound is said by the model.
+_BOUNDS = {"ge": "min", "gt": "min", "le": "max", "lt": "max"}
 
 
 class _FloatBox(QDoubleSpinBox):
     """A number written as people write it: 10, 0.02, 1e-6."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
         self.setDecimals(12)
-        self.setStepType(QAbstractSpinBox.StepType.AdaptiveDecimalStepType)
 
     def textFromValue(self, value: float) -> str:  # noqa: N802
         return f"{value:.10g}"
@@ -69,259 +52,129 @@ class _FloatBox(QDoubleSpinBox):
         return text.removesuffix(self.suffix()).strip().replace(",", ".")
 
 
-class Editor(QWidget):
-    """One field's control; `value` and `set_value` speak the model's types."""
-
-    changed = Signal()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.row = QHBoxLayout(self)
-        self.row.setContentsMargins(0, 0, 0, 0)
-        self.row.setSpacing(4)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-
-    def value(self) -> Any:
-        """Return what the person chose."""
-        raise NotImplementedError
-
-    def set_value(self, value: Any) -> None:
-        """Show a value."""
-        raise NotImplementedError
+class _NumberBackend(QBaseRangedWidget):
+    def __init__(self, whole: bool, **more: Any) -> None:
+        super().__init__(QSpinBox if whole else _FloatBox, **more)
 
 
-class _NumberEditor(Editor):
-    def __init__(self, kind: type, unit: str, bounds: Iterable[Any], guard: QObject) -> None:
-        super().__init__()
-        self.box: QSpinBox | _FloatBox = QSpinBox() if kind is int else _FloatBox()
-        low: float = -_LARGE if kind is int else -1e12
-        high: float = _LARGE if kind is int else 1e12
-        for bound in bounds:
-            if isinstance(bound, (annotated_types.Ge, annotated_types.Gt)):
-                low = bound.ge if isinstance(bound, annotated_types.Ge) else bound.gt  # type: ignore[assignment]
-            elif isinstance(bound, (annotated_types.Le, annotated_types.Lt)):
-                high = bound.le if isinstance(bound, annotated_types.Le) else bound.lt  # type: ignore[assignment]
-        self.box.setRange(kind(low), kind(high))
-        self.box.setSuffix(f" {unit}" if unit and unit != "°" else unit)
-        self.box.setKeyboardTracking(False)
-        self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.box.setMinimumWidth(48)
-        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.installEventFilter(guard)
-        self.box.valueChanged.connect(self.changed)
-        self.row.addWidget(self.box)
+class Number(RangedWidget[float]):
+    """A whole or real number with its unit; what is outside of the bounds becomes the bound."""
 
-    def value(self) -> float | int:
-        self.box.interpretText()
-        return self.box.value()
+    def __init__(self, *, annotation: type, unit: str = "", **more: Any) -> None:
+        whole = annotation is int
+        largest = 2**31 - 1 if whole else 1e12
+        bounds = {name: annotation(more.pop(name, limit)) for name, limit in (("min", -largest), ("max", largest))}
+        more |= {"widget_type": _NumberBackend, "backend_kwargs": {"whole": whole}, "step": 1 if whole else None}
+        super().__init__(annotation=annotation, **bounds, **more)
+        box = self.native
+        box.setSuffix(f" {unit}" if unit and unit != "°" else unit)
+        box.setKeyboardTracking(False)
+        box.setMinimumWidth(48)
 
-    def set_value(self, value: Any) -> None:
-        self.box.setValue(value)
+    def get_value(self) -> float:
+        self.native.interpretText()
+        return super().get_value()
+
+    def set_value(self, value: float) -> None:
+        self.native.setValue(value)
 
 
-class _ChoiceEditor(Editor):
-    def __init__(self, values: Sequence[Any], guard: QObject, blank: str | None = None) -> None:
-        super().__init__()
-        self.box = QComboBox()
-        if blank is not None:
-            self.box.addItem(blank, None)
-        for value in values:
-            self.box.addItem(str(value), value)
-        self.box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.box.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.box.installEventFilter(guard)
-        self.box.currentIndexChanged.connect(self.changed)
-        self.row.addWidget(self.box)
+class Numbers(TupleEdit):
+    """Several numbers side by side (ranges, sizes); the unit stands once, behind the last."""
 
-    def value(self) -> Any:
-        return self.box.currentData()
-
-    def set_value(self, value: Any) -> None:
-        self.box.setCurrentIndex(max(0, self.box.findData(value)))
+    def __init__(self, *, unit: str = "", **more: Any) -> None:
+        more.pop("widget_type", None)
+        super().__init__(options={"widget_type": Number}, **more)
+        self.native.layout().setSpacing(4)
+        for number in self:
+            # side by side there is room for the digits or for the arrows
+            number.native.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
+            # napari's style makes each as wide as one that stands alone; three are wider than a panel
+            number.native.setStyleSheet("min-width: 36px;")
+        if unit:
+            self.native.layout().addWidget(QLabel(unit))
 
 
-class _SwitchEditor(Editor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.box = QCheckBox()
-        self.box.toggled.connect(self.changed)
-        self.row.addWidget(self.box)
+class BlankChoice(ComboBox):
+    """One of several, or none of them, for which `null_string` stands."""
 
-    def value(self) -> bool:
-        return self.box.isChecked()
-
-    def set_value(self, value: Any) -> None:
-        self.box.setChecked(bool(value))
+    null_string = "automatic"
 
 
-class _TextEditor(Editor):
-    def __init__(self) -> None:
-        super().__init__()
-        self.box = QLineEdit()
-        self.box.editingFinished.connect(self.changed)
-        self.row.addWidget(self.box)
-
-    def value(self) -> str:
-        return self.box.text().strip()
-
-    def set_value(self, value: Any) -> None:
-        self.box.setText(str(value))
-
-
-class _PathLine(QLineEdit):
-    """A line into which a file may be dropped; others are left to the viewer, which opens what is dropped on it."""
-
-    dropped = Signal(str)
-
-    def _file(self, event: Any) -> str:
-        urls = event.mimeData().urls() if event.mimeData().hasUrls() else []
-        return urls[0].toLocalFile() if len(urls) == 1 and urls[0].isLocalFile() else ""
-
-    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
-        self._accept(event, super().dragEnterEvent)
-
-    def dragMoveEvent(self, event: Any) -> None:  # noqa: N802
-        self._accept(event, super().dragMoveEvent)
-
-    def _accept(self, event: Any, otherwise: Callable[[Any], None]) -> None:
-        event.acceptProposedAction() if self._file(event) else otherwise(event)
-
-    def dropEvent(self, event: Any) -> None:  # noqa: N802
-        file = self._file(event)
-        if not file:
-            super().dropEvent(event)
-            return
-        event.acceptProposedAction()
-        self.dropped.emit(file)
-
-
-class PathEditor(Editor):
-    """What may be a file: typed, chosen in a dialog, or dropped.
+class OptionalEdit(ValuedContainerWidget[Any]):
+    """A value that may be left out: a tick box in front of its control.
 
     Parameters
     ----------
-    files : str
-        Endings, as a file dialog takes them.
-    optional : bool
-        Whether an empty line means None.
+    inner : BaseValueWidget
+        The control.
+    start : object
+        What it shows first once it is ticked.
     """
 
-    def __init__(self, files: str, *, optional: bool) -> None:
-        super().__init__()
-        self._files, self._optional = files, optional
-        self.box = _PathLine()
-        self.box.setPlaceholderText("none" if optional else "")
-        self.browse = QPushButton("Browse…")
-        self.row.addWidget(self.box, 1)
-        self.row.addWidget(self.browse)
-        self.box.editingFinished.connect(self.changed)
-        self.box.dropped.connect(self._take)
-        self.browse.clicked.connect(self._ask)
-
-    def _ask(self) -> None:
-        # what stands there may be the name of a table, which no dialog starts at
-        here = self.box.text().strip()
-        name, _ = QFileDialog.getOpenFileName(self, "Choose a file", here if Path(here).exists() else "", self._files)
-        if name:
-            self._take(name)
-
-    def _take(self, name: str) -> None:
-        self.set_value(name)
-        self.changed.emit()
-
-    def value(self) -> str | None:
-        return self.box.text().strip() or (None if self._optional else "")
-
-    def set_value(self, value: Any) -> None:
-        self.box.setText("" if value is None else str(value))
-
-
-class _RowEditor(Editor):
-    """Several numbers side by side (ranges, sizes); the unit stands once, behind the last."""
-
-    def __init__(self, editors: Sequence[Editor], unit: str) -> None:
-        super().__init__()
-        self.editors = editors
-        for editor in editors:
-            editor.changed.connect(self.changed)
-            if isinstance(editor, _NumberEditor):
-                # side by side there is room for the digits or for the arrows
-                editor.box.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
-                # napari's style makes each as wide as one that stands alone; three are wider than a panel
-                editor.box.setStyleSheet("min-width: 36px;")
-            self.row.addWidget(editor)
-        if unit:
-            self.row.addWidget(QLabel(unit))
-
-    def value(self) -> tuple[Any, ...]:
-        return tuple(editor.value() for editor in self.editors)
-
-    def set_value(self, value: Any) -> None:
-        for editor, part in zip(self.editors, value, strict=True):
-            editor.set_value(part)
-
-
-class _OptionalEditor(Editor):
-    """A value that may be left out: a tick box in front of it."""
-
-    def __init__(self, inner: Editor, start: Any) -> None:
-        super().__init__()
-        self.inner = inner
-        self.box = QCheckBox()
-        self.row.addWidget(self.box)
-        self.row.addWidget(inner, 1)
-        inner.setEnabled(False)
+    def __init__(self, inner: BaseValueWidget[Any], start: Any) -> None:
+        self.inner, self.tick = inner, CheckBox()
+        super().__init__(widgets=[self.tick, inner], layout="horizontal", labels=False, nullable=True)
+        self.margins = (0, 0, 0, 0)
+        self.native.layout().setSpacing(4)
+        self.native.layout().setStretch(1, 1)
+        inner.enabled = False
         if start is not None:
-            inner.set_value(start)
-        self.box.toggled.connect(inner.setEnabled)
-        self.box.toggled.connect(self.changed)
-        inner.changed.connect(self.changed)
+            inner.value = start
+        self.tick.changed.connect(self._on_tick)
+        inner.changed.connect(self._tell)
 
-    def value(self) -> Any:
-        return self.inner.value() if self.box.isChecked() else None
+    def _on_tick(self, is_on: bool) -> None:
+        self.inner.enabled = is_on
+        self._tell()
+
+    def _tell(self) -> None:
+        self.changed.emit(self.value)
+
+    def get_value(self) -> Any:
+        return self.inner.value if self.tick.value else None
 
     def set_value(self, value: Any) -> None:
         if value is not None:
-            self.inner.set_value(value)
-        self.box.setChecked(value is not None)
+            self.inner.value = value
+        self.tick.value = value is not None
 
 
-def make_editor(
-    name: str,
-    annotation: Any,
-    unit: str,
-    bounds: Iterable[Any],
-    guard: QObject,
-    choices: Sequence[str] | None,
-    starts: Mapping[str, Any],
-) -> Editor:
-    """Return the control for a field's type."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Annotated:
-        return make_editor(name, arguments[0], unit, [*bounds, *arguments[1:]], guard, choices, starts)
-    if choices is not None:
-        return _ChoiceEditor(choices, guard)
-    if origin in (typing.Union, types.UnionType):
-        inner = next(argument for argument in arguments if argument is not type(None))
-        # what belongs to the union's branches is bounded on the field as a whole
-        if typing.get_origin(inner) is Literal:
-            return _ChoiceEditor(typing.get_args(inner), guard, blank="automatic")
-        return _OptionalEditor(
-            make_editor(name, inner, unit, _bounds_of(bounds), guard, None, starts), starts.get(name)
-        )
+_EDITORS: dict[Any, Any] = {int: Number, float: Number, str: TextLine, tuple: Numbers}
+
+
+def make_editor(field: FieldInfo, start: Any = None) -> BaseValueWidget[Any]:
+    """Return the control of a field: by its annotation, with the bounds and the unit that the model states.
+
+    Parameters
+    ----------
+    field : FieldInfo
+    start : object
+        What a value that may be left out shows first once it is ticked.
+    """
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    kinds = typing.get_args(field.annotation) if _is_union(field.annotation) else (field.annotation,)
+    kind = next(kind for kind in kinds if kind is not type(None))
+    is_optional = type(None) in kinds
+    if "files" in extra:
+        return PathEdit(str(extra["files"]), optional=is_optional)
+    origin: Any = typing.get_origin(kind) or kind
+    options: dict[str, Any]
     if origin is Literal:
-        return _ChoiceEditor(arguments, guard)
-    if origin is tuple:
-        parts = [make_editor(name, argument, "", bounds, guard, None, {}) for argument in arguments]
-        return _RowEditor(parts, unit)
-    makers: dict[Any, Callable[[], Editor]] = {
-        bool: _SwitchEditor,
-        int: lambda: _NumberEditor(int, unit, bounds, guard),
-        float: lambda: _NumberEditor(float, unit, bounds, guard),
-        str: _TextEditor,
+        options = {"choices": typing.get_args(kind), "nullable": is_optional}
+        return _made(kind, BlankChoice if is_optional else None, options)
+    options = {
+        name: getattr(bound, key) for bound in field.metadata for key, name in _BOUNDS.items() if hasattr(bound, key)
     }
-    return makers[annotation]()
+    if origin in (int, float, tuple):
+        options["unit"] = str(extra.get("unit", ""))
+    inner = _made(kind, _EDITORS.get(origin), options)
+    return OptionalEdit(inner, start) if is_optional else inner
 
 
-def _bounds_of(metadata: Iterable[Any]) -> list[Any]:
-    return list(metadata)
+def _made(annotation: Any, kind: Any, options: dict[str, Any]) -> BaseValueWidget[Any]:
+    return cast("BaseValueWidget[Any]", create_widget(annotation=annotation, widget_type=kind, options=options))
+
+
+def _is_union(annotation: Any) -> bool:
+    return typing.get_origin(annotation) in (typing.Union, types.UnionType)

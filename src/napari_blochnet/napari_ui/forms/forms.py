@@ -6,23 +6,41 @@ by the core; a panel adds no rule of its own.
 
 from __future__ import annotations
 
-import typing
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QFormLayout,
-    QLabel,
-    QVBoxLayout,
-    QWidget,
-)
+from magicgui.widgets.bases import BaseValueWidget
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import Settings, settings_from
-from napari_blochnet.napari_ui.forms.editors import Editor, PathEditor, ScrollGuard, make_editor
+from napari_blochnet.napari_ui.forms.editors import make_editor
+from napari_blochnet.napari_ui.forms.layouts import filled, form_layout
+from napari_blochnet.napari_ui.forms.text_lines import PathEdit
 
 __all__ = ["SettingsForm"]
+
+
+class _ScrollGuard(QObject):
+    """Keeps the wheel for scrolling the panel: it changes a value only where the person is typing."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        if event is None or event.type() != QEvent.Type.Wheel:
+            return False
+        if isinstance(watched, QWidget) and watched.hasFocus():
+            return False
+        event.ignore()
+        return True
+
+
+class _Row(NamedTuple):
+    label: QLabel
+    editor: BaseValueWidget[Any]
+    #: what is wrong with the value
+    error: QLabel
+    #: editor and error
+    column: QWidget
 
 
 class SettingsForm(QWidget):
@@ -34,8 +52,6 @@ class SettingsForm(QWidget):
         Its fields become rows, in order.
     leave_out : sequence of str
         Fields without a row; give their values to `settings`.
-    choices : mapping of str to sequence of str
-        Values to offer for a text field that only takes some.
     starts : mapping of str to object
         What an optional field shows first once it is ticked.
     """
@@ -44,62 +60,43 @@ class SettingsForm(QWidget):
     changed = Signal()
 
     def __init__(
-        self,
-        model: type[Settings],
-        *,
-        leave_out: Sequence[str] = (),
-        choices: Mapping[str, Sequence[str]] | None = None,
-        starts: Mapping[str, Any] | None = None,
+        self, model: type[Settings], *, leave_out: Sequence[str] = (), starts: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__()
         self.model = model
-        self._guard = ScrollGuard(self)
-        self._editors: dict[str, Editor] = {}
-        self._errors: dict[str, QLabel] = {}
-        self._rows: dict[str, tuple[QWidget, QWidget]] = {}
-        layout = QFormLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setHorizontalSpacing(8)
-        layout.setVerticalSpacing(4)
-        layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._guard = _ScrollGuard(self)
+        self._rows: dict[str, _Row] = {}
+        layout = form_layout(self)
         for name, field in model.model_fields.items():
-            if name in leave_out:
-                continue
-            extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-            unit = str(extra.get("unit", ""))
-            offered = (choices or {}).get(name)
-            editor: Editor
-            if "files" in extra and offered is None:
-                optional = type(None) in typing.get_args(field.annotation)
-                editor = PathEditor(str(extra["files"]), optional=optional)
-            else:
-                editor = make_editor(name, field.annotation, unit, field.metadata, self._guard, offered, starts or {})
-            tooltip = f"{field.description or ''}{f' Unit: {unit}.' if unit else ''}".strip()
-            error = QLabel()
-            error.setObjectName("blochnetError")
-            error.setWordWrap(True)
-            error.hide()
-            label = QLabel(field.title or name)
-            for widget in (label, editor, *editor.findChildren(QWidget)):
-                widget.setToolTip(tooltip)
-            for control in editor.findChildren(QWidget):
-                control.setAccessibleName(field.title or name)
-            if isinstance(editor, PathEditor):
-                editor.browse.setAccessibleName(f"Browse for {field.title or name}")
-                editor.browse.setToolTip(f"Choose a file: {tooltip}")
-                editor.box.setToolTip(f"{tooltip} Type a path, or drop a file here.")
-            column = QWidget()
-            rows = QVBoxLayout(column)
-            rows.setContentsMargins(0, 0, 0, 0)
-            rows.setSpacing(1)
-            rows.addWidget(editor)
-            rows.addWidget(error)
-            layout.addRow(label, column)
-            self._rows[name] = (label, column)
-            editor.set_value(field.get_default())
-            editor.changed.connect(self._on_changed)
-            self._editors[name] = editor
-            self._errors[name] = error
+            if name not in leave_out:
+                row = self._rows[name] = self._make_row(name, make_editor(field, (starts or {}).get(name)))
+                layout.addRow(row.label, row.column)
+
+    def _make_row(self, name: str, editor: BaseValueWidget[Any]) -> _Row:
+        field = self.model.model_fields[name]
+        title = field.title or name
+        unit = field.json_schema_extra.get("unit") if isinstance(field.json_schema_extra, dict) else ""
+        tooltip = f"{field.description or ''}{f' Unit: {unit}.' if unit else ''}".strip()
+        label, error, column = QLabel(title), QLabel(), QWidget()
+        error.setObjectName("blochnetError")
+        error.setWordWrap(True)
+        error.hide()
+        filled(QVBoxLayout(column), editor.native, error, spacing=1)
+        label.setToolTip(tooltip)
+        for control in (editor.native, *editor.native.findChildren(QWidget)):
+            control.setToolTip(tooltip)
+            control.setAccessibleName(title)
+            if isinstance(control, (QAbstractSpinBox, QComboBox)):
+                control.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+                control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+                control.installEventFilter(self._guard)
+        if isinstance(editor, PathEdit):
+            editor.browse.native.setAccessibleName(f"Browse for {title}")
+            editor.browse.tooltip = f"Choose a file: {tooltip}"
+            editor.line.tooltip = f"{tooltip} Type a path, or drop a file here."
+        editor.value = field.get_default()
+        editor.changed.connect(self._on_changed)
+        return _Row(label, editor, error, column)
 
     def _on_changed(self) -> None:
         self.clear_errors()
@@ -108,27 +105,27 @@ class SettingsForm(QWidget):
     @property
     def fields(self) -> tuple[str, ...]:
         """Names of the fields with a row."""
-        return tuple(self._editors)
+        return tuple(self._rows)
 
-    def editor(self, field: str) -> Editor:
+    def editor(self, field: str) -> BaseValueWidget[Any]:
         """Return the control of one field."""
-        return self._editors[field]
+        return self._rows[field].editor
 
     def row(self, field: str) -> QWidget:
         """Return the control of one field, with the sentence below it."""
-        return self._rows[field.split(".")[0]][1]
+        return self._rows[field.split(".")[0]].column
 
     def set_row_visible(self, field: str, visible: bool) -> None:
         """Show or hide one field's row."""
-        for widget in self._rows[field]:
-            widget.setVisible(visible)
+        self._rows[field].label.setVisible(visible)
+        self._rows[field].column.setVisible(visible)
 
     def values(self) -> dict[str, Any]:
         """Return what the form shows, not validated."""
-        return {name: editor.value() for name, editor in self._editors.items()}
+        return {name: row.editor.value for name, row in self._rows.items()}
 
-    def settings(self, **fixed: Any) -> Settings:
-        """Return the validated settings.
+    def settings(self, **fixed: Any) -> Any:
+        """Return the validated settings, of the form's model.
 
         Raises
         ------
@@ -144,23 +141,22 @@ class SettingsForm(QWidget):
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show other values; fields without a row are passed over."""
         for name, value in values.items():
-            if name in self._editors:
-                self._editors[name].set_value(value)
+            if name in self._rows:
+                self._rows[name].editor.value = value
 
     def show_error(self, field: str | None, sentence: str) -> bool:
         """Write a sentence beside the field; False where the form has no such field."""
-        name = (field or "").split(".")[0]
-        if name not in self._errors:
-            return False
-        self._errors[name].setText(sentence)
-        self._errors[name].show()
-        return True
+        row = self._rows.get((field or "").split(".")[0])
+        if row is not None:
+            row.error.setText(sentence)
+            row.error.show()
+        return row is not None
 
     def errors(self) -> dict[str, str]:
         """Return the sentences that stand beside fields."""
-        return {name: label.text() for name, label in self._errors.items() if not label.isHidden()}
+        return {name: row.error.text() for name, row in self._rows.items() if not row.error.isHidden()}
 
     def clear_errors(self) -> None:
         """Take all sentences away."""
-        for label in self._errors.values():
-            label.hide()
+        for row in self._rows.values():
+            row.error.hide()

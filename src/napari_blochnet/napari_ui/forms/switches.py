@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import filled
 
 __all__ = ["Switches"]
 
@@ -30,11 +31,9 @@ class Switches(QWidget):
     def __init__(self, form: SettingsForm, texts: Mapping[str, str], under: Mapping[str, str] | None = None) -> None:
         super().__init__()
         self._boxes: dict[str, QCheckBox] = {}
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
+        layout = filled(QVBoxLayout(self), spacing=1)
         for name, text in texts.items():
-            held = form.editor(name).box
+            held = form.editor(name).native
             box = QCheckBox(text)
             box.setToolTip(held.toolTip())
             box.setAccessibleName(held.accessibleName())
@@ -42,15 +41,12 @@ class Switches(QWidget):
             box.toggled.connect(held.setChecked)
             held.toggled.connect(box.setChecked)
             form.set_row_visible(name, False)
-            row = QHBoxLayout()
-            row.setContentsMargins(0, 0, 0, 0)
             above = (under or {}).get(name)
             if above is not None:
-                row.addSpacing(_INDENT)
                 box.setEnabled(self._boxes[above].isChecked())
                 self._boxes[above].toggled.connect(box.setEnabled)
-            row.addWidget(box)
-            row.addStretch(1)
+            row = filled(QHBoxLayout(), box, 1)
+            row.setContentsMargins(0 if above is None else _INDENT, 0, 0, 0)
             layout.addLayout(row)
             self._boxes[name] = box
 

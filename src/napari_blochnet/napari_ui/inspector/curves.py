@@ -10,9 +10,10 @@ from html import escape
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QFont
 from qtpy.QtWidgets import QVBoxLayout, QWidget
+from superqt.utils import qdebounced
 
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
@@ -67,10 +68,7 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
         # a scene tells of changes after the window has drawn them with everything else, and the window would draw twice
         self.setViewportUpdateMode(self.ViewportUpdateMode.NoViewportUpdate)
         self._is_settled = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_SETTLING)
-        self._timer.timeout.connect(self._on_settled)
+        self._settle_later = qdebounced(self._on_settled, timeout=_SETTLING, parent=self)
         self.scene().changed.connect(self._on_changed)
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802
@@ -82,7 +80,7 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
         # new ranges, too: left to the drawing, they would ask for a second one
         self.scene().prepareForPaint()
         self._is_settled = True
-        self._timer.start()
+        self._settle_later()
         self.viewport().update()
 
     def _on_changed(self, _regions: Any) -> None:
@@ -94,7 +92,7 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
 
     def _on_settled(self) -> None:
         self._is_settled = False
-        self._timer.stop()
+        self._settle_later.cancel()
 
 
 class CurvesView(QWidget):

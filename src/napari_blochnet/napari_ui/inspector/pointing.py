@@ -6,9 +6,10 @@ import functools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
+from superqt.utils import qthrottled
 
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.places import layer_of, voxel_under
@@ -40,10 +41,7 @@ class Pointer(QObject):
         self.is_on = True
         self._is_previewing = False
         self._position: tuple[float, ...] | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_PREVIEW_INTERVAL)
-        self._timer.timeout.connect(self._tell)
+        self._tell_later = qthrottled(self._tell, timeout=_PREVIEW_INTERVAL, leading=False, parent=self)
 
     def attach(self, viewer: Viewer) -> None:
         """Listen to a viewer's mouse."""
@@ -82,8 +80,7 @@ class Pointer(QObject):
             self._is_previewing = True
             # letting go of a key moves no mouse
             QApplication.instance().installEventFilter(self)
-        if not self._timer.isActive():
-            self._timer.start()
+        self._tell_later()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
         kind = event.type()
@@ -96,7 +93,7 @@ class Pointer(QObject):
             self.hovered.emit(self._position)
 
     def _end(self) -> None:
-        self._timer.stop()
+        self._tell_later.cancel()
         if self._is_previewing:
             self._is_previewing = False
             application = QApplication.instance()

@@ -12,7 +12,8 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings, settings_from
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.widgets.panel import Panel, heading, note
+from napari_blochnet.napari_ui.widgets.panel import Panel
+from napari_blochnet.napari_ui.widgets.parts import heading, note
 from napari_blochnet.napari_ui.widgets.plots import SchedulePlot
 from napari_blochnet.schedules.schedule import Schedule
 

@@ -18,8 +18,9 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
 from napari_blochnet.napari_ui.state import places
-from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
-from napari_blochnet.napari_ui.widgets.panel import Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.choices import subject_choice
+from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
+from napari_blochnet.napari_ui.widgets.parts import heading, note, primary_button
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ class SimulatePanel(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self.phantom = SubjectChoice(self.session, "phantom", "no phantom is open")
-        self.phantom.setToolTip("Whose T1, T2 and proton density are simulated.")
+        self.phantom = subject_choice(
+            self.session, Phantom, "no phantom is open", "Whose T1, T2 and proton density are simulated."
+        )
         self.schedule_line = QLabel()
         self.schedule_line.setWordWrap(True)
         self.part = QComboBox()
@@ -54,7 +56,7 @@ class SimulatePanel(Panel):
 
         choices = QFormLayout()
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Phantom", self.phantom)
+        choices.addRow("Phantom", self.phantom.native)
         choices.addRow("Part", self.part)
         self.body.addWidget(heading("What is scanned"))
         self.body.addLayout(choices)
@@ -72,7 +74,7 @@ class SimulatePanel(Panel):
         self.body.addWidget(self.copy)
         self.body.addStretch(1)
 
-        self.phantom.currentIndexChanged.connect(self._update_size)
+        self.phantom.changed.connect(self._update_size)
         self.part.currentIndexChanged.connect(self._update_size)
         self.form.changed.connect(self._update_size)
         self.run.clicked.connect(self._simulate)
@@ -90,7 +92,7 @@ class SimulatePanel(Panel):
         viewer.dims.events.current_step.disconnect(self._update_size)
 
     def update_session(self) -> None:
-        self.phantom.update_entries()
+        self.phantom.reset_choices()
         schedule = self.session.schedule
         self.schedule_line.setText("No schedule yet: choose one in the Schedule tab." if schedule is None
                                    else schedule.describe())  # fmt: skip
@@ -107,7 +109,7 @@ class SimulatePanel(Panel):
 
     def _slices(self) -> tuple[int, int] | None:
         """Return the chosen slices; None for all of them."""
-        phantom = self.phantom.subject
+        phantom = self.phantom.value
         if phantom is None or self.part.currentText() == _ALL:
             return None
         if self.part.currentText() == _RANGE:
@@ -119,7 +121,7 @@ class SimulatePanel(Panel):
         return None if phantom.shape[0] == 1 else (here, here + 1)
 
     def _update_size(self, event: Any = None) -> None:
-        phantom, schedule = self.phantom.subject, self.session.schedule
+        phantom, schedule = self.phantom.value, self.session.schedule
         self.form.set_row_visible("slices", self.part.currentText() == _RANGE)
         self.run.setEnabled(phantom is not None and schedule is not None and not self.is_busy)
         if phantom is None or schedule is None:
@@ -137,7 +139,7 @@ class SimulatePanel(Panel):
                                f"{_bytes(size)} of memory.")  # fmt: skip
 
     def _simulate(self) -> None:
-        phantom, schedule = self.phantom.subject, self.session.schedule
+        phantom, schedule = self.phantom.value, self.session.schedule
         self.form.clear_errors()
         if phantom is None or schedule is None or self.is_busy:
             return

@@ -10,7 +10,7 @@ from napari.utils.theme import get_theme
 if TYPE_CHECKING:
     import pyqtgraph as pg
 
-__all__ = ["Palette", "button_style", "palette", "style_plot"]
+__all__ = ["Palette", "button_style", "palette", "panel_style", "style_plot"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,24 @@ def button_style(colours: Palette) -> str:
     QPushButton:hover {{ border-color: {colours.accent}; }}
     QPushButton:checked {{ background: {colours.accent}; color: {colours.accent_text}; }}
     QPushButton:disabled {{ color: {colours.faint}; border-color: transparent; background: transparent; }}
+    """
+
+
+def panel_style(colours: Palette) -> str:
+    """Return the style of what panels are built from."""
+    return f"""
+    QLabel#blochnetHeading {{ font-weight: 600; color: {colours.text}; padding-top: 4px; }}
+    QLabel#blochnetNote {{ color: {colours.faint}; }}
+    QLabel#blochnetError, QLabel[state="error"] {{ color: {colours.error}; }}
+    QLabel[state="good"] {{ color: {colours.good}; }}
+    QPushButton#blochnetPrimary {{
+        background: {colours.accent}; color: {colours.accent_text}; font-weight: 600; padding: 6px 14px;
+        border-radius: 4px; }}
+    QPushButton#blochnetPrimary:disabled {{ background: {colours.edge}; color: {colours.faint}; }}
+    QToolButton#blochnetFold {{ border: none; background: transparent; color: {colours.text}; padding: 2px 0; }}
+    QFrame#blochnetCard {{ border: 1px solid {colours.edge}; border-radius: 4px; }}
+    QFrame#blochnetPath {{ border: 2px solid transparent; border-radius: 5px; }}
+    QFrame#blochnetPath[target="true"] {{ border: 2px dashed {colours.accent}; }}
     """
 
 

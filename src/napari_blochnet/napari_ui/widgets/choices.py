@@ -2,107 +2,159 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, cast
 
+from magicgui import register_type
+from magicgui.widgets import ComboBox, create_widget
+from napari import current_viewer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFrame, QVBoxLayout
 
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state.entries import Entry, Kind, Subject
-from napari_blochnet.napari_ui.state.session import Session
-from napari_blochnet.napari_ui.widgets.panel import note
+from napari_blochnet.napari_ui.state.session import Session, session_of
+from napari_blochnet.napari_ui.widgets.parts import note
+from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["CheckList", "SubjectChoice"]
+__all__ = ["CheckList", "OpenChoice", "SubjectChoice", "TickList", "subject_choice"]
 
 
-class SubjectChoice(QComboBox):
-    """A choice among the phantoms, stacks or maps that are open; it keeps its choice while others come and go.
+class OpenChoice(ComboBox):
+    """One of what there is at the moment; keeps what is chosen while others come, go and are renamed.
 
     Parameters
     ----------
-    session : Session
-    kind : {"phantom", "stack", "maps"}
+    offer : callable
+        Returns what there is, each with its text.
     nothing : str
-        What stands there when none is open.
-    optional : bool
-        Whether "none" is a choice.
+        What stands there for None: always where None may be chosen (``nullable``), else while there is nothing; "": no
+        such line.
+    called : str
+        What a screen reader calls it; by default as the label beside it says.
+    newest : bool
+        Whether the last is chosen where there was no choice or it has gone; otherwise, and where None may be, the
+        first.
     """
 
-    def __init__(self, session: Session, kind: Kind, nothing: str, *, optional: bool = False) -> None:
-        super().__init__()
-        self._session, self._kind, self._nothing, self._optional = session, kind, nothing, optional
-        self._entries: list[Entry | None] = []
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.setMinimumContentsLength(12)
-        self.update_entries()
+    def __init__(
+        self,
+        offer: Callable[[], Iterable[tuple[str, Any]]],
+        nothing: str = "",
+        *,
+        called: str = "",
+        newest: bool = False,
+        **more: Any,
+    ) -> None:
+        self._offer, self._newest, self.null_string = offer, newest, nothing
+        super().__init__(**more)
+        self.native.setAccessibleName(called)
+        self.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.native.setMinimumContentsLength(10)
 
-    def update_entries(self, accept: Callable[[Entry], bool] | None = None) -> None:
-        """Look again at what is open; newer ones are chosen where the old choice is gone."""
-        before = self.subject
-        entries: list[Entry | None] = [
-            entry for entry in self._session.entries(self._kind) if not accept or accept(entry)
-        ]
-        texts = [entry.title for entry in entries]
-        if self._optional or not entries:
-            entries.insert(0, None)
-            texts.insert(0, "none" if self._optional else self._nothing)
-        known = [None if entry is None else entry.subject for entry in self._entries]
-        found = [None if entry is None else entry.subject for entry in entries]
-        self._entries = entries
-        if list(map(id, known)) == list(map(id, found)) and self.count() == len(entries):
+    def reset_choices(self, *_: Any) -> None:
+        """Look again at what there is: by the things themselves, whose texts may be alike."""
+        box, before = self.native, self.value
+        offered = list(self._offer())
+        if self.null_string and (self._nullable or not offered):
+            offered.insert(0, (self.null_string, None))
+        known = [(box.itemText(index), id(box.itemData(index))) for index in range(box.count())]
+        if known == [(text, id(thing)) for text, thing in offered]:
             return
-        self.blockSignals(True)
-        self.clear()
-        self.addItems(texts)
-        kept = next((i for i, subject in enumerate(found) if subject is before and subject is not None), None)
-        self.setCurrentIndex(kept if kept is not None else (0 if self._optional else len(entries) - 1))
-        self.blockSignals(False)
-        if self.subject is not before:
-            self.currentIndexChanged.emit(self.currentIndex())
+        box.blockSignals(True)
+        box.clear()
+        for text, thing in offered:
+            box.addItem(text, thing)
+        kept = [index for index, (_, thing) in enumerate(offered) if thing is before and thing is not None]
+        box.setCurrentIndex(kept[0] if kept else len(offered) - 1 if self._newest and not self._nullable else 0)
+        box.blockSignals(False)
+        if self.value is not before:
+            self.changed.emit(self.value)
+
+
+class SubjectChoice(OpenChoice):
+    """A choice among the phantoms, stacks or maps that are open in a viewer; magicgui's control of these types.
+
+    Parameters
+    ----------
+    kind : {"phantom", "stack", "maps"}
+    session : Session, optional
+        By default that of the viewer in use.
+    accept : callable, optional
+        Says of an entry whether it is offered.
+    """
+
+    def __init__(
+        self, kind: Kind, session: Session | None = None, accept: Callable[[Entry], bool] | None = None, **more: Any
+    ) -> None:
+        self._kind, self._session, self._accept = kind, session, accept
+        super().__init__(self._open, newest=True, **more)
+
+    def _open(self) -> list[tuple[str, Any]]:
+        if self._session is None and (viewer := current_viewer()) is not None:
+            self._session = session_of(viewer)
+        entries = [] if self._session is None else self._session.entries(self._kind)
+        return [(entry.title, entry.subject) for entry in entries if self._accept is None or self._accept(entry)]
 
     @property
     def entry(self) -> Entry | None:
-        """The chosen entry."""
-        index = self.currentIndex()
-        return self._entries[index] if 0 <= index < len(self._entries) else None
-
-    @property
-    def subject(self) -> Subject | None:
-        """The chosen phantom, stack or maps."""
-        entry = self.entry
-        return None if entry is None else entry.subject
-
-    def choose(self, subject: Subject) -> None:
-        """Choose a subject."""
-        for index, entry in enumerate(self._entries):
-            if entry is not None and entry.subject is subject:
-                self.setCurrentIndex(index)
+        """An entry of the chosen subject."""
+        return None if self._session is None else self._session.entry(self.value)
 
 
-class CheckList(QFrame):
-    """Several of a few things, by tick boxes."""
+register_type(Phantom, widget_type=SubjectChoice, kind="phantom")
+register_type(FingerprintStack, widget_type=SubjectChoice, kind="stack")
+register_type(ParameterMaps, widget_type=SubjectChoice, kind="maps")
+
+
+def subject_choice(session: Session, kind: type[Subject], nothing: str, tooltip: str, **more: Any) -> SubjectChoice:
+    """Return a choice among the subjects of a kind that are open in a session's viewer."""
+    options = {"session": session, "nothing": nothing, "tooltip": tooltip, **more}
+    return cast("SubjectChoice", create_widget(annotation=kind, options=options))
+
+
+class TickList(QFrame):
+    """Tick boxes, each for a thing that may be chosen with others."""
 
     changed = Signal()
 
-    def __init__(self, nothing: str) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.setObjectName("blochnetCard")
-        self._nothing = nothing
         self._boxes: list[tuple[QCheckBox, Any]] = []
-        self._layout = QVBoxLayout(self)
-        self._layout.setContentsMargins(8, 4, 8, 4)
-        self._layout.setSpacing(2)
+
+    def _clear(self) -> None:
+        for box, _ in self._boxes:
+            # it goes in the next turn of the event loop, and is not to be seen until then
+            box.hide()
+            box.deleteLater()
+        self._boxes = []
+
+    @property
+    def chosen(self) -> list[Any]:
+        """The ticked things, in order."""
+        return [value for box, value in self._boxes if box.isChecked()]
+
+    def box(self, value: Any) -> QCheckBox:
+        """Return the tick box of a thing."""
+        return next(box for box, known in self._boxes if known is value or known == value)
+
+
+class CheckList(TickList):
+    """Several of a few things, one below the other."""
+
+    def __init__(self, nothing: str) -> None:
+        super().__init__()
         self._empty = note(nothing)
-        self._layout.addWidget(self._empty)
+        self._layout = filled(QVBoxLayout(self), self._empty, spacing=2)
+        self._layout.setContentsMargins(8, 4, 8, 4)
 
     def set_items(self, items: Sequence[tuple[str, Any]], *, checked: Callable[[Any], bool]) -> None:
         """Offer other things; what was ticked or not before stays so."""
         before = {id(value): box.isChecked() for box, value in self._boxes}
-        for box, _ in self._boxes:
-            self._layout.removeWidget(box)
-            box.hide()
-            box.deleteLater()
-        self._boxes = []
+        self._clear()
         for text, value in items:
             box = QCheckBox(text)
             box.setToolTip(self.toolTip())
@@ -113,17 +165,8 @@ class CheckList(QFrame):
         self._empty.setVisible(not items)
         self.changed.emit()
 
-    @property
-    def chosen(self) -> list[Any]:
-        """The ticked things, in order."""
-        return [value for box, value in self._boxes if box.isChecked()]
-
     def tick(self, values: Sequence[Any]) -> None:
         """Tick these things and no others; nothing changes where none of them is there."""
         if any(known in values for _, known in self._boxes):
             for box, known in self._boxes:
                 box.setChecked(known in values)
-
-    def box(self, value: Any) -> QCheckBox:
-        """Return the tick box of a thing."""
-        return next(box for box, known in self._boxes if known is value or known == value)

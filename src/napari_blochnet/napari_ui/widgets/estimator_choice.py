@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QFrame, QGridLayout
+from qtpy.QtCore import QSignalBlocker
+from qtpy.QtWidgets import QCheckBox, QGridLayout
 
 from napari_blochnet.estimators.offers import Offer
+from napari_blochnet.napari_ui.widgets.choices import TickList
 
 __all__ = ["EstimatorChoice"]
 
@@ -15,15 +16,11 @@ __all__ = ["EstimatorChoice"]
 _LONG = 18
 
 
-class EstimatorChoice(QFrame):
+class EstimatorChoice(TickList):
     """Tick boxes in two columns, one for each estimator; ticks are remembered by name while offers come and go."""
-
-    changed = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.setObjectName("blochnetCard")
-        self._boxes: dict[str, QCheckBox] = {}
         # both map any schedule, and one beside the other says what either is worth
         self._ticked = {"dictionary", "universal"}
         self._offers: tuple[Offer, ...] = ()
@@ -40,13 +37,8 @@ class EstimatorChoice(QFrame):
             return
         before = self.chosen
         self._offers = tuple(offers)
-        for box in self._boxes.values():
-            self._layout.removeWidget(box)
-            box.hide()
-            box.deleteLater()
-        self._boxes = {}
+        self._clear()
         row, column = 0, 0
-        previous = None
         for offer in self._offers:
             box = QCheckBox(offer.name)
             box.setAccessibleName(f"Estimator {offer.name}")
@@ -59,23 +51,17 @@ class EstimatorChoice(QFrame):
                 row, column = row + 1, 0
             self._layout.addWidget(box, row, column, 1, 2 if wide else 1)
             row, column = (row, 1) if not wide and column == 0 else (row + 1, 0)
-            self._boxes[offer.name] = box
-            if previous is not None:
-                self.setTabOrder(previous, box)
-            previous = box
+            if self._boxes:
+                self.setTabOrder(self._boxes[-1][0], box)
+            self._boxes.append((box, offer.name))
         if self.chosen != before:
             self.changed.emit()
 
     def _on_toggled(self) -> None:
-        for name, box in self._boxes.items():
+        for box, name in self._boxes:
             if box.isEnabled():
                 (self._ticked.add if box.isChecked() else self._ticked.discard)(name)
         self.changed.emit()
-
-    @property
-    def chosen(self) -> list[str]:
-        """The ticked estimators, in order."""
-        return [name for name, box in self._boxes.items() if box.isChecked()]
 
     @property
     def ticked(self) -> list[str]:
@@ -85,16 +71,12 @@ class EstimatorChoice(QFrame):
     def tick(self, names: Sequence[str]) -> None:
         """Tick these, and no others; those that are not offered yet are ticked once they are."""
         self._ticked = set(names)
-        for name, box in self._boxes.items():
+        for box, name in self._boxes:
             # a box that is told would tell what the others still show
-            box.blockSignals(True)
+            blocker = QSignalBlocker(box)
             box.setChecked(box.isEnabled() and name in self._ticked)
-            box.blockSignals(False)
+            blocker.unblock()
         self.changed.emit()
-
-    def box(self, name: str) -> QCheckBox:
-        """Return the tick box of an estimator."""
-        return self._boxes[name]
 
 
 def _rich(offer: Offer) -> str:

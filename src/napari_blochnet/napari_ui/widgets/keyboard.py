@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from qtpy.QtCore import QEvent, QObject, QPoint, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QPoint, Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QWidget
+from superqt.utils import qdebounced
 
 __all__ = ["FocusOrder", "focus_chain", "name_fields", "visual_order"]
 
@@ -55,10 +56,10 @@ def name_fields(root: QWidget) -> None:
         for row in range(layout.rowCount()):
             label = layout.itemAt(row, QFormLayout.ItemRole.LabelRole)
             field = layout.itemAt(row, QFormLayout.ItemRole.FieldRole)
-            text = label.widget().text() if label is not None and isinstance(label.widget(), QLabel) else ""
-            control = field.widget() if field is not None else None
-            if text and control is not None and not control.accessibleName():
-                control.setAccessibleName(text)
+            text = None if label is None else label.widget()
+            control = None if field is None else field.widget()
+            if isinstance(text, QLabel) and control is not None and not control.accessibleName():
+                control.setAccessibleName(text.text())
 
 
 class FocusOrder(QObject):
@@ -74,15 +75,12 @@ class FocusOrder(QObject):
         super().__init__(root)
         self._root = root
         self._order: list[QWidget] = []
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_REST)
-        self._timer.timeout.connect(self.update)
+        self._update_later = qdebounced(self.update, timeout=_REST, parent=self)
         root.installEventFilter(self)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         if event is not None and event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Show):
-            self._timer.start()
+            self._update_later()
             if event.type() == QEvent.Type.Show:
                 name_fields(self._root)
         return False

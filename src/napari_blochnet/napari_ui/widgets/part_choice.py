@@ -13,9 +13,11 @@ from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -57,25 +59,17 @@ class PartChoice(QWidget):
         self.part.addItems([_SLICE, _ALL, _REGION, _SHAPE])
         self.part.setToolTip("Which voxels; 'this slice' is the one that the viewer shows.")
         self.part.setAccessibleName("Part")
-        self.region = QComboBox()
-        self.region.setToolTip(
-            "The layer whose painted voxels, or whose closed shapes, are mapped; with 'show selected' ticked in the "
-            "layer controls, the selected label alone, of a phantom's tissues too."
-        )
-        self.region.setAccessibleName("Region")
-        self.region.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.region = OpenChoice(
+            self._regions, called="Region", newest=True,
+            tooltip="The layer whose painted voxels, or whose closed shapes, are mapped; with 'show selected' ticked "
+                    "in the layer controls, the selected label alone, of a phantom's tissues too.",
+        )  # fmt: skip
         self.make = QPushButton()
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.region, 1)
-        row.addWidget(self.make)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
-        layout.addWidget(self.part)
-        layout.addLayout(row)
+        row = filled(QHBoxLayout(), self.region.native, self.make)
+        row.setStretch(0, 1)
+        filled(QVBoxLayout(self), self.part, row, spacing=4)
         self.part.currentIndexChanged.connect(self._on_part)
-        self.region.currentIndexChanged.connect(self.changed)
+        self.region.changed.connect(lambda: self.changed.emit())
         self.make.clicked.connect(self._make)
         self._update()
 
@@ -95,42 +89,30 @@ class PartChoice(QWidget):
 
     def _update(self) -> None:
         holds = self._holds
-        for widget in (self.region, self.make):
+        for widget in (self.region.native, self.make):
             widget.setVisible(holds is not None)
         self.make.setText("Draw…" if holds is Shapes else "Paint…")
         self.make.setToolTip("Add a shapes layer on the stack's grid, to draw ellipses, rectangles or polygons."
                              if holds is Shapes else
                              "Add an empty region on the stack's grid and take the brush.")  # fmt: skip
-        self._update_regions()
+        with self.region.changed.blocked():
+            self.region.reset_choices()
 
-    def _update_regions(self) -> None:
-        """Look again at which layers could hold the part; the newest is chosen where the old choice is gone."""
+    def _regions(self) -> list[tuple[str, Layer]]:
+        """Return the layers that could hold the part."""
         viewer, holds = self._session.viewer, self._holds
-        before = self.region.currentData()
-        found = (
-            []
-            if viewer is None or holds is None
-            else [layer for layer in viewer.layers if isinstance(layer, holds) and _may_hold(layer)]
-        )
-        texts = [layer.name for layer in found]
-        if ([self.region.itemData(i) for i in range(self.region.count())] == found
-                and [self.region.itemText(i) for i in range(self.region.count())] == texts):  # fmt: skip
-            return
-        self.region.blockSignals(True)
-        self.region.clear()
-        for text, layer in zip(texts, found, strict=True):
-            self.region.addItem(text, layer)
-        self.region.setCurrentIndex(found.index(before) if before in found else len(found) - 1)
-        self.region.blockSignals(False)
+        if viewer is None or holds is None:
+            return []
+        return [(layer.name, layer) for layer in viewer.layers if isinstance(layer, holds) and _may_hold(layer)]
 
     def _make(self) -> None:
         if self._stack is not None:
             add: Any = layers.add_drawing if self._holds is Shapes else layers.add_region
             add(self._session, self._stack)
-            self._update_regions()
-            self.region.setCurrentIndex(self.region.count() - 1)
+            self.region.reset_choices()
+            self.region.value = self.region.choices[-1]
 
-    def mask(self) -> BoolArray | None:
+    def voxels(self) -> BoolArray | None:
         """Return the chosen voxels; None for all of them.
 
         Raises
@@ -142,7 +124,7 @@ class PartChoice(QWidget):
         if stack is None or self.part.currentText() == _ALL:
             return None
         if holds is not None:
-            region = self.region.currentData()
+            region = self.region.value
             if region is None:
                 raise InputError("No shape is drawn; click Draw and draw one." if holds is Shapes else
                                  "No region is painted; click Paint and paint one.", field="mask")  # fmt: skip

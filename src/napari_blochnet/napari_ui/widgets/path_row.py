@@ -5,31 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qtpy.QtCore import QMimeData, Qt, Signal
-from qtpy.QtGui import QDropEvent
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
+from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.widgets.parts import restyle
 
-__all__ = ["PathRow", "accept_files", "dropped_paths"]
-
-
-def dropped_paths(content: QMimeData | None) -> list[str]:
-    """Return the files and folders that are dragged; empty where something of it is not on this machine."""
-    urls = [] if content is None else content.urls()
-    # the folder of a URL ends in a slash
-    return [url.toLocalFile().rstrip("/") or "/" for url in urls] if all(url.isLocalFile() for url in urls) else []
-
-
-def accept_files(event: QDropEvent) -> list[str]:
-    """Take a drag of files, and never let their owner move them away; return their paths."""
-    paths = dropped_paths(event.mimeData())
-    if paths:
-        event.setDropAction(Qt.DropAction.CopyAction)
-        event.accept()
-    else:
-        event.ignore()
-    return paths
+__all__ = ["PathRow"]
 
 
 class PathRow(QFrame):
@@ -60,10 +44,6 @@ class PathRow(QFrame):
         self.line.setAcceptDrops(False)
         self.line.returnPressed.connect(self.submitted)
         self.line.textChanged.connect(lambda: self.show_error(""))
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(self.line, 1)
         self.buttons: list[QPushButton] = []
         if folders:
             folder = QPushButton("Folder…")
@@ -74,18 +54,14 @@ class PathRow(QFrame):
         files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
         files.clicked.connect(self.choose_files)
         self.buttons.append(files)
-        for button in self.buttons:
-            row.addWidget(button)
+        row = filled(QHBoxLayout(), self.line, *self.buttons, spacing=4)
+        row.setStretch(0, 1)
         self.error = QLabel()
         self.error.setObjectName("blochnetError")
         self.error.setWordWrap(True)
         self.error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.error.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(2, 2, 2, 2)
-        layout.setSpacing(2)
-        layout.addLayout(row)
-        layout.addWidget(self.error)
+        filled(QVBoxLayout(self), row, self.error, spacing=2).setContentsMargins(2, 2, 2, 2)
         self._several = folders
         self._kind = "phantom" if folders else "fingerprints"
 
@@ -130,9 +106,7 @@ class PathRow(QFrame):
 
     def mark(self, is_target: bool) -> None:
         """Show that what is dragged would be opened here."""
-        self.setProperty("target", is_target)
-        self.style().unpolish(self)
-        self.style().polish(self)
+        restyle(self, "target", is_target)
         self.line.setPlaceholderText("Drop to open" if is_target else self._hint)
 
     def dragEnterEvent(self, event: Any) -> None:  # noqa: N802

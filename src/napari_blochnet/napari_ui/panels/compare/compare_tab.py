@@ -27,8 +27,9 @@ from napari_blochnet.napari_ui.panels.compare.region_table import RegionStatisti
 from napari_blochnet.napari_ui.panels.compare.score_table import ScoresTable
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.state.session import Compared
-from napari_blochnet.napari_ui.widgets.choices import CheckList, SubjectChoice
-from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.choices import CheckList, subject_choice
+from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -78,8 +79,9 @@ class ComparePanel(Panel):
         super().__init__(napari_viewer)
         self.comparison: Comparison | None = None
         self._truth: Phantom | None = None
-        self.truth = SubjectChoice(self.session, "phantom", "no phantom is open")
-        self.truth.setToolTip("The phantom whose T1 and T2 count as true.")
+        self.truth = subject_choice(
+            self.session, Phantom, "no phantom is open", "The phantom whose T1 and T2 count as true."
+        )
         self.maps = CheckList("No maps yet: make some in the Map tab.")
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
         self.form = SettingsForm(CompareSettings)
@@ -94,12 +96,12 @@ class ComparePanel(Panel):
         self.figures = QPushButton("Save figures…")
         self.figures.setToolTip("Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.")
         self.copy = CopyRow(self.session)
-        self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
+        self.regions = RegionStatistics(self.session, lambda: self.truth.value, lambda: self.maps.chosen,
                                         self.jobs.say)  # fmt: skip
 
         choices = QFormLayout()
         choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Truth", self.truth)
+        choices.addRow("Truth", self.truth.native)
         self.body.addWidget(heading("Truth and maps"))
         self.body.addLayout(choices)
         self.body.addWidget(self.maps)
@@ -121,7 +123,7 @@ class ComparePanel(Panel):
         self.body.addWidget(self.regions)
         self.body.addStretch(1)
 
-        self.truth.currentIndexChanged.connect(self._update_maps)
+        self.truth.changed.connect(self._update_maps)
         self.maps.changed.connect(self._update_buttons)
         self.maps.changed.connect(self.regions.later)
         self.run.clicked.connect(self._compare)
@@ -151,14 +153,14 @@ class ComparePanel(Panel):
         self.regions.detach(viewer)
 
     def update_session(self) -> None:
-        self.truth.update_entries()
+        self.truth.reset_choices()
         self._update_maps()
         self.regions.update_layers()
         if self.session.compared is not None and self.comparison is not self.session.compared.comparison:
             self.show_compared()
 
     def _update_maps(self) -> None:
-        truth = self.truth.subject
+        truth = self.truth.value
         fitting = [
             entry for entry in self.session.entries("maps")
             if truth is not None and errors.part_of_truth(truth, entry.subject) is not None
@@ -166,12 +168,12 @@ class ComparePanel(Panel):
         self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
 
     def _update_buttons(self) -> None:
-        self.run.setEnabled(self.truth.subject is not None and bool(self.maps.chosen) and not self.is_busy)
+        self.run.setEnabled(self.truth.value is not None and bool(self.maps.chosen) and not self.is_busy)
         for button in (self.csv, self.html, self.figures):
             button.setVisible(self.comparison is not None)
 
     def _compare(self) -> None:
-        truth, maps = self.truth.subject, self.maps.chosen
+        truth, maps = self.truth.value, self.maps.chosen
         self.form.clear_errors()
         if truth is None or not maps or self.is_busy:
             return

@@ -10,7 +10,6 @@ from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFileDialog,
     QHBoxLayout,
     QPushButton,
@@ -20,6 +19,7 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from superqt.utils import qdebounced
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth
@@ -34,7 +34,8 @@ from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.state import drawn_regions as regions
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
-from napari_blochnet.napari_ui.widgets.panel import heading, note
+from napari_blochnet.napari_ui.widgets.choices import OpenChoice
+from napari_blochnet.napari_ui.widgets.parts import heading, note
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -99,11 +100,12 @@ class RegionStatistics(QWidget):
         self._colours: Palette | None = None
         self._found: tuple[list[ParameterMaps], tuple[Region, ...], Phantom | None] | None = None
         self.means: RegionMeans | None = None
-        self.layer = QComboBox()
-        self.layer.setAccessibleName("Layer with regions")
-        self.layer.setToolTip("A Labels layer (each label is a region) or a Shapes layer (each closed shape is one).")
-        self.layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.layer.setMinimumContentsLength(10)
+        self.layer = OpenChoice(
+            lambda: [(layer.name, layer) for layer in regions.region_layers(session)], "none", nullable=True,
+            called="Layer with regions",
+            tooltip="A Labels layer (each label is a region) or a Shapes layer (each closed shape is one).",
+        )  # fmt: skip
+        self._offered: tuple[Layer | None, ...] = ()
         self.paint = QPushButton("Paint…")
         self.paint.setToolTip("Add an empty Labels layer on the maps' grid and take the brush.")
         self.draw = QPushButton("Draw…")
@@ -119,7 +121,7 @@ class RegionStatistics(QWidget):
         row = QHBoxLayout()
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(4)
-        row.addWidget(self.layer, 1)
+        row.addWidget(self.layer.native, 1)
         row.addWidget(self.paint)
         row.addWidget(self.draw)
         layout = QVBoxLayout(self)
@@ -129,11 +131,8 @@ class RegionStatistics(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.hint)
         layout.addWidget(self.save_button, 0, Qt.AlignmentFlag.AlignLeft)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_REST)
-        self._timer.timeout.connect(self.update_table)
-        self.layer.currentIndexChanged.connect(self._watch)
+        self._update_later = qdebounced(self.update_table, timeout=_REST, parent=self)
+        self.layer.changed.connect(self._watch)
         self.paint.clicked.connect(self._paint)
         self.draw.clicked.connect(self._draw)
         self.save_button.clicked.connect(self._save)
@@ -161,9 +160,8 @@ class RegionStatistics(QWidget):
     def choose(self, layer: Layer) -> None:
         """Show the regions of a layer."""
         self.update_layers()
-        index = self.layer.findData(layer)
-        if index >= 0:
-            self.layer.setCurrentIndex(index)
+        if layer in self.layer.choices:
+            self.layer.value = layer
 
     def ensure_visible(self) -> None:
         """Scroll the panel so that the table is seen."""
@@ -176,33 +174,25 @@ class RegionStatistics(QWidget):
 
     def update_layers(self, event: Any = None) -> None:
         """Offer the layers that hold regions; the newest that a person made is chosen where the old choice is gone."""
-        found = regions.region_layers(self._session)
-        own = [layer for layer in found if not regions.is_tissue(layer)]
-        before = self.layer.currentData()
-        known = [self.layer.itemData(i) for i in range(self.layer.count()) if self.layer.itemData(i) is not None]
-        if known != found or not self.layer.count():
-            self.layer.blockSignals(True)
-            self.layer.clear()
-            self.layer.addItem("none", None)
-            for layer in found:
-                self.layer.addItem(layer.name, layer)
-            newest = own[0] if own and own[0] not in known else None
-            kept = newest or (before if before in found else own[0] if own else None)
-            self.layer.setCurrentIndex(self.layer.findData(kept) if kept is not None else 0)
-            self.layer.blockSignals(False)
+        known = self._offered
+        with self.layer.changed.blocked():
+            self.layer.reset_choices()
+            found = self._offered = self.layer.choices
+            own = [layer for layer in found if layer is not None and not regions.is_tissue(layer)]
+            if own and found != known and (own[0] not in known or self.layer.value is None):
+                self.layer.value = own[0]
+        if found != known:
             self._watch()
         else:
-            for index, layer in enumerate(found, start=1):
-                self.layer.setItemText(index, layer.name)
             self.later()
 
     def later(self, event: Any = None) -> None:
         """Compute again once the hand rests."""
         if self._attached:
-            self._timer.start()
+            self._update_later()
 
-    def _watch(self, index: int = 0) -> None:
-        chosen = self.layer.currentData() if self._attached else None
+    def _watch(self) -> None:
+        chosen = self.layer.value if self._attached else None
         if chosen is not self._watched:
             for layer, connect in ((self._watched, False), (chosen, True)):
                 for name in _EVENTS if layer is not None else ():
@@ -225,10 +215,10 @@ class RegionStatistics(QWidget):
 
     def update_table(self) -> None:
         """Compute the means and show them."""
-        self._timer.stop()
+        self._update_later.cancel()
         self.means = self._found = None
         target, maps = self._target()
-        layer = self.layer.currentData()
+        layer = self.layer.value
         self.paint.setEnabled(target is not None)
         self.draw.setEnabled(target is not None)
         sentence = ""

@@ -8,7 +8,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidg
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import BrainWebSettings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.state import preferences
+from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 from napari_blochnet.phantoms.download import VOLUMES, brainweb_folder, download_address, is_cached
 
 __all__ = ["BrainWebDialog"]
@@ -52,7 +52,7 @@ class BrainWebDialog(QDialog):
         self.form.changed.connect(self._update)
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
-        preferences.remember("brainweb", settings=self.form)
+        remember_controls("brainweb", settings=self.form)
         self._update()
 
     def _update(self) -> None:

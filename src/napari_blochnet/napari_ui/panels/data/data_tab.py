@@ -21,12 +21,14 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.state.entries import Entry
-from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
-from napari_blochnet.napari_ui.widgets.path_row import PathRow, accept_files
+from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets.path_row import PathRow
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:

@@ -30,11 +30,13 @@ from napari_blochnet.napari_ui.saving.save_buttons import SaveMaps
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.appearance import button_style
-from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
+from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.estimator_choice import EstimatorChoice
-from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.part_choice import PartChoice, slice_mask
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button, restyle
+from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -63,11 +65,15 @@ class MapPanel(Panel):
         self._offered: object = None
         self._tool = ClickTool(self._on_click, _HINT)
 
-        self.stack = SubjectChoice(self.session, "stack", "no fingerprints are open")
-        self.stack.setToolTip("Which fingerprints are mapped; their schedule comes with them.")
+        self.stack = subject_choice(
+            self.session, FingerprintStack, "no fingerprints are open",
+            "Which fingerprints are mapped; their schedule comes with them.", called="Fingerprints",
+        )  # fmt: skip
         self.schedule_line = note()
-        self.truth = SubjectChoice(self.session, "phantom", "none", optional=True)
-        self.truth.setToolTip("What the maps are compared with; a simulated stack brings its own.")
+        self.truth = subject_choice(
+            self.session, Phantom, "none", "What the maps are compared with; a simulated stack brings its own.",
+            called="Truth", nullable=True, accept=self._truth_fits,
+        )  # fmt: skip
         self.choice = PartChoice(self.session)
         self.part, self.region, self.paint = self.choice.part, self.choice.region, self.choice.make
         self.estimators = EstimatorChoice()
@@ -93,15 +99,14 @@ class MapPanel(Panel):
         self.timing.setToolTip("Map a few hundred of these voxels to say how long all of them will take, s.")
         self.save = SaveMaps(self, self._on_ended)
         self.copy = CopyRow(self.session)
-        for control, name in ((self.stack, "Fingerprints"), (self.truth, "Truth"), (self.click, "Click to map")):
-            control.setAccessibleName(name)
+        self.click.setAccessibleName("Click to map")
 
         source = QFormLayout()
         source.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        source.addRow("Fingerprints", self.stack)
+        source.addRow("Fingerprints", self.stack.native)
         source.addRow("Part", self.choice)
-        source.addRow("Truth", self.truth)
-        source.addRow("Device", self.device)
+        source.addRow("Truth", self.truth.native)
+        source.addRow("Device", self.device.native)
         buttons = QHBoxLayout()
         buttons.setSpacing(8)
         buttons.addWidget(self.run)
@@ -129,9 +134,9 @@ class MapPanel(Panel):
         outer.addLayout(footer)
         outer.setStretch(0, 1)
 
-        self.stack.currentIndexChanged.connect(self._on_stack)
+        self.stack.changed.connect(self._on_stack)
         self.choice.changed.connect(self._update_size)
-        self.device.currentIndexChanged.connect(self._update_size)
+        self.device.changed.connect(self._update_size)
         self.estimators.changed.connect(self._update_size)
         self.form.changed.connect(self._on_form)
         self.run.clicked.connect(self._map)
@@ -168,8 +173,7 @@ class MapPanel(Panel):
 
     def update_session(self, event: Any = None) -> None:
         self.device.update_devices()
-        self.stack.update_entries()
-        self.truth.update_entries(self._truth_fits)
+        self.stack.reset_choices()
         self._on_stack()
         self._offer_results()
 
@@ -183,23 +187,23 @@ class MapPanel(Panel):
         self.copy.show_results([(entry.title, entry.subject.record) for entry in latest])
 
     def _truth_fits(self, entry: Entry) -> bool:
-        stack = self.stack.subject
+        stack = self.stack.value
         return stack is not None and errors.part_of_truth(entry.subject, stack) is not None
 
     def _on_stack(self) -> None:
         entry = self.stack.entry
-        self.truth.update_entries(self._truth_fits)
         self.schedule_line.setText("" if entry is None else f"Schedule: {entry.subject.schedule.describe()}")
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
-        self.truth.setItemText(0, "the simulated phantom" if known else "none")
-        self.choice.set_stack(self.stack.subject)
+        self.truth.null_string = "the simulated phantom" if known else "none"
+        self.truth.reset_choices()
+        self.choice.set_stack(self.stack.value)
         self._update_offers()
         self._update_size()
 
     def _update_offers(self) -> None:
         """Offer what can map the chosen stack."""
-        stack = self.stack.subject
+        stack = self.stack.value
         values = self.form.values()
         bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
         asked = (None if stack is None else (stack.schedule.digest, stack.kind), tuple(bearing.values()))
@@ -227,7 +231,7 @@ class MapPanel(Panel):
         return [self.form.settings(estimator=name) for name in self.estimators.chosen]
 
     def _update_size(self, event: Any = None) -> None:
-        stack = self.stack.subject
+        stack = self.stack.value
         chosen = self.estimators.chosen
         self.run.setEnabled(stack is not None and bool(chosen) and not self.is_busy)
         self.click.setEnabled(stack is not None)
@@ -238,7 +242,7 @@ class MapPanel(Panel):
             self._say_size("Simulate fingerprints, or open a stack in the Data tab first.")
             return
         try:
-            mask = self.choice.mask()
+            mask = self.choice.voxels()
         except InputError as error:
             self._say_size(str(error))
             return
@@ -254,7 +258,7 @@ class MapPanel(Panel):
             self._say_size(f"{text}.")
             return
         free = free_memory()
-        seconds = self._paces.seconds(settings, stack, self.device.currentData(), count)
+        seconds = self._paces.seconds(settings, stack, self.device.value, count)
         self.timing.setVisible(seconds is None and count > 0)
         if seconds is not None:
             text += f": about {duration(seconds)}"
@@ -267,9 +271,7 @@ class MapPanel(Panel):
     def _say_size(self, text: str, state: str = "") -> None:
         self.size_line.setText(text)
         if self.size_line.property("state") != state:
-            self.size_line.setProperty("state", state)
-            self.size_line.style().unpolish(self.size_line)
-            self.size_line.style().polish(self.size_line)
+            restyle(self.size_line, "state", state)
 
     # -- click to map
 
@@ -288,7 +290,7 @@ class MapPanel(Panel):
         if viewer.dims.ndisplay == 3:
             self.jobs.say("Clicking maps in 2D only; switch the viewer to 2D, or choose a part and press Map.")
             return
-        found = places.voxel_under(self.session, position, self.stack.subject)
+        found = places.voxel_under(self.session, position, self.stack.value)
         if found is None or not self.session.layers("stack", found.stack):
             self.jobs.say("There are no fingerprints where you clicked; click inside a stack or its maps.")
             return
@@ -300,26 +302,27 @@ class MapPanel(Panel):
         self._map_slice(stack, z)
 
     def _map_slice(self, stack: FingerprintStack, z: int) -> None:
-        self.stack.choose(stack)
+        if stack in self.stack.choices:
+            self.stack.value = stack
         if not self.estimators.chosen:
             self.jobs.say("Tick an estimator that can map this stack first.")
-        elif self.stack.subject is stack:
+        elif self.stack.value is stack:
             self._start(slice_mask(stack, z))
 
     # -- mapping
 
     def _time(self) -> None:
         """Map a sample of the chosen voxels, for nothing but its time."""
-        stack = self.stack.subject
+        stack = self.stack.value
         if stack is None or self.is_busy:
             return
         self.form.clear_errors()
         try:
-            settings, mask = self._settings(), self.choice.mask()
+            settings, mask = self._settings(), self.choice.voxels()
         except InputError as error:
             self.show_input_error(error)
             return
-        device = self.device.currentData()
+        device = self.device.value
         task = MappingTask(stack, settings, sample_mask(stack, mask), device, None, self.stack.entry.title, self._paces)
         whole = MappingTask(stack, settings, mask, device, None, task.title, self._paces)
 
@@ -344,7 +347,7 @@ class MapPanel(Panel):
             return
         self.form.clear_errors()
         try:
-            mask = self.choice.mask()
+            mask = self.choice.voxels()
         except InputError as error:
             self.show_input_error(error)
             return
@@ -359,8 +362,8 @@ class MapPanel(Panel):
             self.show_input_error(error)
             return
         stack = entry.subject
-        truth = errors.part_of_truth(self.truth.subject, stack) if self.truth.subject is not None else entry.truth
-        self._task = MappingTask(stack, settings, mask, self.device.currentData(), truth, entry.title, self._paces)
+        truth = errors.part_of_truth(self.truth.value, stack) if self.truth.value is not None else entry.truth
+        self._task = MappingTask(stack, settings, mask, self.device.value, truth, entry.title, self._paces)
         for index, item in enumerate(settings):
             older = self._older(stack, item)
             if older is not None:

@@ -7,20 +7,24 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training.options import options_from
+from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
+from napari_blochnet.napari_ui.forms.editors import BlankChoice, OptionalEdit
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import form_layout
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot, ScoreTable
 from napari_blochnet.napari_ui.panels.train.tasks import AdaptTask, Kept, TrainTask, check_name, free_name
 from napari_blochnet.napari_ui.saving.copying import CopyRow
-from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
+from napari_blochnet.napari_ui.widgets.choices import OpenChoice, subject_choice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
-from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets.panel import Panel
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -86,10 +90,10 @@ class TrainPanel(Panel):
         self._total = 0
         self.adapt_name = _NameRow()
 
-        self.source = QComboBox()
-        self.source.setToolTip("For which schedule the network is trained; it maps fingerprints of that schedule only.")
-        self.source.setAccessibleName("Schedule to train for")
-        self.source.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.source = OpenChoice(
+            self._schedules, "the Schedule tab's", nullable=True, called="Schedule to train for",
+            tooltip="For which schedule the network is trained; it maps fingerprints of that schedule only.",
+        )  # fmt: skip
         self.schedule_line = note()
         others = [name for name in TrainSettings.model_fields if name not in _CHOICE]
         self.choice = SettingsForm(TrainSettings, leave_out=others)
@@ -106,14 +110,14 @@ class TrainPanel(Panel):
         self.scores.hide()
         self.caption = note()
         self.copy = CopyRow(self.session)
-        self.stack = SubjectChoice(self.session, "stack", "no fingerprints are open")
-        self.stack.setToolTip("The fingerprints that the network is adapted to; no truth is needed.")
-        self.stack.setAccessibleName("Fingerprints to adapt to")
-        self.model = QComboBox()
-        self.model.setToolTip("Which network is adapted: those of the model store that take as many samples as the "
-                              "stack has.")  # fmt: skip
-        self.model.setAccessibleName("Network to adapt")
-        self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.stack = subject_choice(
+            self.session, FingerprintStack, "no fingerprints are open",
+            "The fingerprints that the network is adapted to; no truth is needed.", called="Fingerprints to adapt to",
+        )  # fmt: skip
+        self.model = OpenChoice(
+            self._fitting_models, "–", called="Network to adapt",
+            tooltip="Which network is adapted: those of the model store that take as many samples as the stack has.",
+        )  # fmt: skip
         self.adapt_form = SettingsForm(AdaptSettings)
         self.adapt_options = Foldable("Options: epochs, batches, voxels", self.adapt_form)
         self.adapt_line = note()
@@ -121,32 +125,35 @@ class TrainPanel(Panel):
                                     "without labels, and put the result into Map's list.")  # fmt: skip
         self._lay_out()
 
-        self.source.currentIndexChanged.connect(self._update)
+        self.source.changed.connect(self._update)
         self.choice.changed.connect(self._on_choice)
         self.form.changed.connect(self._update)
         self.run.clicked.connect(self._train)
-        self.stack.currentIndexChanged.connect(self._update_models)
-        self.model.currentIndexChanged.connect(self._update)
+        self.stack.changed.connect(self._update_models)
+        self.model.changed.connect(self._update)
         self.adapt.clicked.connect(self._adapt)
         for field in ("loss", "precision"):
-            self.form.editor(field).box.setItemText(0, "as in the preset")
+            choice = self.form.editor(field)
+            if isinstance(choice, BlankChoice):
+                choice.null_string = "as in the preset"
+                choice.reset_choices()
         self._show_preset()
         self.remember(network=self.choice, options=self.form, adaptation=self.adapt_form, device=self.device)
         self._show_preset()
 
     def _lay_out(self) -> None:
         def rows(*pairs: tuple[str, QWidget]) -> QFormLayout:
-            layout = QFormLayout()
-            layout.setHorizontalSpacing(8)
-            layout.setVerticalSpacing(4)
-            layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+            layout = form_layout()
             for text, widget in pairs:
                 layout.addRow(text, widget)
             return layout
 
         left = Qt.AlignmentFlag.AlignLeft
-        first = rows(("Schedule", self.source)), rows(("Name", self.name), ("Device", self.device))
-        second = rows(("Fingerprints", self.stack), ("Network", self.model)), rows(("Name", self.adapt_name))
+        source, device, stack, model = (
+            choice.native for choice in (self.source, self.device, self.stack, self.model)
+        )  # fmt: skip
+        first = rows(("Schedule", source)), rows(("Name", self.name), ("Device", device))
+        second = rows(("Fingerprints", stack), ("Network", model)), rows(("Name", self.adapt_name))
         self._columns = (*first, self.choice.layout()), second
         self.body.addWidget(heading("A network for my schedule"))
         self.body.addLayout(first[0])
@@ -191,41 +198,31 @@ class TrainPanel(Panel):
         self._update_models()
 
     def update_session(self) -> None:
-        self.stack.update_entries()
+        self.stack.reset_choices()
         self.device.update_devices()
-        stacks = self.session.entries("stack")
-        before = self.source.currentData()
-        found = [None, *(entry.subject for entry in stacks)]
-        if [self.source.itemData(i) for i in range(self.source.count())] != found:
-            self.source.blockSignals(True)
-            self.source.clear()
-            self.source.addItem("the Schedule tab's", None)
-            for entry in stacks:
-                self.source.addItem(f"that of {entry.title}", entry.subject)
-            self.source.setCurrentIndex(next((i for i, subject in enumerate(found) if subject is before), 0))
-            self.source.blockSignals(False)
+        self.source.reset_choices()
         self._update_models()
+
+    def _schedules(self) -> list[tuple[str, Any]]:
+        return [(f"that of {entry.title}", entry.subject) for entry in self.session.entries("stack")]
 
     @property
     def schedule(self) -> Schedule | None:
         """The schedule that is trained for."""
-        stack = self.source.currentData()
+        stack = self.source.value
         return self.session.schedule if stack is None else stack.schedule
 
     def _update_models(self) -> None:
-        stack, before = self.stack.subject, self.model.currentData()
-        fitting = [] if stack is None else [
-            model for model in self._models if model.card["network"]["length"] == stack.shape[0]
-        ]  # fmt: skip
-        self.model.blockSignals(True)
-        self.model.clear()
-        for model in fitting:
-            self.model.addItem(model.name, model.name)
-        if not fitting:
-            self.model.addItem("none takes as many samples" if stack is not None else "–", None)
-        self.model.setCurrentIndex(max(0, self.model.findData(before)))
-        self.model.blockSignals(False)
+        self.model.null_string = "none takes as many samples" if self.stack.value is not None else "–"
+        self.model.reset_choices()
         self._update()
+
+    def _fitting_models(self) -> list[tuple[str, Any]]:
+        stack = self.stack.value
+        fitting = [] if stack is None else [
+            model.name for model in self._models if model.card["network"]["length"] == stack.shape[0]
+        ]  # fmt: skip
+        return [(name, name) for name in fitting]
 
     def _on_choice(self) -> None:
         self._show_preset()
@@ -238,22 +235,22 @@ class TrainPanel(Panel):
         for field, value in self.form.values().items():
             default = getattr(options, field)
             editor = self.form.editor(field)
-            if value is None and default is not None and hasattr(editor, "inner"):
-                editor.inner.set_value(default)
+            if value is None and default is not None and isinstance(editor, OptionalEdit):
+                editor.inner.value = default
         self.form.blockSignals(False)
 
     def _update(self) -> None:
-        schedule, stack = self.schedule, self.stack.subject
+        schedule, stack = self.schedule, self.stack.value
         self.schedule_line.setText("No schedule is chosen in the Schedule tab." if schedule is None
                                    else schedule.describe())  # fmt: skip
         values = {**self.choice.values(), **self.form.values()}
         if schedule is not None:
             self.name.propose(f"{values['estimator']}-{schedule.name or len(schedule)}")
-        if stack is not None and self.model.currentData():
-            self.adapt_name.propose(f"{self.model.currentData()}-{stack.name or 'adapted'}")
+        if stack is not None and self.model.value:
+            self.adapt_name.propose(f"{self.model.value}-{stack.name or 'adapted'}")
         self.size_line.setText(_amount(values))
         self.run.setEnabled(schedule is not None and not self.is_busy)
-        can = stack is not None and self.model.currentData() is not None
+        can = stack is not None and self.model.value is not None
         self.adapt.setEnabled(can and not self.is_busy)
         self.adapt_line.setText(_why_not(stack, can))
 
@@ -272,11 +269,11 @@ class TrainPanel(Panel):
             self.show_input_error(error)
             return
         epochs = options_from(settings.preset, **settings.options()).epochs
-        self._run(f"Training {name}", TrainTask(settings, schedule, self.device.currentData(), name).run, epochs,
+        self._run(f"Training {name}", TrainTask(settings, schedule, self.device.value, name).run, epochs,
                   self.name)  # fmt: skip
 
     def _adapt(self) -> None:
-        stack, model = self.stack.subject, self.model.currentData()
+        stack, model = self.stack.value, self.model.value
         self._clear_errors()
         if stack is None or model is None or self.is_busy:
             return
@@ -287,7 +284,7 @@ class TrainPanel(Panel):
             self._active = self.adapt_name
             self.show_input_error(error)
             return
-        self._run(f"Adapting {model}", AdaptTask(model, stack, settings, self.device.currentData(), name).run,
+        self._run(f"Adapting {model}", AdaptTask(model, stack, settings, self.device.value, name).run,
                   settings.epochs, self.adapt_name)  # fmt: skip
 
     def _clear_errors(self) -> None:

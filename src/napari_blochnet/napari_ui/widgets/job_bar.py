@@ -1,0 +1,94 @@
+"""The line that shows a panel's job."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+from napari_blochnet.napari_ui.background.workers import Job
+from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.widgets.parts import note, restyle
+
+__all__ = ["JobBar"]
+
+
+class JobBar(QWidget):
+    """Shows one job: a bar, Cancel, one sentence about how it ended, and one about what cannot be done meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.job: Job | None = None
+        self._warnings: list[str] = []
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setFixedHeight(14)
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("Stop after the current batch; what is finished stays.")
+        self.message = QLabel()
+        self.message.setWordWrap(True)
+        self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        # an empty line would take room
+        self.message.hide()
+        self.refusal = note()
+        self.refusal.hide()
+        line = filled(QHBoxLayout(), self.bar, self.cancel)
+        line.setStretch(0, 1)
+        filled(QVBoxLayout(self), line, self.message, self.refusal)
+        self.cancel.clicked.connect(self._cancel)
+        self._show_running(False)
+
+    def follow(self, job: Job) -> None:
+        """Show this job from now on."""
+        self.job = job
+        self._warnings = []
+        self.bar.setRange(0, 0)
+        self._show_running(True)
+        self.say(f"{job.title}…")
+        job.progressed.connect(self._on_progress)
+        job.warned.connect(self._on_warned)
+        job.ended.connect(self._on_ended)
+
+    def say(self, text: str, state: str = "") -> None:
+        """Show a sentence; ``state`` is "", "error" or "good"."""
+        if state:
+            text = " ".join([text, *self._warnings])
+            self._warnings = []
+        self.message.setText(text)
+        restyle(self.message, "state", state)
+        self.message.setVisible(bool(text))
+
+    def refuse(self) -> str:
+        """Say that the job must end before anything else is begun here, until it has; return the sentence."""
+        title = "The work here" if self.job is None else self.job.title
+        sentence = f"{title} has not ended; wait for it, or cancel it first."
+        self.refusal.setText(sentence)
+        self.refusal.show()
+        return sentence
+
+    def _show_running(self, running: bool) -> None:
+        self.refusal.hide()
+        self.bar.setVisible(running)
+        self.cancel.setVisible(running)
+        self.cancel.setEnabled(running)
+
+    def _cancel(self) -> None:
+        if self.job is not None:
+            self.cancel.setEnabled(False)
+            self.say("Stopping after the current batch…")
+            self.job.cancel()
+
+    def _on_progress(self, done: int, total: int, message: str) -> None:
+        # a bar that moves has Qt draw at once whatever has changed in the window; asked for like this, in its own turn
+        self.bar.setUpdatesEnabled(False)
+        self.bar.setRange(0, max(0, total))
+        self.bar.setValue(done)
+        self.bar.setUpdatesEnabled(True)
+        if message and self.job is not None and not self.job.is_cancelled:
+            self.say(f"{message[:1].upper()}{message[1:]}…")
+
+    def _on_warned(self, sentence: str) -> None:
+        self._warnings.append(sentence)
+
+    def _on_ended(self) -> None:
+        self._show_running(False)
