@@ -12,8 +12,8 @@ from qtpy.QtGui import QPolygonF
 from qtpy.QtWidgets import QGraphicsPolygonItem, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.napari_ui.inspector.curves import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.explanation import Bound, Explanation
+from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_colour, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import pg
@@ -28,7 +28,7 @@ _LEAST = 1.03
 _ROOM_ABOVE = 0.26
 _ELLIPSE_NOTE = (
     "Ellipse: 95 % of the answers of an estimator that reaches the Cramér–Rao bound fall inside, for the true tissue "
-    "(where the truth is not known, for the model's with the smallest misfit), "
+    "(where the truth is not known, for the model's with the smallest residual), "
     "schedule and noise; no unbiased one does better. It is precision, not accuracy: white noise alone, the model "
     "taken as right. Partial volume, magnetisation transfer and a wrong B1 or slice profile are not in it; aliasing "
     "of undersampled data is not white noise. Bars: 95 % intervals from a model's own standard errors."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -34,7 +34,7 @@ from napari_blochnet.napari_ui.widgets.keyboard import FocusOrder
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Foldable", "JobBar", "Panel", "heading", "in_steps", "note", "primary_button"]
+__all__ = ["Foldable", "JobBar", "Panel", "heading", "in_steps", "note", "primary_button", "show_state"]
 
 
 def heading(text: str) -> QLabel:
@@ -60,6 +60,15 @@ def primary_button(text: str, tooltip: str) -> QPushButton:
     button.setObjectName("blochnetPrimary")
     button.setToolTip(tooltip)
     return button
+
+
+def show_state(label: QLabel, state: str) -> None:
+    """Give a sentence the colour of its state: "", "error" or "good"."""
+    style = label.style()
+    if label.property("state") != state and style is not None:
+        label.setProperty("state", state)
+        style.unpolish(label)
+        style.polish(label)
 
 
 def _style(colours: Palette) -> str:
@@ -128,9 +137,7 @@ class JobBar(QWidget):
             text = " ".join([text, *self._warnings])
             self._warnings = []
         self.message.setText(text)
-        self.message.setProperty("state", state)
-        self.message.style().unpolish(self.message)
-        self.message.style().polish(self.message)
+        show_state(self.message, state)
         self.message.setVisible(bool(text))
 
     def refuse(self) -> str:
@@ -351,6 +358,16 @@ class Panel(QWidget):
     def show_input_error(self, error: InputError) -> None:
         """Do the same for a mistake that was found before any job."""
         self.show_failure(Failure(str(error), error.field))
+
+    @contextlib.contextmanager
+    def reading_forms(self) -> Iterator[None]:
+        """Read the forms anew: a mistake ends the block and is shown beside its field."""
+        for form in self.forms():
+            form.clear_errors()
+        try:
+            yield
+        except InputError as error:
+            self.show_input_error(error)
 
     def _on_stopped(self, partial: object) -> None:
         self.jobs.say("Cancelled; what was finished stays." if partial is not None else "Cancelled.")

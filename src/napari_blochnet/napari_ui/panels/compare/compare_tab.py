@@ -7,12 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-)
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation import beside_truth as errors
@@ -23,12 +17,13 @@ from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.panels.compare.region_table import RegionStatistics
-from napari_blochnet.napari_ui.panels.compare.score_table import ScoresTable
+from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
+from napari_blochnet.napari_ui.panels.compare.score_table import ComparisonTable
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.state.session import Compared
 from napari_blochnet.napari_ui.widgets.choices import CheckList, SubjectChoice
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.parts import ExportButton, named_rows, row_of
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -84,24 +79,39 @@ class ComparePanel(Panel):
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
         self.form = SettingsForm(CompareSettings)
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
-        self.table = ScoresTable()
+        self.table = ComparisonTable()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
-        self.csv = QPushButton("Save table…")
-        self.csv.setToolTip("Write the table as CSV, one tidy row per model, tissue and parameter.")
-        self.html = QPushButton("Save report…")
-        self.html.setToolTip("Write a page with table, maps, errors, and how they were made.")
-        self.figures = QPushButton("Save figures…")
-        self.figures.setToolTip("Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.")
+        self.csv = ExportButton(
+            "Save table…",
+            "Write the table as CSV, one tidy row per model, tissue and parameter.",
+            "Save the table",
+            "comparison.csv",
+            "CSV (*.csv)",
+            self.save,
+        )
+        self.html = ExportButton(
+            "Save report…",
+            "Write a page with table, maps, errors, and how they were made.",
+            "Save the report",
+            "report.html",
+            "HTML (*.html)",
+            self.save,
+        )
+        self.figures = ExportButton(
+            "Save figures…",
+            "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
+            "Save the figures",
+            "comparison.png",
+            "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
+            self.save,
+        )
         self.copy = CopyRow(self.session)
         self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
                                         self.jobs.say)  # fmt: skip
 
-        choices = QFormLayout()
-        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Truth", self.truth)
         self.body.addWidget(heading("Truth and maps"))
-        self.body.addLayout(choices)
+        self.body.addLayout(named_rows(("Truth", self.truth)))
         self.body.addWidget(self.maps)
         self.body.addWidget(Foldable("Report and error maps", self.form))
         self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
@@ -111,12 +121,7 @@ class ComparePanel(Panel):
         for plot in self.scatter.values():
             plot.hide()
             self.body.addWidget(plot)
-        row = QHBoxLayout()
-        row.addWidget(self.csv)
-        row.addWidget(self.html)
-        row.addWidget(self.figures)
-        row.addStretch(1)
-        self.body.addLayout(row)
+        self.body.addLayout(row_of(self.csv, self.html, self.figures))
         self.body.addWidget(self.copy)
         self.body.addWidget(self.regions)
         self.body.addStretch(1)
@@ -125,9 +130,6 @@ class ComparePanel(Panel):
         self.maps.changed.connect(self._update_buttons)
         self.maps.changed.connect(self.regions.later)
         self.run.clicked.connect(self._compare)
-        self.csv.clicked.connect(self._save_csv)
-        self.html.clicked.connect(self._save_html)
-        self.figures.clicked.connect(self._save_figures)
         self.remember(settings=self.form)
         self._update_buttons()
 
@@ -172,20 +174,15 @@ class ComparePanel(Panel):
 
     def _compare(self) -> None:
         truth, maps = self.truth.subject, self.maps.chosen
-        self.form.clear_errors()
         if truth is None or not maps or self.is_busy:
             return
-        try:
-            settings = self.form.settings()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        self._truth = truth
-        job = self.start("Comparing", functools.partial(_compare, truth, maps, settings))
-        job.returned.connect(self._show)
-        job.ended.connect(self._update_buttons)
-        job.start()
-        self._update_buttons()
+        with self.reading_forms():
+            self._truth, settings = truth, self.form.settings()
+            job = self.start("Comparing", functools.partial(_compare, truth, maps, settings))
+            job.returned.connect(self._show)
+            job.ended.connect(self._update_buttons)
+            job.start()
+            self._update_buttons()
 
     @in_steps
     def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> Steps[None]:
@@ -212,7 +209,9 @@ class ComparePanel(Panel):
         self.comparison = None if compared is None else compared.comparison
         if compared is None:
             return
-        self._fill_table(compared.comparison)
+        self.table.show_scores(compared.comparison)
+        self.caption.setText(" ".join(compared.comparison.notes))
+        self.caption.setVisible(bool(compared.comparison.notes))
         yield
         for name in self.scatter:
             self._fill_scatter(name, compared)
@@ -231,28 +230,6 @@ class ComparePanel(Panel):
             clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
         self.scatter[name].show_points(clouds)
         self.scatter[name].show()
-
-    def _fill_table(self, comparison: Comparison) -> None:
-        self.table.show_scores(comparison)
-        self.caption.setText(" ".join(comparison.notes))
-        self.caption.setVisible(bool(comparison.notes))
-
-    def _save_csv(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the table", "comparison.csv", "CSV (*.csv)")
-        if name:
-            self.save(name)
-
-    def _save_html(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the report", "report.html", "HTML (*.html)")
-        if name:
-            self.save(name)
-
-    def _save_figures(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
-        )
-        if name:
-            self.save(name)
 
     def save(self, path: str) -> None:
         """Write the comparison, in the background; table, page or figures by the ending."""

@@ -1,0 +1,117 @@
+"""Who explains voxels to the inspector: at once where that takes milliseconds, in the background before that."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.evaluation.beside_truth import part_of_truth
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.napari_ui.inspector.explanation import Decoders, Explanation, Explanations, explain, explanation_of
+from napari_blochnet.napari_ui.state.pins import Voxel
+from napari_blochnet.napari_ui.state.session import Entry
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari_blochnet.napari_ui.widgets.panel import Panel
+
+__all__ = ["Explainer"]
+
+
+class _Question:
+    """Everything a worker needs to answer for one voxel; made on the main thread."""
+
+    def __init__(self, voxel: Voxel, items: tuple[Explanation, ...], decoders: Decoders) -> None:
+        self._voxel, self._items, self._decoders = voxel, items, decoders
+
+    def __call__(self, *, progress: ProgressCallback, cancelled: CancelEvent) -> Explanations:
+        return self.answer()
+
+    def answer(self) -> Explanations:
+        """Explain the voxel, on whatever thread."""
+        return explain(self._decoders.get(self._voxel.stack.schedule), self._voxel, self._items)
+
+
+class Explainer(QObject):
+    """Explains voxels by the truth and by the maps that are open, and keeps what it found of pinned ones.
+
+    Parameters
+    ----------
+    panel : Panel
+        Shows the jobs and what goes wrong.
+    """
+
+    #: an `Explanations`
+    explained = Signal(object)
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._panel, self._session = panel, panel.session
+        self._decoders = Decoders()
+        #: what was found of pinned voxels, perhaps before the latest maps
+        self.kept: dict[Voxel, Explanations] = {}
+        self._waiting: Voxel | None = None
+
+    def known(self, voxel: Voxel) -> Explanations | None:
+        """Return what was found of a pinned voxel, if nothing has changed since."""
+        kept = self.kept.get(voxel)
+        return kept if kept is not None and kept.items == self.items(voxel) else None
+
+    def forget_but(self, voxels: Container[Voxel]) -> None:
+        """Keep what was found of these voxels alone."""
+        self.kept = {voxel: kept for voxel, kept in self.kept.items() if voxel in voxels}
+
+    def items(self, voxel: Voxel) -> tuple[Explanation, ...]:
+        """Return what the truth and the maps say of a voxel."""
+        entry = self._session.entry(voxel.stack)
+        entries = [known for known in self._session.entries("maps") if known.stack is voxel.stack]
+        truth, has_own_scale = self._truth(voxel.stack, entry, entries)
+        found: list[Explanation | None] = []
+        if truth is not None:
+            found.append(explanation_of("truth", truth, voxel.index, -1, has_own_scale=has_own_scale))
+        found += [explanation_of(known.title, known.subject, voxel.index, self._session.slot(known.subject))
+                  for known in entries]  # fmt: skip
+        return tuple(item for item in found if item is not None)
+
+    def _truth(self, stack: FingerprintStack, entry: Entry | None, entries: list[Entry]) -> tuple[Phantom | None, bool]:
+        """Return what is true of a stack, and whether its PD is in other units than the stack."""
+        if entry is not None and entry.truth is not None:
+            # a stack of a file comes in the units of what wrote it, even where it came with its truth
+            return entry.truth, stack.record.get("operation") != "simulate"
+        named = next((known.truth for known in entries if known.truth is not None), None)
+        compared = self._session.compared
+        if named is None and compared is not None and any(known.subject in compared.maps for known in entries):
+            named = part_of_truth(compared.truth, stack)
+        return named, True
+
+    def ask(self, voxel: Voxel) -> None:
+        """Explain a voxel, now or soon; of those asked for while a job runs, the last."""
+        question = _Question(voxel, self.items(voxel), self._decoders)
+        self._waiting = None
+        if self._decoders.is_warm(voxel.stack):
+            try:
+                self._tell(question.answer())
+            except InputError as error:
+                self._panel.show_input_error(error)
+        elif self._panel.is_busy:
+            self._waiting = voxel
+        else:
+            job = self._session.start("Explaining the voxel", question)
+            self._panel.jobs.job = job
+            job.returned.connect(self._tell)
+            job.failed.connect(self._panel.show_failure)
+            job.ended.connect(self._ask_again)
+            job.start()
+
+    def _ask_again(self) -> None:
+        if self._waiting is not None:
+            self.ask(self._waiting)
+
+    def _tell(self, found: Explanations) -> None:
+        if found.voxel in self._session.pins:
+            self.kept[found.voxel] = found
+        self.explained.emit(found)

@@ -1,0 +1,252 @@
+"""Means over painted or drawn regions, read while they are drawn: the lower part of the Compare tab."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Layer
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from superqt.utils import qdebounced
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.beside_truth import part_of_truth
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.regions import TRUTH, Region, RegionMeans, region_means
+from napari_blochnet.jobs.catalogue import region_means as recorded_means
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.panels.compare.region_table import RegionTable
+from napari_blochnet.napari_ui.state import drawn_regions as regions
+from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.widgets.appearance import Palette
+from napari_blochnet.napari_ui.widgets.panel import heading, note
+from napari_blochnet.napari_ui.widgets.parts import Choice, ExportButton, button
+from napari_blochnet.phantoms.phantom import Phantom
+
+if TYPE_CHECKING:
+    from napari import Viewer
+
+__all__ = ["RegionStatistics"]
+
+# A stroke of the brush is many events; the table follows when the hand rests for this long, ms.
+_REST = 150
+# Layers do not name the events of all the ways in which they can be edited alike: brush, undo, data set from outside.
+_EVENTS = ("paint", "labels_update", "data", "set_data", "features")
+
+
+class RegionStatistics(QWidget):
+    """A choice of region layers, and mean ± SD of every model and of the truth in each region.
+
+    Parameters
+    ----------
+    session : Session
+    truth : callable
+        Returns the phantom that counts as true, or None.
+    chosen : callable
+        Returns the maps to show; none: all that are open.
+    say : callable
+        Where sentences go: text and state, as `napari_blochnet.napari_ui.widgets.panel.JobBar.say`.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        truth: Callable[[], Phantom | None],
+        chosen: Callable[[], Sequence[ParameterMaps]],
+        say: Callable[[str, str], None],
+    ) -> None:
+        super().__init__()
+        self._session, self._truth, self._chosen, self._say = session, truth, chosen, say
+        self._watched: Layer | None = None
+        self._attached = False
+        self._colours: Palette | None = None
+        self._found: tuple[list[ParameterMaps], tuple[Region, ...], Phantom | None] | None = None
+        self.means: RegionMeans | None = None
+        self.layer = Choice("Layer with regions", "A Labels layer (each label is a region) or a Shapes layer (each "
+                            "closed shape is one).")  # fmt: skip
+        self.layer.setMinimumContentsLength(10)
+        self.paint = button("Paint…", "Add an empty Labels layer on the maps' grid and take the brush.")
+        self.draw = button("Draw…", "Add a Shapes layer on the maps' grid and take the ellipse.")
+        self.table = RegionTable()
+        self.hint = note()
+        self.save_button = ExportButton(
+            "Save regions…",
+            "Write means and standard deviations as CSV, or as an HTML page with the maps.",
+            "Save means over regions",
+            "regions.csv",
+            "CSV (*.csv);;HTML (*.html)",
+            self.save,
+        )
+        row = QHBoxLayout()
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(4)
+        row.addWidget(self.layer, 1)
+        row.addWidget(self.paint)
+        row.addWidget(self.draw)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(heading("Mean ± SD in regions"))
+        layout.addLayout(row)
+        layout.addWidget(self.table)
+        layout.addWidget(self.hint)
+        layout.addWidget(self.save_button, 0, Qt.AlignmentFlag.AlignLeft)
+        self.layer.currentIndexChanged.connect(self._watch)
+        self.paint.clicked.connect(self._paint)
+        self.draw.clicked.connect(self._draw)
+
+    def attach(self, viewer: Viewer) -> None:
+        """Follow the viewer's layers; the panel is visible."""
+        self._attached = True
+        viewer.layers.events.inserted.connect(self.update_layers)
+        viewer.layers.events.removed.connect(self.update_layers)
+        self.update_layers()
+        self._watch()
+
+    def detach(self, viewer: Viewer) -> None:
+        """Follow nothing any more; the panel is hidden."""
+        self._attached = False
+        viewer.layers.events.inserted.disconnect(self.update_layers)
+        viewer.layers.events.removed.disconnect(self.update_layers)
+        self._watch()
+
+    def apply_theme(self, colours: Palette) -> None:
+        """Take the theme's colours."""
+        self._colours = colours
+        self.update_table()
+
+    def choose(self, layer: Layer) -> None:
+        """Show the regions of a layer."""
+        self.update_layers()
+        index = self.layer.findData(layer)
+        if index >= 0:
+            self.layer.setCurrentIndex(index)
+
+    def ensure_visible(self) -> None:
+        """Scroll the panel so that the table is seen."""
+        parent = self.parentWidget()
+        while parent is not None and not isinstance(parent, QScrollArea):
+            parent = parent.parentWidget()
+        if parent is not None:
+            # the layout gives rooms to what was just filled or opened only in the next turn of the event loop
+            QTimer.singleShot(0, lambda: parent.ensureWidgetVisible(self, 0, 0))
+
+    def update_layers(self, event: Any = None) -> None:
+        """Offer the layers that hold regions; the newest that a person made is chosen where the old choice is gone."""
+        found = regions.region_layers(self._session)
+        own = [layer for layer in found if not regions.is_tissue(layer)]
+        before = self.layer.currentData()
+        known = self.layer.things
+        if known != [None, *found]:
+            newest = own[0] if own and own[0] not in known else None
+            kept = newest or (before if before in found else own[0] if own else None)
+            self.layer.offer([("none", None), *((layer.name, layer) for layer in found)], kept)
+            self._watch()
+        else:
+            for index, layer in enumerate(found, start=1):
+                self.layer.setItemText(index, layer.name)
+            self.later()
+
+    def later(self, event: Any = None) -> None:
+        """Compute again once the hand rests."""
+        if self._attached:
+            self._update_soon()
+
+    @qdebounced(timeout=_REST)
+    def _update_soon(self) -> None:
+        self.update_table()
+
+    def _watch(self, index: int = 0) -> None:
+        chosen = self.layer.currentData() if self._attached else None
+        if chosen is not self._watched:
+            for layer, connect in ((self._watched, False), (chosen, True)):
+                for name in _EVENTS if layer is not None else ():
+                    emitter = getattr(layer.events, name, None)
+                    if emitter is not None:
+                        (emitter.connect if connect else emitter.disconnect)(self.later)
+            self._watched = chosen
+        if self._attached:
+            self.update_table()
+
+    def _target(self) -> tuple[Layer | None, list[ParameterMaps]]:
+        """Return a layer on the newest maps' grid, and the maps on that grid."""
+        maps = list(self._chosen()) or [entry.subject for entry in self._session.entries("maps")]
+        if not maps:
+            return None, []
+        newest = maps[-1]
+        same = [item for item in maps if item.shape == newest.shape and (item.affine == newest.affine).all()]
+        found = self._session.layers("maps", newest)
+        return (found[-1] if found else None), same
+
+    def update_table(self) -> None:
+        """Compute the means and show them."""
+        self._update_soon.cancel()
+        self.means = self._found = None
+        target, maps = self._target()
+        layer = self.layer.currentData()
+        self.paint.setEnabled(target is not None)
+        self.draw.setEnabled(target is not None)
+        sentence = ""
+        if target is None:
+            sentence = "Map fingerprints first; then paint or draw a region and read its means here."
+        elif layer is None:
+            sentence = "Paint or draw a region, or choose a layer that holds one."
+        else:
+            try:
+                found = regions.regions_on(layer, target)
+                phantom = self._truth()
+                part = None if phantom is None else part_of_truth(phantom, maps[0])
+                self.means = region_means(maps, found, truth=part)
+                self._found = (maps, found, phantom if part is not None else None)
+            except InputError as error:
+                sentence = str(error)
+        self.hint.setText(sentence)
+        self.hint.setVisible(bool(sentence))
+        self.table.setVisible(self.means is not None)
+        self.save_button.setVisible(self.means is not None)
+        if self.means is not None:
+            self.table.show_means(self.means, self._model_colours(self.means))
+            self.table.fit(self.width())
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self.table.fit(self.width())
+
+    def _model_colours(self, means: RegionMeans) -> dict[str, str]:
+        """Return the models' colours, those of the curves in the inspector and of the points in the plots."""
+        if self._colours is None or self._found is None:
+            return {}
+        traces = self._colours.traces
+        return {TRUTH: self._colours.good} | {
+            named.estimator: traces[self._session.slot(maps) % len(traces)]
+            for named, maps in zip(means.maps, self._found[0], strict=True)
+        }
+
+    def _paint(self) -> None:
+        self._add(layers.add_region)
+
+    def _draw(self) -> None:
+        self._add(layers.add_drawing)
+
+    def _add(self, add: Callable[[Session, ParameterMaps], Layer | None]) -> None:
+        """Add an empty layer for regions on the newest maps' grid, and choose it."""
+        target, maps = self._target()
+        if target is not None:
+            # in a grid the region would lie in a cell of its own, beside the map that it is painted on
+            at_once(canvas.show_quantity(self._session, "T1", beside=False))
+            self.choose(add(self._session, maps[-1]))
+
+    def save(self, path: str) -> None:
+        """Write the means with their record; the format by the ending."""
+        if self._found is None:
+            return
+        try:
+            maps, found, truth = self._found
+            means = recorded_means(maps, found, truth)
+            (means.to_html if path.endswith((".html", ".htm")) else means.to_csv)(path)
+        except (InputError, OSError) as error:
+            self._say(str(error), "error")
+        else:
+            self._say(f"Saved {path}.", "good")
