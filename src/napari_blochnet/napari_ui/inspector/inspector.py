@@ -36,7 +36,7 @@ from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.panel import Panel
-from napari_blochnet.napari_ui.widgets.parts import button, row_of
+from napari_blochnet.napari_ui.widgets.rows import button, row_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -122,7 +122,7 @@ class VoxelInspector(Panel):
         self.clear.clicked.connect(lambda: self.session.pin(None))
         self.all_in_view.toggled.connect(lambda _on: self._draw_plane())
         self.save_button.clicked.connect(self._ask_where_to_save)
-        self.copy_button.clicked.connect(lambda: QApplication.clipboard().setPixmap(self.grab()))
+        self.copy_button.clicked.connect(self._copy_picture)
         add_step_keys(self, self.session)
         self.session.pins_changed.connect(self._on_pins)
         self.session.pinned.connect(self._on_pinned)
@@ -164,7 +164,7 @@ class VoxelInspector(Panel):
         while dock is not None and not isinstance(dock, QDockWidget):
             dock = dock.parent()
         window = None if dock is None else dock.parent()
-        if isinstance(window, QMainWindow):
+        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
             window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
 
@@ -317,6 +317,11 @@ class VoxelInspector(Panel):
             if path:
                 preferences.set_folder("voxel", path)
                 self.save(path)
+
+    def _copy_picture(self) -> None:
+        clipboard = QApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setPixmap(self.grab())
 
     def save(self, path: str) -> None:
         """Write the curves to a .csv file, or a picture to a .png file."""

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QKeyEvent, QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
+from superqt.utils import qthrottled
 
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.state.pins import Voxel
@@ -41,10 +42,6 @@ class Pointer(QObject):
         self.is_on = True
         self._is_previewing = False
         self._position: tuple[float, ...] | None = None
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_PREVIEW_INTERVAL)
-        self._timer.timeout.connect(self._tell)
 
     def attach(self, viewer: Viewer) -> None:
         """Listen to a viewer's mouse."""
@@ -82,22 +79,25 @@ class Pointer(QObject):
         if not self._is_previewing:
             self._is_previewing = True
             # letting go of a key moves no mouse
-            QApplication.instance().installEventFilter(self)
-        if not self._timer.isActive():
-            self._timer.start()
+            application = QApplication.instance()
+            if application is not None:
+                application.installEventFilter(self)
+        self._tell()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        kind = event.type()
-        if (kind == QEvent.Type.KeyRelease and event.key() == Qt.Key.Key_Shift) or kind == QEvent.Type.WindowDeactivate:
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        kind = None if event is None else event.type()
+        is_let_go = kind == QEvent.Type.KeyRelease and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Shift
+        if is_let_go or kind == QEvent.Type.WindowDeactivate:
             self._end()
         return False
 
+    @qthrottled(timeout=_PREVIEW_INTERVAL, leading=False)
     def _tell(self) -> None:
         if self._is_previewing:
             self.hovered.emit(self._position)
 
     def _end(self) -> None:
-        self._timer.stop()
+        self._tell.cancel()
         if self._is_previewing:
             self._is_previewing = False
             application = QApplication.instance()

@@ -6,7 +6,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -15,11 +15,13 @@ from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.amounts import memory
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.panel import Panel, heading, in_steps, note, primary_button
+from napari_blochnet.napari_ui.widgets.rows import named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -52,22 +54,14 @@ class SimulatePanel(Panel):
         self.save = SaveFingerprints(self, self.update_session)
         self.copy = CopyRow(self.session)
 
-        choices = QFormLayout()
-        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Phantom", self.phantom)
-        choices.addRow("Part", self.part)
         self.body.addWidget(heading("What is scanned"))
-        self.body.addLayout(choices)
+        self.body.addLayout(named_rows(("Phantom", self.phantom), ("Part", self.part)))
         self.body.addWidget(heading("With which schedule"))
         self.body.addWidget(self.schedule_line)
         self.body.addWidget(heading("Signal and noise"))
         self.body.addWidget(self.form)
         self.body.addWidget(self.size_line)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run)
-        buttons.addStretch(1)
-        buttons.addWidget(self.save)
-        self.body.addLayout(buttons)
+        self.body.addLayout(row_of(self.run, last=self.save))
         self.body.addWidget(self.jobs)
         self.body.addWidget(self.copy)
         self.body.addStretch(1)
@@ -111,7 +105,8 @@ class SimulatePanel(Panel):
         if phantom is None or self.part.currentText() == _ALL:
             return None
         if self.part.currentText() == _RANGE:
-            return self.form.values()["slices"]
+            slices: tuple[int, int] | None = self.form.values()["slices"]
+            return slices
         here = places.current_slice(self.session, phantom)
         if here is None:
             raise InputError(f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.",
@@ -134,24 +129,20 @@ class SimulatePanel(Panel):
         size = part.size * len(schedule) * _SAMPLE_BYTES[self.form.values()["kind"]]
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
         self.size_line.setText(f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
-                               f"{_bytes(size)} of memory.")  # fmt: skip
+                               f"{memory(size)} of memory.")  # fmt: skip
 
     def _simulate(self) -> None:
         phantom, schedule = self.phantom.subject, self.session.schedule
-        self.form.clear_errors()
         if phantom is None or schedule is None or self.is_busy:
             return
-        try:
+        with self.reading_forms():
             settings = self.form.settings(slices=self._slices())
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        self._source = phantom
-        job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
-        job.returned.connect(self._show)
-        job.ended.connect(self.update_session)
-        job.start()
-        self.update_session()
+            self._source = phantom
+            job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
+            job.returned.connect(self._show)
+            job.ended.connect(self.update_session)
+            job.start()
+            self.update_session()
 
     @in_steps
     def _show(self, stack: FingerprintStack) -> Steps[None]:
@@ -162,7 +153,3 @@ class SimulatePanel(Panel):
         took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
         self.jobs.say(f"Simulated {int(stack.mask.sum()):,} fingerprints{took}. Next: the Map tab.", "good")
         self.session.added.emit(stack)
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -34,7 +34,7 @@ from napari_blochnet.napari_ui.widgets.keyboard import FocusOrder
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["Foldable", "JobBar", "Panel", "heading", "in_steps", "note", "primary_button", "show_state"]
+__all__ = ["Foldable", "JobBar", "Panel", "heading", "in_steps", "note", "primary_button"]
 
 
 def heading(text: str) -> QLabel:
@@ -60,15 +60,6 @@ def primary_button(text: str, tooltip: str) -> QPushButton:
     button.setObjectName("blochnetPrimary")
     button.setToolTip(tooltip)
     return button
-
-
-def show_state(label: QLabel, state: str) -> None:
-    """Give a sentence the colour of its state: "", "error" or "good"."""
-    style = label.style()
-    if label.property("state") != state and style is not None:
-        label.setProperty("state", state)
-        style.unpolish(label)
-        style.polish(label)
 
 
 def _style(colours: Palette) -> str:
@@ -137,7 +128,9 @@ class JobBar(QWidget):
             text = " ".join([text, *self._warnings])
             self._warnings = []
         self.message.setText(text)
-        show_state(self.message, state)
+        self.message.setProperty("state", state)
+        self.message.style().unpolish(self.message)
+        self.message.style().polish(self.message)
         self.message.setVisible(bool(text))
 
     def refuse(self) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt
 
+from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation import beside_truth as errors
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -23,8 +24,8 @@ from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.state.session import Compared
 from napari_blochnet.napari_ui.widgets.choices import CheckList, SubjectChoice
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
-from napari_blochnet.napari_ui.widgets.parts import ExportButton, named_rows, row_of
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -43,11 +44,11 @@ def _compare(
     *,
     progress: ProgressCallback,
     cancelled: CancelEvent,
-) -> tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]:
+) -> tuple[Compared, list[dict[str, FloatArray]]]:
     """Compare, and compute error maps for the layers; worker thread."""
     part = truth.on_grid(maps[0].shape, maps[0].geometry)
     comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
-    return comparison, [(item, errors.signed_errors(part, item)) for item in maps]
+    return Compared(comparison, truth, tuple(maps)), [errors.signed_errors(part, item) for item in maps]
 
 
 def _write(
@@ -72,7 +73,6 @@ class ComparePanel(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.comparison: Comparison | None = None
-        self._truth: Phantom | None = None
         self.truth = SubjectChoice(self.session, "phantom", "no phantom is open")
         self.truth.setToolTip("The phantom whose T1 and T2 count as true.")
         self.maps = CheckList("No maps yet: make some in the Map tab.")
@@ -177,24 +177,23 @@ class ComparePanel(Panel):
         if truth is None or not maps or self.is_busy:
             return
         with self.reading_forms():
-            self._truth, settings = truth, self.form.settings()
-            job = self.start("Comparing", functools.partial(_compare, truth, maps, settings))
+            job = self.start("Comparing", functools.partial(_compare, truth, maps, self.form.settings()))
             job.returned.connect(self._show)
             job.ended.connect(self._update_buttons)
             job.start()
             self._update_buttons()
 
     @in_steps
-    def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> Steps[None]:
-        comparison, compared = result
+    def _show(self, result: tuple[Compared, list[dict[str, FloatArray]]]) -> Steps[None]:
+        compared, signed_errors = result
         limit = float(self.form.values()["error_limit"])
         chosen = limit != CompareSettings().error_limit
-        for maps, values in compared:
+        for maps, values in zip(compared.maps, signed_errors, strict=True):
             # error layers that are there already keep the limits that fit them, unless the person chose others
             if chosen or not self.session.layers("maps", maps, "T1 error"):
                 yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
-        yield from canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
-        self.session.compared = Compared(comparison, self._truth, tuple(maps for maps, _ in compared))
+        yield from canvas.show_result(self.session, compared.maps, compared.truth)
+        self.session.compared = compared
         yield from self._compared_steps()
         # the inspector takes its truth from a comparison where it knows of no other
         self.session.changed.emit()
@@ -223,10 +222,12 @@ class ComparePanel(Panel):
         clouds = []
         for maps in compared.maps:
             part = errors.part_of_truth(compared.truth, maps)
+            if part is None:
+                continue
             scored = maps.mask & part.mask & ~maps.failed
             entry = self.session.entry(maps)
             title = entry.title if entry else maps.estimator
-            colour = self.colours.traces[self.session.slot(maps) % len(self.colours.traces)]
+            colour = self.colours.trace(self.session.slot(maps))
             clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
         self.scatter[name].show_points(clouds)
         self.scatter[name].show()

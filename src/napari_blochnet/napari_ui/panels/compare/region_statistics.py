@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qdebounced
 
 from napari_blochnet.common.errors import InputError
@@ -23,7 +24,7 @@ from napari_blochnet.napari_ui.state import drawn_regions as regions
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.panel import heading, note
-from napari_blochnet.napari_ui.widgets.parts import Choice, ExportButton, button
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, button
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -65,8 +66,10 @@ class RegionStatistics(QWidget):
         self._colours: Palette | None = None
         self._found: tuple[list[ParameterMaps], tuple[Region, ...], Phantom | None] | None = None
         self.means: RegionMeans | None = None
-        self.layer = Choice("Layer with regions", "A Labels layer (each label is a region) or a Shapes layer (each "
-                            "closed shape is one).")  # fmt: skip
+        self.layer = QComboBox()
+        self.layer.setAccessibleName("Layer with regions")
+        self.layer.setToolTip("A Labels layer (each label is a region) or a Shapes layer (each closed shape is one).")
+        self.layer.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.layer.setMinimumContentsLength(10)
         self.paint = button("Paint…", "Add an empty Labels layer on the maps' grid and take the brush.")
         self.draw = button("Draw…", "Add a Shapes layer on the maps' grid and take the ellipse.")
@@ -138,11 +141,17 @@ class RegionStatistics(QWidget):
         found = regions.region_layers(self._session)
         own = [layer for layer in found if not regions.is_tissue(layer)]
         before = self.layer.currentData()
-        known = self.layer.things
-        if known != [None, *found]:
+        known = [self.layer.itemData(i) for i in range(self.layer.count()) if self.layer.itemData(i) is not None]
+        if known != found or not self.layer.count():
+            self.layer.blockSignals(True)
+            self.layer.clear()
+            self.layer.addItem("none", None)
+            for layer in found:
+                self.layer.addItem(layer.name, layer)
             newest = own[0] if own and own[0] not in known else None
             kept = newest or (before if before in found else own[0] if own else None)
-            self.layer.offer([("none", None), *((layer.name, layer) for layer in found)], kept)
+            self.layer.setCurrentIndex(self.layer.findData(kept) if kept is not None else 0)
+            self.layer.blockSignals(False)
             self._watch()
         else:
             for index, layer in enumerate(found, start=1):
@@ -161,11 +170,10 @@ class RegionStatistics(QWidget):
     def _watch(self, index: int = 0) -> None:
         chosen = self.layer.currentData() if self._attached else None
         if chosen is not self._watched:
-            for layer, connect in ((self._watched, False), (chosen, True)):
-                for name in _EVENTS if layer is not None else ():
-                    emitter = getattr(layer.events, name, None)
-                    if emitter is not None:
-                        (emitter.connect if connect else emitter.disconnect)(self.later)
+            for emitter in _edits_of(self._watched):
+                emitter.disconnect(self.later)
+            for emitter in _edits_of(chosen):
+                emitter.connect(self.later)
             self._watched = chosen
         if self._attached:
             self.update_table()
@@ -176,7 +184,8 @@ class RegionStatistics(QWidget):
         if not maps:
             return None, []
         newest = maps[-1]
-        same = [item for item in maps if item.shape == newest.shape and (item.affine == newest.affine).all()]
+        affine = newest.geometry.affine
+        same = [item for item in maps if item.shape == newest.shape and np.array_equal(item.geometry.affine, affine)]
         found = self._session.layers("maps", newest)
         return (found[-1] if found else None), same
 
@@ -218,9 +227,8 @@ class RegionStatistics(QWidget):
         """Return the models' colours, those of the curves in the inspector and of the points in the plots."""
         if self._colours is None or self._found is None:
             return {}
-        traces = self._colours.traces
         return {TRUTH: self._colours.good} | {
-            named.estimator: traces[self._session.slot(maps) % len(traces)]
+            named.estimator: self._colours.trace(self._session.slot(maps))
             for named, maps in zip(means.maps, self._found[0], strict=True)
         }
 
@@ -250,3 +258,9 @@ class RegionStatistics(QWidget):
             self._say(str(error), "error")
         else:
             self._say(f"Saved {path}.", "good")
+
+
+def _edits_of(layer: Layer | None) -> list[Any]:
+    """Return what a layer emits when it is edited."""
+    found = [] if layer is None else [getattr(layer.events, name, None) for name in _EVENTS]
+    return [emitter for emitter in found if emitter is not None]

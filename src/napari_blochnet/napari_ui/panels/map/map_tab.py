@@ -27,9 +27,9 @@ from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.estimator_choice import EstimatorChoice
-from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button, show_state
+from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.part_choice import PartChoice, slice_mask
-from napari_blochnet.napari_ui.widgets.parts import button, named_rows, row_of
+from napari_blochnet.napari_ui.widgets.rows import button, named_rows, row_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -105,6 +105,7 @@ class MapPanel(Panel):
         footer.addWidget(self.jobs)
         footer.addWidget(self.copy)
         outer = self.layout()
+        assert isinstance(outer, QVBoxLayout)
         outer.addLayout(footer)
         outer.setStretch(0, 1)
 
@@ -217,8 +218,15 @@ class MapPanel(Panel):
         # where the time is known it stands in the sentence
         self.timing.setVisible(needs.is_untimed)
         self.timing.setEnabled(self.run.isEnabled())
-        self.size_line.setText(needs.text)
-        show_state(self.size_line, "error" if needs.is_too_much else "")
+        self._say_size(needs.text, "error" if needs.is_too_much else "")
+
+    def _say_size(self, text: str, state: str) -> None:
+        self.size_line.setText(text)
+        style = self.size_line.style()
+        if self.size_line.property("state") != state and style is not None:
+            self.size_line.setProperty("state", state)
+            style.unpolish(self.size_line)
+            style.polish(self.size_line)
 
     def _needs(self, stack: FingerprintStack | None) -> Needs:
         if stack is None:

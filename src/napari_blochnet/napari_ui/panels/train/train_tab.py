@@ -23,7 +23,7 @@ from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button
-from napari_blochnet.napari_ui.widgets.parts import named_rows
+from napari_blochnet.napari_ui.widgets.rows import named_rows
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -290,10 +290,10 @@ class TrainPanel(Panel):
 
 def _align(*layouts: QFormLayout) -> None:
     """Give the labels of several forms one width."""
-    labels = [
-        layout.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
-        for layout in layouts for row in range(layout.rowCount())
-    ]  # fmt: skip
+    items = [
+        layout.itemAt(row, QFormLayout.ItemRole.LabelRole) for layout in layouts for row in range(layout.rowCount())
+    ]
+    labels = [label for item in items if item is not None and (label := item.widget()) is not None]
     width = max(label.sizeHint().width() for label in labels)
     for label in labels:
         label.setMinimumWidth(width)

@@ -1,13 +1,12 @@
-"""Parts that panels are put together from: buttons, choices, rows of widgets, rows with a name before each."""
+"""Buttons, and the rows in which widgets stand in a panel."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
 
-__all__ = ["Choice", "ExportButton", "button", "named_rows", "row_of"]
+__all__ = ["ExportButton", "button", "named_rows", "row_of"]
 
 
 def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
@@ -46,30 +45,6 @@ class ExportButton(QPushButton):
         path, _ = QFileDialog.getSaveFileName(self, *self._dialog)
         if path:
             self._save(path)
-
-
-class Choice(QComboBox):
-    """A choice among things; the longest name does not make the panel wider."""
-
-    def __init__(self, name: str, tooltip: str) -> None:
-        super().__init__()
-        self.setAccessibleName(name)
-        self.setToolTip(tooltip)
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-
-    @property
-    def things(self) -> list[Any]:
-        """What is offered."""
-        return [self.itemData(index) for index in range(self.count())]
-
-    def offer(self, things: Sequence[tuple[str, Any]], chosen: Any = None) -> None:
-        """Offer other things, without a signal; the first is chosen where ``chosen`` is not among them."""
-        self.blockSignals(True)
-        self.clear()
-        for text, thing in things:
-            self.addItem(text, thing)
-        self.setCurrentIndex(next((i for i, (_, thing) in enumerate(things) if thing == chosen), 0))
-        self.blockSignals(False)
 
 
 def named_rows(*rows: tuple[str, QWidget]) -> QFormLayout:
