@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.inspector.explanation import Decoders, Explanation, Explanations, explain, explanation_of
@@ -20,20 +19,6 @@ if TYPE_CHECKING:
     from napari_blochnet.napari_ui.widgets.panel import Panel
 
 __all__ = ["Explainer"]
-
-
-class _Question:
-    """Everything a worker needs to answer for one voxel; made on the main thread."""
-
-    def __init__(self, voxel: Voxel, items: tuple[Explanation, ...], decoders: Decoders) -> None:
-        self._voxel, self._items, self._decoders = voxel, items, decoders
-
-    def __call__(self, *, progress: ProgressCallback, cancelled: CancelEvent) -> Explanations:
-        return self.answer()
-
-    def answer(self) -> Explanations:
-        """Explain the voxel, on whatever thread."""
-        return explain(self._decoders.get(self._voxel.stack.schedule), self._voxel, self._items)
 
 
 class Explainer(QObject):
@@ -90,17 +75,22 @@ class Explainer(QObject):
 
     def ask(self, voxel: Voxel) -> None:
         """Explain a voxel, now or soon; of those asked for while a job runs, the last."""
-        question = _Question(voxel, self.items(voxel), self._decoders)
+        # looked up here: a worker must not touch layers
+        items, decoders = self.items(voxel), self._decoders
+
+        def answer(**_watch: object) -> Explanations:
+            return explain(decoders.get(voxel.stack.schedule), voxel, items)
+
         self._waiting = None
-        if self._decoders.is_warm(voxel.stack):
+        if decoders.is_warm(voxel.stack):
             try:
-                self._tell(question.answer())
+                self._tell(answer())
             except InputError as error:
                 self._panel.show_input_error(error)
         elif self._panel.is_busy:
             self._waiting = voxel
         else:
-            job = self._session.start("Explaining the voxel", question)
+            job = self._session.start("Explaining the voxel", answer)
             self._panel.jobs.job = job
             job.returned.connect(self._tell)
             job.failed.connect(self._panel.show_failure)

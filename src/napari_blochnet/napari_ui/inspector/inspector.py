@@ -36,7 +36,7 @@ from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.panel import Panel
-from napari_blochnet.napari_ui.widgets.rows import button, row_of
+from napari_blochnet.napari_ui.widgets.rows import button, fill, row_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -103,17 +103,16 @@ class VoxelInspector(Panel):
         # one line, or two below each other in a narrow dock
         self._bar = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         first, second = row_of(self.tool, self.pins), QHBoxLayout()
-        for widget in (self.keep, self.clear, self.all_in_view, self.place, self.save_button, self.copy_button):
-            second.addWidget(widget, 1 if widget is self.place else 0)
-        self._bar.addLayout(first)
-        self._bar.addLayout(second, 3)
+        fill(second, self.keep, self.clear, self.all_in_view, self.place, self.save_button, self.copy_button)
+        second.setStretchFactor(self.place, 1)
+        fill(self._bar, first, second)
+        self._bar.setStretch(1, 3)
         for row in (self._bar, first, second):
             row.setSpacing(5)
         self.body.setContentsMargins(6, 3, 6, 3)
         self.body.setSpacing(2)
-        self.body.addLayout(self._bar)
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.views, 1)
+        fill(self.body, self._bar, self.jobs, self.views)
+        self.body.setStretchFactor(self.views, 1)
         self.jobs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.setMinimumHeight(150)
 

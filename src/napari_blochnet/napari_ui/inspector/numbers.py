@@ -47,8 +47,8 @@ class VoxelTable(NumberTable):
         )
         self._colours: Palette | None = None
         self._highlighted: int | None = None
-        for column in range(1, len(_COLUMNS)):
-            self.heading(column).setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        for heading in self.headings[1:]:
+            heading.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -125,7 +125,7 @@ class VoxelTable(NumberTable):
         for column in range(1, self.columnCount()):
             if self.isColumnHidden(column):
                 continue
-            texts = [self.heading(column).text()]
+            texts = [self.headings[column].text()]
             texts += [self.cell(row, column).text() for row in range(self.rowCount())]
             width = max(metrics.horizontalAdvance(text) for text in texts) + _PADDING
             rest -= width

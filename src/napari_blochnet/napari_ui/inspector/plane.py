@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QPointF, Qt, Signal
 from qtpy.QtGui import QPolygonF
-from qtpy.QtWidgets import QGraphicsPolygonItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QGraphicsPolygonItem, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.inspector.explanation import Bound, Explanation
@@ -17,6 +17,7 @@ from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, P
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_colour, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import pg
+from napari_blochnet.napari_ui.widgets.rows import column
 
 __all__ = ["PinContent", "PlaneView"]
 
@@ -110,10 +111,7 @@ class PlaneView(QWidget):
         self.points.setZValue(20)
         self.plot.addItem(self.points)
         self.points.sigHovered.connect(self._on_hover)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.plots, 1)
+        column(self, self.plots)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""
@@ -155,9 +153,7 @@ class PlaneView(QWidget):
 
     def _describe(self) -> str:
         current = next((pin for pin in self._pins if pin.is_current), None)
-        if current is None or not current.items:
-            return ""
-        if current.bound is None:
+        if current is None or current.bound is None:
             return ""
         return "95 % by noise alone" + ("" if current.bound.is_sigma_known else ", σ by residual")
 
@@ -172,18 +168,17 @@ class PlaneView(QWidget):
         if colours is None:
             return
         bounds = [(pin, pin.bound) for pin in self._pins if pin.bound is not None]
-        _grow(self._ellipses, len(bounds), self._new_ellipse)
+        self._grow(self._ellipses, len(bounds), QGraphicsPolygonItem)
         for polygon in self._ellipses[len(bounds) :]:
             polygon.setPolygon(QPolygonF())
         for polygon, (pin, bound) in zip(self._ellipses, bounds, strict=False):
             polygon.setPolygon(QPolygonF([QPointF(x, y) for x, y in np.log10(bound.ellipse())]))
             colour = _bound_colour(pin, bound, colours)
-            pen = pg.mkPen(translucent(colour, 255 if pin.is_current else 120), width=1)
-            polygon.setPen(pen)
+            polygon.setPen(pg.mkPen(translucent(colour, 255 if pin.is_current else 120), width=1))
             polygon.setBrush(pg.mkBrush(translucent(colour, 45 if pin.is_current else 18)))
         bars = [(item, bar) for pin in self._pins if pin.is_current for item in pin.items
                 if (bar := error_bars(item)) is not None]  # fmt: skip
-        _grow(self._bars, len(bars), self._new_bar)
+        self._grow(self._bars, len(bars), pg.PlotCurveItem)
         for curve in self._bars[len(bars) :]:
             curve.setData([], [])
         for curve, (item, bar) in zip(self._bars, bars, strict=False):
@@ -191,15 +186,11 @@ class PlaneView(QWidget):
             curve.setPen(pg.mkPen(colour_of(item, colours), width=1))
         self._draw_points()
 
-    def _new_ellipse(self) -> QGraphicsPolygonItem:
-        polygon = QGraphicsPolygonItem()
-        self.plot.addItem(polygon, ignoreBounds=True)
-        return polygon
-
-    def _new_bar(self) -> pg.PlotCurveItem:
-        curve = pg.PlotCurveItem()
-        self.plot.addItem(curve, ignoreBounds=True)
-        return curve
+    def _grow(self, items: list[Any], count: int, make: Callable[[], Any]) -> None:
+        """Have so many items in the plot, or more."""
+        while len(items) < count:
+            items.append(make())
+            self.plot.addItem(items[-1], ignoreBounds=True)
 
     def _draw_points(self) -> None:
         colours = self._colours
@@ -227,11 +218,6 @@ class PlaneView(QWidget):
     def _on_hover(self, _plot: Any, points: Sequence[Any], _event: Any) -> None:
         current = [point.data()[1] for point in points if point.data()[0].is_current]
         self.hovered.emit(current[0] if current else None)
-
-
-def _grow(items: list[Any], count: int, make: Any) -> None:
-    while len(items) < count:
-        items.append(make())
 
 
 def _bound_colour(pin: PinContent, bound: Bound, colours: Palette) -> str:

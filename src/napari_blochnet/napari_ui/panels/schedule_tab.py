@@ -14,7 +14,7 @@ from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Se
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets.panel import Panel, heading, note
 from napari_blochnet.napari_ui.widgets.plots import SchedulePlot
-from napari_blochnet.napari_ui.widgets.rows import ExportButton, row_of
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, row_of
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _KINDS = (
     _Kind("SplineNoise11", SplineSettings, {"control_points": 11, "noise_variance": 10.0}),
     _Kind("From a file", ScheduleFileSettings),
 )
+# What an optional field shows first once it is ticked.
+_STARTS = {"inversion_time": 0.0, "flip_angle": 60.0, "repetition_time": 15.0, "echo_time": 3.0,
+           "inversion_efficiency": 1.0}  # fmt: skip
 
 
 class SchedulePanel(Panel):
@@ -53,39 +56,18 @@ class SchedulePanel(Panel):
         self._forms: list[SettingsForm] = []
         for kind in _KINDS:
             self.kind.addItem(kind.title)
-            form = SettingsForm(
-                kind.model,
-                leave_out=("kind",),
-                starts={
-                    "inversion_time": 0.0,
-                    "flip_angle": 60.0,
-                    "repetition_time": 15.0,
-                    "echo_time": 3.0,
-                    "inversion_efficiency": 1.0,
-                },
-            )
+            form = SettingsForm(kind.model, leave_out=("kind",), starts=_STARTS)
             form.set_values(kind.values)
             form.changed.connect(self.make)
             self._forms.append(form)
         self.plot = SchedulePlot()
         self.description = note()
-        self.export = ExportButton(
-            "Save as CSV…",
-            "Write flip angle, TR, TE and RF phase of every pulse to a file.",
-            "Save the schedule",
-            "schedule.csv",
-            "CSV (*.csv)",
-            self.save,
-        )
+        self.export = ExportButton("Save as CSV…", "Write flip angle, TR, TE and RF phase of every pulse to a file.",
+                                   ("Save the schedule", "schedule.csv", "CSV (*.csv)"), self.save)  # fmt: skip
 
-        self.body.addWidget(heading("Pulse sequence"))
-        self.body.addWidget(self.kind)
-        for form in self._forms:
-            self.body.addWidget(form)
-        self.body.addWidget(self.jobs)
+        fill(self.body, heading("Pulse sequence"), self.kind, *self._forms, self.jobs)
         self.body.addWidget(self.plot, 20)
-        self.body.addWidget(self.description)
-        self.body.addLayout(row_of(self.export))
+        fill(self.body, self.description, row_of(self.export))
         self.body.addStretch(1)
         self.kind.currentIndexChanged.connect(self._choose)
         titles = ("fisp", "spline5", "splinenoise11", "file")

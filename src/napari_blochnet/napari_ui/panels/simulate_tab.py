@@ -21,7 +21,7 @@ from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.panel import Panel, heading, in_steps, note, primary_button
-from napari_blochnet.napari_ui.widgets.rows import named_rows, row_of
+from napari_blochnet.napari_ui.widgets.rows import fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -54,16 +54,10 @@ class SimulatePanel(Panel):
         self.save = SaveFingerprints(self, self.update_session)
         self.copy = CopyRow(self.session)
 
-        self.body.addWidget(heading("What is scanned"))
-        self.body.addLayout(named_rows(("Phantom", self.phantom), ("Part", self.part)))
-        self.body.addWidget(heading("With which schedule"))
-        self.body.addWidget(self.schedule_line)
-        self.body.addWidget(heading("Signal and noise"))
-        self.body.addWidget(self.form)
-        self.body.addWidget(self.size_line)
-        self.body.addLayout(row_of(self.run, last=self.save))
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.copy)
+        choices = named_rows(("Phantom", self.phantom), ("Part", self.part))
+        fill(self.body, heading("What is scanned"), choices, heading("With which schedule"), self.schedule_line)
+        fill(self.body, heading("Signal and noise"), self.form, self.size_line)
+        fill(self.body, row_of(self.run, last=self.save), self.jobs, self.copy)
         self.body.addStretch(1)
 
         self.phantom.currentIndexChanged.connect(self._update_size)

@@ -1,12 +1,12 @@
-"""Buttons, and the rows in which widgets stand in a panel."""
+"""Buttons, and the rows and columns in which widgets stand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QBoxLayout, QFileDialog, QFormLayout, QHBoxLayout, QLayout, QPushButton, QVBoxLayout, QWidget
 
-__all__ = ["ExportButton", "button", "named_rows", "row_of"]
+__all__ = ["ExportButton", "button", "column", "fill", "named_rows", "row_of"]
 
 
 def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
@@ -23,28 +23,39 @@ class ExportButton(QPushButton):
     Parameters
     ----------
     text, tooltip : str
-    question : str
-        Title of the dialog.
-    name : str
-        Of the file, as proposed.
-    filters : str
-        Kinds of files, as Qt wants them.
+    dialog : (str, str, str)
+        Its title, the proposed name of the file, and the kinds of files as Qt wants them.
     save : callable
         Called with the path.
     """
 
-    def __init__(
-        self, text: str, tooltip: str, question: str, name: str, filters: str, save: Callable[[str], None]
-    ) -> None:
+    def __init__(self, text: str, tooltip: str, dialog: tuple[str, str, str], save: Callable[[str], None]) -> None:
         super().__init__(text)
         self.setToolTip(tooltip)
-        self._dialog, self._save = (question, name, filters), save
+        self._dialog, self._save = dialog, save
         self.clicked.connect(self._ask)
 
     def _ask(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, *self._dialog)
         if path:
             self._save(path)
+
+
+def fill(layout: QBoxLayout, *parts: QWidget | QLayout) -> None:
+    """Put widgets and rows of them into a layout, one after the other."""
+    for part in parts:
+        if isinstance(part, QLayout):
+            layout.addLayout(part)
+        else:
+            layout.addWidget(part)
+
+
+def column(owner: QWidget, *parts: QWidget | QLayout, spacing: int = 0) -> None:
+    """Let a widget consist of others, from top to bottom, without margins."""
+    layout = QVBoxLayout(owner)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(spacing)
+    fill(layout, *parts)
 
 
 def named_rows(*rows: tuple[str, QWidget]) -> QFormLayout:
@@ -59,8 +70,7 @@ def named_rows(*rows: tuple[str, QWidget]) -> QFormLayout:
 def row_of(*widgets: QWidget, last: QWidget | None = None) -> QHBoxLayout:
     """Return widgets side by side from the left, and one at the right."""
     layout = QHBoxLayout()
-    for widget in widgets:
-        layout.addWidget(widget)
+    fill(layout, *widgets)
     layout.addStretch(1)
     if last is not None:
         layout.addWidget(last)

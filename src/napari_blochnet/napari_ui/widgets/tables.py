@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
 
 __all__ = ["ROW_HEIGHT", "NumberTable"]
 
@@ -27,10 +27,18 @@ class NumberTable(QTableWidget):
         What stands above each column, and its tooltip.
     words : container of int
         Columns whose text begins at the left; numbers end at the right.
+    small : bool
+        Whether it is printed small: many numbers in a narrow dock.
     """
 
     def __init__(
-        self, name: str, meaning: str, columns: Sequence[tuple[str, str]], *, words: Container[int] = (0,)
+        self,
+        name: str,
+        meaning: str,
+        columns: Sequence[tuple[str, str]],
+        *,
+        words: Container[int] = (0,),
+        small: bool = False,
     ) -> None:
         super().__init__(0, len(columns))
         self._words = words
@@ -39,41 +47,23 @@ class NumberTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)
-        self.side.hide()
-        self.side.setDefaultSectionSize(ROW_HEIGHT)
-        for column, (heading, tip) in enumerate(columns):
-            head = QTableWidgetItem(heading)
-            head.setToolTip(tip)
-            self.setHorizontalHeaderItem(column, head)
-
-    # what Qt gives every table, and its type hints only perhaps
-
-    @property
-    def head(self) -> QHeaderView:
-        """What stands above the columns."""
-        header = self.horizontalHeader()
-        assert header is not None
-        return header
-
-    @property
-    def side(self) -> QHeaderView:
-        """What stands before the rows."""
-        header = self.verticalHeader()
-        assert header is not None
-        return header
-
-    @property
-    def sheet(self) -> QWidget:
-        """What the cells are drawn on."""
-        viewport = self.viewport()
-        assert viewport is not None
-        return viewport
-
-    def heading(self, column: int) -> QTableWidgetItem:
-        """Return what stands above a column."""
-        item = self.horizontalHeaderItem(column)
-        assert item is not None
-        return item
+        # Qt makes them for every table; its type hints do not know
+        head, side, sheet = self.horizontalHeader(), self.verticalHeader(), self.viewport()
+        assert head is not None
+        assert side is not None
+        assert sheet is not None
+        #: what stands above the columns and before the rows, and what the cells are drawn on
+        self.head, self.side, self.sheet = head, side, sheet
+        side.hide()
+        side.setDefaultSectionSize(ROW_HEIGHT)
+        if small:
+            self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+            self.setStyleSheet("QTableWidget, QHeaderView { font-size: 11px; } QTableWidget::item { padding: 0; }")
+        #: what stands above each column
+        self.headings = [QTableWidgetItem(text) for text, _ in columns]
+        for number, item in enumerate(self.headings):
+            item.setToolTip(columns[number][1])
+            self.setHorizontalHeaderItem(number, item)
 
     def cell(self, row: int, column: int) -> QTableWidgetItem:
         """Return a cell, a new one where there is none yet."""

@@ -6,8 +6,6 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation import beside_truth as errors
@@ -25,7 +23,7 @@ from napari_blochnet.napari_ui.state.session import Compared
 from napari_blochnet.napari_ui.widgets.choices import CheckList, SubjectChoice
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, in_steps, note, primary_button
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
-from napari_blochnet.napari_ui.widgets.rows import ExportButton, named_rows, row_of
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -82,48 +80,23 @@ class ComparePanel(Panel):
         self.table = ComparisonTable()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
-        self.csv = ExportButton(
-            "Save table…",
-            "Write the table as CSV, one tidy row per model, tissue and parameter.",
-            "Save the table",
-            "comparison.csv",
-            "CSV (*.csv)",
-            self.save,
-        )
-        self.html = ExportButton(
-            "Save report…",
-            "Write a page with table, maps, errors, and how they were made.",
-            "Save the report",
-            "report.html",
-            "HTML (*.html)",
-            self.save,
-        )
+        self.csv = ExportButton("Save table…", "Write the table as CSV, one tidy row per model, tissue and parameter.",
+                                ("Save the table", "comparison.csv", "CSV (*.csv)"), self.save)  # fmt: skip
+        self.html = ExportButton("Save report…", "Write a page with table, maps, errors, and how they were made.",
+                                 ("Save the report", "report.html", "HTML (*.html)"), self.save)  # fmt: skip
         self.figures = ExportButton(
-            "Save figures…",
-            "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
-            "Save the figures",
-            "comparison.png",
-            "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)",
-            self.save,
-        )
+            "Save figures…", "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
+            ("Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"), self.save,
+        )  # fmt: skip
         self.copy = CopyRow(self.session)
         self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
                                         self.jobs.say)  # fmt: skip
 
-        self.body.addWidget(heading("Truth and maps"))
-        self.body.addLayout(named_rows(("Truth", self.truth)))
-        self.body.addWidget(self.maps)
-        self.body.addWidget(Foldable("Report and error maps", self.form))
-        self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.table)
-        self.body.addWidget(self.caption)
+        choices = named_rows(("Truth", self.truth)), self.maps, Foldable("Report and error maps", self.form)
+        fill(self.body, heading("Truth and maps"), *choices, row_of(self.run), self.jobs, self.table, self.caption)
         for plot in self.scatter.values():
             plot.hide()
-            self.body.addWidget(plot)
-        self.body.addLayout(row_of(self.csv, self.html, self.figures))
-        self.body.addWidget(self.copy)
-        self.body.addWidget(self.regions)
+        fill(self.body, *self.scatter.values(), row_of(self.csv, self.html, self.figures), self.copy, self.regions)
         self.body.addStretch(1)
 
         self.truth.currentIndexChanged.connect(self._update_maps)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QScrollArea, QWidget
 from superqt.utils import qdebounced
 
 from napari_blochnet.common.errors import InputError
@@ -24,7 +24,7 @@ from napari_blochnet.napari_ui.state import drawn_regions as regions
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.panel import heading, note
-from napari_blochnet.napari_ui.widgets.rows import ExportButton, button
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, button, column, fill, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -76,29 +76,17 @@ class RegionStatistics(QWidget):
         self.table = RegionTable()
         self.hint = note()
         self.save_button = ExportButton(
-            "Save regions…",
-            "Write means and standard deviations as CSV, or as an HTML page with the maps.",
-            "Save means over regions",
-            "regions.csv",
-            "CSV (*.csv);;HTML (*.html)",
-            self.save,
-        )
+            "Save regions…", "Write means and standard deviations as CSV, or as an HTML page with the maps.",
+            ("Save means over regions", "regions.csv", "CSV (*.csv);;HTML (*.html)"), self.save,
+        )  # fmt: skip
         row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
+        fill(row, self.layer, self.paint, self.draw)
+        row.setStretch(0, 1)
         row.setSpacing(4)
-        row.addWidget(self.layer, 1)
-        row.addWidget(self.paint)
-        row.addWidget(self.draw)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(heading("Mean ± SD in regions"))
-        layout.addLayout(row)
-        layout.addWidget(self.table)
-        layout.addWidget(self.hint)
-        layout.addWidget(self.save_button, 0, Qt.AlignmentFlag.AlignLeft)
+        column(self, heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button), spacing=6)
         self.layer.currentIndexChanged.connect(self._watch)
-        self.paint.clicked.connect(self._paint)
-        self.draw.clicked.connect(self._draw)
+        self.paint.clicked.connect(lambda: self._add(layers.add_region))
+        self.draw.clicked.connect(lambda: self._add(layers.add_drawing))
 
     def attach(self, viewer: Viewer) -> None:
         """Follow the viewer's layers; the panel is visible."""
@@ -231,12 +219,6 @@ class RegionStatistics(QWidget):
             named.estimator: self._colours.trace(self._session.slot(maps))
             for named, maps in zip(means.maps, self._found[0], strict=True)
         }
-
-    def _paint(self) -> None:
-        self._add(layers.add_region)
-
-    def _draw(self) -> None:
-        self._add(layers.add_drawing)
 
     def _add(self, add: Callable[[Session, ParameterMaps], Layer | None]) -> None:
         """Add an empty layer for regions on the newest maps' grid, and choose it."""

@@ -9,8 +9,7 @@ from qtpy.QtGui import QColor
 
 from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.evaluation.tables import mean_and_sd
-from napari_blochnet.napari_ui.panels.compare.results_table import ResultsTable
-from napari_blochnet.napari_ui.widgets.tables import ROW_HEIGHT
+from napari_blochnet.napari_ui.widgets.tables import ROW_HEIGHT, NumberTable
 
 __all__ = ["RegionTable"]
 
@@ -26,7 +25,7 @@ _COLUMNS = (
 _ROWS = 12
 
 
-class RegionTable(ResultsTable):
+class RegionTable(NumberTable):
     """Mean ± SD of every model and of the truth in each region."""
 
     def __init__(self) -> None:
@@ -36,7 +35,9 @@ class RegionTable(ResultsTable):
             "well.",
             _COLUMNS,
             words=(0, 1),
+            small=True,
         )
+        self.hide()
 
     def show_means(self, means: RegionMeans, colours: Mapping[str, str]) -> None:
         """Show means, the models in their colours."""

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView
 
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
-from napari_blochnet.napari_ui.panels.compare.results_table import ResultsTable
+from napari_blochnet.napari_ui.widgets.tables import NumberTable
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison
@@ -34,7 +34,7 @@ def _below_names(comparison: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-class ComparisonTable(ResultsTable):
+class ComparisonTable(NumberTable):
     """One row per tissue and map below each model's name; no column is cut off or asks for scrolling sideways."""
 
     def __init__(self) -> None:
@@ -44,7 +44,9 @@ class ComparisonTable(ResultsTable):
             "and the saved table has all.",
             [(column.heading, column.meaning or column.heading) for column in COMPARISON_COLUMNS],
             words=[number for number, column in enumerate(COMPARISON_COLUMNS) if not column.form],
+            small=True,
         )
+        self.hide()
         self.setMinimumHeight(240)
         self.setWordWrap(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -113,7 +115,7 @@ class ComparisonTable(ResultsTable):
 
     def _width(self, column: int) -> int:
         """Return what the cells and the longest word of the heading need."""
-        words = self.heading(column).text().replace(" /", "\u00a0/").split()
+        words = self.headings[column].text().replace(" /", "\u00a0/").split()
         head = max(map(self.fontMetrics().horizontalAdvance, words)) + _PADDING
         cells = (self.sizeHintForIndex(self.indexFromItem(self.cell(i, column))).width()
                  for i in range(self.rowCount()) if i not in self._names)  # fmt: skip

@@ -29,7 +29,7 @@ from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.estimator_choice import EstimatorChoice
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.part_choice import PartChoice, slice_mask
-from napari_blochnet.napari_ui.widgets.rows import button, named_rows, row_of
+from napari_blochnet.napari_ui.widgets.rows import button, fill, named_rows, row_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -88,22 +88,14 @@ class MapPanel(Panel):
                             ("Device", self.device))  # fmt: skip
         buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
-        self.body.addWidget(heading("What is mapped"))
-        self.body.addLayout(source)
-        self.body.addWidget(self.schedule_line)
-        self.body.addWidget(heading("Estimators"))
-        self.body.addWidget(self.estimators)
-        self.body.addWidget(self.switches)
-        self.body.addWidget(self.options)
+        fill(self.body, heading("What is mapped"), source, self.schedule_line)
+        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.options)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling
         footer = QVBoxLayout()
         footer.setContentsMargins(10, 4, 10, 6)
         footer.setSpacing(6)
-        footer.addWidget(self.size_line)
-        footer.addLayout(buttons)
-        footer.addWidget(self.jobs)
-        footer.addWidget(self.copy)
+        fill(footer, self.size_line, buttons, self.jobs, self.copy)
         outer = self.layout()
         assert isinstance(outer, QVBoxLayout)
         outer.addLayout(footer)

@@ -101,11 +101,7 @@ class MappingTask:
         return self.paces.seconds(settings, self.stack, self.device, self.voxels) if settings else 0.0
 
     def run(
-        self,
-        *,
-        progress: ProgressCallback,
-        cancelled: CancelEvent,
-        partial: Callable[[EstimatorRun], None],
+        self, *, progress: ProgressCallback, cancelled: CancelEvent, partial: Callable[[EstimatorRun], None]
     ) -> list[EstimatorRun]:
         """Map with each estimator in turn; worker thread. Returns those that have a result.
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QWidget
 
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.plots import pg
+from napari_blochnet.napari_ui.widgets.rows import column
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.training.state import LossPoint
@@ -69,11 +70,7 @@ class LossPlot(QWidget):
         }
         self._best = self.item.plot(pen=None, symbol="o", symbolSize=9)
         self._colours: tuple[str, ...] = ()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.legend)
-        layout.addWidget(self._view)
+        column(self, self.legend, self._view)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
-from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import SUFFIX, stored_models
 from napari_blochnet.estimators.registry import estimator_names
+from napari_blochnet.napari_ui.widgets.rows import column
 
 __all__ = ["NameRow", "check_name", "free_name"]
 
@@ -57,11 +58,7 @@ class NameRow(QWidget):
         self.error.setWordWrap(True)
         self.error.hide()
         self._is_own = False
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addWidget(self.line)
-        layout.addWidget(self.error)
+        column(self, self.line, self.error, spacing=1)
         self.line.textEdited.connect(self._on_edited)
 
     def _on_edited(self, text: str) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QFormLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -23,7 +22,7 @@ from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.widgets.choices import SubjectChoice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.panel import Foldable, Panel, heading, note, primary_button
-from napari_blochnet.napari_ui.widgets.rows import named_rows
+from napari_blochnet.napari_ui.widgets.rows import fill, named_rows, row_of
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -98,27 +97,13 @@ class TrainPanel(Panel):
             layout.setVerticalSpacing(4)
             return layout
 
-        left = Qt.AlignmentFlag.AlignLeft
         first = rows(("Schedule", self.source)), rows(("Name", self.name), ("Device", self.device))
         second = rows(("Fingerprints", self.stack), ("Network", self.model)), rows(("Name", self.adapt_name))
         self._columns = (*first, self.choice.layout()), second
-        self.body.addWidget(heading("A network for my schedule"))
-        self.body.addLayout(first[0])
-        self.body.addWidget(self.schedule_line)
-        self.body.addWidget(self.choice)
-        self.body.addWidget(self.options)
-        self.body.addLayout(first[1])
-        self.body.addWidget(self.size_line)
-        self.body.addWidget(self.run, 0, left)
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.view)
-        self.body.addWidget(self.copy)
-        self.body.addWidget(heading("A network adapted to my data"))
-        self.body.addLayout(second[0])
-        self.body.addWidget(self.adapt_options)
-        self.body.addLayout(second[1])
-        self.body.addWidget(self.adapt_line)
-        self.body.addWidget(self.adapt, 0, left)
+        fill(self.body, heading("A network for my schedule"), first[0], self.schedule_line, self.choice, self.options)
+        fill(self.body, first[1], self.size_line, row_of(self.run), self.jobs, self.view, self.copy)
+        fill(self.body, heading("A network adapted to my data"), second[0], self.adapt_options, second[1])
+        fill(self.body, self.adapt_line, row_of(self.adapt))
         self.body.addStretch(1)
 
     # -- what the panel shows of the session

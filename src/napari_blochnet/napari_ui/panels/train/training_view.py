@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QHeaderView, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHeaderView, QWidget
 
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot
 from napari_blochnet.napari_ui.widgets.panel import note
+from napari_blochnet.napari_ui.widgets.rows import column
 from napari_blochnet.napari_ui.widgets.tables import ROW_HEIGHT, NumberTable
 
 if TYPE_CHECKING:
@@ -59,11 +60,7 @@ class TrainingView(QWidget):
         self.time_left, self.plot, self.scores, self.caption = note(), LossPlot(), TissueScores(), note()
         self.plot.hide()
         self.scores.hide()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(8)
-        for widget in (self.time_left, self.plot, self.scores, self.caption):
-            layout.addWidget(widget)
+        column(self, self.time_left, self.plot, self.scores, self.caption, spacing=8)
 
     def begin(self, epochs: int) -> None:
         """Show a training that has just begun."""
