@@ -75,13 +75,17 @@ class Explainer(QObject):
 
     def ask(self, voxel: Voxel) -> None:
         """Explain a voxel, now or soon; of those asked for while a job runs, the last."""
+        self._waiting = None
+        known = self.known(voxel)
+        if known is not None:
+            self.explained.emit(known)
+            return
         # looked up here: a worker must not touch layers
         items, decoders = self.items(voxel), self._decoders
 
         def answer(**_watch: object) -> Explanations:
             return explain(decoders.get(voxel.stack.schedule), voxel, items)
 
-        self._waiting = None
         if decoders.is_warm(voxel.stack):
             try:
                 self._tell(answer())

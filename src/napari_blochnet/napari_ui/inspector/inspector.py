@@ -218,13 +218,7 @@ class VoxelInspector(Panel):
             return
         self._preview = voxel
         self.marks.preview(voxel)
-        wanted = self._wanted
-        if wanted is None:
-            self._show_nothing()
-        elif voxel is None and wanted in self._explainer.kept:
-            self._show(self._explainer.kept[wanted])
-        else:
-            self._explainer.ask(wanted)
+        self._ask()
 
     @property
     def _wanted(self) -> Voxel | None:
@@ -245,14 +239,15 @@ class VoxelInspector(Panel):
     def _on_pinned(self, voxel: Voxel | None) -> None:
         self._preview = None
         self.marks.preview(None)
-        if voxel is None:
-            self._show_nothing()
-        elif (known := self._explainer.known(voxel)) is not None:
-            self._show(known)
-        else:
-            self._explainer.ask(voxel)
+        self._ask()
 
     # -- showing
+
+    def _ask(self) -> None:
+        if self._wanted is None:
+            self._show_nothing()
+        else:
+            self._explainer.ask(self._wanted)
 
     def _show_nothing(self) -> None:
         self.shown = None
