@@ -58,8 +58,9 @@ class Explainer(QObject):
         found: list[Explanation | None] = []
         if truth is not None:
             found.append(explanation_of("truth", truth, voxel.index, -1, has_own_scale=has_own_scale))
-        found += [explanation_of(known.title, known.subject, voxel.index, self._session.slot(known.subject))
-                  for known in entries]  # fmt: skip
+        for known in entries:
+            slot = self._session.slot(known.subject)
+            found.append(explanation_of(known.title, known.subject, voxel.index, slot))
         return tuple(item for item in found if item is not None)
 
     def _truth(self, stack: FingerprintStack, entry: Entry | None, entries: list[Entry]) -> tuple[Phantom | None, bool]:

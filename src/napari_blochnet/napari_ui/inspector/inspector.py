@@ -84,12 +84,14 @@ class VoxelInspector(Panel):
         self.tool.setChecked(True)
         self.tool.toggled.connect(self._on_tool)
         self.pins = PinBar()
-        self.keep = button("+ Keep", "Keep the current pin: the next click sets one more, as Ctrl-click does.",
-                           checkable=True)  # fmt: skip
+        self.keep = button(
+            "+ Keep", "Keep the current pin: the next click sets one more, as Ctrl-click does.", checkable=True
+        )
         self.clear = button("Clear", "Give up all pins.")
         # off at first: seen from afar, a tissue's ellipse and the models' answers are one point
-        self.all_in_view = button("All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.",
-                                  checkable=True)  # fmt: skip
+        self.all_in_view = button(
+            "All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.", checkable=True
+        )
         self.place = QLabel(_INVITATION)
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save_button = button("Save…", "Save the curves with their numbers (CSV), or a picture (PNG).")

@@ -48,8 +48,9 @@ class _Chip(QFrame):
         if voxel != self.voxel:
             self.voxel = voxel
             z, y, x = voxel.index
-            self.select.setToolTip(f"Pin {self.number}: voxel z {z}, y {y}, x {x} of {voxel.stack.name}. "
-                                   "A click shows it.")  # fmt: skip
+            self.select.setToolTip(
+                f"Pin {self.number}: voxel z {z}, y {y}, x {x} of {voxel.stack.name}. A click shows it."
+            )
         self.select.setChecked(is_current)
         colour = PIN_COLOURS[(self.number - 1) % MAX_PINS]
         sheet = (

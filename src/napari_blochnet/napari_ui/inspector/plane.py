@@ -176,8 +176,8 @@ class PlaneView(QWidget):
             colour = _bound_colour(pin, bound, colours)
             polygon.setPen(pg.mkPen(translucent(colour, 255 if pin.is_current else 120), width=1))
             polygon.setBrush(pg.mkBrush(translucent(colour, 45 if pin.is_current else 18)))
-        bars = [(item, bar) for pin in self._pins if pin.is_current for item in pin.items
-                if (bar := error_bars(item)) is not None]  # fmt: skip
+        items = [item for pin in self._pins if pin.is_current for item in pin.items]
+        bars = [(item, bar) for item in items if (bar := error_bars(item)) is not None]
         self._grow(self._bars, len(bars), pg.PlotCurveItem)
         for curve in self._bars[len(bars) :]:
             curve.setData([], [])
@@ -205,14 +205,15 @@ class PlaneView(QWidget):
                 dimmed = not pin.is_current or self._highlighted not in (None, number)
                 is_pointed_at = pin.is_current and self._highlighted == number
                 size = (17 if item.is_truth else 11) + (4 if is_pointed_at else 0) - (0 if pin.is_current else 3)
-                spots.append({
+                spot = {
                     "pos": (np.log10(item.t1), np.log10(item.t2)),
                     "size": size,
                     "symbol": "star" if item.is_truth else "o",
                     "brush": pg.mkBrush(translucent(colour_of(item, colours), 120 if dimmed else 255)),
                     "pen": pg.mkPen(translucent(ring, 150 if dimmed else 255), width=1.6),
                     "data": (pin, number),
-                })  # fmt: skip
+                }
+                spots.append(spot)
         self.points.setData(spots)
 
     def _on_hover(self, _plot: Any, points: Sequence[Any], _event: Any) -> None:

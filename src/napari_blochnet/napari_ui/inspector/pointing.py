@@ -121,9 +121,10 @@ def voxel_under(session: Session, position: tuple[float, ...]) -> Voxel | None:
     if viewer is None:
         return None
     ours: list[tuple[Layer, Any]] = [
-        (layer, entry.stack) for layer in reversed(list(viewer.layers))
+        (layer, entry.stack)
+        for layer in reversed(list(viewer.layers))
         if (entry := entry_of(layer)) is not None and entry.stack is not None and entry.kind != "region"
-    ]  # fmt: skip
+    ]
     ours.sort(key=lambda pair: not pair[0].visible)
     for layer, stack in ours:
         index = places.voxel_at(layer, position, len(position))

@@ -38,8 +38,13 @@ _KINDS = (
     _Kind("From a file", ScheduleFileSettings),
 )
 # What an optional field shows first once it is ticked.
-_STARTS = {"inversion_time": 0.0, "flip_angle": 60.0, "repetition_time": 15.0, "echo_time": 3.0,
-           "inversion_efficiency": 1.0}  # fmt: skip
+_STARTS = {
+    "inversion_time": 0.0,
+    "flip_angle": 60.0,
+    "repetition_time": 15.0,
+    "echo_time": 3.0,
+    "inversion_efficiency": 1.0,
+}
 
 
 class SchedulePanel(Panel):
@@ -62,8 +67,12 @@ class SchedulePanel(Panel):
             self._forms.append(form)
         self.plot = SchedulePlot()
         self.description = note()
-        self.export = ExportButton("Save as CSV…", "Write flip angle, TR, TE and RF phase of every pulse to a file.",
-                                   ("Save the schedule", "schedule.csv", "CSV (*.csv)"), self.save)  # fmt: skip
+        self.export = ExportButton(
+            "Save as CSV…",
+            "Write flip angle, TR, TE and RF phase of every pulse to a file.",
+            ("Save the schedule", "schedule.csv", "CSV (*.csv)"),
+            self.save,
+        )
 
         fill(self.body, heading("Pulse sequence"), self.kind, *self._forms, self.jobs)
         self.body.addWidget(self.plot, 20)

@@ -80,8 +80,9 @@ class SimulatePanel(Panel):
     def update_session(self) -> None:
         self.phantom.update_entries()
         schedule = self.session.schedule
-        self.schedule_line.setText("No schedule yet: choose one in the Schedule tab." if schedule is None
-                                   else schedule.describe())  # fmt: skip
+        self.schedule_line.setText(
+            "No schedule yet: choose one in the Schedule tab." if schedule is None else schedule.describe()
+        )
         self._update_size()
         self._offer_result()
 
@@ -103,8 +104,9 @@ class SimulatePanel(Panel):
             return slices
         here = places.current_slice(self.session, phantom)
         if here is None:
-            raise InputError(f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.",
-                             field="slices")  # fmt: skip
+            raise InputError(
+                f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.", field="slices"
+            )
         return None if phantom.shape[0] == 1 else (here, here + 1)
 
     def _update_size(self, event: Any = None) -> None:
@@ -122,8 +124,10 @@ class SimulatePanel(Panel):
         part = phantom.mask[slice(*slices)]
         size = part.size * len(schedule) * _SAMPLE_BYTES[self.form.values()["kind"]]
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
-        self.size_line.setText(f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
-                               f"{memory(size)} of memory.")  # fmt: skip
+        self.size_line.setText(
+            f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
+            f"{memory(size)} of memory."
+        )
 
     def _simulate(self) -> None:
         phantom, schedule = self.phantom.subject, self.session.schedule

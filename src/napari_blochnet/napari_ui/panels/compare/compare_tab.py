@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparePanel"]
 
+# Text and tooltip of a button; title, file and kinds of files of its dialog.
+_EXPORTS = (
+    ("Save table…", "Write the table as CSV, one tidy row per model, tissue and parameter.",
+     ("Save the table", "comparison.csv", "CSV (*.csv)")),
+    ("Save report…", "Write a page with table, maps, errors, and how they were made.",
+     ("Save the report", "report.html", "HTML (*.html)")),
+    ("Save figures…", "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
+     ("Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)")),
+)  # fmt: skip
+
 
 def _compare(
     truth: Phantom,
@@ -80,17 +90,11 @@ class ComparePanel(Panel):
         self.table = ComparisonTable()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
-        self.csv = ExportButton("Save table…", "Write the table as CSV, one tidy row per model, tissue and parameter.",
-                                ("Save the table", "comparison.csv", "CSV (*.csv)"), self.save)  # fmt: skip
-        self.html = ExportButton("Save report…", "Write a page with table, maps, errors, and how they were made.",
-                                 ("Save the report", "report.html", "HTML (*.html)"), self.save)  # fmt: skip
-        self.figures = ExportButton(
-            "Save figures…", "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
-            ("Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"), self.save,
-        )  # fmt: skip
+        self.csv, self.html, self.figures = (ExportButton(*how, self.save) for how in _EXPORTS)
         self.copy = CopyRow(self.session)
-        self.regions = RegionStatistics(self.session, lambda: self.truth.subject, lambda: self.maps.chosen,
-                                        self.jobs.say)  # fmt: skip
+        self.regions = RegionStatistics(
+            self.session, lambda: self.truth.subject, lambda: self.maps.chosen, self.jobs.say
+        )
 
         choices = named_rows(("Truth", self.truth)), self.maps, Foldable("Report and error maps", self.form)
         fill(self.body, heading("Truth and maps"), *choices, row_of(self.run), self.jobs, self.table, self.caption)
@@ -134,10 +138,8 @@ class ComparePanel(Panel):
 
     def _update_maps(self) -> None:
         truth = self.truth.subject
-        fitting = [
-            entry for entry in self.session.entries("maps")
-            if truth is not None and errors.part_of_truth(truth, entry.subject) is not None
-        ]  # fmt: skip
+        entries = [] if truth is None else self.session.entries("maps")
+        fitting = [entry for entry in entries if errors.part_of_truth(truth, entry.subject) is not None]
         self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
 
     def _update_buttons(self) -> None:

@@ -76,9 +76,11 @@ class RegionStatistics(QWidget):
         self.table = RegionTable()
         self.hint = note()
         self.save_button = ExportButton(
-            "Save regions…", "Write means and standard deviations as CSV, or as an HTML page with the maps.",
-            ("Save means over regions", "regions.csv", "CSV (*.csv);;HTML (*.html)"), self.save,
-        )  # fmt: skip
+            "Save regions…",
+            "Write means and standard deviations as CSV, or as an HTML page with the maps.",
+            ("Save means over regions", "regions.csv", "CSV (*.csv);;HTML (*.html)"),
+            self.save,
+        )
         row = QHBoxLayout()
         fill(row, self.layer, self.paint, self.draw)
         row.setStretch(0, 1)

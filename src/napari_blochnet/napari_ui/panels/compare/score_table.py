@@ -117,7 +117,7 @@ class ComparisonTable(NumberTable):
         """Return what the cells and the longest word of the heading need."""
         words = self.headings[column].text().replace(" /", "\u00a0/").split()
         head = max(map(self.fontMetrics().horizontalAdvance, words)) + _PADDING
-        cells = (self.sizeHintForIndex(self.indexFromItem(self.cell(i, column))).width()
-                 for i in range(self.rowCount()) if i not in self._names)  # fmt: skip
+        scored = [self.cell(i, column) for i in range(self.rowCount()) if i not in self._names]
+        cells = (self.sizeHintForIndex(self.indexFromItem(item)).width() for item in scored)
         # and the line of the grid
         return max(head, *cells) + 1

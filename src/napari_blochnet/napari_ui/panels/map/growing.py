@@ -83,8 +83,8 @@ class GrowingLayers:
 
 
 def _arrays(maps: ParameterMaps) -> dict[str, np.ndarray]:
-    return {field.name: value for field in fields(maps)
-            if isinstance(value := getattr(maps, field.name), np.ndarray) and value.ndim == 3}  # fmt: skip
+    values = {field.name: getattr(maps, field.name) for field in fields(maps)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 3}
 
 
 def _copy(maps: ParameterMaps) -> ParameterMaps:

@@ -37,6 +37,11 @@ if TYPE_CHECKING:
 __all__ = ["MapPanel"]
 
 _HINT = "click to map"
+_SWITCHES = {
+    "refine": "Refine by physics, with standard errors",
+    "fit_b1": "and fit B1 along",
+    "uncertainty": "Standard errors by the Cramér–Rao bound",
+}
 
 
 class MapPanel(Panel):
@@ -63,11 +68,7 @@ class MapPanel(Panel):
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
-        self.switches = Switches(self.form, {
-            "refine": "Refine by physics, with standard errors",
-            "fit_b1": "and fit B1 along",
-            "uncertainty": "Standard errors by the Cramér–Rao bound",
-        }, under={"fit_b1": "refine"})  # fmt: skip
+        self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
         self.options = Foldable("More options: dictionary grid, saturation, noise, batches", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
@@ -84,8 +85,9 @@ class MapPanel(Panel):
         for control, name in ((self.stack, "Fingerprints"), (self.truth, "Truth"), (self.click, "Click to map")):
             control.setAccessibleName(name)
 
-        source = named_rows(("Fingerprints", self.stack), ("Part", self.choice), ("Truth", self.truth),
-                            ("Device", self.device))  # fmt: skip
+        source = named_rows(
+            ("Fingerprints", self.stack), ("Part", self.choice), ("Truth", self.truth), ("Device", self.device)
+        )
         buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
         fill(self.body, heading("What is mapped"), source, self.schedule_line)

@@ -117,8 +117,8 @@ class MappingTask:
 
             watch = Stopwatch(self.voxels)
             try:
-                maps = reconstruct(self.stack, None, self.mask, run.settings, device=self.device, cancelled=cancelled,
-                                   progress=self._progress(index, watch, progress), partial=grown)  # fmt: skip
+                how = {"progress": self._progress(index, watch, progress), "cancelled": cancelled, "partial": grown}
+                maps = reconstruct(self.stack, None, self.mask, run.settings, device=self.device, **how)
             except Cancelled as stopped:
                 if isinstance(stopped.partial, ParameterMaps) and stopped.partial.mask.any():
                     done.append(self._finished(run, stopped.partial))

@@ -53,7 +53,9 @@ def needs_of(task: MappingTask) -> Needs:
     is_untimed = seconds is None and task.voxels > 0
     text += "" if seconds is None else f": about {duration(seconds)}"
     if needed > _SHARE * free:
-        text += (f". It needs about {memory(needed)} of memory, and {memory(free)} are free: choose fewer voxels, a "
-                 "coarser dictionary or a smaller batch.")  # fmt: skip
+        text += (
+            f". It needs about {memory(needed)} of memory, and {memory(free)} are free: choose fewer voxels, a "
+            "coarser dictionary or a smaller batch."
+        )
         return Needs(text, True, is_untimed)
     return Needs(f"{text}, {memory(needed)} of memory ({memory(free)} free).", False, is_untimed)

@@ -50,8 +50,10 @@ class LossPlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Loss curve")
-        self.setToolTip("Loss of log10 T1 and T2 over the epochs: of the tissues trained on, of those held out, and of "
-                        "the decoded signal where the network has a decoder.")  # fmt: skip
+        self.setToolTip(
+            "Loss of log10 T1 and T2 over the epochs: of the tissues trained on, of those held out, and of "
+            "the decoded signal where the network has a decoder."
+        )
         # not pyqtgraph's legend, which lies on the curves and fails while a window is being closed
         self.legend = QLabel()
         self.legend.setAlignment(Qt.AlignmentFlag.AlignRight)
@@ -120,7 +122,10 @@ class LossPlot(QWidget):
 
     def _write_legend(self) -> None:
         meanings = {"training": "training", "held out": "held out (○ best)", "decoder": "decoded signal"}
-        self.legend.setText("&nbsp;&nbsp; ".join(
-            f'<span style="color:{colour}">▬</span> {meanings[name]}'
-            for (name, curve), colour in zip(self.curves.items(), self._colours, strict=False) if curve.isVisible()
-        ))  # fmt: skip
+        self.legend.setText(
+            "&nbsp;&nbsp; ".join(
+                f'<span style="color:{colour}">▬</span> {meanings[name]}'
+                for (name, curve), colour in zip(self.curves.items(), self._colours, strict=False)
+                if curve.isVisible()
+            )
+        )

@@ -38,8 +38,9 @@ def check_name(name: str) -> str:
         A name that is no file name on every system, or is taken.
     """
     if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9 ._+()-]{0,98}[A-Za-z0-9_+)-])?", name):
-        raise InputError(f"The name is {name!r}; expected letters, digits, spaces and . _ + ( ) -, at most 100.",
-                         field="name")  # fmt: skip
+        raise InputError(
+            f"The name is {name!r}; expected letters, digits, spaces and . _ + ( ) -, at most 100.", field="name"
+        )
     if name.lower() in {taken.lower() for taken in _taken()} or name.lower().endswith(SUFFIX):
         raise InputError(f"There is an estimator called {name} already; expected another name.", field="name")
     return name

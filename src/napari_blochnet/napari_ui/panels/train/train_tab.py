@@ -58,23 +58,29 @@ class TrainPanel(Panel):
         self.options = Foldable("Options: tissues, epochs, noise, loss", self.form)
         self.device = DeviceChoice()
         self.size_line = note()
-        self.run = primary_button("Train for my schedule", "Train a network on fingerprints that the decoder simulates "
-                                  "for this schedule, and put it into Map's list.")  # fmt: skip
+        self.run = primary_button(
+            "Train for my schedule",
+            "Train a network on fingerprints that the decoder simulates for this schedule, and put it into Map's list.",
+        )
         self.view = TrainingView()
         self.copy = CopyRow(self.session)
         self.stack = SubjectChoice(self.session, "stack", "no fingerprints are open")
         self.stack.setToolTip("The fingerprints that the network is adapted to; no truth is needed.")
         self.stack.setAccessibleName("Fingerprints to adapt to")
         self.model = QComboBox()
-        self.model.setToolTip("Which network is adapted: those of the model store that take as many samples as the "
-                              "stack has.")  # fmt: skip
+        self.model.setToolTip(
+            "Which network is adapted: those of the model store that take as many samples as the stack has."
+        )
         self.model.setAccessibleName("Network to adapt")
         self.model.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.adapt_form = SettingsForm(AdaptSettings)
         self.adapt_options = Foldable("Options: epochs, batches, voxels", self.adapt_form)
         self.adapt_line = note()
-        self.adapt = primary_button("Adapt to this stack", "Fine-tune the network on this stack's own fingerprints, "
-                                    "without labels, and put the result into Map's list.")  # fmt: skip
+        self.adapt = primary_button(
+            "Adapt to this stack",
+            "Fine-tune the network on this stack's own fingerprints, without labels, and put the result into Map's "
+            "list.",
+        )
         self._lay_out()
 
         self.source.currentIndexChanged.connect(self._update)
@@ -153,9 +159,8 @@ class TrainPanel(Panel):
 
     def _update_models(self) -> None:
         stack, before = self.stack.subject, self.model.currentData()
-        fitting = [] if stack is None else [
-            model for model in self._models if model.card["network"]["length"] == stack.shape[0]
-        ]  # fmt: skip
+        length = None if stack is None else stack.shape[0]
+        fitting = [model for model in self._models if model.card["network"]["length"] == length]
         self.model.blockSignals(True)
         self.model.clear()
         for model in fitting:
@@ -183,8 +188,9 @@ class TrainPanel(Panel):
 
     def _update(self) -> None:
         schedule, stack = self.schedule, self.stack.subject
-        self.schedule_line.setText("No schedule is chosen in the Schedule tab." if schedule is None
-                                   else schedule.describe())  # fmt: skip
+        self.schedule_line.setText(
+            "No schedule is chosen in the Schedule tab." if schedule is None else schedule.describe()
+        )
         values = {**self.choice.values(), **self.form.values()}
         if schedule is not None:
             self.name.propose(f"{values['estimator']}-{schedule.name or len(schedule)}")
@@ -291,15 +297,17 @@ def _amount(values: dict[str, Any]) -> str:
         options = options_from(values["preset"], **chosen)
     except InputError:
         return ""
-    tissues = f"a grid of {options.grid_step:g} ms" if options.fingerprints is None else (
-        f"{options.fingerprints:,} tissues")  # fmt: skip
-    return f"{tissues[:1].upper()}{tissues[1:]}, {options.epochs:,} epochs."
+    count = options.fingerprints
+    tissues = f"A grid of {options.grid_step:g} ms" if count is None else f"{count:,} tissues"
+    return f"{tissues}, {options.epochs:,} epochs."
 
 
 def _why_not(stack: Any, can: bool) -> str:
     if stack is None:
         return "Simulate fingerprints, or open a stack in the Data tab, to adapt a network to them."
     if not can:
-        return (f"No network of the store takes {stack.shape[0]:,} samples; train one above for this stack's schedule "
-                "or another of its length.")  # fmt: skip
+        return (
+            f"No network of the store takes {stack.shape[0]:,} samples; train one above for this stack's schedule "
+            "or another of its length."
+        )
     return "The network learns what the decoder finds in this stack; it fits this schedule afterwards."

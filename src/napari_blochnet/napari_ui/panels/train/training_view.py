@@ -44,9 +44,9 @@ class TissueScores(NumberTable):
         rows = [(name, value) for name, value in scores.items() if isinstance(value, Mapping)]
         self.setRowCount(len(rows))
         for i, (name, value) in enumerate(rows):
-            cells = (name, f"{round(value['bias'], 1) + 0.0:+.1f}", f"{value['rmse']:.1f}", f"{value['bound']:.1f}",
-                     f"{value['ratio']:.2f}")  # fmt: skip
-            for j, text in enumerate(cells):
+            bias = f"{round(value['bias'], 1) + 0.0:+.1f}"
+            cells = (bias, f"{value['rmse']:.1f}", f"{value['bound']:.1f}", f"{value['ratio']:.2f}")
+            for j, text in enumerate((name, *cells)):
                 self.write(i, j, text, _COLUMNS[j][1])
         self.setFixedHeight(self.head.sizeHint().height() + ROW_HEIGHT * len(rows) + 4)
 
@@ -89,5 +89,7 @@ class TrainingView(QWidget):
         self.scores.setVisible(bool(scores))
         if scores:
             self.scores.show_scores(scores)
-            self.caption.setText(f"{scores['voxels']:,} simulated voxels a tissue, complex, at SNR {scores['snr']:g}, "
-                                 "beside the Cramér–Rao bound at that noise.")  # fmt: skip
+            self.caption.setText(
+                f"{scores['voxels']:,} simulated voxels a tissue, complex, at SNR {scores['snr']:g}, "
+                "beside the Cramér–Rao bound at that noise."
+            )
