@@ -46,6 +46,7 @@ class VoxelTable(NumberTable):
             _COLUMNS,
         )
         self._colours: Palette | None = None
+        self._shown: Explanations | None = None
         self._highlighted: int | None = None
         for heading in self.headings[1:]:
             heading.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)

@@ -109,6 +109,7 @@ class MappingTask:
         """
         done: list[EstimatorRun] = []
         refused: InputError | None = None
+        mapped = functools.partial(reconstruct, self.stack, None, self.mask, device=self.device, cancelled=cancelled)
         for index, run in enumerate(self.runs):
 
             def grown(maps: ParameterMaps, run: EstimatorRun = run) -> None:
@@ -117,8 +118,7 @@ class MappingTask:
 
             watch = Stopwatch(self.voxels)
             try:
-                how = {"progress": self._progress(index, watch, progress), "cancelled": cancelled, "partial": grown}
-                maps = reconstruct(self.stack, None, self.mask, run.settings, device=self.device, **how)
+                maps = mapped(run.settings, progress=self._progress(index, watch, progress), partial=grown)
             except Cancelled as stopped:
                 if isinstance(stopped.partial, ParameterMaps) and stopped.partial.mask.any():
                     done.append(self._finished(run, stopped.partial))
