@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.evaluation.beside_truth import part_of_truth, signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.catalogue import compare
 from napari_blochnet.jobs.settings import CompareSettings
@@ -56,7 +56,7 @@ def _compare(
     """Compare, and compute error maps for the layers; worker thread."""
     part = truth.on_grid(maps[0].shape, maps[0].geometry)
     comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
-    return Compared(comparison, truth, tuple(maps)), [errors.signed_errors(part, item) for item in maps]
+    return Compared(comparison, truth, tuple(maps)), [signed_errors(part, item) for item in maps]
 
 
 def _write(
@@ -139,7 +139,7 @@ class ComparePanel(Panel):
     def _update_maps(self) -> None:
         truth = self.truth.subject
         entries = [] if truth is None else self.session.entries("maps")
-        fitting = [entry for entry in entries if errors.part_of_truth(truth, entry.subject) is not None]
+        fitting = [entry for entry in entries if part_of_truth(truth, entry.subject) is not None]
         self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
 
     def _update_buttons(self) -> None:
@@ -160,10 +160,10 @@ class ComparePanel(Panel):
 
     @in_steps
     def _show(self, result: tuple[Compared, list[dict[str, FloatArray]]]) -> Steps[None]:
-        compared, signed_errors = result
+        compared, found = result
         limit = float(self.form.values()["error_limit"])
         chosen = limit != CompareSettings().error_limit
-        for maps, values in zip(compared.maps, signed_errors, strict=True):
+        for maps, values in zip(compared.maps, found, strict=True):
             # error layers that are there already keep the limits that fit them, unless the person chose others
             if chosen or not self.session.layers("maps", maps, "T1 error"):
                 yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
@@ -196,7 +196,7 @@ class ComparePanel(Panel):
     def _fill_scatter(self, name: str, compared: Compared) -> None:
         clouds = []
         for maps in compared.maps:
-            part = errors.part_of_truth(compared.truth, maps)
+            part = part_of_truth(compared.truth, maps)
             if part is None:
                 continue
             scored = maps.mask & part.mask & ~maps.failed

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.evaluation.beside_truth import summary
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
@@ -35,8 +35,6 @@ class MapJobs(QObject):
         Shows the jobs.
     """
 
-    #: a job has been started
-    began = Signal()
     #: somebody has cancelled a mapping
     stopped = Signal()
     #: it has ended, and everything is drawn
@@ -73,7 +71,6 @@ class MapJobs(QObject):
         job.returned.connect(lambda _: self._say_time(task))
         job.ended.connect(self._on_ended)
         job.start()
-        self.began.emit()
 
     def _say_time(self, task: MappingTask) -> None:
         seconds = task.seconds()
@@ -94,7 +91,6 @@ class MapJobs(QObject):
         job.failed.connect(self._put_back)
         job.ended.connect(self._on_ended)
         job.start()
-        self.began.emit()
 
     def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
         """Return maps that a mapping with these settings continues."""
@@ -126,7 +122,7 @@ class MapJobs(QObject):
         seconds = time.perf_counter() - self._started
         yield from self._settled(done)
         sentences = [f"Mapped {sum(run.voxels for run in done):,} voxels in {seconds:.1f} s."]
-        sentences += [errors.summary(run.result, run.errors) for run in done if run.result is not None]
+        sentences += [summary(run.result, run.errors) for run in done if run.result is not None]
         # a line for each estimator
         self._panel.jobs.say("\n".join(filter(None, sentences)), "good")
 

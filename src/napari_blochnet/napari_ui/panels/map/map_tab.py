@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QVBoxLayout
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.offers import estimator_offers
-from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas.click_tool import ClickTool
@@ -110,7 +110,6 @@ class MapPanel(Panel):
         self.form.changed.connect(self._on_form)
         self.run.clicked.connect(self._map)
         self.timing.clicked.connect(self._time)
-        self._mapping.began.connect(self._on_began)
         self._mapping.stopped.connect(self._forget_next)
         self._mapping.ended.connect(self._go_on)
         self.click.toggled.connect(self._on_tool)
@@ -162,7 +161,7 @@ class MapPanel(Panel):
 
     def _truth_fits(self, entry: Entry) -> bool:
         stack = self.stack.subject
-        return stack is not None and errors.part_of_truth(entry.subject, stack) is not None
+        return stack is not None and part_of_truth(entry.subject, stack) is not None
 
     def _on_stack(self) -> None:
         entry = self.stack.entry
@@ -279,6 +278,7 @@ class MapPanel(Panel):
         with self.reading_forms():
             if stack is not None and not self.is_busy:
                 self._mapping.start_timing(self._task(stack, self.choice.mask(), self._runs()))
+                self._update_size()
 
     def _map(self) -> None:
         stack = self.stack.subject
@@ -289,10 +289,8 @@ class MapPanel(Panel):
     def _start(self, stack: FingerprintStack, mask: BoolArray | None) -> None:
         task, truth, entry = self._task(stack, mask, self._runs()), self.truth.subject, self.stack.entry
         known = None if entry is None else entry.truth
-        task.truth = known if truth is None else errors.part_of_truth(truth, stack)
+        task.truth = known if truth is None else part_of_truth(truth, stack)
         self._mapping.start(task)
-
-    def _on_began(self) -> None:
         self._update_size()
         self._offer_results()
 

@@ -12,7 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.evaluation.beside_truth import signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.catalogue import reconstruct
@@ -140,7 +140,7 @@ class MappingTask:
         run.maps = run.result = maps
         if run.older is not None and can_merge(run.older, maps):
             run.result = merge_maps(run.older, maps, self.stack)
-        run.errors = None if self.truth is None else errors.signed_errors(self.truth, run.result)
+        run.errors = None if self.truth is None else signed_errors(self.truth, run.result)
         return run
 
     def _progress(self, index: int, watch: Stopwatch, progress: ProgressCallback) -> ProgressCallback:
