@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QAbstractItemView, QFrame, QHeaderView
 from napari_blochnet.napari_ui.inspector.explanation import Explanation, Explanations
 from napari_blochnet.napari_ui.inspector.styles import colour_of, swatch, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
-from napari_blochnet.napari_ui.widgets.tables import NumberTable
+from napari_blochnet.napari_ui.widgets.number_table import NumberTable
 
 __all__ = ["VoxelTable"]
 

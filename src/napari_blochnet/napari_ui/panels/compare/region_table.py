@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor
 
 from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.evaluation.tables import mean_and_sd
-from napari_blochnet.napari_ui.widgets.tables import ROW_HEIGHT, NumberTable
+from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
 
 __all__ = ["RegionTable"]
 

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHeaderView
 
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
-from napari_blochnet.napari_ui.widgets.tables import NumberTable
+from napari_blochnet.napari_ui.widgets.number_table import NumberTable
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison

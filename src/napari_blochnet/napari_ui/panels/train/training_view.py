@@ -9,9 +9,9 @@ from qtpy.QtWidgets import QHeaderView, QWidget
 
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot
+from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
 from napari_blochnet.napari_ui.widgets.panel import note
 from napari_blochnet.napari_ui.widgets.rows import column
-from napari_blochnet.napari_ui.widgets.tables import ROW_HEIGHT, NumberTable
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.panels.train.tasks import Points
