@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.explanation import Explanations
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import pg
-from napari_blochnet.napari_ui.widgets.rows import column
 
 __all__ = ["CurvesView"]
 
@@ -71,7 +71,7 @@ class CurvesView(QWidget):
         self._measured = pg.PlotCurveItem()
         self.signal.addItem(self._measured)
         self._curves: list[tuple[pg.PlotCurveItem, pg.PlotCurveItem]] = []
-        column(self, self.plots)
+        filled(QVBoxLayout(self), self.plots, spacing=0)
         self.plots.scene().sigMouseMoved.connect(self._on_mouse)
         self.plots.scene().sigMouseClicked.connect(self._on_click)
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from qtpy.QtCore import QPointF, Qt, Signal
 from qtpy.QtGui import QPolygonF
-from qtpy.QtWidgets import QGraphicsPolygonItem, QWidget
+from qtpy.QtWidgets import QGraphicsPolygonItem, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.explanation import Bound, Explanation
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_colour, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import pg
-from napari_blochnet.napari_ui.widgets.rows import column
 
 __all__ = ["PinContent", "PlaneView"]
 
@@ -111,7 +111,7 @@ class PlaneView(QWidget):
         self.points.setZValue(20)
         self.plot.addItem(self.points)
         self.points.sigHovered.connect(self._on_hover)
-        column(self, self.plots)
+        filled(QVBoxLayout(self), self.plots, spacing=0)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""

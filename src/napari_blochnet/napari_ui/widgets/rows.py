@@ -1,12 +1,14 @@
-"""Buttons, and the rows and columns in which widgets stand."""
+"""Buttons, and the rows in which widgets stand in a panel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from qtpy.QtWidgets import QBoxLayout, QFileDialog, QFormLayout, QHBoxLayout, QLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QBoxLayout, QFileDialog, QFormLayout, QHBoxLayout, QLayout, QPushButton, QWidget
 
-__all__ = ["ExportButton", "button", "column", "fill", "named_rows", "row_of"]
+from napari_blochnet.napari_ui.forms.layouts import filled
+
+__all__ = ["ExportButton", "button", "fill", "named_rows", "row_of"]
 
 
 def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
@@ -50,14 +52,6 @@ def fill(layout: QBoxLayout, *parts: QWidget | QLayout) -> None:
             layout.addWidget(part)
 
 
-def column(owner: QWidget, *parts: QWidget | QLayout, spacing: int = 0) -> None:
-    """Let a widget consist of others, from top to bottom, without margins."""
-    layout = QVBoxLayout(owner)
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(spacing)
-    fill(layout, *parts)
-
-
 def named_rows(*rows: tuple[str, QWidget]) -> QFormLayout:
     """Return widgets below each other, each with its name before it, as wide as the panel."""
     layout = QFormLayout()
@@ -69,9 +63,4 @@ def named_rows(*rows: tuple[str, QWidget]) -> QFormLayout:
 
 def row_of(*widgets: QWidget, last: QWidget | None = None) -> QHBoxLayout:
     """Return widgets side by side from the left, and one at the right."""
-    layout = QHBoxLayout()
-    fill(layout, *widgets)
-    layout.addStretch(1)
-    if last is not None:
-        layout.addWidget(last)
-    return layout
+    return filled(QHBoxLayout(), *widgets, 1, *([] if last is None else [last]))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QScrollArea, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qdebounced
 
 from napari_blochnet.common.errors import InputError
@@ -19,12 +19,13 @@ from napari_blochnet.jobs.catalogue import region_means as recorded_means
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.compare.region_table import RegionTable
 from napari_blochnet.napari_ui.state import drawn_regions as regions
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.panel import heading, note
-from napari_blochnet.napari_ui.widgets.rows import ExportButton, button, column, fill, row_of
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, button, fill, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class RegionStatistics(QWidget):
         fill(row, self.layer, self.paint, self.draw)
         row.setStretch(0, 1)
         row.setSpacing(4)
-        column(self, heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button), spacing=6)
+        filled(QVBoxLayout(self), heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button))
         self.layer.currentIndexChanged.connect(self._watch)
         self.paint.clicked.connect(lambda: self._add(layers.add_region))
         self.draw.clicked.connect(lambda: self._add(layers.add_drawing))

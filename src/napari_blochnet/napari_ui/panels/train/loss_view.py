@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.plots import pg
-from napari_blochnet.napari_ui.widgets.rows import column
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.training.state import LossPoint
@@ -72,7 +72,7 @@ class LossPlot(QWidget):
         }
         self._best = self.item.plot(pen=None, symbol="o", symbolSize=9)
         self._colours: tuple[str, ...] = ()
-        column(self, self.legend, self._view)
+        filled(QVBoxLayout(self), self.legend, self._view, spacing=0)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""

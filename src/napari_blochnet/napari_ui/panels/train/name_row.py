@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from qtpy.QtWidgets import QLabel, QLineEdit, QWidget
+from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import SUFFIX, stored_models
 from napari_blochnet.estimators.registry import estimator_names
-from napari_blochnet.napari_ui.widgets.rows import column
+from napari_blochnet.napari_ui.forms.layouts import filled
 
 __all__ = ["NameRow", "check_name", "free_name"]
 
@@ -59,7 +59,7 @@ class NameRow(QWidget):
         self.error.setWordWrap(True)
         self.error.hide()
         self._is_own = False
-        column(self, self.line, self.error, spacing=1)
+        filled(QVBoxLayout(self), self.line, self.error, spacing=1)
         self.line.textEdited.connect(self._on_edited)
 
     def _on_edited(self, text: str) -> None:

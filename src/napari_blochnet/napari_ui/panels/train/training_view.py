@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QHeaderView, QWidget
+from qtpy.QtWidgets import QHeaderView, QVBoxLayout, QWidget
 
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot
 from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
 from napari_blochnet.napari_ui.widgets.panel import note
-from napari_blochnet.napari_ui.widgets.rows import column
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.panels.train.tasks import Points
@@ -60,7 +60,7 @@ class TrainingView(QWidget):
         self.time_left, self.plot, self.scores, self.caption = note(), LossPlot(), TissueScores(), note()
         self.plot.hide()
         self.scores.hide()
-        column(self, self.time_left, self.plot, self.scores, self.caption, spacing=8)
+        filled(QVBoxLayout(self), self.time_left, self.plot, self.scores, self.caption, spacing=8)
 
     def begin(self, epochs: int) -> None:
         """Show a training that has just begun."""
