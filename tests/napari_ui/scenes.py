@@ -180,7 +180,7 @@ class Stage:
                 layer.visible = name == "Regions"
         at_once(canvas.show_quantity(self.session, role, beside=beside))
         self.desk.qtbot.wait(300)
-        lowest = {"Train": "caption", "Regions": "regions"}.get(name)
+        lowest = {"Train": "copy", "Regions": "regions"}.get(name)
         for scroll in panel.findChildren(QScrollArea):
             scroll.verticalScrollBar().setValue(0)
             if lowest:

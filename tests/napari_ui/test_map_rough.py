@@ -193,7 +193,7 @@ def test_what_cannot_map_the_stack_is_grey_and_says_why(desk, monkeypatch):
 
 
 def test_time_and_memory_are_told(desk, monkeypatch):
-    from napari_blochnet.napari_ui.panels.map import map_tab as panel
+    from napari_blochnet.napari_ui.panels.map import needs
 
     desk = desk()
     mapping = _simulated(desk, _phantom(slices=2))
@@ -212,7 +212,7 @@ def test_time_and_memory_are_told(desk, monkeypatch):
     assert "1,600 voxels × 60 TRs: about" in mapping.size_line.text()
     assert not mapping.timing.isVisible()
     # a small machine, and a fine dictionary
-    monkeypatch.setattr(panel, "free_memory", lambda: 10**9)
+    monkeypatch.setattr(needs, "free_memory", lambda: 10**9)
     mapping.form.set_values({"step": 0.002})
     assert "of memory, and" in mapping.size_line.text()
     assert mapping.size_line.property("state") == "error"

@@ -49,14 +49,14 @@ def test_train_for_my_schedule(desk, own_store):
     # how often the window looks depends on the machine; in the end there are three whole epochs, the held-out loss at
     # the end of each
     assert seen
-    x, y = train.plot.curves["held out"].getOriginalDataset()
+    x, y = train.view.plot.curves["held out"].getOriginalDataset()
     np.testing.assert_allclose(x, [1, 2, 3])
     assert (y > 0).all()
     # the scores are those of the card, beside the bound
     card = read_card(own_store / f"{name}.safetensors")
     found = card["scores"]["Spline5, seed 0"]["WM T1"]
-    assert train.scores.isVisible()
-    assert [train.scores.item(0, column).text() for column in (0, 2, 3, 4)] == [
+    assert train.view.scores.isVisible()
+    assert [train.view.scores.item(0, column).text() for column in (0, 2, 3, 4)] == [
         "WM T1", f"{found['rmse']:.1f}", f"{found['bound']:.1f}", f"{found['ratio']:.2f}"
     ]  # fmt: skip
     # the next one gets another name; the old one's is refused, beside the field
@@ -108,7 +108,7 @@ def test_cancel_keeps_the_best_so_far(desk, own_store):
     name = train.name.line.text()
     desk.click(train.run)
     _wait_for_epochs(desk, train, 2)
-    assert "of 5,000" in train.time_left.text()
+    assert "of 5,000" in train.view.time_left.text()
     answered = []
 
     def watch(job) -> None:
@@ -177,7 +177,7 @@ def test_adapt_to_a_stack(desk, own_store):
     assert card["record"]["operation"] == "adapt"
     assert card["record"]["inputs"]["estimator"] == first
     assert card["schedules"][0]["name"] == "Spline5, seed 5"
-    assert train.scores.item(0, 0).text() == "WM T1"
+    assert train.view.scores.item(0, 0).text() == "WM T1"
     assert train.copy.isVisible()
     # and the schedule of a stack can be trained for as well
     assert len(train.source) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Container
 
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.io.atomic import replacing
@@ -22,8 +23,10 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
     """
     stack, (z, y, x) = shown.voxel.stack, shown.voxel.index
     about = [f"stack: {stack.name}", f"voxel: z {z}, y {y}, x {x}", f"signal: {shown.quantity}"]
-    for item, misfit in zip(shown.items, shown.residual, strict=True):
-        about.append(f"{item.name}: T1 {item.t1:.6g} ms, T2 {item.t2:.6g} ms, PD {item.pd:.6g}, misfit {misfit:.4g}")
+    for item, residual in zip(shown.items, shown.residual, strict=True):
+        about.append(
+            f"{item.name}: T1 {item.t1:.6g} ms, T2 {item.t2:.6g} ms, PD {item.pd:.6g}, residual {residual:.4g}"
+        )
     if shown.bound is not None:
         error = shown.bound.covariance.diagonal() ** 0.5
         about.append(
@@ -47,7 +50,7 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
         writer.writerows([f"{value:.8g}" for value in row] for row in zip(*columns.values(), strict=True))
 
 
-def _free(name: str, taken: dict[str, object]) -> str:
+def _free(name: str, taken: Container[str]) -> str:
     """Return a heading that no other column has: two models may share a title."""
     number, found = 2, name
     while found in taken:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,8 @@ from qtpy.QtWidgets import QGraphicsPolygonItem, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.evaluation.voxel import Bound, Explanation
-from napari_blochnet.napari_ui.inspector.curves import BOTTOM, CornerText, PaintedPlots, style_small
+from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_colour, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import pg
@@ -28,7 +29,7 @@ _LEAST = 1.03
 _ROOM_ABOVE = 0.26
 _ELLIPSE_NOTE = (
     "Ellipse: 95 % of the answers of an estimator that reaches the Cramér–Rao bound fall inside, for the true tissue "
-    "(where the truth is not known, for the model's with the smallest misfit), "
+    "(where the truth is not known, for the model's with the smallest residual), "
     "schedule and noise; no unbiased one does better. It is precision, not accuracy: white noise alone, the model "
     "taken as right. Partial volume, magnetisation transfer and a wrong B1 or slice profile are not in it; aliasing "
     "of undersampled data is not white noise. Bars: 95 % intervals from a model's own standard errors."
@@ -110,10 +111,7 @@ class PlaneView(QWidget):
         self.points.setZValue(20)
         self.plot.addItem(self.points)
         self.points.sigHovered.connect(self._on_hover)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.plots, 1)
+        filled(QVBoxLayout(self), self.plots, spacing=0)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""
@@ -155,9 +153,7 @@ class PlaneView(QWidget):
 
     def _describe(self) -> str:
         current = next((pin for pin in self._pins if pin.is_current), None)
-        if current is None or not current.items:
-            return ""
-        if current.bound is None:
+        if current is None or current.bound is None:
             return ""
         return "95 % by noise alone" + ("" if current.bound.is_sigma_known else ", σ by residual")
 
@@ -172,18 +168,17 @@ class PlaneView(QWidget):
         if colours is None:
             return
         bounds = [(pin, pin.bound) for pin in self._pins if pin.bound is not None]
-        _grow(self._ellipses, len(bounds), self._new_ellipse)
+        self._grow(self._ellipses, len(bounds), QGraphicsPolygonItem)
         for polygon in self._ellipses[len(bounds) :]:
             polygon.setPolygon(QPolygonF())
         for polygon, (pin, bound) in zip(self._ellipses, bounds, strict=False):
             polygon.setPolygon(QPolygonF([QPointF(x, y) for x, y in np.log10(bound.ellipse())]))
             colour = _bound_colour(pin, bound, colours)
-            pen = pg.mkPen(translucent(colour, 255 if pin.is_current else 120), width=1)
-            polygon.setPen(pen)
+            polygon.setPen(pg.mkPen(translucent(colour, 255 if pin.is_current else 120), width=1))
             polygon.setBrush(pg.mkBrush(translucent(colour, 45 if pin.is_current else 18)))
-        bars = [(item, bar) for pin in self._pins if pin.is_current for item in pin.items
-                if (bar := error_bars(item)) is not None]  # fmt: skip
-        _grow(self._bars, len(bars), self._new_bar)
+        items = [item for pin in self._pins if pin.is_current for item in pin.items]
+        bars = [(item, bar) for item in items if (bar := error_bars(item)) is not None]
+        self._grow(self._bars, len(bars), pg.PlotCurveItem)
         for curve in self._bars[len(bars) :]:
             curve.setData([], [])
         for curve, (item, bar) in zip(self._bars, bars, strict=False):
@@ -191,15 +186,11 @@ class PlaneView(QWidget):
             curve.setPen(pg.mkPen(colour_of(item, colours), width=1))
         self._draw_points()
 
-    def _new_ellipse(self) -> QGraphicsPolygonItem:
-        polygon = QGraphicsPolygonItem()
-        self.plot.addItem(polygon, ignoreBounds=True)
-        return polygon
-
-    def _new_bar(self) -> pg.PlotCurveItem:
-        curve = pg.PlotCurveItem()
-        self.plot.addItem(curve, ignoreBounds=True)
-        return curve
+    def _grow(self, items: list[Any], count: int, make: Callable[[], Any]) -> None:
+        """Have so many items in the plot, or more."""
+        while len(items) < count:
+            items.append(make())
+            self.plot.addItem(items[-1], ignoreBounds=True)
 
     def _draw_points(self) -> None:
         colours = self._colours
@@ -214,24 +205,20 @@ class PlaneView(QWidget):
                 dimmed = not pin.is_current or self._highlighted not in (None, number)
                 is_pointed_at = pin.is_current and self._highlighted == number
                 size = (17 if item.is_truth else 11) + (4 if is_pointed_at else 0) - (0 if pin.is_current else 3)
-                spots.append({
+                spot = {
                     "pos": (np.log10(item.t1), np.log10(item.t2)),
                     "size": size,
                     "symbol": "star" if item.is_truth else "o",
                     "brush": pg.mkBrush(translucent(colour_of(item, colours), 120 if dimmed else 255)),
                     "pen": pg.mkPen(translucent(ring, 150 if dimmed else 255), width=1.6),
                     "data": (pin, number),
-                })  # fmt: skip
+                }
+                spots.append(spot)
         self.points.setData(spots)
 
     def _on_hover(self, _plot: Any, points: Sequence[Any], _event: Any) -> None:
         current = [point.data()[1] for point in points if point.data()[0].is_current]
         self.hovered.emit(current[0] if current else None)
-
-
-def _grow(items: list[Any], count: int, make: Any) -> None:
-    while len(items) < count:
-        items.append(make())
 
 
 def _bound_colour(pin: PinContent, bound: Bound, colours: Palette) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QKeySequence, QShortcut
+from qtpy.QtGui import QKeyEvent, QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
 from superqt.utils import qthrottled
 
@@ -79,15 +79,19 @@ class Pointer(QObject):
         if not self._is_previewing:
             self._is_previewing = True
             # letting go of a key moves no mouse
-            QApplication.instance().installEventFilter(self)
+            application = QApplication.instance()
+            if application is not None:
+                application.installEventFilter(self)
         self._tell_later()
 
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802
-        kind = event.type()
-        if (kind == QEvent.Type.KeyRelease and event.key() == Qt.Key.Key_Shift) or kind == QEvent.Type.WindowDeactivate:
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        kind = None if event is None else event.type()
+        is_let_go = kind == QEvent.Type.KeyRelease and isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Shift
+        if is_let_go or kind == QEvent.Type.WindowDeactivate:
             self._end()
         return False
 
+    @qthrottled(timeout=_PREVIEW_INTERVAL, leading=False)
     def _tell(self) -> None:
         if self._is_previewing:
             self.hovered.emit(self._position)

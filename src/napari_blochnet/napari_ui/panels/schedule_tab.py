@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QPushButton
+from qtpy.QtWidgets import QComboBox
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.operations.opening import make_schedule
@@ -15,6 +15,7 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.parts import heading, note
 from napari_blochnet.napari_ui.widgets.plots import SchedulePlot
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, row_of
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ _KINDS = (
     _Kind("SplineNoise11", SplineSettings, {"control_points": 11, "noise_variance": 10.0}),
     _Kind("From a file", ScheduleFileSettings),
 )
+# What an optional field shows first once it is ticked.
+_STARTS = {
+    "inversion_time": 0.0,
+    "flip_angle": 60.0,
+    "repetition_time": 15.0,
+    "echo_time": 3.0,
+    "inversion_efficiency": 1.0,
+}
 
 
 class SchedulePanel(Panel):
@@ -53,39 +62,24 @@ class SchedulePanel(Panel):
         self._forms: list[SettingsForm] = []
         for kind in _KINDS:
             self.kind.addItem(kind.title)
-            form = SettingsForm(
-                kind.model,
-                leave_out=("kind",),
-                starts={
-                    "inversion_time": 0.0,
-                    "flip_angle": 60.0,
-                    "repetition_time": 15.0,
-                    "echo_time": 3.0,
-                    "inversion_efficiency": 1.0,
-                },
-            )
+            form = SettingsForm(kind.model, leave_out=("kind",), starts=_STARTS)
             form.set_values(kind.values)
             form.changed.connect(self.make)
             self._forms.append(form)
         self.plot = SchedulePlot()
         self.description = note()
-        self.export = QPushButton("Save as CSV…")
-        self.export.setToolTip("Write flip angle, TR, TE and RF phase of every pulse to a file.")
+        self.export = ExportButton(
+            "Save as CSV…",
+            "Write flip angle, TR, TE and RF phase of every pulse to a file.",
+            ("Save the schedule", "schedule.csv", "CSV (*.csv)"),
+            self.save,
+        )
 
-        self.body.addWidget(heading("Pulse sequence"))
-        self.body.addWidget(self.kind)
-        for form in self._forms:
-            self.body.addWidget(form)
-        self.body.addWidget(self.jobs)
+        fill(self.body, heading("Pulse sequence"), self.kind, *self._forms, self.jobs)
         self.body.addWidget(self.plot, 20)
-        self.body.addWidget(self.description)
-        row = QHBoxLayout()
-        row.addWidget(self.export)
-        row.addStretch(1)
-        self.body.addLayout(row)
+        fill(self.body, self.description, row_of(self.export))
         self.body.addStretch(1)
         self.kind.currentIndexChanged.connect(self._choose)
-        self.export.clicked.connect(self._export)
         titles = ("fisp", "spline5", "splinenoise11", "file")
         self.remember(kind=self.kind, **dict(zip(titles, self._forms, strict=True)))
         if "path" in self.form.fields and not self.form.values()["path"]:
@@ -119,10 +113,10 @@ class SchedulePanel(Panel):
         """Make the schedule that the form describes and let everybody use it."""
         form = self.form
         form.clear_errors()
+        schedule = None
         try:
-            self.schedule = make_schedule(form.settings())
+            schedule = make_schedule(form.settings())
         except InputError as error:
-            self.schedule = None
             # a form that nobody has filled in yet is no mistake
             if error.field == "path" and not form.values().get("path"):
                 self.jobs.say("Choose a file; what it does not state can be given above.")
@@ -131,21 +125,20 @@ class SchedulePanel(Panel):
                 self.jobs.say("" if error.field in form.errors() else str(error), "error")
         else:
             self.jobs.say("")
-        self.plot.setVisible(self.schedule is not None)
-        self.plot.show_schedule(self.schedule)
-        self.description.setText("" if self.schedule is None else self.schedule.describe())
-        self.export.setEnabled(self.schedule is not None)
-        self.session.schedule = self.schedule
+        self._take(schedule)
 
     def show_schedule(self, schedule: Schedule) -> None:
         """Take a schedule that was made before; its form too, where it was made by one."""
         self._fill_in(schedule)
-        self.schedule = schedule
         self.jobs.say("")
-        self.plot.setVisible(True)
+        self._take(schedule)
+
+    def _take(self, schedule: Schedule | None) -> None:
+        self.schedule = schedule
+        self.plot.setVisible(schedule is not None)
         self.plot.show_schedule(schedule)
-        self.description.setText(schedule.describe())
-        self.export.setEnabled(True)
+        self.description.setText("" if schedule is None else schedule.describe())
+        self.export.setEnabled(schedule is not None)
         self.session.schedule = schedule
 
     def _fill_in(self, schedule: Schedule) -> None:
@@ -168,11 +161,6 @@ class SchedulePanel(Panel):
         self.form.blockSignals(True)
         self.form.set_values(settings)
         self.form.blockSignals(False)
-
-    def _export(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the schedule", "schedule.csv", "CSV (*.csv)")
-        if name:
-            self.save(name)
 
     def save(self, path: str) -> None:
         """Write the schedule to a file."""

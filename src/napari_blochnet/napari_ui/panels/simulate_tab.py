@@ -6,7 +6,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel
+from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -15,12 +15,14 @@ from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.amounts import memory
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import heading, note, primary_button
+from napari_blochnet.napari_ui.widgets.rows import fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -54,24 +56,10 @@ class SimulatePanel(Panel):
         self.save = SaveFingerprints(self, self.update_session)
         self.copy = CopyRow(self.session)
 
-        choices = QFormLayout()
-        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Phantom", self.phantom.native)
-        choices.addRow("Part", self.part)
-        self.body.addWidget(heading("What is scanned"))
-        self.body.addLayout(choices)
-        self.body.addWidget(heading("With which schedule"))
-        self.body.addWidget(self.schedule_line)
-        self.body.addWidget(heading("Signal and noise"))
-        self.body.addWidget(self.form)
-        self.body.addWidget(self.size_line)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.run)
-        buttons.addStretch(1)
-        buttons.addWidget(self.save)
-        self.body.addLayout(buttons)
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.copy)
+        choices = named_rows(("Phantom", self.phantom), ("Part", self.part))
+        fill(self.body, heading("What is scanned"), choices, heading("With which schedule"), self.schedule_line)
+        fill(self.body, heading("Signal and noise"), self.form, self.size_line)
+        fill(self.body, row_of(self.run, last=self.save), self.jobs, self.copy)
         self.body.addStretch(1)
 
         self.phantom.changed.connect(self._update_size)
@@ -94,8 +82,9 @@ class SimulatePanel(Panel):
     def update_session(self) -> None:
         self.phantom.reset_choices()
         schedule = self.session.schedule
-        self.schedule_line.setText("No schedule yet: choose one in the Schedule tab." if schedule is None
-                                   else schedule.describe())  # fmt: skip
+        self.schedule_line.setText(
+            "No schedule yet: choose one in the Schedule tab." if schedule is None else schedule.describe()
+        )
         self._update_size()
         self._offer_result()
 
@@ -113,11 +102,13 @@ class SimulatePanel(Panel):
         if phantom is None or self.part.currentText() == _ALL:
             return None
         if self.part.currentText() == _RANGE:
-            return self.form.values()["slices"]
+            slices: tuple[int, int] | None = self.form.values()["slices"]
+            return slices
         here = places.current_slice(self.session, phantom)
         if here is None:
-            raise InputError(f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.",
-                             field="slices")  # fmt: skip
+            raise InputError(
+                f"The viewer shows no slice of {phantom.name}; move the z slider, or choose all slices.", field="slices"
+            )
         return None if phantom.shape[0] == 1 else (here, here + 1)
 
     def _update_size(self, event: Any = None) -> None:
@@ -135,25 +126,23 @@ class SimulatePanel(Panel):
         part = phantom.mask[slice(*slices)]
         size = part.size * len(schedule) * _SAMPLE_BYTES[self.form.values()["kind"]]
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
-        self.size_line.setText(f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
-                               f"{_bytes(size)} of memory.")  # fmt: skip
+        self.size_line.setText(
+            f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
+            f"{memory(size)} of memory."
+        )
 
     def _simulate(self) -> None:
         phantom, schedule = self.phantom.value, self.session.schedule
-        self.form.clear_errors()
         if phantom is None or schedule is None or self.is_busy:
             return
-        try:
+        with self.reading_forms():
             settings = self.form.settings(slices=self._slices())
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        self._source = phantom
-        job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
-        job.returned.connect(self._show)
-        job.ended.connect(self.update_session)
-        job.start()
-        self.update_session()
+            self._source = phantom
+            job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
+            job.returned.connect(self._show)
+            job.ended.connect(self.update_session)
+            job.start()
+            self.update_session()
 
     @in_steps
     def _show(self, stack: FingerprintStack) -> Steps[None]:
@@ -164,7 +153,3 @@ class SimulatePanel(Panel):
         took = f" in {seconds:.1f} s" if isinstance(seconds, float) else ""
         self.jobs.say(f"Simulated {int(stack.mask.sum()):,} fingerprints{took}. Next: the Map tab.", "good")
         self.session.added.emit(stack)
-
-
-def _bytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

@@ -32,6 +32,10 @@ class Palette:
     traces: tuple[str, ...]
     measured: str
 
+    def trace(self, slot: int) -> str:
+        """Return the colour of a model by its number; beyond the last they start again."""
+        return self.traces[slot % len(self.traces)]
+
 
 def palette(theme: str) -> Palette:
     """Return the colours that go with a napari theme, by its name."""

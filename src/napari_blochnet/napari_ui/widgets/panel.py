@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, QTimer
@@ -182,6 +182,16 @@ class Panel(QWidget):
     def show_input_error(self, error: InputError) -> None:
         """Do the same for a mistake that was found before any job."""
         self.show_failure(Failure(str(error), error.field))
+
+    @contextlib.contextmanager
+    def reading_forms(self) -> Iterator[None]:
+        """Read the forms anew: a mistake ends the block and is shown beside its field."""
+        for form in self.forms():
+            form.clear_errors()
+        try:
+            yield
+        except InputError as error:
+            self.show_input_error(error)
 
     def _on_stopped(self, partial: object) -> None:
         self.jobs.say("Cancelled; what was finished stays." if partial is not None else "Cancelled.")

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-)
-
+from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.evaluation.beside_truth import part_of_truth, signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.settings import CompareSettings
@@ -23,14 +16,15 @@ from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.panels.compare.region_table import RegionStatistics
-from napari_blochnet.napari_ui.panels.compare.score_table import ScoresTable
+from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
+from napari_blochnet.napari_ui.panels.compare.score_table import ComparisonTable
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.state.session import Compared
 from napari_blochnet.napari_ui.widgets.choices import CheckList, subject_choice
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -41,6 +35,16 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparePanel"]
 
+# Text and tooltip of a button; title, file and kinds of files of its dialog.
+_EXPORTS = (
+    ("Save table…", "Write the table as CSV, one tidy row per model, tissue and parameter.",
+     ("Save the table", "comparison.csv", "CSV (*.csv)")),
+    ("Save report…", "Write a page with table, maps, errors, and how they were made.",
+     ("Save the report", "report.html", "HTML (*.html)")),
+    ("Save figures…", "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
+     ("Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)")),
+)  # fmt: skip
+
 
 def _compare(
     truth: Phantom,
@@ -49,11 +53,11 @@ def _compare(
     *,
     progress: ProgressCallback,
     cancelled: CancelEvent,
-) -> tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]:
+) -> tuple[Compared, list[dict[str, FloatArray]]]:
     """Compare, and compute error maps for the layers; worker thread."""
     part = truth.on_grid(maps[0].shape, maps[0].geometry)
     comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
-    return comparison, [(item, errors.signed_errors(part, item)) for item in maps]
+    return Compared(comparison, truth, tuple(maps)), [signed_errors(part, item) for item in maps]
 
 
 def _write(
@@ -78,7 +82,6 @@ class ComparePanel(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.comparison: Comparison | None = None
-        self._truth: Phantom | None = None
         self.truth = subject_choice(
             self.session, Phantom, "no phantom is open", "The phantom whose T1 and T2 count as true."
         )
@@ -86,50 +89,24 @@ class ComparePanel(Panel):
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
         self.form = SettingsForm(CompareSettings)
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
-        self.table = ScoresTable()
+        self.table = ComparisonTable()
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
-        self.csv = QPushButton("Save table…")
-        self.csv.setToolTip("Write the table as CSV, one tidy row per model, tissue and parameter.")
-        self.html = QPushButton("Save report…")
-        self.html.setToolTip("Write a page with table, maps, errors, and how they were made.")
-        self.figures = QPushButton("Save figures…")
-        self.figures.setToolTip("Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.")
+        self.csv, self.html, self.figures = (ExportButton(*how, self.save) for how in _EXPORTS)
         self.copy = CopyRow(self.session)
-        self.regions = RegionStatistics(self.session, lambda: self.truth.value, lambda: self.maps.chosen,
-                                        self.jobs.say)  # fmt: skip
+        self.regions = RegionStatistics(self.session, lambda: self.truth.value, lambda: self.maps.chosen, self.jobs.say)
 
-        choices = QFormLayout()
-        choices.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        choices.addRow("Truth", self.truth.native)
-        self.body.addWidget(heading("Truth and maps"))
-        self.body.addLayout(choices)
-        self.body.addWidget(self.maps)
-        self.body.addWidget(Foldable("Report and error maps", self.form))
-        self.body.addWidget(self.run, 0, Qt.AlignmentFlag.AlignLeft)
-        self.body.addWidget(self.jobs)
-        self.body.addWidget(self.table)
-        self.body.addWidget(self.caption)
+        choices = named_rows(("Truth", self.truth)), self.maps, Foldable("Report and error maps", self.form)
+        fill(self.body, heading("Truth and maps"), *choices, row_of(self.run), self.jobs, self.table, self.caption)
         for plot in self.scatter.values():
             plot.hide()
-            self.body.addWidget(plot)
-        row = QHBoxLayout()
-        row.addWidget(self.csv)
-        row.addWidget(self.html)
-        row.addWidget(self.figures)
-        row.addStretch(1)
-        self.body.addLayout(row)
-        self.body.addWidget(self.copy)
-        self.body.addWidget(self.regions)
+        fill(self.body, *self.scatter.values(), row_of(self.csv, self.html, self.figures), self.copy, self.regions)
         self.body.addStretch(1)
 
         self.truth.changed.connect(self._update_maps)
         self.maps.changed.connect(self._update_buttons)
         self.maps.changed.connect(self.regions.later)
         self.run.clicked.connect(self._compare)
-        self.csv.clicked.connect(self._save_csv)
-        self.html.clicked.connect(self._save_html)
-        self.figures.clicked.connect(self._save_figures)
         self.remember(settings=self.form)
         self._update_buttons()
 
@@ -161,10 +138,8 @@ class ComparePanel(Panel):
 
     def _update_maps(self) -> None:
         truth = self.truth.value
-        fitting = [
-            entry for entry in self.session.entries("maps")
-            if truth is not None and errors.part_of_truth(truth, entry.subject) is not None
-        ]  # fmt: skip
+        entries = [] if truth is None else self.session.entries("maps")
+        fitting = [entry for entry in entries if part_of_truth(truth, entry.subject) is not None]
         self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
 
     def _update_buttons(self) -> None:
@@ -174,32 +149,26 @@ class ComparePanel(Panel):
 
     def _compare(self) -> None:
         truth, maps = self.truth.value, self.maps.chosen
-        self.form.clear_errors()
         if truth is None or not maps or self.is_busy:
             return
-        try:
-            settings = self.form.settings()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        self._truth = truth
-        job = self.start("Comparing", functools.partial(_compare, truth, maps, settings))
-        job.returned.connect(self._show)
-        job.ended.connect(self._update_buttons)
-        job.start()
-        self._update_buttons()
+        with self.reading_forms():
+            job = self.start("Comparing", functools.partial(_compare, truth, maps, self.form.settings()))
+            job.returned.connect(self._show)
+            job.ended.connect(self._update_buttons)
+            job.start()
+            self._update_buttons()
 
     @in_steps
-    def _show(self, result: tuple[Comparison, list[tuple[ParameterMaps, dict[str, Any]]]]) -> Steps[None]:
-        comparison, compared = result
+    def _show(self, result: tuple[Compared, list[dict[str, FloatArray]]]) -> Steps[None]:
+        compared, found = result
         limit = float(self.form.values()["error_limit"])
         chosen = limit != CompareSettings().error_limit
-        for maps, values in compared:
+        for maps, values in zip(compared.maps, found, strict=True):
             # error layers that are there already keep the limits that fit them, unless the person chose others
             if chosen or not self.session.layers("maps", maps, "T1 error"):
                 yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
-        yield from canvas.show_result(self.session, [maps for maps, _ in compared], self._truth)
-        self.session.compared = Compared(comparison, self._truth, tuple(maps for maps, _ in compared))
+        yield from canvas.show_result(self.session, compared.maps, compared.truth)
+        self.session.compared = compared
         yield from self._compared_steps()
         # the inspector takes its truth from a comparison where it knows of no other
         self.session.changed.emit()
@@ -214,7 +183,9 @@ class ComparePanel(Panel):
         self.comparison = None if compared is None else compared.comparison
         if compared is None:
             return
-        self._fill_table(compared.comparison)
+        self.table.show_scores(compared.comparison)
+        self.caption.setText(" ".join(compared.comparison.notes))
+        self.caption.setVisible(bool(compared.comparison.notes))
         yield
         for name in self.scatter:
             self._fill_scatter(name, compared)
@@ -225,36 +196,16 @@ class ComparePanel(Panel):
     def _fill_scatter(self, name: str, compared: Compared) -> None:
         clouds = []
         for maps in compared.maps:
-            part = errors.part_of_truth(compared.truth, maps)
+            part = part_of_truth(compared.truth, maps)
+            if part is None:
+                continue
             scored = maps.mask & part.mask & ~maps.failed
             entry = self.session.entry(maps)
             title = entry.title if entry else maps.estimator
-            colour = self.colours.traces[self.session.slot(maps) % len(self.colours.traces)]
+            colour = self.colours.trace(self.session.slot(maps))
             clouds.append((title, getattr(part, name.lower())[scored], getattr(maps, name.lower())[scored], colour))
         self.scatter[name].show_points(clouds)
         self.scatter[name].show()
-
-    def _fill_table(self, comparison: Comparison) -> None:
-        self.table.show_scores(comparison)
-        self.caption.setText(" ".join(comparison.notes))
-        self.caption.setVisible(bool(comparison.notes))
-
-    def _save_csv(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the table", "comparison.csv", "CSV (*.csv)")
-        if name:
-            self.save(name)
-
-    def _save_html(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(self, "Save the report", "report.html", "HTML (*.html)")
-        if name:
-            self.save(name)
-
-    def _save_figures(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)"
-        )
-        if name:
-            self.save(name)
 
     def save(self, path: str) -> None:
         """Write the comparison, in the background; table, page or figures by the ending."""

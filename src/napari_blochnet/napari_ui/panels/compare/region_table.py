@@ -1,327 +1,69 @@
-"""Means over painted or drawn regions, read while they are drawn: the lower part of the Compare tab."""
+"""The table of means over regions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from napari.layers import Layer
-from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QFileDialog,
-    QHBoxLayout,
-    QPushButton,
-    QScrollArea,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
-from superqt.utils import qdebounced
 
-from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.beside_truth import part_of_truth
-from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.regions import RegionMeans, region_means
-from napari_blochnet.evaluation.results import TRUTH, Region
+from napari_blochnet.evaluation.results import RegionMeans
 from napari_blochnet.evaluation.tables import mean_and_sd
-from napari_blochnet.jobs.operations.compare import region_means as recorded_means
-from napari_blochnet.napari_ui.background.turns import at_once
-from napari_blochnet.napari_ui.canvas import layers
-from napari_blochnet.napari_ui.canvas import showing as canvas
-from napari_blochnet.napari_ui.state import drawn_regions as regions
-from napari_blochnet.napari_ui.state.session import Session
-from napari_blochnet.napari_ui.widgets.appearance import Palette
-from napari_blochnet.napari_ui.widgets.choices import OpenChoice
-from napari_blochnet.napari_ui.widgets.parts import heading, note
-from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
 
-if TYPE_CHECKING:
-    from napari import Viewer
+__all__ = ["RegionTable"]
 
-__all__ = ["RegionStatistics", "results_table"]
-
-# A stroke of the brush is many events; the table follows when the hand rests for this long, ms.
-_REST = 150
-_HEADINGS = {
-    "Region": "A painted label, a drawn shape, or a tissue.",
-    "Model": "What made the map; truth: the phantom.",
-    "n": "Voxels of the region that have an estimate.",
-    "T1 / ms": "Mean ± standard deviation over the region's voxels.",
-    "T2 / ms": "Mean ± standard deviation over the region's voxels.",
-    "PD": "Mean ± standard deviation over the region's voxels, in each model's own unit.",
-}
-# Layers do not name the events of all the ways in which they can be edited alike: brush, undo, data set from outside.
-_EVENTS = ("paint", "labels_update", "data", "set_data", "features")
+_COLUMNS = (
+    ("Region", "A painted label, a drawn shape, or a tissue."),
+    ("Model", "What made the map; truth: the phantom."),
+    ("n", "Voxels of the region that have an estimate."),
+    ("T1 / ms", "Mean ± standard deviation over the region's voxels."),
+    ("T2 / ms", "Mean ± standard deviation over the region's voxels."),
+    ("PD", "Mean ± standard deviation over the region's voxels, in each model's own unit."),
+)
+# More rows than this are scrolled.
+_ROWS = 12
 
 
-def results_table(table: QTableWidget | None = None) -> QTableWidget:
-    """Return a table that is read, not edited: a new one, or the given one made so."""
-    table = QTableWidget() if table is None else table
-    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-    table.setTabKeyNavigation(False)
-    table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(22)
-    # numbers side by side in a narrow dock
-    table.setStyleSheet("QTableWidget, QHeaderView { font-size: 11px; } QTableWidget::item { padding: 0; }")
-    table.hide()
-    return table
+class RegionTable(NumberTable):
+    """Mean ± SD of every model and of the truth in each region."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "Means over regions",
+            "Mean ± SD of every model in each region; a column's heading says what it is. A wider dock shows PD as "
+            "well.",
+            _COLUMNS,
+            words=(0, 1),
+            small=True,
+        )
+        self.hide()
 
-class RegionStatistics(QWidget):
-    """A choice of region layers, and mean ± SD of every model and of the truth in each region.
-
-    Parameters
-    ----------
-    session : Session
-    truth : callable
-        Returns the phantom that counts as true, or None.
-    chosen : callable
-        Returns the maps to show; none: all that are open.
-    say : callable
-        Where sentences go: text and state, as `napari_blochnet.napari_ui.widgets.panel.JobBar.say`.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        truth: Callable[[], Phantom | None],
-        chosen: Callable[[], Sequence[ParameterMaps]],
-        say: Callable[[str, str], None],
-    ) -> None:
-        super().__init__()
-        self._session, self._truth, self._chosen, self._say = session, truth, chosen, say
-        self._watched: Layer | None = None
-        self._attached = False
-        self._colours: Palette | None = None
-        self._found: tuple[list[ParameterMaps], tuple[Region, ...], Phantom | None] | None = None
-        self.means: RegionMeans | None = None
-        self.layer = OpenChoice(
-            lambda: [(layer.name, layer) for layer in regions.region_layers(session)], "none", nullable=True,
-            called="Layer with regions",
-            tooltip="A Labels layer (each label is a region) or a Shapes layer (each closed shape is one).",
-        )  # fmt: skip
-        self._offered: tuple[Layer | None, ...] = ()
-        self.paint = QPushButton("Paint…")
-        self.paint.setToolTip("Add an empty Labels layer on the maps' grid and take the brush.")
-        self.draw = QPushButton("Draw…")
-        self.draw.setToolTip("Add a Shapes layer on the maps' grid and take the ellipse.")
-        self.table = results_table()
-        self.table.setAccessibleName("Means over regions")
-        self.table.setToolTip("Mean ± SD of every model in each region; a column's heading says what it is. A wider "
-                              "dock shows PD as well.")  # fmt: skip
-        self.table.setTabKeyNavigation(False)
-        self.hint = note()
-        self.save_button = QPushButton("Save regions…")
-        self.save_button.setToolTip("Write means and standard deviations as CSV, or as an HTML page with the maps.")
-        row = QHBoxLayout()
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(4)
-        row.addWidget(self.layer.native, 1)
-        row.addWidget(self.paint)
-        row.addWidget(self.draw)
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(heading("Mean ± SD in regions"))
-        layout.addLayout(row)
-        layout.addWidget(self.table)
-        layout.addWidget(self.hint)
-        layout.addWidget(self.save_button, 0, Qt.AlignmentFlag.AlignLeft)
-        self._update_later = qdebounced(self.update_table, timeout=_REST, parent=self)
-        self.layer.changed.connect(self._watch)
-        self.paint.clicked.connect(self._paint)
-        self.draw.clicked.connect(self._draw)
-        self.save_button.clicked.connect(self._save)
-
-    def attach(self, viewer: Viewer) -> None:
-        """Follow the viewer's layers; the panel is visible."""
-        self._attached = True
-        viewer.layers.events.inserted.connect(self.update_layers)
-        viewer.layers.events.removed.connect(self.update_layers)
-        self.update_layers()
-        self._watch()
-
-    def detach(self, viewer: Viewer) -> None:
-        """Follow nothing any more; the panel is hidden."""
-        self._attached = False
-        viewer.layers.events.inserted.disconnect(self.update_layers)
-        viewer.layers.events.removed.disconnect(self.update_layers)
-        self._watch()
-
-    def apply_theme(self, colours: Palette) -> None:
-        """Take the theme's colours."""
-        self._colours = colours
-        self.update_table()
-
-    def choose(self, layer: Layer) -> None:
-        """Show the regions of a layer."""
-        self.update_layers()
-        if layer in self.layer.choices:
-            self.layer.value = layer
-
-    def ensure_visible(self) -> None:
-        """Scroll the panel so that the table is seen."""
-        parent = self.parentWidget()
-        while parent is not None and not isinstance(parent, QScrollArea):
-            parent = parent.parentWidget()
-        if parent is not None:
-            # the layout gives rooms to what was just filled or opened only in the next turn of the event loop
-            QTimer.singleShot(0, lambda: parent.ensureWidgetVisible(self, 0, 0))
-
-    def update_layers(self, event: Any = None) -> None:
-        """Offer the layers that hold regions; the newest that a person made is chosen where the old choice is gone."""
-        known = self._offered
-        with self.layer.changed.blocked():
-            self.layer.reset_choices()
-            found = self._offered = self.layer.choices
-            own = [layer for layer in found if layer is not None and not regions.is_tissue(layer)]
-            if own and found != known and (own[0] not in known or self.layer.value is None):
-                self.layer.value = own[0]
-        if found != known:
-            self._watch()
-        else:
-            self.later()
-
-    def later(self, event: Any = None) -> None:
-        """Compute again once the hand rests."""
-        if self._attached:
-            self._update_later()
-
-    def _watch(self) -> None:
-        chosen = self.layer.value if self._attached else None
-        if chosen is not self._watched:
-            for layer, connect in ((self._watched, False), (chosen, True)):
-                for name in _EVENTS if layer is not None else ():
-                    emitter = getattr(layer.events, name, None)
-                    if emitter is not None:
-                        (emitter.connect if connect else emitter.disconnect)(self.later)
-            self._watched = chosen
-        if self._attached:
-            self.update_table()
-
-    def _target(self) -> tuple[Layer | None, list[ParameterMaps]]:
-        """Return a layer on the newest maps' grid, and the maps on that grid."""
-        maps = list(self._chosen()) or [entry.subject for entry in self._session.entries("maps")]
-        if not maps:
-            return None, []
-        newest = maps[-1]
-        same = [item for item in maps if item.shape == newest.shape and (item.affine == newest.affine).all()]
-        found = self._session.layers("maps", newest)
-        return (found[-1] if found else None), same
-
-    def update_table(self) -> None:
-        """Compute the means and show them."""
-        self._update_later.cancel()
-        self.means = self._found = None
-        target, maps = self._target()
-        layer = self.layer.value
-        self.paint.setEnabled(target is not None)
-        self.draw.setEnabled(target is not None)
-        sentence = ""
-        if target is None:
-            sentence = "Map fingerprints first; then paint or draw a region and read its means here."
-        elif layer is None:
-            sentence = "Paint or draw a region, or choose a layer that holds one."
-        else:
-            try:
-                found = regions.regions_on(layer, target)
-                phantom = self._truth()
-                part = None if phantom is None else part_of_truth(phantom, maps[0])
-                self.means = region_means(maps, found, truth=part)
-                self._found = (maps, found, phantom if part is not None else None)
-            except InputError as error:
-                sentence = str(error)
-        self.hint.setText(sentence)
-        self.hint.setVisible(bool(sentence))
-        self.table.setVisible(self.means is not None)
-        self.save_button.setVisible(self.means is not None)
-        if self.means is not None:
-            self._fill(self.means)
-
-    def _fill(self, means: RegionMeans) -> None:
+    def show_means(self, means: RegionMeans, colours: Mapping[str, str]) -> None:
+        """Show means, the models in their colours."""
         cells: dict[tuple[str, str], dict[str, Any]] = {}
         for row in means.table:
             cells.setdefault((row["region"], row["model"]), {})[row["parameter"]] = row
-        order = sorted(cells, key=lambda key: [region.name for region in means.regions].index(key[0]))
-        self.table.setColumnCount(len(_HEADINGS))
-        self.table.setRowCount(len(order))
-        for column, (text, meaning) in enumerate(_HEADINGS.items()):
-            head = QTableWidgetItem(text)
-            head.setToolTip(meaning)
-            self.table.setHorizontalHeaderItem(column, head)
-        colours = self._model_colours(means)
+        names = [region.name for region in means.regions]
+        order = sorted(cells, key=lambda key: names.index(key[0]))
+        self.setRowCount(len(order))
         for line, (region, model) in enumerate(order):
             rows = cells[region, model]
             name = region if line == 0 or order[line - 1][0] != region else ""
-            texts = [name, model, f"{rows['T1']['voxels']:,}", *(mean_and_sd(rows[name]) for name in rows)]
-            for column, text in enumerate(texts):
-                item = QTableWidgetItem(text)
-                if column > 1:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                elif column == 1 and model in colours:
-                    item.setForeground(QColor(colours[model]))
-                lost = rows["T1"]["failures"]
-                item.setToolTip(f"{lost:,} voxels of {region} have no estimate by {model}." if lost else region)
-                self.table.setItem(line, column, item)
-        self.table.resizeColumnsToContents()
-        self._fit()
-        shown = min(len(order), 12)
-        self.table.setFixedHeight(self.table.horizontalHeader().sizeHint().height() + 22 * shown + 8)
+            lost = rows["T1"]["failures"]
+            tip = f"{lost:,} voxels of {region} have no estimate by {model}." if lost else region
+            for column, text in enumerate([name, model, f"{rows['T1']['voxels']:,}", *map(mean_and_sd, rows.values())]):
+                self.write(line, column, text, tip)
+            if model in colours:
+                self.cell(line, 1).setForeground(QColor(colours[model]))
+        self.resizeColumnsToContents()
+        self.setFixedHeight(self.head.sizeHint().height() + ROW_HEIGHT * min(len(order), _ROWS) + 8)
 
-    def resizeEvent(self, event: Any) -> None:  # noqa: N802
-        super().resizeEvent(event)
-        self._fit()
-
-    def _fit(self) -> None:
-        """Leave PD out where the dock is too narrow for it; what is saved holds it."""
-        last = len(_HEADINGS) - 1
-        needed = sum(self.table.columnWidth(column) for column in range(last)) + self.table.sizeHintForColumn(last)
-        bar = self.table.verticalScrollBar().sizeHint().width() if self.table.rowCount() > 12 else 0
-        self.table.setColumnHidden(last, needed + bar + 4 > self.width())
-
-    def _model_colours(self, means: RegionMeans) -> dict[str, str]:
-        """Return the models' colours, those of the curves in the inspector and of the points in the plots."""
-        if self._colours is None or self._found is None:
-            return {}
-        traces = self._colours.traces
-        return {TRUTH: self._colours.good} | {
-            named.estimator: traces[self._session.slot(maps) % len(traces)]
-            for named, maps in zip(means.maps, self._found[0], strict=True)
-        }
-
-    def _paint(self) -> None:
-        target, maps = self._target()
-        if target is not None:
-            # in a grid the region would lie in a cell of its own, beside the map that it is painted on
-            at_once(canvas.show_quantity(self._session, "T1", beside=False))
-            self.choose(layers.add_region(self._session, maps[-1]))
-
-    def _draw(self) -> None:
-        target, maps = self._target()
-        if target is not None:
-            at_once(canvas.show_quantity(self._session, "T1", beside=False))
-            self.choose(layers.add_drawing(self._session, maps[-1]))
-
-    def _save(self) -> None:
-        name, _ = QFileDialog.getSaveFileName(
-            self, "Save means over regions", "regions.csv", "CSV (*.csv);;HTML (*.html)"
-        )
-        if name:
-            self.save(name)
-
-    def save(self, path: str) -> None:
-        """Write the means with their record; the format by the ending."""
-        if self._found is None:
-            return
-        try:
-            maps, found, truth = self._found
-            means = recorded_means(maps, found, truth)
-            (means.to_html if path.endswith((".html", ".htm")) else means.to_csv)(path)
-        except (InputError, OSError) as error:
-            self._say(str(error), "error")
-        else:
-            self._say(f"Saved {path}.", "good")
+    def fit(self, width: int) -> None:
+        """Leave PD out where there is no room for it; what is saved holds it."""
+        last = len(_COLUMNS) - 1
+        needed = sum(self.columnWidth(column) for column in range(last)) + self.sizeHintForColumn(last)
+        bar = self.verticalScrollBar()
+        if bar is not None and self.rowCount() > _ROWS:
+            needed += bar.sizeHint().width()
+        self.setColumnHidden(last, needed + 4 > width)

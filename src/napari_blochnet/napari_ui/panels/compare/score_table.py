@@ -6,15 +6,15 @@ import itertools
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHeaderView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QHeaderView
 
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
-from napari_blochnet.napari_ui.panels.compare.region_table import results_table
+from napari_blochnet.napari_ui.widgets.number_table import NumberTable
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison
 
-__all__ = ["ScoresTable"]
+__all__ = ["ComparisonTable"]
 
 _KEYS = [column.key for column in COMPARISON_COLUMNS]
 _TISSUE = _KEYS.index("tissue")
@@ -34,23 +34,26 @@ def _below_names(comparison: Comparison) -> list[dict[str, Any]]:
     return rows
 
 
-class ScoresTable(QTableWidget):
+class ComparisonTable(NumberTable):
     """One row per tissue and map below each model's name; no column is cut off or asks for scrolling sideways."""
 
     def __init__(self) -> None:
-        super().__init__()
-        results_table(self)
-        self.setAccessibleName("Scores")
-        self.setToolTip("Errors of each model in each tissue; a column's heading says what it is. A wider dock shows "
-                        "more columns, and the saved table has all.")  # fmt: skip
+        super().__init__(
+            "Scores",
+            "Errors of each model in each tissue; a column's heading says what it is. A wider dock shows more columns, "
+            "and the saved table has all.",
+            [(column.heading, column.meaning or column.heading) for column in COMPARISON_COLUMNS],
+            words=[number for number, column in enumerate(COMPARISON_COLUMNS) if not column.form],
+            small=True,
+        )
+        self.hide()
         self.setMinimumHeight(240)
         self.setWordWrap(False)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
-        head = self.horizontalHeader()
-        head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        head.setMinimumSectionSize(20)
-        head.setDefaultAlignment(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
+        self.head.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        self.head.setMinimumSectionSize(20)
+        self.head.setDefaultAlignment(Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap)
         self._filled: list[str] = []
         # rows that hold a model's name
         self._names: set[int] = set()
@@ -59,28 +62,18 @@ class ScoresTable(QTableWidget):
         """Show a comparison."""
         rows = _below_names(comparison) if len(comparison.models) > 1 else comparison.rows()
         self.clearSpans()
-        self.setColumnCount(len(COMPARISON_COLUMNS))
         self.setRowCount(len(rows))
         self._names = {i for i, row in enumerate(rows) if len(row) == 1}
-        for j, column in enumerate(COMPARISON_COLUMNS):
-            head = QTableWidgetItem(column.heading)
-            head.setToolTip(column.meaning or column.heading)
-            self.setHorizontalHeaderItem(j, head)
-            for i, row in enumerate(rows):
+        for i, row in enumerate(rows):
+            for j, column in enumerate(COMPARISON_COLUMNS):
                 text = "" if i in self._names else cell(row, column)
-                item = QTableWidgetItem(text)
-                item.setToolTip(column.meaning if column.form else text)
-                if column.form:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(i, j, item)
-        for i in self._names:
-            item = self.item(i, _TISSUE)
-            item.setText(rows[i]["model"])
-            item.setToolTip(rows[i]["model"])
-            font = item.font()
-            font.setBold(True)
-            item.setFont(font)
-            self.setSpan(i, _TISSUE, 1, len(COMPARISON_COLUMNS) - _TISSUE)
+                self.write(i, j, text, column.meaning if column.form else text)
+            if i in self._names:
+                item = self.write(i, _TISSUE, row["model"], row["model"])
+                font = item.font()
+                font.setBold(True)
+                item.setFont(font)
+                self.setSpan(i, _TISSUE, 1, len(COMPARISON_COLUMNS) - _TISSUE)
         rows = comparison.rows()
         self._filled = [column.key for column in COMPARISON_COLUMNS if any(cell(row, column) for row in rows)]
         self._filled.remove("model")
@@ -103,7 +96,7 @@ class ScoresTable(QTableWidget):
             return
         widths = {key: self._width(_KEYS.index(key)) for key in self._filled}
         shown = [key for key in _ALWAYS if key in widths]
-        room = self.viewport().width() - sum(widths[key] for key in shown)
+        room = self.sheet.width() - sum(widths[key] for key in shown)
         for key in _MORE:
             # others only once no name is cut
             if key in widths and widths[key] <= room:
@@ -117,14 +110,14 @@ class ScoresTable(QTableWidget):
         # what is scored over both maps together has this one score
         parameter = _KEYS.index("parameter")
         for i in range(self.rowCount()):
-            self.setRowHidden(i, "mse_log10" not in shown and self.item(i, parameter).text() == "T1, T2")
-        self.horizontalHeader().setFixedHeight(2 * self.fontMetrics().height() + 6)
+            self.setRowHidden(i, "mse_log10" not in shown and self.cell(i, parameter).text() == "T1, T2")
+        self.head.setFixedHeight(2 * self.fontMetrics().height() + 6)
 
     def _width(self, column: int) -> int:
         """Return what the cells and the longest word of the heading need."""
-        words = self.horizontalHeaderItem(column).text().replace(" /", "\u00a0/").split()
+        words = self.headings[column].text().replace(" /", "\u00a0/").split()
         head = max(map(self.fontMetrics().horizontalAdvance, words)) + _PADDING
-        cells = (self.sizeHintForIndex(self.model().index(i, column)).width()
-                 for i in range(self.rowCount()) if i not in self._names)  # fmt: skip
+        scored = [self.cell(i, column) for i in range(self.rowCount()) if i not in self._names]
+        cells = (self.sizeHintForIndex(self.indexFromItem(item)).width() for item in scored)
         # and the line of the grid
         return max(head, *cells) + 1

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import numpy as np
 
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
-from napari_blochnet.napari_ui.panels.map.mapping import Growing, Mapped, MappingTask
+from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
 from napari_blochnet.napari_ui.state.session import Session
 
 __all__ = ["GrowingLayers"]
-
-
-@dataclass
-class _Shown:
-    """What the layers of one estimator show, and what they showed before this task, if it continues older maps."""
-
-    maps: ParameterMaps
-    before: ParameterMaps | None
 
 
 class GrowingLayers:
@@ -35,64 +27,64 @@ class GrowingLayers:
     """
 
     def __init__(self, session: Session, task: MappingTask) -> None:
-        self._session, self._task = session, task
-        self._shown: dict[int, _Shown] = {}
+        self._session, self.task = session, task
 
-    def fill_in(self, growing: Growing) -> Steps[None]:
+    def fill_in(self, latest: EstimatorRun) -> Steps[None]:
         """Show maps so far; their arrays are written by the worker meanwhile."""
-        for index, maps in growing:
-            if index not in self._shown:
-                yield from self._show(index, maps)
-            if self._shown[index].before is not None:
-                _copy_mapped(self._shown[index].maps, maps)
-        if growing:
-            layers.refresh_maps(self._session, self._shown[growing[-1][0]].maps)
+        for run in self.task.runs:
+            if run.maps is None:
+                continue
+            shown = run.shown or (yield from self._show(run, run.maps))
+            if run.older is not None:
+                _copy_mapped(shown, run.maps)
+        if latest.shown is not None:
+            layers.refresh_maps(self._session, latest.shown)
 
-    def settle(self, done: Sequence[Mapped]) -> Steps[None]:
+    def settle(self, done: Sequence[EstimatorRun]) -> Steps[None]:
         """Let the layers show what is finished, and older maps again where nothing was."""
-        truth = self._task.truth
-        for mapped in done:
-            if mapped.index not in self._shown:
-                yield from self._show(mapped.index, mapped.maps)
-            shown = self._shown.pop(mapped.index)
-            if shown.before is not None and not mapped.is_merged:
-                yield from layers.replace_maps_steps(self._session, shown.maps, shown.before, truth)
-                yield from self._add(mapped.maps)
+        for run in done:
+            if run.result is None:
+                continue
+            shown = run.shown or (yield from self._show(run, run.result))
+            run.shown = None
+            if run.older is not None and not run.is_merged:
+                yield from self._replace(shown, run.older)
+                yield from self._add(run.result)
             else:
-                yield from layers.replace_maps_steps(self._session, shown.maps, mapped.maps, truth)
-            if mapped.errors is not None:
-                yield from layers.error_steps(self._session, mapped.maps, mapped.errors)
+                yield from self._replace(shown, run.result)
+            if run.errors is not None:
+                yield from layers.error_steps(self._session, run.result, run.errors)
         yield from self.put_back()
 
     def put_back(self) -> Steps[None]:
         """Let layers show the older maps again."""
-        for shown in list(self._shown.values()):
-            if shown.before is not None:
-                yield from layers.replace_maps_steps(self._session, shown.maps, shown.before, self._task.truth)
-        self._shown = {}
+        for run in self.task.runs:
+            shown, run.shown = run.shown, None
+            if shown is not None and run.older is not None:
+                yield from self._replace(shown, run.older)
 
-    def _show(self, index: int, maps: ParameterMaps) -> Steps[None]:
-        """Give new maps their layers, or let the layers of older ones show a copy that grows."""
-        older = self._task.older.get(index)
-        if older is None:
-            self._shown[index] = _Shown(maps, None)
+    def _show(self, run: EstimatorRun, maps: ParameterMaps) -> Steps[ParameterMaps]:
+        """Give new maps their layers, or let the layers of older ones show a copy that grows; return what they show."""
+        run.shown = maps if run.older is None else _copy(run.older)
+        if run.older is None:
             yield from self._add(maps)
-            return
-        copy = _copy(older)
-        self._shown[index] = _Shown(copy, older)
-        yield from layers.replace_maps_steps(self._session, older, copy, self._task.truth)
+        else:
+            yield from self._replace(run.older, run.shown)
+        return run.shown
+
+    def _replace(self, shown: ParameterMaps, maps: ParameterMaps) -> Steps[None]:
+        yield from layers.replace_maps_steps(self._session, shown, maps, self.task.truth)
 
     def _add(self, maps: ParameterMaps) -> Steps[None]:
-        task = self._task
         taken = {entry.title for entry in self._session.entries("maps")}
         names = (maps.estimator if i == 1 else f"{maps.estimator} {i}" for i in itertools.count(1))
         title = next(name for name in names if name not in taken)
-        yield from layers.maps_steps(self._session, maps, task.stack, task.truth, title)
+        yield from layers.maps_steps(self._session, maps, self.task.stack, self.task.truth, title)
 
 
 def _arrays(maps: ParameterMaps) -> dict[str, np.ndarray]:
-    return {field.name: value for field in fields(maps)
-            if isinstance(value := getattr(maps, field.name), np.ndarray) and value.ndim == 3}  # fmt: skip
+    values = {field.name: getattr(maps, field.name) for field in fields(maps)}
+    return {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 3}
 
 
 def _copy(maps: ParameterMaps) -> ParameterMaps:

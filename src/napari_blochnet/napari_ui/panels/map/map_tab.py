@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import time
-import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout, QHBoxLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QVBoxLayout
 
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.offers import estimator_offers
-from napari_blochnet.estimators.registry import declared
-from napari_blochnet.evaluation import beside_truth as errors
-from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations.memory_estimate import free_memory, mapping_memory
 from napari_blochnet.jobs.settings import ReconstructSettings
-from napari_blochnet.napari_ui.background.turns import Steps
-from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.canvas.click_tool import ClickTool
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
-from napari_blochnet.napari_ui.panels.map.growing import GrowingLayers
-from napari_blochnet.napari_ui.panels.map.mapping import Growing, Mapped, MappingTask, sample_mask
-from napari_blochnet.napari_ui.panels.map.pace import Paces, duration
+from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
+from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
+from napari_blochnet.napari_ui.panels.map.needs import Needs, needs_of, voxels_text
+from napari_blochnet.napari_ui.panels.map.pace import Paces
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveMaps
 from napari_blochnet.napari_ui.state import places
@@ -33,9 +27,10 @@ from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.estimator_choice import EstimatorChoice
-from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
+from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.part_choice import PartChoice, slice_mask
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button, restyle
+from napari_blochnet.napari_ui.widgets.rows import button, fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -44,8 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["MapPanel"]
 
 _HINT = "click to map"
-# Of the free memory, what a mapping may take without a warning.
-_SHARE = 0.9
+_SWITCHES = {
+    "refine": "Refine by physics, with standard errors",
+    "fit_b1": "and fit B1 along",
+    "uncertainty": "Standard errors by the Cramér–Rao bound",
+}
 
 
 class MapPanel(Panel):
@@ -55,13 +53,9 @@ class MapPanel(Panel):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
-        self._task: MappingTask | None = None
-        self._layers: GrowingLayers | None = None
         self._next: tuple[FingerprintStack, int] | None = None
         self._paces = Paces()
-        self._started = 0.0
-        # maps of networks that have been trained anew since: nothing more is merged with them
-        self._outdated: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
+        self._mapping = MapJobs(self)
         self._offered: object = None
         self._tool = ClickTool(self._on_click, _HINT)
 
@@ -80,57 +74,37 @@ class MapPanel(Panel):
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
-        self.switches = Switches(self.form, {
-            "refine": "Refine by physics, with standard errors",
-            "fit_b1": "and fit B1 along",
-            "uncertainty": "Standard errors by the Cramér–Rao bound",
-        }, under={"fit_b1": "refine"})  # fmt: skip
+        self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
         self.options = Foldable("More options: dictionary grid, saturation, noise, batches", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
-        self.click = QPushButton("Click to map")
-        self.click.setCheckable(True)
-        self.click.setShortcut("Alt+M")
-        self.click.setToolTip(
+        self.click = button(
+            "Click to map",
             "While it is on, a click in the viewer maps the slice under the cursor with all ticked estimators; a drag "
-            "still pans. Slices mapped one after another grow into the same maps. Alt+M switches it."
+            "still pans. Slices mapped one after another grow into the same maps. Alt+M switches it.",
+            checkable=True,
         )
-        self.timing = QPushButton("Time it")
-        self.timing.setToolTip("Map a few hundred of these voxels to say how long all of them will take, s.")
-        self.save = SaveMaps(self, self._on_ended)
+        self.click.setShortcut("Alt+M")
+        self.timing = button("Time it", "Map a few hundred of these voxels to say how long all of them will take, s.")
+        self.save = SaveMaps(self, self._go_on)
         self.copy = CopyRow(self.session)
         self.click.setAccessibleName("Click to map")
 
-        source = QFormLayout()
-        source.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        source.addRow("Fingerprints", self.stack.native)
-        source.addRow("Part", self.choice)
-        source.addRow("Truth", self.truth.native)
-        source.addRow("Device", self.device.native)
-        buttons = QHBoxLayout()
+        source = named_rows(
+            ("Fingerprints", self.stack), ("Part", self.choice), ("Truth", self.truth), ("Device", self.device)
+        )
+        buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
-        buttons.addWidget(self.run)
-        buttons.addWidget(self.click)
-        buttons.addWidget(self.timing)
-        buttons.addStretch(1)
-        buttons.addWidget(self.save)
-        self.body.addWidget(heading("What is mapped"))
-        self.body.addLayout(source)
-        self.body.addWidget(self.schedule_line)
-        self.body.addWidget(heading("Estimators"))
-        self.body.addWidget(self.estimators)
-        self.body.addWidget(self.switches)
-        self.body.addWidget(self.options)
+        fill(self.body, heading("What is mapped"), source, self.schedule_line)
+        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.options)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling
         footer = QVBoxLayout()
         footer.setContentsMargins(10, 4, 10, 6)
         footer.setSpacing(6)
-        footer.addWidget(self.size_line)
-        footer.addLayout(buttons)
-        footer.addWidget(self.jobs)
-        footer.addWidget(self.copy)
+        fill(footer, self.size_line, buttons, self.jobs, self.copy)
         outer = self.layout()
+        assert isinstance(outer, QVBoxLayout)
         outer.addLayout(footer)
         outer.setStretch(0, 1)
 
@@ -141,6 +115,8 @@ class MapPanel(Panel):
         self.form.changed.connect(self._on_form)
         self.run.clicked.connect(self._map)
         self.timing.clicked.connect(self._time)
+        self._mapping.stopped.connect(self._forget_next)
+        self._mapping.ended.connect(self._go_on)
         self.click.toggled.connect(self._on_tool)
         self.session.models_changed.connect(self._on_models)
         self.remember(settings=self.form, estimators=self.estimators, device=self.device, part=self.part)
@@ -150,24 +126,25 @@ class MapPanel(Panel):
 
     def apply_theme(self) -> None:
         super().apply_theme()
-        for button in (self.click, self.timing):
-            button.setStyleSheet(button_style(self.colours) + "QPushButton { padding: 5px 10px; }")
+        for one in (self.click, self.timing):
+            one.setStyleSheet(button_style(self.colours) + "QPushButton { padding: 5px 10px; }")
+
+    def _followed(self, viewer: Viewer) -> list[tuple[Any, Any]]:
+        dims, layers = viewer.dims.events, viewer.layers.events
+        return [
+            *((event, self._update_size) for event in (dims.current_step, dims.ndisplay, dims.order)),
+            *((event, self.update_session) for event in (layers.inserted, layers.removed)),
+        ]
 
     def attach(self, viewer: Viewer) -> None:
-        viewer.dims.events.current_step.connect(self._update_size)
-        viewer.dims.events.ndisplay.connect(self._update_size)
-        viewer.dims.events.order.connect(self._update_size)
-        viewer.layers.events.inserted.connect(self.update_session)
-        viewer.layers.events.removed.connect(self.update_session)
+        for event, slot in self._followed(viewer):
+            event.connect(slot)
         self._on_tool()
 
     def detach(self, viewer: Viewer) -> None:
         self._tool.turn_off()
-        viewer.dims.events.current_step.disconnect(self._update_size)
-        viewer.dims.events.ndisplay.disconnect(self._update_size)
-        viewer.dims.events.order.disconnect(self._update_size)
-        viewer.layers.events.inserted.disconnect(self.update_session)
-        viewer.layers.events.removed.disconnect(self.update_session)
+        for event, slot in self._followed(viewer):
+            event.disconnect(slot)
 
     # -- what there is to choose
 
@@ -188,7 +165,7 @@ class MapPanel(Panel):
 
     def _truth_fits(self, entry: Entry) -> bool:
         stack = self.stack.value
-        return stack is not None and errors.part_of_truth(entry.subject, stack) is not None
+        return stack is not None and part_of_truth(entry.subject, stack) is not None
 
     def _on_stack(self) -> None:
         entry = self.stack.entry
@@ -214,10 +191,7 @@ class MapPanel(Panel):
 
     def _on_models(self) -> None:
         """The store has other models: offer them, and merge nothing with what older ones made."""
-        for entry in self.session.entries("maps"):
-            name = entry.subject.record.get("settings", {}).get("estimator")
-            if name is None or declared(name).is_trained:
-                self._outdated.add(entry.subject)
+        self._mapping.keep_apart_from_networks()
         self._offered = None
         self._update_offers()
 
@@ -227,51 +201,40 @@ class MapPanel(Panel):
 
     # -- what it will take
 
-    def _settings(self) -> list[ReconstructSettings]:
-        return [self.form.settings(estimator=name) for name in self.estimators.chosen]
+    def _runs(self) -> list[EstimatorRun]:
+        return [EstimatorRun(self.form.settings(estimator=name)) for name in self.estimators.chosen]
+
+    def _task(self, stack: FingerprintStack, mask: BoolArray | None, runs: list[EstimatorRun]) -> MappingTask:
+        return MappingTask(stack, runs, mask, self.device.value, self._paces)
 
     def _update_size(self, event: Any = None) -> None:
         stack = self.stack.value
-        chosen = self.estimators.chosen
-        self.run.setEnabled(stack is not None and bool(chosen) and not self.is_busy)
+        self.run.setEnabled(stack is not None and bool(self.estimators.chosen) and not self.is_busy)
         self.click.setEnabled(stack is not None)
-        # where the time is known it stands there
-        self.timing.setVisible(False)
+        needs = self._needs(stack)
+        # where the time is known it stands in the sentence
+        self.timing.setVisible(needs.is_untimed)
         self.timing.setEnabled(self.run.isEnabled())
-        if stack is None:
-            self._say_size("Simulate fingerprints, or open a stack in the Data tab first.")
-            return
-        try:
-            mask = self.choice.voxels()
-        except InputError as error:
-            self._say_size(str(error))
-            return
-        count = int((stack.mask if mask is None else stack.mask & mask).sum())
-        text = f"{count:,} voxels × {stack.shape[0]} TRs"
-        if not chosen:
-            self._say_size(f"{text}. Tick an estimator.")
-            return
-        try:
-            settings = self._settings()
-            needed = max(mapping_memory(stack, item, mask) for item in settings)
-        except InputError:
-            self._say_size(f"{text}.")
-            return
-        free = free_memory()
-        seconds = self._paces.seconds(settings, stack, self.device.value, count)
-        self.timing.setVisible(seconds is None and count > 0)
-        if seconds is not None:
-            text += f": about {duration(seconds)}"
-        if needed > _SHARE * free:
-            self._say_size(f"{text}. It needs about {_bytes(needed)} of memory, and {_bytes(free)} are free: choose "
-                           "fewer voxels, a coarser dictionary or a smaller batch.", "error")  # fmt: skip
-        else:
-            self._say_size(f"{text}, {_bytes(needed)} of memory ({_bytes(free)} free).")
+        self._say_size(needs.text, "error" if needs.is_too_much else "")
 
-    def _say_size(self, text: str, state: str = "") -> None:
+    def _say_size(self, text: str, state: str) -> None:
         self.size_line.setText(text)
         if self.size_line.property("state") != state:
             restyle(self.size_line, "state", state)
+
+    def _needs(self, stack: FingerprintStack | None) -> Needs:
+        if stack is None:
+            return Needs("Simulate fingerprints, or open a stack in the Data tab first.")
+        try:
+            mask = self.choice.voxels()
+        except InputError as error:
+            return Needs(str(error))
+        task = self._task(stack, mask, [])
+        try:
+            task.runs = self._runs()
+            return needs_of(task)
+        except InputError:
+            return Needs(f"{voxels_text(task)}.")
 
     # -- click to map
 
@@ -307,140 +270,40 @@ class MapPanel(Panel):
         if not self.estimators.chosen:
             self.jobs.say("Tick an estimator that can map this stack first.")
         elif self.stack.value is stack:
-            self._start(slice_mask(stack, z))
+            with self.reading_forms():
+                self._start(stack, slice_mask(stack, z))
 
     # -- mapping
 
     def _time(self) -> None:
-        """Map a sample of the chosen voxels, for nothing but its time."""
         stack = self.stack.value
-        if stack is None or self.is_busy:
-            return
-        self.form.clear_errors()
-        try:
-            settings, mask = self._settings(), self.choice.voxels()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        device = self.device.value
-        task = MappingTask(stack, settings, sample_mask(stack, mask), device, None, self.stack.entry.title, self._paces)
-        whole = MappingTask(stack, settings, mask, device, None, task.title, self._paces)
-
-        def run(**how: Any) -> None:
-            # what the first makes and keeps (dictionary, compiled code, network) is there when all are mapped
-            for _ in range(2):
-                task.run(**how)
-
-        job = self.start("Timing", run, wants_partial=True)
-        job.returned.connect(lambda _: self._say_time(whole))
-        job.ended.connect(self._on_ended)
-        job.start()
-        self._update_size()
-
-    def _say_time(self, task: MappingTask) -> None:
-        seconds = self._paces.seconds(task.settings, task.stack, task.device, task.voxels)
-        if seconds is not None:
-            self.jobs.say(f"{task.voxels:,} voxels will take about {duration(seconds)}.", "good")
+        with self.reading_forms():
+            if stack is not None and not self.is_busy:
+                self._mapping.start_timing(self._task(stack, self.choice.voxels(), self._runs()))
+                self._update_size()
 
     def _map(self) -> None:
-        if self.stack.entry is None or self.is_busy:
-            return
-        self.form.clear_errors()
-        try:
-            mask = self.choice.voxels()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        self._start(mask)
+        stack = self.stack.value
+        with self.reading_forms():
+            if stack is not None and not self.is_busy:
+                self._start(stack, self.choice.voxels())
 
-    def _start(self, mask: BoolArray | None) -> None:
-        entry = self.stack.entry
-        self.form.clear_errors()
-        try:
-            settings = self._settings()
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        stack = entry.subject
-        truth = errors.part_of_truth(self.truth.value, stack) if self.truth.value is not None else entry.truth
-        self._task = MappingTask(stack, settings, mask, self.device.value, truth, entry.title, self._paces)
-        for index, item in enumerate(settings):
-            older = self._older(stack, item)
-            if older is not None:
-                self._task.older[index] = older
-        self._layers = GrowingLayers(self.session, self._task)
-        self._started = time.perf_counter()
-        job = self.start("Mapping", self._task.run, wants_partial=True)
-        job.partial.connect(self._fill_in)
-        job.returned.connect(self._finish)
-        job.stopped.connect(self._finish_stopped)
-        job.failed.connect(self._put_back)
-        job.ended.connect(self._on_ended)
-        job.start()
+    def _start(self, stack: FingerprintStack, mask: BoolArray | None) -> None:
+        task, truth, entry = self._task(stack, mask, self._runs()), self.truth.value, self.stack.entry
+        known = None if entry is None else entry.truth
+        task.truth = known if truth is None else part_of_truth(truth, stack)
+        self._mapping.start(task)
         self._update_size()
         self._offer_results()
 
-    def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
-        """Return maps that a mapping with these settings continues."""
-        wanted = {**settings.model_dump(mode="json"), "slices": None}
-        for entry in reversed(self.session.entries("maps")):
-            maps = entry.subject
-            if entry.stack is not stack or maps in self._outdated:
-                continue
-            if {**maps.record.get("settings", {}), "slices": None} != wanted:
-                continue
-            # where somebody has deleted one of the layers, new ones are made
-            if all(self.session.layers("maps", maps, role) for role in ("T1", "T2", "PD", "residual")):
-                return maps
-        return None
-
-    def _fill_in(self, growing: Growing) -> None:
-        job = self.jobs.job
-        # what comes while the window is still busy with the last is drawn with the next
-        if self._layers is not None and job is not None and not job.is_showing:
-            self.run_steps(self._layers.fill_in(growing))
-
-    def _settle(self, done: list[Mapped]) -> Steps[None]:
-        if self._layers is None or self._task is None:
-            return
-        yield from self._layers.settle(done)
-        if done:
-            # a slice more changes nothing in how the maps are looked at
-            if not all(mapped.is_merged for mapped in done):
-                yield from canvas.show_result(self.session, [mapped.maps for mapped in done], self._task.truth)
-            self.session.mapped = weakref.WeakSet(mapped.maps for mapped in done)
-            self.session.added.emit(done[-1].maps)
-
-    @in_steps
-    def _put_back(self, _failure: object) -> Steps[None]:
-        if self._layers is not None:
-            yield from self._layers.put_back()
-
-    @in_steps
-    def _finish(self, done: list[Mapped]) -> Steps[None]:
-        seconds = time.perf_counter() - self._started
-        yield from self._settle(done)
-        count = sum(mapped.voxels for mapped in done)
-        sentences = [f"Mapped {count:,} voxels in {seconds:.1f} s."]
-        sentences += [errors.summary(mapped.maps, mapped.errors) for mapped in done]
-        # a line for each estimator
-        self.jobs.say("\n".join(filter(None, sentences)), "good")
-
-    @in_steps
-    def _finish_stopped(self, done: object) -> Steps[None]:
-        # who cancels does not want the slice that waits either
+    def _forget_next(self) -> None:
+        """Let no slice wait: who cancels does not want it either."""
         self._next = None
-        yield from self._settle(done if isinstance(done, list) else [])
 
-    def _on_ended(self) -> None:
-        self._task = self._layers = None
+    def _go_on(self) -> None:
         self.device.update_devices()
         self._update_size()
         self._offer_results()
         waiting, self._next = self._next, None
         if waiting is not None and self.session.entry(waiting[0]) is not None:
             self._map_slice(*waiting)
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 0.95e9 else f"{max(1, round(count / 1e6))} MB"

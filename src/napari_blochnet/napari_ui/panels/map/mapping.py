@@ -2,55 +2,67 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, report
-from napari_blochnet.evaluation import beside_truth as errors
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.evaluation.beside_truth import signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.merging import can_merge, merge_maps
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.settings import ReconstructSettings
-from napari_blochnet.napari_ui.panels.map.pace import Paces, Stopwatch, duration
+from napari_blochnet.napari_ui.panels.amounts import duration
+from napari_blochnet.napari_ui.panels.map.pace import Paces, Stopwatch
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["Growing", "Mapped", "MappingTask", "sample_mask"]
+__all__ = ["EstimatorRun", "MappingTask", "sample_mask"]
 
 # Voxels whose mapping is timed: enough for a rate, and few enough not to wait for.
 _SAMPLE = 400
 
-#: Maps so far, finished or not, each with the place of its estimator among those asked for.
-Growing = tuple[tuple[int, ParameterMaps], ...]
 
-
-@dataclass(frozen=True)
-class Mapped:
-    """What one estimator made.
+@dataclass(eq=False)
+class EstimatorRun:
+    """What one estimator does in a mapping. The worker writes what it made, the main thread what is shown.
 
     Parameters
     ----------
-    index : int
-        Place of the estimator among those asked for.
-    maps : ParameterMaps
-        With older maps of the same kind, if they were merged.
-    voxels : int
-        How many were mapped now.
-    is_merged : bool
+    settings : ReconstructSettings
+    older : ParameterMaps, optional
+        Maps of the same stack by the same estimator, with which the new ones are merged.
+    maps : ParameterMaps, optional
+        Of the voxels that are mapped now, finished or not.
+    result : ParameterMaps, optional
+        What is finished, with the older maps if they were merged.
     errors : dict of str to array, optional
-        Signed errors of T1 and T2, per cent, where the truth is known.
+        Signed errors of T1 and T2 of the result, per cent, where the truth is known.
+    shown : ParameterMaps, optional
+        What its layers show until it is finished.
     """
 
-    index: int
-    maps: ParameterMaps
-    voxels: int
-    is_merged: bool
-    errors: dict[str, FloatArray] | None
+    settings: ReconstructSettings
+    older: ParameterMaps | None = None
+    maps: ParameterMaps | None = None
+    result: ParameterMaps | None = None
+    errors: dict[str, FloatArray] | None = None
+    shown: ParameterMaps | None = None
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the result holds the older maps, too."""
+        return self.result is not self.maps
+
+    @property
+    def voxels(self) -> int:
+        """How many are mapped now."""
+        return 0 if self.maps is None else int(self.maps.mask.sum())
 
 
 @dataclass
@@ -60,104 +72,93 @@ class MappingTask:
     Parameters
     ----------
     stack : FingerprintStack
-    settings : list of ReconstructSettings
+    runs : list of EstimatorRun
         One for each estimator.
     mask : bool array of shape (Z, Y, X), optional
         None: all voxels.
     device : str
-    truth : Phantom, optional
-        On the stack's grid.
-    title : str
-        What people call the stack.
     paces : Paces
         Where measured speeds are kept.
-    older : dict of int to ParameterMaps
-        Maps of the same stack by the same estimator, with which the new ones are merged; by place of the estimator.
+    truth : Phantom, optional
+        On the stack's grid.
     """
 
     stack: FingerprintStack
-    settings: list[ReconstructSettings]
+    runs: list[EstimatorRun]
     mask: BoolArray | None
     device: str
-    truth: Phantom | None
-    title: str
     paces: Paces
-    older: dict[int, ParameterMaps] = field(default_factory=dict)
+    truth: Phantom | None = None
 
-    @property
+    @functools.cached_property
     def voxels(self) -> int:
         """How many are mapped with each estimator."""
         return int((self.stack.mask if self.mask is None else self.stack.mask & self.mask).sum())
 
+    def seconds(self, first: int = 0) -> float | None:
+        """Return how long the estimators from this one on will take; None where one was never measured."""
+        settings = [run.settings for run in self.runs[first:]]
+        return self.paces.seconds(settings, self.stack, self.device, self.voxels) if settings else 0.0
+
     def run(
-        self,
-        *,
-        progress: ProgressCallback,
-        cancelled: CancelEvent,
-        partial: Callable[[Growing], None],
-    ) -> list[Mapped]:
-        """Map with each estimator in turn; worker thread.
+        self, *, progress: ProgressCallback, cancelled: CancelEvent, partial: Callable[[EstimatorRun], None]
+    ) -> list[EstimatorRun]:
+        """Map with each estimator in turn; worker thread. Returns those that have a result.
 
         An estimator that cannot map the stack is told of and passed over, unless it is the only one.
         """
-        done: list[Mapped] = []
-        growing: dict[int, ParameterMaps] = {}
+        done: list[EstimatorRun] = []
         refused: InputError | None = None
-        for index, settings in enumerate(self.settings):
+        mapped = functools.partial(reconstruct, self.stack, None, self.mask, device=self.device, cancelled=cancelled)
+        for index, run in enumerate(self.runs):
 
-            def grown(maps: ParameterMaps, index: int = index) -> None:
-                growing[index] = maps
-                partial(tuple(growing.items()))
+            def grown(maps: ParameterMaps, run: EstimatorRun = run) -> None:
+                run.maps = maps
+                partial(run)
 
             watch = Stopwatch(self.voxels)
             try:
-                maps = reconstruct(self.stack, None, self.mask, settings, device=self.device, cancelled=cancelled,
-                                   progress=self._progress(index, watch, progress), partial=grown)  # fmt: skip
+                maps = mapped(run.settings, progress=self._progress(index, watch, progress), partial=grown)
             except Cancelled as stopped:
                 if isinstance(stopped.partial, ParameterMaps) and stopped.partial.mask.any():
-                    done.append(self._finished(index, stopped.partial))
+                    done.append(self._finished(run, stopped.partial))
                 raise Cancelled(str(stopped), partial=done) from None
             except InputError as error:
                 refused = refused or error
-                if len(self.settings) > 1:
+                if len(self.runs) > 1:
                     warnings.warn(str(error), DataWarning, stacklevel=2)
                 continue
             watch.mapped(self.voxels)
             if watch.pace is not None:
-                self.paces.note(settings, self.stack, self.device, watch.pace)
-            growing[index] = maps
-            done.append(self._finished(index, maps))
+                self.paces.note(run.settings, self.stack, self.device, watch.pace)
+            done.append(self._finished(run, maps))
         if refused is not None and not done:
             raise refused
         return done
 
-    def _finished(self, index: int, maps: ParameterMaps) -> Mapped:
-        voxels = int(maps.mask.sum())
-        older = self.older.get(index)
-        is_merged = older is not None and can_merge(older, maps)
-        if older is not None and is_merged:
-            maps = merge_maps(older, maps, self.stack)
-        found = None if self.truth is None else errors.signed_errors(self.truth, maps)
-        return Mapped(index, maps, voxels, is_merged, found)
+    def _finished(self, run: EstimatorRun, maps: ParameterMaps) -> EstimatorRun:
+        run.maps = run.result = maps
+        if run.older is not None and can_merge(run.older, maps):
+            run.result = merge_maps(run.older, maps, self.stack)
+        run.errors = None if self.truth is None else signed_errors(self.truth, run.result)
+        return run
 
     def _progress(self, index: int, watch: Stopwatch, progress: ProgressCallback) -> ProgressCallback:
         """Return a callback that reports this estimator as its part of all of them, with the time that remains."""
-        voxels, count = self.voxels, len(self.settings)
-        rest = self.settings[index + 1 :]
+        voxels, count = self.voxels, len(self.runs)
 
         def reported(done: int, total: int, message: str = "", /) -> None:
             if not message.startswith("mapping"):
                 part = f" ({100 * done // total} %)" if total else ""
-                report(progress, index * voxels, count * voxels, f"{message}{part}")
+                progress(index * voxels, count * voxels, f"{message}{part}")
                 return
             watch.mapped(done)
-            seconds = watch.remaining
-            after = self.paces.seconds(rest, self.stack, self.device, voxels) if rest else 0.0
+            seconds, after = watch.remaining, self.seconds(index + 1)
             text = message + (f", {index + 1} of {count}" if count > 1 else "")
             if seconds is not None and done < voxels:
                 text += f": about {duration(seconds + (after or 0.0))} left"
                 text += "" if after is not None else " for this one"
-            report(progress, index * voxels + done, count * voxels, text)
+            progress(index * voxels + done, count * voxels, text)
 
         return reported
 

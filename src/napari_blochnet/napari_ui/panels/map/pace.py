@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
 
-__all__ = ["Pace", "Paces", "Stopwatch", "duration"]
+__all__ = ["Pace", "Paces", "Stopwatch"]
 
 # What a voxel costs an estimator depends on these settings, and little on the others.
 _COSTLY = ("estimator", "refine", "uncertainty", "fit_b1", "step", "t1_range", "t2_range", "saturation")
@@ -89,13 +89,3 @@ class Stopwatch:
         """Seconds until all voxels are mapped; None before the first batch."""
         pace = self.pace
         return None if pace is None else (self._voxels - self._done) / pace.rate
-
-
-def duration(seconds: float) -> str:
-    """Return a duration as people say it: "2 s", "4 min", "1 h 10 min"."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60} min"

@@ -1,22 +1,23 @@
-"""What a training shows: its loss curves while it runs, its scores beside the Cramér–Rao bound when it has ended."""
+"""Loss curves of a training, while it runs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableWidget, QTableWidgetItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.plots import pg
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.training.state import LossPoint
 
-__all__ = ["LossPlot", "ScoreTable", "thinned"]
+__all__ = ["LossPlot", "thinned"]
 
 # More points than this are not told apart on any screen.
 _POINTS = 1500
@@ -30,7 +31,7 @@ def thinned(points: list[LossPoint]) -> list[LossPoint]:
     return [point for i, point in enumerate(points) if i % 2 or point.held_out is not None][-_POINTS:]
 
 
-class _DecadeAxis(pg.AxisItem):
+class _PowerAxis(pg.AxisItem):
     """A logarithmic axis that writes 1, 2 and 5 of each decade, as powers of ten."""
 
     def logTickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
@@ -49,12 +50,14 @@ class LossPlot(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setAccessibleName("Loss curve")
-        self.setToolTip("Loss of log10 T1 and T2 over the epochs: of the tissues trained on, of those held out, and of "
-                        "the decoded signal where the network has a decoder.")  # fmt: skip
+        self.setToolTip(
+            "Loss of log10 T1 and T2 over the epochs: of the tissues trained on, of those held out, and of "
+            "the decoded signal where the network has a decoder."
+        )
         # not pyqtgraph's legend, which lies on the curves and fails while a window is being closed
         self.legend = QLabel()
         self.legend.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._view = pg.PlotWidget(axisItems={"left": _DecadeAxis("left")})
+        self._view = pg.PlotWidget(axisItems={"left": _PowerAxis("left")})
         # the scores below it are to be seen with it in a small window
         self._view.setFixedHeight(230)
         self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
@@ -69,11 +72,7 @@ class LossPlot(QWidget):
         }
         self._best = self.item.plot(pen=None, symbol="o", symbolSize=9)
         self._colours: tuple[str, ...] = ()
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(0)
-        layout.addWidget(self.legend)
-        layout.addWidget(self._view)
+        filled(QVBoxLayout(self), self.legend, self._view, spacing=0)
 
     def apply_theme(self, colours: Palette) -> None:
         """Take the theme's colours."""
@@ -123,52 +122,10 @@ class LossPlot(QWidget):
 
     def _write_legend(self) -> None:
         meanings = {"training": "training", "held out": "held out (○ best)", "decoder": "decoded signal"}
-        self.legend.setText("&nbsp;&nbsp; ".join(
-            f'<span style="color:{colour}">▬</span> {meanings[name]}'
-            for (name, curve), colour in zip(self.curves.items(), self._colours, strict=False) if curve.isVisible()
-        ))  # fmt: skip
-
-
-_COLUMNS = (
-    ("Tissue", "Simulated tissue, and which of its times."),
-    ("Bias / ms", "Mean of estimate − truth."),
-    ("RMSE / ms", "Root mean square of estimate − truth."),
-    ("Bound / ms", "The smallest standard deviation that the noise allows an unbiased estimate (Cramér–Rao)."),
-    ("× bound", "1 is the physical limit of this schedule; biased estimates may fall below it."),
-)
-
-
-class ScoreTable(QTableWidget):
-    """Errors of a network in brain tissue under its own schedule, beside the Cramér–Rao bound."""
-
-    def __init__(self) -> None:
-        super().__init__(0, len(_COLUMNS))
-        self.setAccessibleName("Scores in brain tissue")
-        self.setToolTip("Errors in simulated white matter, grey matter and CSF, beside the Cramér–Rao bound.")
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setTabKeyNavigation(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(22)
-        self.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.horizontalHeader().setMinimumSectionSize(40)
-        for j, (text, meaning) in enumerate(_COLUMNS):
-            head = QTableWidgetItem(text)
-            head.setToolTip(meaning)
-            self.setHorizontalHeaderItem(j, head)
-
-    def show_scores(self, scores: Mapping[str, Any]) -> None:
-        """Show what `napari_blochnet.estimators.training.against_bound.tissue_scores` found."""
-        rows = [(name, value) for name, value in scores.items() if isinstance(value, Mapping)]
-        self.setRowCount(len(rows))
-        for i, (name, value) in enumerate(rows):
-            cells = (name, f"{round(value['bias'], 1) + 0.0:+.1f}", f"{value['rmse']:.1f}", f"{value['bound']:.1f}",
-                     f"{value['ratio']:.2f}")  # fmt: skip
-            for j, text in enumerate(cells):
-                item = QTableWidgetItem(text)
-                item.setToolTip(_COLUMNS[j][1])
-                if j:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(i, j, item)
-        height = self.horizontalHeader().sizeHint().height() + 22 * len(rows) + 4
-        self.setFixedHeight(height)
+        self.legend.setText(
+            "&nbsp;&nbsp; ".join(
+                f'<span style="color:{colour}">▬</span> {meanings[name]}'
+                for (name, curve), colour in zip(self.curves.items(), self._colours, strict=False)
+                if curve.isVisible()
+            )
+        )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFormLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
@@ -17,14 +16,16 @@ from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
 from napari_blochnet.napari_ui.forms.editors import BlankChoice, OptionalEdit
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.forms.layouts import form_layout
-from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot, ScoreTable
-from napari_blochnet.napari_ui.panels.train.tasks import AdaptTask, Kept, TrainTask, check_name, free_name
+from napari_blochnet.napari_ui.panels.amounts import duration
+from napari_blochnet.napari_ui.panels.train.name_row import NameRow, check_name
+from napari_blochnet.napari_ui.panels.train.tasks import Kept, TrainingTask, adapt_task, train_task
+from napari_blochnet.napari_ui.panels.train.training_view import TrainingView
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice, subject_choice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
+from napari_blochnet.napari_ui.widgets.rows import fill, named_rows, row_of
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -37,45 +38,6 @@ _CHOICE = ("estimator", "preset")
 _STARTS = {"subspace": 24, "snr_range": (5.0, 200.0), "grid_step": 10.0, "patience": 20, "fingerprints": 100_000}
 
 
-class _NameRow(QWidget):
-    """The name of a new model; a free one is proposed until the person writes another."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.line = QLineEdit()
-        self.line.setToolTip("What the model is called in Map's list and in the model store.")
-        self.line.setAccessibleName("Name of the new model")
-        self.error = QLabel()
-        self.error.setObjectName("blochnetError")
-        self.error.setWordWrap(True)
-        self.error.hide()
-        self._is_own = False
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(1)
-        layout.addWidget(self.line)
-        layout.addWidget(self.error)
-        self.line.textEdited.connect(self._on_edited)
-
-    def _on_edited(self, text: str) -> None:
-        self._is_own = bool(text)
-        self.error.hide()
-
-    def propose(self, start: str) -> None:
-        """Propose a name, unless the person wrote one."""
-        if not self._is_own:
-            self.line.setText(free_name(start))
-
-    def settle(self) -> None:
-        """Forget the person's name: a model has it now."""
-        self._is_own = False
-
-    def show_error(self, sentence: str) -> None:
-        """Write a sentence below the name."""
-        self.error.setText(sentence)
-        self.error.setVisible(bool(sentence))
-
-
 class TrainPanel(Panel):
     """Trains a network for a schedule, and adapts one to a stack without labels."""
 
@@ -84,11 +46,9 @@ class TrainPanel(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._models: tuple[StoredModel, ...] = ()
-        self.name = self._active = _NameRow()
+        self.name = self._active = NameRow()
         self._started = 0.0
-        self._epochs = 1
-        self._total = 0
-        self.adapt_name = _NameRow()
+        self.adapt_name = NameRow()
 
         self.source = OpenChoice(
             self._schedules, "the Schedule tab's", nullable=True, called="Schedule to train for",
@@ -101,28 +61,33 @@ class TrainPanel(Panel):
         self.options = Foldable("Options: tissues, epochs, noise, loss", self.form)
         self.device = DeviceChoice()
         self.size_line = note()
-        self.run = primary_button("Train for my schedule", "Train a network on fingerprints that the decoder simulates "
-                                  "for this schedule, and put it into Map's list.")  # fmt: skip
-        self.time_left = note()
-        self.plot = LossPlot()
-        self.plot.hide()
-        self.scores = ScoreTable()
-        self.scores.hide()
-        self.caption = note()
+        self.run = primary_button(
+            "Train for my schedule",
+            "Train a network on fingerprints that the decoder simulates for this schedule, and put it into Map's list.",
+        )
+        self.view = TrainingView()
         self.copy = CopyRow(self.session)
         self.stack = subject_choice(
-            self.session, FingerprintStack, "no fingerprints are open",
-            "The fingerprints that the network is adapted to; no truth is needed.", called="Fingerprints to adapt to",
-        )  # fmt: skip
+            self.session,
+            FingerprintStack,
+            "no fingerprints are open",
+            "The fingerprints that the network is adapted to; no truth is needed.",
+            called="Fingerprints to adapt to",
+        )
         self.model = OpenChoice(
-            self._fitting_models, "–", called="Network to adapt",
+            self._fitting_models,
+            "–",
+            called="Network to adapt",
             tooltip="Which network is adapted: those of the model store that take as many samples as the stack has.",
-        )  # fmt: skip
+        )
         self.adapt_form = SettingsForm(AdaptSettings)
         self.adapt_options = Foldable("Options: epochs, batches, voxels", self.adapt_form)
         self.adapt_line = note()
-        self.adapt = primary_button("Adapt to this stack", "Fine-tune the network on this stack's own fingerprints, "
-                                    "without labels, and put the result into Map's list.")  # fmt: skip
+        self.adapt = primary_button(
+            "Adapt to this stack",
+            "Fine-tune the network on this stack's own fingerprints, without labels, and put the result into Map's "
+            "list.",
+        )
         self._lay_out()
 
         self.source.changed.connect(self._update)
@@ -142,36 +107,19 @@ class TrainPanel(Panel):
         self._show_preset()
 
     def _lay_out(self) -> None:
-        def rows(*pairs: tuple[str, QWidget]) -> QFormLayout:
-            layout = form_layout()
-            for text, widget in pairs:
-                layout.addRow(text, widget)
+        def rows(*pairs: tuple[str, Any]) -> QFormLayout:
+            layout = named_rows(*pairs)
+            layout.setHorizontalSpacing(8)
+            layout.setVerticalSpacing(4)
             return layout
 
-        left = Qt.AlignmentFlag.AlignLeft
-        source, device, stack, model = (
-            choice.native for choice in (self.source, self.device, self.stack, self.model)
-        )  # fmt: skip
-        first = rows(("Schedule", source)), rows(("Name", self.name), ("Device", device))
-        second = rows(("Fingerprints", stack), ("Network", model)), rows(("Name", self.adapt_name))
+        first = rows(("Schedule", self.source)), rows(("Name", self.name), ("Device", self.device))
+        second = rows(("Fingerprints", self.stack), ("Network", self.model)), rows(("Name", self.adapt_name))
         self._columns = (*first, self.choice.layout()), second
-        self.body.addWidget(heading("A network for my schedule"))
-        self.body.addLayout(first[0])
-        self.body.addWidget(self.schedule_line)
-        self.body.addWidget(self.choice)
-        self.body.addWidget(self.options)
-        self.body.addLayout(first[1])
-        self.body.addWidget(self.size_line)
-        self.body.addWidget(self.run, 0, left)
-        self.body.addWidget(self.jobs)
-        for widget in (self.time_left, self.plot, self.scores, self.caption, self.copy):
-            self.body.addWidget(widget)
-        self.body.addWidget(heading("A network adapted to my data"))
-        self.body.addLayout(second[0])
-        self.body.addWidget(self.adapt_options)
-        self.body.addLayout(second[1])
-        self.body.addWidget(self.adapt_line)
-        self.body.addWidget(self.adapt, 0, left)
+        fill(self.body, heading("A network for my schedule"), first[0], self.schedule_line, self.choice, self.options)
+        fill(self.body, first[1], self.size_line, row_of(self.run), self.jobs, self.view, self.copy)
+        fill(self.body, heading("A network adapted to my data"), second[0], self.adapt_options, second[1])
+        fill(self.body, self.adapt_line, row_of(self.adapt))
         self.body.addStretch(1)
 
     # -- what the panel shows of the session
@@ -181,7 +129,7 @@ class TrainPanel(Panel):
 
     def apply_theme(self) -> None:
         super().apply_theme()
-        self.plot.apply_theme(self.colours)
+        self.view.plot.apply_theme(self.colours)
 
     def attach(self, viewer: Viewer) -> None:
         self.session.models_changed.connect(self._read_models)
@@ -224,6 +172,10 @@ class TrainPanel(Panel):
         ]  # fmt: skip
         return [(name, name) for name in fitting]
 
+    def _fitting_models(self) -> list[tuple[str, Any]]:
+        length = None if self.stack.value is None else self.stack.value.shape[0]
+        return [(model.name, model.name) for model in self._models if model.card["network"]["length"] == length]
+
     def _on_choice(self) -> None:
         self._show_preset()
         self._update()
@@ -241,8 +193,9 @@ class TrainPanel(Panel):
 
     def _update(self) -> None:
         schedule, stack = self.schedule, self.stack.value
-        self.schedule_line.setText("No schedule is chosen in the Schedule tab." if schedule is None
-                                   else schedule.describe())  # fmt: skip
+        self.schedule_line.setText(
+            "No schedule is chosen in the Schedule tab." if schedule is None else schedule.describe()
+        )
         values = {**self.choice.values(), **self.form.values()}
         if schedule is not None:
             self.name.propose(f"{values['estimator']}-{schedule.name or len(schedule)}")
@@ -258,70 +211,45 @@ class TrainPanel(Panel):
 
     def _train(self) -> None:
         schedule = self.schedule
-        self._clear_errors()
         if schedule is None or self.is_busy:
             return
-        try:
+        with self._reading(self.name):
             settings = self.form.settings(**self.choice.values())
             name = check_name(self.name.line.text().strip())
-        except InputError as error:
-            self._active = self.name
-            self.show_input_error(error)
-            return
-        epochs = options_from(settings.preset, **settings.options()).epochs
-        self._run(f"Training {name}", TrainTask(settings, schedule, self.device.value, name).run, epochs,
-                  self.name)  # fmt: skip
+            epochs = options_from(settings.preset, **settings.options()).epochs
+            self._run(f"Training {name}", train_task(settings, schedule, self.device.value, name), epochs)
 
     def _adapt(self) -> None:
         stack, model = self.stack.value, self.model.value
-        self._clear_errors()
         if stack is None or model is None or self.is_busy:
             return
-        try:
+        with self._reading(self.adapt_name):
             settings = self.adapt_form.settings()
             name = check_name(self.adapt_name.line.text().strip())
-        except InputError as error:
-            self._active = self.adapt_name
-            self.show_input_error(error)
-            return
-        self._run(f"Adapting {model}", AdaptTask(model, stack, settings, self.device.value, name).run,
-                  settings.epochs, self.adapt_name)  # fmt: skip
+            task = adapt_task(settings, model, stack, self.device.value, name)
+            self._run(f"Adapting {model}", task, settings.epochs)
 
-    def _clear_errors(self) -> None:
+    def _reading(self, row: NameRow) -> contextlib.AbstractContextManager[None]:
+        """Read the forms of one half of the panel, and no longer show what was wrong in the other."""
+        self._active = row
         for form in (self.choice, self.form, self.adapt_form):
             form.clear_errors()
-        for row in (self.name, self.adapt_name):
-            row.show_error("")
+        for name in (self.name, self.adapt_name):
+            name.show_error("")
+        return self.reading_forms()
 
-    def _run(self, title: str, function: Callable[..., Any], epochs: int, row: _NameRow) -> None:
-        self._epochs, self._total, self._active = epochs, 0, row
+    def _run(self, title: str, task: TrainingTask, epochs: int) -> None:
         self._started = time.perf_counter()
-        self.scores.hide()
-        self.caption.clear()
+        self.view.begin(epochs)
         self.copy.show_record({})
-        self.plot.show_points((), 0, epochs)
-        self.plot.show()
-        job = self.start(title, function, wants_partial=True, wants_last=True)
-        job.progressed.connect(self._on_progress)
-        job.partial.connect(self._show_losses)
+        job = self.start(title, task.run, wants_partial=True, wants_last=True)
+        job.progressed.connect(self.view.note_steps)
+        job.partial.connect(self.view.show_losses)
         job.returned.connect(self._finish)
         job.stopped.connect(self._finish_stopped)
         job.ended.connect(self._on_ended)
         job.start()
         self._update()
-
-    def _on_progress(self, done: int, total: int, message: str) -> None:
-        if message.startswith(("training", "adapting")) and total > 1:
-            self._total = total
-
-    def _show_losses(self, points: tuple[Any, ...]) -> None:
-        per_epoch = self._total / self._epochs
-        self.plot.show_points(points, per_epoch, self._epochs)
-        last = points[-1]
-        if self._total and 0 < last.step < self._total:
-            left = last.seconds * (self._total - last.step) / last.step
-            epoch = min(self._epochs, last.epoch + 1)
-            self.time_left.setText(f"Epoch {epoch:,} of {self._epochs:,}, about {duration(left)} left.")
 
     def _finish(self, kept: Kept) -> None:
         seconds = time.perf_counter() - self._started
@@ -342,16 +270,11 @@ class TrainPanel(Panel):
 
     def _show_kept(self, kept: Kept) -> None:
         self._active.settle()
-        scores = kept.scores
-        self.scores.setVisible(bool(scores))
-        if scores:
-            self.scores.show_scores(scores)
-            self.caption.setText(f"{scores['voxels']:,} simulated voxels a tissue, complex, at SNR {scores['snr']:g}, "
-                                 "beside the Cramér–Rao bound at that noise.")  # fmt: skip
+        self.view.show_scores(kept.scores)
         self.session.models_changed.emit()
 
     def _on_ended(self) -> None:
-        self.time_left.clear()
+        self.view.time_left.clear()
         self.device.update_devices()
         self._update()
 
@@ -363,22 +286,13 @@ class TrainPanel(Panel):
 
 def _align(*layouts: QFormLayout) -> None:
     """Give the labels of several forms one width."""
-    labels = [
-        layout.itemAt(row, QFormLayout.ItemRole.LabelRole).widget()
-        for layout in layouts for row in range(layout.rowCount())
-    ]  # fmt: skip
+    items = [
+        layout.itemAt(row, QFormLayout.ItemRole.LabelRole) for layout in layouts for row in range(layout.rowCount())
+    ]
+    labels = [label for item in items if item is not None and (label := item.widget()) is not None]
     width = max(label.sizeHint().width() for label in labels)
     for label in labels:
         label.setMinimumWidth(width)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 5400:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _amount(values: dict[str, Any]) -> str:
@@ -388,15 +302,17 @@ def _amount(values: dict[str, Any]) -> str:
         options = options_from(values["preset"], **chosen)
     except InputError:
         return ""
-    tissues = f"a grid of {options.grid_step:g} ms" if options.fingerprints is None else (
-        f"{options.fingerprints:,} tissues")  # fmt: skip
-    return f"{tissues[:1].upper()}{tissues[1:]}, {options.epochs:,} epochs."
+    count = options.fingerprints
+    tissues = f"A grid of {options.grid_step:g} ms" if count is None else f"{count:,} tissues"
+    return f"{tissues}, {options.epochs:,} epochs."
 
 
 def _why_not(stack: Any, can: bool) -> str:
     if stack is None:
         return "Simulate fingerprints, or open a stack in the Data tab, to adapt a network to them."
     if not can:
-        return (f"No network of the store takes {stack.shape[0]:,} samples; train one above for this stack's schedule "
-                "or another of its length.")  # fmt: skip
+        return (
+            f"No network of the store takes {stack.shape[0]:,} samples; train one above for this stack's schedule "
+            "or another of its length."
+        )
     return "The network learns what the decoder finds in this stack; it fits this schedule afterwards."

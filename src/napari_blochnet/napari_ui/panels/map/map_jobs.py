@@ -1,0 +1,149 @@
+"""The Map tab's jobs: mappings whose maps fill in while they are computed, and samples that are timed."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_blochnet.estimators.registry import declared
+from napari_blochnet.evaluation.beside_truth import summary
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.settings import ReconstructSettings
+from napari_blochnet.napari_ui.background.turns import Steps
+from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.panels.amounts import duration
+from napari_blochnet.napari_ui.panels.map.growing import GrowingLayers
+from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask, sample_mask
+from napari_blochnet.napari_ui.widgets.panel import in_steps
+
+if TYPE_CHECKING:
+    from napari_blochnet.napari_ui.widgets.panel import Panel
+
+__all__ = ["MapJobs"]
+
+
+class MapJobs(QObject):
+    """Maps and times in the background, one at a time, and draws what is made.
+
+    Parameters
+    ----------
+    panel : Panel
+        Shows the jobs.
+    """
+
+    #: somebody has cancelled a mapping
+    stopped = Signal()
+    #: it has ended, and everything is drawn
+    ended = Signal()
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._panel, self._session = panel, panel.session
+        self._layers: GrowingLayers | None = None
+        self._started = 0.0
+        # maps of networks that have been trained anew since: nothing more is merged with them
+        self._outdated: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
+
+    def draw(self, steps: Steps[None]) -> None:
+        """Change the window in steps."""
+        self._panel.draw(steps)
+
+    def keep_apart_from_networks(self) -> None:
+        """Merge nothing with the maps that networks have made so far: the store has others now."""
+        for entry in self._session.entries("maps"):
+            name = entry.subject.record.get("settings", {}).get("estimator")
+            if name is None or declared(name).is_trained:
+                self._outdated.add(entry.subject)
+
+    def start_timing(self, task: MappingTask) -> None:
+        """Map a sample of the voxels, for nothing but its time, and say how long all of them will take."""
+        sample = dataclasses.replace(task, mask=sample_mask(task.stack, task.mask), truth=None)
+
+        def run(**how: Any) -> None:
+            # what the first makes and keeps (dictionary, compiled code, network) is there when all are mapped
+            for _ in range(2):
+                sample.run(**how)
+
+        job = self._panel.start("Timing", run, wants_partial=True)
+        job.returned.connect(lambda _: self._say_time(task))
+        job.ended.connect(self._on_ended)
+        job.start()
+
+    def _say_time(self, task: MappingTask) -> None:
+        seconds = task.seconds()
+        if seconds is not None:
+            self._panel.jobs.say(f"{task.voxels:,} voxels will take about {duration(seconds)}.", "good")
+
+    def start(self, task: MappingTask) -> None:
+        """Map, continuing older maps of the same kind."""
+        for run in task.runs:
+            run.older = self._older(task.stack, run.settings)
+        self._layers = GrowingLayers(self._session, task)
+        self._started = time.perf_counter()
+        job = self._panel.start("Mapping", task.run, wants_partial=True)
+        job.partial.connect(self._fill_in)
+        job.returned.connect(self._finish)
+        job.stopped.connect(self._settle)
+        job.stopped.connect(lambda _: self.stopped.emit())
+        job.failed.connect(self._put_back)
+        job.ended.connect(self._on_ended)
+        job.start()
+
+    def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
+        """Return maps that a mapping with these settings continues."""
+        wanted = {**settings.model_dump(mode="json"), "slices": None}
+        for entry in reversed(self._session.entries("maps")):
+            maps = entry.subject
+            if entry.stack is not stack or maps in self._outdated:
+                continue
+            if {**maps.record.get("settings", {}), "slices": None} != wanted:
+                continue
+            # where somebody has deleted one of the layers, new ones are made
+            if all(self._session.layers("maps", maps, role) for role in ("T1", "T2", "PD", "residual")):
+                return maps
+        return None
+
+    def _fill_in(self, latest: EstimatorRun) -> None:
+        job = self._panel.jobs.job
+        # what comes while the window is still busy with the last is drawn with the next
+        if self._layers is not None and job is not None and not job.is_drawing:
+            self.draw(self._layers.fill_in(latest))
+
+    @in_steps
+    def _put_back(self, _failure: object) -> Steps[None]:
+        if self._layers is not None:
+            yield from self._layers.put_back()
+
+    @in_steps
+    def _finish(self, done: list[EstimatorRun]) -> Steps[None]:
+        seconds = time.perf_counter() - self._started
+        yield from self._settled(done)
+        sentences = [f"Mapped {sum(run.voxels for run in done):,} voxels in {seconds:.1f} s."]
+        sentences += [summary(run.result, run.errors) for run in done if run.result is not None]
+        # a line for each estimator
+        self._panel.jobs.say("\n".join(filter(None, sentences)), "good")
+
+    @in_steps
+    def _settle(self, done: list[EstimatorRun] | None) -> Steps[None]:
+        yield from self._settled(done or [])
+
+    def _settled(self, done: list[EstimatorRun]) -> Steps[None]:
+        if self._layers is None:
+            return
+        yield from self._layers.settle(done)
+        made = [run.result for run in done if run.result is not None]
+        if made:
+            # a slice more changes nothing in how the maps are looked at
+            if not all(run.is_merged for run in done):
+                yield from canvas.show_result(self._session, made, self._layers.task.truth)
+            self._session.mapped = weakref.WeakSet(made)
+            self._session.added.emit(made[-1])
+
+    def _on_ended(self) -> None:
+        self._layers = None
+        self.ended.emit()
