@@ -7,7 +7,7 @@ from typing import Any
 
 from qtpy.QtGui import QColor
 
-from napari_blochnet.evaluation.results import RegionMeans
+from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.evaluation.tables import mean_and_sd
 from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
 

@@ -49,9 +49,9 @@ class MapJobs(QObject):
         # maps of networks that have been trained anew since: nothing more is merged with them
         self._outdated: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
 
-    def draw(self, steps: Steps[None]) -> None:
+    def run_steps(self, steps: Steps[None]) -> None:
         """Change the window in steps."""
-        self._panel.draw(steps)
+        self._panel.run_steps(steps)
 
     def keep_apart_from_networks(self) -> None:
         """Merge nothing with the maps that networks have made so far: the store has others now."""
@@ -111,8 +111,8 @@ class MapJobs(QObject):
     def _fill_in(self, latest: EstimatorRun) -> None:
         job = self._panel.jobs.job
         # what comes while the window is still busy with the last is drawn with the next
-        if self._layers is not None and job is not None and not job.is_drawing:
-            self.draw(self._layers.fill_in(latest))
+        if self._layers is not None and job is not None and not job.is_showing:
+            self.run_steps(self._layers.fill_in(latest))
 
     @in_steps
     def _put_back(self, _failure: object) -> Steps[None]:

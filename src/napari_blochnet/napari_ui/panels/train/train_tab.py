@@ -166,13 +166,6 @@ class TrainPanel(Panel):
         self._update()
 
     def _fitting_models(self) -> list[tuple[str, Any]]:
-        stack = self.stack.value
-        fitting = [] if stack is None else [
-            model.name for model in self._models if model.card["network"]["length"] == stack.shape[0]
-        ]  # fmt: skip
-        return [(name, name) for name in fitting]
-
-    def _fitting_models(self) -> list[tuple[str, Any]]:
         length = None if self.stack.value is None else self.stack.value.shape[0]
         return [(model.name, model.name) for model in self._models if model.card["network"]["length"] == length]
 

@@ -11,7 +11,7 @@ from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot
 from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
-from napari_blochnet.napari_ui.widgets.panel import note
+from napari_blochnet.napari_ui.widgets.parts import note
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.panels.train.tasks import Points
