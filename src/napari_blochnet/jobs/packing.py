@@ -15,7 +15,7 @@ from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_blochnet.evaluation.results import Region
+    from napari_blochnet.evaluation.result_tables import Region
 
 __all__ = ["pack_mask", "pack_regions", "unpack_mask", "unpack_regions", "whole_slices"]
 
@@ -69,7 +69,7 @@ def unpack_regions(content: list[dict[str, Any]]) -> tuple[Region, ...]:
     InputError
         Content that is not a list of names, masks and known values.
     """
-    from napari_blochnet.evaluation.results import Region
+    from napari_blochnet.evaluation.result_tables import Region
 
     try:
         return tuple(

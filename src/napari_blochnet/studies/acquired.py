@@ -13,7 +13,7 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, raise_if_cancelled
 from napari_blochnet.evaluation.regions import read_spheres
-from napari_blochnet.evaluation.results import Region
+from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.schedules.schedule import Schedule
