@@ -7,7 +7,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import label_regions, read_regions, read_spheres, region_means
-from napari_blochnet.evaluation.results import Region
+from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 

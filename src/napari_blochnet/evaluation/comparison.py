@@ -15,7 +15,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, pd_scale, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
-from napari_blochnet.evaluation.results import ALL_TISSUES, ComparisonTable, numbered_names
+from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, numbered_names
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
 from napari_blochnet.phantoms.phantom import Phantom
 

@@ -21,7 +21,7 @@ from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.results import ComparisonTable, RegionTable
+from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.phantoms.phantom import Phantom
 

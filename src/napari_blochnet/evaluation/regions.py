@@ -17,7 +17,7 @@ from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.evaluation.error_maps import PARAMETERS, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.results import TRUTH, Region, RegionTable, numbered_names
+from napari_blochnet.evaluation.result_tables import TRUTH, Region, RegionTable, numbered_names
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.phantoms.phantom import Phantom

@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 
 from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
-from napari_blochnet.evaluation.results import ALL_TISSUES, ComparisonTable, RegionTable
+from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
 

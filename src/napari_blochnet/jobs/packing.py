@@ -16,7 +16,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
-    from napari_blochnet.evaluation.results import Region
+    from napari_blochnet.evaluation.result_tables import Region
 
 __all__ = [
     "GIVEN",
@@ -121,7 +121,7 @@ def unpack_regions(content: list[dict[str, Any]]) -> tuple[Region, ...]:
     InputError
         Content that is not a list of names, masks and known values.
     """
-    from napari_blochnet.evaluation.results import Region
+    from napari_blochnet.evaluation.result_tables import Region
 
     try:
         return tuple(

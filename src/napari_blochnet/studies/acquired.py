@@ -10,7 +10,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.regions import read_spheres
-from napari_blochnet.evaluation.results import Region
+from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.schedules.schedule import Schedule
 from napari_blochnet.studies.pieces import ExperimentResult, Row, Study, data_file

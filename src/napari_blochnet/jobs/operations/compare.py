@@ -17,7 +17,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.comparison import Comparison
     from napari_blochnet.evaluation.regions import RegionMeans
-    from napari_blochnet.evaluation.results import Region
+    from napari_blochnet.evaluation.result_tables import Region
 
 __all__ = ["compare", "region_means"]
 

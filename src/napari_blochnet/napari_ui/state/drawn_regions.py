@@ -12,7 +12,7 @@ from skimage.draw import polygon
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.regions import label_regions
-from napari_blochnet.evaluation.results import Region
+from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.session import Session
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_blochnet.physics.kernels.math import at, decay, gather, jit, one_minus_exp, rotation
-from napari_blochnet.physics.kernels.samples import TILE, add_to_set, project, write
+from napari_blochnet.physics.kernels.sample_rows import TILE, add_to_set, project, write
 
 __all__ = ["real_block"]
 

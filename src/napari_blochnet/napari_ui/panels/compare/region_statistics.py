@@ -15,7 +15,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans, region_means
-from napari_blochnet.evaluation.results import TRUTH, Region
+from napari_blochnet.evaluation.result_tables import TRUTH, Region
 from napari_blochnet.jobs.operations.compare import region_means as recorded_means
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
