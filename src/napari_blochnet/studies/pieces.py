@@ -15,7 +15,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.json_files import read_json, write_json
 
-__all__ = ["ExperimentResult", "Row", "Study", "data_file", "kept", "with_noise"]
+__all__ = ["ExperimentResult", "Row", "Study", "data_file", "with_noise"]
 
 Row = dict[str, Any]
 
@@ -27,33 +27,6 @@ class ExperimentResult:
     text: str
     rows: list[Row]
     files: tuple[Path, ...]
-
-
-def kept(record: Path, key: Row, make: Callable[[], list[Row]]) -> tuple[list[Row], bool]:
-    """Return the rows of a piece, from its record where there is one, and whether they had to be made.
-
-    Parameters
-    ----------
-    record : path
-        JSON; written when the piece is finished.
-    key : dict
-        What the rows depend on, JSON-ready.
-    make : callable
-
-    Raises
-    ------
-    InputError
-        A record of another key.
-    """
-    if record.is_file():
-        content = read_json(record)
-        if not isinstance(content, dict) or content.get("key") != key:
-            raise InputError(f"{record}: holds a result of other settings; expected the same settings, or another "
-                             "folder.", field="output")  # fmt: skip
-        return list(content["rows"]), False
-    rows = make()
-    write_json({"key": key, "rows": rows}, record)
-    return rows, True
 
 
 @dataclass(frozen=True)
@@ -82,10 +55,35 @@ class Study:
     say: Callable[[str], None] | None = None
 
     def piece(self, file: str, key: Row, make: Callable[[], list[Row]], words: Callable[[list[Row]], str]) -> list[Row]:
-        """Return the rows of a piece, kept in a file of the folder or made now, in which case ``words`` are said."""
+        """Return the rows of a piece, from its file where there is one, made and said otherwise.
+
+        Parameters
+        ----------
+        file : str
+            JSON in the folder; written when the piece is finished.
+        key : dict
+            What the rows depend on, JSON-ready.
+        make, words : callable
+            What makes the rows, and what is said of them.
+
+        Raises
+        ------
+        InputError
+            A file of another key.
+        """
         self.watch.check(f"experiment {self.name}")
-        rows, new = kept(self.folder / file, key, make)
-        if new and self.say is not None:
+        record = self.folder / file
+        if record.is_file():
+            content = read_json(record)
+            if not isinstance(content, dict) or content.get("key") != key:
+                raise InputError(
+                    f"{record}: holds a result of other settings; expected the same settings, or another folder.",
+                    field="output",
+                )
+            return list(content["rows"])
+        rows = make()
+        write_json({"key": key, "rows": rows}, record)
+        if self.say is not None:
             self.say(words(rows))
         return rows
 

@@ -151,6 +151,8 @@ def build_dictionary(
     -------
     Dictionary
     """
+    from napari_blochnet.physics.decoder import EPGDecoder
+
     key = (schedule.digest, grid, form, energy, rank, tolerance)
     with _cache_lock:
         if key in _cache:
@@ -161,10 +163,21 @@ def build_dictionary(
     # a block of similar T2 needs a similar number of EPG states
     by_t2 = np.argsort(t2, kind="stable")
     training = by_t2[_thinned(grid, t1_index, t2_index)[by_t2]]
-    blocks = _Blocks(schedule, t1, t2, form, tolerance, watch, len(training) + len(t1))
+    decoder, done, total = EPGDecoder(schedule, tolerance=tolerance), 0, len(training) + len(t1)
+
+    def simulated(atoms: IntArray) -> Iterator[tuple[IntArray, AnyArray]]:
+        nonlocal done
+        for start in range(0, len(atoms), _BLOCK):
+            watch.check("making the dictionary")
+            watch.report(done, total, "simulating the dictionary")
+            where = atoms[start : start + _BLOCK]
+            signal = decoder.signal(t1[where], t2[where], cancelled=watch.cancelled)
+            done += len(where)
+            yield where, of_form(signal, form)
+        watch.report(done, total, "simulating the dictionary")
 
     def training_atoms() -> Iterator[AnyArray]:
-        for _, atoms in blocks.simulate(training):
+        for _, atoms in simulated(training):
             unit, norms = unit_rows(atoms.astype(np.complex128 if np.iscomplexobj(atoms) else np.float64))
             if (norms > 0).any():
                 yield unit[norms > 0]
@@ -173,7 +186,7 @@ def build_dictionary(
     coefficients = np.zeros((len(t1), subspace.rank), np.complex64 if np.iscomplexobj(subspace.basis) else np.float32)
     norms = np.zeros(len(t1))
     lost = 0.0
-    for where, atoms in blocks.simulate(by_t2):
+    for where, atoms in simulated(by_t2):
         projected = subspace.project(atoms)
         coefficients[where], norms[where] = unit_rows(projected)
         whole = np.einsum("ij,ij->i", atoms, atoms.conj(), dtype=projected.dtype).real
@@ -190,36 +203,6 @@ def build_dictionary(
         while len(_cache) > _KEPT:
             _cache.popitem(last=False)
     return made
-
-
-class _Blocks:
-    """Atoms, simulated block by block, with one account of the progress over several passes."""
-
-    def __init__(
-        self,
-        schedule: Schedule,
-        t1: FloatArray,
-        t2: FloatArray,
-        form: AtomForm,
-        tolerance: float,
-        watch: Watch,
-        total: int,
-    ) -> None:
-        from napari_blochnet.physics.decoder import EPGDecoder
-
-        self._decoder = EPGDecoder(schedule, tolerance=tolerance)
-        self._t1, self._t2, self._form = t1, t2, form
-        self._watch, self._done, self._total = watch, 0, total
-
-    def simulate(self, atoms: IntArray) -> Iterator[tuple[IntArray, AnyArray]]:
-        for start in range(0, len(atoms), _BLOCK):
-            self._watch.check("making the dictionary")
-            self._watch.report(self._done, self._total, "simulating the dictionary")
-            where = atoms[start : start + _BLOCK]
-            signal = self._decoder.signal(self._t1[where], self._t2[where], cancelled=self._watch.cancelled)
-            self._done += len(where)
-            yield where, of_form(signal, self._form)
-        self._watch.report(self._done, self._total, "simulating the dictionary")
 
 
 def _thinned(grid: TissueGrid, t1_index: IntArray, t2_index: IntArray) -> AnyArray:

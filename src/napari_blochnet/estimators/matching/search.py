@@ -17,7 +17,6 @@ rank of 20 writing and reading the scores outweighs the products.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.physics.kernels.launch import available_threads
 
 __all__ = ["Tiles", "best_match", "best_match_torch", "channels", "on_device"]
 
@@ -144,7 +144,7 @@ def best_match(
             stop = start + _BLOCK
             _search(tiles.members, tiles.centres, tiles.radius, fingerprints[start:stop], index[start:stop])
 
-    workers = threads or _cores()
+    workers = threads or available_threads()
     starts = range(0, len(fingerprints), _BLOCK)
     if len(starts) == 1 or workers == 1:
         for start in starts:
@@ -279,12 +279,6 @@ def _precise_type(device: Any) -> Any:
     fine = torch.full((256, 256), 1 + 2.0**-13, device=device)
     exact = bool((fine @ torch.eye(256, device=device) == fine).all())
     return torch.float32 if exact else torch.float64
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _padded(rank: int) -> int:

@@ -138,14 +138,9 @@ def read_state(
     if content["best_loss"] is not None:
         state.best = {key: tensors[f"best.{key}"] for key in names if f"best.{key}" in tensors}
     modules.load_state_dict({key: tensors[f"weights.{key}"] for key in names})
-    for parameter_name, parameter in modules.named_parameters():
-        moments = {
-            moment: tensors[f"moments.{moment}.{parameter_name}"]
-            for moment in ("step", "exp_avg", "exp_avg_sq")
-            if f"moments.{moment}.{parameter_name}" in tensors
-        }
-        for moment, value in moments.items():
-            moments[moment] = value if moment == "step" else value.to(parameter.device)
-        if moments:
-            optimizer.state[parameter] = moments
+    for name, parameter in modules.named_parameters():
+        for moment in ("step", "exp_avg", "exp_avg_sq"):
+            value = tensors.get(f"moments.{moment}.{name}")
+            if value is not None:
+                optimizer.state[parameter][moment] = value if moment == "step" else value.to(parameter.device)
     return state
