@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 
 def pytest_collection_modifyitems(items):
+    modules: dict[ModuleType, int] = {}
     for item in items:
+        modules.setdefault(item.path, len(modules))
         if "napari_ui" in item.path.parts:
             item.add_marker(pytest.mark.gui)
+    # a module's tests in its shared scene come first, one after the other, so that the scene is made once
+    items.sort(key=lambda item: (modules[item.path], "shared" not in item.fixturenames))
 
 
 @pytest.fixture(autouse=True)
@@ -112,3 +119,91 @@ def desk(make_napari_viewer, qtbot) -> Iterator[Callable[[], Desk]]:
             desk.viewer.close()
         opened.clear()
         qtbot.wait(100)
+
+
+class Shared:
+    """One viewer with the workbench for those tests of a module that leave it as they find it.
+
+    A window takes two seconds to make and to leave, and what a test needs in it takes longer. napari's own fixture
+    makes and closes it, and so checks that nothing outlives the viewer.
+    """
+
+    open: Shared | None = None
+
+    def __init__(self, config: pytest.Config, module: ModuleType) -> None:
+        from napari.utils import _testsupport
+        from pytestqt.qtbot import QtBot
+
+        self.module = module
+        self.node = SimpleNamespace(rep_call=SimpleNamespace(failed=False))
+        self.made: tuple[Callable, Any] | None = None
+        self._end = contextlib.ExitStack()
+        request = SimpleNamespace(config=config, node=self.node, module=module, keywords=())
+        patch = self._end.enter_context(pytest.MonkeyPatch.context())
+        app = self._end.enter_context(contextlib.contextmanager(_testsupport.mock_app_model.__wrapped__)())
+        qtbot = QtBot(None)
+        make_viewer = contextlib.contextmanager(_testsupport.make_napari_viewer.__wrapped__)
+        factory = self._end.enter_context(make_viewer(qtbot, request, app, patch))
+        self.desk = Desk(factory(show=True), qtbot)
+
+    def make(self, scene: Callable[[Desk], Any]) -> Any:
+        """Return the scene, made by the first test that asks for it."""
+        if self.made is None:
+            self.made = scene, scene(self.desk)
+        assert self.made[0] is scene, "one scene a module"
+        return self.made[1]
+
+    def close(self, failed: bool) -> None:
+        """Close the viewer and, but for a failed test, which keeps it in its traceback, see that it is let go."""
+        from qtpy import PYSIDE6
+
+        self.node.rep_call.failed = failed
+        if PYSIDE6:
+            self.desk.viewer.close()
+            self.desk.qtbot.wait(100)
+        del self.desk, self.made
+        self._end.close()
+
+
+def _failed(item: pytest.Item) -> bool:
+    """Whether a test did not come to its end; napari's fixtures keep the reports beside it."""
+    report = getattr(item, "rep_call", None)
+    return report is None or report.failed
+
+
+@pytest.fixture
+def shared(request, qapp) -> Iterator[Callable[[Callable[[Desk], Any]], Any]]:
+    """Make a scene in the module's shared viewer, or find it there; layers that the test adds are taken away again."""
+    if Shared.open is None:
+        Shared.open = Shared(request.config, request.module)
+    stage = Shared.open
+    found: list[tuple[Any, str, bool]] = []
+
+    def scene(make: Callable[[Desk], Any]) -> Any:
+        made = stage.make(make)
+        found[:] = [(layer, layer.name, layer.visible) for layer in stage.desk.viewer.layers]
+        return made
+
+    yield scene
+    if not found or _failed(request.node):
+        return
+    layers = stage.desk.viewer.layers
+    for layer in [layer for layer in layers if all(layer is not one for one, *_ in found)]:
+        layers.remove(layer)
+    assert {(layer, layer.name) for layer in layers} == {(layer, name) for layer, name, _ in found}
+    for layer, _, visible in found:
+        if layer.visible != visible:
+            layer.visible = visible
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Close the shared viewer after its last test, or after one that failed."""
+    stage = Shared.open
+    if stage is None:
+        return
+    failed = _failed(item)
+    goes_on = nextitem is not None and nextitem.module is stage.module and "shared" in nextitem.fixturenames
+    if failed or not goes_on:
+        Shared.open = None
+        stage.close(failed)
