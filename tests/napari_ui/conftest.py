@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -29,6 +30,39 @@ def own_settings(tmp_path, monkeypatch):
     settings._clear_plugin_settings_cache()
     yield tmp_path / "napari-blochnet.yaml"
     settings._clear_plugin_settings_cache()
+
+
+class Asked(threading.Event):
+    """A wish to end that counts how often the work asked for it, and how often the answer was yes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noes = self.yeses = 0
+
+    def is_set(self) -> bool:
+        answer = super().is_set()
+        # what the window asks is not the work's
+        if threading.current_thread() is not threading.main_thread():
+            self.yeses += answer
+            self.noes += not answer
+        return answer
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[Asked]:
+    """Return the wish of each job that starts."""
+    from napari_blochnet.napari_ui.background.workers import Job
+
+    wishes: list[Asked] = []
+    start = Job.start
+
+    def start_asked(job: Job) -> Job:
+        job._cancelled = Asked()
+        wishes.append(job._cancelled)
+        return start(job)
+
+    monkeypatch.setattr(Job, "start", start_asked)
+    return wishes
 
 
 class Desk:
