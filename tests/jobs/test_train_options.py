@@ -81,19 +81,17 @@ def model(schedule, tmp_path):
 
 def test_a_training_that_fails_leaves_the_model_before_it(schedule, model):
     before = model.read_bytes(), model.with_suffix(".json").read_bytes()
-    for words, sentence, begins in (
-        (["--preset", "paper", "--learning-rate", 1], "diverged at step", True),
-        (["--snr-range", 5, 1], "snr_range", False),
-        (["--preset", "quick", "--estimator", "rnn"], "expected the preset paper or reduced", False),
-        (["--subspace", 500], "expected 1 to the 60 time points", False),
+    for words, sentence in (
+        (["--preset", "paper", "--learning-rate", 1], "diverged at step"),
+        (["--snr-range", 5, 1], "snr_range"),
+        (["--preset", "quick", "--estimator", "rnn"], "expected the preset paper or reduced"),
+        (["--subspace", 500], "expected 1 to the 60 time points"),
     ):
         failed = _train(schedule, "mine.safetensors", *words)
         assert failed.exit_code == 2, failed.output
-        # one sentence, after what was told of the training where one began
-        *told, said = failed.output.strip().splitlines()
+        # one sentence, also of a training that had begun
+        (said,) = failed.output.splitlines()
         assert sentence in said
-        assert bool(told) == begins
-        assert all("epoch" in line or "training" in line for line in told), told
         assert (model.read_bytes(), model.with_suffix(".json").read_bytes()) == before
 
 
