@@ -26,7 +26,7 @@ FLOORS = """
     physics
     phantoms
     fingerprints
-    estimators.base estimators.memory estimators.threads
+    estimators.base estimators.declared estimators.memory estimators.threads
     estimators.matching | estimators.networks
     estimators.fitting
     estimators.universal
@@ -46,6 +46,7 @@ FLOORS = """
     napari_ui.forms
     napari_ui.widgets
     napari_ui.sessions | napari_ui.saving | napari_ui.inspector | napari_ui.next_step
+    napari_ui.panels.amounts
     napari_ui.panels | napari_ui.panels.data | napari_ui.panels.map | napari_ui.panels.compare | napari_ui.panels.train
     napari_ui.workbench
     napari_ui.napari_calls

@@ -32,6 +32,10 @@ def own_settings(tmp_path, monkeypatch):
     settings._clear_plugin_settings_cache()
 
 
+# What takes longer than this, ms, hangs: nothing is tested by it, and a busy machine may be slow.
+_HANGS = 300_000
+
+
 class Asked(threading.Event):
     """A wish to end that counts how often the work asked for it, and how often the answer was yes."""
 
@@ -76,7 +80,7 @@ class Desk:
         viewer.window.resize(1280, 800)
         self.dock, self.workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
         self.session = self.workbench.data.session
-        qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=_HANGS)
         estimators = self.workbench.map.estimators
         if estimators.ticked == ["dictionary", "universal"]:
             # one estimator is enough for most tests, which look at other things; not a choice to be remembered
@@ -96,12 +100,12 @@ class Desk:
         assert button.isVisible(), button.text()
         self.qtbot.mouseClick(button, self.button)
 
-    def wait(self, panel, timeout: int = 90_000) -> str:
+    def wait(self, panel, timeout: int = _HANGS) -> str:
         """Wait for the panel's job to end; return what the panel says."""
         self.qtbot.waitUntil(lambda: not panel.is_busy, timeout=timeout)
         return panel.jobs.message.text()
 
-    def run(self, panel, button, timeout: int = 90_000) -> str:
+    def run(self, panel, button, timeout: int = _HANGS) -> str:
         self.click(button)
         return self.wait(panel, timeout)
 
