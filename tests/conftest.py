@@ -1,10 +1,13 @@
-"""What all tests share: where the real data is."""
+"""What all tests share: where the real data is, and a display and settings of their own for every process."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,45 @@ import pytest
 # (`napari_blochnet.napari_ui.background.llvm`), and trainings load it: here windows and trainings share processes
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
+
+# With Qt's other binding the first one counts as not installed: qtpy, vispy and pyqtgraph would still find it there.
+if os.environ.get("QT_API", "").lower() == "pyside6":
+    sys.modules["PyQt6"] = None  # type: ignore[assignment]
+
+
+def _start_display() -> subprocess.Popen:
+    """Start an X server that picks a number nobody has, and make it this process's display."""
+    here, there = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(there), "-screen", "0", "1920x1080x24", "-nolisten", "tcp", "-noreset"],
+        pass_fds=[there], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )  # fmt: skip
+    os.close(there)
+    with os.fdopen(here) as answer:
+        number = answer.readline().strip()
+    if not number:
+        raise pytest.UsageError("Xvfb ended before it had a display")
+    os.environ["DISPLAY"] = f":{number}"
+    return server
+
+
+def pytest_configure(config):
+    """Give every process that runs tests what windows of two processes must not share."""
+    if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+        return  # hands out tests and runs none
+    # nothing of the user's own napari settings may change what is tested, nor one process's what another reads
+    folder = tempfile.mkdtemp(prefix="napari-blochnet-tests-")
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari-settings.yaml")
+    # on one X server the windows of two processes take the focus and the pointer from each other
+    if os.environ.get("BLOCHNET_TEST_DISPLAY") == "own" and shutil.which("Xvfb"):
+        server = _start_display()
+        config.add_cleanup(lambda: (server.terminate(), server.wait()))
+
+
+def pytest_collection_modifyitems(items):
+    """Windows first: their files are the longest, and the last file to end decides how long all cores are needed."""
+    items.sort(key=lambda item: "napari_ui" not in item.path.parts)
 
 
 def pytest_runtest_setup(item):

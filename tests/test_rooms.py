@@ -1,10 +1,12 @@
-"""The cut between the rooms: who may import whom, and what loading costs."""
+"""The rooms of the house: who may import whom, how large a room is, and what loading costs."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
+from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,31 +15,82 @@ import napari_blochnet
 
 SOURCE = Path(napari_blochnet.__file__).parent
 
-# each room may import those before it; common modules hold no knowledge of any room
-ORDER = [
-    "common",
-    "io",
-    "schedules",
-    "physics",
-    "phantoms",
-    "fingerprints",
-    "estimators",
-    "evaluation",
-    "jobs",
-    "faces",
-]
-COMMON: set[str] = set()
-FACES = {"benchmarks", "cli", "napari_ui", "studies", "__main__"}
+# From the ground up, a floor a line. Rooms on one floor stand apart by "|"; a room is a folder, or the modules named.
+# What is imported lies in the same room or on a floor further down. The longest name that fits says where a module is.
+FLOORS = """
+    common
+    io
+    schedules
+    physics.tissue_values
+    physics.kernels | physics.reference
+    physics
+    phantoms
+    fingerprints
+    estimators.base estimators.declared estimators.memory estimators.threads
+    estimators.matching | estimators.networks
+    estimators.fitting
+    estimators.universal
+    estimators.training
+    estimators
+    evaluation
+    jobs.settings jobs.settings_training jobs.records jobs.packing
+    jobs.operations
+    jobs.catalogue
+    jobs
+    studies | benchmarks
+    cli
+    __main__
+    napari_ui.background | napari_ui.benchmark
+    napari_ui.state
+    napari_ui.canvas
+    napari_ui.forms
+    napari_ui.widgets
+    napari_ui.sessions | napari_ui.saving | napari_ui.inspector | napari_ui.next_step
+    napari_ui.panels.amounts
+    napari_ui.panels | napari_ui.panels.data | napari_ui.panels.map | napari_ui.panels.compare | napari_ui.panels.train
+    napari_ui.workbench
+    napari_ui.napari_calls
+"""
+# The window and the command line are two faces of the same jobs: neither imports the other, whatever its floor.
+COMMAND_LINE = ("studies", "benchmarks", "cli", "__main__")
+
+# Modules of one name that mean one thing: why each pair may share it.
+SHARED_NAMES: dict[str, str] = {}
+
+MOST_MODULES = 16
+MOST_LINES = 400
+
 WINDOW = ("napari", "qtpy", "PyQt5", "PyQt6", "PySide2", "PySide6", "pyqtgraph", "superqt", "magicgui")
 
 
-def _room(path: Path) -> str:
-    first = path.relative_to(SOURCE).parts[0].removesuffix(".py")
-    return "faces" if first in FACES else first
+def _name(path: Path) -> str:
+    """``physics.kernels.math`` for that file; a package's own name for its ``__init__``."""
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
-def _imports(path: Path):
-    """Every module a file imports at run time, wherever it does so."""
+PATHS = sorted(SOURCE.rglob("*.py"))
+# a package's __init__ gathers names from its modules and holds nothing of its own
+MODULES = {_name(path): path for path in PATHS if path.name != "__init__.py"}
+PACKAGES = {_name(path): path for path in PATHS if path.name == "__init__.py"}
+
+FLOOR_OF: dict[str, int] = {}
+ROOM_OF: dict[str, str] = {}
+for _floor, _line in enumerate(FLOORS.split("\n")):
+    for _room in filter(str.strip, _line.split("|")):
+        for _part in _room.split():
+            FLOOR_OF[_part], ROOM_OF[_part] = _floor, _room.strip()
+
+
+def _part(module: str) -> str:
+    """Return the name in `FLOORS` that a module falls under."""
+    while module and module not in FLOOR_OF:
+        module = module.rpartition(".")[0]
+    return module
+
+
+@cache
+def _imports(path: Path) -> tuple[str, ...]:
+    """Every module a file imports at run time, wherever in the file it does so."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for_checkers = {
         id(node)
@@ -46,43 +99,102 @@ def _imports(path: Path):
         for statement in block.body
         for node in ast.walk(statement)
     }
+    found: list[str] = []
     for node in ast.walk(tree):
         if id(node) in for_checkers:
             continue
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: relative import"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            found += [text.value for text in node.args[:1] if isinstance(text, ast.Constant)]
+    return tuple(found)
 
 
-MODULES = sorted(SOURCE.rglob("*.py"))
+@cache
+def _imported(module: str) -> frozenset[str]:
+    """Modules of this package that a module of it imports."""
+    found = set()
+    for name in _imports((MODULES | PACKAGES)[module]):
+        first, _, rest = name.partition(".")
+        if first != "napari_blochnet" or rest in ("", "__version__"):
+            continue
+        while rest and rest not in MODULES and rest not in PACKAGES:
+            rest = rest.rpartition(".")[0]
+        assert rest, f"{module} imports {name} from the package's door; expected the module that it is in"
+        found.add(rest)
+    return frozenset(found - {module})
 
 
-def test_all_rooms_are_seen():
-    assert {_room(path) for path in MODULES} >= {*ORDER}
+def test_every_module_has_a_room_and_every_room_a_module():
+    parts = {_part(module) for module in MODULES}
+    assert "" not in parts
+    # what is not built yet has no line either
+    assert parts == {*FLOOR_OF}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_imports_run_downwards(path):
-    room = _room(path)
-    if room == "__init__":
+    module = _name(path)
+    if module in PACKAGES:
+        # what a package gathers is its own; the public door gathers from every room
+        assert all(other.startswith(f"{module}." if module else "") for other in _imported(module))
         return
-    for module in _imports(path):
-        parts = module.split(".")
-        if parts[0] != "napari_blochnet" or len(parts) < 2 or parts[1] == "__version__":
+    part = _part(module)
+    for other in _imported(module):
+        its = _part(other)
+        if ROOM_OF[its] == ROOM_OF[part]:
             continue
-        other = "faces" if parts[1] in FACES else parts[1]
-        if other in COMMON:
-            continue
-        assert room not in COMMON, f"a common module imports {module}"
-        assert ORDER.index(other) <= ORDER.index(room), f"{room} imports {module}"
+        assert FLOOR_OF[its] < FLOOR_OF[part], f"{module} imports {other}, which is not below it"
+        if part.startswith("napari_ui"):
+            assert its.split(".")[0] not in COMMAND_LINE, f"{module} imports {other}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def _reached(start: str) -> set[str]:
+    seen: set[str] = set()
+    ahead = [start]
+    while ahead:
+        for other in _imported(ahead.pop()) & MODULES.keys() - seen:
+            seen.add(other)
+            ahead.append(other)
+    return seen
+
+
+def test_no_files_import_each_other_in_a_circle():
+    reached = {module: _reached(module) for module in MODULES}
+    circles = {
+        tuple(sorted(other for other in seen if module in reached[other]))
+        for module, seen in reached.items()
+        if module in seen
+    }
+    assert not circles, "\n".join(" ↔ ".join(circle) for circle in sorted(circles))
+
+
+def test_no_folder_is_crowded():
+    modules = defaultdict(list)
+    for path in MODULES.values():
+        modules[str(path.parent.relative_to(SOURCE))].append(path.stem)
+    assert {folder: len(found) for folder, found in modules.items() if len(found) > MOST_MODULES} == {}
+
+
+def test_no_module_is_long():
+    lengths = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in MODULES.items()}
+    assert {module: lines for module, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_two_modules_share_a_name():
+    named = defaultdict(list)
+    for module in MODULES:
+        named[module.rpartition(".")[2]].append(module)
+    shared = {name: modules for name, modules in named.items() if len(modules) > 1}
+    assert shared.keys() == SHARED_NAMES.keys(), shared
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(SOURCE)))
 def test_only_the_napari_face_knows_of_windows(path):
-    if _room(path) == "faces" and "napari_ui" in path.parts:
+    if "napari_ui" in path.relative_to(SOURCE).parts:
         return
     for module in _imports(path):
         assert module.split(".")[0] not in WINDOW, module

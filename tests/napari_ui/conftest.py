@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 
 
 def pytest_collection_modifyitems(items):
+    modules: dict[ModuleType, int] = {}
     for item in items:
+        modules.setdefault(item.path, len(modules))
         if "napari_ui" in item.path.parts:
             item.add_marker(pytest.mark.gui)
+    # a module's tests in its shared scene come first, one after the other, so that the scene is made once
+    items.sort(key=lambda item: (modules[item.path], "shared" not in item.fixturenames))
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +32,43 @@ def own_settings(tmp_path, monkeypatch):
     settings._clear_plugin_settings_cache()
 
 
+# What takes longer than this, ms, hangs: nothing is tested by it, and a busy machine may be slow.
+_HANGS = 300_000
+
+
+class Asked(threading.Event):
+    """A wish to end that counts how often the work asked for it, and how often the answer was yes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noes = self.yeses = 0
+
+    def is_set(self) -> bool:
+        answer = super().is_set()
+        # what the window asks is not the work's
+        if threading.current_thread() is not threading.main_thread():
+            self.yeses += answer
+            self.noes += not answer
+        return answer
+
+
+@pytest.fixture
+def asked(monkeypatch) -> list[Asked]:
+    """Return the wish of each job that starts."""
+    from napari_blochnet.napari_ui.background.workers import Job
+
+    wishes: list[Asked] = []
+    start = Job.start
+
+    def start_asked(job: Job) -> Job:
+        job._cancelled = Asked()
+        wishes.append(job._cancelled)
+        return start(job)
+
+    monkeypatch.setattr(Job, "start", start_asked)
+    return wishes
+
+
 class Desk:
     """A viewer with the workbench open, and hands to work it."""
 
@@ -35,7 +80,7 @@ class Desk:
         viewer.window.resize(1280, 800)
         self.dock, self.workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
         self.session = self.workbench.data.session
-        qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=20_000)
+        qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=_HANGS)
         estimators = self.workbench.map.estimators
         if estimators.ticked == ["dictionary", "universal"]:
             # one estimator is enough for most tests, which look at other things; not a choice to be remembered
@@ -55,12 +100,12 @@ class Desk:
         assert button.isVisible(), button.text()
         self.qtbot.mouseClick(button, self.button)
 
-    def wait(self, panel, timeout: int = 90_000) -> str:
+    def wait(self, panel, timeout: int = _HANGS) -> str:
         """Wait for the panel's job to end; return what the panel says."""
         self.qtbot.waitUntil(lambda: not panel.is_busy, timeout=timeout)
         return panel.jobs.message.text()
 
-    def run(self, panel, button, timeout: int = 90_000) -> str:
+    def run(self, panel, button, timeout: int = _HANGS) -> str:
         self.click(button)
         return self.wait(panel, timeout)
 
@@ -112,3 +157,91 @@ def desk(make_napari_viewer, qtbot) -> Iterator[Callable[[], Desk]]:
             desk.viewer.close()
         opened.clear()
         qtbot.wait(100)
+
+
+class Shared:
+    """One viewer with the workbench for those tests of a module that leave it as they find it.
+
+    A window takes two seconds to make and to leave, and what a test needs in it takes longer. napari's own fixture
+    makes and closes it, and so checks that nothing outlives the viewer.
+    """
+
+    open: Shared | None = None
+
+    def __init__(self, config: pytest.Config, module: ModuleType) -> None:
+        from napari.utils import _testsupport
+        from pytestqt.qtbot import QtBot
+
+        self.module = module
+        self.node = SimpleNamespace(rep_call=SimpleNamespace(failed=False))
+        self.made: tuple[Callable, Any] | None = None
+        self._end = contextlib.ExitStack()
+        request = SimpleNamespace(config=config, node=self.node, module=module, keywords=())
+        patch = self._end.enter_context(pytest.MonkeyPatch.context())
+        app = self._end.enter_context(contextlib.contextmanager(_testsupport.mock_app_model.__wrapped__)())
+        qtbot = QtBot(None)
+        make_viewer = contextlib.contextmanager(_testsupport.make_napari_viewer.__wrapped__)
+        factory = self._end.enter_context(make_viewer(qtbot, request, app, patch))
+        self.desk = Desk(factory(show=True), qtbot)
+
+    def make(self, scene: Callable[[Desk], Any]) -> Any:
+        """Return the scene, made by the first test that asks for it."""
+        if self.made is None:
+            self.made = scene, scene(self.desk)
+        assert self.made[0] is scene, "one scene a module"
+        return self.made[1]
+
+    def close(self, failed: bool) -> None:
+        """Close the viewer and, but for a failed test, which keeps it in its traceback, see that it is let go."""
+        from qtpy import PYSIDE6
+
+        self.node.rep_call.failed = failed
+        if PYSIDE6:
+            self.desk.viewer.close()
+            self.desk.qtbot.wait(100)
+        del self.desk, self.made
+        self._end.close()
+
+
+def _failed(item: pytest.Item) -> bool:
+    """Whether a test did not come to its end; napari's fixtures keep the reports beside it."""
+    report = getattr(item, "rep_call", None)
+    return report is None or report.failed
+
+
+@pytest.fixture
+def shared(request, qapp) -> Iterator[Callable[[Callable[[Desk], Any]], Any]]:
+    """Make a scene in the module's shared viewer, or find it there; layers that the test adds are taken away again."""
+    if Shared.open is None:
+        Shared.open = Shared(request.config, request.module)
+    stage = Shared.open
+    found: list[tuple[Any, str, bool]] = []
+
+    def scene(make: Callable[[Desk], Any]) -> Any:
+        made = stage.make(make)
+        found[:] = [(layer, layer.name, layer.visible) for layer in stage.desk.viewer.layers]
+        return made
+
+    yield scene
+    if not found or _failed(request.node):
+        return
+    layers = stage.desk.viewer.layers
+    for layer in [layer for layer in layers if all(layer is not one for one, *_ in found)]:
+        layers.remove(layer)
+    assert {(layer, layer.name) for layer in layers} == {(layer, name) for layer, name, _ in found}
+    for layer, _, visible in found:
+        if layer.visible != visible:
+            layer.visible = visible
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item, nextitem):
+    """Close the shared viewer after its last test, or after one that failed."""
+    stage = Shared.open
+    if stage is None:
+        return
+    failed = _failed(item)
+    goes_on = nextitem is not None and nextitem.module is stage.module and "shared" in nextitem.fixturenames
+    if failed or not goes_on:
+        Shared.open = None
+        stage.close(failed)

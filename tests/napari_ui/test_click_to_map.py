@@ -40,8 +40,17 @@ class Clicks:
         self.map = desk.turn_to("Map")
         self.map.form.set_values({"step": 0.1})
         self.stack = desk.session.entries("stack")[0].subject
-        desk.click(self.map.click)
-        desk.qtbot.wait(200)
+        self.part = self.map.part.currentText()
+        self.begin()
+
+    def begin(self) -> None:
+        """The Map tab in front, the tool in hand, in two dimensions."""
+        self.desk.viewer.dims.ndisplay = 2
+        self.desk.turn_to("Map")
+        self.map.part.setCurrentText(self.part)
+        if not self.map.click.isChecked():
+            self.desk.click(self.map.click)
+        self.desk.qtbot.wait(200)
 
     @property
     def native(self):
@@ -67,6 +76,14 @@ class Clicks:
 
     def maps(self) -> list[nb.ParameterMaps]:
         return [entry.subject for entry in self.desk.session.entries("maps")]
+
+
+@pytest.fixture
+def clicks(shared):
+    """Return the desk that all tests share which map nothing."""
+    clicks = shared(Clicks)
+    clicks.begin()
+    return clicks
 
 
 def test_slices_that_are_clicked_grow_into_the_same_maps(desk):
@@ -169,10 +186,9 @@ def test_cancel_drops_the_click_that_waits(desk, qtbot):
     assert again.record["inputs"]["mask"] == maps.record["inputs"]["mask"]
 
 
-def test_a_drag_a_brush_and_an_idle_tool_map_nothing(desk, qtbot):
+def test_a_drag_a_brush_and_an_idle_tool_map_nothing(clicks, qtbot):
     from qtpy.QtCore import QPoint
 
-    clicks = Clicks(desk())
     viewer = clicks.desk.viewer
     text = viewer.canvas.overlays["text"]
     assert text.visible
@@ -206,10 +222,9 @@ def test_a_drag_a_brush_and_an_idle_tool_map_nothing(desk, qtbot):
     assert text.visible
 
 
-def test_the_tool_is_reached_by_keys(desk, qtbot):
+def test_the_tool_is_reached_by_keys(clicks, qtbot):
     from qtpy.QtCore import Qt
 
-    clicks = Clicks(desk())
     assert clicks.map.click.isChecked()
     assert clicks.map.click.shortcut().toString() == "Alt+M"
     clicks.map.click.setFocus()
@@ -217,8 +232,7 @@ def test_the_tool_is_reached_by_keys(desk, qtbot):
     assert not clicks.map.click.isChecked()
 
 
-def test_in_three_dimensions_it_says_why_not(desk, qtbot):
-    clicks = Clicks(desk())
+def test_in_three_dimensions_it_says_why_not(clicks, qtbot):
     clicks.desk.viewer.dims.ndisplay = 3
     qtbot.wait(200)
     clicks.click_at()
@@ -228,8 +242,7 @@ def test_in_three_dimensions_it_says_why_not(desk, qtbot):
     clicks.desk.viewer.dims.ndisplay = 2
 
 
-def test_a_click_beside_everything_says_so(desk, qtbot):
-    clicks = Clicks(desk())
+def test_a_click_beside_everything_says_so(clicks, qtbot):
     clicks.click_at(0.02, 0.02)
     qtbot.wait(100)
     assert "click inside" in clicks.map.jobs.message.text()

@@ -11,39 +11,77 @@ from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QWidget
 
 from napari_blochnet.napari_ui.background.turns import Turns, at_once
+from napari_blochnet.napari_ui.benchmark import event_loop
 from napari_blochnet.napari_ui.benchmark.event_loop import measure_gaps, turn_until
 
 
-def _stand_still(seconds: float) -> None:
-    time.sleep(seconds)
+class _Clock:
+    """A clock that is set by hand, in place of the module `time`."""
+
+    now = cpu = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def thread_time(self) -> float:
+        return self.cpu
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = _Clock()
+    monkeypatch.setattr(event_loop, "time", clock)
+    return clock
+
+
+def _stand_still(stood: list[float]) -> None:
+    begin = time.perf_counter()
+    time.sleep(0.3)
+    stood.append(time.perf_counter() - begin)
 
 
 def test_a_gap_is_as_long_as_it_was_and_has_a_cause(qtbot):
+    stood: list[float] = []
     with measure_gaps() as gaps:
-        turn_until(lambda: True, 1.0, settle=0.05)
-        QTimer.singleShot(0, lambda: _stand_still(0.3))
-        turn_until(lambda: False, 0.5)
-    assert 0.3 <= gaps.longest < 0.6
+        assert turn_until(lambda: gaps.ticks > 5, 60.0)
+        QTimer.singleShot(0, lambda: _stand_still(stood))
+        assert turn_until(lambda: bool(stood) and "_stand_still" in gaps.cause, 60.0)
+    assert gaps.longest >= stood[0] >= 0.3
     # it slept, and computed nothing
-    assert gaps.longest_cpu < 0.2
+    assert gaps.longest_cpu < stood[0]
     assert gaps.over_100_ms >= 1
-    assert "_stand_still" in gaps.cause
-    assert gaps.ticks > 5
 
 
-def test_a_loop_that_turns_has_no_gap(qtbot):
+def test_gaps_are_told_from_ticks(clock):
+    gaps = event_loop.Gaps()
+    for now, cpu in ((0.005, 0.001), (0.010, 0.002), (0.200, 0.052), (0.205, 0.053)):
+        clock.now, clock.cpu = now, cpu
+        gaps._tick()
+    assert (gaps.ticks, gaps.over_100_ms, gaps.cause) == (4, 1, "")
+    assert (gaps.longest, gaps.longest_cpu) == pytest.approx((0.19, 0.05))
+
+
+def test_a_loop_that_turns_has_no_gap(qtbot, clock):
+    def looks() -> bool:
+        # every look at the loop takes one interval of the clock
+        clock.now += 0.005
+        return gaps.ticks > 10
+
     with measure_gaps() as gaps:
-        assert not turn_until(lambda: False, 0.3)
+        assert turn_until(looks, 60.0)
     assert gaps.ticks > 10
-    assert gaps.longest < 0.3
+    assert gaps.over_100_ms == 0
+    assert gaps.cause == ""
 
 
-def test_turning_ends_when_the_condition_holds(qtbot):
+def test_turning_ends_when_the_condition_holds(qtbot, clock):
+    # the clock stands still: no time that was given can run out
     done = threading.Event()
     QTimer.singleShot(50, done.set)
-    start = time.perf_counter()
     assert turn_until(done.is_set, 20.0)
-    assert time.perf_counter() - start < 10
+    # and without the condition it is the time alone that ends it
+    QTimer.singleShot(50, lambda: setattr(clock, "now", 20.0))
+    assert not turn_until(lambda: False, 20.0)
 
 
 def test_steps_leave_the_loop_turning_between_them(qtbot):

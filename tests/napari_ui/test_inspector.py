@@ -52,6 +52,14 @@ class Scene:
             layers.add_maps(self.session, self.maps[-1], self.stack, self.phantom, name)
         self.dock, self.inspector = self.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
         qtbot.wait(400)
+        self.begin()
+
+    def begin(self) -> None:
+        """No pin, the tool in hand, the first time point and the middle slice."""
+        self.session.pin(None)
+        self.inspector.tool.setChecked(True)
+        self.inspector.keep.setChecked(False)
+        self.viewer.dims.set_point(0, 0)
         self.go_to(1)
 
     def go_to(self, z: int) -> None:
@@ -105,8 +113,26 @@ class Scene:
         return self.inspector.marks.shown
 
 
+def _scene(desk) -> Scene:
+    return Scene(desk, desk.qtbot)
+
+
 @pytest.fixture
-def scene(desk, qtbot):
+def scene(shared):
+    """Begin in the scene that all tests share which change none of its layers."""
+
+    def begin() -> Scene:
+        scene = shared(_scene)
+        scene.begin()
+        return scene
+
+    return begin
+
+
+@pytest.fixture
+def own_scene(desk, qtbot):
+    """Make a scene in a viewer of the test's own."""
+
     def make(**kwargs) -> Scene:
         return Scene(desk(), qtbot, **kwargs)
 
@@ -149,8 +175,8 @@ def test_click_moves_and_ctrl_click_adds(scene):
     assert scene.marks() == ()
 
 
-def test_no_more_pins_than_colours(scene):
-    scene = scene(models=())
+def test_no_more_pins_than_colours(own_scene):
+    scene = own_scene(models=())
     scene.pin(*[(1, 2 + i, 3) for i in range(MAX_PINS)])
     scene.click((1, 2, 15), modifier=Qt.KeyboardModifier.ControlModifier)
     assert len(scene.session.pins) == MAX_PINS
@@ -164,8 +190,8 @@ def _has_colour(picture, colour: str, centre, radius: int = 12) -> bool:
     return bool((np.abs(part - rgb).max(axis=-1) < 30).any())
 
 
-def test_marks_in_every_cell_and_on_their_slice_only(scene):
-    scene = scene()
+def test_marks_in_every_cell_and_on_their_slice_only(own_scene):
+    scene = own_scene()
     scene.pin((1, 5, 7), (1, 10, 14))
     first, second = scene.marks()
     assert (first.number, second.number) == (1, 2)
@@ -357,8 +383,8 @@ def test_what_is_pointed_at_stands_out_everywhere(scene):
     assert inspector.curves._curves[2][1].opts["pen"].color().name() == colour
 
 
-def test_colours_stay_while_models_come_and_go(scene):
-    scene = scene()
+def test_colours_stay_while_models_come_and_go(own_scene):
+    scene = own_scene()
     scene.pin((1, 9, 12))
     before = {item.name: item.slot for item in scene.inspector.shown.items}
     for layer in scene.session.layers("maps", scene.maps[0]):
@@ -433,8 +459,8 @@ def test_save_curves_and_picture(scene, tmp_path):
     assert not QApplication.clipboard().image().isNull()
 
 
-def test_rough_handling(scene):
-    scene = scene()
+def test_rough_handling(own_scene):
+    scene = own_scene()
     scene.pin((1, 9, 12), (1, 4, 4))
     viewer, session, inspector = scene.viewer, scene.session, scene.inspector
     # 3D: marks stay where they are in space, a click says what to do
@@ -528,8 +554,8 @@ def test_nothing_is_kept_of_a_closed_viewer(desk, qtbot):
     assert [thing() for thing in kept] == [None, None, None]
 
 
-def test_arrow_keys_move_the_pin(scene):
-    scene = scene()
+def test_arrow_keys_move_the_pin(own_scene):
+    scene = own_scene()
     viewer, session, qtbot = scene.viewer, scene.session, scene.qtbot
     window = viewer.window._qt_window
     window.activateWindow()

@@ -10,9 +10,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.napari_ui.state.drawn_regions import regions_on
 
 
-@pytest.fixture
-def mapped(desk):
-    desk = desk()
+def _mapped(desk):
     data = desk.turn_to("Data")
     desk.run(data, data.sample_buttons["head-slice"])
     desk.use_spline(120)
@@ -23,6 +21,12 @@ def mapped(desk):
     mapping.form.set_values({"step": 0.2})
     desk.run(mapping, mapping.run)
     return desk
+
+
+@pytest.fixture
+def mapped(shared):
+    """The head mapped in a viewer that all tests here share."""
+    return shared(_mapped)
 
 
 def _rows(panel):

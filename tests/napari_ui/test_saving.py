@@ -39,10 +39,8 @@ def _oblique() -> np.ndarray:
     return affine
 
 
-@pytest.fixture
-def mapped(desk, tmp_path):
-    """A desk with an oblique phantom, its fingerprints, and maps of two models with standard errors."""
-    desk = desk()
+def _mapped(desk):
+    """Fill a desk with an oblique phantom, its fingerprints, and maps of two models with standard errors."""
     t1 = np.array([400.0, 800.0, 1300.0, 2200.0])[np.arange(96) % 4].reshape(2, 6, 8)
     labels = (np.arange(96) % 4 + 1).reshape(t1.shape).astype(np.uint8)
     phantom = Phantom(t1, t1 / 12, np.ones(t1.shape), labels=labels, tissues=("a", "b", "c", "d"),
@@ -57,6 +55,14 @@ def mapped(desk, tmp_path):
     mapping.part.setCurrentText("the whole volume")
     mapping.form.set_values({"step": 0.1, "uncertainty": True})
     assert desk.run(mapping, mapping.run).startswith("Mapped")
+    return desk
+
+
+@pytest.fixture
+def mapped(shared):
+    """Return the desk of maps that most tests here share."""
+    desk = shared(_mapped)
+    desk.turn_to("Map")
     return desk
 
 
@@ -215,8 +221,9 @@ def _saved(desk, layer, path) -> list[str]:
         return desk.viewer.layers.save(str(path), selected=True)
 
 
-def test_layers_are_saved_by_naparis_own_menu(mapped, tmp_path):
-    desk = mapped
+def test_layers_are_saved_by_naparis_own_menu(desk, tmp_path):
+    # a viewer of its own: a layer gets another name and other values
+    desk = _mapped(desk())
     session = desk.session
     maps = session.entries("maps")[0].subject
     phantom = session.entries("phantom")[0].subject

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -278,11 +279,19 @@ def test_equal_positions_of_a_slice_profile_are_simulated_once() -> None:
     assert tables.angle.shape == (3, PULSES)
 
 
-def test_no_voxels_is_no_work() -> None:
-    signal = torch.empty(0, PULSES)
+def test_no_voxels_is_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("triton", reason="Triton is not available on this platform")
-    empty = torch.empty(0)
-    triton_kernels.simulate_launches(_schedule(True, False), empty, empty, None, 5, signal=signal)
+
+    def refuse(*_: object) -> None:
+        raise LookupError("tables were made")
+
+    monkeypatch.setattr(triton_kernels, "_tables", refuse)
+    for voxels in (0, 1):
+        tissue, signal = torch.full((voxels,), 100.0), torch.full((voxels, PULSES), 7.0)
+        work = pytest.raises(LookupError) if voxels else contextlib.nullcontext()
+        with work:
+            triton_kernels.simulate_launches(_schedule(True, False), tissue, tissue, None, 5, signal=signal)
+        assert (signal == 7.0).all()
 
 
 def test_everything_else_works_without_triton() -> None:
