@@ -96,6 +96,8 @@ class PinBar(QWidget):
             for chip in self._chips:
                 self._row.removeWidget(chip)
                 chip.hide()
+                # Qt lets go of the button later, and of its stack with it
+                chip.voxel = None
                 chip.deleteLater()
             self._chips = [_Chip(number) for _, number in pins]
             for chip in self._chips:

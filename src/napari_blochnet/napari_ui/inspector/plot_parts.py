@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QFont
+from superqt.utils import qdebounced
 
 from napari_blochnet.napari_ui.inspector.styles import translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
@@ -54,10 +55,7 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
         # a scene tells of changes after the window has drawn them with everything else, and the window would draw twice
         self.setViewportUpdateMode(self.ViewportUpdateMode.NoViewportUpdate)
         self._is_settled = False
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_SETTLING)
-        self._timer.timeout.connect(self._on_settled)
+        self._settle_later = qdebounced(self._on_settled, timeout=_SETTLING, parent=self)
         self.scene().changed.connect(self._on_changed)
 
     def paintEvent(self, event: Any) -> None:  # noqa: N802
@@ -69,7 +67,7 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
         # new ranges, too: left to the drawing, they would ask for a second one
         self.scene().prepareForPaint()
         self._is_settled = True
-        self._timer.start()
+        self._settle_later()
         self.viewport().update()
 
     def _on_changed(self, _regions: Any) -> None:
@@ -81,7 +79,7 @@ class PaintedPlots(pg.GraphicsLayoutWidget):
 
     def _on_settled(self) -> None:
         self._is_settled = False
-        self._timer.stop()
+        self._settle_later.cancel()
 
 
 def style_small(plot: pg.PlotItem, colours: Palette, **labels: str) -> None:

@@ -92,6 +92,7 @@ class RegionStatistics(QWidget):
         row.setStretch(0, 1)
         row.setSpacing(4)
         filled(QVBoxLayout(self), heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button))
+        self._update_later = qdebounced(self.update_table, timeout=_REST, parent=self)
         self.layer.changed.connect(self._watch)
         self.paint.clicked.connect(lambda: self._add(layers.add_region))
         self.draw.clicked.connect(lambda: self._add(layers.add_drawing))
@@ -148,11 +149,7 @@ class RegionStatistics(QWidget):
     def later(self, event: Any = None) -> None:
         """Compute again once the hand rests."""
         if self._attached:
-            self._update_soon()
-
-    @qdebounced(timeout=_REST)
-    def _update_soon(self) -> None:
-        self.update_table()
+            self._update_later()
 
     def _watch(self, _chosen: Any = None) -> None:
         chosen = self.layer.value if self._attached else None
@@ -178,7 +175,7 @@ class RegionStatistics(QWidget):
 
     def update_table(self) -> None:
         """Compute the means and show them."""
-        self._update_soon.cancel()
+        self._update_later.cancel()
         self.means = self._found = None
         target, maps = self._target()
         layer = self.layer.value
