@@ -37,7 +37,6 @@ WHERE_THERE = {
 }
 # what a declared package hands out as part of its own interface: its values, its types, its files
 BROUGHT = {
-    "annotated-types": "pydantic",
     "llvmlite": "numba",
     "pillow": "matplotlib",
     "pint": "napari",

@@ -26,7 +26,9 @@ FLOORS = """
     physics
     phantoms
     fingerprints
-    estimators.base estimators.declared estimators.memory estimators.threads
+    estimators.base estimators.memory estimators.threads
+    estimators.matching.grid
+    estimators.declared
     estimators.matching | estimators.networks
     estimators.fitting
     estimators.universal

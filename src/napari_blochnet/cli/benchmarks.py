@@ -10,7 +10,7 @@ import click
 
 from napari_blochnet.benchmarks.benchmark_runs import BENCHMARKS, run_benchmark
 from napari_blochnet.benchmarks.window_smoothness import GuiBenchmarkSettings
-from napari_blochnet.cli.options import given_settings, settings_options
+from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import Answer, Console, command, device
 
 __all__ = ["benchmark"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_blochnet.cli.operation_commands import STACK, open_schedule, open_stack
-from napari_blochnet.cli.options import given_settings, settings_options
+from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, Answer, Console, command, output
 from napari_blochnet.jobs.settings import FingerprintsSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings

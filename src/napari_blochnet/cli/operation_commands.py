@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_blochnet.cli.options import given_settings, settings_options
+from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, settings_from

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from napari_blochnet.cli.options import given_settings, settings_options
+from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, PATH, Answer, Console, command, output
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.studies.study_runs import STUDIES, run_study
