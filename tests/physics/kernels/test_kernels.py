@@ -169,6 +169,6 @@ def test_no_relaxation_and_refocusing(varied_schedule):
 
 def test_compiled_code_is_kept_on_disk(varied_schedule):
     EPGDecoder(varied_schedule).signal(500.0, 50.0)
-    stored = list(Path(real_block.stats.cache_path).glob("kernels_real.real_block-*.nbc"))
+    stored = list(Path(real_block.stats.cache_path).glob("real.real_block-*.nbc"))
     assert stored
     assert sum(real_block.stats.cache_hits.values()) + sum(real_block.stats.cache_misses.values()) >= 1
