@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
@@ -24,14 +24,16 @@ class Explainer(QObject):
     ----------
     panel : Panel
         Shows the jobs and what goes wrong.
+    wanted : callable
+        Returns the voxel that is to be shown now, or None.
     """
 
     #: an `Explanations`
     explained = Signal(object)
 
-    def __init__(self, panel: Panel) -> None:
+    def __init__(self, panel: Panel, wanted: Callable[[], Voxel | None]) -> None:
         super().__init__(panel)
-        self._panel, self._session = panel, panel.session
+        self._panel, self._session, self._wanted = panel, panel.session, wanted
         self._decoders = Decoders()
         #: what was found of pinned voxels, perhaps before the latest maps
         self.kept: dict[Voxel, Explanations] = {}
@@ -90,8 +92,9 @@ class Explainer(QObject):
             job.start()
 
     def _ask_again(self) -> None:
-        if self._waiting is not None:
-            self.ask(self._waiting)
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None and waiting == self._wanted():
+            self.ask(waiting)
 
     def _tell(self, found: Explanations) -> None:
         if found.voxel in self._session.pins:

@@ -65,7 +65,7 @@ class VoxelInspector(Panel):
         # napari notes every dock's area as soon as it has one, so this tells whether there was one before
         known = get_settings().application.plugin_widget_positions
         self._was_placed = any(name.startswith(self.title) for name in known)
-        self._explainer = Explainer(self)
+        self._explainer = Explainer(self, lambda: self._wanted)
         self._explainer.explained.connect(self._on_explained)
         self._preview: Voxel | None = None
         #: what the views show
