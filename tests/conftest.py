@@ -17,17 +17,37 @@ import pytest
 with contextlib.suppress(ImportError):
     import triton  # noqa: F401
 
-# With Qt's other binding the first one counts as not installed: qtpy, vispy and pyqtgraph would still find it there.
+
+class _Hidden:
+    """Makes a package look as if it were not installed, in the way of `sys.meta_path`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == self.name:
+            raise ModuleNotFoundError(f"{name} is hidden from these tests", name=name)
+
+
+# Qt's other binding lies beside the first, which qtpy, vispy and pyqtgraph would take where they find it.
 if os.environ.get("QT_API", "").lower() == "pyside6":
-    sys.modules["PyQt6"] = None  # type: ignore[assignment]
+    sys.meta_path.insert(0, _Hidden("PyQt6"))
+
+
+_DISPLAY = pytest.StashKey[subprocess.Popen]()
 
 
 def _start_display() -> subprocess.Popen:
-    """Start an X server that picks a number nobody has, and make it this process's display."""
+    """Start an X server that picks a number nobody has, and make it this process's display.
+
+    It ends after this process, however that ends: Xlib takes a server that goes first for a fault, and exits.
+    """
     here, there = os.pipe()
     server = subprocess.Popen(
-        ["Xvfb", "-displayfd", str(there), "-screen", "0", "1920x1080x24", "-nolisten", "tcp", "-noreset"],
-        pass_fds=[there], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        # the pipe to the shell's input closes with this process
+        ["sh", "-c", 'Xvfb "$@" & read -r _; kill $!', "sh", "-displayfd", str(there), "-screen", "0", "1920x1080x24",
+         "-nolisten", "tcp", "-noreset"],
+        pass_fds=[there], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     os.close(there)
     with os.fdopen(here) as answer:
@@ -48,8 +68,7 @@ def pytest_configure(config):
     os.environ["NAPARI_CONFIG"] = str(Path(folder) / "napari-settings.yaml")
     # on one X server the windows of two processes take the focus and the pointer from each other
     if os.environ.get("BLOCHNET_TEST_DISPLAY") == "own" and shutil.which("Xvfb"):
-        server = _start_display()
-        config.add_cleanup(lambda: (server.terminate(), server.wait()))
+        config.stash[_DISPLAY] = _start_display()
 
 
 def pytest_collection_modifyitems(items):

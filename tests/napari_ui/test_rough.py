@@ -48,9 +48,9 @@ def test_cancel_keeps_what_is_finished(desk, asked):
     assert said.startswith("Cancelled")
     maps = desk.session.entries("maps")[0].subject
     assert 0 < maps.mask.sum() < _SIDE**2
-    # it was asked for after every batch, here a voxel, and the first yes was the end
+    # the work asked after every batch, here a voxel; after a yes it asks again on its way out at most
     assert wish.noes >= maps.mask.sum()
-    assert wish.yeses == 1
+    assert 1 <= wish.yeses <= 3
     assert (maps.t1[maps.mask] > 0).all()
     assert not desk.session.jobs
     # and the panel is ready for the next one

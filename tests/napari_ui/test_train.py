@@ -112,10 +112,9 @@ def test_cancel_keeps_the_best_so_far(desk, own_store, asked):
     card = read_card(own_store / f"{name}.safetensors")
     trained = card["training"]["epochs_trained"]
     assert 2 <= trained < 5000
-    # it was asked for at every step, of which an epoch has ten, and the first yes was the end
-    (wish,) = asked
-    assert wish.noes >= 9 * trained
-    assert wish.yeses == 1
+    # the training asked at every step, ten an epoch; after a yes it asks again on its way out at most
+    assert asked[-1].noes >= 9 * trained
+    assert 1 <= asked[-1].yeses <= 3
     assert said == f"Stopped after {trained} of 5000 epochs; the best so far is in Map's list as {name}."
     assert card["notes"][-1] == f"Stopped after {trained} of 5000 epochs."
     # its record would make the whole training: nothing to copy
