@@ -39,7 +39,7 @@ def test_a_session_of_version_0_1_0_is_shown_as_it_was(desk, tmp_path, name):
     assert [
         (list(pin.index), desk.session.pin_number(pin), pin == desk.session.voxel) for pin in desk.session.pins
     ] == [(pin["index"], pin["number"], pin["current"]) for pin in shown["pins"]]
-    rows = [] if session.compared is None else session.compared.comparison.rows()
+    rows = [] if desk.session.compared is None else desk.session.compared.comparison.rows()
     assert len(rows) == len(shown.get("comparison") or [])
     for row, known in zip(rows, shown.get("comparison") or [], strict=True):
         for column, value in known.items():
