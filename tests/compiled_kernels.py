@@ -1,4 +1,4 @@
-"""Keep what Numba compiled from one run of the tests to the next: python tests/compiled_kernels.py take|keep.
+"""Keep what Numba compiled from one run of the tests to the next: python tests/compiled_kernels.py take|make|keep.
 
 Compiling the kernels takes a minute of a run, and an environment that is made anew begins with none. They are kept in
 the user's cache, in a folder named after everything they depend on: Numba looks at a function's own file only, and not
@@ -60,6 +60,25 @@ def take() -> int:
     return _copy(_kept(package), package)
 
 
+def make() -> int:
+    """Use the kernels that most tests need, so that they are compiled; return the number of files there are then."""
+    import numpy as np
+
+    import napari_blochnet as nb
+
+    t1 = np.linspace(300.0, 2500.0, 24).reshape(1, 4, 6)
+    phantom = nb.Phantom(t1, t1 / 12, np.ones_like(t1))
+    real = nb.spline_schedule(length=60)
+    # RF spoiling: the complex path
+    for schedule in (real, real.replace(rf_phase=np.arange(60.0) ** 2 * 58.5 % 360)):
+        stack = nb.simulate(phantom, schedule, snr=30.0)
+        nb.cramer_rao_bound(schedule, 800.0, 70.0, sigma=0.01)
+        for estimator in ("dictionary", "universal"):
+            nb.reconstruct(stack, estimator, step=0.3, refine=True)
+    package = _package()
+    return sum(path.suffix in ENDINGS for path in package.rglob("*"))
+
+
 def keep() -> int:
     """Keep the kernels of this run, with those it took, all or none of them; return the number of files."""
     package = _package()
@@ -79,6 +98,7 @@ def keep() -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] not in (["take"], ["keep"]):
+    commands = {"take": take, "make": make, "keep": keep}
+    if len(sys.argv) != 2 or sys.argv[1] not in commands:
         sys.exit(__doc__)
-    print(f"{take() if sys.argv[1] == 'take' else keep()} files of compiled kernels: {sys.argv[1]}")
+    print(f"{sys.argv[1]}: {commands[sys.argv[1]]()} files of compiled kernels")

@@ -16,12 +16,7 @@ if command -v apt-get >/dev/null; then
 fi
 
 environment="$(mktemp -d)"
-children=()
-finish() {
-  for child in "${children[@]}"; do kill "$child" 2>/dev/null || true; done
-  rm -rf "$environment"
-}
-trap finish EXIT
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$environment"' EXIT
 "${PYTHON:-python3}" -m venv "$environment"
 # modules are compiled when they are first imported; most of what is installed never is
 pip() { "$environment/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check "$@"; }
@@ -31,13 +26,12 @@ pip "torch==2.13.0"
 pip ".[all,test]"
 export PATH="$environment/bin:$PATH"
 
-# Kernels that an earlier run compiled from the same sources; a machine that has none compiles them.
-python tests/compiled_kernels.py take
-
 # Every process that runs tests starts an X server of its own (tests/conftest.py says why). Tests run side by side, so
 # each draws, and computes in PyTorch and Numba, on one thread: more would only take the cores from each other.
 export BLOCHNET_TEST_DISPLAY=own NAPARI_SETTINGS_ENV=test
 export LP_NUM_THREADS=1 OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 NUMBA_NUM_THREADS=1
+# kernels that an earlier run compiled from the same sources
+python tests/compiled_kernels.py take
 if [ "$#" -gt 0 ]; then
   python -m pytest "$@"
   exit
@@ -51,14 +45,17 @@ lint() {
 other_binding() {
   pip --target "$environment/pyside6" --no-deps "PySide6_Essentials==6.10.3" "shiboken6==6.10.3"
   PYTHONPATH="$environment/pyside6" QT_API=pyside6 PYTEST_QT_API=pyside6 \
-    python -m pytest -p no:cacheprovider tests/napari_ui/test_end_to_end.py tests/napari_ui/test_main_job.py
+    exec python -m pytest -p no:cacheprovider tests/napari_ui/test_end_to_end.py tests/napari_ui/test_main_job.py
 }
 passed=yes
+# where there were none: once, beside the linters, and not in every process at the same time
+python tests/compiled_kernels.py make &
+kernels=$!
 # said at once, long before the tests end
 lint || passed=no
+wait "$kernels" || passed=no
 other_binding >"$environment/other-binding.log" 2>&1 &
 other=$!
-children+=("$other")
 # a window waits for its painting and its threads: one test more than there are cores keeps these busy
 workers=$(($(python -c "import os; print(min(len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count(), 6))") + 1))
 python -m pytest --numprocesses="$workers" --dist=loadfile --no-loadscope-reorder --durations=15 tests || passed=no

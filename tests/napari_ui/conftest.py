@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items):
-    modules: dict[ModuleType, int] = {}
+    modules: dict[Path, int] = {}
     for item in items:
         modules.setdefault(item.path, len(modules))
         if "napari_ui" in item.path.parts:
@@ -175,14 +176,16 @@ class Shared:
         self.module = module
         self.node = SimpleNamespace(rep_call=SimpleNamespace(failed=False))
         self.made: tuple[Callable, Any] | None = None
-        self._end = contextlib.ExitStack()
         request = SimpleNamespace(config=config, node=self.node, module=module, keywords=())
-        patch = self._end.enter_context(pytest.MonkeyPatch.context())
-        app = self._end.enter_context(contextlib.contextmanager(_testsupport.mock_app_model.__wrapped__)())
         qtbot = QtBot(None)
+        make_app = contextlib.contextmanager(_testsupport.mock_app_model.__wrapped__)
         make_viewer = contextlib.contextmanager(_testsupport.make_napari_viewer.__wrapped__)
-        factory = self._end.enter_context(make_viewer(qtbot, request, app, patch))
-        self.desk = Desk(factory(show=True), qtbot)
+        with contextlib.ExitStack() as end:
+            patch = end.enter_context(pytest.MonkeyPatch.context())
+            factory = end.enter_context(make_viewer(qtbot, request, end.enter_context(make_app()), patch))
+            self.desk = Desk(factory(show=True), qtbot)
+            # not before all of it is there
+            self._end = end.pop_all()
 
     def make(self, scene: Callable[[Desk], Any]) -> Any:
         """Return the scene, made by the first test that asks for it."""

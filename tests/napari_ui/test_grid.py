@@ -27,31 +27,27 @@ def _cells(viewer) -> list[list[tuple[str, str]]]:
     return [names[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
-class Several:
-    """A head and its maps, of which every model gets a copy; ``(size, models)`` shows them in a window of that size."""
-
-    def __init__(self, desk) -> None:
-        self.desk = desk
-        self.head = synthetic_head(shape=(1, 24, 20))
-        self.stack = nb.simulate(self.head, nb.spline_schedule(length=60))
-        layers.add_phantom(desk.session, self.head)
-        layers.add_stack(desk.session, self.stack, self.head)
-        self.maps = nb.reconstruct(self.stack, "dictionary", step=0.2)
-
-    def __call__(self, size, models):
-        self.desk.viewer.window.resize(*size)
-        self.desk.qtbot.wait(300)
-        mapped = [replace(self.maps, estimator=model) for model in models]
-        for one in mapped:
-            layers.add_maps(self.desk.session, one, self.stack, self.head, one.estimator)
-            at_once(layers.error_steps(self.desk.session, one, errors.signed_errors(self.head, one)))
-        at_once(canvas.show_result(self.desk.session, mapped, self.head))
-        return self.desk
-
-
 @pytest.fixture
-def several(shared):
-    return shared(Several)
+def several(desk):
+    """Return maps of models side by side in a window of some size; ``at(size, models)`` shows them."""
+    place = desk()
+    head = synthetic_head(shape=(1, 24, 20))
+    stack = nb.simulate(head, nb.spline_schedule(length=60))
+    layers.add_phantom(place.session, head)
+    layers.add_stack(place.session, stack, head)
+    maps = nb.reconstruct(stack, "dictionary", step=0.2)
+
+    def at(size, models):
+        place.viewer.window.resize(*size)
+        place.qtbot.wait(300)
+        mapped = [replace(maps, estimator=model) for model in models]
+        for one in mapped:
+            layers.add_maps(place.session, one, stack, head, one.estimator)
+            at_once(layers.error_steps(place.session, one, errors.signed_errors(head, one)))
+        at_once(canvas.show_result(place.session, mapped, head))
+        return place
+
+    return at
 
 
 MODELS = ("dictionary", "universal", "autoencoder-rnn")
