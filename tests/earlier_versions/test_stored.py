@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import napari_blochnet as nb
 from napari_blochnet.estimators.training.options import PRESETS
@@ -178,6 +179,8 @@ def test_the_record_of_a_stack_is_run_again(folder):
 
 
 def test_a_training_that_was_stopped_goes_on(folder, monkeypatch):
+    # a training goes on with as many threads as it began with
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setitem(PRESETS, "quick", PRESETS["quick"] | {"widths": (8, 8), "subspace": 6})
     known = json.loads((STORED / "expected.json").read_text(encoding="utf-8"))["replay"]["go on with stopped.training"]
     seen = set()

@@ -24,8 +24,9 @@ from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.evaluation.maps_io import read_maps
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.jobs.history.recipes import run_recipe
+from napari_blochnet.jobs.history.scripts import as_command
 from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
-from napari_blochnet.jobs.records import as_command, as_recipe
+from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.jobs.settings import ReconstructSettings
 
 README = Path(__file__).parents[2] / "README.md"

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 
 
 @pytest.fixture(scope="module")
 def brain(shared_data):
-    with pytest.warns(nb.errors.DataWarning, match="mask.rawb.gz"):
+    with pytest.warns(DataWarning, match="mask.rawb.gz"):
         phantom = nb.read_phantom(shared_data / "brainweb" / "mritc_2mm", tissues="paper")
     return phantom[40]
 

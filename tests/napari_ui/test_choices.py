@@ -94,3 +94,16 @@ def test_magicgui_offers_what_is_open_for_our_types(desk, kind):
     found = [] if kind is ParameterMaps else [entry.subject for entry in desk.session.entries(theirs._kind)]
     assert [choice for choice in theirs.choices if choice is not None] == found
     assert bool(found) == (kind is not ParameterMaps)
+
+
+def test_a_name_stays_chosen_though_qt_hands_out_copies_of_it(choice):
+    shelf = _Shelf()
+    shelf.items = [(name, "".join(name)) for name in ("auto", "cpu", "cuda:0")]
+    made, told = choice(shelf)
+    made.value = "cpu"
+    assert told == ["cpu"]
+    shelf.items = [("new", "new"), *shelf.items]
+    made.reset_choices()
+    assert made.value == "cpu"
+    made.reset_choices()
+    assert told == ["cpu"]

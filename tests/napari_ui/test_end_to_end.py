@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QLineEdit,
+    QPushButton,
     QSpinBox,
 )
 
@@ -327,7 +328,7 @@ def test_acquired_stack(desk, qtbot, tmp_path, shared_data):
     person.pick(schedule.kind, "From a file")
     for field, value in {"flip_angle": 60.0, "repetition_time": 15.0, "echo_time": 3.3, "inversion_time": 15.0}.items():
         person.enter(schedule.form, field, value)
-    browse = next(button for button in schedule.form.row("path").findChildren(type(schedule.export)))
+    browse = next(button for button in schedule.form.row("path").findChildren(QPushButton))
     person.name_file(browse, folder / "MRF_500.csv")
     assert len(here.session.schedule) == 500
     data = here.turn_to("Data")

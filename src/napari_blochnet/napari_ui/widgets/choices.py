@@ -60,18 +60,24 @@ class OpenChoice(ComboBox):
         offered = list(self._offer())
         if self.null_string and (self._nullable or not offered):
             offered.insert(0, (self.null_string, None))
-        known = [(box.itemText(index), id(box.itemData(index))) for index in range(box.count())]
-        if known == [(text, id(thing)) for text, thing in offered]:
+        known = [(box.itemText(index), _identity(box.itemData(index))) for index in range(box.count())]
+        if known == [(text, _identity(thing)) for text, thing in offered]:
             return
         box.blockSignals(True)
         box.clear()
         for text, thing in offered:
             box.addItem(text, thing)
-        kept = [index for index, (_, thing) in enumerate(offered) if thing is before and thing is not None]
+        same = _identity(before)
+        kept = [index for index, (_, thing) in enumerate(offered) if thing is not None and _identity(thing) == same]
         box.setCurrentIndex(kept[0] if kept else len(offered) - 1 if self._newest and not self._nullable else 0)
         box.blockSignals(False)
-        if self.value is not before:
+        if _identity(self.value) != same:
             self.changed.emit(self.value)
+
+
+def _identity(thing: Any) -> Any:
+    """Return what a thing is told by: a name, of which Qt hands out copies, or the thing itself."""
+    return thing if thing is None or isinstance(thing, str) else id(thing)
 
 
 class SubjectChoice(OpenChoice):

@@ -45,6 +45,7 @@ class MapJobs(QObject):
         super().__init__(panel)
         self._panel, self._session = panel, panel.session
         self._layers: GrowingLayers | None = None
+        self._timed: MappingTask | None = None
         self._started = 0.0
         # maps of networks that have been trained anew since: nothing more is merged with them
         self._outdated: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
@@ -70,13 +71,15 @@ class MapJobs(QObject):
                 sample.run(**how)
 
         job = self._panel.start("Timing", run, wants_partial=True)
-        job.returned.connect(lambda _: self._say_time(task))
+        self._timed = task
+        job.returned.connect(self._say_time)
         job.ended.connect(self._on_ended)
         job.start()
 
-    def _say_time(self, task: MappingTask) -> None:
-        seconds = task.seconds()
-        if seconds is not None:
+    def _say_time(self, _done: object) -> None:
+        task, self._timed = self._timed, None
+        seconds = None if task is None else task.seconds()
+        if task is not None and seconds is not None:
             self._panel.jobs.say(f"{task.voxels:,} voxels will take about {duration(seconds)}.", "good")
 
     def start(self, task: MappingTask) -> None:
@@ -89,10 +92,14 @@ class MapJobs(QObject):
         job.partial.connect(self._fill_in)
         job.returned.connect(self._finish)
         job.stopped.connect(self._settle)
-        job.stopped.connect(lambda _: self.stopped.emit())
+        job.stopped.connect(self._on_stopped)
         job.failed.connect(self._put_back)
         job.ended.connect(self._on_ended)
         job.start()
+
+    def _on_stopped(self, _done: object) -> None:
+        # a method of a Qt object: with the window it goes, and hears of nothing more
+        self.stopped.emit()
 
     def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
         """Return maps that a mapping with these settings continues."""
