@@ -71,9 +71,19 @@ def pytest_configure(config):
         config.stash[_DISPLAY] = _start_display()
 
 
+# Files of several minutes, the longest first.
+_LONGEST = ("test_equality.py", "test_rough_jobs.py", "test_sessions.py", "test_end_to_end.py")
+
+
 def pytest_collection_modifyitems(items):
     """Windows first: their files are the longest, and the last file to end decides how long all cores are needed."""
-    items.sort(key=lambda item: "napari_ui" not in item.path.parts)
+
+    def place(item):
+        name = item.path.name
+        is_window = "napari_ui" in item.path.parts
+        return not is_window, _LONGEST.index(name) if is_window and name in _LONGEST else len(_LONGEST)
+
+    items.sort(key=place)
 
 
 def pytest_runtest_setup(item):

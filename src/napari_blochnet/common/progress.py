@@ -11,7 +11,7 @@ from typing import Protocol
 
 from napari_blochnet.common.errors import Cancelled
 
-__all__ = ["UNWATCHED", "CancelEvent", "ProgressCallback", "Watch", "raise_if_cancelled", "report"]
+__all__ = ["UNWATCHED", "CancelEvent", "ProgressCallback", "Watch"]
 
 
 class ProgressCallback(Protocol):
@@ -24,18 +24,6 @@ class CancelEvent(Protocol):
     """Anything with ``is_set``; a `threading.Event` will do."""
 
     def is_set(self) -> bool: ...
-
-
-def report(progress: ProgressCallback | None, done: int, total: int, message: str = "") -> None:
-    """Tell ``progress``, if there is one."""
-    if progress is not None:
-        progress(done, total, message)
-
-
-def raise_if_cancelled(cancelled: CancelEvent | None, what: str = "", partial: object = None) -> None:
-    """Raise `Cancelled` once ``cancelled`` is set."""
-    if cancelled is not None and cancelled.is_set():
-        raise Cancelled(f"Cancelled: {what}." if what else "Cancelled.", partial=partial)
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,6 @@ class Pointer(QObject):
             self._end()
         return False
 
-    @qthrottled(timeout=_PREVIEW_INTERVAL, leading=False)
     def _tell(self) -> None:
         if self._is_previewing:
             self.hovered.emit(self._position)

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch, report
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import error_files, map_files, write_error_maps, write_map, write_maps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -123,7 +123,7 @@ def part_of(progress: ProgressCallback | None, number: int, count: int, which: s
     """Return whom one of several parts tells how far it is: whoever is told how far the whole is."""
 
     def counted(done: int, total: int, message: str = "", /) -> None:
-        report(progress, number * total + done, count * total, f"{message}{which}")
+        Watch(progress).report(number * total + done, count * total, f"{message}{which}")
 
     return counted
 
