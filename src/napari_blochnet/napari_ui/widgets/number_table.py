@@ -77,7 +77,8 @@ class NumberTable(QTableWidget):
 
     def write(self, row: int, column: int, text: str, tip: str = "") -> QTableWidgetItem:
         """Put a new cell into the table."""
-        self.setItem(row, column, None)
+        # an old one is taken out, not deleted under Python's hands: PySide would go on pointing at it
+        self.takeItem(row, column)
         item = self.cell(row, column)
         item.setText(text)
         item.setToolTip(tip)
