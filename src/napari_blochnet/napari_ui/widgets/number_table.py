@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractItemView, QTableWidget, QTableWidgetItem
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
 __all__ = ["ROW_HEIGHT", "NumberTable"]
 
@@ -47,13 +47,7 @@ class NumberTable(QTableWidget):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setTabKeyNavigation(False)
-        # Qt makes them for every table; its type hints do not know
-        head, side, sheet = self.horizontalHeader(), self.verticalHeader(), self.viewport()
-        assert head is not None
-        assert side is not None
-        assert sheet is not None
-        #: what stands above the columns and before the rows, and what the cells are drawn on
-        self.head, self.side, self.sheet = head, side, sheet
+        side = self.side
         side.hide()
         side.setDefaultSectionSize(ROW_HEIGHT)
         if small:
@@ -64,6 +58,30 @@ class NumberTable(QTableWidget):
         for number, item in enumerate(self.headings):
             item.setToolTip(columns[number][1])
             self.setHorizontalHeaderItem(number, item)
+
+    # Qt makes them for every table, which its type hints do not know; asked for each time, since PySide may let go of
+    # what stands for them in Python
+
+    @property
+    def head(self) -> QHeaderView:
+        """What stands above the columns."""
+        found = self.horizontalHeader()
+        assert found is not None
+        return found
+
+    @property
+    def side(self) -> QHeaderView:
+        """What stands before the rows."""
+        found = self.verticalHeader()
+        assert found is not None
+        return found
+
+    @property
+    def sheet(self) -> QWidget:
+        """What the cells are drawn on."""
+        found = self.viewport()
+        assert found is not None
+        return found
 
     def cell(self, row: int, column: int) -> QTableWidgetItem:
         """Return a cell, a new one where there is none yet."""
