@@ -87,6 +87,7 @@ def test_a_part_of_the_field_of_view_is_laid_where_it_is_and_told():
 
 def test_a_volume_that_lies_elsewhere_is_refused():
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-7.0, 3.0, 1.0]
     far = affine.copy()
     far[:3, 3] = [500.0, 0.0, 0.0]
     with pytest.raises(InputError, match=r"mask\.nii: lies elsewhere than the stack") as refused:
@@ -122,7 +123,7 @@ def test_without_a_place_the_shape_has_to_be_right():
     target = Geometry((1.0, 1.0, 1.0))
     how = {"name": "mask.npy", "onto": "the stack", "field": "mask", "nearest": True}
     assert lay_on_grid(np.ones((5, 7)), None, (1, 5, 7), target, **how).data.shape == (1, 5, 7)
-    with pytest.raises(InputError, match=r"mask\.npy: has shape \(1, 7, 5\).*expected the shape of the stack"):
+    with pytest.raises(InputError, match=r"mask\.npy: has shape \(1, 7, 5\).*expected that of the stack"):
         lay_on_grid(np.ones((7, 5)), None, (1, 5, 7), target, **how)
     with pytest.raises(InputError, match="three axes"):
         lay_on_grid(np.ones((2, 5, 7, 3)), None, (1, 5, 7), target, **how)

@@ -172,7 +172,7 @@ def test_masks(tmp_path: Path) -> None:
     assert read_fingerprints(path, _SCHEDULE, mask=mask).mask.sum() == 1
     np.save(tmp_path / "mask.npy", mask)
     assert read_fingerprints(path, _SCHEDULE, mask=tmp_path / "mask.npy").mask[1, 1, 1]
-    with pytest.raises(InputError, match=r"the mask has shape \(1, 3, 4\); expected that of a\.npy, \(2, 3, 4\)"):
+    with pytest.raises(InputError, match=r"the mask: has shape \(1, 3, 4\); expected that of a\.npy, \(2, 3, 4\)"):
         read_fingerprints(path, _SCHEDULE, mask=mask[0])
 
 

@@ -133,7 +133,7 @@ def test_refused_maps(head, stack, folder):
     with pytest.raises(nb.InputError, match="one of the two"):
         nb.reconstruct(stack, b1=head.b1, fit_b1=True, **refine)
     write_nifti(head.b1[:, :3], head.geometry, folder / "small.nii.gz")
-    with pytest.raises(nb.InputError, match=r"small.nii.gz: has shape \(2, 3, 10\)"):
+    with pytest.raises(nb.InputError, match=r"small.nii.gz: does not reach 100 of the 160 voxels inside the mask"):
         nb.reconstruct(stack, b1=folder / "small.nii.gz", **refine)
 
 

@@ -16,7 +16,7 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 
-__all__ = ["Laid", "lay_on_grid", "without_axes_of_one"]
+__all__ = ["Laid", "lay_on_grid", "turned_onto", "without_axes_of_one"]
 
 # Two grids are the same where no corner is further from its place than this share of the smallest voxel's edge: header
 # numbers are rounded, and a mask drawn on a copy of the stack may differ in the last digits.
@@ -104,28 +104,43 @@ def lay_on_grid(
     """
     data = without_axes_of_one(np.asarray(data))
     if data.ndim != 3:
-        raise InputError(f"{name}: has shape {data.shape}; expected three axes (z, y, x).", field=field)
+        raise InputError(f"{name}: has shape {data.shape}", "three axes (z, y, x)", field=field)
     if geometry is None:
         if data.shape != shape:
-            raise InputError(
-                f"{name}: has shape {data.shape} and does not say where it lies; expected the shape of {onto}, {shape} "
-                "(z, y, x).",
-                field=field,
-            )
+            raise InputError(f"{name}: has shape {data.shape}", f"that of {onto}, {shape} (z, y, x)", field=field)
         return Laid(data, "same")
-    to_source = np.linalg.solve(geometry.affine, target.affine)  # target index (x, y, z, 1) to the volume's own
+    found = turned_onto(data, geometry, shape, target, name=name, onto=onto)
+    if found is not None:
+        return found
+    if data.shape == shape and (_says_nothing(geometry) or _says_nothing(target)):
+        silent = name if _says_nothing(geometry) else onto
+        return Laid(
+            data, "by index", f"{name} is taken voxel by voxel: the affine of {silent} is a default that says nothing."
+        )
+    to_source = _to_source(geometry, target)
+    return _resampled(data, to_source, shape, name=name, onto=onto, field=field, nearest=nearest)
+
+
+def turned_onto(
+    data: AnyArray, geometry: Geometry, shape: tuple[int, int, int], target: Geometry, *, name: str, onto: str
+) -> Laid | None:
+    """Return a volume (z, y, x) on the grid of another, as it is or turned; None where that is not all it takes.
+
+    Parameters are those of `lay_on_grid`.
+    """
+    to_source = _to_source(geometry, target)
     if data.shape == shape and _is_near(to_source, np.eye(4), shape):
         return Laid(data, "same")
     turned = _turned(data, to_source, shape)
-    if turned is not None:
-        return Laid(
-            turned, "turned", f"{name} is stored with other directions than {onto}; it was turned to lie alike."
-        )
-    if data.shape == shape and _says_nothing(geometry):
-        return Laid(
-            data, "by index", f"{name} does not say where it lies (its affine is the default); taken voxel by voxel."
-        )
-    return _resampled(data, to_source, shape, name=name, onto=onto, field=field, nearest=nearest)
+    if turned is None:
+        return None
+    return Laid(turned, "turned", f"{name} is stored in other directions than {onto}; it was turned to lie alike.")
+
+
+def _to_source(geometry: Geometry, target: Geometry) -> FloatArray:
+    """Return what sends the target's indices (x, y, z, 1) to the volume's own."""
+    found: FloatArray = np.linalg.solve(geometry.affine, target.affine)
+    return found
 
 
 def _corners(shape: tuple[int, ...]) -> FloatArray:
@@ -189,8 +204,8 @@ def _resampled(
     inside = ((places > -0.5 - _TOLERANCE) & (places < size[:, None] - 0.5 + _TOLERANCE)).all(axis=0)
     if inside.mean() < _LEAST_COVERED:
         raise InputError(
-            f"{name}: lies elsewhere than {onto} (their affines share {100 * inside.mean():.1f} % of its voxels); "
-            f"expected a volume of the same place.",
+            f"{name}: lies elsewhere than {onto}, of which it covers {100 * inside.mean():.1f} % by their affines",
+            "a volume of the same place",
             field=field,
         )
     values = ndimage.map_coordinates(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ import numpy as np
 from scipy import ndimage
 
 from napari_blochnet.common.arrays import IntArray
-from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.evaluation.error_maps import PARAMETERS, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import TRUTH, Region, RegionTable, numbered_names
@@ -145,7 +148,10 @@ def _with_truth(region: Region, rows: Sequence[Mapping[str, Any]]) -> Region:
 
 
 def read_regions(
-    path: str | os.PathLike[str], shape: tuple[int, int, int], radius: float = DEFAULT_RADIUS
+    path: str | os.PathLike[str],
+    shape: tuple[int, int, int],
+    radius: float = DEFAULT_RADIUS,
+    geometry: Geometry | None = None,
 ) -> tuple[Region, ...]:
     """Read regions: spheres from a ``.csv`` file, or a label image from NIfTI.
 
@@ -156,15 +162,26 @@ def read_regions(
         (z, y, x) of the maps.
     radius : float
         Of spheres whose file has none, voxels.
+    geometry : Geometry, optional
+        Where the maps lie: labels are laid on their grid as the affines say, and a `DataWarning` tells where they were
+        turned, or taken from the nearest voxel. None: labels of their shape are taken voxel by voxel.
     """
     if Path(path).suffix.lower() == ".csv":
         return read_spheres(path, shape, radius)
-    labels, _ = read_nifti(path)
-    if labels.shape != shape:
-        raise FileError(
-            Path(path), f"has shape {labels.shape} (z, y, x)", f"that of the maps, {shape}", field="regions"
-        )
-    return label_regions(labels)
+    labels, here = read_nifti(path)
+    laid = lay_on_grid(
+        labels,
+        None if geometry is None else here,
+        shape,
+        geometry or Geometry(),
+        name=Path(path).name,
+        onto="the maps",
+        field="regions",
+        nearest=True,
+    )
+    if laid.note:
+        warnings.warn(laid.note, DataWarning, stacklevel=2)
+    return label_regions(laid.data)
 
 
 def label_regions(labels: IntArray, names: Mapping[int, str] | None = None) -> tuple[Region, ...]:

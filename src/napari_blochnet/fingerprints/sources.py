@@ -49,9 +49,12 @@ class _How:
 
     watch: Watch
     what: str
+    kinds: str = _KINDS
 
 
-def open_array(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> SourceArray:
+def open_array(
+    path: Path, variable: str | None = None, *, kinds: str = _KINDS, watch: Watch = UNWATCHED
+) -> SourceArray:
     """Open the array in a file, by the file's ending.
 
     Parameters
@@ -60,6 +63,8 @@ def open_array(path: Path, variable: str | None = None, *, watch: Watch = UNWATC
         ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
     variable : str, optional
         Name of the array, where the file holds several with more than one axis.
+    kinds : str
+        NumPy's letters of the types that are taken; "b" for masks.
     watch : Watch
         Counts megabytes of what is not mapped into memory.
 
@@ -70,30 +75,30 @@ def open_array(path: Path, variable: str | None = None, *, watch: Watch = UNWATC
         than this machine's memory or does not hold numbers.
     Cancelled
     """
-    how = _How(watch, f"reading {path.name}")
+    how = _How(watch, f"reading {path.name}", kinds)
     name = path.name.lower()
     if is_nifti(path):
         data, geometry = read_nifti(path, watch=watch)
-        return SourceArray(_numeric(path, data), geometry)
+        return SourceArray(_numeric(path, data, kinds), geometry)
     if name.endswith(".npy"):
-        return SourceArray(_numeric(path, _npy(path)))
+        return SourceArray(_numeric(path, _npy(path), kinds))
     if name.endswith(".npz"):
-        return SourceArray(_numeric(path, _npz(path, variable, how)))
+        return SourceArray(_numeric(path, _npz(path, variable, how), kinds))
     if name.endswith((".h5", ".hdf5", ".mat")):
         is_hdf5 = is_matlab_73(path)
         if name.endswith(".mat") and not is_hdf5:
-            return SourceArray(_numeric(path, _matlab_5(path, variable, how)), slices_last=True)
+            return SourceArray(_numeric(path, _matlab_5(path, variable, how), kinds), slices_last=True)
         if not is_hdf5:
             raise FileError(path, "does not begin as an HDF5 file does", "HDF5")
         data = _hdf5(path, variable, how)
         # MATLAB writes the axes of HDF5 files in reverse
         matlab = name.endswith(".mat")
-        return SourceArray(_numeric(path, data.T if matlab else data), slices_last=matlab)
+        return SourceArray(_numeric(path, data.T if matlab else data, kinds), slices_last=matlab)
     raise FileError(path, "cannot tell the format from its ending", ".npy, .npz, .nii, .nii.gz, .h5, .hdf5 or .mat")
 
 
-def _numeric(path: Path, data: AnyArray) -> AnyArray:
-    if data.dtype.kind not in _KINDS:
+def _numeric(path: Path, data: AnyArray, kinds: str = _KINDS) -> AnyArray:
+    if data.dtype.kind not in kinds:
         raise FileError(path, f"holds {data.dtype}", "complex or real numbers")
     return data
 
@@ -117,7 +122,7 @@ def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
                 with archive.open(member) as file:
                     shape, _, dtype = _npy_header(file)
                 size = math.prod(shape) * dtype.itemsize
-                if dtype.kind in _KINDS and 0 < size <= member.file_size:
+                if dtype.kind in how.kinds and 0 < size <= member.file_size:
                     shapes[member.filename.removesuffix(".npy")] = shape
                     if size > member.compress_size * 1040 + 1024:
                         raise ValueError(f"{member.filename} claims {size:,} bytes out of {member.compress_size:,}")

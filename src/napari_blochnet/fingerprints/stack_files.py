@@ -13,6 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind, default_kind
@@ -112,7 +113,9 @@ def read_fingerprints(
         geometry = Geometry(voxel_size)
     elif source.geometry is None:
         notes.append("The file states no voxel size; it is taken as 1 mm.")
-    inside = _mask(file, mask, data.shape[1:], notes)
+    # a voxel size that a person gives says nothing of where the stack lies
+    place = source.geometry if voxel_size is None else None
+    inside = _mask(file, mask, data.shape[1:], place, notes)
     with in_file(file):
         return FingerprintStack(
             data,
@@ -295,8 +298,11 @@ def _turned(data: AnyArray, turn: AnyArray, watch: Watch) -> AnyArray:
     return turned
 
 
-def _mask(file: Path, given: AnyArray | PathLike | None, shape: tuple[int, ...], notes: list[str]) -> BoolArray | None:
-    where = ""
+def _mask(
+    file: Path, given: AnyArray | PathLike | None, shape: tuple[int, int, int], place: Geometry | None, notes: list[str]
+) -> BoolArray | None:
+    """Return the mask on the stack's grid; ``place``: where that lies, if its file says so."""
+    name, source = "the mask", None
     if given is None:
         beside = _beside(file)[0]
         if not beside.is_file():
@@ -305,13 +311,14 @@ def _mask(file: Path, given: AnyArray | PathLike | None, shape: tuple[int, ...],
         notes.append(f"The mask is that of {beside.name}.")
     if isinstance(given, (str, os.PathLike)):
         found = existing_file(given)
-        where, given = f"{found.name}: ", open_array(found).data
-    inside = np.asarray(given)
-    if inside.ndim == 2:
-        inside = inside[None]
-    if inside.shape != shape:
-        raise InputError(
-            f"{where}the mask has shape {inside.shape}", f"that of {file.name}, {tuple(shape)} (z, y, x)", field="mask"
-        )
-    valid: BoolArray = inside != 0
+        name, source = found.name, open_array(found, kinds="biufc")
+        given = source.data
+        if source.slices_last and given.ndim == 3:
+            # it lies in its file as the stack of such a file does
+            given = np.moveaxis(given, -1, 0)
+    there = None if source is None or place is None else source.geometry
+    laid = lay_on_grid(given, there, shape, place or Geometry(), name=name, onto=file.name, field="mask", nearest=True)
+    if laid.note:
+        notes.append(laid.note)
+    valid: BoolArray = laid.data != 0
     return valid

@@ -185,8 +185,9 @@ def read_nifti(path: str | os.PathLike[str], *, watch: Watch = UNWATCHED) -> tup
     ) as error:
         reason = str(error).split("\n")[0]
         raise FileError(found, f"cannot be read as NIfTI ({reason})", "a whole .nii or .nii.gz file") from None
-    while data.ndim > 4 and data.shape[-1] == 1:
-        data = data[..., 0]
+    # (x, y, z, 1, time) is how some write fingerprints
+    while data.ndim > 4 and 1 in data.shape[3:]:
+        data = np.squeeze(data, 3 + data.shape[3:].index(1))
     if data.ndim == 2:
         data = data[:, :, None]
     if data.ndim not in (3, 4):

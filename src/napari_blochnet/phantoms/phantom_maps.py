@@ -15,6 +15,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions, first_true
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.grids import turned_onto, without_axes_of_one
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.nifti import nifti_sidecar, nifti_stem, read_nifti
 from napari_blochnet.phantoms.brainweb import role_of
@@ -73,25 +74,23 @@ def read_map_files(files: Mapping[str, Path], labels: Path | None, *, watch: Wat
     first = next(iter(files.values()))
     maps: dict[str, AnyArray] = {}
     units: dict[str, str | None] = {}
-    geometry = None
-    notes = []
+    geometry, shape = None, (0, 0, 0)
+    notes: list[str] = []
     for key, path in files.items():
         values, here = read_nifti(path, watch=watch)
+        values = without_axes_of_one(values)
         if values.ndim != 3:
             raise FileError(path, "has four axes", "a map with three")
         if geometry is None:
-            geometry = here
-        elif values.shape != maps[next(iter(files))].shape:
-            raise _other_shape(path, values, maps[next(iter(files))].shape, first)
-        elif not np.allclose(here.affine, geometry.affine, atol=1e-3):
-            notes.append(f"{path.name} has another affine than {first.name}; that of {first.name} was taken.")
+            geometry, shape = here, values.shape
+        else:
+            values = _beside(path, values, here, shape, geometry, first, notes)
         maps[key] = values
         units[key] = _sidecar_unit(path)
     found: dict[str, Any] = {}
     if labels is not None:
-        values, _ = read_nifti(labels, watch=watch)
-        if values.shape != maps[next(iter(files))].shape:
-            raise _other_shape(labels, values, maps[next(iter(files))].shape, first)
+        values, here = read_nifti(labels, watch=watch)
+        values = _beside(labels, values, here, shape, geometry or Geometry(), first, notes)
         if values.min() < 0 or values.max() > 255 or (values != np.rint(values)).any():
             raise FileError(labels, "holds values that are not labels", "whole numbers from 0 to 255")
         found = {"labels": values.astype(np.uint8), "tissues": _label_names(labels, int(values.max()))}
@@ -291,6 +290,28 @@ def fractions_beside(
             raise _other_shape(path, share, shape)
         found[tissue] = np.asarray(share, dtype=np.float32)
     return found
+
+
+def _beside(
+    path: Path,
+    values: AnyArray,
+    here: Geometry,
+    shape: tuple[int, ...],
+    geometry: Geometry,
+    first: Path,
+    notes: list[str],
+) -> AnyArray:
+    """Return a map as it lies beside the first one of its phantom: tissues are not interpolated, only turned."""
+    values = without_axes_of_one(values)
+    z, y, x = shape
+    laid = turned_onto(values, here, (z, y, x), geometry, name=path.name, onto=first.name)
+    if laid is None:
+        if values.shape != shape:
+            raise _other_shape(path, values, shape, first)
+        notes.append(f"{path.name} has another affine than {first.name}; that of {first.name} was taken.")
+        return values
+    notes += [laid.note] if laid.note else []
+    return laid.data
 
 
 def _other_shape(path: Path, values: AnyArray, shape: tuple[int, ...], first: Path | None = None) -> FileError:

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.nifti import read_nifti
 
@@ -26,7 +27,7 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> FloatArray
     ----------
     path : path
     stack : FingerprintStack
-        Whose grid it has to have. Where the file says that it lies elsewhere, a `DataWarning` tells so.
+        On whose grid it is laid, as the affines say; a `DataWarning` tells where it was turned or interpolated.
 
     Returns
     -------
@@ -35,20 +36,34 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> FloatArray
     Raises
     ------
     InputError
-        A file that is not NIfTI, or of another shape.
+        A file that is not NIfTI, that lies elsewhere, or of another shape without a word of where it lies.
     """
     try:
         data, geometry = read_nifti(path)
     except InputError as error:
         raise InputError(str(error), field="b1") from None
-    name = Path(path).name
-    if data.shape != stack.shape[1:]:
-        raise InputError(f"{name}: has shape {data.shape} (z, y, x); expected that of the stack {stack.name}, "
-                         f"{stack.shape[1:]}.", field="b1")  # fmt: skip
-    if not np.allclose(geometry.affine, stack.geometry.affine, rtol=0, atol=0.01 * min(stack.voxel_size)):
-        warnings.warn(f"{name}: its affine is another than the stack's; the B1 map is taken voxel by voxel.",
-                      DataWarning, stacklevel=2)  # fmt: skip
-    return np.asarray(data, dtype=np.float32)
+    _, *shape = stack.shape
+    laid = lay_on_grid(
+        data,
+        geometry,
+        (shape[0], shape[1], shape[2]),
+        stack.geometry,
+        name=Path(path).name,
+        onto=f"the stack {stack.name}",
+        field="b1",
+        nearest=False,
+    )
+    missed = 0 if laid.covered is None else int((stack.mask & ~laid.covered).sum())
+    if missed:
+        raise InputError(
+            f"{Path(path).name}: does not reach {missed:,} of the {int(stack.mask.sum()):,} voxels inside the mask of "
+            f"the stack {stack.name}",
+            "a map of all of them",
+            field="b1",
+        )
+    if laid.note:
+        warnings.warn(laid.note, DataWarning, stacklevel=2)
+    return np.asarray(laid.data, dtype=np.float32)
 
 
 def checked_b1(b1: AnyArray, stack: FingerprintStack, inside: BoolArray) -> FloatArray:

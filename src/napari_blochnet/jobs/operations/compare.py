@@ -101,7 +101,7 @@ def region_means(
     several = _several(maps)
     inputs: dict[str, Any] = {"maps": _records(several)}
     if isinstance(regions, (str, os.PathLike)):
-        found: Sequence[Region] = read_regions(regions, several[0].shape, given.radius)
+        found: Sequence[Region] = read_regions(regions, several[0].shape, given.radius, several[0].geometry)
         inputs["regions"] = plain_path(regions)
     else:
         found = regions
