@@ -15,6 +15,7 @@ from napari_blochnet.estimators.networks.cards import stored_models
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.estimators.networks.store import load_estimator
 from napari_blochnet.estimators.networks.tensors import read_header
+from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.estimators.registry import make_estimator
 from napari_blochnet.estimators.training.against_bound import BRAIN_TISSUES
 from napari_blochnet.estimators.training.loop import train_estimator
@@ -86,14 +87,23 @@ def test_a_file_cut_short(model_file, kept):
         load_estimator(model_file)
 
 
+def _with_card(change):
+    """Return what makes a header carry another card."""
+
+    def changed(header):
+        card = json.loads(header["__metadata__"]["blochnet_card"])
+        change(card)
+        header["__metadata__"]["blochnet_card"] = json.dumps(card)
+
+    return changed
+
+
 def _rewritten(path, change):
-    """Write the model again with another card, its tensors as they are."""
+    """Write the model again with another header, its tensors as they are."""
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + length])
-    card = json.loads(header["__metadata__"]["blochnet_card"])
-    change(card)
-    header["__metadata__"]["blochnet_card"] = json.dumps(card)
+    change(header)
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + content[8 + length :])
 
@@ -112,7 +122,7 @@ def _rewritten(path, change):
     ],
 )
 def test_a_card_that_the_weights_contradict(model_file, change, sentence):
-    _rewritten(model_file, change)
+    _rewritten(model_file, _with_card(change))
     with pytest.raises(nb.InputError, match=sentence):
         load_estimator(model_file)
 
@@ -131,6 +141,37 @@ def test_a_header_that_lies_about_sizes_allocates_nothing(model_file, tmp_path):
         load_estimator(tmp_path / "bare.safetensors")
     with pytest.raises(nb.InputError, match="no such file"):
         load_estimator(tmp_path / "absent.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: header.update(__metadata__=None),
+        lambda header: header.update(__metadata__=[1]),
+        _with_card(lambda card: card.update(architecture=[1])),
+        _with_card(lambda card: card.update(schedules=[5])),
+        _with_card(lambda card: card.update(schedules=[{"flip_angle": "many"}])),
+        _with_card(lambda card: card.update(training=5)),
+        _with_card(lambda card: card.update(notes=5)),
+        _with_card(lambda card: card.update(scores={"FISP": 3})),
+        _with_card(lambda card: card.update(scores={"FISP": {"snr": "high"}})),
+        _with_card(lambda card: card.update(scores={"FISP": {"T1": {"ratio": "good"}}})),
+        _with_card(lambda card: card["network"].update(length="long")),
+        _with_card(lambda card: card["network"].update(widths=5)),
+        _with_card(lambda card: card["network"].update(subspace=-1)),
+    ],
+)
+def test_one_damaged_model_is_left_out_of_the_store(model_file, own_store, schedule, change):
+    """The others are listed and offered as before."""
+    before = estimator_offers(schedule, "complex")
+    own_store.mkdir(parents=True)
+    damaged = own_store / "damaged.safetensors"
+    damaged.write_bytes(model_file.read_bytes())
+    _rewritten(damaged, change)
+    assert "damaged" not in [model.name for model in stored_models()]
+    assert estimator_offers(schedule, "complex") == before
+    with pytest.raises(nb.InputError, match=r"^damaged\.safetensors: "):
+        load_estimator(str(damaged))
 
 
 def test_weights_that_are_not_finite(model_file, trained, tmp_path):

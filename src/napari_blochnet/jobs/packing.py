@@ -30,12 +30,19 @@ __all__ = [
 ]
 
 
+# What a recipe may hold: volumes of up to 512³ voxels, and what NumPy's arrays can have of axes.
+_MOST_VOXELS, _MOST_AXES = 2**27, 32
+
+
 def _packed(content: bytes) -> str:
     return base64.b64encode(zlib.compress(content, 9)).decode("ascii")
 
 
 def _unpacked(packed: str, size: int) -> bytes:
     """Return ``size`` bytes that `_packed` packed; no more than that size is ever unpacked."""
+    # deflate packs at most 1032 bytes into one, and base64 makes four letters of three
+    if size > 1032 * len(packed):
+        raise ValueError
     content = zlib.decompressobj().decompress(base64.b64decode(packed, validate=True), size + 1)
     if len(content) != size:
         raise ValueError
@@ -44,7 +51,7 @@ def _unpacked(packed: str, size: int) -> bytes:
 
 def _shape(content: dict[str, Any]) -> tuple[int, ...]:
     shape = tuple(int(length) for length in content["shape"])
-    if min(shape, default=0) < 1:
+    if min(shape, default=0) < 1 or len(shape) > _MOST_AXES or math.prod(shape) > _MOST_VOXELS:
         raise ValueError
     return shape
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import importlib.metadata
+import json
 import os
 import platform
 from collections.abc import Mapping
@@ -22,7 +23,16 @@ from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Record", "as_recipe", "embed_estimator", "embed_schedule", "make_record", "plain_path", "steps_of"]
+__all__ = [
+    "BadRecordError",
+    "Record",
+    "as_recipe",
+    "embed_estimator",
+    "embed_schedule",
+    "make_record",
+    "plain_path",
+    "steps_of",
+]
 
 Record = dict[str, Any]
 
@@ -98,20 +108,26 @@ def embed_estimator(estimator: Any) -> Record | str:
     return {"operation": "given", "estimator": getattr(estimator, "description", estimator.name)}
 
 
+class BadRecordError(ValueError):
+    """What in a history is no record, as the middle of a sentence."""
+
+
 def steps_of(*records: Record) -> list[Record]:
     """Return the records' common history, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
     steps: list[Record] = []
-    seen: list[tuple[Record, int]] = []
+    seen: dict[str, int] = {}
 
     def visit(node: Record) -> int:
-        for known, index in seen:
-            if known == node:
-                return index
-        inputs = {name: link(value) for name, value in node.get("inputs", {}).items()}
+        same = json.dumps(node, sort_keys=True, default=repr)
+        if same in seen:
+            return seen[same]
+        given = node.get("inputs", {})
+        if not isinstance(given, dict):
+            raise BadRecordError(f"a record has {given!r:.40} as inputs")
+        inputs = {name: link(value) for name, value in given.items()}
         kept = {key: node[key] for key in ("operation", "settings", *GIVEN) if key in node}
         steps.append(kept | {"inputs": inputs})
-        seen.append((node, len(steps) - 1))
-        return len(steps) - 1
+        return seen.setdefault(same, len(steps) - 1)
 
     def link(value: Any) -> Any:
         if isinstance(value, dict) and "operation" in value:

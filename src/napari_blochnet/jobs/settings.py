@@ -68,7 +68,7 @@ _SLICES: tuple[int, int] | None = quantity(
 )
 
 
-def settings_from(model: type[S], settings: S | None = None, **fields: Any) -> S:
+def settings_from(model: type[S], settings: S | None = None, /, **fields: Any) -> S:
     """Return settings with some fields changed, validated.
 
     Raises

@@ -45,6 +45,8 @@ CARD_FORMAT = 1
 #: Ending of a model's file, and where its header carries the card.
 SUFFIX = ".safetensors"
 CARD_KEY = "blochnet_card"
+# What is told to people of a model, and what it has to be where a card has it.
+_ABOUT: dict[str, type[dict[str, Any]] | type[list[Any]]] = {"training": dict, "scores": dict, "notes": list}
 
 
 def is_path(name: str) -> bool:
@@ -108,9 +110,12 @@ def stored_models() -> tuple[StoredModel, ...]:
     for folder in (user_folder(), packaged_folder()):
         for path in sorted(folder.glob(f"*{SUFFIX}")):
             try:
-                found.append(StoredModel(path.stem, path, read_card(path), folder == packaged_folder()))
+                model = StoredModel(path.stem, path, read_card(path), folder == packaged_folder())
+                # a damaged schedule would turn up where all models are listed
+                _ = model.schedules
             except InputError:
                 continue
+            found.append(model)
     return tuple(found)
 
 
@@ -140,18 +145,43 @@ def card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
 
 def check_card(card: Any, name: str) -> None:
     """Raise `InputError` where a card is no card of this version."""
+    damaged = InputError(f"{name}: its model card is damaged", "a model that blochnet wrote", field="path")
     if not isinstance(card, dict) or not isinstance(card.get("network"), dict):
-        raise InputError(f"{name}: its model card is damaged; expected a model that blochnet wrote.", field="path")
+        raise damaged
     if card.get("blochnet_model") != CARD_FORMAT:
         raise InputError(f"{name}: its card has format {card.get('blochnet_model')!r}; expected {CARD_FORMAT}, as this "
                          "version writes.", field="path")  # fmt: skip
-    if card.get("architecture") not in ARCHITECTURES:
+    if not isinstance(card.get("architecture"), str) or card["architecture"] not in ARCHITECTURES:
         raise InputError(f"{name}: is a network of architecture {card.get('architecture')!r}; expected one of "
                          f"{', '.join(ARCHITECTURES)}.", field="path")  # fmt: skip
     missing = sorted({"length", "widths", "subspace", "activation"} - set(card["network"]))
     if missing or not isinstance(card.get("schedules"), list) or not card["schedules"]:
         raise InputError(f"{name}: its model card lacks {', '.join(missing) or 'schedules'}; expected a model that "
                          "blochnet wrote.", field="path")  # fmt: skip
+    network = card["network"]
+    widths, subspace = network["widths"], network["subspace"]
+    # neither is of every architecture
+    sizes = [
+        network["length"],
+        *([] if subspace is None else [subspace]),
+        *(widths if isinstance(widths, list) else []),
+    ]
+    if not (widths is None or isinstance(widths, list)) or not all(type(size) is int and size > 0 for size in sizes):
+        raise damaged
+    if not isinstance(network["activation"], str) or not all(isinstance(known, dict) for known in card["schedules"]):
+        raise damaged
+    for key, of in _ABOUT.items():
+        if not isinstance(card.get(key, of()), of):
+            raise damaged
+    if not all(_are_scores(scores) for scores in card.get("scores", {}).values()):
+        raise damaged
+
+
+def _are_scores(scores: Any) -> bool:
+    if not isinstance(scores, dict) or not isinstance(scores.get("snr", 0), (int, float)):
+        return False
+    ratios = [value["ratio"] for value in scores.values() if isinstance(value, dict) and "ratio" in value]
+    return all(isinstance(ratio, (int, float)) for ratio in ratios)
 
 
 def schedules_of(card: dict[str, Any], name: str) -> list[Schedule]:

@@ -63,7 +63,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
         text = file.read(length)
     try:
         header = json.loads(text.decode("utf-8"))
-        metadata = header.pop("__metadata__", {})
+        metadata = dict(header.pop("__metadata__", {}))
         end = 0
         for entry in sorted(header.values(), key=lambda entry: tuple(entry["data_offsets"])):
             first, last = entry["data_offsets"]

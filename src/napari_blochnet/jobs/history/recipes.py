@@ -10,9 +10,9 @@ from typing import Any
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
-from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, operation_of
+from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Operation, operation_of
 from napari_blochnet.jobs.packing import GIVEN
-from napari_blochnet.jobs.records import as_recipe
+from napari_blochnet.jobs.records import BadRecordError, as_recipe
 from napari_blochnet.jobs.settings import settings_from
 
 __all__ = ["read_recipe", "run_recipe", "write_results"]
@@ -24,21 +24,48 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     InputError
-        A file that holds neither.
+        A file that holds neither, or a recipe whose steps are not what steps are.
     """
-    content = read_json(path)
-    if isinstance(content, dict):
-        content = content.get("Record", content.get("record", content))
-    if isinstance(content, dict) and "operation" in content:
-        content = as_recipe(content)
-    if (
-        not isinstance(content, dict)
-        or content.get("blochnet_recipe") != 1
-        or not isinstance(content.get("steps"), list)
-    ):
-        raise InputError(f"{Path(path).name}: found neither a recipe nor a record; expected a recipe saved from napari "
-                         "or the JSON file beside a result.", field="recipe")  # fmt: skip
+    name = Path(path).name
+    try:
+        content = read_json(path)
+        if isinstance(content, dict):
+            content = content.get("Record", content.get("record", content))
+        if isinstance(content, dict) and "operation" in content:
+            content = as_recipe(content)
+        if (
+            not isinstance(content, dict)
+            or content.get("blochnet_recipe") != 1
+            or not isinstance(content.get("steps"), list)
+        ):
+            raise InputError(
+                f"{name}: found neither a recipe nor a record",
+                "a recipe saved from napari or the JSON file beside a result",
+                field="recipe",
+            )
+        for number, step in enumerate(content["steps"], start=1):
+            _check_step(step, number)
+    except RecursionError:
+        raise InputError(
+            f"{name}: its steps lie in one another too deeply", "the recipe of a result", field="recipe"
+        ) from None
+    except BadRecordError as error:
+        raise InputError(f"{name}: {error}", "an object with an operation and its inputs", field="recipe") from None
     return content
+
+
+def _check_step(step: Any, number: int) -> None:
+    """Refuse a step that is no object, or whose operation, settings or inputs are of another type."""
+    if not isinstance(step, dict):
+        raise InputError(f"Step {number} of the recipe is {_shown(step)}", "an object", field="recipe")
+    for key, of, word in (("operation", str, "a name"), ("settings", dict, "an object"), ("inputs", dict, "an object")):
+        if not isinstance(step.get(key, of()), of):
+            raise InputError(f"Step {number} of the recipe has {_shown(step[key])} as {key}", word, field="recipe")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def run_recipe(
@@ -63,24 +90,55 @@ def run_recipe(
     """
     results: list[Any] = []
     for number, step in enumerate(recipe["steps"], start=1):
+        _check_step(step, number)
         if step.get("operation") == "given":
             results.append(_given(step, number))
             continue
-        operation = operation_of(step.get("operation"), step.get("settings", {}))
+        settings = step.get("settings", {})
+        operation = operation_of(step.get("operation"), settings)
         if operation is None:
             known = dict.fromkeys(operation.name for operation in OPERATIONS)
-            raise InputError(f"Step {number} of the recipe is {step.get('operation')!r}; expected one of "
-                             f"{', '.join(known)}.", field="recipe")  # fmt: skip
-        for name in step["inputs"]:
-            if operation.input(name) is None:
-                takes = ", ".join(each.name for each in operation.inputs) or "none"
-                raise InputError(f"Step {number} of the recipe gives {operation.name} a {name}; expected {takes}.",
-                                 field="recipe")  # fmt: skip
-        inputs = {name: _resolve(value, results) for name, value in step["inputs"].items()}
-        settings = settings_from(operation.settings, **step["settings"])
+            raise InputError(
+                f"Step {number} of the recipe is {_shown(step.get('operation'))}",
+                f"one of {', '.join(known)}",
+                field="recipe",
+            )
+        chosen = settings_from(operation.settings, None, **settings)
+        inputs = {
+            name: _input(operation, name, value, results, number) for name, value in step.get("inputs", {}).items()
+        }
+        for wanted in operation.inputs:
+            if wanted.name not in inputs and not wanted.optional:
+                raise InputError(
+                    f"Step {number} of the recipe gives {operation.name} no {wanted.name}", "one", field="recipe"
+                )
         watched = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
-        results.append(operation(**inputs, settings=settings, **watched))
+        results.append(operation(**inputs, settings=chosen, **watched))
     return results
+
+
+def _input(operation: Operation, name: str, value: Any, results: list[Any], number: int) -> Any:
+    """Return one input of a step: what earlier steps made, or a name as it stands there."""
+    wanted = operation.input(name)
+    if wanted is None:
+        takes = ", ".join(each.name for each in operation.inputs) or "none"
+        raise InputError(f"Step {number} of the recipe gives {operation.name} a {name}", takes, field="recipe")
+    kind = KINDS.get(wanted.kind)
+    found = _resolve(value, results)
+    for item in found if isinstance(found, list) else [found]:
+        if kind is None:  # a path, or an array that the recipe holds; not what another operation made
+            fits = item is not None and not isinstance(item, (bool, int, float, dict, list))
+            fits = fits and not any(other.holds(item) for other in KINDS.values())
+        else:
+            # an estimator may be given by its name
+            fits = kind.holds(item) or (kind.name == "estimator" and isinstance(item, str))
+        if not fits:
+            raise InputError(
+                f"Step {number} of the recipe gives {operation.name} {_shown(value)} as {name}",
+                f"an earlier step that makes {kind.name}" if kind else "a file's name",
+                field="recipe",
+            )
+    return found
 
 
 def _given(step: dict[str, Any], number: int) -> Any:
@@ -88,16 +146,17 @@ def _given(step: dict[str, Any], number: int) -> Any:
     for key, unpack in GIVEN.items():
         if key in step:
             return unpack(step[key])
-    raise InputError(f"Step {number} of the recipe is data that was made in Python; expected a step that reads or "
-                     "makes it.", field="recipe")  # fmt: skip
+    raise InputError(
+        f"Step {number} of the recipe is data that was made in Python", "a step that reads or makes it", field="recipe"
+    )
 
 
 def _resolve(value: Any, results: list[Any]) -> Any:
     if isinstance(value, dict) and "step" in value:
         index = value["step"]
-        if not isinstance(index, int) or not 0 <= index < len(results):
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(results):
             raise InputError(
-                f"The recipe refers to step {index} before it was run; expected an earlier step.", field="recipe"
+                f"The recipe refers to step {_shown(index)} before it was run", "an earlier step", field="recipe"
             )
         return results[index]
     if isinstance(value, list):
