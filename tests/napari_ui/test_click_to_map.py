@@ -15,6 +15,7 @@ from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.panels.map import mapping
 from napari_blochnet.phantoms.phantom import Phantom
 
 SIDE = 40
@@ -283,26 +284,38 @@ def test_the_same_click_pins_the_voxel(desk, qtbot):
     assert clicks.desk.session.voxel.index[0] == 2
 
 
-def test_maps_fill_in_while_they_are_computed(desk, qtbot):
+def test_maps_fill_in_while_they_are_computed(desk, qtbot, monkeypatch):
     clicks = Clicks(desk(), _block(slices=2, side=64))
     clicks.map.estimators.tick(["dictionary", "universal"])
-    seen: dict[str, list[int]] = {}
-    running = threading.Event()
+    begun: list[threading.Event] = []
+    grown: set[str] = set()
+
+    def reconstruct(*inputs, partial, **options):
+        # batches wait until the window shows some of this estimator's: the mapping is not over before it looks
+        shown = threading.Event()
+        begun.append(shown)
+
+        def told(maps):
+            partial(maps)
+            shown.wait(timeout=20)
+
+        return nb.reconstruct(*inputs, partial=told, **options)
 
     def look(*_):
-        running.set()
         for layer in clicks.desk.session.layers("maps", role="T1"):
-            seen.setdefault(layer.name, []).append(int((layer.data > 0).sum()))
+            if 0 < (layer.data > 0).sum() < 64**2:
+                grown.add(layer.name)
+        if len(grown) == len(begun):
+            begun[-1].set()
 
+    monkeypatch.setattr(mapping, "reconstruct", reconstruct)
     clicks.map.form.set_values({"batch": 4})
     clicks.desk.go_to_slice(clicks.desk.session.layers("stack")[0], 0)
     clicks.click_at()
     clicks.map.jobs.job.partial.connect(look)
     clicks.desk.wait(clicks.map)
-    assert running.is_set()
-    filled = [count for counts in seen.values() for count in counts]
-    assert any(0 < count < 64**2 for count in filled)
-    assert len(clicks.maps()) == 2
+    # one estimator after the other, and each was seen when some of its voxels were mapped
+    assert len(begun) == len(grown) == len(clicks.maps()) == 2
 
 
 @pytest.mark.parametrize("estimators", [["dictionary"], ["dictionary", "universal", "fc"]])

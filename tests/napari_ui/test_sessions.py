@@ -220,13 +220,11 @@ def test_everything_comes_back_in_another_viewer(busy_desk, desk, tmp_path, qtbo
     assert second.run(mapping, mapping.run).startswith("Mapped")
 
 
-def test_a_session_is_dropped_on_the_viewer(busy_desk, desk, tmp_path, qtbot):
-    busy_desk.workbench.data.sessions.save(tmp_path / "session")
-    busy_desk.wait(busy_desk.workbench.data)
+def test_a_session_is_dropped_on_the_viewer(saved_once, desk):
     second = desk()
-    second.viewer.open(tmp_path / "session", plugin="napari-blochnet")
+    second.viewer.open(saved_once, plugin="napari-blochnet")
     second.wait(second.workbench.data)
-    assert len(_ours(second.viewer)) == len(_ours(busy_desk.viewer))
+    assert sorted(layer.name for layer in _ours(second.viewer)) == sorted(_layers_saved_in(saved_once))
 
 
 def test_saving_again_and_cancelling(busy_desk, tmp_path, qtbot):
@@ -248,6 +246,11 @@ def test_saving_again_and_cancelling(busy_desk, tmp_path, qtbot):
     assert "Saved" in busy_desk.wait(data)
     content = json.loads((tmp_path / "session" / SESSION_FILE).read_text())
     assert "signal" not in [layer["entry"]["role"] for layer in content["state"]["layers"] if layer["entry"]]
+
+
+def _layers_saved_in(folder):
+    content = json.loads((folder / SESSION_FILE).read_text(encoding="utf-8"))
+    return [layer["name"] for layer in content["state"]["layers"]]
 
 
 def _spoil(folder, change):
@@ -320,13 +323,10 @@ def test_what_cannot_be_saved_or_opened_is_said(desk, tmp_path):
 
 
 @pytest.mark.parametrize("what", ["layer", "viewer"])
-def test_taken_away_while_a_session_opens(busy_desk, desk, tmp_path, what):
-    data = busy_desk.turn_to("Data")
-    data.sessions.save(tmp_path / "session")
-    busy_desk.wait(data)
+def test_taken_away_while_a_session_opens(saved_once, desk, what):
     second = desk()
     panel = second.turn_to("Data")
-    panel.sessions.open(tmp_path / "session")
+    panel.sessions.open(saved_once)
     second.qtbot.waitUntil(lambda: len(second.viewer.layers) > 2, timeout=60_000)
     assert panel.is_busy
     if what == "viewer":
@@ -337,7 +337,7 @@ def test_taken_away_while_a_session_opens(busy_desk, desk, tmp_path, what):
     second.wait(panel)
     second.qtbot.wait(200)
     # what had come stays, the rest is not forced upon whoever did not want it
-    assert 0 < len(second.viewer.layers) < len(busy_desk.viewer.layers) - 1
+    assert 0 < len(second.viewer.layers) < len(_layers_saved_in(saved_once))
 
 
 def test_what_is_open_already_makes_room(busy_desk, tmp_path):
@@ -349,7 +349,6 @@ def test_what_is_open_already_makes_room(busy_desk, tmp_path):
     data.sessions.open(tmp_path / "session")
     busy_desk.wait(data)
     after = [layer for layer in _ours(busy_desk.viewer) if layer not in before]
-    assert len(after) == len(before)
     assert len(after) == len(before)
     # napari numbers names that are there already
     assert [layer.name.removesuffix(" [1]") for layer in after if layer.visible] == seen
