@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -297,24 +298,25 @@ def test_maps_fill_in_while_they_are_computed(desk, qtbot, monkeypatch):
 
         def told(maps):
             partial(maps)
-            shown.wait(timeout=20)
+            shown.wait(timeout=60)
 
         return nb.reconstruct(*inputs, partial=told, **options)
 
-    def look(*_):
+    def are_seen(number: int) -> bool:
         for layer in clicks.desk.session.layers("maps", role="T1"):
             if 0 < (layer.data > 0).sum() < 64**2:
                 grown.add(layer.name)
-        if len(grown) == len(begun):
-            begun[-1].set()
+        return len(grown) == number
 
     monkeypatch.setattr(mapping, "reconstruct", reconstruct)
-    clicks.map.form.set_values({"batch": 4})
+    clicks.map.form.set_values({"batch": 64})
     clicks.desk.go_to_slice(clicks.desk.session.layers("stack")[0], 0)
     clicks.click_at()
-    clicks.map.jobs.job.partial.connect(look)
+    # one estimator after the other, and each is seen when some of its voxels are mapped
+    for number in (1, 2):
+        qtbot.waitUntil(partial(are_seen, number), timeout=60_000)
+        begun[-1].set()
     clicks.desk.wait(clicks.map)
-    # one estimator after the other, and each was seen when some of its voxels were mapped
     assert len(begun) == len(grown) == len(clicks.maps()) == 2
 
 
