@@ -113,6 +113,7 @@ def has_own_schedule(path: PathLike) -> bool:
     return isinstance(content, dict) and isinstance(content.get("schedule"), dict)
 
 
+@_no_if_it_fails
 def is_our_stack(path: PathLike) -> bool:
     """Whether a path is a fingerprint stack beyond doubt: NIfTI with our sidecar."""
     return _ends(path, _NIFTI) and has_own_schedule(path)
@@ -124,7 +125,14 @@ def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", 
     More is clear than where paths may be somebody else's: by its name alone NIfTI is a tissue's volume, and an array
     is a stack.
     """
-    if len(paths) == 1 and _no_if_it_fails(is_session)(paths[0]):
+    try:
+        return _what_is_in(paths)
+    except Exception:  # as in `_no_if_it_fails`
+        return None
+
+
+def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session"] | None:
+    if len(paths) == 1 and is_session(paths[0]):
         return "session"
     if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_our_stack(paths[0])):
         return "fingerprints"

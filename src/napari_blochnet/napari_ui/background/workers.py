@@ -30,7 +30,7 @@ from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.napari_ui.background.llvm import keep_triton_out
 from napari_blochnet.napari_ui.background.turns import Turns
 
-__all__ = ["Failure", "Job", "result_of"]
+__all__ = ["Failure", "Job", "is_any_working", "result_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -379,3 +379,8 @@ def result_of(job: Job, if_cancelled: str) -> Any:
     if isinstance(outcome[-1], Failure):
         raise InputError(outcome[-1].sentence, field=outcome[-1].field)
     return outcome[0]
+
+
+def is_any_working() -> bool:
+    """Whether the function of any job runs now."""
+    return any(job.is_working for job in _running)
