@@ -29,16 +29,16 @@ __all__ = ["affine_in_mm", "extent_in_viewer", "from_viewer", "mm_per_unit", "to
 def _in_base_units(unit: str) -> float:
     """Return how many of its base units one of a unit is, as napari counts when it draws."""
     # by name: units of different registries cannot be compared
-    return float(pint.get_application_registry().get_base_units(unit)[0])
+    registry = pint.get_application_registry()
+    return float(registry.get_base_units(registry.Unit(unit))[0])
 
 
 @functools.cache
 def _in_mm(unit: str) -> float | None:
     """Return a unit's length in mm; 1 of what has no length (pixel, dimensionless), None of anything else."""
-    kind = pint.get_application_registry().Unit(unit)
-    if kind.dimensionality == {"[length]": 1}:
+    if pint.get_application_registry().Unit(unit).dimensionality == {"[length]": 1}:
         return _in_base_units(unit) / _in_base_units("mm")
-    return 1.0 if kind.dimensionless or unit == "pixel" else None
+    return 1.0 if unit in ("pixel", "dimensionless") else None
 
 
 def affine_in_mm(layer: Layer) -> FloatArray:
