@@ -61,7 +61,7 @@ def _drop(viewer, qtbot, path, monkeypatch) -> list[str]:
     return [record.message for record in notification_manager.records]
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", [name for name in FILES if name != "nothing.nii"])
 def test_on_the_canvas(make_napari_viewer, qtbot, tmp_path, monkeypatch, name):
     viewer = make_napari_viewer()
     (said,) = _drop(viewer, qtbot, _make(tmp_path, name), monkeypatch)
@@ -117,6 +117,7 @@ def test_in_the_tabs(desk, tmp_path):
     schedule.kind.setCurrentText("From a file")
     for name in FILES:
         schedule.form.set_values({"path": str(tmp_path / name)})
+        schedule.make()
         said = schedule.jobs.message.text() + " ".join(schedule.form.errors().values())
         assert name.split(".")[0] in said or "notes" in said, (name, said)
         assert "log has the details" not in said
@@ -172,9 +173,11 @@ def test_what_a_schedule_s_file_has_beside_is_told_in_its_tab(desk, tmp_path):
     )
     notification_manager.records.clear()
     schedule.form.set_values({"path": str(tmp_path / "s.csv")})
+    schedule.make()
     assert len(desk.session.schedule) == 20
     assert "gradient" in schedule.jobs.warning.text()
     assert not [record for record in notification_manager.records if "gradient" in record.message]
     (tmp_path / "s.json").write_text(json.dumps({"schedule": 3}))
     schedule.form.set_values({"path": str(tmp_path / "s.json")})
+    schedule.make()
     assert not schedule.jobs.warning.isVisible()
