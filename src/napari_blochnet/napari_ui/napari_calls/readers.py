@@ -8,6 +8,7 @@ ends here, because no other plugin takes such a file or by choice, is told so.
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,6 @@ __all__ = ["phantom_reader", "session_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 _US = "napari-blochnet"
-# What `stack_reader` is asked about, as the manifest says.
-_STACKS = (".nii", ".nii.gz")
 # napari's word for "read, and no layers"
 _NOTHING: list[Any] = [(None,)]
 
@@ -35,18 +34,20 @@ def phantom_reader(path: str | Sequence[str]) -> Reader | None:
     paths = [path] if isinstance(path, str) else path
     if paths and all(map(is_phantom, paths)):
         return _read_phantom
-    first = Path(paths[0]) if paths else None
-    if first is None or first.name.lower().endswith(_STACKS) or what_is_in(list(paths)) == "session":
-        # asked as well: another reader of ours has the last word
+    # of a folder another reader of ours may know what it is
+    if not paths or (os.path.isdir(paths[0]) and what_is_in([paths[0]]) is not None):
         return None
-    return _refuse if _is_the_last_asked(str(first)) else None
+    return _refuse if _is_the_last_asked(paths[0]) else None
 
 
 def stack_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is a fingerprint stack with our sidecar."""
-    first = path if isinstance(path, str) else next(iter(path), "")
     if isinstance(path, str) and is_our_stack(path):
         return _read_stack
+    first = path if isinstance(path, str) else next(iter(path), "")
+    # folders are `phantom_reader`'s to refuse, but for stores of arrays
+    if os.path.isdir(first) and not first.lower().endswith(".zarr"):
+        return None
     return _refuse if _is_the_last_asked(first) else None
 
 
