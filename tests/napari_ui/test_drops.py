@@ -165,6 +165,22 @@ def test_warnings_stand_where_the_job_was(desk, tmp_path):
     assert not data.jobs.warning.isVisible()
 
 
+def test_what_was_understood_is_told_where_it_is_seen(desk, tmp_path):
+    desk = desk()
+    desk.use_spline(20)
+    np.save(tmp_path / "scan.npy", np.ones((3, 5, 20), np.complex64))
+    assert desk.open_stack(tmp_path / "scan.npy") == "Opened scan."
+    data = desk.workbench.data
+    (entry,) = desk.session.entries("stack")
+    assert entry.subject.notes
+    assert data.jobs.told.isVisible()
+    assert data.jobs.told.text().split("\n") == list(entry.subject.notes)
+    # in view wherever the panel is scrolled to
+    assert not data.jobs.told.visibleRegion().isEmpty()
+    data.jobs.say("Something else.")
+    assert not data.jobs.told.isVisible()
+
+
 def test_what_a_schedule_s_file_has_beside_is_told_in_its_tab(desk, tmp_path):
     desk = desk()
     schedule = desk.turn_to("Schedule")

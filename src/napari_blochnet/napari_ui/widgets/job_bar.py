@@ -35,11 +35,13 @@ class JobBar(QWidget):
         self.warning = note()
         self.warning.setObjectName("blochnetWarning")
         self.warning.hide()
+        self.told = note()
+        self.told.hide()
         self.refusal = note()
         self.refusal.hide()
         line = filled(QHBoxLayout(), self.bar, self.cancel)
         line.setStretch(0, 1)
-        filled(QVBoxLayout(self), line, self.message, self.warning, self.refusal)
+        filled(QVBoxLayout(self), line, self.message, self.warning, self.told, self.refusal)
         self.cancel.clicked.connect(self._cancel)
         self._show_running(False)
 
@@ -60,6 +62,7 @@ class JobBar(QWidget):
         if state:
             self.warn(self._warnings)
             self._warnings = []
+        self.tell(())
         self.message.setText(text)
         restyle(self.message, "state", state)
         self.message.setVisible(bool(text))
@@ -68,6 +71,11 @@ class JobBar(QWidget):
         """Show what should be known of a result, a line each, or take it away."""
         self.warning.setText("\n".join(sentences))
         self.warning.setVisible(bool(sentences))
+
+    def tell(self, sentences: Sequence[str]) -> None:
+        """Show what was understood on the way to a result, a line each, or take it away."""
+        self.told.setText("\n".join(sentences))
+        self.told.setVisible(bool(sentences))
 
     def refuse(self) -> str:
         """Say that the job must end before anything else is begun here, until it has; return the sentence."""
