@@ -7,7 +7,7 @@ import pytest
 
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
-from napari_blochnet.jobs.recognise import has_own_schedule, is_our_stack, is_phantom, what_is_in
+from napari_blochnet.jobs.recognise import has_own_schedule, is_our_stack, is_phantom, unreadable, what_is_in
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession, write_session
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 from napari_blochnet.phantoms.write import write_phantom
@@ -45,3 +45,77 @@ def test_somebody_elses_sidecar_is_no_schedule_of_ours(tmp_path, content):
         (tmp_path / "scan.json").write_text(content)
     assert not has_own_schedule(tmp_path / "scan.nii.gz")
     assert not is_our_stack(tmp_path / "scan.nii.gz")
+
+
+def _whole_mat(path, **variables) -> bytes:
+    from scipy.io import savemat
+
+    savemat(path, variables, do_compression=True)
+    return path.read_bytes()
+
+
+def _damaged(tmp_path) -> dict[str, bytes]:
+    whole = _whole_mat(tmp_path / "whole.mat", T1=np.random.default_rng(0).random((20, 20)), T2=np.ones((20, 20)))
+    middle = len(whole) // 3
+    return {
+        "flipped.mat": whole[:middle] + bytes([whole[middle] ^ 0xFF]) + whole[middle + 1 :],
+        "cut.mat": whole[:200],
+        "head.mat": whole[:128],
+        "empty.mat": b"",
+        "text.mat": b"T1 T2 brain\n" * 40,
+        "zeros.mat": bytes(4096),
+        "hdf5.mat": bytes(512) + b"\x89HDF\r\n\x1a\n" + bytes(64),
+    }
+
+
+def test_damaged_matlab_files_are_no_evidence_and_no_exception(tmp_path):
+    for name, content in _damaged(tmp_path).items():
+        (tmp_path / name).write_bytes(content)
+        # what came before the damage may have names
+        assert not is_phantom(tmp_path / name) or name == "flipped.mat"
+        assert what_is_in([str(tmp_path / name)]) in (None, "phantom")
+        said = unreadable(tmp_path / name)
+        assert "\n" not in said
+        # a file that ends, or is damaged, behind what is looked at has nothing against it yet
+        assert said.startswith(f"{name}: cannot be read as a MATLAB file") or name in (
+            "flipped.mat",
+            "cut.mat",
+            "head.mat",
+        )
+    assert is_phantom(tmp_path / "whole.mat")
+    assert unreadable(tmp_path / "whole.mat") == ""
+
+
+def test_maps_are_known_in_every_version_of_matlab(tmp_path):
+    import h5py
+    from scipy.io import savemat
+
+    savemat(tmp_path / "four.mat", {"T1map": np.ones((4, 4)), "T2map": np.ones((4, 4))}, format="4")
+    with h5py.File(tmp_path / "seven.mat", "w", userblock_size=512) as file:
+        file["t1"], file["t2"] = np.ones((2, 4, 4)), np.ones((2, 4, 4))
+        file.create_group("#refs#")
+    _whole_mat(tmp_path / "other.mat", spikes=np.zeros(100))
+    assert [is_phantom(tmp_path / f"{name}.mat") for name in ("four", "seven", "other")] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, '{"schedule": ' * 50_000, "9" * 10_000, '{"schedule": \ud800}', "\0"]
+)
+def test_whatever_lies_beside_a_stack_is_no_exception(tmp_path, content):
+    (tmp_path / "scan.json").write_bytes(content.encode("utf-8", "surrogatepass"))
+    assert not has_own_schedule(tmp_path / "scan.nii")
+    assert not is_our_stack(tmp_path / "scan.nii")
+    assert what_is_in([tmp_path / "scan.nii"]) is None
+
+
+def test_paths_that_cannot_be_looked_at(tmp_path):
+    for path in ("x" * 5000 + ".nii", "a\0b.mat", str(tmp_path / "nothing.mat"), "https://host/file.nii"):
+        assert not is_phantom(path)
+        assert not is_our_stack(path)
+        assert what_is_in([path]) is None
+    # of a folder by the name of a file, and of a link that leads nowhere
+    (tmp_path / "folder.mat").mkdir()
+    (tmp_path / "link.mat").symlink_to(tmp_path / "away.mat")
+    for name in ("folder.mat", "link.mat"):
+        assert not is_phantom(tmp_path / name)
+        assert unreadable(tmp_path / name).startswith(name)

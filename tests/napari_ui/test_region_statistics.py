@@ -102,7 +102,7 @@ def test_a_drawn_ellipse_holds_the_voxels_inside(mapped, qtbot):
     layer = desk.viewer.layers.selection.active
     corners = np.asarray(layer.data[0])
     target = desk.layer("T1 (ms) – dictionary")
-    (region,) = regions_on(layer, target)
+    (region,) = regions_on(layer, target).regions
     # the layers share a grid: an ellipse inside corners given in voxels
     centre, half = corners.mean(axis=0)[1:], np.ptp(corners, axis=0)[1:] / 2
     y, x = np.mgrid[: target.data.shape[1], : target.data.shape[2]]
@@ -123,7 +123,7 @@ def test_regions_of_other_grids_and_tissues(mapped):
     step = np.abs(np.asarray(target.scale))
     flip = np.sign(target.scale)
     layer = viewer.add_labels(fine, scale=(step * [1, 0.5, 0.5] * -flip * [-flip[0], 1, 1]), translate=start)
-    mask = regions_on(layer, target)[0].mask
+    mask = regions_on(layer, target).regions[0].mask
     where = np.argwhere(mask)
     # 8 × 4 fine voxels are 4 × 2 coarse ones, give or take the half voxel at the border
     assert abs(len(where) - 8) <= 2
@@ -132,15 +132,15 @@ def test_regions_of_other_grids_and_tissues(mapped):
     assert (fine[tuple(inside.T)] == 3).all()
 
     plane = viewer.add_labels(np.pad(np.full((2, 2), 7), 5), scale=target.scale[1:], translate=target.translate[1:])
-    (region,) = regions_on(plane, target)
+    (region,) = regions_on(plane, target).regions
     assert np.argwhere(region.mask).tolist() == [[z, y, x] for z in range(shape[0]) for y in (5, 6) for x in (5, 6)]
 
     box = viewer.add_shapes([[[0, 2, 3], [0, 2, 8], [0, 6, 8], [0, 6, 3]]], shape_type="polygon", ndim=3,
                             scale=target.scale, translate=target.translate)  # fmt: skip
-    (region,) = regions_on(box, target)
+    (region,) = regions_on(box, target).regions
     assert region.name == "polygon 1"
     assert region.mask.sum() == 5 * 6
-    tissues = {region.name for region in regions_on(mapped.layer("tissue"), target)}
+    tissues = {region.name for region in regions_on(mapped.layer("tissue"), target).regions}
     assert {"white matter", "grey matter"} <= tissues
 
     far = viewer.add_labels(np.ones((1, 4, 4), int), translate=(0, 9000, 9000))

@@ -125,18 +125,18 @@ def test_region_on_another_grid(desk, qtbot):
     labels = np.zeros((3, 24, 24), np.uint8)
     labels[1, 2:4, 5:9] = 1
     own = Labels(labels, scale=(3, 2, 2), translate=(0, -46, 0))
-    found = mask_of_region(own, phantom_layer)
+    found, _ = mask_of_region(own, phantom_layer)
     expected = np.zeros((3, 24, 24), bool)
     expected[1, 20:22, 5:9] = True
     np.testing.assert_array_equal(found, expected)
     coarse = Labels(labels[:, ::2, ::2].copy(), scale=(3, 4, 4), translate=(0, -45, 1))
-    assert mask_of_region(coarse, phantom_layer).sum() == pytest.approx(8, abs=8)
+    assert mask_of_region(coarse, phantom_layer)[0].sum() == pytest.approx(8, abs=8)
     # one label of several: the one that the layer shows alone
     own.data[1, 10:12, 10] = 2
     own.selected_label = 2
-    assert mask_of_region(own, phantom_layer).sum() == 10
+    assert mask_of_region(own, phantom_layer)[0].sum() == 10
     own.show_selected_label = True
-    found = mask_of_region(own, phantom_layer)
+    found, _ = mask_of_region(own, phantom_layer)
     assert [tuple(where) for where in np.argwhere(found)] == [(1, 12, 10), (1, 13, 10)]
     own.selected_label = 3
     with pytest.raises(InputError, match="Nothing with label 3 is painted in"):

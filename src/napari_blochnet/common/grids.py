@@ -71,6 +71,7 @@ def lay_on_grid(
     onto: str,
     field: str,
     nearest: bool,
+    is_placed: bool = False,
 ) -> Laid:
     """Bring a volume onto the grid of another one, as their affines say.
 
@@ -91,6 +92,9 @@ def lay_on_grid(
     nearest : bool
         Of labels and masks: a resampled voxel takes the value of the nearest one. Other volumes are interpolated
         linearly.
+    is_placed : bool
+        The volume's place is known beyond doubt, as that of a layer which a person sees on the canvas: however little
+        of the grid it covers it is taken, and never voxel by voxel because an affine is a default.
 
     Returns
     -------
@@ -112,13 +116,14 @@ def lay_on_grid(
     found = turned_onto(data, geometry, shape, target, name=name, onto=onto)
     if found is not None:
         return found
-    if data.shape == shape and (_says_nothing(geometry) or _says_nothing(target)):
+    if not is_placed and data.shape == shape and (_says_nothing(geometry) or _says_nothing(target)):
         silent = name if _says_nothing(geometry) else onto
         return Laid(
             data, "by index", f"{name} is taken voxel by voxel: the affine of {silent} is a default that says nothing."
         )
     to_source = _to_source(geometry, target)
-    return _resampled(data, to_source, shape, name=name, onto=onto, field=field, nearest=nearest)
+    least = 0.0 if is_placed else _LEAST_COVERED
+    return _resampled(data, to_source, shape, name=name, onto=onto, field=field, nearest=nearest, least=least)
 
 
 def turned_onto(
@@ -195,6 +200,7 @@ def _resampled(
     onto: str,
     field: str,
     nearest: bool,
+    least: float,
 ) -> Laid:
     from scipy import ndimage
 
@@ -202,7 +208,7 @@ def _resampled(
     grid = np.indices(shape[::-1], dtype=np.float64).reshape(3, -1)
     places = to_source[:3, :3] @ grid + to_source[:3, 3:]
     inside = ((places > -0.5 - _TOLERANCE) & (places < size[:, None] - 0.5 + _TOLERANCE)).all(axis=0)
-    if inside.mean() < _LEAST_COVERED:
+    if inside.mean() < least:
         raise InputError(
             f"{name}: lies elsewhere than {onto}, of which it covers {100 * inside.mean():.1f} % by their affines",
             "a volume of the same place",

@@ -82,7 +82,10 @@ class SavedSession:
 def is_session(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a session's folder, or the file in it."""
     found = Path(path)
-    return (found / SESSION_FILE).is_file() or (found.name == SESSION_FILE and found.is_file())
+    try:
+        return (found / SESSION_FILE).is_file() or (found.name == SESSION_FILE and found.is_file())
+    except OSError:  # nobody may look into it
+        return False
 
 
 def session_folder(path: str | os.PathLike[str]) -> Path:

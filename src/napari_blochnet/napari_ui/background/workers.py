@@ -30,7 +30,7 @@ from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.napari_ui.background.llvm import keep_triton_out
 from napari_blochnet.napari_ui.background.turns import Turns
 
-__all__ = ["Failure", "Job", "result_of"]
+__all__ = ["Failure", "Job", "is_any_working", "result_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -219,9 +219,16 @@ class Job(QObject):
         Parameters
         ----------
         steps : iterator
-            See `napari_blochnet.napari_ui.background.turns`; run after all that were given before.
+            See `napari_blochnet.napari_ui.background.turns`; run after all that were given before. What stops them
+            is said like what stops the function: a panel must not stay at what it was doing.
         """
-        self._turns.add(steps)
+        self._turns.add(self._guarded(steps))
+
+    def _guarded(self, steps: Iterator[Any]) -> Iterator[None]:
+        try:
+            yield from steps
+        except Exception as error:
+            self.failed.emit(self._failure(error))
 
     @property
     def is_showing(self) -> bool:
@@ -250,25 +257,26 @@ class Job(QObject):
             result = function(progress=progress, cancelled=self._cancelled, **extra)
         except Cancelled as wish:
             self._message.emit("stopped", wish.partial)
-        except InputError as error:
-            self._fail(str(error), error.field)
-        except MemoryError:
-            self._fail(
-                f"{self.title} needs more memory than this machine has free; choose fewer voxels, one slice for "
-                "example."
-            )
         except Exception as error:
-            _log.exception("%s ended with an error", self.title)
-            first = (str(error).splitlines() or [""])[0]
-            self._fail(
-                f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
-                "the log has the details."
-            )
+            self._message.emit("failed", self._failure(error))
         else:
             self._message.emit("returned", result)
 
-    def _fail(self, sentence: str, field: str | None = None) -> None:
-        self._message.emit("failed", Failure(sentence, field))
+    def _failure(self, error: Exception) -> Failure:
+        """Return what is said of an error, and log what nobody has foreseen."""
+        if isinstance(error, InputError):
+            return Failure(str(error), error.field)
+        if isinstance(error, MemoryError):
+            return Failure(
+                f"{self.title} needs more memory than this machine has free; choose fewer voxels, one slice for "
+                "example."
+            )
+        _log.error("%s ended with an error", self.title, exc_info=error)
+        first = (str(error).splitlines() or [""])[0]
+        return Failure(
+            f"{self.title} stopped by an error in the program ({type(error).__name__}: {first}); "
+            "the log has the details."
+        )
 
     def _on_warning(self, warning: tuple[Any, ...]) -> None:
         """Pass on what the function warned of; main thread."""
@@ -367,6 +375,12 @@ def result_of(job: Job, if_cancelled: str) -> Any:
     loop.exec()
     if not outcome:
         raise Cancelled(if_cancelled)
-    if isinstance(outcome[0], Failure):
-        raise InputError(outcome[0].sentence, field=outcome[0].field)
+    # a result that cannot be shown is followed by why
+    if isinstance(outcome[-1], Failure):
+        raise InputError(outcome[-1].sentence, field=outcome[-1].field)
     return outcome[0]
+
+
+def is_any_working() -> bool:
+    """Whether the function of any job runs now."""
+    return any(job.is_working for job in _running)

@@ -26,6 +26,7 @@ from napari_blochnet.napari_ui.canvas.looks import (
     round_up,
     value_limits,
 )
+from napari_blochnet.napari_ui.canvas.magnitudes import Magnitudes
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -89,29 +90,9 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
     return layers
 
 
-class _Magnitude:
-    """The magnitude of an array, computed where it is looked at: a copy of a stack may not fit into memory.
-
-    Parameters
-    ----------
-    samples : array
-    """
-
-    def __init__(self, samples: AnyArray) -> None:
-        self._samples = samples
-        self.shape, self.ndim, self.size = samples.shape, samples.ndim, samples.size
-        self.dtype = np.abs(np.empty(0, samples.dtype)).dtype
-
-    def __getitem__(self, key: Any) -> AnyArray:
-        values: AnyArray = np.abs(self._samples[key])
-        return values
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
-        return np.asarray(np.abs(self._samples), dtype=dtype)
-
-
 def _magnitude(stack: FingerprintStack) -> Any:
-    return stack.data if stack.kind == "magnitude" else _Magnitude(stack.data)
+    is_shown_as_it_is = stack.kind == "magnitude" and stack.data.dtype.itemsize <= 8
+    return stack.data if is_shown_as_it_is else Magnitudes(stack.data)
 
 
 def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[LayerData]:

@@ -18,6 +18,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas.arranging import Room
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import extent_in_viewer, to_viewer
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result"]
@@ -34,7 +35,7 @@ def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps
     if viewer is None or not layers:
         return
     z = int(np.argmax(mask.sum(axis=(1, 2))))
-    point = layers[-1].data_to_world([0] * (layers[-1].ndim - 3) + [z, 0, 0])
+    point = to_viewer(viewer, layers[-1], [0] * (layers[-1].ndim - 3) + [z, 0, 0])
     viewer.dims.set_point(viewer.dims.ndim - 3, point[-3])
     yield
     yield from _show(session, layers[-1:], beside=False)
@@ -124,7 +125,7 @@ def _fit(session: Session, layers: Sequence[Layer]) -> None:
         return
     room = _room(session, layers)
     rows = grid.actual_shape(viewer.layers)[0] if grid.enabled else 1
-    start = layers[0].extent.world[0][axis] - layers[0].extent.step[axis] / 2
+    start = extent_in_viewer(viewer, layers[0])[0][axis]
     middle = room.canvas[0] / rows / 2
     top, zoom = room.below_name(rows, middle + (start - camera.center[-2]) * camera.zoom, camera.zoom)
     camera.zoom = zoom
@@ -247,7 +248,7 @@ def _room(session: Session, layers: Sequence[Layer]) -> Room:
     viewer = session.viewer
     if viewer is None or not layers:
         return Room((1, 1))
-    extent = np.ptp(np.asarray(layers[0].extent.world), axis=0) + layers[0].extent.step
+    extent = np.ptp(extent_in_viewer(viewer, layers[0]), axis=0)
     # the last dimensions of all layers are the same ones
     shown = [
         extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:] if viewer.dims.ndim - axis <= len(extent)

@@ -1,12 +1,14 @@
 """Files dropped on napari: phantoms and fingerprint stacks that are ours beyond doubt, and no others.
 
 A reader that claims a path is asked before all others when a person opens it, so it claims only what
-`napari_blochnet.jobs.recognise` has evidence for. Everything else is opened in the Data tab.
+`napari_blochnet.jobs.recognise` has evidence for. Everything else is opened in the Data tab, and a person whose drop
+ends here, because no other plugin takes such a file or by choice, is told so.
 """
 
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,13 +18,13 @@ from napari.utils.notifications import show_error
 
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
-from napari_blochnet.jobs.recognise import is_our_stack, is_phantom
-from napari_blochnet.jobs.sessions import is_session
+from napari_blochnet.jobs.recognise import is_our_stack, is_phantom, unreadable, what_is_in
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 
 __all__ = ["phantom_reader", "session_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
+_US = "napari-blochnet"
 # napari's word for "read, and no layers"
 _NOTHING: list[Any] = [(None,)]
 
@@ -30,17 +32,28 @@ _NOTHING: list[Any] = [(None,)]
 def phantom_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is a phantom, or several paths are one phantom's volumes."""
     paths = [path] if isinstance(path, str) else path
-    return _read_phantom if paths and all(map(is_phantom, paths)) else None
+    if paths and all(map(is_phantom, paths)):
+        return _read_phantom
+    # of a folder another reader of ours may know what it is
+    if not paths or (os.path.isdir(paths[0]) and what_is_in([paths[0]]) is not None):
+        return None
+    return _refuse if _is_the_last_asked(paths[0]) else None
 
 
 def stack_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is a fingerprint stack with our sidecar."""
-    return _read_stack if isinstance(path, str) and is_our_stack(path) else None
+    if isinstance(path, str) and is_our_stack(path):
+        return _read_stack
+    first = path if isinstance(path, str) else next(iter(path), "")
+    # folders are `phantom_reader`'s to refuse, but for stores of arrays
+    if os.path.isdir(first) and not first.lower().endswith(".zarr"):
+        return None
+    return _refuse if _is_the_last_asked(first) else None
 
 
 def session_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is the folder of a session that was saved."""
-    return _read_session if isinstance(path, str) and is_session(path) else None
+    return _read_session if isinstance(path, str) and what_is_in([path]) == "session" else None
 
 
 def _plainly(read: Reader) -> Reader:
@@ -67,6 +80,38 @@ def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
     source = path if isinstance(path, str) else list(path)
     first = source if isinstance(source, str) else source[0]
     return open_for_napari(Path(first).name, functools.partial(open_phantom, source))
+
+
+def _is_the_last_asked(path: str) -> bool:
+    """Whether napari would meet a refusal with an error: a person opens this with us, and is offered no other reader.
+
+    napari asks a plugin's readers only where it is the one that takes such files, or a person has chosen it, and goes
+    on to the others where the choice is an old one.
+    """
+    from qtpy.QtCore import QThread
+    from qtpy.QtWidgets import QApplication
+
+    if QApplication.instance() is None or current_viewer() is None:
+        return False
+    thread = QThread.currentThread()
+    if thread is None or thread.loopLevel() == 0:
+        return False  # a script, which is better served with the error
+    from napari.plugins.utils import get_preferred_reader
+    from npe2 import PluginManager
+
+    others = [reader for reader in PluginManager.instance().iter_compatible_readers(path) if reader.plugin_name != _US]
+    return not others or get_preferred_reader(path) != _US
+
+
+@_plainly
+def _refuse(path: str | Sequence[str]) -> list[LayerData]:
+    """Say where such a file is opened."""
+    first = path if isinstance(path, str) else path[0]
+    raise InputError(
+        unreadable(first)
+        or f"{Path(first).name} may be a phantom or fingerprints, but does not say so itself: open it in BlochNet's "
+        "Data tab (Plugins ▸ BlochNet ▸ Workbench), which asks what else it takes."
+    )
 
 
 def _read_session(path: str | Sequence[str]) -> list[LayerData]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings, settings_from
+from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.parts import heading, note
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["SchedulePanel"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -114,8 +118,10 @@ class SchedulePanel(Panel):
         form = self.form
         form.clear_errors()
         schedule = None
+        heard: list[str] = []
         try:
-            schedule = make_schedule(form.settings())
+            with data_warnings() as heard:
+                schedule = make_schedule(form.settings())
         except InputError as error:
             # a form that nobody has filled in yet is no mistake
             if error.field == "path" and not form.values().get("path"):
@@ -123,8 +129,12 @@ class SchedulePanel(Panel):
             else:
                 form.show_error(error.field, str(error))
                 self.jobs.say("" if error.field in form.errors() else str(error), "error")
+        except Exception as error:  # somebody's file, read while the window waits
+            _log.exception("reading a schedule ended with an error")
+            self.jobs.say(f"The schedule cannot be made ({type(error).__name__}); the log has the details.", "error")
         else:
             self.jobs.say("")
+        self.jobs.warn(heard)
         self._take(schedule)
 
     def show_schedule(self, schedule: Schedule) -> None:

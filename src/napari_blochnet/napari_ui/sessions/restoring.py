@@ -25,6 +25,7 @@ from napari_blochnet.napari_ui.sessions.window_state import EntryState, LayerSta
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.session import Compared, Session
+from napari_blochnet.napari_ui.state.world import mm_per_unit
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["SessionRead", "open_session", "restore_steps"]
@@ -193,8 +194,11 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
     dims.ndisplay = view.ndisplay
     if sorted(view.order) == list(range(dims.ndim)):
         dims.order = tuple(view.order)
+    # what is open here already may have the viewer count in other units than mm
+    to_mm = mm_per_unit(viewer)
     if len(view.point) == dims.ndim:
-        dims.point = tuple(view.point)
-    camera.center, camera.zoom, camera.angles = tuple(view.center), view.zoom, tuple(view.angles)
+        dims.point = (*view.point[:-3], *(place / to_mm for place in view.point[-3:]))
+    camera.center, camera.zoom = tuple(place / to_mm for place in view.center), view.zoom * to_mm
+    camera.angles = tuple(view.angles)
     if view.active is not None and view.active < len(made) and made[view.active] in viewer.layers:
         viewer.layers.selection.active = made[view.active]

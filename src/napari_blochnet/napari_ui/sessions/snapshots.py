@@ -26,6 +26,7 @@ from napari_blochnet.napari_ui.sessions.window_state import (
 )
 from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import mm_per_unit
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -170,12 +171,14 @@ def _chosen_colormap(layer: Image, entry: Entry | None) -> ColormapState | None:
 
 def _view_state(viewer: Viewer, active: int | None, tab: str, inspector: bool) -> ViewState:
     camera, grid = viewer.scene.camera, viewer.canvas.grid
+    # layers that no session holds may have made the viewer count in other units
+    to_mm = mm_per_unit(viewer)
     return ViewState(
-        point=list(viewer.dims.point),
+        point=[*viewer.dims.point[:-3], *(place * to_mm for place in viewer.dims.point[-3:])],
         order=list(viewer.dims.order),
         ndisplay=viewer.dims.ndisplay,
-        center=list(camera.center),
-        zoom=camera.zoom,
+        center=[place * to_mm for place in camera.center],
+        zoom=camera.zoom / to_mm,
         angles=list(camera.angles),
         grid=grid.enabled,
         grid_shape=grid.shape,

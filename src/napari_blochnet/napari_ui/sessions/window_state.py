@@ -118,7 +118,7 @@ class LayerState(_State):
 
 
 class ViewState(_State):
-    """Where the viewer stood."""
+    """Where the viewer stood, in mm."""
 
     point: _Point
     order: Annotated[list[_Place], Field(max_length=8)]

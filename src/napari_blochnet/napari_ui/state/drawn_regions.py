@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from napari.layers import Labels, Layer, Shapes
-from scipy import ndimage
 from skimage.draw import polygon
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.evaluation.regions import label_regions
 from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import affine_in_mm
 
-__all__ = ["is_region", "is_tissue", "region_layers", "regions_on"]
+__all__ = ["LaidRegions", "is_region", "is_tissue", "lay_regions", "region_layers", "regions_on"]
 
 # Corners of the polygon that stands for an ellipse.
 _CORNERS = 72
@@ -40,7 +43,15 @@ def is_tissue(layer: Layer) -> bool:
     return entry is not None and entry.role == "tissue"
 
 
-def regions_on(layer: Layer, target: Layer, *, label: int | None = None) -> tuple[Region, ...]:
+@dataclass(frozen=True)
+class LaidRegions:
+    """Regions on a target's grid, none where nothing is painted or drawn there, and how they came onto it."""
+
+    regions: tuple[Region, ...]
+    note: str = ""
+
+
+def lay_regions(layer: Layer, target: Layer, *, label: int | None = None) -> LaidRegions:
     """Return the regions of a layer as voxels of another layer's grid.
 
     Parameters
@@ -53,53 +64,63 @@ def regions_on(layer: Layer, target: Layer, *, label: int | None = None) -> tupl
     label : int, optional
         Of a Labels layer this label alone.
 
-    Returns
-    -------
-    tuple of Region
+    Raises
+    ------
+    InputError
+        Units that are no lengths.
+    """
+    z, y, x = target.data.shape[-3:]
+    if isinstance(layer, Labels):
+        labels, note = _on_grid(layer, target, (z, y, x))
+        if label is not None:
+            labels = np.where(labels == label, labels, 0)
+        return LaidRegions(label_regions(labels, _label_names(layer)) if labels.any() else (), note)
+    return LaidRegions(tuple(_drawn(layer, target, (z, y, x))) if isinstance(layer, Shapes) else ())
+
+
+def regions_on(layer: Layer, target: Layer) -> LaidRegions:
+    """Return the regions of a layer as `lay_regions` does.
 
     Raises
     ------
     InputError
-        Nothing is painted or drawn inside the target's grid.
+        Nothing is painted or drawn inside the target's grid; units that are no lengths.
     """
-    shape = tuple(target.data.shape[-3:])
-    if isinstance(layer, Labels):
-        labels = _on_grid(layer, target, shape)
-        if label is not None:
-            labels = np.where(labels == label, labels, 0)
-        if labels.any():
-            return label_regions(labels, _label_names(layer))
-    elif isinstance(layer, Shapes):
-        found = tuple(_drawn(layer, target, shape))
-        if found:
-            return found
-    raise InputError(
-        f"{layer.name} holds no region where the maps have voxels; paint or draw one there.", field="region"
-    )
+    found = lay_regions(layer, target)
+    if not found.regions:
+        raise InputError(
+            f"{layer.name} holds no region where the maps have voxels; paint or draw one there.", field="region"
+        )
+    return found
 
 
-def _to_world(layer: Layer, axes: int) -> tuple[FloatArray, FloatArray]:
-    """Return the matrix and the offset from indices to world coordinates along a layer's last axes."""
-    origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
-    columns = [np.asarray(layer.data_to_world(row)) - origin for row in np.eye(layer.ndim)]
-    return np.stack(columns, axis=1)[-axes:, -axes:], origin[-axes:]
+def _geometry(affine: FloatArray) -> Geometry:
+    """Return the geometry of what is indexed (z, y, x), in the viewer's frame."""
+    turned = [2, 1, 0, 3]
+    return Geometry.from_affine(affine[np.ix_(turned, turned)])
 
 
-def _on_grid(layer: Labels, target: Layer, shape: tuple[int, ...]) -> IntArray:
-    """Return labels at the target's voxels: those of the voxel that each centre falls into."""
-    labels: AnyArray = np.asarray(layer.data)
+def _in_a_plane(affine: FloatArray) -> FloatArray:
+    """Return the place of one slice for what is known along (y, x)."""
+    plane = np.eye(4)
+    plane[1:, 1:] = affine[-3:, -3:]
+    return plane
+
+
+def _on_grid(layer: Labels, target: Layer, shape: tuple[int, int, int]) -> tuple[IntArray, str]:
+    """Return labels at the target's voxels, those of the voxel that each centre falls into, and how they got there."""
+    labels: AnyArray = np.asarray(layer.data[0] if layer.multiscale else layer.data)
     while labels.ndim > 3:
         # painted at any time point counts
         labels = labels.max(axis=0)
-    axes = labels.ndim
-    own, start = _to_world(layer, axes)
-    theirs, offset = _to_world(target, axes)
-    matrix = np.linalg.solve(own, theirs)
-    shift = np.linalg.solve(own, offset - start)
-    if labels.shape != shape[-axes:] or not (np.allclose(matrix, np.eye(axes)) and np.abs(shift).max() < 0.5):
-        # "grid-constant": the outer half of the outermost voxels belongs to them
-        labels = ndimage.affine_transform(labels, matrix, shift, shape[-axes:], order=0, mode="grid-constant")
-    return np.broadcast_to(labels, shape)
+    own, theirs, slices = affine_in_mm(layer), affine_in_mm(target), shape[0]
+    if labels.ndim == 2:
+        own, theirs, slices = _in_a_plane(own), _in_a_plane(theirs), 1
+    laid = lay_on_grid(
+        labels, _geometry(own), (slices, *shape[1:]), _geometry(theirs),
+        name=layer.name, onto=target.name, field="region", nearest=True, is_placed=True,
+    )  # fmt: skip
+    return np.broadcast_to(laid.data, shape), laid.note
 
 
 def _label_names(layer: Labels) -> dict[int, str]:
@@ -108,18 +129,28 @@ def _label_names(layer: Labels) -> dict[int, str]:
     if column is None:
         return {}
     keys = table.get("index", table.index)
-    return {int(key): str(name) for key, name in zip(keys, table[column], strict=True) if str(name)}
+    # other plugins fill these columns with what they like: rows that name no label are no names
+    pairs = [(_as_label(key), name) for key, name in zip(keys, table[column], strict=True)]
+    return {key: str(name) for key, name in pairs if key is not None and str(name)}
+
+
+def _as_label(key: object) -> int | None:
+    try:
+        return int(key)  # type: ignore[call-overload,no-any-return]
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _drawn(layer: Shapes, target: Layer, shape: tuple[int, ...]) -> Iterator[Region]:
+    own = affine_in_mm(layer)
+    axes = len(own) - 1
+    theirs = affine_in_mm(target)[-axes - 1 :, -axes - 1 :]
     for number, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True), start=1):
         if kind in ("line", "path"):
             continue
         outline = _ellipse(np.asarray(corners)) if kind == "ellipse" else np.asarray(corners)
-        axes = min(3, layer.ndim)
-        own, start = _to_world(layer, axes)
-        theirs, offset = _to_world(target, axes)
-        index = np.linalg.solve(theirs, own @ outline[:, -axes:].T + (start - offset)[:, None]).T
+        corners_in_mm = own[:-1, :-1] @ outline[:, -axes:].T + own[:-1, -1:]
+        index = np.linalg.solve(theirs[:-1, :-1], corners_in_mm - theirs[:-1, -1:]).T
         mask = _fill(index, shape)
         if mask.any():
             yield Region(f"{kind} {number}", mask)

@@ -11,10 +11,11 @@ from napari.layers import Labels, Layer
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.state.drawn_regions import regions_on
+from napari_blochnet.napari_ui.state.drawn_regions import lay_regions
 from napari_blochnet.napari_ui.state.entries import Subject
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import from_viewer, to_viewer
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 __all__ = ["current_slice", "displayed_point", "layer_of", "mask_of_region", "voxel_under"]
 
 
-def _index_at(layer: Layer, position: Sequence[float]) -> tuple[int, int, int] | None:
+def _index_at(viewer: Viewer, layer: Layer, position: Sequence[float]) -> tuple[int, int, int] | None:
     """Return the voxel (z, y, x) of a layer of ours at a world position of the viewer; None outside."""
-    index = np.round(layer.world_to_data(np.asarray(position)[len(position) - layer.ndim :])[-3:]).astype(int)
+    index = np.round(from_viewer(viewer, layer, position)[-3:]).astype(int)
     if (index < 0).any() or (index >= np.array(layer.data.shape[-3:])).any():
         return None
     z, y, x = (int(i) for i in index)
@@ -44,10 +45,11 @@ def voxel_under(session: Session, position: Sequence[float], preferred: Fingerpr
         World coordinates along all axes of the viewer.
     preferred : FingerprintStack, optional
     """
+    viewer = session.viewer
     ours = [pair for pair in reversed(session.pairs()) if pair[1].stack is not None and pair[1].kind != "region"]
     ours.sort(key=lambda pair: (pair[1].stack is not preferred, not pair[0].visible))
     for layer, entry in ours:
-        index = _index_at(layer, position)
+        index = None if viewer is None else _index_at(viewer, layer, position)
         if entry.stack is not None and index is not None:
             return Voxel(entry.stack, index)
     return None
@@ -78,24 +80,24 @@ def displayed_point(viewer: Viewer, layer: Layer, index: Sequence[int]) -> Float
     ndim = viewer.dims.ndim
     time = [0] * (layer.ndim - 3)
     centre = np.zeros(ndim)
-    centre[ndim - layer.ndim :] = layer.data_to_world([*time, *index])
+    centre[ndim - layer.ndim :] = to_viewer(viewer, layer, [*time, *index])
     displayed = list(viewer.dims.displayed)
     if not set(displayed) <= set(range(ndim - 3, ndim)):
         return None
     # the viewer's point, moved along the displayed axes onto the voxel's centre, must lie in the same voxel
     point = np.array(viewer.dims.point, dtype=float)
     point[displayed] = centre[displayed]
-    inside = np.round(np.asarray(layer.world_to_data(point[ndim - layer.ndim :]))[-3:])
+    inside = np.round(from_viewer(viewer, layer, point)[-3:])
     return centre[displayed] if np.array_equal(inside, index) else None
 
 
-def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
+def mask_of_region(region: Layer, layer: Layer) -> tuple[BoolArray, str]:
     """Return which voxels of a layer's grid are painted or drawn in another layer, whatever that layer's own grid.
 
     Parameters
     ----------
     region : Labels or Shapes
-        Every painted voxel and the inside of every closed shape counts, as `drawn_regions.regions_on` has it. Of a
+        Every painted voxel and the inside of every closed shape counts, as `drawn_regions.lay_regions` has it. Of a
         layer that shows its selected label alone, that label counts.
     layer : Layer
         One of ours.
@@ -103,24 +105,25 @@ def mask_of_region(region: Layer, layer: Layer) -> BoolArray:
     Returns
     -------
     bool array of shape (Z, Y, X)
+    str
+        How it came onto that grid, in a sentence; empty where it lies on it.
 
     Raises
     ------
     InputError
-        Nothing is painted or drawn inside the layer's grid.
+        Nothing is painted or drawn inside the layer's grid; a layer in units that are no lengths.
     """
     only = region.selected_label if isinstance(region, Labels) and region.show_selected_label else None
-    try:
-        found = regions_on(region, layer, label=only)
-    except InputError:
+    found = lay_regions(region, layer, label=only)
+    if not found.regions:
         done = "painted" if isinstance(region, Labels) else "drawn"
         what = "Nothing" if only is None else f"Nothing with label {only}"
         raise InputError(
             f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region over them.",
             field="mask",
-        ) from None
-    mask: BoolArray = np.any([item.mask for item in found], axis=0)
-    return mask
+        )
+    mask: BoolArray = np.any([item.mask for item in found.regions], axis=0)
+    return mask, found.note
 
 
 def current_slice(session: Session, subject: Subject) -> int | None:
@@ -139,5 +142,5 @@ def current_slice(session: Session, subject: Subject) -> int | None:
         return 0
     if viewer.dims.ndisplay == 2 and viewer.dims.ndim - 3 in viewer.dims.displayed:
         return None
-    index = round((viewer.dims.point[-3] - float(layer.translate[-3])) / float(layer.scale[-3]))
+    index = round(float(from_viewer(viewer, layer, viewer.dims.point)[-3]))
     return index if 0 <= index < count else None

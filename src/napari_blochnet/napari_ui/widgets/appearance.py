@@ -29,6 +29,7 @@ class Palette:
     accent_text: str
     error: str
     good: str
+    warning: str
     traces: tuple[str, ...]
     measured: str
 
@@ -50,6 +51,7 @@ def palette(theme: str) -> Palette:
         accent_text="#ffffff",
         error="#ff8a80" if dark else "#b3261e",
         good="#6fd6a5" if dark else "#1b7f52",
+        warning="#f2b84b" if dark else "#8a5a00",
         traces=(
             ("#56b4e9", "#f0a63a", "#e89ac7", "#f0e442", "#ff7043", "#b9a4ff", "#c0c4cc", "#b98a5a")
             if dark
@@ -77,6 +79,7 @@ def panel_style(colours: Palette) -> str:
     QLabel#blochnetNote {{ color: {colours.faint}; }}
     QLabel#blochnetError, QLabel[state="error"] {{ color: {colours.error}; }}
     QLabel[state="good"] {{ color: {colours.good}; }}
+    QLabel#blochnetWarning {{ color: {colours.warning}; }}
     QPushButton#blochnetPrimary {{
         background: {colours.accent}; color: {colours.accent_text}; font-weight: 600; padding: 6px 14px;
         border-radius: 4px; }}

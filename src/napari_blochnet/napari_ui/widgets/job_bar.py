@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
@@ -13,7 +15,7 @@ __all__ = ["JobBar"]
 
 
 class JobBar(QWidget):
-    """Shows one job: a bar, Cancel, one sentence about how it ended, and one about what cannot be done meanwhile."""
+    """Shows one job: a bar, Cancel, how it ended, what should be known of it, and what cannot be done meanwhile."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,11 +32,16 @@ class JobBar(QWidget):
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         # an empty line would take room
         self.message.hide()
+        self.warning = note()
+        self.warning.setObjectName("blochnetWarning")
+        self.warning.hide()
+        self.told = note()
+        self.told.hide()
         self.refusal = note()
         self.refusal.hide()
         line = filled(QHBoxLayout(), self.bar, self.cancel)
         line.setStretch(0, 1)
-        filled(QVBoxLayout(self), line, self.message, self.refusal)
+        filled(QVBoxLayout(self), line, self.message, self.warning, self.told, self.refusal)
         self.cancel.clicked.connect(self._cancel)
         self._show_running(False)
 
@@ -42,6 +49,7 @@ class JobBar(QWidget):
         """Show this job from now on."""
         self.job = job
         self._warnings = []
+        self.warn(())
         self.bar.setRange(0, 0)
         self._show_running(True)
         self.say(f"{job.title}…")
@@ -50,13 +58,24 @@ class JobBar(QWidget):
         job.ended.connect(self._on_ended)
 
     def say(self, text: str, state: str = "") -> None:
-        """Show a sentence; ``state`` is "", "error" or "good"."""
+        """Show a sentence; ``state`` is "", "error" or "good", which ends a job: with what it has warned of."""
         if state:
-            text = " ".join([text, *self._warnings])
+            self.warn(self._warnings)
             self._warnings = []
+        self.tell(())
         self.message.setText(text)
         restyle(self.message, "state", state)
         self.message.setVisible(bool(text))
+
+    def warn(self, sentences: Sequence[str]) -> None:
+        """Show what should be known of a result, a line each, or take it away."""
+        self.warning.setText("\n".join(sentences))
+        self.warning.setVisible(bool(sentences))
+
+    def tell(self, sentences: Sequence[str]) -> None:
+        """Show what was understood on the way to a result, a line each, or take it away."""
+        self.told.setText("\n".join(sentences))
+        self.told.setVisible(bool(sentences))
 
     def refuse(self) -> str:
         """Say that the job must end before anything else is begun here, until it has; return the sentence."""
@@ -88,7 +107,9 @@ class JobBar(QWidget):
             self.say(f"{message[:1].upper()}{message[1:]}…")
 
     def _on_warned(self, sentence: str) -> None:
-        self._warnings.append(sentence)
+        # two estimators may find the same in one stack
+        if sentence not in self._warnings:
+            self._warnings.append(sentence)
 
     def _on_ended(self) -> None:
         self._show_running(False)

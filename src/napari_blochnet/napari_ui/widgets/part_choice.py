@@ -55,6 +55,8 @@ class PartChoice(QWidget):
         super().__init__()
         self._session = session
         self._stack: FingerprintStack | None = None
+        #: how the region that was asked for last came onto the stack's grid, where that is worth knowing
+        self.note = ""
         self.part = QComboBox()
         self.part.addItems([_SLICE, _ALL, _REGION, _SHAPE])
         self.part.setToolTip("Which voxels; 'this slice' is the one that the viewer shows.")
@@ -113,13 +115,14 @@ class PartChoice(QWidget):
             self.region.value = self.region.choices[-1]
 
     def voxels(self) -> BoolArray | None:
-        """Return the chosen voxels; None for all of them.
+        """Return the chosen voxels; None for all of them. Sets `note`.
 
         Raises
         ------
         InputError
             The viewer shows no slice of the stack; nothing is painted or drawn on it.
         """
+        self.note = ""
         stack, holds = self._stack, self._holds
         if stack is None or self.part.currentText() == _ALL:
             return None
@@ -131,7 +134,8 @@ class PartChoice(QWidget):
             shown = self._session.layers("stack", stack)
             if not shown:
                 raise InputError(f"The layer of {stack.name} is gone; choose other fingerprints.", field="stack")
-            return places.mask_of_region(region, shown[-1])
+            mask, self.note = places.mask_of_region(region, shown[-1])
+            return mask
         here = places.current_slice(self._session, stack)
         if here is None:
             raise InputError(f"The viewer shows no slice of {stack.name}; move the z slider, or choose the whole "

@@ -38,7 +38,9 @@ __all__ = ["RegionStatistics"]
 # A stroke of the brush is many events; the table follows when the hand rests for this long, ms.
 _REST = 150
 # Layers do not name the events of all the ways in which they can be edited alike: brush, undo, data set from outside.
-_EVENTS = ("paint", "labels_update", "data", "set_data", "features")
+_EDITS = ("paint", "labels_update", "data", "set_data", "features")
+# And where it lies.
+_MOVES = ("units", "scale", "translate", "rotate", "shear", "affine")
 
 
 class RegionStatistics(QWidget):
@@ -188,7 +190,8 @@ class RegionStatistics(QWidget):
             sentence = "Paint or draw a region, or choose a layer that holds one."
         else:
             try:
-                found = regions.regions_on(layer, target)
+                laid = regions.regions_on(layer, target)
+                found, sentence = laid.regions, laid.note
                 phantom = self._truth()
                 part = None if phantom is None else part_of_truth(phantom, maps[0])
                 self.means = region_means(maps, found, truth=part)
@@ -240,5 +243,5 @@ class RegionStatistics(QWidget):
 
 def _edits_of(layer: Layer | None) -> list[Any]:
     """Return what a layer emits when it is edited."""
-    found = [] if layer is None else [getattr(layer.events, name, None) for name in _EVENTS]
+    found = [] if layer is None else [getattr(layer.events, name, None) for name in (*_EDITS, *_MOVES)]
     return [emitter for emitter in found if emitter is not None]

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DataPanel"]
 
+# Of what was understood, the sentences beside Cancel: the panel has other things to show.
+_MOST_NOTES = 4
 _OWN = "its own schedule, or the Schedule tab's"
 _CURRENT = "the Schedule tab's schedule"
 
@@ -331,7 +333,10 @@ class DataPanel(Panel):
         self._turns.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
 
     def announce(self, found: Opened | Phantom | FingerprintStack) -> None:
-        """Say what was opened."""
+        """Say what was opened, and how it was understood: the card that keeps it may lie outside the view."""
         subject = Opened.of(found).subject
         self.jobs.say(f"Opened {subject.name}.", "good")
+        more = len(subject.notes) - _MOST_NOTES
+        tail = [f"and {more} more, under What is open."] if more > 0 else []
+        self.jobs.tell([*subject.notes[:_MOST_NOTES], *tail])
         self.session.added.emit(subject)

@@ -215,7 +215,8 @@ class MapPanel(Panel):
         # where the time is known it stands in the sentence
         self.timing.setVisible(needs.is_untimed)
         self.timing.setEnabled(self.run.isEnabled())
-        self._say_size(needs.text, "error" if needs.is_too_much else "")
+        text = f"{needs.text} {self.choice.note}".strip()
+        self._say_size(text, "error" if needs.is_too_much else "")
 
     def _say_size(self, text: str, state: str) -> None:
         self.size_line.setText(text)
