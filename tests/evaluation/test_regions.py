@@ -73,12 +73,12 @@ def test_spheres_in_a_volume_and_radii_of_their_own(tmp_path):
     ("text", "found"),
     [
         ("x,y\n1,2\n", "no column sphere"),
-        ("", "no column"),
+        ("", "is empty"),
         ("sphere,x,y\nA,1,here\n", "'here'"),
-        ("sphere,x,y\nA,1,nan\n", "'nan'"),
+        ("sphere,x,y\nA,1,nan\n", "found nan"),
         ("sphere,x,y\nA,1000,1000\n", "outside the volume"),
         ("sphere,x,y,t1_true_ms\nA,1,1,-5\n", "above 0"),
-        ("sphere,x,y\nA,1\n", "None"),
+        ("sphere,x,y\nA,1\n", "y: found ''"),
     ],
 )
 def test_a_list_of_spheres_that_cannot_be_read_gives_a_sentence(tmp_path, text, found):

@@ -38,9 +38,10 @@ def open_schedule(console: Console, path: str, options: Options) -> Schedule:
     try:
         return make_schedule(kind="file", path=path)
     except MissingHintError as error:
-        option = f"--{str(error.field).replace('_', '-')} {error.example}"
+        option = f"--{str(error.field).replace('_', '-')} {error.examples[0]}"
         named, made = shlex.quote(path), shlex.quote(f"{Path(path).stem}-schedule.csv")
-        convert = f"blochnet schedule convert {named} {option} -o {made}"
+        others = f" (or {', '.join(error.examples[1:])})" if error.examples[1:] else ""
+        convert = f"blochnet schedule convert {named} {option} -o {made}{others}"
         raise InputError(f"{error.without_hint}; make a schedule that says it: {convert}", field=error.field) from None
 
 

@@ -87,16 +87,16 @@ class ArraysOnDemand(Mapping[str, AnyArray]):
     """
 
     def __init__(self, arrays: Mapping[str, MatlabArray], watch: Watch = UNWATCHED) -> None:
-        self._arrays, self._watch = dict(arrays), watch
+        self.arrays, self._watch = dict(arrays), watch
 
     def __getitem__(self, name: str) -> AnyArray:
-        return self._arrays[name].read(self._watch)
+        return self.arrays[name].read(self._watch)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._arrays)
+        return iter(self.arrays)
 
     def __len__(self) -> int:
-        return len(self._arrays)
+        return len(self.arrays)
 
 
 def find_array(path: Path, arrays: Mapping[str, MatlabArray], variable: str) -> MatlabArray:

@@ -38,7 +38,7 @@ def list_matlab_73_arrays(path: Path) -> dict[str, MatlabArray]:
     """
     import h5py
 
-    reader = _Reader(path, Walk(path.stat().st_size), {})
+    reader = _Reader(path, Walk(path.stat().st_size), {}, [])
     try:
         with h5py.File(path, "r") as file:
             reader.group(file, "")
@@ -55,11 +55,17 @@ class _Reader:
     path: Path
     walk: Walk
     found: dict[str, MatlabArray]
+    # where in the file the structures lie that are looked into
+    inside: list[int]
 
     def group(self, group: Any, prefix: str) -> None:
         """Note the arrays of a structure, or of the whole file."""
         import h5py
 
+        place = h5py.h5o.get_info(group.id).addr
+        if place in self.inside:  # linked to itself
+            return
+        self.inside.append(place)
         for key in group:
             if not prefix and key.startswith("#"):
                 continue
@@ -71,6 +77,7 @@ class _Reader:
             # what h5py does not understand is no array of numbers
             with self.walk.into(), suppress(*_DAMAGE):
                 self.item(group[key], name, in_struct=bool(prefix))
+        self.inside.pop()
 
     def item(self, item: Any, name: str, in_struct: bool = False) -> None:
         """Note an array, or those of a cell or structure."""

@@ -18,7 +18,7 @@ from napari_blochnet.common.errors import DataWarning, FileError
 __all__ = ["MatlabArray", "TooManyError", "Walk", "check_packing", "plain_name", "warn_of_rest"]
 
 # Arrays of one file that are looked at, at most.
-_MOST_ARRAYS = 10_000
+_MOST_ARRAYS = 5_000
 # Structures and cells within each other.
 _DEEPEST = 32
 # Deflate packs one value all over to a thousandth; maps of a few tissues, stored in doubles, to some two hundredths.

@@ -21,7 +21,7 @@ __all__ = ["Numbers", "TextTable", "open_table", "text_lines"]
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _POINTER = b"version https://git-lfs"
-_LONGEST_LINE = 2**16
+_LONGEST_LINE, _MOST_LINES = 2**16, 500_000
 _MOST_CELLS = 256
 # Lines that tell the separator.
 _SAMPLE = 12
@@ -57,7 +57,7 @@ def text_lines(
     Raises
     ------
     InputError
-        A file that is too large or no text, a line of more than 65,536 characters.
+        A file that is too large or no text, more than 500,000 lines, one of more than 65,536 characters.
     """
     size = path.stat().st_size if path.is_file() else largest + 1
     if size > largest:
@@ -70,6 +70,8 @@ def text_lines(
                 line = file.readline(_LONGEST_LINE + 1)
                 if not line:
                     return
+                if number > _MOST_LINES:
+                    raise FileError(path, f"has more than {_MOST_LINES:,} lines", what, field=name)
                 if len(line) > _LONGEST_LINE:
                     found = f"has more than {_LONGEST_LINE:,} characters"
                     raise FileError(f"{path.name}, line {number}", found, "one row of a table", field=name)

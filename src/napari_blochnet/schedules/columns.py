@@ -166,7 +166,9 @@ class Column:
 
     def _unit_unknown(self, largest: float, field: str, choices: str) -> FileError:
         found = f"the unit of the {_word(self.quantity)} is not stated and values up to {largest:g} do not tell it"
-        return MissingHintError(self.source, found, field, f" as {choices}", choices.split("'")[1])
+        # radians and seconds are what is left to doubt
+        likely = sorted(choices.split("'")[1::2], key=lambda unit: unit not in ("rad", "s"))
+        return MissingHintError(self.source, found, field, f" as {choices}", *likely)
 
 
 def parse_name(name: str, values: FloatArray, source: str) -> Column | None:

@@ -22,11 +22,11 @@ class MissingHintError(FileError):
         The hint.
     how : str
         What it is, behind its name: ", in ms", " as 'deg' or 'rad'".
-    example : str
-        A value of it, as a command line takes it.
+    examples : tuple of str
+        Values of it, as a command line takes them.
     """
 
-    def __init__(self, source: os.PathLike[str] | str, found: str, field: str, how: str = "", example: str = "") -> None:
+    def __init__(self, source: os.PathLike[str] | str, found: str, field: str, how: str, *examples: str) -> None:
         super().__init__(source, f"{found}; give {field}{how}.", field=field)
         self.without_hint = f"{str(self).partition(found)[0]}{found}"
-        self.example = example
+        self.examples = examples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
-from napari_blochnet.io.matlab import MatlabArray, find_array, list_arrays, names_of
+from napari_blochnet.io.matlab import ArraysOnDemand, MatlabArray, find_array, list_arrays, names_of
 from napari_blochnet.io.matlab_array import plain_name
 from napari_blochnet.io.text_tables import Numbers, TextTable, open_table, text_lines
 
@@ -30,7 +31,7 @@ class RawTable:
 
     Parameters
     ----------
-    columns : dict of str to array of shape (rows,)
+    columns : mapping of str to array of shape (rows,)
         By name; bool where they are true and false, complex where they are that.
     has_names : bool
         Whether the names are the file's own; otherwise "column 1" and so on.
@@ -44,7 +45,7 @@ class RawTable:
         Whether the names are paths through structures and cells.
     """
 
-    columns: dict[str, AnyArray]
+    columns: Mapping[str, AnyArray]
     has_names: bool = True
     comments: dict[str, str] = field(default_factory=dict)
     no_numbers: dict[str, InputError] = field(default_factory=dict)
@@ -138,7 +139,7 @@ def _columns(
     return values, wrong, {i for i in flags if set(values[i]) <= {0.0, 1.0}}
 
 
-def _with_first(table: TextTable):  # type: ignore[no-untyped-def]
+def _with_first(table: TextTable) -> Iterator[tuple[int, list[str]]]:
     yield table.header_line, table.header
     yield from table.rows
 
@@ -184,7 +185,14 @@ def read_matlab_table(path: Path, variable: str | None = None) -> RawTable:
         held_names = f"; it holds {names_of(arrays.values(), shapes=True)}" if arrays else ""
         raise FileError(path, f"holds no vector of numbers{held_names}", "variables such as fa and tr")
     others = {name: dimensions(each.shape) for name, each in arrays.items() if name not in vectors and all(each.shape)}
-    return RawTable({name: _values(each) for name, each in vectors.items()}, others=others, are_paths=True)
+    return RawTable(_Vectors(vectors), others=others, are_paths=True)
+
+
+class _Vectors(ArraysOnDemand):
+    """Vectors of a file, of which those that are no part of a schedule need not be read."""
+
+    def __getitem__(self, name: str) -> AnyArray:
+        return _values(self.arrays[name])
 
 
 def _is_within(name: str, inside: str) -> bool:
