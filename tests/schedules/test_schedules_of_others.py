@@ -46,7 +46,9 @@ def test_no_inversion_is_no_inversion_time(tmp_path: Path, name: str, value: Any
 @pytest.mark.parametrize("value", [True, 1.0, np.uint8(1), np.array([[1, 0, 0, 0]])])
 def test_the_time_of_an_inversion_that_is_only_stated_is_asked_for(tmp_path: Path, value: Any) -> None:
     path = _mat(tmp_path, **_BASE, inversion=value)
-    with pytest.raises(MissingHintError, match=r"s\.mat: states an inversion pulse.*give inversion_time, in ms") as caught:
+    with pytest.raises(
+        MissingHintError, match=r"s\.mat: states an inversion pulse.*give inversion_time, in ms"
+    ) as caught:
         read_schedule(path)
     assert caught.value.field == "inversion_time"
     assert _read(path, inversion_time=20.0).inversion_time == 20.0
@@ -82,8 +84,12 @@ def test_a_flag_in_csv_python_and_json_is_no_time_either(tmp_path: Path) -> None
 
 
 def test_variables_that_are_not_understood_are_named(tmp_path: Path) -> None:
-    path = _mat(tmp_path, **_BASE, m0=[0.0, 0.0, -1.0], Npulses=4, nTR=1000, TR_max=14.0, echoSpacing=2.0, maps=np.eye(3))
-    with pytest.warns(DataWarning, match=r"not used as part of the schedule: m0, Npulses, nTR, TR_max, echoSpacing, maps\."):
+    path = _mat(
+        tmp_path, **_BASE, m0=[0.0, 0.0, -1.0], Npulses=4, nTR=1000, TR_max=14.0, echoSpacing=2.0, maps=np.eye(3)
+    )
+    with pytest.warns(
+        DataWarning, match=r"not used as part of the schedule: m0, Npulses, nTR, TR_max, echoSpacing, maps\."
+    ):
         schedule = read_schedule(path)
     np.testing.assert_array_equal(schedule.repetition_time, _TR)
 
@@ -131,10 +137,10 @@ def test_schedules_in_structures(tmp_path: Path) -> None:
         read_schedule(path)
     assert caught.value.field == "variable"
     np.testing.assert_array_equal(_read(path, variable="second").flip_angle, 2 * _FA)
-    with pytest.raises(InputError, match="has no variable 'third'; it holds first.fa"):
+    with pytest.raises(InputError, match=r"has no variable 'third'; it holds first\.fa"):
         read_schedule(path, variable="third")
+    (tmp_path / "s.csv").write_text("fa_deg,tr_ms,te_ms\n5,12,3\n")
     with pytest.raises(InputError, match=r"s\.csv: has no variables; leave variable out"):
-        (tmp_path / "s.csv").write_text("fa_deg,tr_ms,te_ms\n5,12,3\n")
         read_schedule(tmp_path / "s.csv", variable="first")
 
 
@@ -174,7 +180,7 @@ def test_a_flip_angle_in_another_file_is_refused(tmp_path: Path) -> None:
         "Flip angle (°),TR (ms),TE (ms)\n5,12,3\n30,13,3\n70,14,3\n10,12.5,3\n",
         "FA [°];TR [ms];TE [ms];;\n5;12,0;3;;\n30;13;3;;\n70;14;3;;\n10;12,5;3;;\n;;;;\n",
         '"α (°)"\t"TR (ms)"\t"TE (µs)"\n5\t12\t3000\n30\t13\t3000\n70\t14\t3000\n10\t"12,5"\t3000\n',
-        "Flipwinkel (deg);Repetitionszeit (s);Echozeit (s)\n5;0,012;0,003\n30;0,013;0,003\n70;0,014;0,003\n10;0,0125;0,003\n",
+        "Flipwinkel (deg);Repetitionszeit (s);TE (s)\n5;0,012;0,003\n30;0,013;0,003\n70;0,014;0,003\n10;0,0125;0,003\n",
     ],
 )
 def test_tables_of_spreadsheets(tmp_path: Path, text: str, encoding: str) -> None:
@@ -230,11 +236,15 @@ def test_columns_without_names_are_told_by_their_values(tmp_path: Path, name: st
 @pytest.mark.filterwarnings("ignore::napari_blochnet.common.errors.DataWarning")
 def test_columns_whose_values_do_not_tell_are_asked_for(tmp_path: Path, columns: Any, names: str, te: Any) -> None:
     path = _columns(tmp_path / "s.txt", *columns)
-    with pytest.raises(MissingHintError, match=r"s\.txt: begins with numbers.*give columns, what they are in order") as caught:
+    with pytest.raises(
+        MissingHintError, match=r"s\.txt: begins with numbers.*give columns, what they are in order"
+    ) as caught:
         read_schedule(path)
     assert caught.value.field == "columns"
     schedule = read_schedule(path, columns=names)
-    np.testing.assert_array_equal(schedule.flip_angle, columns[names.split().index(next(n for n in names.split() if "fa" in n))])
+    np.testing.assert_array_equal(
+        schedule.flip_angle, columns[names.split().index(next(n for n in names.split() if "fa" in n))]
+    )
     np.testing.assert_array_equal(schedule.echo_time, te)
     with pytest.raises(InputError, match="columns where columns names 2; expected a name for each"):
         read_schedule(path, columns="fa tr")
@@ -257,10 +267,22 @@ def test_one_row_of_numbers_and_decimal_commas_in_pairs(tmp_path: Path) -> None:
         ("[" * 100_000, "s.json: found lists or objects nested too deeply"),
         ('{"flip_angle": [' + "9" * 5000 + "]}", "s.json: "),
         ('{"flip_angle": [' + "9" * 400 + '], "repetition_time": [12], "echo_time": [3]}', "s.json: flip_angle"),
-        ('{"flip_angle": [5], "repetition_time": [12], "echo_time": [3], "name": [1]}', "s.json: name is [1]; expected text"),
-        ('{"flip_angle": [5], "repetition_time": [12], "echo_time": [3], "record": 5}', "record is 5; expected an object"),
-        ('{"flip_angle": ' + "[" * 90 + "1" + "]" * 90 + ', "repetition_time": [12], "echo_time": [3]}', "s.json: flip_angle"),
-        ('{"flip_angle": [5], "repetition_time": [12], "echo_time": [3], "receiver_phase": {}}', "receiver_phase is {}"),
+        (
+            '{"flip_angle": [5], "repetition_time": [12], "echo_time": [3], "name": [1]}',
+            "s.json: name is [1]; expected text",
+        ),
+        (
+            '{"flip_angle": [5], "repetition_time": [12], "echo_time": [3], "record": 5}',
+            "record is 5; expected an object",
+        ),
+        (
+            '{"flip_angle": ' + "[" * 90 + "1" + "]" * 90 + ', "repetition_time": [12], "echo_time": [3]}',
+            "s.json: flip_angle",
+        ),
+        (
+            '{"flip_angle": [5], "repetition_time": [12], "echo_time": [3], "receiver_phase": {}}',
+            "receiver_phase is {}",
+        ),
     ],
 )
 def test_json_that_nobody_wrote(tmp_path: Path, content: str, sentence: str) -> None:

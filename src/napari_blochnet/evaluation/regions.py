@@ -250,7 +250,7 @@ def read_spheres(
         raise FileError(found, f"has no column {', '.join(missing)}", ", ".join(needed), field="regions")
     known = [(name, name[:2], _origin(found, name)) for name in header if _is_reference(name)]
     z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    read, regions = table.numbers(), []
+    read, regions = table.numbers(), list[Region]()
     for line, cells in table.rows:
         where = f"{found.name}, line {line}"
         if len(cells) > len(header):

@@ -240,7 +240,7 @@ def _cells(line: str, separator: str) -> list[str]:
 
 def _separator(lines: list[str]) -> str:
     """Return what separates the cells: what makes as many of each line, of numbers if there is a choice."""
-    sensible = []
+    sensible: list[tuple[bool, str]] = []
     for separator in _SEPARATORS:
         rows = [_filled(_cells(line, separator)) for line in lines]
         if len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows):

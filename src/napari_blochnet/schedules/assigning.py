@@ -118,6 +118,7 @@ def _with_names(source: str, table: RawTable, names: str | Sequence[str] | None)
     if table.no_numbers:
         raise next(iter(table.no_numbers.values()))
     columns = list(table.columns.values())
+    given: list[str]
     if names is not None:
         given = re.split(r"[,;\s]+", names.strip()) if isinstance(names, str) else list(names)
         if len(given) != len(columns):
@@ -156,7 +157,9 @@ def _is_possible(order: tuple[Quantity, ...], columns: list[FloatArray]) -> bool
     if echo is not None and not ((echo > 0) & (echo <= repetition)).all():
         return False
     # a phase that never changes is not written down, and one within a circle of radians below the TR may be a time
-    return phase is None or echo is not None or not ((phase > 0) & (phase <= repetition)).all() or _may_be_radians(phase)
+    return (
+        phase is None or echo is not None or not ((phase > 0) & (phase <= repetition)).all() or _may_be_radians(phase)
+    )
 
 
 def _is_like_repetition(values: FloatArray) -> bool:

@@ -220,5 +220,5 @@ def _of_array(path: Path, each: MatlabArray) -> RawTable:
 def _values(each: MatlabArray) -> AnyArray:
     values = np.asarray(each.read()).ravel()
     if each.is_flag:
-        return values != 0
+        return np.asarray(values != 0)
     return values.astype(np.complex128 if values.dtype.kind == "c" else np.float64)

@@ -305,7 +305,9 @@ def _inversion(
     if "inversion_efficiency" in comments:
         efficiency = float(_comment_numbers(source, "inversion_efficiency", comments["inversion_efficiency"])[0])
     if is_inverted is False and hints.inversion_time is not None:
-        found = f"states no inversion, which the hint inversion_time={hints.inversion_time:g} contradicts; leave it out."
+        found = (
+            f"states no inversion, which the hint inversion_time={hints.inversion_time:g} contradicts; leave it out."
+        )
         raise FileError(source, found, field="inversion_time")
     time = _agreed(source, "inversion_time", time, hints.inversion_time)
     if is_inverted and time is None:
