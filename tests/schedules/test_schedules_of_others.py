@@ -15,7 +15,7 @@ import scipy.io
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.schedules.schedule_files import read_schedule
+from napari_blochnet.schedules.schedule_files import read_schedule, write_schedule
 
 _FA = np.array([5.0, 30.0, 70.0, 10.0])
 _TR = np.array([12.0, 13.0, 14.0, 12.5])
@@ -85,10 +85,18 @@ def test_a_flag_in_csv_python_and_json_is_no_time_either(tmp_path: Path) -> None
 
 def test_variables_that_are_not_understood_are_named(tmp_path: Path) -> None:
     path = _mat(
-        tmp_path, **_BASE, m0=[0.0, 0.0, -1.0], Npulses=4, nTR=1000, TR_max=14.0, echoSpacing=2.0, maps=np.eye(3)
+        tmp_path,
+        **_BASE,
+        m0=[0.0, 0.0, -1.0],
+        Npulses=4,
+        nTR=1000,
+        TR_max=14.0,
+        phase_inc=117.0,
+        echoSpacing=2.0,
+        maps=np.eye(3),
     )
     with pytest.warns(
-        DataWarning, match=r"not used as part of the schedule: m0, Npulses, nTR, TR_max, echoSpacing, maps\."
+        DataWarning, match=r"not used as part of the schedule: m0, Npulses, nTR, TR_max, phase_inc, echoSpacing, maps\."
     ):
         schedule = read_schedule(path)
     np.testing.assert_array_equal(schedule.repetition_time, _TR)
@@ -291,3 +299,14 @@ def test_json_that_nobody_wrote(tmp_path: Path, content: str, sentence: str) -> 
         read_schedule(tmp_path / "s.json")
     assert str(caught.value).startswith(sentence) or sentence in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+def test_names_with_quotation_marks_and_inches(tmp_path: Path) -> None:
+    schedule = Schedule(_FA, _TR, 3.0, name='the 5" phantom')
+    write_schedule(schedule, tmp_path / "s.csv")
+    again = _read(tmp_path / "s.csv")
+    assert again == schedule
+    assert again.name == 'the 5" phantom'
+    (tmp_path / "s.csv").write_text('fa_deg,tr_ms,te_ms,coil\n5,12,3,5" loop\n70,12,3,5" loop\n')
+    with pytest.warns(DataWarning, match=r"not used as part of the schedule: coil\."):
+        assert len(read_schedule(tmp_path / "s.csv")) == 2

@@ -15,8 +15,8 @@ from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.matlab import find_array, list_arrays, outermost
 from napari_blochnet.io.matlab5 import is_matlab_73
+from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
 from napari_blochnet.io.nifti import is_nifti, read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
 

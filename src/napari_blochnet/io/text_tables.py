@@ -29,6 +29,7 @@ _SAMPLE = 12
 _QUOTED_LINES = 10
 _COMMENT = ("#", "%", "//")
 _SEPARATORS = (";", "\t", ",", "|", " ")
+_QUOTED = re.compile(r'(^|[,;|\t])\s*"')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eEdD][+-]?\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
@@ -219,20 +220,23 @@ def _closed(path: Path, lines: Iterator[tuple[int, str]], name: str) -> Iterator
     """Yield lines, those that a quoted cell goes on over as one."""
     for number, first in lines:
         line = first
-        for _ in range(_QUOTED_LINES):
+        # elsewhere than at the beginning of a cell a quotation mark is an inch
+        quotes = _QUOTED.search(line) is not None and not line.lstrip().startswith(_COMMENT)
+        for _ in range(_QUOTED_LINES if quotes else 0):
             if line.count('"') % 2 == 0 or len(line) > _LONGEST_LINE:
                 break
             line += " " + next(lines, (0, ""))[1]
-        if line.count('"') % 2 or len(line) > _LONGEST_LINE:
+        if quotes and (line.count('"') % 2 or len(line) > _LONGEST_LINE):
             sentence = "has a quotation mark that is not closed"
             raise FileError(f"{path.name}, line {number}", sentence, "a pair around a cell, or none", field=name)
         yield number, line
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    if separator == " " and '"' not in line:
+    quotes = _QUOTED.search(line) is not None
+    if separator == " " and not quotes:
         return line.split()
-    if '"' not in line:
+    if not quotes:
         return [cell.strip() for cell in line.split(separator)]
     cells = next(csv.reader([line], delimiter=separator, skipinitialspace=True))
     return [cell.strip() for cell in cells if cell or separator != " "]

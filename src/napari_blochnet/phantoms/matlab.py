@@ -12,7 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, IntArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.matlab import ArraysOnDemand, MatlabArray, list_arrays
+from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, list_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
 from napari_blochnet.phantoms.phantom_maps import map_key
 

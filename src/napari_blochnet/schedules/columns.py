@@ -39,7 +39,8 @@ _LISTS = re.compile(r"(?<=^(fa|tr|te|ti))(s|list|vec|vector|array|values|vals|tr
 _COUNTS = frozenset({"n", "nr", "no", "num", "number", "count"})
 _ABOUT = frozenset({
     "min", "max", "minimum", "maximum", "mean", "average", "median", "total", "delta", "std", "type", "units", "mode",
-    "encoding", "encode", "encodes", "spacing", "length", "factor",
+    "encoding", "encode", "encodes", "spacing", "length", "factor", "increment", "increments", "inc",
+    "index", "idx",
 })  # fmt: skip
 _SIGNS = str.maketrans({
     "µ": "u", "μ": "u", "°": " deg ", "º": " deg ", "˚": " deg ", "α": " alpha ", "φ": " phi ", "ϕ": " phi ",

@@ -11,8 +11,8 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
-from napari_blochnet.io.matlab import ArraysOnDemand, MatlabArray, find_array, list_arrays, names_of
 from napari_blochnet.io.matlab_array import plain_name
+from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, find_array, list_arrays, names_of
 from napari_blochnet.io.text_tables import Numbers, TextTable, open_table, text_lines
 
 __all__ = ["RawTable", "read_matlab_table", "read_number_column", "read_text_table"]

@@ -13,7 +13,7 @@ import scipy.io
 
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.io import matlab_array
-from napari_blochnet.io.matlab import ArraysOnDemand, find_array, list_arrays, outermost
+from napari_blochnet.io.matlab_files import ArraysOnDemand, find_array, list_arrays, outermost
 
 _HEAD = b"MATLAB 5.0".ljust(124) + b"\x00\x01IM"
 
