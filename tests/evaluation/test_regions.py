@@ -94,7 +94,7 @@ def test_a_list_of_spheres_that_cannot_be_read_gives_a_sentence(tmp_path, text, 
         ("sphere,x,y,z\na,1,1,1,9\n", "line 2: has 5 cells; expected 4, as in the header"),
         ("sphere,x,y,z\na,1e200,1,1\n", r"line 2, x: found 1e200; expected -1e\+06 to 1e\+06"),
         ("sphere,x,y,z,radius\na,1,1,1,1e200\n", r"line 2, radius: found 1e200; expected 0 to 1e\+06"),
-        ("sphere,x,y,z,t1_=cmd|calc!A1_ms\na,8,8,0,1000\n", "has a column 't1_=cmd|calc!a1_ms'"),
+        ("sphere,x,y,z,t1_=cmd|calc!A1_ms\na,8,8,0,1000\n", "has a column 't1_=cmd|calc!A1_ms'"),
         ('sphere,x,y,z\n"a,1,1,1\n', "line 2: has a quotation mark that is not closed"),
         ("sphere;x;y;z\na;1,5;1.5;0\n", "whether the comma is a decimal mark cannot be told"),
     ],
@@ -121,6 +121,13 @@ def test_spheres_of_a_spreadsheet(tmp_path, encoding):
     path.write_bytes("Sphere;X;Y;T1_true_ms;;\r\nköpfchen;10,5;20;1234,5;;\r\n;;;;;\r\n".encode(encoding))
     (region,) = read_regions(path, SHAPE)
     assert (region.name, region.references) == ("köpfchen", {"true": {"T1": 1234.5}})
+
+
+def test_names_that_look_like_comments_are_names(tmp_path):
+    (tmp_path / "spheres.csv").write_text("sphere,x,y,t1_Site_ms\n#1,10,20,1000\n#2,12,20,900\n", encoding="utf-8")
+    regions = read_regions(tmp_path / "spheres.csv", SHAPE)
+    assert [region.name for region in regions] == ["#1", "#2"]
+    assert regions[0].references == {"Site": {"T1": 1000.0}}
 
 
 def test_names_with_dollars_are_drawn(tmp_path):

@@ -134,6 +134,9 @@ def test_complex_flip_angles_beside_another_phase_are_refused(tmp_path: Path) ->
             read_schedule(_mat(tmp_path, **content, TR=_TR, TE=3.0))
     with pytest.raises(InputError, match="states its own RF phases, which the hint rf_phase=90 contradicts"):
         read_schedule(_mat(tmp_path, FA=pulses, TR=_TR, TE=3.0), rf_phase=90.0)
+    path = _mat(tmp_path, **_BASE, phase_deg=[0.0, 180.0] * 2)
+    with pytest.warns(DataWarning, match="the hint rf_phase=90 contradicts; those of the file are taken"):
+        assert read_schedule(path, rf_phase=90.0).rf_phase[1] == 180.0
     with pytest.raises(InputError, match=r"s\.mat, TR: holds complex numbers; expected real ones"):
         read_schedule(_mat(tmp_path, FA=_FA, TR=_TR + 1j, TE=3.0))
 

@@ -242,8 +242,9 @@ def read_spheres(
         A column that is missing, a cell that is not a number, a sphere that lies outside the volume.
     """
     found = existing_file(path)
-    table = open_table(found, _LARGEST_CSV, "a list of spheres, CSV with a header", "regions")
-    header = [name.lower() for name in table.header]
+    # a sphere may be called #1
+    table = open_table(found, _LARGEST_CSV, "a list of spheres, CSV with a header", "regions", marks=())
+    header = [name if _is_reference(name) else name.lower() for name in table.header]
     needed = ["sphere", "x", "y", *(["z"] if shape[0] > 1 else [])]
     missing = [name for name in needed if name not in header]
     if missing:
@@ -282,7 +283,7 @@ def read_spheres(
 
 
 def _is_reference(name: str) -> bool:
-    return name[:3] in ("t1_", "t2_") and name.endswith("_ms") and len(name) > 6
+    return name[:3].lower() in ("t1_", "t2_") and name.endswith("_ms") and len(name) > 6
 
 
 def _origin(file: Path, name: str) -> str:

@@ -27,7 +27,6 @@ _MOST_CELLS = 256
 _SAMPLE = 12
 # Lines that a quoted cell may go on over.
 _QUOTED_LINES = 10
-_COMMENT = ("#", "%", "//")
 _SEPARATORS = (";", "\t", ",", "|", " ")
 _QUOTED = re.compile(r'(^|[,;|\t])\s*"')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
@@ -140,7 +139,15 @@ class TextTable:
         return Numbers(self.name, self.separator)
 
 
-def open_table(path: Path, largest: int, what: str, name: str = "path", most: int = 1_000_000) -> TextTable:
+def open_table(
+    path: Path,
+    largest: int,
+    what: str,
+    name: str = "path",
+    *,
+    most: int = 1_000_000,
+    marks: tuple[str, ...] = ("#", "%", "//"),
+) -> TextTable:
     """Open a table as text; nothing but its first rows is read yet.
 
     Parameters
@@ -154,6 +161,8 @@ def open_table(path: Path, largest: int, what: str, name: str = "path", most: in
         The field at fault.
     most : int
         Rows, at most.
+    marks : tuple of str
+        What comments begin with.
 
     Returns
     -------
@@ -168,10 +177,10 @@ def open_table(path: Path, largest: int, what: str, name: str = "path", most: in
     comments: dict[str, str] = {}
     last_comment = (0, "")
     first: list[tuple[int, str]] = []
-    lines = _closed(path, text_lines(path, largest, what, name), name)
+    lines = _closed(path, text_lines(path, largest, what, name), name, marks)
     for number, line in lines:
         text = line.strip()
-        if text.lstrip('"').startswith(_COMMENT):
+        if text.lstrip('"').startswith(marks):
             text = _plain_comment(text)
             if not _noted(text, comments) and not first:
                 last_comment = (number, text)
@@ -182,7 +191,7 @@ def open_table(path: Path, largest: int, what: str, name: str = "path", most: in
     if not first:
         raise FileError(path, "is empty", what, field=name)
     separator = _separator([text for _, text in first])
-    rows = _rows(path, itertools.chain(first, _without_comments(lines, comments)), separator, name, most)
+    rows = _rows(path, itertools.chain(first, _without_comments(lines, comments, marks)), separator, name, most)
     line_number, header = next(rows)
     names, above = last_comment[1], last_comment[0]
     if all(_is_number(cell) for cell in header) and names:
@@ -199,10 +208,12 @@ def _noted(text: str, comments: dict[str, str]) -> bool:
     return bool(found)
 
 
-def _without_comments(lines: Iterator[tuple[int, str]], comments: dict[str, str]) -> Iterator[tuple[int, str]]:
+def _without_comments(
+    lines: Iterator[tuple[int, str]], comments: dict[str, str], marks: tuple[str, ...]
+) -> Iterator[tuple[int, str]]:
     for number, line in lines:
         text = line.strip()
-        if text.lstrip('"').startswith(_COMMENT):
+        if text.lstrip('"').startswith(marks):
             _noted(_plain_comment(text), comments)
         elif text.strip(",;|"):
             yield number, line
@@ -216,12 +227,14 @@ def _plain_comment(text: str) -> str:
     return text.lstrip('"#%/ ')
 
 
-def _closed(path: Path, lines: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[int, str]]:
+def _closed(
+    path: Path, lines: Iterator[tuple[int, str]], name: str, marks: tuple[str, ...]
+) -> Iterator[tuple[int, str]]:
     """Yield lines, those that a quoted cell goes on over as one."""
     for number, first in lines:
         line = first
         # elsewhere than at the beginning of a cell a quotation mark is an inch
-        quotes = _QUOTED.search(line) is not None and not line.lstrip().startswith(_COMMENT)
+        quotes = _QUOTED.search(line) is not None and not line.lstrip().startswith(marks)
         for _ in range(_QUOTED_LINES if quotes else 0):
             if line.count('"') % 2 == 0 or len(line) > _LONGEST_LINE:
                 break
@@ -246,7 +259,9 @@ def _separator(lines: list[str]) -> str:
     """Return what separates the cells: what makes as many of each line, of numbers if there is a choice."""
     sensible: list[tuple[bool, str]] = []
     for separator in _SEPARATORS:
-        rows = [_filled(_cells(line, separator)) for line in lines]
+        rows = [_cells(line, separator) for line in lines]
+        if len({len(row) for row in rows}) > 1:
+            rows = [_filled(row) for row in rows]
         if len(rows[0]) > 1 and all(len(row) == len(rows[0]) for row in rows):
             if separator == " " and sensible:
                 break

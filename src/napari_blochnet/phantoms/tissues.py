@@ -147,7 +147,7 @@ def load_tissues(tissues: str | os.PathLike[str]) -> Mapping[str, Tissue]:
 def _read_table(path: Path) -> dict[str, Tissue]:
     if path.is_file() and not path.read_bytes()[:1]:
         raise FileError(path, "holds no tissue with signal", _COLUMNS, field="tissues")
-    rows = open_table(path, _LARGEST_TABLE, f"a CSV file {_COLUMNS}", "tissues")
+    rows = open_table(path, _LARGEST_TABLE, f"a CSV file {_COLUMNS}", "tissues", marks=("#",))
     header = [cell.lower() for cell in rows.header]
     if sorted(header) != ["pd", "t1_ms", "t2_ms", "tissue"]:
         found = f"the header is {','.join(rows.header)!r}"

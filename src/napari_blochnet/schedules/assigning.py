@@ -110,7 +110,7 @@ def _real_columns(column: Column, values: AnyArray) -> dict[Quantity, Column]:
         DataWarning,
         stacklevel=5,
     )
-    phase = Column("rf_phase", np.rad2deg(np.angle(values)), f"{column.source} (argument)", "deg")
+    phase = Column("rf_phase", np.rad2deg(np.angle(values)), f"{column.source} (argument)", "deg", is_argument=True)
     return {"flip_angle": replace(column, values=np.abs(values)), "rf_phase": phase}
 
 

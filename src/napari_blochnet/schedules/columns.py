@@ -79,6 +79,8 @@ class Column:
         Whether the values are additions to a base value that the file leaves open.
     is_flag : bool
         Whether the values are true and false.
+    is_argument : bool
+        Whether they are the phase of complex flip angles.
     """
 
     quantity: Quantity
@@ -87,6 +89,7 @@ class Column:
     unit: str | None = None
     is_addition: bool = False
     is_flag: bool = False
+    is_argument: bool = False
 
     def degrees(self, hint: AngleUnit | None, nominal: float | None) -> FloatArray:
         """Return an angle in degrees.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import FileError, InputError, in_file
+from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.schedules.assigning import assign_columns
@@ -124,10 +125,13 @@ def read_schedule(
     suffix = files[0].suffix.lower()
     if variable is not None and suffix not in _ARRAYS:
         raise FileError(files[0], "has no variables; leave variable out.", field="variable")
+    is_pair = len(files) > 1 or (suffix == ".txt" and _kind_by_name(files[0]) is not None)
+    if columns is not None and (is_pair or suffix == ".json"):
+        raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     if suffix == ".json":
         return _from_json(files[0], hints)
     name, comments = files[0].stem, {}
-    if len(files) > 1 or (suffix == ".txt" and _kind_by_name(files[0]) is not None):
+    if is_pair:
         found = _text_columns(files)
         name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", name, flags=re.IGNORECASE) or files[0].parent.name
     elif suffix in _TEXT:
@@ -268,8 +272,11 @@ def _phases(source: str, phase: Column | None, hints: _Hints) -> FloatArray:
         return np.array([hints.rf_phase or 0.0])
     values = phase.degrees(hints.angle_unit, None)
     if hints.rf_phase is not None and np.abs(values - hints.rf_phase).max() > 1e-6:
-        found = f"states its own RF phases, which the hint rf_phase={hints.rf_phase:g} contradicts; leave it out."
-        raise FileError(source, found, field="rf_phase")
+        found = f"states its own RF phases, which the hint rf_phase={hints.rf_phase:g} contradicts"
+        if phase.is_argument:
+            raise FileError(source, f"{found}; leave it out.", field="rf_phase")
+        # what earlier versions recorded may hold both, and the file's own counted
+        warnings.warn(f"{source}: {found}; those of the file are taken.", DataWarning, stacklevel=4)
     return values
 
 
