@@ -204,6 +204,16 @@ def test_tables_of_spreadsheets(tmp_path: Path, text: str, encoding: str) -> Non
     np.testing.assert_allclose(schedule.echo_time, 3.0, rtol=1e-14)
 
 
+def test_a_row_of_units_and_a_table_that_lies_on_its_side(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("pulse;FA;TR;TE\n;[°];[s];[ms]\n1;5,5;0,012;3\n2;70;0,013;3\n")
+    schedule = _read(tmp_path / "s.csv")
+    np.testing.assert_array_equal(schedule.flip_angle, [5.5, 70.0])
+    np.testing.assert_allclose(schedule.repetition_time, [12.0, 13.0])
+    (tmp_path / "s.csv").write_text("fa,5,70\ntr,12,13\nte,3,3\n")
+    with pytest.raises(InputError, match=r"s\.csv: has a row for each quantity; expected a column for each"):
+        read_schedule(tmp_path / "s.csv")
+
+
 def test_text_beside_the_numbers_is_named_and_not_read(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_text("pulse,fa_deg,tr_ms,te_ms,remark,\n1,5,12,3,first,\n2,70,12,3,,\n")
     with pytest.warns(DataWarning, match=r"not used as part of the schedule: remark\."):

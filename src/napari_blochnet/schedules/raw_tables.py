@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _LARGEST_FILE = 64 * 2**20
 _MOST_PULSES = 250_000
 _LARGEST_VARIABLE = 1_000_000
 _FLAGS = {"true": 1.0, "false": 0.0, "wahr": 1.0, "falsch": 0.0}
+# What stands below the names of columns, where a table has a row of units.
+_UNITS = frozenset({"", "-", "deg", "degree", "degrees", "°", "rad", "ms", "s", "sec", "us", "µs", "μs"})
 _EXPECTED = "a header and one row for each pulse"
 
 
@@ -93,9 +96,12 @@ def read_text_table(path: Path) -> RawTable:
     """
     table = open_table(path, _LARGEST_FILE, _EXPECTED, most=_MOST_PULSES)
     number = table.numbers()
-    has_names = not all(_is_number(cell) for cell in table.header)
+    numeric = [_is_number(cell) for cell in table.header]
+    if len(numeric) > 1 and not numeric[0] and all(numeric[1:]):
+        raise FileError(path, "has a row for each quantity", "a column for each: a row for each pulse")
+    has_names = not all(numeric)
     if has_names:
-        names = table.header
+        names = _with_units(table)
         named = [name for name in names if name]
         if len(set(named)) != len(named):
             raise FileError(path, f"two columns have the same name in {', '.join(names)!r}.")
@@ -109,6 +115,18 @@ def read_text_table(path: Path) -> RawTable:
             columns[name] = np.array(values[i], dtype=bool if i in flags else np.float64)
     no_numbers = {names[i]: error for i, error in wrong.items() if names[i]}
     return RawTable(columns, has_names, table.comments, no_numbers)
+
+
+def _with_units(table: TextTable) -> list[str]:
+    """Return the names of the columns, with their units where these stand in a row of their own."""
+    first = next(table.rows, None)
+    if first is None:
+        return table.header
+    units = [cell.strip("[]()").lower() for cell in first[1]]
+    if len(units) == len(table.header) and any(units) and set(units) <= _UNITS:
+        return [f"{name} ({unit})" if unit else name for name, unit in zip(table.header, units, strict=True)]
+    table.rows = itertools.chain([first], table.rows)
+    return table.header
 
 
 def _columns(
