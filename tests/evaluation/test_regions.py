@@ -73,12 +73,12 @@ def test_spheres_in_a_volume_and_radii_of_their_own(tmp_path):
     ("text", "found"),
     [
         ("x,y\n1,2\n", "no column sphere"),
-        ("", "no column"),
+        ("", "is empty"),
         ("sphere,x,y\nA,1,here\n", "'here'"),
-        ("sphere,x,y\nA,1,nan\n", "'nan'"),
+        ("sphere,x,y\nA,1,nan\n", "found nan"),
         ("sphere,x,y\nA,1000,1000\n", "outside the volume"),
         ("sphere,x,y,t1_true_ms\nA,1,1,-5\n", "above 0"),
-        ("sphere,x,y\nA,1\n", "None"),
+        ("sphere,x,y\nA,1\n", "y: found ''"),
     ],
 )
 def test_a_list_of_spheres_that_cannot_be_read_gives_a_sentence(tmp_path, text, found):
@@ -86,6 +86,54 @@ def test_a_list_of_spheres_that_cannot_be_read_gives_a_sentence(tmp_path, text, 
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=found):
         read_regions(path, SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("sphere,x,y,z\na,1,1,1,9\n", "line 2: has 5 cells; expected 4, as in the header"),
+        ("sphere,x,y,z\na,1e200,1,1\n", r"line 2, x: found 1e200; expected -1e\+06 to 1e\+06"),
+        ("sphere,x,y,z,radius\na,1,1,1,1e200\n", r"line 2, radius: found 1e200; expected 0 to 1e\+06"),
+        ("sphere,x,y,z,t1_=cmd|calc!A1_ms\na,8,8,0,1000\n", "has a column 't1_=cmd|calc!A1_ms'"),
+        ('sphere,x,y,z\n"a,1,1,1\n', "line 2: has a quotation mark that is not closed"),
+        ("sphere;x;y;z\na;1,5;1.5;0\n", "whether the comma is a decimal mark cannot be told"),
+    ],
+)
+def test_wrong_values_end_in_one_sentence(tmp_path, text, found):
+    path = tmp_path / "spheres.csv"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=rf"^spheres\.csv.*{found}") as caught:
+        read_regions(path, SHAPE)
+    assert caught.value.field == "regions"
+
+
+def test_more_spheres_than_memory_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_blochnet.evaluation.regions._LARGEST_MASKS", 5 * 30 * 40 * 2)
+    path = tmp_path / "spheres.csv"
+    path.write_text("sphere,x,y,z\n" + "a,1,1,1\n" * 1000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"line 7: is one sphere too many; expected at most 5 here"):
+        read_regions(path, (2, 30, 40), 1.0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
+def test_spheres_of_a_spreadsheet(tmp_path, encoding):
+    path = tmp_path / "spheres.csv"
+    path.write_bytes("Sphere;X;Y;T1_true_ms;;\r\nköpfchen;10,5;20;1234,5;;\r\n;;;;;\r\n".encode(encoding))
+    (region,) = read_regions(path, SHAPE)
+    assert (region.name, region.references) == ("köpfchen", {"true": {"T1": 1234.5}})
+
+
+def test_names_that_look_like_comments_are_names(tmp_path):
+    (tmp_path / "spheres.csv").write_text("sphere,x,y,t1_Site_ms\n#1,10,20,1000\n#2,12,20,900\n", encoding="utf-8")
+    regions = read_regions(tmp_path / "spheres.csv", SHAPE)
+    assert [region.name for region in regions] == ["#1", "#2"]
+    assert regions[0].references == {"Site": {"T1": 1000.0}}
+
+
+def test_names_with_dollars_are_drawn(tmp_path):
+    maps = _maps(np.full(SHAPE, 800.0))
+    region_means([maps], [Region("$x_{$", np.ones(SHAPE, bool))]).to_html(tmp_path / "page.html")
+    assert "$x_{$" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_a_volume_needs_z(tmp_path):

@@ -88,6 +88,27 @@ def test_mistakes_in_an_own_table(tmp_path: Path, text: str, sentence: str) -> N
     assert caught.value.field == "tissues"
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
+def test_a_table_of_a_spreadsheet(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "mine.csv"
+    path.write_bytes("Tissue;T1_ms;T2_ms;PD;\r\ngrün;1500,5;80;0,9;\r\n;;;;\r\n".encode(encoding))
+    assert load_tissues(path)["grün"] == Tissue("grün", 1500.5, 80, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"tissue,t1_ms,t2_ms,pd\ngm,1500,80,1,7\n", "line 2: has 5 cells"),
+        (b'tissue,t1_ms,t2_ms,pd\n"gm,1500,80,1\n', "line 2: has a quotation mark that is not closed"),
+        (bytes(range(256)), "is not a text file"),
+    ],
+)
+def test_what_is_no_table_is_a_sentence(tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "mine.csv").write_bytes(content)
+    with pytest.raises(InputError, match=rf"^mine\.csv.*{sentence}"):
+        load_tissues(tmp_path / "mine.csv")
+
+
 def test_no_such_table(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected 'paper' or 'brainweb-1\.5T'"):
         load_tissues("7T")

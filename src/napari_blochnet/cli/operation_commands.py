@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
@@ -11,6 +12,7 @@ import click
 
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, settings_from
 
@@ -29,10 +31,18 @@ STACK = click.argument("stack_path", metavar="STACK", type=FILE)
 
 
 def open_schedule(console: Console, path: str, options: Options) -> Schedule:
-    """Read a schedule that was named."""
+    """Read a schedule that was named; what it leaves open is asked for by another command."""
     from napari_blochnet.jobs.operations.opening import make_schedule
+    from napari_blochnet.schedules.missing import MissingHintError
 
-    return make_schedule(kind="file", path=path)
+    try:
+        return make_schedule(kind="file", path=path)
+    except MissingHintError as error:
+        option = f"--{str(error.field).replace('_', '-')} {error.examples[0]}"
+        named, made = shlex.quote(path), shlex.quote(f"{Path(path).stem}-schedule.csv")
+        others = f" (or {', '.join(error.examples[1:])})" if error.examples[1:] else ""
+        convert = f"blochnet schedule convert {named} {option} -o {made}{others}"
+        raise InputError(f"{error.without_hint}; make a schedule that says it: {convert}", field=error.field) from None
 
 
 def open_phantom(console: Console, path: str, options: Options) -> Phantom:

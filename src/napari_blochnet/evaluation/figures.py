@@ -211,6 +211,11 @@ def region_figure(means: RegionTable) -> Figure:
     return _finish(figure)
 
 
+def _words(name: str) -> str:
+    # Matplotlib takes what stands between dollars for a formula
+    return name.replace("$", r"\$")
+
+
 def _outline(axes: Axes, name: str, mask: BoolArray) -> None:
     if not mask.any():
         return
@@ -219,7 +224,7 @@ def _outline(axes: Axes, name: str, mask: BoolArray) -> None:
     edges = [np.arange(-1, 8 * length + 1) / 8.0 - 0.5 + 1 / 16 for length in mask.shape[::-1]]
     axes.contour(*edges, fine, levels=[0.5], colors="white", linewidths=0.6)
     y, x = (float(index.mean()) for index in np.nonzero(mask))
-    label = axes.annotate(name, (x, y), color="white", ha="center", va="center", fontsize=6)
+    label = axes.annotate(_words(name), (x, y), color="white", ha="center", va="center", fontsize=6)
     label.set_path_effects([withStroke(linewidth=1.5, foreground=_TEXT)])
 
 
@@ -246,7 +251,7 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
                 clip_on=False,
             )
     axes.axhline(0, color=_FAINT, linewidth=0.6)
-    axes.set_xticks(range(len(names)), names)
+    axes.set_xticks(range(len(names)), [_words(name) for name in names])
     axes.set_ylim(-limit, limit)
     axes.set_xlabel(f"region (deviations beyond ±{limit:g} % are drawn at the edge)")
     axes.set_ylabel("mean − known value / %")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import math
 import os
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import TRUTH, Region, RegionTable, numbered_names
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.io.text_tables import Numbers, open_table
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["RegionMeans", "label_regions", "read_regions", "read_spheres", "region_means"]
@@ -31,6 +33,9 @@ __all__ = ["RegionMeans", "label_regions", "read_regions", "read_spheres", "regi
 DEFAULT_RADIUS = 5.0
 # A list of spheres is short; a file beyond this is something else.
 _LARGEST_CSV = 2**20
+# Each sphere has a mask of the whole volume: a thousand on a million voxels.
+_LARGEST_MASKS = 2**30
+_FURTHEST = 1e6
 
 
 class RegionMeans(RegionTable):
@@ -237,55 +242,59 @@ def read_spheres(
         A column that is missing, a cell that is not a number, a sphere that lies outside the volume.
     """
     found = existing_file(path)
-    if found.stat().st_size > _LARGEST_CSV:
-        raise FileError(found, f"is {found.stat().st_size / 2**20:.0f} MB", "a list of spheres", field="regions")
-    try:
-        rows = list(csv.DictReader(found.read_text(encoding="utf-8-sig").splitlines(), skipinitialspace=True))
-    except (UnicodeDecodeError, csv.Error):
-        raise FileError(found, "is not a text table", "CSV with a header", field="regions") from None
-    header = list(rows[0]) if rows else []
+    # a sphere may be called #1
+    table = open_table(found, _LARGEST_CSV, "a list of spheres, CSV with a header", "regions", marks=())
+    header = [name if _is_reference(name) else name.lower() for name in table.header]
     needed = ["sphere", "x", "y", *(["z"] if shape[0] > 1 else [])]
     missing = [name for name in needed if name not in header]
     if missing:
         raise FileError(found, f"has no column {', '.join(missing)}", ", ".join(needed), field="regions")
-    known = [(name, name[:2], name[3:-3]) for name in header if _is_reference(name)]
+    known = [(name, name[:2], _origin(found, name)) for name in header if _is_reference(name)]
     z, y, x = np.ogrid[: shape[0], : shape[1], : shape[2]]
-    regions = []
-    for line, row in enumerate(rows, start=2):
-
-        def number(name: str, row: dict[str, Any] = row, line: int = line) -> float:
-            return _number(row.get(name), f"{found.name}, line {line}, {name}")
-
-        centre = (number("z") if "z" in header else 0.0, number("y"), number("x"))
-        size = number("radius") if "radius" in header else radius
+    read, regions = table.numbers(), list[Region]()
+    for line, cells in table.rows:
+        where = f"{found.name}, line {line}"
+        if len(cells) > len(header):
+            raise FileError(where, f"has {len(cells)} cells", f"{len(header)}, as in the header", field="regions")
+        if (len(regions) + 1) * math.prod(shape) > _LARGEST_MASKS:
+            raise FileError(where, "is one sphere too many", f"at most {len(regions)} here", field="regions")
+        row = dict(itertools.zip_longest(header, cells, fillvalue=""))
+        centre = tuple(
+            _number(row[name], read, where, name, -_FURTHEST) if name in header else 0.0 for name in ("z", "y", "x")
+        )
+        size = _number(row["radius"], read, where, "radius", 0.0) if "radius" in header else radius
         mask = (z - centre[0]) ** 2 + (y - centre[1]) ** 2 + (x - centre[2]) ** 2 <= size**2
         if not mask.any():
             raise InputError(
-                f"{found.name}, line {line}: the sphere lies outside the volume of {shape} voxels (z, y, x)",
+                f"{where}: the sphere lies outside the volume of {shape} voxels (z, y, x)",
                 "its centre as voxel index from 0",
                 field="regions",
             )
         references: dict[str, dict[str, float]] = {}
         for name, parameter, origin in known:
             if row[name]:
-                if number(name) <= 0:
-                    raise InputError(
-                        f"{found.name}, line {line}, {name}: found {row[name]}", "a time above 0 ms", field="regions"
-                    )
-                references.setdefault(origin, {})[parameter.upper()] = number(name)
-        regions.append(Region(str(row["sphere"]), mask, references))
+                time = _number(row[name], read, where, name, -_FURTHEST)
+                if time <= 0:
+                    raise InputError(f"{where}, {name}: found {row[name]}", "a time above 0 ms", field="regions")
+                references.setdefault(origin, {})[parameter.upper()] = time
+        regions.append(Region(row["sphere"], mask, references))
+    read.check("regions")
     return tuple(regions)
 
 
 def _is_reference(name: str) -> bool:
-    return name[:3] in ("t1_", "t2_") and name.endswith("_ms") and len(name) > 6
+    return name[:3].lower() in ("t1_", "t2_") and name.endswith("_ms") and len(name) > 6
 
 
-def _number(text: str | None, where: str) -> float:
-    try:
-        value = float(text or "")
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise FileError(where, f"found {text!r}", "a number", field="regions")
+def _origin(file: Path, name: str) -> str:
+    # it heads a column of the table that is written, which a spreadsheet may open
+    if not re.fullmatch(r"\w[\w .+-]*", name[3:-3]):
+        raise FileError(file, f"has a column {name!r}", "t1_<origin>_ms with a word as origin", field="regions")
+    return name[3:-3]
+
+
+def _number(text: str, read: Numbers, where: str, name: str, least: float) -> float:
+    value = read(text, f"{where}, {name}", "regions")
+    if not least <= value <= _FURTHEST:
+        raise FileError(f"{where}, {name}", f"found {text}", f"{least:g} to {_FURTHEST:g}", field="regions")
     return value

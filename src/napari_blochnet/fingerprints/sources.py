@@ -15,7 +15,8 @@ from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
+from napari_blochnet.io.matlab5 import is_matlab_73
+from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
 from napari_blochnet.io.nifti import is_nifti, read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
 
@@ -60,9 +61,10 @@ def open_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3).
     variable : str, optional
-        Name of the array, where the file holds several with more than one axis.
+        Name of the array, where the file holds several with more than one axis; in MATLAB files its path through
+        structures and cells, ``D.maps{2}``.
     kinds : str
         NumPy's letters of the types that are taken; "b" for masks.
     watch : Watch
@@ -85,15 +87,11 @@ def open_array(
     if name.endswith(".npz"):
         return SourceArray(_numeric(path, _npz(path, variable, how), kinds))
     if name.endswith((".h5", ".hdf5", ".mat")):
-        is_hdf5 = is_matlab_73(path)
-        if name.endswith(".mat") and not is_hdf5:
-            return SourceArray(_numeric(path, _matlab_5(path, variable, how), kinds), slices_last=True)
-        if not is_hdf5:
+        if name.endswith(".mat"):
+            return SourceArray(_numeric(path, _matlab(path, variable, how), kinds), slices_last=True)
+        if not is_matlab_73(path):
             raise FileError(path, "does not begin as an HDF5 file does", "HDF5")
-        data = _hdf5(path, variable, how)
-        # MATLAB writes the axes of HDF5 files in reverse
-        matlab = name.endswith(".mat")
-        return SourceArray(_numeric(path, data.T if matlab else data, kinds), slices_last=matlab)
+        return SourceArray(_numeric(path, _hdf5(path, variable, how), kinds))
     raise FileError(path, "cannot tell the format from its ending", ".npy, .npz, .nii, .nii.gz, .h5, .hdf5 or .mat")
 
 
@@ -147,9 +145,12 @@ def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return np.lib.format.read_array_header_2_0(file)
 
 
-def _matlab_5(path: Path, variable: str | None, how: _How) -> AnyArray:
-    arrays = list_matlab_arrays(path)
-    chosen = arrays[_choose(path, {name: array.shape for name, array in arrays.items()}, variable)]
+def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
+    arrays = list_arrays(path)
+    if variable is None:
+        chosen = arrays[_choose(path, {name: array.shape for name, array in outermost(arrays).items()}, None)]
+    else:
+        chosen = find_array(path, arrays, variable)
     _check_memory(path, chosen.nbytes)
     return chosen.read(how.watch)
 

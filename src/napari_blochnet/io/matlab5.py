@@ -1,4 +1,4 @@
-"""Numeric arrays of MATLAB 5 files (what ``save -v6`` and ``-v7`` write), whole or damaged.
+"""Numeric arrays of MATLAB 5 files (what ``save -v6`` and ``-v7`` write), whole or damaged, in structures and cells.
 
 scipy reads whole files; on some damaged ones it ends the process, which no plugin may do to its window. Only numeric
 arrays are looked at here, and no number in the file is believed before it is checked against the bytes at hand.
@@ -8,56 +8,37 @@ Format: "MAT-File Format", The MathWorks.
 from __future__ import annotations
 
 import math
-import mmap
 import struct
-import zlib
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
+from napari_blochnet.io.matlab_stream import DamageError, Element, Stream
 
-__all__ = ["MatlabArray", "is_matlab_73", "list_matlab_arrays"]
+__all__ = ["is_matlab_5", "is_matlab_73", "list_matlab_arrays"]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
-_NUMERIC_CLASSES = range(6, 16)
-_COMPLEX = 0x0800
-# Flags, shape and name of an array fit in this many bytes: 32 axes, and names of 63 letters.
-_HEAD = 1024
-# Packed bytes between two looks at ``cancelled``; they may unpack to a thousand times as many.
-_PACKED = 2**16
-
-
-class _DamageError(Exception):
-    """What is wrong, as the middle of a sentence."""
-
-
-@dataclass(frozen=True)
-class MatlabArray:
-    """One numeric array of a file, not read yet.
-
-    Parameters
-    ----------
-    name : str
-    shape : tuple of int
-        As MATLAB shows it; at least two axes.
-    nbytes : int
-        What reading it takes.
-    read : callable
-        Returns the array, of the type it is stored in; takes a `Watch`. Raises `InputError` where bytes are missing.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    nbytes: int
-    read: Callable[..., AnyArray]
+_CELL, _STRUCT = 1, 2
+_CLASSES = {
+    6: "double", 7: "single", 8: "int8", 9: "uint8", 10: "int16", 11: "uint16", 12: "int32", 13: "uint32",
+    14: "int64", 15: "uint64",
+}  # fmt: skip
+_COMPLEX, _LOGICAL = 0x0800, 0x0200
+# What is read at once of names and shapes: 32 axes, names of 63 letters, the names of a structure's fields.
+_LONGEST_PART = 2**20
+# Arrays above this stay on disk where they are not packed.
+_MAPPED = 2**20
+_BLOCK = 2**22
 
 
 def is_matlab_73(path: Path) -> bool:
@@ -67,8 +48,18 @@ def is_matlab_73(path: Path) -> bool:
     return _HDF5 in (head[:8], head[512:520])
 
 
+def _byte_order(head: bytes) -> str | None:
+    order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
+    return order if order and struct.unpack(f"{order}H", head[124:126]) == (0x0100,) else None
+
+
+def is_matlab_5(head: bytes) -> bool:
+    """Return whether a file's first 128 bytes are the head of a MATLAB 5 file."""
+    return _byte_order(head) is not None
+
+
 def list_matlab_arrays(path: Path) -> dict[str, MatlabArray]:
-    """List the numeric arrays of a MATLAB 5 file by name.
+    """List the numeric arrays of a MATLAB 5 file by path.
 
     Parameters
     ----------
@@ -77,139 +68,204 @@ def list_matlab_arrays(path: Path) -> dict[str, MatlabArray]:
     Returns
     -------
     dict of str to MatlabArray
-        Text, cells, structures, objects and sparse arrays are left out. An array that is damaged in its head ends the
-        list.
+        Text, objects, tables and sparse arrays are left out. An array that is damaged in its head ends the list, with
+        a `DataWarning`.
 
     Raises
     ------
     InputError
         Not a MATLAB 5 file, or one whose first array is damaged.
     """
+    found: dict[str, MatlabArray] = {}
     with path.open("rb") as file:
-        head = file.read(128)
-        order = {b"IM": "<", b"MI": ">"}.get(head[126:128])
-        if order is None or struct.unpack(f"{order}H", head[124:126]) != (0x0100,):
+        order = _byte_order(file.read(128))
+        if order is None:
             raise FileError(path, "cannot be read as a MATLAB file (it does not begin as one of version 5 does).")
-        found: dict[str, MatlabArray] = {}
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            try:
-                for start, stop, packed in _elements(content, order):
-                    array = _array(path, _Element(path, start, stop, packed), order)
-                    if array is not None:
-                        found[array.name] = array
-            except _DamageError as error:
-                if not found:
-                    raise _sentence(path, error) from None
+        size = path.stat().st_size
+        walk = Walk(size)
+        try:
+            for element in _elements(path, file, size, order):
+                with walk.into():
+                    _Reader(element, order, found, walk).matrix(Stream(file, element, spend=walk.spend))
+        except TooManyError as error:
+            warn_of_rest(path, error)
+        except DamageError as error:
+            if not found:
+                raise _sentence(path, error) from None
+            sentence = f"{path.name}: is damaged behind {list(found)[-1]} ({error}); what follows is left out."
+            warnings.warn(sentence, DataWarning, stacklevel=3)
     return found
 
 
-def _elements(content: mmap.mmap, order: str) -> Iterator[tuple[int, int, bool]]:
+def _elements(path: Path, file: BinaryIO, size: int, order: str) -> Iterator[Element]:
     """Yield where each matrix begins and ends, and whether it is compressed."""
     at = 128
-    while at + 8 <= len(content):
-        kind, size = struct.unpack(f"{order}II", content[at : at + 8])
+    while at + 8 <= size:
+        file.seek(at)
+        kind, length = struct.unpack(f"{order}II", file.read(8))
         at += 8
         if kind not in (_MATRIX, _COMPRESSED):
-            raise _DamageError(f"found an element of type {kind} at byte {at - 8}")
-        yield at, min(at + size, len(content)), kind == _COMPRESSED
-        at += size if kind == _COMPRESSED else size + -size % 8
+            raise DamageError(f"found an element of type {kind} at byte {at - 8}")
+        yield Element(path, at, min(at + length, size), kind == _COMPRESSED)
+        at += length if kind == _COMPRESSED else length + -length % 8
 
 
 @dataclass(frozen=True)
-class _Element:
-    """The bytes of one matrix, unpacked no further than asked for."""
+class _Tag:
+    """Type and size of a part of an array, and where its bytes begin and the next part does."""
 
-    path: Path
-    start: int
-    stop: int
-    packed: bool
-
-    def first(self, size: int, watch: Watch = UNWATCHED) -> bytes:
-        """Return the first ``size`` bytes behind the matrix's own tag, or what there is of them."""
-        what = f"reading {self.path.name}"
-        # the tag of the matrix is inside the compressed part
-        stream, tag = (zlib.decompressobj(), 8) if self.packed else (None, 0)
-        content, left = bytearray(), self.stop - self.start
-        with self.path.open("rb") as file:
-            file.seek(self.start)
-            while left > 0 and (missing := size + tag - len(content)) > 0:
-                watch.check(what)
-                watch.report(len(content) >> 20, size >> 20, what)
-                chunk = file.read(min(left, _PACKED if stream else min(missing, 2**22)))
-                if not chunk:
-                    break
-                left -= len(chunk)
-                try:
-                    content += stream.decompress(chunk, missing) if stream else chunk
-                except zlib.error as error:
-                    raise _DamageError(f"damage in its packing, {error}") from None
-        return bytes(memoryview(content)[tag:])
+    kind: int
+    size: int
+    begin: int
+    after: int
 
 
-def _array(path: Path, element: _Element, order: str) -> MatlabArray | None:
-    head = element.first(_HEAD)
-    at, flags = _part(head, 0, order)
-    if len(flags[1]) < 4 or flags[0] != 6:
-        raise _DamageError("an array without flags")
-    word = struct.unpack(f"{order}I", flags[1][:4])[0]
-    if word & 0xFF not in _NUMERIC_CLASSES:
-        return None
-    at, (kind, raw) = _part(head, at, order)
-    if kind != 5 or not 8 <= len(raw) <= 4 * 32 or len(raw) % 4:
-        raise _DamageError("an array without a shape")
-    shape = struct.unpack(f"{order}{len(raw) // 4}i", raw)
-    at, (_, name) = _part(head, at, order)
-    if min(shape) < 0:
-        raise _DamageError(f"an array with the shape {shape}")
-    parts = 2 if word & _COMPLEX else 1
-    count = math.prod(shape)
-    kind, _, _ = _tag(head, at, order)
-    if kind not in _STORED:
-        raise _DamageError(f"numbers of the unknown type {kind}")
-    size = parts * count * np.dtype(_STORED[kind]).itemsize
+@dataclass(frozen=True)
+class _Numbers:
+    """Where the numbers of an array lie in its element, and what they are."""
 
-    def read(watch: Watch = UNWATCHED) -> AnyArray:
+    element: Element
+    order: str
+    at: int
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    parts: int
+
+    def read(self, watch: Watch = UNWATCHED) -> AnyArray:
+        """Return the array; see `MatlabArray`."""
+        path, dtype, count = self.element.path, self.dtype, math.prod(self.shape)
+        size = count * dtype.itemsize
         try:
-            # two tags, and filling up to multiples of 8 bytes
-            body = element.first(at + size + 32, watch)
-            position, first = _numbers(body, at, order, count)
-            values = first if parts == 1 else first + 1j * _numbers(body, position, order, count)[1]
-        except _DamageError as error:
+            # complex numbers may be stored in a byte each part
+            if size > 16 * self.element.most:
+                raise DamageError(f"{self.name} claims {size:,} bytes, more than there can be")
+            check_packing(path, self.name, size, self.element.stop - self.element.start)
+            with path.open("rb") as file:
+                stream = Stream(file, self.element, watch)
+                stream.skip(self.at)
+                values: AnyArray = np.empty(count, dtype)
+                tag, stored = self._numbers(stream)
+                plain = self.parts == 1 and not self.element.packed and stored == dtype and size > _MAPPED
+                if plain and stream.start + tag.begin + size <= self.element.stop:
+                    place = stream.start + tag.begin
+                    return np.memmap(path, dtype, "c", place, self.shape, order="F")
+                self._fill(stream, values if self.parts == 1 else values.real, stored)
+                if self.parts == 2:
+                    stream.skip(tag.after - stream.at)
+                    _, stored = self._numbers(stream)
+                    self._fill(stream, values.imag, stored)
+        except DamageError as error:
             raise _sentence(path, error) from None
-        return values.reshape(shape, order="F")
+        return values.reshape(self.shape, order="F")
 
-    return MatlabArray(name.decode("latin-1"), shape, size, read)
+    def _numbers(self, stream: Stream) -> tuple[_Tag, np.dtype[Any]]:
+        tag = _tag(stream, self.order)
+        if tag.kind not in _STORED:
+            raise DamageError(f"numbers of the unknown type {tag.kind}")
+        stored: np.dtype[Any] = np.dtype(self.order + _STORED[tag.kind])
+        needed = math.prod(self.shape) * stored.itemsize
+        if tag.size != needed:
+            raise DamageError(f"{tag.size:,} bytes where its shape needs {needed:,}")
+        return tag, stored
+
+    @staticmethod
+    def _fill(stream: Stream, target: AnyArray, stored: np.dtype[Any]) -> None:
+        step = _BLOCK // stored.itemsize
+        for start in range(0, len(target), step):
+            block = target[start : start + step]
+            block[:] = np.frombuffer(stream.take(len(block) * stored.itemsize), stored)
 
 
-def _tag(data: bytes, at: int, order: str) -> tuple[int, int, int]:
-    """Return type, size, and where the data of the part at ``at`` begins."""
-    if at + 8 > len(data):
-        raise _DamageError("missing bytes at its end")
-    word, size = struct.unpack(f"{order}II", data[at : at + 8])
+@dataclass(frozen=True)
+class _Reader:
+    """Finds the arrays of one element."""
+
+    element: Element
+    order: str
+    found: dict[str, MatlabArray]
+    walk: Walk
+
+    def matrix(self, stream: Stream, name: str = "", end: int | None = None) -> None:
+        """Note the array that begins here, or those in it; ``name`` where it has none of its own."""
+        kind, flags = self._part(stream)
+        if len(flags) < 4 or kind != 6:
+            raise DamageError("an array without flags")
+        (word,) = struct.unpack(f"{self.order}I", flags[:4])
+        matlab_class = word & 0xFF
+        if matlab_class not in _CLASSES and matlab_class not in (_CELL, _STRUCT):
+            return
+        kind, raw = self._part(stream)
+        if kind != 5 or not 8 <= len(raw) <= 4 * 32 or len(raw) % 4:
+            raise DamageError("an array without a shape")
+        shape = struct.unpack(f"{self.order}{len(raw) // 4}i", raw)
+        if min(shape) < 0:
+            raise DamageError(f"an array with the shape {shape}")
+        _, own = self._part(stream)
+        name = name or own.decode("latin-1")
+        end = self.element.most if end is None else end
+        if matlab_class == _CELL:
+            for i in range(math.prod(shape)):
+                self._inner(stream, f"{name}{{{i + 1}}}", end)
+        elif matlab_class == _STRUCT:
+            self._structure(stream, name, math.prod(shape), end)
+        else:
+            self._note(stream, name, shape, word, _CLASSES[matlab_class])
+
+    def _structure(self, stream: Stream, name: str, count: int, end: int) -> None:
+        kind, raw = self._part(stream)
+        length = struct.unpack(f"{self.order}i", raw)[0] if kind == 5 and len(raw) == 4 else 0
+        _, names = self._part(stream)
+        if length < 1 or len(names) % length:
+            raise DamageError("a structure without names of its fields")
+        fields = [names[i : i + length].split(b"\0")[0].decode("latin-1") for i in range(0, len(names), length)]
+        for i in range(count if fields else 0):
+            for field in fields:
+                self._inner(stream, f"{name}.{field}" if count == 1 else f"{name}({i + 1}).{field}", end)
+
+    def _inner(self, stream: Stream, name: str, end: int) -> None:
+        tag = _tag(stream, self.order)
+        if tag.kind != _MATRIX or tag.begin + tag.size > end:
+            raise DamageError(f"{name} is no array")
+        with self.walk.into():
+            if tag.size:
+                self.matrix(stream, name, tag.begin + tag.size)
+        stream.skip(tag.after - stream.at)
+
+    def _note(self, stream: Stream, name: str, shape: tuple[int, ...], word: int, matlab_class: str) -> None:
+        parts = 2 if word & _COMPLEX else 1
+        at = stream.at
+        kind = _tag(stream, self.order).kind
+        if kind not in _STORED:
+            raise DamageError(f"numbers of the unknown type {kind}")
+        dtype: np.dtype[Any] = np.dtype(_STORED[kind])
+        if parts == 2:
+            # the two parts may be stored in different types
+            dtype = np.dtype("c8" if matlab_class == "single" else "c16")
+        numbers = _Numbers(self.element, self.order, at, name, shape, dtype, parts)
+        matlab_class = "logical" if word & _LOGICAL else matlab_class
+        self.found[name] = MatlabArray(name, shape, dtype, matlab_class, numbers.read)
+
+    def _part(self, stream: Stream) -> tuple[int, bytes]:
+        tag = _tag(stream, self.order)
+        if tag.size > _LONGEST_PART:
+            raise DamageError(f"a part of {tag.size:,} bytes where a name or shape is expected")
+        data = stream.take(tag.size)
+        stream.skip(tag.after - stream.at)
+        return tag.kind, data
+
+
+def _tag(stream: Stream, order: str) -> _Tag:
+    at = stream.at
+    head = stream.take(4)
+    (word,) = struct.unpack(f"{order}I", head)
     if word >> 16:  # a part of at most 4 bytes lies inside its tag
-        return word & 0xFFFF, word >> 16, at + 4
-    return word, size, at + 8
+        if word >> 16 > 4:
+            raise DamageError("a short part that is too long")
+        return _Tag(word & 0xFFFF, word >> 16, at + 4, at + 8)
+    (size,) = struct.unpack(f"{order}I", stream.take(4))
+    return _Tag(word, size, at + 8, at + 8 + size + -size % 8)
 
 
-def _part(data: bytes, at: int, order: str) -> tuple[int, tuple[int, bytes]]:
-    kind, size, begin = _tag(data, at, order)
-    if begin == at + 4 and size > 4:
-        raise _DamageError("a short part that is too long")
-    if begin + size > len(data):
-        raise _DamageError("missing bytes at its end")
-    after = at + 8 if begin == at + 4 else begin + size + -size % 8
-    return after, (kind, data[begin : begin + size])
-
-
-def _numbers(body: bytes, at: int, order: str, count: int) -> tuple[int, AnyArray]:
-    after, (kind, raw) = _part(body, at, order)
-    if kind not in _STORED:
-        raise _DamageError(f"numbers of the unknown type {kind}")
-    dtype: np.dtype[Any] = np.dtype(order + _STORED[kind])
-    if len(raw) != count * dtype.itemsize:
-        raise _DamageError(f"{len(raw):,} bytes where its shape needs {count * dtype.itemsize:,}")
-    return after, np.frombuffer(raw, dtype).astype(dtype.newbyteorder("="))
-
-
-def _sentence(path: Path, error: _DamageError) -> InputError:
+def _sentence(path: Path, error: DamageError) -> InputError:
     return FileError(path, f"cannot be read as a MATLAB file ({error}).")

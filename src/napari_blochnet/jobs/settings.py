@@ -151,7 +151,10 @@ class ScheduleFileSettings(Settings):
 
     kind: Literal["file"] = "file"
     path: str = quantity(
-        "", "File", "CSV, a pair of text files, or MATLAB.", files="Schedules (*.csv *.txt *.mat);;All files (*)"
+        "",
+        "File",
+        "CSV or text with a column for each quantity, a pair of text files, MATLAB, HDF5, or JSON of ours.",
+        files="Schedules (*.csv *.tsv *.txt *.mat *.h5 *.hdf5 *.json);;All files (*)",
     )
     flip_angle: float | None = quantity(
         None,
@@ -184,6 +187,17 @@ class ScheduleFileSettings(Settings):
         None,
         "Receiver phase",
         "Whether the scanner took the RF phase out of the data (follows) or not (fixed), where the file does not say.",
+    )
+    variable: str | None = quantity(
+        None,
+        "Variable",
+        "In MATLAB and HDF5 files: the structure to read, such as seq.rf or x(2), or one array with a column for each "
+        "quantity.",
+    )
+    columns: str | None = quantity(
+        None,
+        "Columns",
+        "Of a table without names: what its columns are, in order, such as 'fa tr te' or 'fa_rad tr_s phase_deg'.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, IntArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
+from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, list_arrays
 from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
 from napari_blochnet.phantoms.phantom_maps import map_key
 
@@ -47,7 +48,7 @@ class MatlabPhantom:
 
 
 def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> MatlabPhantom:
-    """Read maps or labels from a MATLAB 5 file.
+    """Read maps or labels from a MATLAB file, version 4, 5 or 7.3.
 
     Arrays of maps with two axes are slices (y, x) as MATLAB shows them. Labels with three axes are (x, y, z) there;
     of two, ``axial`` is (y, x), ``coronal`` (x, z) and ``sagittal`` (y, z), as in the files of JEMRIS and KomaMRI.
@@ -63,7 +64,7 @@ def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWAT
     Raises
     ------
     InputError
-        Not a MATLAB 5 file; no map and no array of labels in it; no such variable.
+        Not a MATLAB file; no map and no array of labels in it; no such variable.
     """
     arrays = _arrays(path, watch)
     maps = {key: name for name in arrays if (key := map_key(name))}
@@ -106,19 +107,31 @@ def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWAT
     return MatlabPhantom(labels=labels, classes=classes, voxel_size=size, notes=tuple(notes))
 
 
-def _arrays(path: Path, watch: Watch) -> dict[str, AnyArray]:
-    if is_matlab_73(path):
-        raise FileError(path, "is a MATLAB 7.3 file", "a phantom saved with -v7")
-    found = {}
-    for name, array in list_matlab_arrays(path).items():
-        if len(array.shape) not in (2, 3) or math.prod(array.shape) <= 1:
-            continue
-        if math.prod(array.shape) > _MOST_VOXELS:
-            raise FileError(path, f"{name} claims {dimensions(array.shape)} voxels", f"at most {_MOST_VOXELS:,} in all")
-        found[name] = array.read(watch)
-    if not found:
+def _arrays(path: Path, watch: Watch) -> Mapping[str, AnyArray]:
+    """Return the arrays with two or three axes, read once they are asked for.
+
+    Those of a structure are called as its fields where T1 and T2 maps lie in one; by their path otherwise.
+    """
+    fitting = {name: each for name, each in list_arrays(path).items() if _is_map(each)}
+    if not fitting:
         raise FileError(path, "holds no array with two or three axes", "T1, T2 and PD maps, or labels")
-    return found
+    for name, each in fitting.items():
+        if math.prod(each.shape) > _MOST_VOXELS:
+            raise FileError(path, f"{name} claims {dimensions(each.shape)} voxels", f"at most {_MOST_VOXELS:,} in all")
+    variables = {name: each for name, each in fitting.items() if "." not in name and "{" not in name}
+    within: dict[str, dict[str, MatlabArray]] = {"": variables}
+    for name, each in fitting.items():
+        structure, _, own = name.rpartition(".")
+        within.setdefault(structure, {})[own] = each
+    whole = [found for found in within.values() if {"t1", "t2"} <= {map_key(name) for name in found}]
+    if len(whole) > 1 and whole[0] is not variables:
+        places = ", ".join(key for key, found in within.items() if found in whole)
+        raise FileError(path, f"holds T1 and T2 maps in {places}", "those of one phantom")
+    return ArraysOnDemand(whole[0] if whole else variables | fitting, watch)
+
+
+def _is_map(array: MatlabArray) -> bool:
+    return len(array.shape) in (2, 3) and math.prod(array.shape) > 1
 
 
 def _volume(path: Path, name: str, values: AnyArray) -> AnyArray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import math
 import os
 import re
@@ -12,12 +12,14 @@ from pathlib import Path
 
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.text_tables import Numbers, open_table
 
 __all__ = ["BACKGROUND", "TISSUE_TABLES", "Tissue", "find_tissue", "load_tissues", "tissue_key"]
 
 BACKGROUND = "background"
 
 _LARGEST_TABLE = 2**20
+_COLUMNS = "tissue,t1_ms,t2_ms,pd"
 
 
 @dataclass(frozen=True)
@@ -143,33 +145,24 @@ def load_tissues(tissues: str | os.PathLike[str]) -> Mapping[str, Tissue]:
 
 
 def _read_table(path: Path) -> dict[str, Tissue]:
-    if path.is_dir() or path.stat().st_size > _LARGEST_TABLE:
-        raise FileError(path, "is not a tissue table", "a CSV file tissue,t1_ms,t2_ms,pd", field="tissues")
-    try:
-        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (UnicodeDecodeError, csv.Error):
-        raise FileError(path, "is not a text file", "a CSV file tissue,t1_ms,t2_ms,pd", field="tissues") from None
+    if path.is_file() and not path.read_bytes()[:1]:
+        raise FileError(path, "holds no tissue with signal", _COLUMNS, field="tissues")
+    rows = open_table(path, _LARGEST_TABLE, f"a CSV file {_COLUMNS}", "tissues", marks=("#",))
+    header = [cell.lower() for cell in rows.header]
+    if sorted(header) != ["pd", "t1_ms", "t2_ms", "tissue"]:
+        found = f"the header is {','.join(rows.header)!r}"
+        raise FileError(f"{path.name}, line {rows.header_line}", found, _COLUMNS, field="tissues")
     table: dict[str, Tissue] = {}
-    header: list[str] = []
-    for number, row in enumerate(rows, start=1):
-        cells = [cell.strip() for cell in row]
-        if not any(cells) or cells[0].startswith("#"):
-            continue
-        if not header:
-            header = [cell.lower() for cell in cells]
-            if sorted(header) != ["pd", "t1_ms", "t2_ms", "tissue"]:
-                raise InputError(
-                    f"{path.name}, line {number}: the header is {','.join(cells)!r}",
-                    "tissue,t1_ms,t2_ms,pd",
-                    field="tissues",
-                )
-            continue
-        tissue = _tissue_from(dict(zip(header, cells, strict=False)), f"{path.name}, line {number}")
+    read = rows.numbers()
+    for number, cells in rows.rows:
+        where = f"{path.name}, line {number}"
+        if len(cells) > len(header):
+            raise FileError(where, f"has {len(cells)} cells", "4, as in the header", field="tissues")
+        tissue = _tissue_from(dict(itertools.zip_longest(header, cells, fillvalue="")), read, where)
         if tissue.name in table:
-            raise InputError(
-                f"{path.name}, line {number}: repeats the tissue {tissue.name}", "each once", field="tissues"
-            )
+            raise FileError(where, f"repeats the tissue {tissue.name}", "each once", field="tissues")
         table[tissue.name] = tissue
+    read.check("tissues")
     if not any(tissue.has_signal for tissue in table.values()):
         raise FileError(
             path, "holds no tissue with signal", "at least one row with T1, T2 and PD above 0", field="tissues"
@@ -177,15 +170,15 @@ def _read_table(path: Path) -> dict[str, Tissue]:
     return table
 
 
-def _tissue_from(cells: dict[str, str], where: str) -> Tissue:
+def _tissue_from(cells: dict[str, str], read: Numbers, where: str) -> Tissue:
     values = []
     for key in ("t1_ms", "t2_ms", "pd"):
         try:
-            value = float(cells.get(key, ""))
-        except ValueError:
+            value = read(cells[key], where)
+        except InputError:
             value = math.nan
         if not (math.isfinite(value) and value >= 0):
-            raise FileError(where, f"{key} is {cells.get(key, '')!r}", "a number of at least 0", field="tissues")
+            raise FileError(where, f"{key} is {cells[key]!r}", "a number of at least 0", field="tissues")
         values.append(value)
     t1, t2, pd = values
     if t2 > t1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from dataclasses import dataclass
@@ -11,24 +12,39 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import FileError
+from napari_blochnet.schedules.missing import MissingHintError
 
 __all__ = ["AngleUnit", "Column", "Quantity", "TimeUnit", "parse_name"]
 
 AngleUnit: TypeAlias = Literal["deg", "rad", "fraction"]
 TimeUnit: TypeAlias = Literal["ms", "s", "us"]
 Quantity: TypeAlias = Literal[
-    "flip_angle", "repetition_time", "echo_time", "rf_phase", "inversion_time", "inversion_efficiency"
+    "flip_angle", "repetition_time", "echo_time", "rf_phase", "inversion_time", "inversion_efficiency", "inversion"
 ]
 
 _WORDS: dict[Quantity, frozenset[str]] = {
     # the order decides where a name holds words of two: "rf_phase_of_flip", "inversion_efficiency"
-    "inversion_efficiency": frozenset({"efficiency"}),
-    "rf_phase": frozenset({"phase", "phases", "phi", "phs", "rfphase"}),
-    "flip_angle": frozenset({"fa", "fas", "flip", "flips", "flipangle", "flipangles", "alpha"}),
-    "repetition_time": frozenset({"tr", "trs", "repetition", "repetitiontime"}),
-    "echo_time": frozenset({"te", "tes", "echo", "echotime"}),
-    "inversion_time": frozenset({"ti", "inversion", "inversiontime"}),
-}
+    "inversion_efficiency": frozenset({"efficiency", "eff", "inveff"}),
+    "rf_phase": frozenset({"phase", "phases", "phi", "phs", "rfphase", "rfphases"}),
+    "flip_angle": frozenset({"fa", "flip", "flips", "flipangle", "flipangles", "alpha", "flipwinkel"}),
+    "repetition_time": frozenset({"tr", "repetition", "repetitiontime", "repetitiontimes", "reptime", "reptimes",
+                                  "repetitionszeit"}),
+    "echo_time": frozenset({"te", "echo", "echotime", "echotimes", "echozeit"}),
+    "inversion_time": frozenset({"ti", "inversiontime", "invtime", "inversiondelay", "invdelay", "inversionszeit"}),
+    "inversion": frozenset({"inversion", "inv", "invert", "inverted", "inversionpulse", "invpulse"}),
+}  # fmt: skip
+# "TRs", "fa_list", "TEvec"
+_LISTS = re.compile(r"(?<=^(fa|tr|te|ti))(s|list|vec|vector|array|values|vals|train|all)$")
+# Words of names that say something about a quantity and do not hold it: "numTR", "TR_max", "phase_encoding".
+_COUNTS = frozenset({"n", "nr", "no", "num", "number", "count"})
+_ABOUT = frozenset({
+    "min", "max", "minimum", "maximum", "mean", "average", "median", "total", "delta", "std", "type", "units", "mode",
+    "encoding", "encode", "encodes", "spacing", "length", "factor", "increment", "increments", "inc",
+    "index", "idx",
+})  # fmt: skip
+_SIGNS = str.maketrans({
+    "µ": "u", "μ": "u", "°": " deg ", "º": " deg ", "˚": " deg ", "α": " alpha ", "φ": " phi ", "ϕ": " phi ",
+})  # fmt: skip
 _UNITS: dict[str, frozenset[str]] = {
     "deg": frozenset({"deg", "degree", "degrees"}),
     "rad": frozenset({"rad", "radian", "radians"}),
@@ -61,6 +77,10 @@ class Column:
         As the name states it; None where it does not.
     is_addition : bool
         Whether the values are additions to a base value that the file leaves open.
+    is_flag : bool
+        Whether the values are true and false.
+    is_argument : bool
+        Whether they are the phase of complex flip angles.
     """
 
     quantity: Quantity
@@ -68,6 +88,8 @@ class Column:
     source: str
     unit: str | None = None
     is_addition: bool = False
+    is_flag: bool = False
+    is_argument: bool = False
 
     def degrees(self, hint: AngleUnit | None, nominal: float | None) -> FloatArray:
         """Return an angle in degrees.
@@ -103,10 +125,8 @@ class Column:
                 sentence = "a phase cannot be a fraction; give angle_unit as 'deg' or 'rad'."
                 raise FileError(self.source, sentence, field="angle_unit")
             if nominal is None:
-                sentence = (
-                    "holds fractions of a nominal flip angle that the file does not give; give flip_angle, in degrees."
-                )
-                raise FileError(self.source, sentence, field="flip_angle")
+                found = "holds fractions of a nominal flip angle that the file does not give"
+                raise MissingHintError(self.source, found, "flip_angle", ", in degrees", "DEGREES")
             return self.values * nominal
         return self.values
 
@@ -149,30 +169,33 @@ class Column:
         raise self._unit_unknown(float(np.abs(self.values).max()), "time_unit", "'ms', 's' or 'us'")
 
     def _unit_unknown(self, largest: float, field: str, choices: str) -> FileError:
-        return FileError(
-            self.source,
-            f"the unit of the {_word(self.quantity)} is not stated and values up to {largest:g} do not tell it; "
-            f"give {field} as {choices}.",
-            field=field,
-        )
+        found = f"the unit of the {_word(self.quantity)} is not stated and values up to {largest:g} do not tell it"
+        # radians and seconds are what is left to doubt
+        likely = sorted(choices.split("'")[1::2], key=lambda unit: unit not in ("rad", "s"))
+        return MissingHintError(self.source, found, field, f" as {choices}", *likely)
 
 
 def parse_name(name: str, values: FloatArray, source: str) -> Column | None:
     """Read quantity and unit out of a column's name; None where the name means nothing here.
 
-    Names such as ``flip_angle_deg``, ``FA``, ``tr``, ``rf_phase_(deg)``, ``repetitionTime`` and
-    ``extension_of_base_TR_(ms)`` are understood.
+    Names such as ``flip_angle_deg``, ``FA (°)``, ``tr``, ``rf_phase_(deg)``, ``repetitionTime``, ``TRvec``, ``invTime``
+    and ``extension_of_base_TR_(ms)`` are understood; ``Npulses``, ``numTR`` and ``TR_max`` hold something else.
     """
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("µ", "u"))
-    words = [word for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
+    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.translate(_SIGNS))
+    words = [_LISTS.sub("", word) for word in re.split(r"[^a-z0-9]+", spaced.lower()) if word]
     if "flip" in words or "angle" in words:
         words = [word for word in words if word != "alpha"]
-    found = next((quantity for quantity, known in _WORDS.items() if known.intersection(words)), None)
-    if found is None:
-        return None
     unit = next((unit for unit, known in _UNITS.items() if known.intersection(words)), None)
     is_addition = bool({"extension", "addition", "additional"}.intersection(words))
-    return Column(found, values, source, unit, is_addition)
+    if not words or words[0] in _COUNTS or words[-1] in _COUNTS - {"n"}:
+        return None
+    if _ABOUT.intersection(words) and not is_addition and unit != "fraction":
+        return None
+    # "t_r" and "inv_time" are one word
+    plain = [word for word in words if unit is None or word not in _UNITS[unit]]
+    words += [first + second for first, second in itertools.pairwise(plain)]
+    found = next((quantity for quantity, known in _WORDS.items() if known.intersection(words)), None)
+    return None if found is None else Column(found, values, source, unit, is_addition)
 
 
 def _word(quantity: Quantity) -> str:

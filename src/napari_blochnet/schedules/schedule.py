@@ -126,7 +126,7 @@ class Schedule:
             object.__setattr__(self, "slice_profile", profile)
         if self.receiver_phase not in ("follows", "fixed"):
             raise InputError(
-                f"receiver_phase is {self.receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase"
+                f"receiver_phase is {_short(self.receiver_phase)}", "'follows' or 'fixed'", field="receiver_phase"
             )
 
     def __len__(self) -> int:
@@ -208,13 +208,24 @@ class Schedule:
                 f"The schedule has {'unknown' if unknown else 'missing'} entries {', '.join(unknown or missing)}",
                 ", ".join(item.name for item in fields(cls)),
             )
+        for key, kind, expected in (("name", str, "text"), ("record", dict, "an object")):
+            if not isinstance(content.get(key, kind()), kind):
+                raise InputError(f"{key} is {_short(content[key])}", expected, field=key)
         return cls(**content)
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply, an integer of too many digits
+        return f"a {type(value).__name__} that cannot be written out"
+    return text if len(text) <= 40 else text[:37] + "…"
 
 
 def _column(key: str, value: ArrayLike) -> FloatArray:
     try:
         column = np.array(value, dtype=np.float64, ndmin=1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{key} holds something that is not a number", "numbers", field=key) from None
     if column.ndim != 1:
         raise InputError(f"{key} has shape {column.shape}", "one row of numbers", field=key)
@@ -229,10 +240,12 @@ def _check_pulses(key: str, column: FloatArray, good: np.ndarray, expected: str)
 
 
 def _number(key: str, value: float, low: float, high: float, unit: str) -> float:
+    if isinstance(value, (bool, np.bool_)):
+        raise InputError(f"{key} is {bool(value)}", "a number, or none", field=key)
     try:
         number = float(value)
-    except (TypeError, ValueError):
-        raise InputError(f"{key} is {value!r}", "a number", field=key) from None
+    except (TypeError, ValueError, OverflowError):
+        raise InputError(f"{key} is {_short(value)}", "a number", field=key) from None
     if not (math.isfinite(number) and low <= number <= high):
         unit = f" {unit}" if unit else ""
         expected = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"

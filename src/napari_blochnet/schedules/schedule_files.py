@@ -16,8 +16,10 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import read_json
-from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit, parse_name
-from napari_blochnet.schedules.raw_tables import read_csv_table, read_matlab_table, read_number_column
+from napari_blochnet.schedules.assigning import assign_columns
+from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit
+from napari_blochnet.schedules.missing import MissingHintError
+from napari_blochnet.schedules.raw_tables import read_matlab_table, read_number_column, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
 __all__ = ["read_schedule", "write_schedule"]
@@ -25,8 +27,8 @@ __all__ = ["read_schedule", "write_schedule"]
 PathLike: TypeAlias = str | os.PathLike[str]
 
 _HEADER = "flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg"
-# Column names that number the rows and say nothing about the pulses.
-_ROW_NUMBERS = frozenset({"", "n", "index", "pulse", "number", "row", "time_point"})
+# Endings of text, and of MATLAB and HDF5 files.
+_TEXT, _ARRAYS = (".csv", ".tsv", ".txt"), (".mat", ".h5", ".hdf5")
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,17 @@ def read_schedule(
     angle_unit: AngleUnit | None = None,
     time_unit: TimeUnit | None = None,
     receiver_phase: ReceiverPhase | None = None,
+    variable: str | None = None,
+    columns: str | Sequence[str] | None = None,
 ) -> Schedule:
     """Read a schedule from a file, or a pair of files.
 
-    Understood are: our CSV (see `write_schedule`); any CSV whose header names flip angle, TR, TE or RF phase,
-    tables of flip fractions with additions to a base TR and TE among them; text files of one number a line, given
-    as (flip angles, TRs), as their folder, or as one of ``NAME_fa.txt`` and ``NAME_tr.txt``; MATLAB files, version 5
-    and 7.3, with vectors such as ``fa``, ``tr``, ``te``; JSON that embeds a schedule of ours.
+    Understood are: our CSV (see `write_schedule`); any CSV or text table whose header names flip angle, TR, TE or RF
+    phase, as spreadsheets save them (any encoding, semicolons, decimal commas), tables of flip fractions with additions
+    to a base TR and TE among them; tables without a header; text files of one number a line, given as (flip angles,
+    TRs), as their folder, or as one of ``NAME_fa.txt`` and ``NAME_tr.txt``; MATLAB files, version 4, 5 and 7.3, and
+    HDF5 with vectors such as ``fa``, ``tr``, ``te``, in structures and cells too (``seq.rf.fa``); JSON that embeds a
+    schedule of ours.
 
     Parameters
     ----------
@@ -82,6 +88,11 @@ def read_schedule(
         Of times whose name in the file states no unit.
     receiver_phase : {"follows", "fixed"}, optional
         Whether data of this schedule has the RF phase taken out already; otherwise as the file states, or "follows".
+    variable : str, optional
+        The structure or cell of a MATLAB or HDF5 file to read, such as ``seq.rf`` or ``x(2)``, or one array with a
+        column for each quantity.
+    columns : str or sequence of str, optional
+        Of a table without names: what its columns are, in order, such as "fa tr te" or "fa_rad tr_s phase_deg".
 
     Returns
     -------
@@ -96,7 +107,10 @@ def read_schedule(
     Notes
     -----
     Without a stated unit, flip angles beyond 2π are degrees, and TRs are in the unit that puts all of them between
-    1 ms and 1 s. Nothing else is inferred.
+    1 ms and 1 s. Columns without names are flip angle, TR, and TE or RF phase where their values allow one order of
+    them only, with a `DataWarning`. Complex flip angles are magnitude and RF phase. An ``inversion`` that is 0 or
+    false means none, 1 or true one whose TI the file or ``inversion_time`` gives. Nothing else is inferred; columns
+    and variables that are not used are named in a `DataWarning`.
     """
     times = (repetition_time, echo_time, inversion_time)
     hints = _Hints(flip_angle, *times, inversion_efficiency, rf_phase, angle_unit, time_unit, receiver_phase)
@@ -109,26 +123,31 @@ def read_schedule(
             f"path holds {len(files)} files", "a schedule file, or those of flip angles, TRs and TEs", field="path"
         )
     suffix = files[0].suffix.lower()
-    comments: dict[str, str] = {}
-    if len(files) > 1 or suffix == ".txt":
-        columns = _text_columns(files)
-        name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", files[0].stem, flags=re.IGNORECASE) or files[0].parent.name
-    elif suffix == ".json":
+    if variable is not None and suffix not in _ARRAYS:
+        raise FileError(files[0], "has no variables; leave variable out.", field="variable")
+    is_pair = len(files) > 1 or (suffix == ".txt" and _kind_by_name(files[0]) is not None)
+    if columns is not None and (is_pair or suffix == ".json"):
+        raise FileError(files[0], "holds no table; leave columns out.", field="columns")
+    if suffix == ".json":
         return _from_json(files[0], hints)
-    elif suffix in (".csv", ".tsv"):
-        table, comments = read_csv_table(files[0])
-        columns, name = _named_columns(files[0].name, table, warn=True), files[0].stem
-    elif suffix == ".mat":
-        columns, name = _named_columns(files[0].name, read_matlab_table(files[0]), warn=False), files[0].stem
+    name, comments = files[0].stem, {}
+    if is_pair:
+        found = _text_columns(files)
+        name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", name, flags=re.IGNORECASE) or files[0].parent.name
+    elif suffix in _TEXT:
+        table = read_text_table(files[0])
+        found, comments = assign_columns(files[0].name, table, columns), table.comments
+    elif suffix in _ARRAYS:
+        found = assign_columns(files[0].name, read_matlab_table(files[0], variable), columns)
     else:
         raise FileError(
             files[0],
             f"cannot tell the format from the ending {suffix or 'it lacks'!r}",
-            ".csv, .tsv, .txt, .mat or .json",
+            ".csv, .tsv, .txt, .mat, .h5 or .json",
         )
     source = files[0].name
     try:
-        return _assemble(source, columns, comments, hints, name)
+        return _assemble(source, found, comments, hints, name)
     except InputError as error:
         if str(error).startswith(tuple(file.name for file in files)):
             raise
@@ -204,25 +223,6 @@ def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
     }
 
 
-def _named_columns(source: str, table: dict[str, FloatArray], *, warn: bool) -> dict[Quantity, Column]:
-    columns: dict[Quantity, Column] = {}
-    unused = []
-    for name, values in table.items():
-        column = parse_name(name, values, f"{source}, {name}")
-        if column is None:
-            unused.append(name)
-        elif column.quantity in columns:
-            raise FileError(source, f"{name!r} and another entry both name the {column.quantity}", "one")
-        else:
-            columns[column.quantity] = column
-    if "flip_angle" not in columns:
-        raise FileError(source, f"none of {', '.join(table)} names the flip angle", "one such as flip_angle_deg or fa")
-    unused = [name for name in unused if name.lower() not in _ROW_NUMBERS]
-    if unused and warn:
-        warnings.warn(f"{source}: not used as part of the schedule: {', '.join(unused)}.", DataWarning, stacklevel=4)
-    return columns
-
-
 def _from_json(file: Path, hints: _Hints) -> Schedule:
     content = read_json(file)
     if isinstance(content, dict) and isinstance(content.get("schedule"), dict):
@@ -258,7 +258,7 @@ def _assemble(
         flip,
         _times(source, "repetition_time", repetition, hints.repetition_time, hints, unit),
         _times(source, "echo_time", columns.get("echo_time"), hints.echo_time, hints, unit),
-        (hints.rf_phase or 0.0) if phase is None else phase.degrees(hints.angle_unit, None),
+        _phases(source, phase, hints),
         inversion_time=inversion_time,
         inversion_efficiency=efficiency,
         slice_profile=None if profile is None else _comment_numbers(source, "slice_profile", profile),
@@ -267,13 +267,26 @@ def _assemble(
     )
 
 
+def _phases(source: str, phase: Column | None, hints: _Hints) -> FloatArray:
+    if phase is None:
+        return np.array([hints.rf_phase or 0.0])
+    values = phase.degrees(hints.angle_unit, None)
+    if hints.rf_phase is not None and np.abs(values - hints.rf_phase).max() > 1e-6:
+        found = f"states its own RF phases, which the hint rf_phase={hints.rf_phase:g} contradicts"
+        if phase.is_argument:
+            raise FileError(source, f"{found}; leave it out.", field="rf_phase")
+        # what earlier versions recorded may hold both, and the file's own counted
+        warnings.warn(f"{source}: {found}; those of the file are taken.", DataWarning, stacklevel=4)
+    return values
+
+
 def _times(
     source: str, quantity: Quantity, column: Column | None, hint: float | None, hints: _Hints, unit: str | None
 ) -> FloatArray:
     if column is None or column.is_addition:
         if hint is None:
             missing = "has no" if column is None else "gives additions to a base"
-            raise FileError(source, f"{missing} {quantity.replace('_', ' ')}; give {quantity}, in ms.", field=quantity)
+            raise MissingHintError(source, f"{missing} {quantity.replace('_', ' ')}", quantity, ", in ms", "MS")
         base = np.array([hint], dtype=np.float64)
         return base if column is None else base + column.milliseconds(hints.time_unit, unit)
     values = column.milliseconds(hints.time_unit, unit)
@@ -290,19 +303,47 @@ def _times(
 def _inversion(
     source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, unit: str | None
 ) -> tuple[float | None, float]:
-    time: float | None = None
     efficiency: float | None = None
-    if "inversion_time" in columns:
-        time = _only_value(columns["inversion_time"], columns["inversion_time"].milliseconds(hints.time_unit, unit))
+    time, is_inverted = _stated_inversion(source, columns, hints, unit)
     if "inversion_efficiency" in columns:
         efficiency = _only_value(columns["inversion_efficiency"], columns["inversion_efficiency"].values)
     if "inversion_time_ms" in comments:
         time = float(_comment_numbers(source, "inversion_time_ms", comments["inversion_time_ms"])[0])
     if "inversion_efficiency" in comments:
         efficiency = float(_comment_numbers(source, "inversion_efficiency", comments["inversion_efficiency"])[0])
+    if is_inverted is False and hints.inversion_time is not None:
+        found = (
+            f"states no inversion, which the hint inversion_time={hints.inversion_time:g} contradicts; leave it out."
+        )
+        raise FileError(source, found, field="inversion_time")
     time = _agreed(source, "inversion_time", time, hints.inversion_time)
+    if is_inverted and time is None:
+        found = "states an inversion pulse, and no time between it and the first pulse"
+        raise MissingHintError(source, found, "inversion_time", ", in ms", "MS")
     efficiency = _agreed(source, "inversion_efficiency", efficiency, hints.inversion_efficiency)
     return time, 1.0 if efficiency is None else efficiency
+
+
+def _stated_inversion(
+    source: str, columns: dict[Quantity, Column], hints: _Hints, unit: str | None
+) -> tuple[float | None, bool | None]:
+    """Return TI, and whether a flag says that there is an inversion; None each where the file does not say."""
+    named, time = columns.get("inversion"), columns.get("inversion_time")
+    if time is not None and time.is_flag:
+        named, time = time, named
+    flag = None
+    if named is not None and (named.is_flag or (named.unit is None and np.isin(named.values, (0.0, 1.0)).all())):
+        if named.values[1:].any() and not named.values.all():
+            pulse = 2 + int(np.argmax(named.values[1:]))
+            raise FileError(named.source, f"states an inversion before pulse {pulse}", "one before the first pulse")
+        flag = bool(named.values[0])
+    elif named is not None and time is not None:
+        raise FileError(source, f"{named.source} and {time.source} both name the inversion time", "one")
+    else:
+        time = time or named
+    if time is None or flag is False:
+        return None, flag
+    return _only_value(time, time.milliseconds(hints.time_unit, unit)), flag
 
 
 def _only_value(column: Column, values: FloatArray) -> float:
