@@ -6,13 +6,13 @@ NIfTI file, T1 and T2 maps in a MATLAB file, tissue volumes or maps in a folder.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from napari_blochnet.io.json_files import beside_json
 from napari_blochnet.jobs.sessions import is_session
 
 __all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "what_is_in"]
@@ -59,10 +59,9 @@ def has_own_schedule(path: PathLike) -> bool:
     try:
         if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
             return False
-        content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except OSError:
         return False
-    return isinstance(content, dict) and isinstance(content.get("schedule"), dict)
+    return isinstance(beside_json(sidecar)[0].get("schedule"), dict)
 
 
 def is_our_stack(path: PathLike) -> bool:
