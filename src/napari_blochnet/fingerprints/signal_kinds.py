@@ -140,8 +140,8 @@ def few_samples(data: AnyArray, most: int = _FEW) -> AnyArray:
 
 def _are_spread(samples: AnyArray, over: PhaseRange) -> bool:
     """Whether samples, those of 0 apart, are spread over a range as phases are."""
-    values = samples[np.isfinite(samples) & (samples != 0)]
-    if not values.size or (over.whole and (values != np.rint(values)).any()):
+    values = samples[samples != 0]
+    if not values.size:
         return False
     counts, _ = np.histogram(values, bins=8, range=(over.low, over.high))
     return bool(counts.min() >= _LEAST_SHARE * values.size)
@@ -190,7 +190,11 @@ def recognised_kind(data: AnyArray, tally: Tally, is_inverted: bool) -> tuple[Si
 
 def _refuse_phases(data: AnyArray, tally: Tally) -> None:
     filled = phase_range(tally.lowest, tally.highest)
-    if filled is not None and _are_spread(few_samples(data), filled):
+    few = few_samples(data) if filled is not None else np.empty(0)
+    few = few[np.isfinite(few)]
+    if filled is not None and filled.whole and (few != np.rint(few)).any():
+        filled = None
+    if filled is not None and _are_spread(few, filled):
         raise InputError(
             f"The samples fill {filled.name} evenly: they are a phase, from which nothing can be mapped; "
             f"{PHASE_IMAGE}, or the kind if they are signals.",
