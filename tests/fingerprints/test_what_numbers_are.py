@@ -14,8 +14,8 @@ from scipy.io import savemat
 
 import napari_blochnet as nb
 from napari_blochnet.common.errors import DataWarning, InputError
-from napari_blochnet.fingerprints.complex_parts import joined_polar
 from napari_blochnet.common.progress import UNWATCHED
+from napari_blochnet.fingerprints.complex_parts import joined_polar
 
 N = 24
 SCHEDULE = nb.Schedule(np.linspace(10, 60, N), 12.0, 4.0, inversion_time=20.0)
@@ -126,7 +126,9 @@ PHASES = {
 @pytest.mark.parametrize("unit", PHASES)
 def test_phases_are_no_samples(tmp_path, unit):
     np.save(tmp_path / "a.npy", PHASES[unit])
-    with pytest.raises(InputError, match=r"a\.npy: .* they are a phase.* give the magnitude image, with the phase") as e:
+    with pytest.raises(
+        InputError, match=r"a\.npy: .* they are a phase.* give the magnitude image, with the phase"
+    ) as e:
         read(tmp_path / "a.npy")
     assert e.value.field == "kind"
     assert "\n" not in str(e.value)

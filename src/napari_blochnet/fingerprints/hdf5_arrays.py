@@ -88,10 +88,14 @@ def read_hdf5_array(path: Path, dataset: Any, what: str, watch: Watch) -> AnyArr
         More is claimed than the file can hold.
     Cancelled
     """
+    import h5py
+
     stored, dtype = np.dtype(dataset.dtype), stored_dtype(dataset)
     size = math.prod(dataset.shape) * stored.itemsize
     offset, parts = dataset.id.get_offset(), _parts(stored)
-    if offset is not None and offset + size <= path.stat().st_size:
+    # h5py shows NumPy's type for some that are laid out otherwise, and converts as it reads
+    is_alike = dataset.id.get_type().equal(h5py.h5t.py_create(stored, logical=True))
+    if is_alike and offset is not None and offset + size <= path.stat().st_size:
         if parts is None:
             return np.memmap(path, stored, "r", offset, dataset.shape)
         (real, at), (imaginary, then) = (stored.fields[name][:2] for name in parts)
@@ -101,7 +105,7 @@ def read_hdf5_array(path: Path, dataset: Any, what: str, watch: Watch) -> AnyArr
             whole = np.dtype({"names": ["z"], "formats": [pair], "offsets": [at], "itemsize": stored.itemsize})
             mapped: AnyArray = np.memmap(path, whole, "r", offset, dataset.shape)["z"]
             return mapped
-    elif size > _SMALL + _PACKING_LIMIT * dataset.id.get_storage_size():
+    elif offset is None and size > _SMALL + _PACKING_LIMIT * dataset.id.get_storage_size():
         raise ValueError(f"{dataset.name} claims {size:,} bytes out of {dataset.id.get_storage_size():,}")
 
     def read(selection: tuple[slice, ...]) -> AnyArray:

@@ -9,7 +9,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.grids import lay_on_grid
+from napari_blochnet.common.grids import lay_on_grid, without_axes_of_one
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.atomic import existing_file
 
@@ -44,8 +44,8 @@ def read_mask(
             name, source = found.name, open_array(found, kinds="biuf")
         except InputError as error:
             raise InputError(str(error), field="mask") from None
-        given = source.data
-        if source.slices_last and given.ndim == 3:
+        given = without_axes_of_one(source.data)
+        if source.slices_last and source.data.ndim >= 3:
             # it lies in its file as the stack of such a file does
             given = np.moveaxis(given, -1, 0)
     given = np.asarray(given)

@@ -26,6 +26,8 @@ __all__ = ["SourceArray", "check_memory", "open_array"]
 _KINDS = "iufc"
 # Of an array in an .npz file; NumPy itself takes no longer ones.
 _HEADER_BYTES = 10_000
+# Of the names in a file that holds nothing of use.
+_LISTED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +173,11 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
 
     try:
         with h5py.File(path, "r") as file:
-            dataset = file[_choose(path, list_hdf5_arrays(file, how.kinds), variable)]
+            shapes = list_hdf5_arrays(file, how.kinds)
+            if not shapes:
+                there = ", ".join(sorted(map(str, file))[:_LISTED]) or "nothing"
+                raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
+            dataset = file[_choose(path, shapes, variable)]
             check_memory(path, dataset.size * stored_dtype(dataset).itemsize)
             return read_hdf5_array(path, dataset, how.what, how.watch)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:

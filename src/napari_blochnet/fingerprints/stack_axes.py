@@ -172,9 +172,9 @@ class StackAxes:
             there = len(shape) - 1 - as_long[0]
             raise FileError(
                 file,
-                f"axis {there} of {dimensions(shape[::-1])} (x, y, z, time), counted from 0, is as long as the "
+                f"axis {there} of {dimensions(shape[::-1])}, as nibabel shows and counts it, is as long as the "
                 f"schedule {called}, and axis 3 is not",
-                "time as NIfTI has it, last; move that axis (numpy.moveaxis) and save it again",
+                "(x, y, z, time) as NIfTI has it: move that axis to the end (numpy.moveaxis) and save it again",
                 field="path",
             )
         if not fits:
