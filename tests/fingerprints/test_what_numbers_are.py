@@ -96,7 +96,7 @@ def test_complex_numbers_without_imaginary_parts_may_be_magnitudes():
 def test_magnitudes_that_interpolation_left_below_0_are_asked_about():
     data = np.abs(AS_STACK)
     data[3, 0, 0, 0] = -0.01 * data.max()
-    with pytest.raises(InputError, match="small, down to .* give the kind as magnitude or real") as caught:
+    with pytest.raises(InputError, match=r"small, down to .* give the kind as magnitude or real") as caught:
         nb.FingerprintStack(data, SCHEDULE)
     assert caught.value.field == "kind"
     with pytest.warns(DataWarning, match="taken as 0"):

@@ -174,7 +174,7 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
     try:
         with h5py.File(path, "r") as file:
             shapes = list_hdf5_arrays(file, how.kinds)
-            if not shapes:
+            if not shapes and variable is None:
                 there = ", ".join(sorted(map(str, file))[:_LISTED]) or "nothing"
                 raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
             dataset = file[_choose(path, shapes, variable)]

@@ -215,7 +215,7 @@ def _sidecar(file: Path, notes: list[str]) -> dict[str, Any]:
     content, wrong = beside_json(beside_stack(file)[1])
     if wrong:
         notes.append(wrong)
-    return content if "schedule" in content else {}
+    return content if isinstance(content.get("schedule"), dict) else {}
 
 
 def _recorded(content: dict[str, Any]) -> Schedule | None:

@@ -203,7 +203,8 @@ def read_nifti(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of extensions whose sizes are odd
             # kept open: a gzipped file that is opened anew for each block would be unpacked from its beginning
-            image: Any = _kind_of_image(found).from_filename(str(found), keep_file_open=True)
+            kind, is_sized = _kind_of_image(found)
+            image: Any = kind.from_filename(str(found), keep_file_open=True)
         voxels = Path(image.file_map["image"].filename)
         claimed = math.prod(int(n) for n in image.shape) * image.get_data_dtype().itemsize
         # nibabel sets aside what the header claims before it looks at the file
@@ -233,13 +234,14 @@ def read_nifti(
         data = data[:, :, None]
     if not 3 <= data.ndim <= most_axes:
         raise FileError(found, f"has {data.ndim} axes", "3 (a map) or 4 (fingerprints)")
-    return data.T, _geometry(found, image.header)
+    return data.T, _geometry(found, image.header, is_sized)
 
 
-def _kind_of_image(path: Path) -> Any:
-    """Return nibabel's class for a file: NIfTI-1 or 2, alone or a pair; refuse extensions that claim too much.
+def _kind_of_image(path: Path) -> tuple[Any, bool]:
+    """Return nibabel's class for a file, NIfTI-1 or 2, alone or a pair, and whether its header states a voxel size.
 
-    nibabel reads extensions whole, however large they are, before anything else is known of the file.
+    Extensions that claim too much are refused: nibabel reads them whole, however large they are, before anything else
+    is known of the file.
     """
     import nibabel as nib
 
@@ -257,14 +259,14 @@ def _kind_of_image(path: Path) -> Any:
         kinds = "a pair of .hdr and .img" if is_pair else "one .nii file"
         raise ValueError(f"its header does not say that it is NIfTI in {kinds}")
     if size == 348:
-        (offset,) = struct.unpack(f"{order}f", head[108:112])
+        (offset,), sides = struct.unpack(f"{order}f", head[108:112]), struct.unpack(f"{order}3f", head[80:92])
     else:
-        (offset,) = struct.unpack(f"{order}q", head[168:176])
+        (offset,), sides = struct.unpack(f"{order}q", head[168:176]), struct.unpack(f"{order}3d", head[112:136])
     if len(head) > size + 4 and head[size] != 0:
         _check_extensions(path, size + 4, None if is_pair else offset, order)
     if is_pair:
-        return nib.Nifti1Pair if size == 348 else nib.Nifti2Pair
-    return nib.Nifti1Image if size == 348 else nib.Nifti2Image
+        return nib.Nifti1Pair if size == 348 else nib.Nifti2Pair, any(sides)
+    return nib.Nifti1Image if size == 348 else nib.Nifti2Image, any(sides)
 
 
 def _check_extensions(path: Path, start: int, stop: float | None, order: str) -> None:
@@ -282,7 +284,7 @@ def _check_extensions(path: Path, start: int, stop: float | None, order: str) ->
         start += size
 
 
-def _geometry(path: Path, header: Any) -> Geometry:
+def _geometry(path: Path, header: Any, is_sized: bool) -> Geometry:
     """Return where an image lies, by the first of its header's statements that can be used."""
     units = header.get_xyzt_units()[0]
     scale = {"micron": 1e-3, "meter": 1e3}.get(units, 1.0)
@@ -292,7 +294,8 @@ def _geometry(path: Path, header: Any) -> Geometry:
         stated.append(("sform", header.get_sform))
     if header["qform_code"] > 0:
         stated.append(("qform", header.get_qform))
-    stated.append(("voxel size", header.get_base_affine))
+    if is_sized:
+        stated.append(("voxel size", header.get_base_affine))
     for name, affine_of in stated:
         try:
             affine = np.array(affine_of(), dtype=np.float64)
@@ -304,7 +307,7 @@ def _geometry(path: Path, header: Any) -> Geometry:
         if useless:
             _tell_useless(path, useless, f"where it lies is taken from its {name}, {geometry.describe()} (z, y, x)")
         return geometry
-    _tell_useless(path, useless, "the voxel size is taken as 1 mm")
+    _tell_useless(path, useless if is_sized else [*useless, "voxel size"], "a voxel is taken as 1 mm")
     return Geometry()
 
 
