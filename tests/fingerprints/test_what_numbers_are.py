@@ -70,7 +70,7 @@ def test_magnitudes_map_to_the_truth():
 def test_signed_values_are_real_and_that_is_said(tmp_path):
     stack = read(save(tmp_path / "a.nii", SIGNAL.real.copy()))
     assert stack.kind == "real"
-    assert said(stack, "100 %", "real")
+    assert said(stack, "below 0", "real, signed")
 
 
 def test_what_lies_outside_the_mask_does_not_count(tmp_path):

@@ -232,7 +232,7 @@ def _look_at_samples(
                 here = _finite(slab, here, tally)
             inside[z, y : y + rows] = here
             if kind is None or (kind == "magnitude" and slab.dtype.kind not in "ub"):
-                tally.add(slab, here)
+                tally.add(slab, here, is_empty_outside=mask is None)
     return inside, tally
 
 
