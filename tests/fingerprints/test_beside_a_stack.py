@@ -79,7 +79,7 @@ def test_numbers_beyond_all_bounds_in_our_own_json(tmp_path, digits):
     files[2].write_text(text.replace('"snr": null', f'"snr": {huge}').replace('"noise_sigma": null', f'"x": -{huge}'))
     assert nb.read_fingerprints(files[0]).snr is None
     files[2].write_text(text.replace("10.0,", f"{huge},", 1))
-    with pytest.raises(InputError, match=r"^a\.nii\.gz: flip_angle is inf at pulse 1; expected a finite number"):
+    with pytest.raises(InputError, match=r"^a\.json: flip_angle is inf at pulse 1; expected a finite number"):
         nb.read_fingerprints(files[0])
 
 

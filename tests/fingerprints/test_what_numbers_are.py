@@ -247,6 +247,18 @@ def test_complex_samples_need_no_file_beside_them(tmp_path):
     np.testing.assert_array_equal(read(save(tmp_path / "x.nii.gz", SIGNAL)).data, AS_STACK)
 
 
+@pytest.mark.parametrize("named", ["x.nii.gz", "x_ph.nii.gz"])
+def test_schedule_and_mask_lie_beside_the_first_of_two_files(tmp_path, named):
+    inside = np.ones(SHAPE, np.uint8)
+    inside[0] = 0
+    save(tmp_path / "x_mask.nii.gz", inside)
+    save(tmp_path / "x_ph.nii.gz", PHASES["radians"])
+    save(tmp_path / "x.nii.gz", np.abs(SIGNAL))
+    with pytest.raises(InputError, match="does not say what schedule made it; give schedule"):
+        nb.read_fingerprints(tmp_path / named)
+    np.testing.assert_array_equal(read(tmp_path / named).mask, inside.T.astype(bool))
+
+
 def test_turns_of_12_bits_begin_at_minus_pi():
     magnitude = np.ones((1, 3))
     phase = np.array([[0, 2048, 4095]], np.uint16)

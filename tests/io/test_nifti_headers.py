@@ -77,7 +77,7 @@ FLAT = np.array([[2.0, 0, 4.0, 0], [0, 1.5, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]])
     ids=["zeros", "flat", "NaN", "without y"],
 )  # fmt: skip
 def test_an_sform_of_no_use_falls_back_to_the_qform_and_to_the_voxel_size(tmp_path, sform):
-    with pytest.warns(DataWarning, match=r"^a\.nii: the sform of its header is no use .* taken from its qform"):
+    with pytest.warns(DataWarning, match=r"^a\.nii: the sform of its header is of no use .* taken from its qform"):
         _, geometry = read_nifti(_with(tmp_path / "a.nii", sform, QFORM))
     np.testing.assert_allclose(geometry.affine, QFORM, atol=1e-5)
     with pytest.warns(DataWarning, match=r"^b\.nii: the sform .* voxel size, 3 × 1\.5 × 2 mm"):
@@ -90,7 +90,7 @@ def test_a_header_without_any_geometry_is_taken_as_1_mm_and_told(tmp_path):
     raw = bytearray(path.read_bytes())
     raw[80:92] = bytes(12)  # pixdim
     path.write_bytes(raw)
-    with pytest.warns(DataWarning, match=r"^a\.nii: the sform and voxel size of its header are no use.* as 1 mm"):
+    with pytest.warns(DataWarning, match=r"^a\.nii: the sform and voxel size of its header are of no use.* as 1 mm"):
         _, geometry = read_nifti(path)
     assert geometry.voxel_size == (1.0, 1.0, 1.0)
     schedule = nb.Schedule(np.full(5, 10.0), 12.0, 4.0)

@@ -16,7 +16,7 @@ from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joi
 from napari_blochnet.fingerprints.sources import SourceArray, check_memory, open_array
 from napari_blochnet.io.json_files import beside_json
 
-__all__ = ["Part", "beside_stack", "open_parts", "part_of", "stack_stem"]
+__all__ = ["Part", "beside_stack", "main_part", "open_parts", "part_of", "stack_stem"]
 
 Role = Literal["mag", "phase", "real", "imag"]
 
@@ -91,6 +91,12 @@ def part_of(file: Path) -> Part:
                 if there is not None:
                     return Part(file, _PARTNER[role], f"{there.name} beside it", there)
     return _by_image_type(file)
+
+
+def main_part(file: Path) -> Path:
+    """Return the file of magnitudes or real parts that a file belongs to, beside which lies what is said of both."""
+    part = part_of(file)
+    return part.partner if part.partner is not None and part.role in ("phase", "imag") else file
 
 
 def _there(file: Path, name: str) -> Path | None:

@@ -15,7 +15,7 @@ from napari_blochnet.common.errors import DataWarning, FileError, InputError, in
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.masks import read_mask
-from napari_blochnet.fingerprints.paired_files import beside_stack, open_parts, stack_stem
+from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, open_parts, stack_stem
 from napari_blochnet.fingerprints.signal_kinds import few_samples
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
@@ -93,35 +93,29 @@ def read_fingerprints(
     watch = Watch(progress, cancelled)
     file = existing_file(path)
     notes: list[str] = []
-    sidecar = _sidecar(file, notes)
-    if sidecar:
+    sidecar, recorded = _sidecar(file, notes, is_needed=schedule is None)
+    main = file if sidecar else main_part(file)
+    if main != file:
+        sidecar, recorded = _sidecar(main, notes, is_needed=schedule is None)
+    if schedule is None:
+        if recorded is None:
+            why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
+            raise FileError(file, f"does not say what schedule made it{why}; give schedule.", field="schedule")
+        schedule = recorded
+    elif recorded is not None and recorded != schedule:
+        made, asked = recorded.describe(), schedule.describe()
+        warnings.warn(
+            f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
+        )
+    if sidecar and main == file:
         source = open_array(file, variable, watch=watch)
     else:
-        named = file
         file, source = open_parts(file, variable, kind, watch, notes)
-        sidecar = _sidecar(file, notes) if file != named else {}
-    if schedule is None:
-        if "schedule" not in sidecar:
-            why = f" ({notes[0].rstrip('.')})" if notes and not sidecar else ""
-            raise FileError(file, f"does not say what schedule made it{why}; give schedule.", field="schedule")
-        with in_file(file):
-            schedule = Schedule.from_dict(sidecar["schedule"])
-    own = sidecar.get("schedule")
-    if isinstance(own, dict):
-        recorded = _recorded(own)
-        if recorded is None:
-            sidecar = {}
-            notes.append(f"{beside_stack(file)[1].name} beside it is left aside: its schedule is none of ours.")
-        elif recorded != schedule:
-            made, asked = recorded.describe(), schedule.describe()
-            warnings.warn(
-                f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
-            )
     if kind is None and sidecar.get("kind") in get_args(SignalKind):
         kind = cast(SignalKind, sidecar["kind"])
     axes = StackAxes.of(file, source).with_complex_parts(schedule, kind, watch, notes)
     data = axes.time_first(schedule, time_axis, notes)
-    stored_phase: ReceiverPhase = "follows" if "schedule" in sidecar else schedule.receiver_phase
+    stored_phase: ReceiverPhase = "follows" if sidecar else schedule.receiver_phase
     data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, watch)
     geometry = source.geometry or Geometry()
     if voxel_size is not None:
@@ -210,20 +204,27 @@ def write_fingerprints(
     return files
 
 
-def _sidecar(file: Path, notes: list[str]) -> dict[str, Any]:
-    """Return what the JSON file beside a stack says, if it is one of ours: it holds a schedule."""
-    content, wrong = beside_json(beside_stack(file)[1])
+def _sidecar(file: Path, notes: list[str], *, is_needed: bool) -> tuple[dict[str, Any], Schedule | None]:
+    """Return what the JSON file beside a stack says, and the schedule in it; nothing of one that is not ours.
+
+    Raises
+    ------
+    InputError
+        A schedule that is none, where it is needed.
+    """
+    path = beside_stack(file)[1]
+    content, wrong = beside_json(path)
     if wrong:
         notes.append(wrong)
-    return content if isinstance(content.get("schedule"), dict) else {}
-
-
-def _recorded(content: dict[str, Any]) -> Schedule | None:
-    """Return the schedule in a JSON file; None where it is somebody else's entry of that name."""
+    if not isinstance(content.get("schedule"), dict):
+        return {}, None
     try:
-        return Schedule.from_dict(content)
-    except (InputError, TypeError, ValueError):
-        return None
+        return content, Schedule.from_dict(content["schedule"])
+    except (TypeError, ValueError) as error:
+        if is_needed:
+            raise FileError(path, str(error), field="schedule") from None
+        notes.append(f"{path.name} beside it is left aside: its schedule is none of ours.")
+        return {}, None
 
 
 def _number(value: Any) -> float | None:

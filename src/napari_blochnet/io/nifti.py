@@ -315,7 +315,7 @@ def _tell_useless(path: Path, useless: list[str], instead: str) -> None:
     what = " and ".join(useless)
     verb = "are" if len(useless) > 1 else "is"
     warnings.warn(
-        f"{path.name}: the {what} of its header {verb} no use (without extent along an axis, or not finite); "
+        f"{path.name}: the {what} of its header {verb} of no use (without extent along an axis, or not finite); "
         f"{instead}.",
         DataWarning,
         stacklevel=4,
