@@ -319,8 +319,11 @@ def test_of_four_axes_that_of_two_is_asked_about(tmp_path, axis):
 
 
 def test_two_slices_of_magnitudes_are_no_parts(tmp_path):
-    np.save(tmp_path / "a.npy", np.abs(AS_STACK[:, :2]))
+    data = np.abs(AS_STACK[:, :2])
+    data[:, 0, 0] = np.nan
+    np.save(tmp_path / "a.npy", data)
     assert read(tmp_path / "a.npy").shape == (N, 2, 5, 6)
+    assert read(tmp_path / "a.npy").kind == "magnitude"
 
 
 def test_parts_side_by_side_stay_on_disk(tmp_path):

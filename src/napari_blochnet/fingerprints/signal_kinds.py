@@ -18,6 +18,7 @@ __all__ = [
     "Tally",
     "default_kind",
     "few_samples",
+    "is_signed",
     "phase_range",
     "recognised_kind",
 ]
@@ -132,14 +133,22 @@ def phase_range(low: float, high: float) -> PhaseRange | None:
 
 
 def few_samples(data: AnyArray, most: int = _FEW) -> AnyArray:
-    """Return some two million samples from all over an array, in one row; of a memory-mapped one, little is read."""
-    if data.size <= most:
-        return np.asarray(data).reshape(-1)
+    """Return some two million samples from all over an array, in one row, without those that are not finite.
+
+    Of a memory-mapped one, little is read.
+    """
     # parts of the two longest axes, every so many
-    thin = math.sqrt(data.size / most)
+    thin = math.sqrt(max(1.0, data.size / most))
     longest = sorted(range(data.ndim), key=lambda axis: -data.shape[axis])[:2]
     steps = [slice(None, None, max(1, round(thin))) if axis in longest else slice(None) for axis in range(data.ndim)]
-    return np.asarray(data[tuple(steps)]).reshape(-1)
+    few: AnyArray = np.asarray(data[tuple(steps)]).reshape(-1)
+    finite: AnyArray = few[np.isfinite(few)]
+    return finite
+
+
+def is_signed(data: AnyArray) -> bool:
+    """Whether some of a few samples from all over an array lie below 0."""
+    return bool((few_samples(data) < 0).any())
 
 
 def _are_spread(samples: AnyArray, over: PhaseRange) -> bool:
@@ -197,7 +206,6 @@ def recognised_kind(data: AnyArray, tally: Tally, is_inverted: bool) -> tuple[Si
 def _refuse_phases(data: AnyArray, tally: Tally) -> None:
     filled = phase_range(tally.lowest, tally.highest)
     few = few_samples(data) if filled is not None else np.empty(0)
-    few = few[np.isfinite(few)]
     if filled is not None and filled.whole and (few != np.rint(few)).any():
         filled = None
     if filled is not None and _are_spread(few, filled):

@@ -11,7 +11,7 @@ from napari_blochnet.common.arrays import AnyArray, SignalKind, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.complex_parts import joined_parts, joined_polar
-from napari_blochnet.fingerprints.signal_kinds import few_samples, phase_range
+from napari_blochnet.fingerprints.signal_kinds import few_samples, is_signed, phase_range
 from napari_blochnet.fingerprints.sources import SourceArray, check_memory
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -64,7 +64,7 @@ class StackAxes:
         if data.dtype.kind == "c" or (kind in ("real", "magnitude") and data.ndim < 5):
             return self
         pairs = self._axes_of_two(len(schedule))
-        if not pairs or (data.ndim < 5 and kind is None and few_samples(data).min() >= 0):
+        if not pairs or (data.ndim < 5 and kind is None and not is_signed(data)):
             return self
         axis = self._chosen(pairs)
         if data.ndim < 5 and kind is None:
@@ -116,14 +116,13 @@ class StackAxes:
     ) -> tuple[AnyArray, str]:
         """Return the complex samples, and what was taken for their parts."""
         data, what = self.source.data, f"reading {self.file.name}"
-        one, other = few_samples(first), few_samples(second)
-        if one.min() >= 0:
-            phases = phase_range(float(other.min()), float(other.max()))
-            if phases is not None:
+        if not is_signed(first):
+            other = few_samples(second)
+            if other.size and phase_range(float(other.min()), float(other.max())) is not None:
                 check_memory(self.file, first.size * 8)
                 polar, words = joined_polar(first, second, "", self.file.name, watch, what)
                 return polar, f"magnitude and phase ({words})"
-            if other.min() >= 0 and kind is None:
+            if kind is None and not is_signed(second):
                 raise FileError(
                     self.file,
                     f"axis {self.axes[axis]} of {self.size} has length two, but neither half holds a sample below 0, "

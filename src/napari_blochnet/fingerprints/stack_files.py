@@ -16,7 +16,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, open_parts, stack_stem
-from napari_blochnet.fingerprints.signal_kinds import few_samples
+from napari_blochnet.fingerprints.signal_kinds import is_signed
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.stack_axes import StackAxes
@@ -111,8 +111,10 @@ def read_fingerprints(
         source = open_array(file, variable, watch=watch)
     else:
         file, source = open_parts(file, variable, kind, watch, notes)
-    if kind is None and sidecar.get("kind") in get_args(SignalKind):
-        kind = cast(SignalKind, sidecar["kind"])
+    stored = sidecar.get("kind")
+    # two files of which only the first is ours hold more than it says
+    if kind is None and stored in get_args(SignalKind) and (stored == "complex") == (source.data.dtype.kind == "c"):
+        kind = cast(SignalKind, stored)
     axes = StackAxes.of(file, source).with_complex_parts(schedule, kind, watch, notes)
     data = axes.time_first(schedule, time_axis, notes)
     stored_phase: ReceiverPhase = "follows" if sidecar else schedule.receiver_phase
@@ -247,7 +249,7 @@ def _in_receiver_frame(
         raise InputError(f"receiver_phase is {receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase")
     if receiver_phase == "follows" or kind == "magnitude" or not schedule.rf_phase.any():
         return data
-    if kind is None and data.dtype.kind != "c" and few_samples(data).min() >= 0:
+    if kind is None and data.dtype.kind != "c" and not is_signed(data):
         return data  # magnitudes, which have no phase
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
     notes.append("The RF phase of each pulse was taken out of the samples.")
