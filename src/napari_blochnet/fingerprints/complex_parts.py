@@ -15,10 +15,13 @@ from napari_blochnet.io.reading import blocks
 
 __all__ = ["extent", "joined_parts", "joined_polar"]
 
-_RADIANS = ("rad", "radian", "radians")
-_DEGREES = ("deg", "degree", "degrees", "°")
-# Phases from −π to π, rounded.
+_STATED = {
+    **dict.fromkeys(("rad", "radian", "radians"), (1.0, "radians")),
+    **dict.fromkeys(("deg", "degree", "degrees", "°"), (math.pi / 180, "degrees")),
+}
+# Phases from −π to π, rounded; those from −1 to 1 may be half turns.
 _HALF_TURN = math.pi * (1 + 1e-4)
+_TWO_HALF_TURNS = 2.1
 
 
 def extent(data: AnyArray, watch: Watch, what: str) -> tuple[float, float]:
@@ -73,15 +76,20 @@ def joined_polar(
 
 def _unit(low: float, high: float, unit: str, is_floating: bool, name: str) -> tuple[float, float, str]:
     """Return what one of a phase's units is in radians, what is added to it, and its range in words."""
-    if unit in _RADIANS:
-        return 1.0, 0.0, "radians"
-    if unit in _DEGREES:
-        return math.pi / 180, 0.0, "degrees"
     filled = phase_range(low, high)
+    if unit in _STATED:
+        radian, words = _STATED[unit]
+        if filled is not None and not math.isclose(filled.radian, radian, rel_tol=1e-3):
+            raise FileError(
+                name,
+                f"fills {filled.name}, but the JSON file beside it states {words}",
+                "'Units' that its numbers have, or none",
+            )
+        return radian, 0.0, words
     if filled is not None:
         # 0…4095 begins at −π
         return filled.radian, -math.pi if filled.whole and filled.low == 0 else 0.0, filled.name
-    if is_floating and low >= -_HALF_TURN and high <= _HALF_TURN and high - low > 2.1:
+    if is_floating and low >= -_HALF_TURN and high <= _HALF_TURN and high - low > _TWO_HALF_TURNS:
         return 1.0, 0.0, "radians"
     raise FileError(
         name,

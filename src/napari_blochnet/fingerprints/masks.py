@@ -41,7 +41,7 @@ def read_mask(
     if isinstance(given, (str, os.PathLike)):
         try:
             found = existing_file(given)
-            name, source = found.name, open_array(found, kinds="biuf")
+            name, source = found.name, open_array(found, kinds="biufc")
         except InputError as error:
             raise InputError(str(error), field="mask") from None
         given = without_axes_of_one(source.data)
@@ -49,10 +49,10 @@ def read_mask(
             # it lies in its file as the stack of such a file does
             given = np.moveaxis(given, -1, 0)
     given = np.asarray(given)
-    if given.dtype.kind not in "biuf":
+    if given.dtype.kind not in "biufc":
         raise FileError(name, f"holds {given.dtype}", "numbers, 0 outside", field="mask")
     valid: BoolArray = given != 0
-    if given.dtype.kind == "f":
+    if given.dtype.kind in "fc":
         valid &= ~np.isnan(given)
     there = None if source is None or place is None else source.geometry
     laid = lay_on_grid(valid, there, shape, place or Geometry(), name=name, onto=onto, field="mask", nearest=True)
