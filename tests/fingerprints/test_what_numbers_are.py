@@ -228,9 +228,7 @@ def test_the_unit_of_a_phase_may_be_stated_and_one_that_cannot_be_told_is_asked_
 def test_a_unit_that_the_phase_does_not_have_is_refused(tmp_path):
     save(tmp_path / "x.nii.gz", np.abs(SIGNAL))
     save(tmp_path / "x_ph.nii.gz", PHASES["4096"], Units="rad")
-    with pytest.raises(
-        InputError, match=r"x_ph\.nii\.gz: fills −4096…4095, but the JSON .* states radians"
-    ):
+    with pytest.raises(InputError, match=r"x_ph\.nii\.gz: fills −4096…4095, but the JSON .* states radians"):
         read(tmp_path / "x.nii.gz")
 
 
