@@ -176,10 +176,9 @@ def test_masks(tmp_path: Path) -> None:
         read_fingerprints(path, _SCHEDULE, mask=mask[0])
 
 
-def test_nan_inside_the_mask_names_the_file(tmp_path: Path) -> None:
-    data = _DATA.copy()
-    data[2, 1, 2, 3] = np.nan
-    with pytest.raises(InputError, match=r"^a\.npy: .*NaN or infinity inside the mask, first at voxel .* \(1, 2, 3\)"):
+def test_a_stack_of_nan_alone_names_the_file(tmp_path: Path) -> None:
+    data = np.full_like(_DATA, np.nan)
+    with pytest.raises(InputError, match=r"^a\.npy: .*NaN or infinity in all 24 voxels inside the mask; expected fin"):
         read_fingerprints(_npy(tmp_path, data), _SCHEDULE)
 
 
@@ -203,11 +202,18 @@ def test_real_data_can_only_change_its_sign(tmp_path: Path) -> None:
     alternating = _SCHEDULE.replace(rf_phase=180.0 * (np.arange(_N) % 2), receiver_phase="fixed")
     signs = np.where(np.arange(_N) % 2, -1, 1)[:, None, None, None]
     path = _npy(tmp_path, (signs * _DATA.real).astype(np.float32))
-    np.testing.assert_allclose(read_fingerprints(path, alternating).data, _DATA.real)
+    np.testing.assert_allclose(read_fingerprints(path, alternating, kind="real").data, _DATA.real)
     with pytest.raises(InputError, match="holds real numbers, from which an RF phase of 90"):
-        read_fingerprints(path, alternating.replace(rf_phase=90.0))
+        read_fingerprints(path, alternating.replace(rf_phase=90.0), kind="real")
+    # a single slice is asked nothing, and magnitudes have no phase
+    np.save(tmp_path / "b.npy", (signs * _DATA.real)[:, 0].astype(np.float32))
+    np.testing.assert_allclose(read_fingerprints(tmp_path / "b.npy", alternating).data[:, 0], _DATA.real[:, 0])
+    np.save(tmp_path / "b.npy", np.abs(_DATA))
+    magnitude = read_fingerprints(tmp_path / "b.npy", alternating)
+    assert magnitude.kind == "magnitude"
+    np.testing.assert_array_equal(magnitude.data, np.abs(_DATA))
     with pytest.raises(InputError, match="receiver_phase is 'turns'"):
-        read_fingerprints(path, alternating, receiver_phase="turns")  # type: ignore[arg-type]
+        read_fingerprints(path, alternating, "real", receiver_phase="turns")  # type: ignore[arg-type]
 
 
 def test_no_schedule(tmp_path: Path) -> None:

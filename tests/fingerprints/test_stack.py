@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_blochnet.common.errors import InputError
-from napari_blochnet.fingerprints.stack import FingerprintStack, default_kind
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.schedules.schedule import Schedule
 
 _SCHEDULE = Schedule(np.full(6, 10.0), 12.0, 3.0, name="six")
@@ -21,15 +21,19 @@ def _data(dtype: type = np.complex64) -> np.ndarray:
     ("dtype", "kind"),
     [
         (np.complex64, "complex"),
-        (np.float32, "real"),
-        (np.int16, "real"),
+        (np.float32, "magnitude"),
+        (np.int16, "magnitude"),
         (np.uint8, "magnitude"),
         (np.uint16, "magnitude"),
     ],
 )
 def test_what_numbers_are_taken_for(dtype: type, kind: str) -> None:
-    assert default_kind(np.dtype(dtype)) == kind
-    assert FingerprintStack(np.ones((6, 2, 3, 4), dtype), _SCHEDULE).kind == kind
+    data = np.ones((6, 2, 3, 4), dtype)
+    assert FingerprintStack(data, _SCHEDULE).kind == kind
+    if np.dtype(dtype).kind in "fi":
+        assert FingerprintStack(-data, _SCHEDULE).kind == "real"
+        # an empty stack tells nothing
+        assert FingerprintStack(0 * data, _SCHEDULE).kind == "real"
 
 
 def test_time_must_be_as_long_as_the_schedule() -> None:
@@ -57,16 +61,40 @@ def test_mistakes(change: dict, sentence: str, field: str) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, complex(0, np.nan)])
-def test_samples_inside_the_mask_must_be_finite(value: complex) -> None:
+@pytest.mark.parametrize("mask", [None, np.ones((2, 3, 4), bool)])
+def test_a_voxel_with_some_samples_that_are_not_finite_is_left_out_and_told(value: complex, mask: np.ndarray) -> None:
     data = _data()
     data[3, 1, 2, 0] = value
-    with pytest.raises(
-        InputError, match=r"holds NaN or infinity inside the mask, first at voxel \(z, y, x\) = \(1, 2, 0\)"
-    ):
-        FingerprintStack(data, _SCHEDULE, mask=np.ones((2, 3, 4), bool))
-    outside = np.ones((2, 3, 4), bool)
-    outside[1, 2, 0] = False
-    assert FingerprintStack(data, _SCHEDULE, mask=outside).mask.sum() == 23
+    with pytest.warns(DataWarning, match=r"^fingerprints: 1 voxel with some samples that are NaN or infinite left out"):
+        stack = FingerprintStack(data, _SCHEDULE, mask=mask)
+    expected = np.ones((2, 3, 4), bool)
+    expected[1, 2, 0] = False
+    np.testing.assert_array_equal(stack.mask, expected)
+    assert any("1 voxel with some" in note for note in stack.notes)
+    assert np.isfinite(stack.fingerprints()).all()
+    # what lies outside is nobody's business, nor is it told of again where a part is taken
+    assert FingerprintStack(data, _SCHEDULE, mask=expected).notes == ()
+    assert stack[1].mask.sum() == 11
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.float32, np.float64])
+def test_nan_outside_the_object_is_background(dtype: type, recwarn: pytest.WarningsRecorder) -> None:
+    data = _data().real.astype(dtype)
+    data[:, 0, 1] = np.nan
+    data[:, 1, 0, 0] = -np.inf
+    stack = FingerprintStack(data, _SCHEDULE)
+    expected = np.ones((2, 3, 4), bool)
+    expected[0, 1] = expected[1, 0, 0] = False
+    np.testing.assert_array_equal(stack.mask, expected)
+    assert "5 voxels without a finite sample (NaN) count as background." in stack.notes
+    assert not recwarn.list
+    with pytest.raises(InputError, match="NaN or infinity in all 24 voxels inside the mask"):
+        FingerprintStack(np.full_like(data, np.nan), _SCHEDULE)
+
+
+def test_large_numbers_are_finite() -> None:
+    data = np.full((6, 2, 3, 4), 1e308)
+    assert FingerprintStack(data, _SCHEDULE).mask.all()
 
 
 def test_the_mask_is_where_there_is_signal() -> None:

@@ -41,12 +41,10 @@ def test_stack_and_schedule_that_do_not_fit(desk, tmp_path):
     assert "1000" in said
 
 
-def test_nan_inside_a_stack(desk, tmp_path):
+def test_a_stack_of_nothing_but_nan(desk, tmp_path):
     desk = desk()
     desk.use_spline(30)
-    samples = np.ones((30, 1, 3, 4), np.float32)
-    samples[7, 0, 1, 2] = np.nan
-    np.save(tmp_path / "stack.npy", samples)
+    np.save(tmp_path / "stack.npy", np.full((30, 1, 3, 4), np.nan, np.float32))
     said = desk.open_stack(tmp_path / "stack.npy")
     assert said == _sentence(open_fingerprints, tmp_path / "stack.npy", desk.session.schedule)
     assert "NaN" in said

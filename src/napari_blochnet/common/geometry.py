@@ -11,6 +11,9 @@ from napari_blochnet.common.errors import InputError
 
 __all__ = ["Geometry", "OnGrid"]
 
+# A volume of three unit vectors below this is a plane, for rounded header numbers.
+_FLAT = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
@@ -40,6 +43,9 @@ class Geometry:
             affine = np.array(self.affine, dtype=np.float64)
             if affine.shape != (4, 4) or not np.isfinite(affine).all():
                 raise InputError(f"affine has shape {affine.shape}", "4 × 4 finite numbers", field="affine")
+            extents = np.linalg.norm(affine[:3, :3], axis=0)
+            if not extents.all() or abs(np.linalg.det(affine[:3, :3] / extents)) < _FLAT:
+                raise InputError("affine sends all voxels into a plane", "axes that span space", field="affine")
         affine.setflags(write=False)
         object.__setattr__(self, "affine", affine)
 

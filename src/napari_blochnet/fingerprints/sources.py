@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import zipfile
@@ -15,14 +16,19 @@ from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.hdf5_arrays import list_hdf5_arrays, read_hdf5_array, stored_dtype
 from napari_blochnet.io.matlab5 import is_matlab_73
 from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
-from napari_blochnet.io.nifti import is_nifti, read_nifti
-from napari_blochnet.io.reading import read_bytes, read_in_blocks
+from napari_blochnet.io.nifti import is_nifti, is_nifti_pair, read_nifti
+from napari_blochnet.io.reading import read_bytes
 
-__all__ = ["SourceArray", "open_array"]
+__all__ = ["SourceArray", "check_memory", "open_array"]
 
 _KINDS = "iufc"
+# Of an array in an .npz file; NumPy itself takes no longer ones.
+_HEADER_BYTES = 10_000
+# Of the names in a file that holds nothing of use.
+_LISTED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +40,7 @@ class SourceArray:
     data : array
         In memory, or a memory map.
     geometry : Geometry, optional
-        Where the format knows it; then `data` is (time, z, y, x) or (z, y, x).
+        Where the format knows it; then `data` is (time, z, y, x) or (z, y, x), or has a fifth axis before these.
     slices_last : bool
         Whether the format's habit is (y, x, slice) once the time axis is taken out, as in MATLAB.
     """
@@ -61,7 +67,7 @@ def open_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3).
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3).
     variable : str, optional
         Name of the array, where the file holds several with more than one axis; in MATLAB files its path through
         structures and cells, ``D.maps{2}``.
@@ -79,8 +85,8 @@ def open_array(
     """
     how = _How(watch, f"reading {path.name}", kinds)
     name = path.name.lower()
-    if is_nifti(path):
-        data, geometry = read_nifti(path, watch=watch)
+    if is_nifti(path) or is_nifti_pair(path):
+        data, geometry = read_nifti(path, most_axes=5, watch=watch)
         return SourceArray(_numeric(path, data, kinds), geometry)
     if name.endswith(".npy"):
         return SourceArray(_numeric(path, _npy(path), kinds))
@@ -103,6 +109,9 @@ def _numeric(path: Path, data: AnyArray, kinds: str = _KINDS) -> AnyArray:
 
 def _npy(path: Path) -> AnyArray:
     try:
+        with path.open("rb") as file:
+            if file.read(6) != b"\x93NUMPY":  # NumPy would speak of pickles, or open an archive
+                raise ValueError("it does not begin as one does")
         mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
@@ -127,7 +136,7 @@ def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
             chosen = _choose(path, shapes, variable)
             with archive.open(f"{chosen}.npy") as file:
                 shape, is_fortran, dtype = _npy_header(file)
-                _check_memory(path, math.prod(shape) * dtype.itemsize)
+                check_memory(path, math.prod(shape) * dtype.itemsize)
                 values: AnyArray = np.empty(math.prod(shape), dtype)
                 read_bytes(file, values, what=how.what, watch=how.watch)
             return values.reshape(shape, order="F" if is_fortran else "C")
@@ -140,9 +149,14 @@ def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
+    field = file.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(field, "little")
+    if length > _HEADER_BYTES:  # NumPy would read all of it first
+        raise ValueError(f"a header claims {length:,} bytes")
+    header = io.BytesIO(field + file.read(length))
     if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    return np.lib.format.read_array_header_2_0(file)
+        return np.lib.format.read_array_header_1_0(header)
+    return np.lib.format.read_array_header_2_0(header)
 
 
 def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
@@ -151,7 +165,7 @@ def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
         chosen = arrays[_choose(path, {name: array.shape for name, array in outermost(arrays).items()}, None)]
     else:
         chosen = find_array(path, arrays, variable)
-    _check_memory(path, chosen.nbytes)
+    check_memory(path, chosen.nbytes)
     return chosen.read(how.watch)
 
 
@@ -160,40 +174,18 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
 
     try:
         with h5py.File(path, "r") as file:
-            shapes: dict[str, tuple[int, ...]] = {}
-
-            def note(name: str, item: Any) -> None:
-                # data that lies in another file than the one that was named is not read
-                if isinstance(item, h5py.Dataset) and not item.is_virtual and not item.external and item.shape:
-                    shapes[name] = item.shape
-
-            file.visititems(note)
+            shapes = list_hdf5_arrays(file, how.kinds)
+            if not shapes and variable is None:
+                there = ", ".join(sorted(map(str, file))[:_LISTED]) or "nothing"
+                raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
             dataset = file[_choose(path, shapes, variable)]
-            return _mapped(path, dataset, how)
+            check_memory(path, dataset.size * stored_dtype(dataset).itemsize)
+            return read_hdf5_array(path, dataset, how.what, how.watch)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         reason = str(error).split("\n")[0]
         raise FileError(path, f"cannot be read as HDF5 ({reason}).") from None
-
-
-def _mapped(path: Path, dataset: Any, how: _How) -> AnyArray:
-    """Map a contiguous dataset into memory, or read a chunked one."""
-    dtype = np.dtype(dataset.dtype)
-    if dtype.names is not None:
-        # MATLAB 7.3 stores complex numbers as pairs
-        if dtype.names != ("real", "imag") or dtype["real"] != dtype["imag"] or dtype["real"].kind != "f":
-            raise FileError(path, f"holds {dtype}", "complex or real numbers")
-        dtype = np.dtype(f"{dtype['real'].byteorder}c{2 * dtype['real'].itemsize}")
-    size = math.prod(dataset.shape) * dtype.itemsize
-    offset = dataset.id.get_offset()
-    if offset is not None and dtype.kind in _KINDS and offset + size <= path.stat().st_size:
-        return np.memmap(path, dtype, "r", offset, dataset.shape)
-    _check_memory(path, size)
-    values = read_in_blocks(
-        dataset.__getitem__, dataset.shape, dataset.dtype, chunks=dataset.chunks, what=how.what, watch=how.watch
-    )
-    return values.view(dtype) if values.dtype != dtype else values
 
 
 def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None) -> str:
@@ -215,7 +207,7 @@ def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None
     return several[0]
 
 
-def _check_memory(path: Path, size: int) -> None:
+def check_memory(path: Path, size: int) -> None:
     """Refuse an array that the machine cannot hold, before any of it is set aside."""
     try:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

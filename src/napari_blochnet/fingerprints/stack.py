@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import InitVar, dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions, first_true
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.fingerprints.signal_kinds import UNDERSHOOT, Tally, default_kind, recognised_kind
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -22,13 +24,6 @@ _SLAB_BYTES = 16 * 2**20
 _RUN = 64
 
 
-def default_kind(dtype: np.dtype[Any]) -> SignalKind:
-    """Return what data of this type is taken for unless told: unsigned integers are magnitude, other reals real."""
-    if dtype.kind == "c":
-        return "complex"
-    return "magnitude" if dtype.kind in "ub" else "real"
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class FingerprintStack(OnGrid):
     """Fingerprints on a voxel grid.
@@ -36,13 +31,16 @@ class FingerprintStack(OnGrid):
     Parameters
     ----------
     data : array of shape (time, Z, Y, X)
-        Samples, in the receiver's frame (i·exp(−iφ)·F0). May be memory-mapped; it is never copied whole.
+        Samples, in the receiver's frame (i·exp(−iφ)·F0). May be memory-mapped; it is never copied whole, unless it
+        is of half or extended precision, which becomes float32 or complex64.
     schedule : Schedule
         What made it; as long as the first axis.
     kind : {"complex", "real", "magnitude"}, optional
-        What the samples are. None: by type, see `default_kind`.
+        What the samples are. None: complex numbers are complex; of others, those with samples below 0 inside the mask
+        are real, and the rest magnitudes; `notes` say so.
     mask : bool array of shape (Z, Y, X), optional
-        Valid voxels. None: every voxel with a sample other than 0.
+        Valid voxels. None: every voxel with a sample other than 0. Voxels with samples that are not finite are left
+        out: without one that is finite as background, others with a `DataWarning`.
     voxel_size : tuple of float
         (z, y, x), mm.
     affine : array of shape (4, 4), optional
@@ -65,7 +63,7 @@ class FingerprintStack(OnGrid):
     ------
     InputError
         A time axis that is not as long as the schedule, shapes that differ, a kind that the data type cannot be,
-        or a sample inside the mask that is not finite.
+        phases, or no voxel with finite samples.
     Cancelled
     """
 
@@ -96,11 +94,10 @@ class FingerprintStack(OnGrid):
                 "the same number",
                 field="schedule",
             )
-        if self.kind is None:
-            object.__setattr__(self, "kind", default_kind(self.data.dtype))  # type: ignore[unreachable]
-        if self.kind not in get_args(SignalKind):
+        self._take_common_type()
+        if self.kind is not None and self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
-        if (self.data.dtype.kind == "c") != (self.kind == "complex"):
+        if self.kind is not None and (self.data.dtype.kind == "c") != (self.kind == "complex"):
             raise InputError(
                 f"The stack {self.name} holds {self.data.dtype} samples and cannot be of kind {self.kind}",
                 f"{'complex' if self.data.dtype.kind == 'c' else 'real or magnitude'}",
@@ -110,9 +107,51 @@ class FingerprintStack(OnGrid):
             raise InputError(
                 f"The mask has shape {np.shape(self.mask)}", f"that of the stack, {shape[1:]}", field="mask"
             )
-        mask = _check_samples(self.data, self.mask, self.kind, self.name, Watch(progress, cancelled))
+        mask, tally = _look_at_samples(self.data, self.mask, self.kind, Watch(progress, cancelled))
         object.__setattr__(self, "mask", mask)
+        self._tell_left_out(tally)
+        self._settle_kind(tally)
         self._check_geometry()
+
+    def _note(self, *sentences: str) -> None:
+        object.__setattr__(self, "notes", (*self.notes, *filter(None, sentences)))
+
+    def _take_common_type(self) -> None:
+        """Bring samples of half and of extended precision to what napari, torch and compiled code take."""
+        dtype = self.data.dtype
+        if dtype.kind not in "fc" or dtype.itemsize in ((4, 8) if dtype.kind == "f" else (8, 16)):
+            return
+        common = np.dtype(np.float32 if dtype.kind == "f" else np.complex64)
+        with np.errstate(over="ignore"):
+            object.__setattr__(self, "data", self.data.astype(common))
+        self._note(f"The samples are stored as {dtype.name} and taken as {common.name}.")
+
+    def _tell_left_out(self, tally: Tally) -> None:
+        """Say how many voxels hold what is not finite; refuse a stack of nothing else."""
+        left_out = tally.empty + tally.spoiled
+        if left_out and not self.mask.any():
+            found = f"NaN or infinity in all {_count(left_out)} inside the mask"
+            raise InputError(f"The stack {self.name} holds {found}", "finite samples there", field="data")
+        if tally.empty:
+            self._note(f"{_count(tally.empty)} without a finite sample (NaN) count as background.")
+        if tally.spoiled:
+            sentence = f"{_count(tally.spoiled)} with some samples that are NaN or infinite left out of the mask."
+            self._note(sentence)
+            warnings.warn(f"{self.name}: {sentence}", DataWarning, stacklevel=4)
+
+    def _settle_kind(self, tally: Tally) -> None:
+        """Tell the kind by the samples, where none is given; refuse magnitudes below 0."""
+        if self.kind is None:
+            kind, note = recognised_kind(self.data, tally, self.schedule.inversion_time is not None)  # type: ignore[unreachable]
+            object.__setattr__(self, "kind", kind)
+            if kind == "magnitude" and self.data.dtype.kind == "c":
+                object.__setattr__(self, "data", self.data.real)
+            self._note(note)
+        elif self.kind == "magnitude" and tally.lowest < 0:
+            sentence = f"The stack {self.name} holds samples below 0 inside the mask; a magnitude has none"
+            if -tally.lowest > UNDERSHOOT * tally.highest:
+                raise InputError(f"{sentence} (give the kind as real).", field="kind")
+            warnings.warn(f"{sentence}; these, down to {tally.lowest:.3g}, are taken as 0.", DataWarning, stacklevel=4)
 
     def __repr__(self) -> str:
         return f"<FingerprintStack {self.describe()}>"
@@ -158,6 +197,9 @@ class FingerprintStack(OnGrid):
                 run = plane[rows[start : start + _RUN], columns[start : start + _RUN]]
                 batch[filled : filled + len(run)] = run
                 filled += len(run)
+        if self.kind == "magnitude" and self.data.dtype.kind not in "ub":
+            # what interpolation left below 0
+            np.maximum(batch, 0, out=batch)
         return batch
 
     def describe(self) -> str:
@@ -170,29 +212,46 @@ class FingerprintStack(OnGrid):
         )
 
 
-def _check_samples(data: AnyArray, mask: BoolArray | None, kind: str, name: str, watch: Watch) -> BoolArray:
-    """Return the mask; refuse samples inside it that are not finite, and magnitudes below 0."""
-    inside = np.zeros(data.shape[1:], dtype=bool) if mask is None else np.asarray(mask, dtype=bool)
+def _look_at_samples(
+    data: AnyArray, mask: BoolArray | None, kind: SignalKind | None, watch: Watch
+) -> tuple[BoolArray, Tally]:
+    """Return the mask without voxels that hold what is not finite, and what was found inside.
+
+    A kind that is given is not looked for; only magnitudes are, which lie at 0 or above.
+    """
+    inside = np.zeros(data.shape[1:], dtype=bool) if mask is None else np.array(mask, dtype=bool)
+    tally = Tally()
     rows = max(1, _SLAB_BYTES // max(1, data.dtype.itemsize * data.shape[0] * data.shape[3]))
     for z in range(data.shape[1]):
         for y in range(0, data.shape[2], rows):
             watch.check("looking at the samples")
             watch.report(z * data.shape[2] + y, data.shape[1] * data.shape[2], "looking at the samples")
             slab = np.asarray(data[:, z, y : y + rows])
-            here = slab.any(axis=0) if mask is None else inside[z, y : y + rows]
-            if mask is None:
-                inside[z, y : y + rows] = here
-            if slab.dtype.kind in "ub":
-                continue
-            # the sum over time is finite exactly where every sample is: one pass, no temporary of the slab's size
-            with np.errstate(invalid="ignore", over="ignore"):
-                total = slab.sum(axis=0, dtype=np.complex128 if slab.dtype.kind == "c" else np.float64)
-            if not np.isfinite(total[here]).all():
-                bad = here & ~np.isfinite(total)
-                row, column = first_true(bad)
-                found = f"NaN or infinity inside the mask, first at voxel (z, y, x) = ({z}, {y + row}, {column})"
-                raise InputError(f"The stack {name} holds {found}", "finite samples there", field="data")
-            if kind == "magnitude" and (slab.min(axis=0) < 0)[here].any():
-                sentence = f"The stack {name} holds samples below 0 inside the mask; a magnitude has none"
-                raise InputError(f"{sentence} (give the kind as real).", field="kind")
-    return inside
+            here: BoolArray = np.any(slab, axis=0) if mask is None else inside[z, y : y + rows]
+            if slab.dtype.kind not in "ub":
+                here = _finite(slab, here, tally)
+            inside[z, y : y + rows] = here
+            if kind is None or (kind == "magnitude" and slab.dtype.kind not in "ub"):
+                tally.add(slab, here, is_empty_outside=mask is None)
+    return inside, tally
+
+
+def _finite(slab: AnyArray, here: BoolArray, tally: Tally) -> BoolArray:
+    """Return where samples (time, y, x) are finite, of the voxels ``here``; count the others."""
+    # the sum over time is finite exactly where every sample is: one pass, no temporary of the slab's size
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = slab.sum(axis=0, dtype=np.complex128 if slab.dtype.kind == "c" else np.float64)
+    suspect = here & ~np.isfinite(total)
+    if not suspect.any():
+        return here
+    finite = np.isfinite(slab[:, suspect])
+    some, every = finite.any(axis=0), finite.all(axis=0)
+    tally.empty += int((~some).sum())
+    tally.spoiled += int((some & ~every).sum())
+    kept = here.copy()
+    kept[suspect] = every
+    return kept
+
+
+def _count(voxels: int) -> str:
+    return "1 voxel" if voxels == 1 else f"{voxels:,} voxels"

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
-from napari_blochnet.fingerprints.sources import SourceArray, open_array
-from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind, default_kind
+from napari_blochnet.fingerprints.masks import read_mask
+from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, open_parts, stack_stem
+from napari_blochnet.fingerprints.signal_kinds import is_signed
+from napari_blochnet.fingerprints.sources import open_array
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
+from napari_blochnet.fingerprints.stack_axes import StackAxes
 from napari_blochnet.io.atomic import existing_file
-from napari_blochnet.io.json_files import read_json, write_json
+from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
@@ -48,12 +51,16 @@ def read_fingerprints(
     Parameters
     ----------
     path : path
-        ``.nii`` or ``.nii.gz`` (x, y, z, time), ``.npy``, ``.npz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
+        ``.nii`` or ``.nii.gz`` (x, y, z, time), ``.hdr`` with ``.img``, ``.npy``, ``.npz``, ``.h5``, ``.hdf5``,
+        ``.mat`` (5 and 7.3). Of magnitude and phase, or real and imaginary parts, in two files with the names of BIDS
+        (``…_part-mag``, ``…_part-phase``) or dcm2niix (``x``, ``x_ph``; ``x_real``, ``x_imaginary``): either.
     schedule : Schedule, optional
         What made the stack; may be left out where a JSON file beside it holds the schedule, as `write_fingerprints`
         makes it.
     kind : {"complex", "real", "magnitude"}, optional
-        What the samples are. By default complex numbers are complex, unsigned integers magnitude, other numbers real.
+        What the samples are; by default told by the numbers, and said in `notes`: real where samples lie below 0,
+        else magnitude. Complex, of real numbers: an axis of length two holds real and imaginary parts. Magnitude or
+        real, where the samples lie in two files: the first alone.
     mask : array or path, optional
         Valid voxels (z, y, x), or (y, x) of one slice; not 0 is valid. By default the file ``…_mask.nii.gz`` beside
         the stack, or else every voxel with a sample other than 0.
@@ -63,7 +70,7 @@ def read_fingerprints(
         Whether the RF phase was taken out of the samples already or not; by default as the schedule says. "fixed"
         data is turned by exp(−iφ) of each pulse's phase φ.
     time_axis : int, optional
-        Which axis is time, counted from 0, where two are as long as the schedule. NIfTI fixes it.
+        Which axis of the file's array is time, counted from 0, where two are as long as the schedule. NIfTI fixes it.
     variable : str, optional
         Name of the array, where the file holds several.
     progress, cancelled : optional
@@ -78,35 +85,39 @@ def read_fingerprints(
     Raises
     ------
     InputError
-        No such file, a damaged one, no axis as long as the schedule or two, a kind that the numbers cannot be, a mask
-        of another shape, samples inside the mask that are not finite.
+        No such file, a damaged one, no axis as long as the schedule or two, a kind that the numbers cannot be or that
+        cannot be told, a phase without its magnitude, a mask of another shape, no voxel with finite samples.
     Cancelled
         Nothing is kept.
     """
     watch = Watch(progress, cancelled)
     file = existing_file(path)
-    sidecar = _sidecar(file)
-    if schedule is None:
-        if "schedule" not in sidecar:
-            raise FileError(file, "does not say what schedule made it; give schedule.", field="schedule")
-        with in_file(file):
-            schedule = Schedule.from_dict(sidecar["schedule"])
-    source = open_array(file, variable, watch=watch)
     notes: list[str] = []
-    own = sidecar.get("schedule")
-    if isinstance(own, dict):
-        with in_file(file):
-            recorded = Schedule.from_dict(own)
-        if recorded != schedule:
-            made, asked = recorded.describe(), schedule.describe()
-            warnings.warn(
-                f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
-            )
-    data = _time_first(file, source, schedule, time_axis, notes)
-    if kind is None:
-        stored = sidecar.get("kind")
-        kind = cast(SignalKind, stored) if stored in get_args(SignalKind) else default_kind(data.dtype)
-    stored_phase: ReceiverPhase = "follows" if "schedule" in sidecar else schedule.receiver_phase
+    sidecar, recorded = _sidecar(file, notes, is_needed=schedule is None)
+    main = file if sidecar else main_part(file)
+    if main != file:
+        sidecar, recorded = _sidecar(main, notes, is_needed=schedule is None)
+    if schedule is None:
+        if recorded is None:
+            why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
+            raise FileError(file, f"does not say what schedule made it{why}; give schedule.", field="schedule")
+        schedule = recorded
+    elif recorded is not None and recorded != schedule:
+        made, asked = recorded.describe(), schedule.describe()
+        warnings.warn(
+            f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
+        )
+    if sidecar and main == file:
+        source = open_array(file, variable, watch=watch)
+    else:
+        file, source = open_parts(file, variable, kind, watch, notes)
+    stored = sidecar.get("kind")
+    # two files of which only the first is ours hold more than it says
+    if kind is None and stored in get_args(SignalKind) and (stored == "complex") == (source.data.dtype.kind == "c"):
+        kind = cast(SignalKind, stored)
+    axes = StackAxes.of(file, source).with_complex_parts(schedule, kind, watch, notes)
+    data = axes.time_first(schedule, time_axis, notes)
+    stored_phase: ReceiverPhase = "follows" if sidecar else schedule.receiver_phase
     data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, watch)
     geometry = source.geometry or Geometry()
     if voxel_size is not None:
@@ -120,13 +131,13 @@ def read_fingerprints(
         return FingerprintStack(
             data,
             schedule.replace(receiver_phase="follows"),
-            kind,
+            kind,  # type: ignore[arg-type]
             inside,  # type: ignore[arg-type]
             geometry.voxel_size,
             geometry.affine,
             snr=_number(sidecar.get("snr")),
             noise_sigma=_number(sidecar.get("noise_sigma")),
-            name=str(sidecar.get("name") or _stem(file)),
+            name=str(sidecar.get("name") or stack_stem(file)),
             notes=tuple(notes),
             record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
             progress=progress,
@@ -137,7 +148,7 @@ def read_fingerprints(
 def fingerprint_files(path: PathLike) -> list[Path]:
     """Return the files that `write_fingerprints` writes for this path: stack, mask, JSON."""
     target = Path(path)
-    return [target, *_beside(target)]
+    return [target, *beside_stack(target)]
 
 
 def write_fingerprints(
@@ -195,74 +206,41 @@ def write_fingerprints(
     return files
 
 
-def _beside(file: Path) -> tuple[Path, Path]:
-    """Return the names of mask and JSON file of a stack."""
-    return file.with_name(f"{_stem(file)}_mask.nii.gz"), file.with_name(f"{_stem(file)}.json")
+def _sidecar(file: Path, notes: list[str], *, is_needed: bool) -> tuple[dict[str, Any], Schedule | None]:
+    """Return what the JSON file beside a stack says, and the schedule in it; nothing of one that is not ours.
 
-
-def _stem(file: Path) -> str:
-    return re.sub(r"\.(nii\.gz|\w+)$", "", file.name, flags=re.IGNORECASE)
-
-
-def _sidecar(file: Path) -> dict[str, Any]:
-    path = _beside(file)[1]
-    content = read_json(path) if path.is_file() else {}
-    return content if isinstance(content, dict) else {}
+    Raises
+    ------
+    InputError
+        A schedule that is none, where it is needed.
+    """
+    path = beside_stack(file)[1]
+    content, wrong = beside_json(path)
+    if wrong:
+        notes.append(wrong)
+    if not isinstance(content.get("schedule"), dict):
+        return {}, None
+    try:
+        return content, Schedule.from_dict(content["schedule"])
+    except (TypeError, ValueError) as error:
+        if is_needed:
+            raise FileError(path, str(error), field="schedule") from None
+        notes.append(f"{path.name} beside it is left aside: its schedule is none of ours.")
+        return {}, None
 
 
 def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
-
-
-def _time_first(
-    file: Path, source: SourceArray, schedule: Schedule, time_axis: int | None, notes: list[str]
-) -> AnyArray:
-    data = source.data
-    shape = data.shape
-    size = dimensions(shape)
-    if not 2 <= len(shape) <= 4:
-        raise FileError(file, f"has {len(shape)} axes ({size})", "time and one to three of space")
-    fits = [axis for axis, length in enumerate(shape) if length == len(schedule)]
-    if source.geometry is not None and len(shape) == 4:
-        fits = [axis for axis in fits if axis == 0]
-    if time_axis is not None:
-        if not 0 <= time_axis < len(shape):
-            raise FileError(file, f"time_axis is {time_axis}", f"0 to {len(shape) - 1}", field="time_axis")
-        if time_axis not in fits:
-            raise FileError(
-                file,
-                f"axis {time_axis} has length {shape[time_axis]}",
-                f"that of the schedule {schedule.name or 'given'}, {len(schedule)} pulses",
-                field="time_axis",
-            )
-        fits = [time_axis]
-    if not fits:
-        raise FileError(
-            file,
-            f"its axes have lengths {size}",
-            f"one as long as the schedule {schedule.name or 'given'}, {len(schedule)} pulses",
-            field="schedule",
-        )
-    if len(fits) > 1:
-        axes = " and ".join(map(str, fits))
-        sentence = f"axes {axes} of {size} are as long as the schedule; give time_axis, counted from 0."
-        raise FileError(file, sentence, field="time_axis")
-    data = np.moveaxis(data, fits[0], 0)
-    if source.slices_last and data.ndim == 4:
-        data = np.moveaxis(data, 3, 1)
-    data = data.reshape(data.shape[0], *(1,) * (4 - data.ndim), *data.shape[1:])
-    if source.geometry is None:
-        notes.append(
-            f"Time is axis {fits[0]} of {size}; the rest is {'(y, x)' if data.shape[1] == 1 else '(z, y, x)'}."
-        )
-    return data
+    """Return a number above or at 0 that a JSON file states; None where it states none."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < math.inf:
+        return None
+    return float(value)
 
 
 def _in_receiver_frame(
     file: Path,
     data: AnyArray,
     schedule: Schedule,
-    kind: SignalKind,
+    kind: SignalKind | None,
     receiver_phase: str,
     notes: list[str],
     watch: Watch,
@@ -271,6 +249,8 @@ def _in_receiver_frame(
         raise InputError(f"receiver_phase is {receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase")
     if receiver_phase == "follows" or kind == "magnitude" or not schedule.rf_phase.any():
         return data
+    if kind is None and data.dtype.kind != "c" and not is_signed(data):
+        return data  # magnitudes, which have no phase
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
     notes.append("The RF phase of each pulse was taken out of the samples.")
     if data.dtype.kind == "c":
@@ -302,23 +282,13 @@ def _mask(
     file: Path, given: AnyArray | PathLike | None, shape: tuple[int, int, int], place: Geometry | None, notes: list[str]
 ) -> BoolArray | None:
     """Return the mask on the stack's grid; ``place``: where that lies, if its file says so."""
-    name, source = "the mask", None
     if given is None:
-        beside = _beside(file)[0]
+        beside = beside_stack(file)[0]
         if not beside.is_file():
             return None
         given = beside
         notes.append(f"The mask is that of {beside.name}.")
-    if isinstance(given, (str, os.PathLike)):
-        found = existing_file(given)
-        name, source = found.name, open_array(found, kinds="biufc")
-        given = source.data
-        if source.slices_last and given.ndim == 3:
-            # it lies in its file as the stack of such a file does
-            given = np.moveaxis(given, -1, 0)
-    there = None if source is None or place is None else source.geometry
-    laid = lay_on_grid(given, there, shape, place or Geometry(), name=name, onto=file.name, field="mask", nearest=True)
-    if laid.note:
-        notes.append(laid.note)
-    valid: BoolArray = laid.data != 0
-    return valid
+    inside, note = read_mask(given, shape, place, file.name)
+    if note:
+        notes.append(note)
+    return inside

@@ -8,7 +8,6 @@ no evidence, and no more than that: who opens the file is told what is wrong wit
 from __future__ import annotations
 
 import functools
-import json
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.io.json_files import beside_json
 from napari_blochnet.jobs.sessions import is_session
 
 __all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "unreadable", "what_is_in"]
@@ -107,10 +107,7 @@ def has_own_schedule(path: PathLike) -> bool:
     sidecar = Path(path).with_name(f"{stem[: stem.rfind('.')] if '.' in stem else stem}.json")
     if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
         return False
-    text = sidecar.read_text(encoding="utf-8")
-    # of the sidecars of others that may be megabytes, most are known before they are understood
-    content = json.loads(text) if '"schedule"' in text else None
-    return isinstance(content, dict) and isinstance(content.get("schedule"), dict)
+    return isinstance(beside_json(sidecar)[0].get("schedule"), dict)
 
 
 @_no_if_it_fails

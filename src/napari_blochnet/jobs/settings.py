@@ -253,13 +253,14 @@ class FingerprintsSettings(Settings):
     kind: Literal["complex", "real", "magnitude"] | None = quantity(
         None,
         "Signal",
-        "What the samples are; by default complex numbers, magnitudes (unsigned integers) or real values.",
+        "What the samples are; by default told by the numbers. Complex, of real numbers: an axis of two is real and "
+        "imaginary parts.",
     )
     voxel_size: tuple[float, float, float] | None = quantity(
         None, "Voxel size", "(z, y, x), where the file does not say.", "mm"
     )
     time_axis: int | None = quantity(
-        None, "Time axis", "Which axis is time, counted from 0, where two fit.", ge=0, le=3
+        None, "Time axis", "Which axis is time, counted from 0, where two fit.", ge=0, le=7
     )
     variable: str | None = quantity(None, "Variable", "Name of the array, where the file holds several.")
     receiver_phase: Literal["follows", "fixed"] | None = quantity(
@@ -339,6 +340,12 @@ class ReconstructSettings(Settings):
         "For standard errors: standard deviation of the noise in each real channel, in units of the data; none: from "
         "each voxel's residual, which takes aliasing for white noise.",
         gt=0,
+    )
+    mask: str | None = quantity(
+        None,
+        "Mask",
+        "File of the voxels to map, of those that hold signal; what is not 0 is mapped. NIfTI lies as its affine says.",
+        files="Masks (*.nii *.nii.gz *.npy *.npz *.mat *.h5);;All files (*)",
     )
     slices: tuple[int, int] | None = _SLICES
     batch: int = quantity(4096, "Batch", "Most voxels of a slice estimated together.", "voxels", ge=1, le=10_000_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
+from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import batches
@@ -33,7 +35,7 @@ __all__ = ["reconstruct", "record_of"]
 def reconstruct(
     stack: FingerprintStack,
     estimator: str | Estimator | None = None,
-    mask: BoolArray | None = None,
+    mask: BoolArray | str | os.PathLike[str] | None = None,
     settings: ReconstructSettings | None = None,
     *,
     b1: AnyArray | str | os.PathLike[str] | None = None,
@@ -50,8 +52,8 @@ def reconstruct(
     stack : FingerprintStack
     estimator : str or Estimator, optional
         A name, or an estimator already made. None: as the settings say.
-    mask : bool array of shape (Z, Y, X), optional
-        Voxels to map, of those inside the stack's mask. None: all of them.
+    mask : bool array of shape (Z, Y, X), or path, optional
+        Voxels to map, of those inside the stack's mask and the settings' own, as which a path is taken. None: all.
     settings : ReconstructSettings, optional
     b1 : array of shape (Z, Y, X), or path, optional
         Transmit field, 1 being nominal, for refined maps, which hold it fixed; NIfTI where a path. None: as the
@@ -83,13 +85,16 @@ def reconstruct(
     if isinstance(estimator, str):
         fields["estimator"] = estimator
         estimator = None
+    if isinstance(mask, (str, os.PathLike)):
+        fields["mask"] = plain_path(mask)
+        mask = None
     if isinstance(b1, (str, os.PathLike)):
         fields["b1"] = plain_path(b1)
         b1 = None
     given = settings_from(ReconstructSettings, settings, **fields)
     chosen = resolve_device(device)
     watch, started = Watch(progress, cancelled), time.perf_counter()
-    inside = _mapped_voxels(stack, mask, given.slices)
+    inside = _mapped_voxels(stack, mask, given)
     made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
@@ -293,8 +298,16 @@ def _field(
     return checked_b1(b1, stack, inside)
 
 
-def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, slices: tuple[int, int] | None) -> BoolArray:
-    inside = stack.mask.copy()
+def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, settings: ReconstructSettings) -> BoolArray:
+    inside, slices = stack.mask.copy(), settings.slices
+    if settings.mask is not None:
+        _, *shape = stack.shape
+        wanted, note = read_mask(
+            settings.mask, (shape[0], shape[1], shape[2]), stack.geometry, f"the stack {stack.name}"
+        )
+        if note:
+            warnings.warn(note, DataWarning, stacklevel=3)
+        inside &= wanted
     if mask is not None:
         if np.shape(mask) != stack.shape[1:]:
             raise InputError(

@@ -24,7 +24,7 @@ from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 __all__ = ["remember_controls"]
 
 # Fields that name a file, and never anything else.
-_FILES = ("path", "b1")
+_FILES = ("path", "b1", "mask")
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -63,7 +63,9 @@ class MapJobs(QObject):
 
     def start_timing(self, task: MappingTask) -> None:
         """Map a sample of the voxels, for nothing but its time, and say how long all of them will take."""
-        sample = dataclasses.replace(task, mask=sample_mask(task.stack, task.mask), truth=None)
+        # a mask file may hold none of the sample's voxels, and takes no time
+        runs = [EstimatorRun(run.settings.model_copy(update={"mask": None})) for run in task.runs]
+        sample = dataclasses.replace(task, runs=runs, mask=sample_mask(task.stack, task.mask), truth=None)
 
         def run(**how: Any) -> None:
             # what the first makes and keeps (dictionary, compiled code, network) is there when all are mapped
@@ -104,11 +106,13 @@ class MapJobs(QObject):
     def _older(self, stack: FingerprintStack, settings: ReconstructSettings) -> ParameterMaps | None:
         """Return maps that a mapping with these settings continues."""
         wanted = {**settings.model_dump(mode="json"), "slices": None}
+        # what earlier versions did not know was as by default
+        default = ReconstructSettings().model_dump(mode="json")
         for entry in reversed(self._session.entries("maps")):
             maps = entry.subject
             if entry.stack is not stack or maps in self._outdated:
                 continue
-            if {**maps.record.get("settings", {}), "slices": None} != wanted:
+            if {**default, **maps.record.get("settings", {}), "slices": None} != wanted:
                 continue
             # where somebody has deleted one of the layers, new ones are made
             if all(self._session.layers("maps", maps, role) for role in ("T1", "T2", "PD", "residual")):
