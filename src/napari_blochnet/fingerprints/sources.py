@@ -11,13 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.contrasts import is_series, open_series
+from napari_blochnet.fingerprints.zarr_stacks import open_zarr
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.io.nifti import is_nifti, read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
+from napari_blochnet.io.zarr_arrays import is_zarr
 
 __all__ = ["SourceArray", "open_array"]
 
@@ -36,11 +39,20 @@ class SourceArray:
         Where the format knows it; then `data` is (time, z, y, x) or (z, y, x).
     slices_last : bool
         Whether the format's habit is (y, x, slice) once the time axis is taken out, as in MATLAB.
+    kind : str
+        What the samples are, where the format knows: "complex", "real", "magnitude", "phase", "imaginary".
+    mask : bool array of shape (z, y, x), optional
+        Where the file holds one.
+    notes : tuple of str
+        What was understood, in sentences.
     """
 
     data: AnyArray
     geometry: Geometry | None = None
     slices_last: bool = False
+    kind: str = ""
+    mask: BoolArray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,8 @@ def open_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3), a Zarr store, DICOM
+        images whatever their ending, a folder of these or of a BIDS series.
     variable : str, optional
         Name of the array, where the file holds several with more than one axis.
     kinds : str
@@ -77,6 +90,11 @@ def open_array(
     """
     how = _How(watch, f"reading {path.name}", kinds)
     name = path.name.lower()
+    if is_zarr(path):
+        store = open_zarr(path, variable, watch=watch)
+        return SourceArray(_numeric(path, store.data, kinds), store.geometry, mask=store.mask, notes=store.notes)
+    if path.is_dir():
+        return _series(path, variable, how)
     if is_nifti(path):
         data, geometry = read_nifti(path, watch=watch)
         return SourceArray(_numeric(path, data, kinds), geometry)
@@ -94,7 +112,19 @@ def open_array(
         # MATLAB writes the axes of HDF5 files in reverse
         matlab = name.endswith(".mat")
         return SourceArray(_numeric(path, data.T if matlab else data, kinds), slices_last=matlab)
-    raise FileError(path, "cannot tell the format from its ending", ".npy, .npz, .nii, .nii.gz, .h5, .hdf5 or .mat")
+    if is_series(path):
+        return _series(path, variable, how)
+    raise FileError(
+        path,
+        "cannot tell the format from its ending",
+        ".npy, .npz, .nii, .nii.gz, .h5, .hdf5, .mat, .zarr, DICOM, or a folder of one series",
+    )
+
+
+def _series(path: Path, variable: str | None, how: _How) -> SourceArray:
+    """Open DICOM images or a BIDS series, in the order in which they were made."""
+    series = open_series(path, variable, "acquisition", watch=how.watch)
+    return SourceArray(_numeric(path, series.data, how.kinds), series.geometry, kind=series.kind, notes=series.notes)
 
 
 def _numeric(path: Path, data: AnyArray, kinds: str = _KINDS) -> AnyArray:

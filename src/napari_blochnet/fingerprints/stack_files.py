@@ -1,4 +1,4 @@
-"""Fingerprint stacks in files: NIfTI with a JSON file beside it both ways; NumPy, HDF5 and MATLAB to read."""
+"""Fingerprint stacks in files: NIfTI with a JSON file beside it and Zarr both ways; all else to read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from napari_blochnet.common.errors import DataWarning, FileError, InputError, in
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.fingerprints.contrasts import is_series, only_file
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind, default_kind
+from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, write_zarr_stack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
+from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
 __all__ = ["fingerprint_files", "read_fingerprints", "write_fingerprints"]
@@ -48,7 +51,10 @@ def read_fingerprints(
     Parameters
     ----------
     path : path
-        ``.nii`` or ``.nii.gz`` (x, y, z, time), ``.npy``, ``.npz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3).
+        ``.nii`` or ``.nii.gz`` (x, y, z, time), ``.npy``, ``.npz``, ``.h5``, ``.hdf5``, ``.mat`` (5 and 7.3), a Zarr
+        store; or DICOM: a folder, an enhanced file, or one image, read with the others of its series; or a BIDS folder
+        of files such as ``…_inv-1_….nii.gz``, one for each contrast. A series that no train of pulses made opens by
+        `napari_blochnet.read_contrasts`.
     schedule : Schedule, optional
         What made the stack; may be left out where a JSON file beside it holds the schedule, as `write_fingerprints`
         makes it.
@@ -65,7 +71,8 @@ def read_fingerprints(
     time_axis : int, optional
         Which axis is time, counted from 0, where two are as long as the schedule. NIfTI fixes it.
     variable : str, optional
-        Name of the array, where the file holds several.
+        Name of the array, where the file holds several; of DICOM the number or description of the series, or several
+        with commas between them.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in megabytes.
 
@@ -85,14 +92,18 @@ def read_fingerprints(
     """
     watch = Watch(progress, cancelled)
     file = existing_file(path)
+    only = None if is_zarr(file) else only_file(file, variable)
+    if only is not None:
+        file, variable = only, None
     sidecar = _sidecar(file)
     if schedule is None:
         if "schedule" not in sidecar:
-            raise FileError(file, "does not say what schedule made it; give schedule.", field="schedule")
+            series = " (as a series of contrasts it opens without: nb.read_contrasts)" if is_series(file) else ""
+            raise FileError(file, f"does not say what schedule made it; give schedule{series}.", field="schedule")
         with in_file(file):
             schedule = Schedule.from_dict(sidecar["schedule"])
     source = open_array(file, variable, watch=watch)
-    notes: list[str] = []
+    notes = list(source.notes)
     own = sidecar.get("schedule")
     if isinstance(own, dict):
         with in_file(file):
@@ -105,6 +116,14 @@ def read_fingerprints(
     data = _time_first(file, source, schedule, time_axis, notes)
     if kind is None:
         stored = sidecar.get("kind")
+        if source.kind in ("phase", "imaginary"):
+            raise FileError(
+                file,
+                f"holds {source.kind} images only",
+                "the magnitude or real images beside them, of the same series or one that variable names",
+                field="variable",
+            )
+        stored = stored or source.kind
         kind = cast(SignalKind, stored) if stored in get_args(SignalKind) else default_kind(data.dtype)
     stored_phase: ReceiverPhase = "follows" if "schedule" in sidecar else schedule.receiver_phase
     data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, watch)
@@ -115,7 +134,7 @@ def read_fingerprints(
         notes.append("The file states no voxel size; it is taken as 1 mm.")
     # a voxel size that a person gives says nothing of where the stack lies
     place = source.geometry if voxel_size is None else None
-    inside = _mask(file, mask, data.shape[1:], place, notes)
+    inside = _mask(file, source.mask if mask is None else mask, data.shape[1:], place, notes)
     with in_file(file):
         return FingerprintStack(
             data,
@@ -137,7 +156,7 @@ def read_fingerprints(
 def fingerprint_files(path: PathLike) -> list[Path]:
     """Return the files that `write_fingerprints` writes for this path: stack, mask, JSON."""
     target = Path(path)
-    return [target, *_beside(target)]
+    return [target] if is_zarr_name(target) else [target, *_beside(target)]
 
 
 def write_fingerprints(
@@ -148,50 +167,51 @@ def write_fingerprints(
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
 ) -> list[Path]:
-    """Write a stack as NIfTI; `read_fingerprints` of the file gives it back without being told a schedule.
+    """Write a stack as NIfTI or Zarr; `read_fingerprints` of it gives it back without being told a schedule.
 
     Parameters
     ----------
     stack : FingerprintStack
         What to write.
     path : path
-        Ending in ``.nii`` (can be memory-mapped) or ``.nii.gz``.
+        Ending in ``.nii`` (can be memory-mapped), ``.nii.gz``, or ``.zarr``: a store of version 3 whose group holds
+        ``data`` (time, z, y, x), ``mask``, and the rest as attributes.
     record : dict, optional
         How the stack was made; its own record if not given.
     progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in kilobytes.
+        See `napari_blochnet.common.progress`; counted in kilobytes, or megabytes of a store.
 
     Returns
     -------
     list of Path
-        The stack, (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule, kind, SNR, noise and
-        record.
+        The store; or the stack, (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule, kind, SNR,
+        noise and record.
 
     Raises
     ------
     InputError
-        Another ending.
+        Another ending; a store's name that something else has.
     Cancelled
         There is the old stack, or none.
     """
     target = Path(path)
+    sidecar = {
+        "name": stack.name,
+        "kind": stack.kind,
+        "snr": stack.snr,
+        "noise_sigma": stack.noise_sigma,
+        "schedule": stack.schedule.to_dict(),
+        "record": record or stack.record,
+    }
+    if is_zarr_name(target):
+        return write_zarr_stack(stack, target, sidecar, watch=Watch(progress, cancelled))
     if not is_nifti(target):
-        raise FileError(target, "a stack is written as NIfTI", "a name ending in .nii or .nii.gz")
+        raise FileError(target, "a stack is written as NIfTI or Zarr", "a name ending in .nii, .nii.gz or .zarr")
     files = fingerprint_files(target)
     # the large one first: who cancels it keeps a whole stack of before
     write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
     write_nifti(stack.mask, stack.geometry, files[1])
-    write_json(
-        {
-            "name": stack.name,
-            "kind": stack.kind,
-            "snr": stack.snr,
-            "noise_sigma": stack.noise_sigma,
-            "schedule": stack.schedule.to_dict(),
-            "record": record or stack.record,
-        },
-        files[2],
-    )
+    write_json(sidecar, files[2])
     return files
 
 
@@ -205,6 +225,8 @@ def _stem(file: Path) -> str:
 
 
 def _sidecar(file: Path) -> dict[str, Any]:
+    if is_zarr(file):
+        return zarr_attributes(file)
     path = _beside(file)[1]
     content = read_json(path) if path.is_file() else {}
     return content if isinstance(content, dict) else {}

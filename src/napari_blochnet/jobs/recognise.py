@@ -13,9 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from napari_blochnet.fingerprints.zarr_stacks import is_zarr_stack
+from napari_blochnet.io.bids_series import bids_series
+from napari_blochnet.io.dicom.dicom_series import is_dicom
+from napari_blochnet.io.zarr_arrays import is_zarr
 from napari_blochnet.jobs.sessions import is_session
 
-__all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "what_is_in"]
+__all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "is_series_of_contrasts", "what_is_in"]
 
 PathLike = str | os.PathLike[str]
 
@@ -53,7 +57,9 @@ def _holds_maps(path: Path) -> bool:
 
 
 def has_own_schedule(path: PathLike) -> bool:
-    """Whether a JSON file beside a stack holds the schedule that made it, as we write it."""
+    """Whether a stack says what schedule made it, as we write it: a JSON file beside it, or a store's attributes."""
+    if is_zarr(path):
+        return is_zarr_stack(Path(path))
     stem = Path(path).name.removesuffix(".gz")
     sidecar = Path(path).with_name(f"{stem[: stem.rfind('.')] if '.' in stem else stem}.json")
     try:
@@ -66,8 +72,19 @@ def has_own_schedule(path: PathLike) -> bool:
 
 
 def is_our_stack(path: PathLike) -> bool:
-    """Whether a path is a fingerprint stack beyond doubt: NIfTI with our sidecar."""
-    return _ends(path, _NIFTI) and has_own_schedule(path)
+    """Whether a path is a fingerprint stack beyond doubt: NIfTI with our sidecar, or a Zarr store of ours."""
+    return (_ends(path, _NIFTI) or is_zarr(path)) and has_own_schedule(path)
+
+
+def is_series_of_contrasts(path: PathLike) -> bool:
+    """Whether a path is DICOM, a folder or an image, or a BIDS folder with a series of contrasts."""
+    found = Path(path)
+    if is_dicom(found):
+        return True
+    try:
+        return found.is_dir() and any(len(files) > 1 for files in bids_series(found).values())
+    except OSError:
+        return False
 
 
 def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session"] | None:
@@ -78,7 +95,9 @@ def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", 
     """
     if len(paths) == 1 and is_session(paths[0]):
         return "session"
-    if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_our_stack(paths[0])):
+    if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_zarr(paths[0]) or is_our_stack(paths[0])):
+        return "fingerprints"
+    if len(paths) == 1 and not is_phantom(paths[0]) and is_series_of_contrasts(paths[0]):
         return "fingerprints"
     tissues = [is_phantom(path) or (_ends(path, _NIFTI) and bool(_TISSUE.search(Path(path).name))) for path in paths]
     return "phantom" if paths and all(tissues) else None
