@@ -33,8 +33,7 @@ Part: TypeAlias = Literal["magnitude", "phase", "real", "imaginary"]
 
 # Enhanced files call some of these otherwise.
 _ENHANCED = {"EchoTime": "EffectiveEchoTime", "InversionTime": "InversionTimes"}
-_PHILIPS_SLOPE, _PHILIPS_INTERCEPT = (0x2005, 0x100E), (0x2005, 0x100D)
-_GE_PART = (0x0043, 0x102F)
+_PHILIPS_SLOPE, _GE_PART = (0x2005, 0x100E), (0x0043, 0x102F)
 _PARTS: dict[str, Part] = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _MOST_FILES = 200_000
@@ -270,9 +269,7 @@ def _frame(file: Path, index: int | None, header: Any, macros: Sequence[Any]) ->
     scale = private(_PHILIPS_SLOPE, "<f") if "philips" in maker else None
     # phases are angles by the rescale rule; the scale slope makes images comparable
     if scale and part != "phase":
-        offset = private(_PHILIPS_INTERCEPT, "<f")
-        intercept = intercept / (slope * scale) if offset is None else -offset / scale
-        slope, scaled_by = 1.0 / scale, "Philips"
+        slope, intercept, scaled_by = 1.0 / scale, intercept / (slope * scale), "Philips"
     contrasts = {}
     for keyword in CONTRASTS:
         value = _first_of(first(keyword, first(_ENHANCED[keyword]) if keyword in _ENHANCED else None))
