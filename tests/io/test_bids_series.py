@@ -24,7 +24,8 @@ def _write(path, value, affine=AFFINE, dtype=np.int16, **said):
 def test_series_are_told_by_their_names(tmp_path):
     for name in (
         "sub-1_inv-10_IRT1", "sub-1_inv-2_IRT1", "sub-1_inv-1_IRT1", "sub-1_run-1_echo-1_MESE",
-        "sub-1_run-1_echo-2_MESE", "sub-1_run-2_echo-1_MESE", "sub-1_T1map", "sub-1_IRT1_mask", "sub-1_dseg", "sub-1_flip-2_inv-1_MP2RAGE",
+        "sub-1_run-1_echo-2_MESE",
+        "sub-1_run-2_echo-1_MESE", "sub-1_T1map", "sub-1_IRT1_mask", "sub-1_dseg", "sub-1_flip-2_inv-1_MP2RAGE",
         "sub-1_flip-1_inv-2_MP2RAGE", "sub-1_inv-1_part-mag_MPM",
     ):  # fmt: skip
         _write(tmp_path / "sub-1" / "anat" / f"{name}.nii.gz", 0)
