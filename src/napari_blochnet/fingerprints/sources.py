@@ -17,6 +17,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.contrasts import is_series, open_series
 from napari_blochnet.fingerprints.zarr_stacks import open_zarr
+from napari_blochnet.io.bids_series import bids_series
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.io.nifti import is_nifti, read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
@@ -124,7 +125,9 @@ def open_array(
 def _series(path: Path, variable: str | None, how: _How) -> SourceArray:
     """Open DICOM images or a BIDS series, in the order in which they were made."""
     series = open_series(path, variable, "acquisition", watch=how.watch)
-    return SourceArray(_numeric(path, series.data, how.kinds), series.geometry, kind=series.kind, notes=series.notes)
+    # DICOM says what its numbers are; of NIfTI files they are looked at, as those of other files are
+    kind = "" if path.is_dir() and bids_series(path) else series.kind
+    return SourceArray(_numeric(path, series.data, how.kinds), series.geometry, kind=kind, notes=series.notes)
 
 
 def _numeric(path: Path, data: AnyArray, kinds: str = _KINDS) -> AnyArray:
