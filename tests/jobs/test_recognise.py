@@ -8,7 +8,13 @@ import zarr
 
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
-from napari_blochnet.jobs.recognise import has_own_schedule, is_our_stack, is_phantom, is_series_of_contrasts, what_is_in
+from napari_blochnet.jobs.recognise import (
+    has_own_schedule,
+    is_our_stack,
+    is_phantom,
+    is_series_of_contrasts,
+    what_is_in,
+)
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession, write_session
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 from napari_blochnet.phantoms.write import write_phantom

@@ -18,7 +18,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.contrasts import is_series, only_file
 from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind, default_kind
-from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, write_zarr_stack
+from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, is_zarr_stack, write_zarr_stack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
@@ -226,7 +226,7 @@ def _stem(file: Path) -> str:
 
 def _sidecar(file: Path) -> dict[str, Any]:
     if is_zarr(file):
-        return zarr_attributes(file)
+        return zarr_attributes(file) if is_zarr_stack(file) else {}
     path = _beside(file)[1]
     content = read_json(path) if path.is_file() else {}
     return content if isinstance(content, dict) else {}
