@@ -136,12 +136,17 @@ def test_ome_ngff_that_cannot_be_a_stack_is_refused(tmp_path):
         open_array(tmp_path / "c.zarr")
 
 
-def test_a_damaged_affine_of_ours_names_the_store(tmp_path):
+def test_a_damaged_store_of_ours_is_one_sentence(tmp_path):
     write_fingerprints(_stack(), tmp_path / "a.zarr")
     group = zarr.open_group(tmp_path / "a.zarr")
-    for key, value in (("affine", [1, 2]), ("voxel_size", [0, 1, 1])):
+    for key, value in (("affine", [1, 2]), ("affine", "x"), ("voxel_size", [0, 1, 1]), ("voxel_size", 3)):
         kept = group.attrs[key]
         group.attrs[key] = value
         with pytest.raises(InputError, match=r"^a\.zarr: "):
             read_fingerprints(tmp_path / "a.zarr")
         group.attrs[key] = kept
+    # without numbers in its place
+    file = tmp_path / "a.zarr" / "data" / "zarr.json"
+    file.write_text(file.read_text().replace('"complex64"', '"string"'))
+    with pytest.raises(InputError, match=r"a\.zarr: has no array 'data'; it holds mask"):
+        read_fingerprints(tmp_path / "a.zarr")

@@ -31,6 +31,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 # The phase of real data can only be taken out where it is a whole number of half turns, to this many degrees.
 _PHASE_TOLERANCE = 1e-6
+_AS_CONTRASTS = "as a series of contrasts it opens without one: nb.read_contrasts, or dropped on napari's canvas"
 
 
 def read_fingerprints(
@@ -98,11 +99,18 @@ def read_fingerprints(
     sidecar = _sidecar(file)
     if schedule is None:
         if "schedule" not in sidecar:
-            series = " (as a series of contrasts it opens without: nb.read_contrasts)" if is_series(file) else ""
-            raise FileError(file, f"does not say what schedule made it; give schedule{series}.", field="schedule")
+            without = f" ({_AS_CONTRASTS})" if is_series(file) else ""
+            raise FileError(file, f"does not say what schedule made it; give schedule{without}.", field="schedule")
         with in_file(file):
             schedule = Schedule.from_dict(sidecar["schedule"])
     source = open_array(file, variable, watch=watch)
+    if is_series(file) and not is_zarr(file) and len(source.data) != len(schedule):
+        raise FileError(
+            file,
+            f"holds {len(source.data)} images of each slice, but the schedule {schedule.name or 'given'} has "
+            f"{len(schedule)} pulses; give the schedule that made them ({_AS_CONTRASTS}).",
+            field="schedule",
+        )
     notes = list(source.notes)
     own = sidecar.get("schedule")
     if isinstance(own, dict):

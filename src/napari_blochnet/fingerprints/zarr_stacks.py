@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
-from napari_blochnet.common.errors import FileError, in_file
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -72,11 +72,9 @@ def open_zarr(path: Path, variable: str | None = None, *, watch: Watch = UNWATCH
     attributes = zarr_attributes(path)
     arrays = list_zarr_arrays(path)
     if is_zarr_stack(path) and variable in (None, "data"):
-        with in_file(path):
-            size, affine = attributes.get("voxel_size"), attributes.get("affine")
-            geometry = Geometry(tuple(size), affine) if isinstance(size, list) else None  # type: ignore[arg-type]
+        name = _chosen(path, arrays, "data")
         mask = arrays["mask"].read(watch.quiet) != 0 if "mask" in arrays else None
-        return ZarrSource(arrays["data"].read(watch), geometry, mask)
+        return ZarrSource(arrays[name].read(watch), _own_geometry(path, attributes), mask)
     scales = _multiscales(attributes)
     if variable is None and scales is not None and scales["name"] in arrays:
         return _ome(path, arrays[scales["name"]], scales, watch)
@@ -84,6 +82,19 @@ def open_zarr(path: Path, variable: str | None = None, *, watch: Watch = UNWATCH
     axes = arrays[name].names
     notes = (f"The store calls the axes of {name} {', '.join(axes)}.",) if axes else ()
     return ZarrSource(arrays[name].read(watch), notes=notes)
+
+
+def _own_geometry(path: Path, attributes: dict[str, Any]) -> Geometry | None:
+    """Return where a stack of ours lies, by its attributes; None where they do not say."""
+    if "voxel_size" not in attributes and "affine" not in attributes:
+        return None
+    try:
+        if "voxel_size" not in attributes:
+            return Geometry.from_affine(np.array(attributes["affine"], dtype=np.float64))
+        return Geometry(tuple(attributes["voxel_size"]), attributes.get("affine"))  # type: ignore[arg-type]
+    except (TypeError, ValueError, IndexError) as error:
+        why = str(error) if isinstance(error, InputError) else f"its voxel size or affine are no numbers ({error})."
+        raise FileError(path, why) from None
 
 
 def _chosen(path: Path, arrays: dict[str, ZarrArray], variable: str | None) -> str:
