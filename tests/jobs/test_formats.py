@@ -6,6 +6,7 @@ is written at the end, whatever format its phantom or its fingerprints came in.
 
 from __future__ import annotations
 
+import json
 import mmap
 from collections.abc import Callable
 from pathlib import Path
@@ -149,9 +150,41 @@ def _minc_1(folder: Path, _: Any) -> Written:
     return folder / "subject04_gm_v.mnc", {}
 
 
+def _minc_2(folder: Path, _: Any) -> Written:
+    path = folder / "subject04_gm_v.mnc"
+    _minc2_file(path, np.full(SHAPE, 255, np.uint8), AFFINE)
+    return path, {}
+
+
+def _minc2_file(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
+    corner = np.linalg.solve(affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0), affine[:3, 3])
+    with h5py.File(path, "w") as file:
+        place = file.create_group("minc-2.0/image/0")
+        image = place.create_dataset("image", data=values)
+        image.attrs["dimorder"], image.attrs["valid_range"] = np.bytes_("zspace,yspace,xspace"), np.array([0.0, 255.0])
+        place["image-min"], place["image-max"] = 0.0, 1.0
+        for column, axis in enumerate("xyz"):
+            step = float(np.linalg.norm(affine[:3, column]))
+            said = file.create_dataset(f"minc-2.0/dimensions/{axis}space", data=0).attrs
+            said["length"], said["spacing"] = values.shape[2 - column], np.bytes_("regular__")
+            said["start"], said["step"], said["direction_cosines"] = corner[column], step, affine[:3, column] / step
+
+
 def _rawb(folder: Path, _: Any) -> Written:
     (folder / "gm.rawb").write_bytes(np.full((91, 109, 91), 255, np.uint8).tobytes())
     return folder / "gm.rawb", {}
+
+
+def _raws(folder: Path, _: Any) -> Written:
+    # label 2, grey matter, as shorts of twelve bits
+    labels = np.full((91, 109, 91), round(2 * 4095 / 255), "<u2")
+    (folder / "phantom_2.0mm_normal_crisp.raws").write_bytes(labels.tobytes())
+    return folder / "phantom_2.0mm_normal_crisp.raws", {}
+
+
+def _matlab_4(folder: Path, _: Any) -> Written:
+    savemat(folder / "a.mat", {"fa": SCHEDULE.flip_angle, "tr": SCHEDULE.repetition_time}, format="4")
+    return folder / "a.mat", {"echo_time": float(SCHEDULE.echo_time[0]), "inversion_time": 20.0}
 
 
 COLUMNS = {"flip_angle_deg": SCHEDULE.flip_angle, "repetition_time_ms": SCHEDULE.repetition_time,
@@ -170,6 +203,11 @@ def _text(folder: Path, _: Any) -> Written:
     return folder / "x_fa.txt", {"echo_time": float(SCHEDULE.echo_time[0]), "inversion_time": 20.0}
 
 
+def _json(folder: Path, _: Any) -> Written:
+    (folder / "a.json").write_text(json.dumps({"anything": 1, "schedule": SCHEDULE.to_dict()}))
+    return folder / "a.json", {}
+
+
 #: By the first words of README's row: who writes such a file, and what it is opened as.
 WRITERS: dict[str, tuple[Write, str]] = {
     "NIfTI-1 .nii": (_nifti("a.nii"), "stack"),
@@ -183,12 +221,16 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "NumPy .npz": (_npz, "stack"),
     "HDF5 .h5, contiguous": (_hdf5(None), "stack"),
     "HDF5 .h5, chunked": (_hdf5((4, 1, 3, 2)), "stack"),
+    "MATLAB 4 .mat": (_matlab_4, "schedule"),
     "MATLAB 5 .mat": (_matlab_5, "stack"),
     "MATLAB 7.3 .mat": (_matlab_73, "stack"),
     "MINC 1": (_minc_1, "phantom"),
-    "BrainWeb raw .rawb": (_rawb, "phantom"),
+    "MINC 2": (_minc_2, "phantom"),
+    "BrainWeb raw bytes": (_rawb, "phantom"),
+    "BrainWeb raw shorts": (_raws, "phantom"),
     "CSV": (_csv, "schedule"),
     "Text": (_text, "schedule"),
+    "JSON": (_json, "schedule"),
 }
 
 
