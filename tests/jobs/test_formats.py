@@ -388,7 +388,7 @@ def _expected(affine: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES)
 @pytest.mark.parametrize("way", ["nii.gz", "zarr"])
-@pytest.mark.parametrize("source", ["maps of nibabel", "our phantom folder", "MINC"])
+@pytest.mark.parametrize("source", ["maps of nibabel", "our phantom folder", "MINC 1", "MINC 2"])
 def test_a_landmark_of_a_phantom_stays_where_it_is(tmp_path, source, way, affine):
     folder = tmp_path / "phantom"
     folder.mkdir()
