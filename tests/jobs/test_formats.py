@@ -392,14 +392,14 @@ def _expected(affine: np.ndarray) -> np.ndarray:
 def test_a_landmark_of_a_phantom_stays_where_it_is(tmp_path, source, way, affine):
     folder = tmp_path / "phantom"
     folder.mkdir()
-    if source == "MINC":
-        here = LAID.max() == LAID
-        _minc(folder / "subject04_csf_v.mnc", np.where(here, 255, 0).astype(np.uint8), affine)
-        _minc(folder / "subject04_wm_v.mnc", np.where(here, 0, 255).astype(np.uint8), affine)
+    if source in ("MINC 1", "MINC 2"):
+        write = _minc if source == "MINC 1" else _minc2_file
+        for tissue, here in (("csf", LAID.max() == LAID), ("wm", LAID.max() > LAID)):
+            write(folder / f"subject04_{tissue}_v.mnc", np.where(here, 255, 0).astype(np.uint8), affine)
     elif source == "maps of nibabel":
         for name, values in (("T1map", LAID / 1000), ("T2map", np.full(SHAPE, 0.08, np.float32))):
             nib.save(nib.Nifti1Image(values.T, affine), folder / f"sub-1_{name}.nii.gz")
-    else:
+    elif source == "our phantom folder":
         write_phantom(_phantom(affine), folder)
     stack = nb.simulate(nb.read_phantom(folder), TRAIN)
     write_fingerprints(stack, tmp_path / f"stack.{way}")
@@ -409,7 +409,7 @@ def test_a_landmark_of_a_phantom_stays_where_it_is(tmp_path, source, way, affine
 
 @pytest.mark.parametrize("affine", AFFINES.values(), ids=AFFINES)
 @pytest.mark.parametrize("source", ["NIfTI-1", "NIfTI-2", "BIDS series", "Zarr"])
-def test_a_landmark_of_a_stack_stays_where_it_is(tmp_path, write_dicom, source, affine):
+def test_a_landmark_of_a_stack_stays_where_it_is(tmp_path, source, affine):
     data = nb.simulate(_phantom(np.eye(4)), TRAIN, kind="real").data
     if source == "Zarr":
         path, _ = _zarr(tmp_path, None, data, affine, TRAIN)

@@ -278,8 +278,20 @@ def test_encodings(tmp_path, write_dicom):
 
 def test_a_mosaic_is_refused_and_a_deflated_file(tmp_path, write_dicom):
     write_dicom(tmp_path / "a", _values(0, 0), ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
-    with pytest.raises(InputError, match="a: is a mosaic"):
+    with pytest.raises(InputError, match=r"holds no DICOM image of a slice .its files: 1 a mosaic, .* dcm2niix"):
         read_dicom(tmp_path)
+    # nor is anything damaged in the way of what is wanted beside it
+    write_dicom(tmp_path / "b", _values(0, 0), series="1.9", SeriesNumber=9)
+    cut = write_dicom(tmp_path / "c", _values(0, 0), series="1.8", SeriesNumber=8)
+    cut.PixelData = cut.PixelData[:-20]
+    cut.save_as(tmp_path / "c", enforce_file_format=True)
+    read = read_dicom(tmp_path, "9")
+    np.testing.assert_array_equal(read.data[0, 0], _values(0, 0))
+    assert "passed over: 1 a mosaic" in read.notes[0]
+    with pytest.raises(InputError, match=r"c: its (samples cannot be read|header claims)"):
+        read_dicom(tmp_path, "8")
+    for name in "bc":
+        (tmp_path / name).unlink()
     item = write_dicom(tmp_path / "a", _values(0, 0))
     item.file_meta.TransferSyntaxUID = pydicom.uid.DeflatedExplicitVRLittleEndian
     item.save_as(tmp_path / "a", enforce_file_format=True)

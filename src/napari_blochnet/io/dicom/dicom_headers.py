@@ -37,8 +37,6 @@ _PHILIPS_SLOPE, _GE_PART = (0x2005, 0x100E), (0x0043, 0x102F)
 _PARTS: dict[str, Part] = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _MOST_FILES = 200_000
-# Compressed images are believed to hold this much, or a thousand times their file.
-_SURELY_BYTES = 64 * 2**20
 # What patients, scanners and sequences differ in: images that differ in these are of two measurements.
 _IDENTITY = ("PatientID", "FrameOfReferenceUID", "MagneticFieldStrength", "ScanningSequence")
 
@@ -165,7 +163,7 @@ def read_frames(file: Path) -> list[Frame] | str:
     Raises
     ------
     InputError
-        A damaged file, one that claims more than it can hold, a mosaic.
+        A damaged header, or one whose image lies nowhere that can be.
     """
     import pydicom
 
@@ -179,7 +177,6 @@ def read_frames(file: Path) -> list[Frame] | str:
         reason = _no_image(header)
         if reason:
             return reason
-        _check_claims(file, header)
         groups = header.get("PerFrameFunctionalGroupsSequence")
         if groups is None:
             return [_frame(file, None, header, [])]
@@ -204,29 +201,9 @@ def _no_image(header: Any) -> str:
         return "a picture that lies nowhere"
     if str(header.get("Modality", "MR")) not in ("MR", ""):
         return f"of the modality {header.Modality}"
-    return ""
-
-
-def _check_claims(file: Path, header: Any) -> None:
-    from pydicom.uid import UID
-
-    rows, columns, frames = int(header.Rows), int(header.Columns), int(header.get("NumberOfFrames", 1) or 1)
-    claimed = rows * columns * frames * max(8, int(header.get("BitsAllocated", 8))) // 8
-    syntax = UID(header.file_meta.get("TransferSyntaxUID", "") if hasattr(header, "file_meta") else "")
-    is_compressed = syntax.is_transfer_syntax and syntax.is_compressed
-    held = file.stat().st_size
-    if claimed <= 0 or claimed > (max(_SURELY_BYTES, 1000 * held) if is_compressed else held):
-        raise FileError(
-            file,
-            f"its header claims {frames} × {rows} × {columns} samples, more than the file can hold",
-            "a whole image",
-        )
     if "MOSAIC" in {str(word).upper() for word in header.get("ImageType", ())}:
-        raise FileError(
-            file,
-            "is a mosaic, all slices of a time point in one image",
-            "one slice an image, or NIfTI, into which dcm2niix turns mosaics",
-        )
+        return "a mosaic, all slices in one image, which dcm2niix turns into NIfTI"
+    return ""
 
 
 def _macros(groups: Sequence[Any]) -> list[Any]:

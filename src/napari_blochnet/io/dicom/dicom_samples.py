@@ -6,16 +6,20 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.io.dicom.dicom_headers import Frame
 from napari_blochnet.io.reading import refuse_beyond_memory
 
 __all__ = ["complex_samples", "read_samples"]
+
+# Compressed images are believed to hold this much, or a thousand times their file.
+_SURELY_BYTES = 64 * 2**20
 
 
 def read_samples(slices: Sequence[Sequence[Frame]], watch: Watch) -> FloatArray:
@@ -41,6 +45,7 @@ def read_samples(slices: Sequence[Sequence[Frame]], watch: Watch) -> FloatArray:
     one = slices[0][0]
     shape = (len(slices[0]), len(slices), *one.size)
     refuse_beyond_memory(one.file, 4 * math.prod(shape))
+    _stored(one.file)  # that images are as large as they claim is known before any place is set aside for them
     data: FloatArray = np.empty(shape, np.float32)
     by_file: dict[Path, list[tuple[int, int, Frame]]] = defaultdict(list)
     for z, row in enumerate(slices):
@@ -65,6 +70,7 @@ def _stored(file: Path) -> AnyArray:
 
     try:
         whole = pydicom.dcmread(file, force=True)
+        _check_claims(file, whole)
         if "TransferSyntaxUID" not in whole.file_meta:
             # without a mark, files are in DICOM's oldest encoding, or say so by the types that they name
             whole.file_meta.TransferSyntaxUID = (
@@ -73,6 +79,8 @@ def _stored(file: Path) -> AnyArray:
         samples: AnyArray = whole.pixel_array
         if "PerFrameFunctionalGroupsSequence" in whole and samples.ndim == 2:
             samples = samples[None]
+    except InputError:
+        raise
     except Exception as error:  # what pydicom's decoders raise is as varied as the formats
         reason = str(error).split("\n")[0].rstrip(".:")
         raise FileError(
@@ -82,6 +90,24 @@ def _stored(file: Path) -> AnyArray:
             "(pip install pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg)",
         ) from None
     return samples
+
+
+def _check_claims(file: Path, header: Any) -> None:
+    """Refuse an image that claims more samples than its file can hold."""
+    from pydicom.uid import UID
+
+    rows, columns, frames = int(header.Rows), int(header.Columns), int(header.get("NumberOfFrames", 1) or 1)
+    claimed = rows * columns * frames * max(8, int(header.get("BitsAllocated", 8))) // 8
+    syntax = UID(header.file_meta.get("TransferSyntaxUID", ""))
+    held = file.stat().st_size
+    if syntax.is_transfer_syntax and syntax.is_compressed:
+        held = max(_SURELY_BYTES, 1000 * held)
+    if claimed <= 0 or claimed > held:
+        raise FileError(
+            file,
+            f"its header claims {frames} × {rows} × {columns} samples, more than the file can hold",
+            "a whole image",
+        )
 
 
 def complex_samples(name: str, magnitude: FloatArray, phase: FloatArray, frame: Frame) -> tuple[AnyArray, str]:
