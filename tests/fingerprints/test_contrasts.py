@@ -120,10 +120,23 @@ def test_a_folder_with_one_stack_is_that_stack_with_all_that_lies_beside_it(tmp_
 def test_a_folder_of_something_else_is_one_sentence(tmp_path):
     (tmp_path / "notes.txt").write_text("")
     for read in (nb.read_contrasts, lambda path: nb.read_fingerprints(path, PULSES)):
-        with pytest.raises(InputError, match="is a folder without DICOM or NIfTI images"):
+        with pytest.raises(
+            InputError,
+            match=r"holds no DICOM image of a slice and no series of NIfTI files .its files: 1 no DICOM file",
+        ):
             read(tmp_path)
     with pytest.raises(InputError, match=r"notes\.txt: cannot tell the format from its ending; expected .*DICOM"):
         nb.read_fingerprints(tmp_path / "notes.txt", PULSES)
+
+
+def test_a_folder_of_both_is_asked_about(train):
+    _nifti(train / "sub-1_inv-1_IRT1.nii.gz", np.ones((4, 3, 2), np.float32))
+    for read in (nb.read_contrasts, lambda path: nb.read_fingerprints(path, PULSES)):
+        with pytest.raises(InputError, match=r"train: holds DICOM images and NIfTI files .sub-1_IRT1.*") as refused:
+            read(train)
+        assert refused.value.field == "variable"
+    assert len(nb.read_contrasts(train, "0").data) == 5
+    assert nb.read_contrasts(train, "sub-1_IRT1").data.shape == (1, 2, 3, 4)
 
 
 def test_acquired_inversion_images_open_without_a_schedule(shared_data):

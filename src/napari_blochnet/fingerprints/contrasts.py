@@ -24,7 +24,7 @@ from napari_blochnet.io.bids_series import bids_series, join_series, sidecar_con
 from napari_blochnet.io.dicom.dicom_series import is_dicom, read_dicom
 from napari_blochnet.io.nifti import read_nifti
 
-__all__ = ["ContrastSeries", "is_series", "only_file", "open_series", "read_contrasts"]
+__all__ = ["ContrastSeries", "is_series", "nifti_series", "only_file", "open_series", "read_contrasts"]
 
 _UNITS = {"TI": " ms", "TE": " ms", "TR": " ms", "flip angle": "°"}
 
@@ -91,11 +91,30 @@ def is_series(path: Path) -> bool:
 
 def only_file(path: Path, variable: str | None = None) -> Path | None:
     """Return the one NIfTI file that a folder's series consists of; None where it is anything else."""
-    if not path.is_dir():
-        return None
-    series = bids_series(path)
+    series = nifti_series(path, variable) if path.is_dir() else {}
     name = variable if variable in series else next(iter(series)) if len(series) == 1 else None
     return series[name][0] if name is not None and len(series[name]) == 1 else None
+
+
+def nifti_series(folder: Path, variable: str | None = None) -> dict[str, list[Path]]:
+    """Return the NIfTI files of a folder by series; none where it holds DICOM images.
+
+    Raises
+    ------
+    InputError
+        Both are there, and ``variable`` names none of the former.
+    """
+    series = bids_series(folder)
+    if not series or variable in series or not is_dicom(folder):
+        return series
+    if variable is None:
+        raise FileError(
+            folder,
+            f"holds DICOM images and NIfTI files ({', '.join(list(series)[:4])}); name a file or a folder of one kind, "
+            "or give variable, the name or number of a series.",
+            field="variable",
+        )
+    return {}
 
 
 def open_series(
@@ -109,10 +128,8 @@ def open_series(
 
     ``order``: what comes first in time, of DICOM; see `napari_blochnet.io.dicom.dicom_series.read_dicom`.
     """
-    series = bids_series(path) if path.is_dir() else {}
+    series = nifti_series(path, variable) if path.is_dir() else {}
     if not series:
-        if path.is_dir() and not is_dicom(path):
-            raise FileError(path, "is a folder without DICOM or NIfTI images", "a folder of one series, or a file")
         stack = read_dicom(path, variable, order, watch=watch)
         kind = stack.part
         return ContrastSeries(
@@ -124,7 +141,7 @@ def open_series(
             raise FileError(path, f"has no series {variable!r}; it holds {', '.join(series)}.", field="variable")
         several = {variable: series[variable]}
     if len(several) > 1:
-        listed = ", ".join(f"{name} ({len(files)} files)" for name, files in several.items())
+        listed = ", ".join(f"{name} ({len(files)} file{'s'[: len(files) > 1]})" for name, files in several.items())
         raise FileError(path, f"holds {listed}; give variable, the name of one.", field="variable")
     name, files = next(iter(several.items()))
     notes: list[str] = []

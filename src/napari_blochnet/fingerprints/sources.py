@@ -15,9 +15,8 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.fingerprints.contrasts import is_series, open_series
+from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.zarr_stacks import open_zarr
-from napari_blochnet.io.bids_series import bids_series
 from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
 from napari_blochnet.io.nifti import is_nifti, read_nifti
 from napari_blochnet.io.reading import read_bytes, read_in_blocks
@@ -126,7 +125,7 @@ def _series(path: Path, variable: str | None, how: _How) -> SourceArray:
     """Open DICOM images or a BIDS series, in the order in which they were made."""
     series = open_series(path, variable, "acquisition", watch=how.watch)
     # DICOM says what its numbers are; of NIfTI files they are looked at, as those of other files are
-    kind = "" if path.is_dir() and bids_series(path) else series.kind
+    kind = "" if path.is_dir() and nifti_series(path, variable) else series.kind
     return SourceArray(_numeric(path, series.data, how.kinds), series.geometry, kind=kind, notes=series.notes)
 
 

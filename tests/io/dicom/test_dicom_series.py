@@ -158,6 +158,24 @@ def test_an_enhanced_file_is_read_frame_by_frame(tmp_path, write_dicom):
         read_dicom(tmp_path)
 
 
+def test_scale_and_part_of_each_frame_of_an_enhanced_file_are_taken(tmp_path, write_dicom):
+    item = _enhanced(tmp_path / "e.dcm", write_dicom, [(t, 0) for t in (0, 1, 0, 1)])
+    item.Manufacturer, item.BitsStored, item.HighBit = "Philips", 12, 11
+    for number, group in enumerate(item.PerFrameFunctionalGroupsSequence):
+        part = "MAGNITUDE" if number < 2 else "PHASE"
+        kind, scaled, own = (pydicom.Dataset() for _ in range(3))
+        kind.ComplexImageComponent = part
+        scaled.RescaleSlope, scaled.RescaleIntercept = (4.0, 0.0) if number < 2 else (2.0, -4096.0)
+        own.add_new((0x2005, 0x100E), "FL", 0.5 * (number + 1))
+        group.MRImageFrameTypeSequence, group.PixelValueTransformationSequence = [kind], [scaled]
+        group.add_new((0x2005, 0x140F), "SQ", [own])
+    # magnitudes 10 and 10, phases of a quarter turn and none
+    item.PixelData = np.stack([_flat(value) for value in (10, 10, 3072, 2048)]).astype(np.uint16).tobytes()
+    item.save_as(tmp_path / "e.dcm", enforce_file_format=True)
+    read = read_dicom(tmp_path)
+    np.testing.assert_allclose(read.data[:, 0, 0, 0], [20j, 10], atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("maker", "scaled", "stored"),
     [
@@ -205,7 +223,9 @@ def test_a_phase_whose_unit_cannot_be_told_is_refused(tmp_path, write_dicom):
 
 def test_what_cannot_be_one_stack_is_named(tmp_path, write_dicom):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="holds no DICOM image"):
+    with pytest.raises(
+        InputError, match="holds no DICOM image of a slice and no series of NIfTI files; expected a folder"
+    ):
         read_dicom(tmp_path / "empty")
     gap, two, order, shifted = (tmp_path / name for name in ("gap", "two", "order", "shifted"))
     for folder in (gap, two, order, shifted):
@@ -278,7 +298,10 @@ def test_encodings(tmp_path, write_dicom):
 
 def test_a_mosaic_is_refused_and_a_deflated_file(tmp_path, write_dicom):
     write_dicom(tmp_path / "a", _values(0, 0), ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
-    with pytest.raises(InputError, match=r"holds no DICOM image of a slice .its files: 1 a mosaic, .* dcm2niix"):
+    with pytest.raises(
+        InputError,
+        match=r"holds no DICOM image of a slice and no series of NIfTI files .its files: 1 a mosaic, .* dcm2niix",
+    ):
         read_dicom(tmp_path)
     # nor is anything damaged in the way of what is wanted beside it
     write_dicom(tmp_path / "b", _values(0, 0), series="1.9", SeriesNumber=9)

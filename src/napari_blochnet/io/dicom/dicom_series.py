@@ -24,6 +24,8 @@ __all__ = ["DicomStack", "is_dicom", "read_dicom"]
 
 # Positions that differ by less, mm, are one place; directions and spacings by less, one grid.
 _SAME_PLACE, _SAME_GRID = 1e-2, 1e-4
+# Of a folder, to tell what it is.
+_LOOKED_AT = 200
 # Slices may lie off their place by this share of their distance.
 _UNEVEN = 0.1
 _PAIRS: tuple[tuple[Part, Part], ...] = (("real", "imaginary"), ("magnitude", "phase"))
@@ -56,12 +58,13 @@ class DicomStack:
 
 
 def is_dicom(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is DICOM by its mark, or one of the first files below a folder is."""
+    """Whether a file is DICOM by its mark, or a folder has an index of such files, or one among its first files."""
     found = Path(path)
     if not found.is_dir():
         return has_dicom_mark(found)
     try:
-        return any(has_dicom_mark(file) for file, _ in zip(dicom_files(found), range(50), strict=False))
+        first = (file for file, _ in zip(dicom_files(found), range(_LOOKED_AT), strict=False))
+        return has_dicom_mark(found / "DICOMDIR") or any(map(has_dicom_mark, first))
     except OSError:
         return False
 
@@ -140,7 +143,9 @@ def _collect(found: Path, notes: list[str], watch: Watch) -> list[Frame]:
     listed = ", ".join(f"{count} {what}" for what, count in others.items())
     if not frames:
         raise FileError(
-            found, f"holds no DICOM image of a slice{f' (its files: {listed})' if listed else ''}", "MR images"
+            found,
+            f"holds no DICOM image of a slice and no series of NIfTI files{f' (its files: {listed})' if listed else ''}",
+            "a folder of one series",
         )
     if wanted is not None and len(frames) > 1:
         notes.append(f"{found.name} is one of {len(frames)} images of its series in this folder; all were read.")
