@@ -120,3 +120,39 @@ def own_store(tmp_path, monkeypatch):
     """Keep the networks a test trains out of the user's own store, and of other tests."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path / "data" / "napari-blochnet" / "models"
+
+
+@pytest.fixture(scope="session")
+def write_dicom():
+    """Write one DICOM image with pydicom: ``write(path, values, position, **elements)`` returns the dataset."""
+    import numpy as np
+    import pydicom
+    from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+    def write(path, values, position=(0, 0, 0), *, orientation=(1, 0, 0, 0, 1, 0), spacing=(2.0, 1.5), **elements):
+        item = pydicom.Dataset()
+        item.file_meta = pydicom.dataset.FileMetaDataset()
+        item.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        item.SOPClassUID = item.file_meta.MediaStorageSOPClassUID = MRImageStorage
+        item.SOPInstanceUID = item.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        item.Modality = "MR"
+        item.Rows, item.Columns = values.shape
+        item.SamplesPerPixel, item.PhotometricInterpretation = 1, "MONOCHROME2"
+        item.BitsAllocated = 16
+        item.BitsStored = elements.pop("bits", 16)
+        item.HighBit, item.PixelRepresentation = item.BitsStored - 1, int(values.dtype.kind == "i" and values.min() < 0)
+        item.ImagePositionPatient = [float(value) for value in position]
+        item.ImageOrientationPatient = [float(value) for value in orientation]
+        item.PixelSpacing = list(spacing)
+        item.SliceThickness = 3.0
+        item.SeriesInstanceUID = elements.pop("series", "1.2.3")
+        private = elements.pop("private", ())
+        for name, value in elements.items():
+            setattr(item, name, value)
+        for tag, kind, value in private:
+            item.add_new(tag, kind, value)
+        item.PixelData = values.astype(np.int16 if item.PixelRepresentation else np.uint16).tobytes()
+        item.save_as(path, enforce_file_format=True)
+        return item
+
+    return write

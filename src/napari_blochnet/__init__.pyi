@@ -3,6 +3,8 @@ from .common.errors import InputError as InputError
 from .estimators.networks.store import load_estimator as load_estimator
 from .evaluation.comparison import Comparison as Comparison
 from .evaluation.maps import ParameterMaps as ParameterMaps
+from .fingerprints.contrasts import ContrastSeries as ContrastSeries
+from .fingerprints.contrasts import read_contrasts as read_contrasts
 from .fingerprints.stack import FingerprintStack as FingerprintStack
 from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.operations.adapt import adapt as adapt

@@ -8,7 +8,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from napari_blochnet.napari_ui.napari_calls.readers import phantom_reader, stack_reader
+from napari_blochnet.napari_ui.napari_calls.readers import contrast_reader, phantom_reader, stack_reader
 
 
 def test_only_what_is_ours_is_claimed(tmp_path, shared_data):
@@ -86,6 +86,47 @@ def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):
     (entry,) = session_of(viewer).entries("stack")
     assert entry.subject.schedule == schedule
     np.testing.assert_allclose(np.asarray(viewer.layers[0].data), np.abs(data), rtol=1e-5)
+
+
+def test_a_store_of_ours_dropped_on_the_viewer(make_napari_viewer, tmp_path):
+    from napari_blochnet.fingerprints.stack import FingerprintStack
+    from napari_blochnet.fingerprints.stack_files import write_fingerprints
+    from napari_blochnet.napari_ui.state.session import session_of
+    from napari_blochnet.schedules.generators import spline_schedule
+
+    data = np.random.default_rng(0).standard_normal((20, 2, 5, 6)).astype(np.complex64)
+    write_fingerprints(FingerprintStack(data, spline_schedule(length=20)), tmp_path / "mine.zarr")
+    viewer = make_napari_viewer(show=True)
+    viewer.open(str(tmp_path / "mine.zarr"), plugin="napari-blochnet")
+    (entry,) = session_of(viewer).entries("stack")
+    np.testing.assert_array_equal(entry.subject.data, data)
+
+
+def test_a_series_of_contrasts_is_an_image_and_no_stack(make_napari_viewer, tmp_path, write_dicom):
+    from napari_blochnet.napari_ui.state.session import session_of
+    from napari_blochnet.napari_ui.workbench import Workbench
+
+    folder = tmp_path / "ir"
+    folder.mkdir()
+    for number, time in enumerate((400, 50)):
+        write_dicom(folder / f"{number}.dcm", np.full((6, 8), time), series=f"1.{number}", InversionTime=time)
+    assert contrast_reader(str(folder)) is not None
+    assert contrast_reader(str(tmp_path / "none")) is None
+    viewer = make_napari_viewer(show=True)
+    viewer.open(str(folder), plugin="napari-blochnet")
+    (layer,) = viewer.layers
+    np.testing.assert_array_equal(layer.data[:, 0, 0, 0], [50, 400])
+    assert layer.axis_labels == ("contrast", "z", "y", "x")
+    assert [str(unit) for unit in layer.units[1:]] == ["millimeter"] * 3
+    np.testing.assert_allclose(layer.scale[1:], (3.0, 2.0, 1.5))
+    assert layer.metadata["blochnet"]["contrasts"]["TI"] == [50, 400]
+    session = session_of(viewer)
+    assert not session.entries("stack")
+    (workbench,) = session.window().findChildren(Workbench)
+    assert "is no fingerprint stack" in workbench.data.jobs.message.text()
+    viewer.layers.clear()
+    viewer.open(str(folder / "1.dcm"), plugin="napari-blochnet")
+    assert viewer.layers[0].data.shape == (1, 1, 6, 8)
 
 
 def test_a_stack_keeps_its_own_schedule(desk, tmp_path):

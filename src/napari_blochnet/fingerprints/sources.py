@@ -12,15 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.hdf5_arrays import list_hdf5_arrays, read_hdf5_array, stored_dtype
+from napari_blochnet.fingerprints.zarr_stacks import open_zarr
 from napari_blochnet.io.matlab5 import is_matlab_73
 from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
 from napari_blochnet.io.nifti import is_nifti, is_nifti_pair, read_nifti
 from napari_blochnet.io.reading import read_bytes
+from napari_blochnet.io.zarr_arrays import is_zarr
 
 __all__ = ["SourceArray", "check_memory", "open_array"]
 
@@ -43,11 +46,20 @@ class SourceArray:
         Where the format knows it; then `data` is (time, z, y, x) or (z, y, x), or has a fifth axis before these.
     slices_last : bool
         Whether the format's habit is (y, x, slice) once the time axis is taken out, as in MATLAB.
+    kind : str
+        What the samples are, where the format knows: "complex", "real", "magnitude", "phase", "imaginary".
+    mask : bool array of shape (z, y, x), optional
+        Where the file holds one.
+    notes : tuple of str
+        What was understood, in sentences.
     """
 
     data: AnyArray
     geometry: Geometry | None = None
     slices_last: bool = False
+    kind: str = ""
+    mask: BoolArray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +79,8 @@ def open_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3).
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3),
+        a Zarr store, DICOM images whatever their ending, a folder of these or of a BIDS series.
     variable : str, optional
         Name of the array, where the file holds several with more than one axis; in MATLAB files its path through
         structures and cells, ``D.maps{2}``.
@@ -85,6 +98,11 @@ def open_array(
     """
     how = _How(watch, f"reading {path.name}", kinds)
     name = path.name.lower()
+    if is_zarr(path):
+        store = open_zarr(path, variable, watch=watch)
+        return SourceArray(_numeric(path, store.data, kinds), store.geometry, mask=store.mask, notes=store.notes)
+    if path.is_dir():
+        return _series(path, variable, how)
     if is_nifti(path) or is_nifti_pair(path):
         data, geometry = read_nifti(path, most_axes=5, watch=watch)
         return SourceArray(_numeric(path, data, kinds), geometry)
@@ -98,7 +116,21 @@ def open_array(
         if not is_matlab_73(path):
             raise FileError(path, "does not begin as an HDF5 file does", "HDF5")
         return SourceArray(_numeric(path, _hdf5(path, variable, how), kinds))
-    raise FileError(path, "cannot tell the format from its ending", ".npy, .npz, .nii, .nii.gz, .h5, .hdf5 or .mat")
+    if is_series(path):
+        return _series(path, variable, how)
+    raise FileError(
+        path,
+        "cannot tell the format from its ending",
+        ".npy, .npz, .nii, .nii.gz, .h5, .hdf5, .mat, .zarr, DICOM, or a folder of one series",
+    )
+
+
+def _series(path: Path, variable: str | None, how: _How) -> SourceArray:
+    """Open DICOM images or a BIDS series, in the order in which they were made."""
+    series = open_series(path, variable, "acquisition", watch=how.watch)
+    # DICOM says what its numbers are; of NIfTI files they are looked at, as those of other files are
+    kind = "" if path.is_dir() and nifti_series(path, variable) else series.kind
+    return SourceArray(_numeric(path, series.data, how.kinds), series.geometry, kind=kind, notes=series.notes)
 
 
 def _numeric(path: Path, data: AnyArray, kinds: str = _KINDS) -> AnyArray:

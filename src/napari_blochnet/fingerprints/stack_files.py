@@ -1,4 +1,4 @@
-"""Fingerprint stacks in files: NIfTI with a JSON file beside it both ways; NumPy, HDF5 and MATLAB to read."""
+"""Fingerprint stacks in files: NIfTI with a JSON file beside it and Zarr both ways; all else to read."""
 
 from __future__ import annotations
 
@@ -14,15 +14,18 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.fingerprints.contrasts import is_series, only_file
 from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, open_parts, stack_stem
 from napari_blochnet.fingerprints.signal_kinds import is_signed
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.stack_axes import StackAxes
+from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, is_zarr_stack, write_zarr_stack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
+from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
 __all__ = ["fingerprint_files", "read_fingerprints", "write_fingerprints"]
@@ -31,6 +34,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 # The phase of real data can only be taken out where it is a whole number of half turns, to this many degrees.
 _PHASE_TOLERANCE = 1e-6
+_AS_CONTRASTS = "as a series of contrasts it opens without one: nb.read_contrasts, or dropped on napari's canvas"
 
 
 def read_fingerprints(
@@ -52,8 +56,11 @@ def read_fingerprints(
     ----------
     path : path
         ``.nii`` or ``.nii.gz`` (x, y, z, time), ``.hdr`` with ``.img``, ``.npy``, ``.npz``, ``.h5``, ``.hdf5``,
-        ``.mat`` (5 and 7.3). Of magnitude and phase, or real and imaginary parts, in two files with the names of BIDS
-        (``…_part-mag``, ``…_part-phase``) or dcm2niix (``x``, ``x_ph``; ``x_real``, ``x_imaginary``): either.
+        ``.mat`` (4, 5 and 7.3), a Zarr store; or DICOM: a folder, an enhanced file, or one image, read with the others
+        of its series; or a BIDS folder of files such as ``…_inv-1_….nii.gz``, one for each contrast. Of magnitude and
+        phase, or real and imaginary parts, in two files with the names of BIDS (``…_part-mag``, ``…_part-phase``) or
+        dcm2niix (``x``, ``x_ph``; ``x_real``, ``x_imaginary``): either. A series that no train of pulses made opens by
+        `napari_blochnet.read_contrasts`.
     schedule : Schedule, optional
         What made the stack; may be left out where a JSON file beside it holds the schedule, as `write_fingerprints`
         makes it.
@@ -72,7 +79,8 @@ def read_fingerprints(
     time_axis : int, optional
         Which axis of the file's array is time, counted from 0, where two are as long as the schedule. NIfTI fixes it.
     variable : str, optional
-        Name of the array, where the file holds several.
+        Name of the array, where the file holds several; of DICOM the number or description of the series, or several
+        with commas between them.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in megabytes.
 
@@ -92,26 +100,47 @@ def read_fingerprints(
     """
     watch = Watch(progress, cancelled)
     file = existing_file(path)
+    only = None if is_zarr(file) else only_file(file, variable)
+    if only is not None:
+        file, variable = only, None
+    # images of scanners come one by one; their order, and what they hold, are told by themselves
+    is_scanned = not is_zarr(file) and is_series(file)
     notes: list[str] = []
     sidecar, recorded = _sidecar(file, notes, is_needed=schedule is None)
-    main = file if sidecar else main_part(file)
+    main = file if sidecar or is_scanned or is_zarr(file) else main_part(file)
     if main != file:
         sidecar, recorded = _sidecar(main, notes, is_needed=schedule is None)
     if schedule is None:
         if recorded is None:
             why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
-            raise FileError(file, f"does not say what schedule made it{why}; give schedule.", field="schedule")
+            without = f" ({_AS_CONTRASTS})" if is_scanned else ""
+            raise FileError(file, f"does not say what schedule made it{why}; give schedule{without}.", field="schedule")
         schedule = recorded
     elif recorded is not None and recorded != schedule:
         made, asked = recorded.describe(), schedule.describe()
         warnings.warn(
             f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
         )
-    if sidecar and main == file:
+    if is_scanned or is_zarr(file) or (sidecar and main == file):
         source = open_array(file, variable, watch=watch)
     else:
         file, source = open_parts(file, variable, kind, watch, notes)
-    stored = sidecar.get("kind")
+    if is_scanned and len(source.data) != len(schedule):
+        raise FileError(
+            file,
+            f"holds {len(source.data)} images of each slice, but the schedule {schedule.name or 'given'} has "
+            f"{len(schedule)} pulses; give the schedule that made them ({_AS_CONTRASTS}).",
+            field="schedule",
+        )
+    if kind is None and source.kind in ("phase", "imaginary"):
+        raise FileError(
+            file,
+            f"holds {source.kind} images only",
+            "the magnitude or real images beside them, of the same series or one that variable names",
+            field="variable",
+        )
+    notes += source.notes
+    stored = sidecar.get("kind") or source.kind
     # two files of which only the first is ours hold more than it says
     if kind is None and stored in get_args(SignalKind) and (stored == "complex") == (source.data.dtype.kind == "c"):
         kind = cast(SignalKind, stored)
@@ -126,7 +155,7 @@ def read_fingerprints(
         notes.append("The file states no voxel size; it is taken as 1 mm.")
     # a voxel size that a person gives says nothing of where the stack lies
     place = source.geometry if voxel_size is None else None
-    inside = _mask(file, mask, data.shape[1:], place, notes)
+    inside = _mask(file, source.mask if mask is None else mask, data.shape[1:], place, notes)
     with in_file(file):
         return FingerprintStack(
             data,
@@ -148,7 +177,7 @@ def read_fingerprints(
 def fingerprint_files(path: PathLike) -> list[Path]:
     """Return the files that `write_fingerprints` writes for this path: stack, mask, JSON."""
     target = Path(path)
-    return [target, *beside_stack(target)]
+    return [target] if is_zarr_name(target) else [target, *beside_stack(target)]
 
 
 def write_fingerprints(
@@ -159,50 +188,51 @@ def write_fingerprints(
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
 ) -> list[Path]:
-    """Write a stack as NIfTI; `read_fingerprints` of the file gives it back without being told a schedule.
+    """Write a stack as NIfTI or Zarr; `read_fingerprints` of it gives it back without being told a schedule.
 
     Parameters
     ----------
     stack : FingerprintStack
         What to write.
     path : path
-        Ending in ``.nii`` (can be memory-mapped) or ``.nii.gz``.
+        Ending in ``.nii`` (can be memory-mapped), ``.nii.gz``, or ``.zarr``: a store of version 3 whose group holds
+        ``data`` (time, z, y, x), ``mask``, and the rest as attributes.
     record : dict, optional
         How the stack was made; its own record if not given.
     progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in kilobytes.
+        See `napari_blochnet.common.progress`; counted in kilobytes, or megabytes of a store.
 
     Returns
     -------
     list of Path
-        The stack, (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule, kind, SNR, noise and
-        record.
+        The store; or the stack, (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule, kind, SNR,
+        noise and record.
 
     Raises
     ------
     InputError
-        Another ending.
+        Another ending; a store's name that something else has.
     Cancelled
         There is the old stack, or none.
     """
     target = Path(path)
+    sidecar = {
+        "name": stack.name,
+        "kind": stack.kind,
+        "snr": stack.snr,
+        "noise_sigma": stack.noise_sigma,
+        "schedule": stack.schedule.to_dict(),
+        "record": record or stack.record,
+    }
+    if is_zarr_name(target):
+        return write_zarr_stack(stack, target, sidecar, watch=Watch(progress, cancelled))
     if not is_nifti(target):
-        raise FileError(target, "a stack is written as NIfTI", "a name ending in .nii or .nii.gz")
+        raise FileError(target, "a stack is written as NIfTI or Zarr", "a name ending in .nii, .nii.gz or .zarr")
     files = fingerprint_files(target)
     # the large one first: who cancels it keeps a whole stack of before
     write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
     write_nifti(stack.mask, stack.geometry, files[1])
-    write_json(
-        {
-            "name": stack.name,
-            "kind": stack.kind,
-            "snr": stack.snr,
-            "noise_sigma": stack.noise_sigma,
-            "schedule": stack.schedule.to_dict(),
-            "record": record or stack.record,
-        },
-        files[2],
-    )
+    write_json(sidecar, files[2])
     return files
 
 
@@ -215,7 +245,10 @@ def _sidecar(file: Path, notes: list[str], *, is_needed: bool) -> tuple[dict[str
         A schedule that is none, where it is needed.
     """
     path = beside_stack(file)[1]
-    content, wrong = beside_json(path)
+    if is_zarr(file):
+        path, content, wrong = file, zarr_attributes(file) if is_zarr_stack(file) else {}, ""
+    else:
+        content, wrong = beside_json(path)
     if wrong:
         notes.append(wrong)
     if not isinstance(content.get("schedule"), dict):

@@ -1,1 +1,1 @@
-"""Files below all formats of the field: atomic writing, reading in blocks, NIfTI, MATLAB, text tables, unpacking."""
+"""Files below all formats of the field: atomic writing, reading in blocks, NIfTI, MATLAB, text, Zarr, BIDS, DICOM."""

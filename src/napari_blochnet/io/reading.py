@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 
-__all__ = ["blocks", "read_bytes", "read_in_blocks"]
+__all__ = ["blocks", "read_bytes", "read_in_blocks", "refuse_beyond_memory"]
 
 # Unpacking this much takes some 50 ms.
 _BLOCK_BYTES = 4 * 2**20
@@ -115,3 +118,29 @@ def read_bytes(file: Any, values: AnyArray, *, what: str = "reading", watch: Wat
         if not count:
             raise EOFError(f"it ends after {done:,} of {len(raw):,} bytes")
         done += count
+
+
+def refuse_beyond_memory(path: Path, size: int) -> None:
+    """Refuse an array that the machine cannot hold, before any of it is set aside.
+
+    Parameters
+    ----------
+    path : Path
+        The file that holds it.
+    size : int
+        Bytes.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return
+    if size > installed:
+        raise FileError(
+            path,
+            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of "
+            f"{installed / 2**30:.3g} GiB.",
+        )

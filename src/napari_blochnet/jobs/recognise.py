@@ -14,11 +14,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
-from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.fingerprints.zarr_stacks import is_zarr_stack
+from napari_blochnet.io.bids_series import bids_series
+from napari_blochnet.io.dicom.dicom_series import is_dicom
 from napari_blochnet.io.json_files import beside_json
+from napari_blochnet.io.matlab_files import list_arrays
+from napari_blochnet.io.zarr_arrays import is_zarr
 from napari_blochnet.jobs.sessions import is_session
 
-__all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "unreadable", "what_is_in"]
+__all__ = [
+    "has_own_schedule",
+    "is_our_stack",
+    "is_phantom",
+    "is_series_of_contrasts",
+    "unreadable",
+    "what_is_in",
+]
 
 PathLike = str | os.PathLike[str]
 
@@ -59,30 +71,9 @@ def is_phantom(path: PathLike) -> bool:
 
 def _holds_maps(path: Path) -> bool:
     """Whether a MATLAB file names T1 and T2 maps, or crisp labels as BrainWeb's circulate."""
-    names = [name.lower() for name, shape in _matlab_arrays(path).items() if len(shape) in (2, 3)]
+    names = [name.lower() for name, array in list_arrays(path).items() if len(array.shape) in (2, 3)]
     has = {prefix: any(name.startswith(prefix) for name in names) for prefix in ("t1", "t2")}
     return all(has.values()) or any("brain" in name for name in names)
-
-
-def _matlab_arrays(path: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of the arrays in a MATLAB file of any version, without reading them."""
-    from napari_blochnet.io.matlab5 import is_matlab_73, list_matlab_arrays
-
-    if is_matlab_73(path):
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            return {name: item.shape for name, item in file.items() if isinstance(item, h5py.Dataset)}
-    with path.open("rb") as opened:
-        head = opened.read(128)
-    if len(head) < 20:
-        raise FileError(path, f"cannot be read as a MATLAB file (it holds {len(head)} bytes).")
-    if 0 not in head[:4]:
-        return {name: array.shape for name, array in list_matlab_arrays(path).items()}
-    # version 4 begins with numbers, the others with text
-    from scipy.io import whosmat
-
-    return {name: shape for name, shape, _ in whosmat(path)}
 
 
 def unreadable(path: PathLike) -> str:
@@ -91,7 +82,7 @@ def unreadable(path: PathLike) -> str:
     if not _ends(found, (".mat",)):
         return ""
     try:
-        _matlab_arrays(found)
+        list_arrays(found)
     except InputError as error:
         return str(error)
     except Exception as error:
@@ -102,7 +93,9 @@ def unreadable(path: PathLike) -> str:
 
 @_no_if_it_fails
 def has_own_schedule(path: PathLike) -> bool:
-    """Whether a JSON file beside a stack holds the schedule that made it, as we write it."""
+    """Whether a stack says what schedule made it, as we write it: a JSON file beside it, or a store's attributes."""
+    if is_zarr(path):
+        return is_zarr_stack(Path(path))
     stem = Path(path).name.removesuffix(".gz")
     sidecar = Path(path).with_name(f"{stem[: stem.rfind('.')] if '.' in stem else stem}.json")
     if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
@@ -112,8 +105,15 @@ def has_own_schedule(path: PathLike) -> bool:
 
 @_no_if_it_fails
 def is_our_stack(path: PathLike) -> bool:
-    """Whether a path is a fingerprint stack beyond doubt: NIfTI with our sidecar."""
-    return _ends(path, _NIFTI) and has_own_schedule(path)
+    """Whether a path is a fingerprint stack beyond doubt: NIfTI with our sidecar, or a Zarr store of ours."""
+    return (_ends(path, _NIFTI) or is_zarr(path)) and has_own_schedule(path)
+
+
+@_no_if_it_fails
+def is_series_of_contrasts(path: PathLike) -> bool:
+    """Whether a path is DICOM, a folder or an image, or a BIDS folder with a series of contrasts."""
+    found = Path(path)
+    return is_dicom(found) or (found.is_dir() and any(len(files) > 1 for files in bids_series(found).values()))
 
 
 def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session"] | None:
@@ -131,7 +131,9 @@ def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", 
 def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session"] | None:
     if len(paths) == 1 and is_session(paths[0]):
         return "session"
-    if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_our_stack(paths[0])):
+    if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_zarr(paths[0]) or is_our_stack(paths[0])):
+        return "fingerprints"
+    if len(paths) == 1 and not is_phantom(paths[0]) and is_series_of_contrasts(paths[0]):
         return "fingerprints"
     tissues = [is_phantom(path) or (_ends(path, _NIFTI) and bool(_TISSUE.search(Path(path).name))) for path in paths]
     return "phantom" if paths and all(tissues) else None

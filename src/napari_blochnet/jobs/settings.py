@@ -262,7 +262,11 @@ class FingerprintsSettings(Settings):
     time_axis: int | None = quantity(
         None, "Time axis", "Which axis is time, counted from 0, where two fit.", ge=0, le=7
     )
-    variable: str | None = quantity(None, "Variable", "Name of the array, where the file holds several.")
+    variable: str | None = quantity(
+        None,
+        "Variable",
+        "Name of the array, where the file holds several; of DICOM and BIDS folders the number or name of the series.",
+    )
     receiver_phase: Literal["follows", "fixed"] | None = quantity(
         None,
         "Receiver phase",

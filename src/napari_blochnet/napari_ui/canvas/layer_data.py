@@ -15,6 +15,7 @@ from napari.utils import CyclicLabelColormap
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.contrasts import ContrastSeries
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.canvas.looks import (
     REGION_COLOURS,
@@ -33,6 +34,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 __all__ = [
     "LayerData",
     "Opened",
+    "contrast_layer_data",
     "drawing_layer_data",
     "image_data",
     "map_values",
@@ -104,6 +106,27 @@ def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, titl
     if stack.data.dtype.kind in "ui":
         high = min(high, float(np.iinfo(stack.data.dtype).max))
     return [image_data(_magnitude(stack), entry, stack.record, (0.0, high))]
+
+
+def contrast_layer_data(series: ContrastSeries) -> LayerData:
+    """Return the layer (contrast, z, y, x) of a series: an image like others, of magnitudes where it is complex.
+
+    It is no subject of the session: nothing maps or compares it.
+    """
+    data = np.abs(series.data) if series.kind == "complex" else series.data
+    scale, translate = display_transform(series.geometry, upright=False)
+    contrasts = {called: values.tolist() for called, values in series.contrasts.items()}
+    shown = {"affine": np.asarray(series.affine).tolist(), "kind": series.kind, "contrasts": contrasts}
+    how = {
+        "name": series.name,
+        "scale": np.insert(scale, 0, 1.0),
+        "translate": np.insert(translate, 0, 0.0),
+        "units": ["dimensionless", "mm", "mm", "mm"],
+        "axis_labels": ["contrast", "z", "y", "x"],
+        "colormap": "gray",
+        "metadata": {"blochnet": shown},
+    }
+    return data, how, "image"
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from napari import current_viewer
+from napari.utils.notifications import show_info
 from qtpy.QtCore import QThread
 from qtpy.QtWidgets import QApplication, QMainWindow
 
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.fingerprints.contrasts import ContrastSeries
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.workers import result_of
-from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
+from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, contrast_layer_data, opened_layer_data
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
 from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["open_for_napari"]
+__all__ = ["contrasts_for_napari", "open_for_napari"]
 
 _Read = Callable[..., Opened | Phantom | FingerprintStack]
 _NOTHING = "Nothing was opened."
@@ -68,6 +70,32 @@ def open_for_napari(name: str, read: _Read, *, is_sample: bool = False) -> list[
     if not by_hand:
         return opened_layer_data(opened)
     return [panel.last_layer(opened)] if is_sample else []
+
+
+def contrasts_for_napari(name: str, read: Callable[..., ContrastSeries]) -> list[LayerData]:
+    """Read a series of contrasts for napari: an image layer, and words on what it is and is not.
+
+    Parameters, exceptions: see `open_for_napari`.
+    """
+    panel = _panel()
+    if panel is None:
+        series = read()
+        show_info(_said(series))
+        return [contrast_layer_data(series)]
+    if not panel.begin():
+        raise InputError(panel.jobs.refuse())
+    series = result_of(panel.job(f"Opening {name}", read, lambda found: panel.jobs.say(_said(found), "good")), _NOTHING)
+    if panel.session.viewer is None:
+        raise Cancelled(_NOTHING)
+    return [contrast_layer_data(series)]
+
+
+def _said(series: ContrastSeries) -> str:
+    said = (
+        f"Opened {series.describe()}. It is shown as it is: a series of contrasts is no fingerprint stack. Was it made "
+        f"by a train of {len(series.data)} pulses, open it in the Data tab, with that schedule."
+    )
+    return " ".join([said, *series.notes])
 
 
 def _panel() -> DataPanel | None:

@@ -1,4 +1,4 @@
-"""Files dropped on napari: phantoms and fingerprint stacks that are ours beyond doubt, and no others.
+"""Files dropped on napari: phantoms and stacks that are ours beyond doubt, series of contrasts of scanners, no others.
 
 A reader that claims a path is asked before all others when a person opens it, so it claims only what
 `napari_blochnet.jobs.recognise` has evidence for. Everything else is opened in the Data tab, and a person whose drop
@@ -17,11 +17,18 @@ from napari import current_viewer
 from napari.utils.notifications import show_error
 
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.fingerprints.contrasts import read_contrasts
 from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
-from napari_blochnet.jobs.recognise import is_our_stack, is_phantom, unreadable, what_is_in
+from napari_blochnet.jobs.recognise import (
+    is_our_stack,
+    is_phantom,
+    is_series_of_contrasts,
+    unreadable,
+    what_is_in,
+)
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 
-__all__ = ["phantom_reader", "session_reader", "stack_reader"]
+__all__ = ["contrast_reader", "phantom_reader", "session_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 _US = "napari-blochnet"
@@ -49,6 +56,13 @@ def stack_reader(path: str | Sequence[str]) -> Reader | None:
     if os.path.isdir(first) and not first.lower().endswith(".zarr"):
         return None
     return _refuse if _is_the_last_asked(first) else None
+
+
+def contrast_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return a reader where the path is DICOM, or a BIDS folder with a series of contrasts."""
+    if not isinstance(path, str) or is_phantom(path) or is_our_stack(path) or what_is_in([path]) == "session":
+        return None
+    return _read_contrasts if is_series_of_contrasts(path) else None
 
 
 def session_reader(path: str | Sequence[str]) -> Reader | None:
@@ -80,6 +94,13 @@ def _read_phantom(path: str | Sequence[str]) -> list[LayerData]:
     source = path if isinstance(path, str) else list(path)
     first = source if isinstance(source, str) else source[0]
     return open_for_napari(Path(first).name, functools.partial(open_phantom, source))
+
+
+@_plainly
+def _read_contrasts(path: str | Sequence[str]) -> list[LayerData]:
+    from napari_blochnet.napari_ui.napari_calls.dropped import contrasts_for_napari
+
+    return contrasts_for_napari(Path(str(path)).name, functools.partial(read_contrasts, str(path)))
 
 
 def _is_the_last_asked(path: str) -> bool:

@@ -24,7 +24,7 @@ class PathRow(QFrame):
     hint : str
         What is expected.
     folders : bool
-        Whether it is a phantom, in a folder or in several files; otherwise a stack, in one file.
+        Whether it is a phantom, in a folder or in several files; otherwise a stack, in one file or one folder.
     """
 
     #: a person wants this opened
@@ -38,18 +38,19 @@ class PathRow(QFrame):
         self.line = QLineEdit()
         self.line.setPlaceholderText(hint)
         self.line.setAccessibleName("Phantom" if folders else "Fingerprint stack")
-        what = "a folder, a file, or several that belong together" if folders else "a file"
+        what = "a folder, a file, or several that belong together" if folders else "a file, or a folder of one series"
         self.line.setToolTip(f"{hint}: {what}. Type or paste a path, or drop it here.")
         # it would take the drop for itself, and write a URL
         self.line.setAcceptDrops(False)
         self.line.returnPressed.connect(self.submitted)
         self.line.textChanged.connect(lambda: self.show_error(""))
         self.buttons: list[QPushButton] = []
-        if folders:
-            folder = QPushButton("Folder…")
-            folder.setToolTip("Choose the folder of a phantom.")
-            folder.clicked.connect(self.choose_folder)
-            self.buttons.append(folder)
+        folder = QPushButton("Folder…")
+        folder.setToolTip(
+            "Choose the folder of a phantom." if folders else "Choose a folder of DICOM images or BIDS files."
+        )
+        folder.clicked.connect(self.choose_folder)
+        self.buttons.append(folder)
         files = QPushButton("File…")
         files.setToolTip("Choose one file, or several that belong together." if folders else "Choose a file.")
         files.clicked.connect(self.choose_files)
@@ -71,7 +72,8 @@ class PathRow(QFrame):
 
     def choose_folder(self) -> None:
         """Ask for a folder and open it."""
-        name = QFileDialog.getExistingDirectory(self, "Folder of a phantom", self._start())
+        title = "Folder of a phantom" if self._several else "Folder of a fingerprint stack"
+        name = QFileDialog.getExistingDirectory(self, title, self._start())
         if name:
             self.take([name])
 

@@ -104,7 +104,7 @@ class DataPanel(Panel):
         self.body.addWidget(self.open_phantom, 0, Qt.AlignmentFlag.AlignLeft)
 
         self.body.addWidget(heading("Open fingerprints"))
-        self.stack_path = PathRow("NIfTI, .npy, .npz, HDF5 or MATLAB", folders=False)
+        self.stack_path = PathRow("DICOM, NIfTI, Zarr, NumPy, HDF5, MATLAB", folders=False)
         self.schedule_choice = QComboBox()
         self.schedule_choice.addItems([_OWN, _CURRENT])
         self.schedule_choice.setToolTip(

@@ -1,0 +1,1 @@
+"""DICOM images of MR scanners: headers, what belongs together, samples."""
