@@ -50,6 +50,29 @@ def test_a_stack_of_nothing_but_nan(desk, tmp_path):
     assert "NaN" in said
 
 
+def test_what_the_numbers_are_is_asked_beside_its_field(desk, tmp_path):
+    desk = desk()
+    desk.use_spline(30)
+    path = tmp_path / "stack.npy"
+    parts = np.random.default_rng(0).normal(size=(30, 3, 4, 2)).astype(np.float32)
+    np.save(path, parts)
+    said = desk.open_stack(path)
+    assert said == _sentence(open_fingerprints, path, desk.session.schedule)
+    data = desk.turn_to("Data")
+    assert data.stack_form.errors()["kind"] == said
+    assert data.stack_form.isVisible()
+    data.stack_form.set_values({"kind": "complex"})
+    desk.open_stack(path)
+    (entry,) = desk.session.entries("stack")
+    np.testing.assert_array_equal(entry.subject.data[:, 0], parts[..., 0] + 1j * parts[..., 1])
+    # of extended precision, which no picture has
+    data.stack_form.set_values({"kind": None})
+    np.save(tmp_path / "long.npy", parts[..., 0].astype(np.longdouble))
+    desk.open_stack(tmp_path / "long.npy")
+    assert desk.session.entries("stack")[-1].subject.data.dtype == np.float32
+    assert not data.is_busy
+
+
 def test_phantom_with_t2_above_t1(desk, tmp_path):
     from scipy.io import savemat
 
