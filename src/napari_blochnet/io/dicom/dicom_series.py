@@ -142,10 +142,10 @@ def _collect(found: Path, notes: list[str], watch: Watch) -> list[Frame]:
             frames.append(frame)
     listed = ", ".join(f"{count} {what}" for what, count in others.items())
     if not frames:
-        has = f" (its files: {listed})" if listed else ""
+        these = f" (its files: {listed})" if listed else ""
         raise FileError(
             found,
-            f"holds no DICOM image of a slice and no series of NIfTI files{has}",
+            f"holds no DICOM image of a slice and no series of NIfTI files{these}",
             "a folder of one series",
         )
     if wanted is not None and len(frames) > 1:
