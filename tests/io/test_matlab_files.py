@@ -44,7 +44,7 @@ def test_structures_and_cells_are_opened_by_path(tmp_path: Path, compressed: boo
     assert find_array(tmp_path / "a.mat", arrays, "x (1) . fa") is arrays["x(1).fa"]
     assert list(outermost(arrays)) == ["n"]
     np.testing.assert_array_equal(ArraysOnDemand(arrays)["n"], np.eye(3))
-    with pytest.raises(InputError, match=r"a\.mat: has no variable 'seq\.fa'; it holds seq\.rf\.fa, ") as caught:
+    with pytest.raises(InputError, match=r"a\.mat: has no array 'seq\.fa'; it holds n, seq\.rf\.fa, ") as caught:
         find_array(tmp_path / "a.mat", arrays, "seq.fa")
     assert caught.value.field == "variable"
 

@@ -148,7 +148,7 @@ def test_schedules_in_structures(tmp_path: Path) -> None:
         read_schedule(path)
     assert caught.value.field == "variable"
     np.testing.assert_array_equal(_read(path, variable="second").flip_angle, 2 * _FA)
-    with pytest.raises(InputError, match=r"has no variable 'third'; it holds first\.fa"):
+    with pytest.raises(InputError, match=r"has no array 'third'; it holds first\.fa"):
         read_schedule(path, variable="third")
     (tmp_path / "s.csv").write_text("fa_deg,tr_ms,te_ms\n5,12,3\n")
     with pytest.raises(InputError, match=r"s\.csv: has no variables; leave variable out"):

@@ -110,8 +110,9 @@ def find_array(path: Path, arrays: Mapping[str, MatlabArray], variable: str) -> 
     by_name = {plain_name(name): array for name, array in arrays.items()}
     found = by_name.get(plain_name(variable))
     if found is None:
-        held = names_of(arrays.values()) or "none"
-        raise FileError(path, f"has no variable {variable!r}; it holds {held}.", field="variable")
+        # what a person sees in the workspace comes first
+        held = names_of(sorted(arrays.values(), key=lambda each: not _is_variable(each.name))) or "none"
+        raise FileError(path, f"has no array {variable!r}; it holds {held}.", field="variable")
     return found
 
 
