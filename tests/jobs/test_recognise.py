@@ -85,7 +85,7 @@ def test_damaged_matlab_files_are_no_evidence_and_no_exception(tmp_path):
         said = unreadable(tmp_path / name)
         assert "\n" not in said
         # a file that ends, or is damaged, behind what is looked at has nothing against it yet
-        assert said.startswith(f"{name}: cannot be read as a MATLAB file") or name in (
+        assert said.startswith(f"{name}: cannot be read as a MATLAB") or name in (
             "flipped.mat",
             "cut.mat",
             "head.mat",

@@ -71,7 +71,8 @@ def is_phantom(path: PathLike) -> bool:
 
 def _holds_maps(path: Path) -> bool:
     """Whether a MATLAB file names T1 and T2 maps, or crisp labels as BrainWeb's circulate."""
-    names = [name.lower() for name, array in list_arrays(path).items() if len(array.shape) in (2, 3)]
+    arrays = list_arrays(path).items()
+    names = [name.lower() for name, array in arrays if len(array.shape) in (2, 3) and not array.trouble]
     has = {prefix: any(name.startswith(prefix) for name in names) for prefix in ("t1", "t2")}
     return all(has.values()) or any("brain" in name for name in names)
 
