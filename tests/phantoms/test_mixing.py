@@ -16,7 +16,7 @@ from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES
-from napari_blochnet.phantoms.volume import Volume
+from napari_blochnet.phantoms.formats.volume import Volume
 
 _TABLE = TISSUE_TABLES["paper"]
 

@@ -14,7 +14,7 @@ import pytest
 from scipy.io import netcdf_file
 
 from napari_blochnet.common.errors import DataWarning, InputError
-from napari_blochnet.phantoms.minc1 import read_minc
+from napari_blochnet.phantoms.formats.minc1 import read_minc
 
 
 def _write(

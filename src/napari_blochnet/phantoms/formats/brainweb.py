@@ -19,8 +19,8 @@ from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
-from napari_blochnet.phantoms.minc1 import read_minc
-from napari_blochnet.phantoms.volume import Volume
+from napari_blochnet.phantoms.formats.minc1 import read_minc
+from napari_blochnet.phantoms.formats.volume import Volume
 
 __all__ = [
     "CRISP_OLD",

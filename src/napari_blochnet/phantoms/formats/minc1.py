@@ -21,7 +21,7 @@ from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
-from napari_blochnet.phantoms.volume import Volume
+from napari_blochnet.phantoms.formats.volume import Volume
 
 __all__ = ["read_minc"]
 
