@@ -14,16 +14,18 @@ from pathlib import Path
 from typing import Literal
 
 from napari_blochnet.jobs.sessions import is_session
+from napari_blochnet.phantoms.formats.brainweb import role_of
+from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
 
 __all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "what_is_in"]
 
 PathLike = str | os.PathLike[str]
 
-_TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|T1map|T2map)([_\-.]|$)", re.IGNORECASE)
+_TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|[TR][12]map)([_\-.]|$)", re.IGNORECASE)
 # What is a stack and never a phantom.
 _STACKS = (".npy", ".npz", ".h5", ".hdf5")
 _NIFTI = (".nii", ".nii.gz")
-_BRAINWEB = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz")
+_BRAINWEB = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz", ".raws", ".raws.gz")
 # A sidecar holds the schedule of at most some thousand pulses.
 _SIDECAR_BYTES = 16 * 2**20
 
@@ -36,8 +38,14 @@ def is_phantom(path: PathLike) -> bool:
     """Whether a path is a phantom beyond doubt, or one of its volumes."""
     found = Path(path)
     if found.is_dir():
-        return any(_ends(item, _BRAINWEB + _NIFTI) and _TISSUE.search(item.name) for item in found.iterdir())
+        names = [item for item in found.iterdir() if _ends(item, _BRAINWEB + _NIFTI)]
+        # BrainWeb's formats hold nothing else: any tissue's name is enough
+        return any(_TISSUE.search(item.name) or (_ends(item, _BRAINWEB) and _names_tissue(item)) for item in names)
     return _ends(found, _BRAINWEB) or (_ends(found, (".mat",)) and _holds_maps(found))
+
+
+def _names_tissue(path: Path) -> bool:
+    return find_tissue(role_of(path), TISSUE_TABLES["paper"]) is not None
 
 
 def _holds_maps(path: Path) -> bool:

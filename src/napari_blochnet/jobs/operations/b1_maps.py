@@ -91,8 +91,8 @@ def checked_b1(
     Raises
     ------
     InputError
-        Another shape than the stack's; a value in a voxel that is mapped that is not finite, or outside 0.2 to 3; a map in
-        degrees or Hz without `nominal`.
+        Another shape than the stack's; a value in a voxel that is mapped that is not finite, or outside 0.2 to 3; a
+        map in degrees or Hz without `nominal`.
     """
     if np.shape(b1) != stack.shape[1:]:
         raise InputError(
