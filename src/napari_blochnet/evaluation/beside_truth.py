@@ -5,21 +5,18 @@ from __future__ import annotations
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.phantoms.laying import turn_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["part_of_truth", "signed_errors", "summary"]
 
 
 def part_of_truth(phantom: Phantom, other: FingerprintStack | ParameterMaps) -> Phantom | None:
-    """Return the part of a phantom that a stack or maps cover; None where they lie elsewhere."""
-    try:
-        return phantom.on_grid(other.shape[-3:], other.geometry)
-    except InputError:
-        return None
+    """Return the part of a phantom that a stack or maps cover, turned to lie like them; None where it has none."""
+    return turn_phantom(phantom, other.shape[-3:], other.geometry)
 
 
 def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:

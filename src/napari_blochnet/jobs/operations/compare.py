@@ -12,6 +12,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.packing import pack_regions
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import CompareSettings, RegionSettings, settings_from
+from napari_blochnet.phantoms.laying import lay_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def compare(
     Parameters
     ----------
     truth : Phantom
-        On the maps' grid, or with more slices.
+        On the maps' grid, or with more slices. Stored in other directions it is turned; on another grid each voxel
+        takes the nearest one's tissue. A `DataWarning` tells.
     maps : ParameterMaps or sequence of them
         One per model, all on one grid.
     settings : CompareSettings, optional
@@ -55,7 +57,7 @@ def compare(
     Raises
     ------
     InputError
-        Maps on another grid, or no maps.
+        A truth that lies elsewhere, maps on different grids, or no maps.
     """
     from napari_blochnet.evaluation.comparison import compare_maps
 
@@ -63,7 +65,7 @@ def compare(
     several = _several(maps)
     inputs = {"truth": truth.record or {"operation": "given", "phantom": truth.name}, "maps": _records(several)}
     record = make_record("compare", given, inputs)
-    truth = truth.on_grid(several[0].shape, several[0].geometry)
+    truth = lay_phantom(truth, several[0].shape, several[0].geometry, onto=f"the maps of {several[0].estimator}")
     return compare_maps(truth, several, record=record, watch=Watch(progress, cancelled), **given.model_dump())
 
 
@@ -108,7 +110,7 @@ def region_means(
         inputs["regions"] = {"operation": "given", "regions": pack_regions(found)}
     if truth is not None:
         inputs["truth"] = truth.record or {"operation": "given", "phantom": truth.name}
-        truth = truth.on_grid(several[0].shape, several[0].geometry)
+        truth = lay_phantom(truth, several[0].shape, several[0].geometry, onto=f"the maps of {several[0].estimator}")
     return average(several, found, truth=truth, title=given.title, record=make_record("region_means", given, inputs))
 
 

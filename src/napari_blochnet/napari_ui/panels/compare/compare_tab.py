@@ -25,6 +25,7 @@ from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
 from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, named_rows, row_of
+from napari_blochnet.phantoms.laying import lay_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _compare(
     cancelled: CancelEvent,
 ) -> tuple[Compared, list[dict[str, FloatArray]]]:
     """Compare, and compute error maps for the layers; worker thread."""
-    part = truth.on_grid(maps[0].shape, maps[0].geometry)
+    part = lay_phantom(truth, maps[0].shape, maps[0].geometry, onto=f"the maps of {maps[0].estimator}")
     comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
     return Compared(comparison, truth, tuple(maps)), [signed_errors(part, item) for item in maps]
 
