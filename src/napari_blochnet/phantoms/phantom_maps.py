@@ -124,7 +124,7 @@ def phantom_from_maps(
     _check_order(source, reversed_, inside, values, hints)
     for key in ("pd", "b1"):
         if key in maps:
-            values[key] = _numbers(f"{source}: the {key.upper()} map", maps[key].values).astype(np.float32)
+            values[key] = _numbers(f"{maps[key].source}: the {key.upper()} map", maps[key].values).astype(np.float32)
     if "pd" not in values:
         values["pd"] = np.where(background, np.float32(0), np.float32(1))
         said.append("There is no PD map; PD is 1 in every voxel.")
@@ -175,7 +175,7 @@ def usable_times(maps: Mapping[str, MapArray], source: str, hints: MapHints, not
                 source,
                 f"there is no {key.upper()} map; found {', '.join(maps) or 'none'}, expected T1 and T2 at least.",
             )
-    raw = {key: _numbers(f"{source}: the {key.upper()} map", maps[key].values) for key in ("t1", "t2")}
+    raw = {key: _numbers(f"{maps[key].source}: the {key.upper()} map", maps[key].values) for key in ("t1", "t2")}
     with np.errstate(invalid="ignore"):
         inside = np.logical_and.reduce([(array > 0) & (array < np.inf) for array in raw.values()])
         medians = {}
@@ -187,7 +187,7 @@ def usable_times(maps: Mapping[str, MapArray], source: str, hints: MapHints, not
             medians[key] = float(np.median(used))
     stated = {key: stated_unit(maps[key].unit) for key in raw}
     rates = tuple(key for key in raw if maps[key].is_rate)
-    units = time_units(source, medians, stated, hints.units, rates, notes)
+    units = time_units({key: maps[key].source for key in raw}, medians, stated, hints.units, rates, notes)
     with np.errstate(over="ignore", invalid="ignore"):
         return {key: in_ms(array, units[key]).astype(np.float32) for key, array in raw.items()}
 

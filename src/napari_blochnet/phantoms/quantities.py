@@ -96,7 +96,7 @@ def in_ms(values: FloatArray, unit: str) -> FloatArray:
 
 
 def time_units(
-    source: str,
+    sources: Mapping[str, str],
     medians: Mapping[str, float],
     stated: Mapping[str, str | None],
     asked: Mapping[str, str | None],
@@ -107,8 +107,8 @@ def time_units(
 
     Parameters
     ----------
-    source : str
-        The file, as a sentence names it.
+    sources : mapping of str to str
+        The files of "t1" and "t2", as a sentence names them.
     medians : mapping of str to float
         Of "t1" and "t2", in the file's unit.
     stated, asked : mapping of str to str
@@ -126,7 +126,7 @@ def time_units(
     """
     found: dict[str, str] = {}
     for key in ("t1", "t2"):
-        name, median = key.upper(), medians[key]
+        name, median, source = key.upper(), medians[key], sources[key]
         unit, said = asked.get(key), stated.get(key)
         if unit is not None or said is not None:
             found[key] = unit or _as_stated(source, key, str(said), median)
