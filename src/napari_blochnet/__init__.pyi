@@ -3,6 +3,7 @@ from .common.errors import InputError as InputError
 from .estimators.networks.store import load_estimator as load_estimator
 from .evaluation.comparison import Comparison as Comparison
 from .evaluation.maps import ParameterMaps as ParameterMaps
+from .evaluation.maps_io import read_maps as read_maps
 from .fingerprints.stack import FingerprintStack as FingerprintStack
 from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.operations.adapt import adapt as adapt

@@ -45,11 +45,14 @@ class MapHints:
     t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
     b1_nominal : float, optional
         What the B1 map holds where the field is nominal.
+    by_file : bool
+        Whether a person can say more only in a JSON file beside a map, which sentences then ask for.
     """
 
     t1_unit: TimeUnit | None = None
     t2_unit: TimeUnit | None = None
     b1_nominal: float | None = None
+    by_file: bool = False
 
     @property
     def units(self) -> dict[str, str | None]:
@@ -197,7 +200,7 @@ def read_maps_of(
         found = read_map(path, watch)
         unit = stated_unit(found.unit)
         if key in ("t1", "t2") and unit is None and hints.units[key] is None:
-            refuse_weighted(path.name, key, found.values)
+            refuse_weighted(path.name, key, found.values, by_file=hints.by_file)
         if first is None:
             first = found
         else:

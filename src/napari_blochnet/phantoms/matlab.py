@@ -124,8 +124,8 @@ def read_labels(path: Path, arrays: dict[str, AnyArray], variable: str | None = 
         values = np.rint(values / _GREY_STEP)
         classes = CRISP_TWENTY
         notes.append(f"The values of {name} are labels times 255/11, of BrainWeb's 20 normal brains.")
-    labels = values.astype(np.uint8)
-    labels = _oriented(name, labels) if path.suffix.lower() == ".mat" else without_axes_of_one(labels)
+    whole: IntArray = values.astype(np.uint8)
+    labels: IntArray = _oriented(name, whole) if path.suffix.lower() == ".mat" else without_axes_of_one(whole)
     size = None
     if set(labels.shape) <= {1, 362, 434}:
         size = (0.5, 0.5, 0.5)

@@ -63,7 +63,7 @@ def named_as_map(name: str) -> bool:
     return bool(re.search(r"map|(^|[^a-z0-9])[qr][12]|qt[12]", name.lower()))
 
 
-def refuse_weighted(source: str, key: str, values: AnyArray) -> None:
+def refuse_weighted(source: str, key: str, values: AnyArray, *, by_file: bool = False) -> None:
     """Raise `FileError` for what is a weighted image by its name, or by whole numbers where no name says a map."""
     name = source.split(".")[0]
     by_name = is_weighted(name)
@@ -73,7 +73,7 @@ def refuse_weighted(source: str, key: str, values: AnyArray) -> None:
     raise FileError(
         source,
         f"is called as {key.upper()}-weighted images are{holds}; such images are no maps",
-        f"maps named T1map and T2map, or {key}_unit where this is a map of {key.upper()}",
+        f"maps named T1map and T2map, or {_said_by(key, by_file)} where this is a map of {key.upper()}",
         field=f"{key}_unit",
     )
 
@@ -102,6 +102,8 @@ def time_units(
     asked: Mapping[str, str | None],
     rates: tuple[str, ...],
     notes: list[str],
+    *,
+    by_file: bool = False,
 ) -> dict[str, str]:
     """Return the units of T1 and T2, each told by a person, by its file, or by its values.
 
@@ -117,6 +119,8 @@ def time_units(
         Keys of maps that are called R1 or R2.
     notes : list of str
         Takes what was understood.
+    by_file : bool
+        Whether a unit can be said in a JSON file only.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def time_units(
         name, median, source = key.upper(), medians[key], sources[key]
         unit, said = asked.get(key), stated.get(key)
         if unit is not None or said is not None:
-            found[key] = unit or _as_stated(source, key, str(said), median)
+            found[key] = unit or _as_stated(source, key, str(said), median, by_file)
             continue
         is_rate = key in rates
         fits = _fitting(key, median, is_rate)
@@ -137,13 +141,13 @@ def time_units(
             raise FileError(
                 source,
                 f"the unit of {name} is not stated and a median of {median:g} tells neither ms nor s; "
-                f"state 'Units' as 'ms' or 's' in a JSON file beside it, or give {key}_unit.",
+                f"state 'Units' as 'ms' or 's' in a JSON file beside it{'' if by_file else f', or give {key}_unit'}.",
                 field=key,
             )
         if key == "t2":
             like_t1 = ("1/" if is_rate else "") + found["t1"].removeprefix("1/")
             if like_t1 not in fits and not is_rate:
-                raise FileError(source, _in_other_units(medians, found["t1"], fits[0]), _what_helps(medians),
+                raise FileError(source, _in_other_units(medians, found["t1"], fits[0]), _what_helps(medians, by_file),
                                 field="t2_unit")  # fmt: skip
             found[key] = like_t1 if like_t1 in fits else fits[0]
             continue
@@ -153,11 +157,14 @@ def time_units(
     return found
 
 
-def _as_stated(source: str, key: str, said: str, median: float) -> str:
+def _as_stated(source: str, key: str, said: str, median: float, by_file: bool) -> str:
     name = key.upper()
     if said not in get_args(TimeUnit):
         raise FileError(
-            source, f"states the unit {said!r} for {name}", f"'s' or 'ms', or {key}_unit", field=f"{key}_unit"
+            source,
+            f"states the unit {said!r} for {name}",
+            f"'s' or 'ms'{'' if by_file else f', or {key}_unit'}",
+            field=f"{key}_unit",
         )
     fits = _fitting(key, median, said.startswith("1/"))
     # T2 has no bound that all tissue keeps: only where another unit makes sense of it, the stated one is doubted
@@ -167,7 +174,7 @@ def _as_stated(source: str, key: str, said: str, median: float) -> str:
         raise FileError(
             source,
             f"states {name} in {said}, but its median is {median:g}{sense}",
-            f"a median from {low:g} ms to {high / 1000:g} s, or {key}_unit, which counts more",
+            f"a median from {low:g} ms to {high / 1000:g} s{'' if by_file else f', or {key}_unit, which counts more'}",
             field=key if key == "t1" else "t2_unit",
         )
     return said
@@ -196,9 +203,14 @@ def _shown(value: float, unit: str) -> str:
     return f"{time:.3g} ms"
 
 
-def _what_helps(medians: Mapping[str, float]) -> str:
+def _what_helps(medians: Mapping[str, float], by_file: bool) -> str:
     rates = " (1/s where these are rates R1 and R2)" if medians["t2"] > medians["t1"] else ""
-    return f"T2 in the unit of T1, or t1_unit and t2_unit, the unit of each{rates}"
+    said = "'Units' in a JSON file beside each" if by_file else "t1_unit and t2_unit, the unit of each"
+    return f"T2 in the unit of T1, or {said}{rates}"
+
+
+def _said_by(key: str, by_file: bool) -> str:
+    return "'Units' in a JSON file beside it" if by_file else f"{key}_unit"
 
 
 def nominal_b1(

@@ -346,6 +346,8 @@ def _empty_maps(
 
 
 def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> None:
+    assert maps.pd is not None
+    assert maps.residual is not None
     maps.t1.reshape(-1)[voxels] = estimates.t1
     maps.t2.reshape(-1)[voxels] = estimates.t2
     maps.pd.reshape(-1)[voxels] = np.abs(estimates.pd)

@@ -154,6 +154,8 @@ def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom
     roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = map_values(maps, role)
+        if values is None:
+            continue
         limits = STYLES[role].limits
         if limits is None and truth is not None and truth.mask.any() and role not in roles:
             limits = value_limits(getattr(truth, role.lower()), truth.mask)

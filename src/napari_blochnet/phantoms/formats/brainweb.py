@@ -203,7 +203,8 @@ def _labels_of_shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> In
         if levels[-1] <= _TWELVE_BITS and (np.abs(labels * step - levels) <= 1.0).all():
             lookup = np.zeros(levels[-1] + 1, np.uint8)
             lookup[levels] = labels
-            return lookup[values]
+            found: IntArray = lookup[values]
+            return found
     raise FileError(path, "holds numbers that are no labels", "labels, or round(label · 4095/255) as BrainWeb has them")
 
 
