@@ -187,9 +187,8 @@ def usable_times(maps: Mapping[str, MapArray], source: str, hints: MapHints, not
             medians[key] = float(np.median(used))
     stated = {key: stated_unit(maps[key].unit) for key in raw}
     rates = tuple(key for key in raw if maps[key].is_rate)
-    units = time_units(
-        {key: maps[key].source for key in raw}, medians, stated, hints.units, rates, notes, by_file=hints.by_file
-    )
+    sources = {key: maps[key].source for key in raw}
+    units = time_units(sources, medians, stated, hints.units, rates, notes, by_file=hints.by_file)
     with np.errstate(over="ignore", invalid="ignore"):
         return {key: in_ms(array, units[key]).astype(np.float32) for key, array in raw.items()}
 

@@ -160,12 +160,8 @@ def time_units(
 def _as_stated(source: str, key: str, said: str, median: float, by_file: bool) -> str:
     name = key.upper()
     if said not in get_args(TimeUnit):
-        raise FileError(
-            source,
-            f"states the unit {said!r} for {name}",
-            f"'s' or 'ms'{'' if by_file else f', or {key}_unit'}",
-            field=f"{key}_unit",
-        )
+        expected = f"'s' or 'ms'{'' if by_file else f', or {key}_unit'}"
+        raise FileError(source, f"states the unit {said!r} for {name}", expected, field=f"{key}_unit")
     fits = _fitting(key, median, said.startswith("1/"))
     # T2 has no bound that all tissue keeps: only where another unit makes sense of it, the stated one is doubted
     if said not in fits and (key == "t1" or fits):
