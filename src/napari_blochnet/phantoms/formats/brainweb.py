@@ -20,6 +20,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.formats.minc1 import read_minc
+from napari_blochnet.phantoms.formats.minc2 import read_minc2
 from napari_blochnet.phantoms.formats.volume import Volume
 
 __all__ = [
@@ -50,6 +51,7 @@ _GRIDS = (
     ((91, 109, 91), 2.0, (-90.0, -126.0, -72.0)),
 )
 _FORMATS = (".mnc", ".rawb", ".raws")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _TWELVE_BITS = 4095
 _MOST_VOXELS = 2**30
 
@@ -119,7 +121,7 @@ def read_volume(
     voxel_size: tuple[float, float, float] | None = None,
     watch: Watch = UNWATCHED,
 ) -> Volume:
-    """Read one BrainWeb volume: MINC 1, raw byte (membership = value/255) or raw short (value/4095), gzipped or not.
+    """Read one BrainWeb volume: MINC 1 or 2, raw byte (membership = value/255) or short (value/4095), gzipped or not.
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ def read_volume(
         Damage around voxels that are all there.
     """
     if _format(path) == ".mnc":
-        return read_minc(path, watch)
+        return (read_minc2 if unpack(path, len(_HDF5)).data == _HDF5 else read_minc)(path, watch)
     width = 2 if _format(path) == ".raws" else 1
     largest = (math.prod(shape) if shape else max(math.prod(grid) for grid, _, _ in _GRIDS)) * width
     if shape is not None and not (min(shape) > 0 and math.prod(shape) <= _MOST_VOXELS):
