@@ -85,6 +85,12 @@ def test_the_command_takes_folders_and_files_beside_our_own(tmp_path, truth):
     assert "holds 2 sets of maps (a, b); expected one; name its T1 map" in several.output
 
 
+def test_the_truth_is_not_compared_with_itself(tmp_path, truth):
+    write_phantom(truth, tmp_path / "head")
+    with pytest.raises(InputError, match=r"^head: holds a phantom, which counts as truth"):
+        read_maps(tmp_path / "head")
+
+
 def test_voxels_without_a_fit_count_as_not_mapped(tmp_path, truth):
     t1, t2 = T1.copy(), T2.copy()
     t1[0, 0, 0], t2[1, 1, 1], t1[2, 2, 2] = np.nan, -1, np.inf

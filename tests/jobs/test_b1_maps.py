@@ -155,8 +155,11 @@ def test_a_map_in_per_cent_is_scaled_and_one_in_degrees_is_where_somebody_says_s
     with pytest.raises(nb.InputError, match="states B1 in Hz; its median is 462") as caught:
         nb.reconstruct(stack, b1=folder / "hertz.nii.gz", **refine)
     assert caught.value.field == "b1_nominal"
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+
+    opened = open_fingerprints(folder / "stack.nii.gz")
     with pytest.warns(DataWarning, match="divided by 500"):
-        hertz = nb.reconstruct(stack, b1=folder / "hertz.nii.gz", b1_nominal=500, **refine)
+        hertz = nb.reconstruct(opened, b1=folder / "hertz.nii.gz", b1_nominal=500, **refine)
     np.testing.assert_allclose(hertz.b1, head.b1, rtol=1e-6)
     with pytest.warns(DataWarning, match="divided by 500"):
         np.testing.assert_array_equal(run_recipe(as_recipe(hertz.record))[-1].t2, hertz.t2)

@@ -13,7 +13,7 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.io.nifti import is_nifti
+from napari_blochnet.io.nifti import is_nifti, nifti_sidecar
 from napari_blochnet.phantoms.map_files import MapHints, choose_maps, map_key, plain_stem, read_maps_of
 from napari_blochnet.phantoms.phantom_maps import usable_times
 
@@ -61,6 +61,8 @@ def read_brought_maps(paths: Sequence[Path], prefix: str | None = None, hints: M
     """
     where, files = _set(paths, prefix)
     chosen = choose_maps(files, where)
+    if "t1" in chosen and {"Name", "Notes"} <= set(nifti_sidecar(chosen["t1"])):
+        raise FileError(where, "holds a phantom, which counts as truth", "maps to compare with it", field="maps")
     notes: list[str] = []
     hints = hints or MapHints(by_file=True)
     maps, geometry = read_maps_of({key: chosen[key] for key in ("t1", "t2", "pd") if key in chosen}, hints, notes)

@@ -228,7 +228,7 @@ def _check_order(
             source,
             f"T2 is above T1 in {100 * wrong / count:.0f} % of the voxels that have both (weighted images, T1 and T2 "
             "exchanged, or rates R1 and R2?)",
-            "maps of T1 and T2; or t1_unit and t2_unit, the unit of each (1/s of rates)",
+            "maps with T2 ≤ T1; or t1_unit and t2_unit, the unit of each (1/s of rates)",
             field="t2",
         )
 
