@@ -147,7 +147,9 @@ def opened_layer_data(opened: Opened) -> list[LayerData]:
     return [*hidden, *stack_layer_data(opened.subject, opened.truth)]
 
 
-def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str) -> list[LayerData]:
+def maps_layer_data(
+    maps: ParameterMaps, stack: FingerprintStack | None, truth: Phantom | None, title: str
+) -> list[LayerData]:
     """Return the layers of maps: B1 and standard errors if there are any, residual, PD, T2, T1; truth's limits."""
     entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
     data = []
