@@ -155,6 +155,15 @@ def test_a_mirrored_truth_is_turned(tmp_path, truth):
     assert any("turned to lie alike" in note for note in found.truth.notes)
 
 
+def test_maps_stored_in_other_directions_than_the_first_are_turned(tmp_path, truth):
+    first = read_maps(_save(tmp_path / "a", x_T1map=T1, x_T2map=T2))
+    other = _save(tmp_path / "b", x_T1map=1.1 * T1[..., ::-1], x_T2map=T2[..., ::-1], affine=_mirrored(AFFINE, 5))
+    with pytest.warns(DataWarning, match="T1map of b's set of maps is stored in other directions than the first"):
+        found = nb.compare(truth, [first, read_maps(other)])
+    assert found.score("T1map of b", "T1").bias_percent == pytest.approx(10, rel=1e-4)
+    assert found.score("T1map of b", "T2").mae_percent < 1e-3
+
+
 def test_a_permuted_truth_and_one_of_finer_voxels_meet_the_maps_where_they_lie(tmp_path, truth):
     maps = read_maps(_save(tmp_path / "a", x_T1map=T1, x_T2map=T2))
     permuted = nb.Phantom(T1.transpose(2, 0, 1), T2.transpose(2, 0, 1), truth.pd.transpose(2, 0, 1),

@@ -150,6 +150,8 @@ def test_a_map_in_per_cent_is_scaled_and_one_in_degrees_is_where_somebody_says_s
         np.testing.assert_allclose(maps.t2, relative.t2, rtol=1e-4)
         # the record holds what was used: replayed, it is not scaled again
         assert maps.record["settings"]["b1_nominal"] is None
+    np.save(folder / "b1.npy", head.b1)
+    np.testing.assert_array_equal(nb.reconstruct(stack, b1=folder / "b1.npy", **refine).t2, relative.t2)
     write_nifti(head.b1 * 500, head.geometry, folder / "hertz.nii.gz")
     (folder / "hertz.json").write_text('{"Units": "Hz"}')
     with pytest.raises(nb.InputError, match="states B1 in Hz; its median is 462") as caught:

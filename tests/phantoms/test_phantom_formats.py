@@ -159,6 +159,10 @@ def test_rates_and_minc_are_phantoms_when_dropped(tmp_path):
     (tmp_path / "maps").mkdir()
     _nifti(tmp_path / "maps" / "sub-1_R1map.nii.gz", (1 / T1).astype(np.float32))
     assert is_phantom(tmp_path / "maps")
+    for names in (("T1_map.mat", "T2_map.mat"), ("t1.npy", "t2.npy", "pd.npy"), ("a_qT1.nii.gz", "a_qT2.nii.gz")):
+        assert what_is_in([tmp_path / name for name in names]) == "phantom"
+    for names in (("IXI002-T1.nii.gz", "IXI002-T2.nii.gz"), ("t1.npy", "scan.npy")):
+        assert what_is_in([tmp_path / name for name in names]) is None
     (tmp_path / "skull").mkdir()
     (tmp_path / "skull" / "notes.raws").write_bytes(b"")
     assert not is_phantom(tmp_path / "skull")

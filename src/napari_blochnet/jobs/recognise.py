@@ -15,6 +15,8 @@ from typing import Literal
 
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.phantoms.formats.brainweb import role_of
+from napari_blochnet.phantoms.map_files import map_key, plain_stem
+from napari_blochnet.phantoms.quantities import is_weighted
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
 
 __all__ = ["has_own_schedule", "is_our_stack", "is_phantom", "what_is_in"]
@@ -42,6 +44,14 @@ def is_phantom(path: PathLike) -> bool:
         # BrainWeb's formats hold nothing else: any tissue's name is enough
         return any(_TISSUE.search(item.name) or (_ends(item, _BRAINWEB) and _names_tissue(item)) for item in names)
     return _ends(found, _BRAINWEB) or (_ends(found, (".mat",)) and _holds_maps(found))
+
+
+def _map_of(path: PathLike) -> str | None:
+    """Return which map a file is by its name; None where it is no file of an array, or a weighted image."""
+    stem = plain_stem(Path(path))
+    return (
+        map_key(stem) if _ends(path, (".npy", ".mat", *_NIFTI, ".mnc", ".mnc.gz")) and not is_weighted(stem) else None
+    )
 
 
 def _names_tissue(path: Path) -> bool:
@@ -88,5 +98,7 @@ def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", 
         return "session"
     if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_our_stack(paths[0])):
         return "fingerprints"
+    if len(paths) > 1 and {"t1", "t2"} <= {_map_of(path) for path in paths} and None not in map(_map_of, paths):
+        return "phantom"
     tissues = [is_phantom(path) or (_ends(path, _NIFTI) and bool(_TISSUE.search(Path(path).name))) for path in paths]
     return "phantom" if paths and all(tissues) else None

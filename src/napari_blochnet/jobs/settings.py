@@ -330,7 +330,7 @@ class ReconstructSettings(Settings):
     b1: str | None = quantity(
         None,
         "B1 map",
-        "Where refined: NIfTI file of the transmit field on the stack's grid, 1 being nominal; it is held fixed.",
+        "Where refined: transmit field on the stack's grid (NIfTI, MINC, NumPy), 1 being nominal; it is held fixed.",
         files="NIfTI (*.nii *.nii.gz);;All files (*)",
     )
     b1_nominal: float | None = _B1_NOMINAL

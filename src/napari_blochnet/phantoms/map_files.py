@@ -26,6 +26,7 @@ __all__ = [
     "is_rate",
     "map_key",
     "plain_stem",
+    "read_map",
     "read_maps_of",
 ]
 
@@ -152,19 +153,19 @@ def _is_array(file: Path) -> bool:
 
 def plain_stem(file: Path) -> str:
     """Return a file's name without what says its format."""
-    return re.sub(r"(\.nii|\.mnc)?(\.gz)?$|\.npy$", "", file.name, flags=re.IGNORECASE)
+    return re.sub(r"(\.nii|\.mnc)?(\.gz)?$|\.(npy|npz|mat)$", "", file.name, flags=re.IGNORECASE)
 
 
 def read_map(path: Path, watch: Watch = UNWATCHED) -> MapArray:
     """Read one map: NIfTI, MINC or ``.npy``; axes of length one beyond three are dropped."""
     geometry: Geometry | None = None
-    if is_nifti(path):
-        values, geometry = read_nifti(path, watch=watch)
+    if path.suffix.lower() == ".npy":
+        values = next(iter(numpy_arrays(path).values()))
     elif is_brainweb_format(path):
         volume = read_volume(path, watch=watch)
         values, geometry = volume.slab(0, volume.shape[0]), volume.geometry
     else:
-        values = next(iter(numpy_arrays(path).values()))
+        values, geometry = read_nifti(path, watch=watch)
     values = without_axes_of_one(values)
     if values.ndim != 3:
         raise FileError(path, f"has {_COUNTS.get(values.ndim, values.ndim)} axes", "a map with three")

@@ -255,15 +255,17 @@ def _from_memberships(
 
 
 def _mixed(
-    volumes: Mapping[str, Volume], notes: list[str], table: Mapping[str, Tissue], name: str, watch: Watch
+    volumes: dict[str, Volume], notes: list[str], table: Mapping[str, Tissue], name: str, watch: Watch
 ) -> Phantom:
     order = {tissue: rank for rank, tissue in enumerate(table)}
     ordered = dict(sorted(volumes.items(), key=lambda item: order[item[0]]))
+    geometry = next(iter(volumes.values())).geometry
+    volumes.clear()  # they are large, and not needed once they are mixed
     mixed = mix(ordered, table, watch=watch)
+    said = f"Memberships of {tissues_named(list(ordered))} were mixed."
+    del ordered
     if not mixed["mask"].any():
         raise InputError(f"{name}: in no voxel do the memberships sum to 0.5", "memberships from 0 to 1", field="path")
-    geometry = next(iter(volumes.values())).geometry
-    said = f"Memberships of {tissues_named(list(ordered))} were mixed."
     return Phantom(**mixed, voxel_size=geometry.voxel_size, affine=geometry.affine, name=name, notes=(said, *notes))
 
 

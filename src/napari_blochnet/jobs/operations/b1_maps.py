@@ -12,7 +12,8 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.io.nifti import nifti_sidecar, read_nifti
+from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.phantoms.map_files import read_map
 from napari_blochnet.phantoms.quantities import nominal_b1
 
 __all__ = ["checked_b1", "read_b1"]
@@ -22,7 +23,7 @@ _RANGE = (0.2, 3.0)
 
 
 def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> tuple[FloatArray, str | None]:
-    """Read a B1 map for a stack from NIfTI, and the unit that the JSON file beside it states, if it does.
+    """Read a B1 map for a stack (NIfTI, MINC, ``.npy``), and the unit that a JSON file beside it states, if any.
 
     Parameters
     ----------
@@ -38,16 +39,16 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> tuple[Floa
     Raises
     ------
     InputError
-        A file that is not NIfTI, that lies elsewhere, or of another shape without a word of where it lies.
+        A file that cannot be read, that lies elsewhere, or of another shape without a word of where it lies.
     """
     try:
-        data, geometry = read_nifti(path)
+        found = read_map(existing_file(path))
     except InputError as error:
         raise InputError(str(error), field="b1") from None
     _, *shape = stack.shape
     laid = lay_on_grid(
-        data,
-        geometry,
+        found.values,
+        found.geometry,
         (shape[0], shape[1], shape[2]),
         stack.geometry,
         name=Path(path).name,
@@ -65,8 +66,7 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> tuple[Floa
         )
     if laid.note:
         warnings.warn(laid.note, DataWarning, stacklevel=2)
-    unit = nifti_sidecar(Path(path)).get("Units")
-    return np.asarray(laid.data, dtype=np.float32), unit if isinstance(unit, str) else None
+    return np.asarray(laid.data, dtype=np.float32), found.unit
 
 
 def checked_b1(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.evaluation.beside_truth import turned_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.packing import pack_regions
 from napari_blochnet.jobs.records import make_record, plain_path
@@ -42,7 +43,7 @@ def compare(
         On the maps' grid, or with more slices. Stored in other directions it is turned; on another grid each voxel
         takes the nearest one's tissue. A `DataWarning` tells.
     maps : ParameterMaps or sequence of them
-        One per model, all on one grid.
+        One per model, all on one grid; those stored in other directions than the first are turned.
     settings : CompareSettings, optional
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in tissues.
@@ -118,7 +119,8 @@ def _several(maps: ParameterMaps | Sequence[ParameterMaps]) -> list[ParameterMap
     several = [maps] if isinstance(maps, ParameterMaps) else list(maps)
     if not several:
         raise InputError("There are no maps; expected at least one model's.", field="maps")
-    return several
+    first = several[0]
+    return [first, *(turned_maps(item, first.shape, first.geometry) for item in several[1:])]
 
 
 def _records(maps: list[ParameterMaps]) -> list[dict[str, Any]]:
