@@ -14,7 +14,6 @@ import scipy.io
 
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom
@@ -225,10 +224,10 @@ def test_bids_maps_in_seconds_and_others_in_ms(tmp_path: Path) -> None:
 
 def test_a_stated_unit_that_cannot_be(tmp_path: Path) -> None:
     folder = _maps(tmp_path / "a", T1map=_T1, T2map=_T2)
-    write_json({"Units": "ms"}, folder / "sub-1_T1map.json")
+    (folder / "sub-1_T1map.json").write_text('{"Units": "ms"}')
     with pytest.raises(InputError, match=r"sub-1_T1map\.nii\.gz: states T1 in ms, but its median is 1\.5"):
         read_phantom(folder)
-    write_json({"Units": "furlong"}, folder / "sub-1_T1map.json")
+    (folder / "sub-1_T1map.json").write_text('{"Units": "furlong"}')
     with pytest.raises(InputError, match=r"sub-1_T1map\.nii\.gz: states the unit 'furlong'"):
         read_phantom(folder)
 

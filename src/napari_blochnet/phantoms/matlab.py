@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -64,13 +64,9 @@ def map_arrays(path: Path, watch: Watch = UNWATCHED) -> tuple[dict[str, MapArray
     # a map that is called T1 counts more than one called R1
     for name, said in sorted(named.items(), key=lambda item: is_rate(item[1])):
         key = map_key(said)
-        array = arrays[name]
-        if key is None or array.ndim > 3:
+        if key is None or (key in maps and is_rate(said)) or arrays[name].ndim > 3:
             continue
-        if key in maps and not is_rate(said):
-            maps[key] = replace(maps[key], values=_volume(path, name, array))
-        elif key not in maps:
-            maps[key] = MapArray(_volume(path, name, array), path.name, is_rate=is_rate(said))
+        maps[key] = MapArray(_volume(path, name, arrays[name]), path.name, is_rate=is_rate(said))
     return maps, arrays
 
 
