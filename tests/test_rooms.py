@@ -24,6 +24,7 @@ FLOORS = """
     physics.tissue_values
     physics.kernels | physics.reference
     physics
+    phantoms.formats
     phantoms
     fingerprints
     estimators.base estimators.memory estimators.threads

@@ -3,6 +3,7 @@ from .common.errors import InputError as InputError
 from .estimators.networks.store import load_estimator as load_estimator
 from .evaluation.comparison import Comparison as Comparison
 from .evaluation.maps import ParameterMaps as ParameterMaps
+from .evaluation.maps_io import read_maps as read_maps
 from .fingerprints.contrasts import ContrastSeries as ContrastSeries
 from .fingerprints.contrasts import read_contrasts as read_contrasts
 from .fingerprints.stack import FingerprintStack as FingerprintStack

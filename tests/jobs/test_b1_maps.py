@@ -120,7 +120,8 @@ def test_refused_maps(head, stack, folder):
     refine = {"estimator": "universal", "refine": True}
     for wrong, words in (
         (head.b1[:1], r"shape \(1, 8, 10\); expected that of the stack, \(2, 8, 10\)"),
-        (100 * head.b1, r"b1 is 85 at voxel \(z, y, x\) = \(0, 0, 0\), and out of range in 160 voxels"),
+        (10 * head.b1, r"a median B1 of 9\.25 is neither relative \(1 = nominal\) nor per cent; .* b1_nominal"),
+        (60 * head.b1, "b1_nominal: what the map holds where the field is nominal"),
         (np.where(head.b1 < 1, np.nan, 1), "out of range in 80 voxels"),
         (head.b1 + 0j, "complex64; expected real numbers"),
         (folder / "absent.nii.gz", "there is no such file"),
@@ -135,6 +136,35 @@ def test_refused_maps(head, stack, folder):
     write_nifti(head.b1[:, :3], head.geometry, folder / "small.nii.gz")
     with pytest.raises(nb.InputError, match=r"small.nii.gz: does not reach 100 of the 160 voxels inside the mask"):
         nb.reconstruct(stack, b1=folder / "small.nii.gz", **refine)
+
+
+def test_a_map_in_per_cent_is_scaled_and_one_in_degrees_is_where_somebody_says_so(head, stack, folder):
+    refine = {"estimator": "universal", "refine": True}
+    relative = nb.reconstruct(stack, b1=head.b1, **refine)
+    with pytest.warns(DataWarning, match=r"a median B1 of 92\.5 is per cent, and was divided by 100"):
+        percent = nb.reconstruct(stack, b1=(100 * head.b1).astype(np.float32), **refine)
+    with pytest.warns(DataWarning, match="B1 was divided by 60, as asked"):
+        degrees = nb.reconstruct(stack, b1=(60 * head.b1).astype(np.float32), b1_nominal=60, **refine)
+    for maps in (percent, degrees):
+        np.testing.assert_allclose(maps.b1, head.b1, rtol=1e-6)
+        np.testing.assert_allclose(maps.t2, relative.t2, rtol=1e-4)
+        # the record holds what was used: replayed, it is not scaled again
+        assert maps.record["settings"]["b1_nominal"] is None
+    np.save(folder / "b1.npy", head.b1)
+    np.testing.assert_array_equal(nb.reconstruct(stack, b1=folder / "b1.npy", **refine).t2, relative.t2)
+    write_nifti(head.b1 * 500, head.geometry, folder / "hertz.nii.gz")
+    (folder / "hertz.json").write_text('{"Units": "Hz"}')
+    with pytest.raises(nb.InputError, match="states B1 in Hz; its median is 462") as caught:
+        nb.reconstruct(stack, b1=folder / "hertz.nii.gz", **refine)
+    assert caught.value.field == "b1_nominal"
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+
+    opened = open_fingerprints(folder / "stack.nii.gz")
+    with pytest.warns(DataWarning, match="divided by 500"):
+        hertz = nb.reconstruct(opened, b1=folder / "hertz.nii.gz", b1_nominal=500, **refine)
+    np.testing.assert_allclose(hertz.b1, head.b1, rtol=1e-6)
+    with pytest.warns(DataWarning, match="divided by 500"):
+        np.testing.assert_array_equal(run_recipe(as_recipe(hertz.record))[-1].t2, hertz.t2)
 
 
 def test_a_map_that_lies_elsewhere_is_taken_with_a_word(head, stack, folder):

@@ -12,11 +12,11 @@ import pytest
 from napari_blochnet.common.errors import Cancelled
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import Watch
+from napari_blochnet.phantoms.formats.volume import Volume
 from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES
-from napari_blochnet.phantoms.volume import Volume
 
 _TABLE = TISSUE_TABLES["paper"]
 

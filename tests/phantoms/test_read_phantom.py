@@ -14,7 +14,6 @@ import scipy.io
 
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.read import read_phantom
@@ -225,11 +224,11 @@ def test_bids_maps_in_seconds_and_others_in_ms(tmp_path: Path) -> None:
 
 def test_a_stated_unit_that_cannot_be(tmp_path: Path) -> None:
     folder = _maps(tmp_path / "a", T1map=_T1, T2map=_T2)
-    write_json({"Units": "ms"}, folder / "sub-1_T1map.json")
+    (folder / "sub-1_T1map.json").write_text('{"Units": "ms"}')
     with pytest.raises(InputError, match=r"sub-1_T1map\.nii\.gz: states T1 in ms, but its median is 1\.5"):
         read_phantom(folder)
-    write_json({"Units": "furlong"}, folder / "sub-1_T1map.json")
-    with pytest.raises(InputError, match=r"sub-1_T1map\.json: states the unit 'furlong'"):
+    (folder / "sub-1_T1map.json").write_text('{"Units": "furlong"}')
+    with pytest.raises(InputError, match=r"sub-1_T1map\.nii\.gz: states the unit 'furlong'"):
         read_phantom(folder)
 
 
@@ -239,22 +238,10 @@ def _with(values: np.ndarray, value: float) -> np.ndarray:
     return changed
 
 
-@pytest.mark.parametrize(
-    ("t1", "t2", "field", "sentence"),
-    [
-        (_T1, _with(_T2, 2.0), "t2", r"t2 is 2000 ms where t1 is 1500 ms at voxel \(z, y, x\) = \(1, 2, 3\)"),
-        (_with(_T1, -1.0), _T2, "t1", r"T1 is -1000 at voxel \(z, y, x\) = \(1, 2, 3\); expected values above 0"),
-        (_T1, _with(_T2, -0.1), "t2", r"T2 is -100 at voxel"),
-        (_T1, _with(_T2, np.nan), "t2", r"T2 is NaN at voxel \(z, y, x\) = \(1, 2, 3\), where T1 or T2 is not"),
-        (_T1, _with(_T2, np.inf), "path", "the T2 map holds infinity"),
-        (0 * _T1, 0 * _T2, "t1", "the T1 map holds no value above 0"),
-    ],
-)
-def test_values_no_phantom_may_hold(tmp_path: Path, t1, t2, field: str, sentence: str) -> None:
-    with pytest.raises(InputError, match=sentence) as caught:
-        read_phantom(_maps(tmp_path / "a", T1map=t1, T2map=t2))
-    assert caught.value.field == field
-    assert str(caught.value).startswith("sub-1_T1map.nii.gz")
+def test_no_value_above_0(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^sub-1_T1map\.nii\.gz: the T1 map holds no value above 0") as caught:
+        read_phantom(_maps(tmp_path / "a", T1map=0 * _T1, T2map=0 * _T2))
+    assert caught.value.field == "t1"
 
 
 def test_nan_outside_the_object_is_background(tmp_path: Path) -> None:
@@ -264,16 +251,16 @@ def test_nan_outside_the_object_is_background(tmp_path: Path) -> None:
     assert phantom.t1[1, 2, 3] == 0
 
 
-def test_t2_of_zero_is_left_out_with_a_warning_but_not_inside_a_label(tmp_path: Path) -> None:
+def test_t2_of_zero_is_left_out_with_a_warning_inside_a_label_too(tmp_path: Path) -> None:
     folder = _maps(tmp_path / "a", T1map=_T1, T2map=_with(_T2, 0.0))
     with pytest.warns(DataWarning, match="1 voxels were left out of the mask: 1 with T2 = 0"):
         phantom = read_phantom(folder)
     assert phantom.mask.sum() == 23
     write_nifti(np.ones((2, 3, 4), np.uint8), Geometry(), folder / "sub-1_dseg.nii.gz")
-    with pytest.raises(
-        InputError, match=r"T1, T2 or PD is 0 at voxel \(z, y, x\) = \(1, 2, 3\), which its labels call 1"
-    ):
-        read_phantom(folder)
+    with pytest.warns(DataWarning, match="1 with T2 = 0"):
+        phantom = read_phantom(folder)
+    assert phantom.labels[1, 2, 3] == 0
+    assert (phantom.labels == 1).sum() == 23
 
 
 def test_maps_of_different_shape_or_missing(tmp_path: Path) -> None:

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+import warnings
+from dataclasses import fields
+from typing import Any
+
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.grids import turned_onto
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.phantoms.laying import turn_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["part_of_truth", "signed_errors", "summary"]
+__all__ = ["part_of_truth", "signed_errors", "summary", "turned_maps"]
 
 
 def part_of_truth(phantom: Phantom, other: FingerprintStack | ParameterMaps) -> Phantom | None:
-    """Return the part of a phantom that a stack or maps cover; None where they lie elsewhere."""
-    try:
-        return phantom.on_grid(other.shape[-3:], other.geometry)
-    except InputError:
-        return None
+    """Return the part of a phantom that a stack or maps cover, turned to lie like them; None where it has none."""
+    return turn_phantom(phantom, other.shape[-3:], other.geometry)
+
+
+def turned_maps(maps: ParameterMaps, shape: tuple[int, int, int], geometry: Geometry) -> ParameterMaps:
+    """Return maps as they lie on a grid, where turning brings them there; otherwise as they are.
+
+    A `DataWarning` tells where they were turned.
+    """
+    named = {"name": f"{maps.estimator}'s set of maps", "onto": "the first"}
+    laid = turned_onto(maps.mask, maps.geometry, shape, geometry, **named)
+    if laid is None or laid.how == "same":
+        return maps
+    warnings.warn(laid.note, DataWarning, stacklevel=3)
+    arrays = {field.name: getattr(maps, field.name) for field in fields(maps)}
+    volumes = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray) and array.ndim == 3}
+    turned = {key: turned_onto(array, maps.geometry, shape, geometry, **named) for key, array in volumes.items()}
+    changes: dict[str, Any] = {key: found.data for key, found in turned.items() if found is not None}
+    return maps.replace(**changes, voxel_size=geometry.voxel_size, affine=geometry.affine)
 
 
 def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, pd_scale, values_of
+from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, parameters_of, pd_scale, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, numbered_names
@@ -107,22 +107,24 @@ def compare_maps(
     scales: dict[str, float] = {}
     for model, item in zip(models, maps, strict=True):
         failed = failures(item)
-        scales[model] = pd_scale(truth, item, scored & ~failed)
+        scale = pd_scale(truth, item, scored & ~failed)
+        if item.pd is not None:
+            scales[model] = scale
         for tissue, voxels in sets.items():
             rows = [
                 score(
                     values_of(truth, name)[voxels],
-                    values_of(item, name)[voxels] * (scales[model] if name == "PD" else 1.0),
-                    failed[voxels] if name != "PD" else (failed | ~(item.pd > 0))[voxels],
+                    values_of(item, name)[voxels] * (scale if name == "PD" else 1.0),
+                    failed[voxels] if name != "PD" else (failed | ~(values_of(item, name) > 0))[voxels],
                     constants[name],
                     model=model,
                     tissue=tissue,
                     parameter=name,
                     unit=unit,
                 ).with_bound(bounds.get(model, {}).get(tissue, {}).get(name))
-                for name, unit in PARAMETERS.items()
+                for name, unit in parameters_of(item).items()
             ]
-            table += [rows[0], rows[1], mean_of_logs(rows[0], rows[1]), rows[2]]
+            table += [rows[0], rows[1], mean_of_logs(rows[0], rows[1]), *rows[2:]]
     left_out = int(wanted.sum()) - int(scored.sum())
     if left_out:
         sentences.insert(0, f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.")

@@ -11,7 +11,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["PARAMETERS", "check_grid", "error_maps", "failures", "pd_scale", "values_of"]
+__all__ = ["PARAMETERS", "check_grid", "error_maps", "failures", "parameters_of", "pd_scale", "values_of"]
 
 #: The parameters that are scored, with their units; PD is relative.
 PARAMETERS = {"T1": "ms", "T2": "ms", "PD": ""}
@@ -29,8 +29,8 @@ def error_maps(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
     Returns
     -------
     dict of str to float32 array of shape (Z, Y, X)
-        For T1, T2 and PD (scaled by the median of truth over estimate); −100 where the model failed, 0 outside what
-        both masks hold.
+        For T1, T2 and, where there is one, PD (scaled by the median of truth over estimate); −100 where the model
+        failed, 0 outside what both masks hold.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def error_maps(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
     failed = failures(maps)
     scale = pd_scale(truth, maps, inside & ~failed)
     result = {}
-    for name in PARAMETERS:
+    for name in parameters_of(maps):
         true = np.where(inside, values_of(truth, name), 1.0).astype(np.float64)
         made = np.where(failed, 0.0, values_of(maps, name)) * (scale if name == "PD" else 1.0)
         result[name] = np.where(inside, 100.0 * (made - true) / true, 0.0).astype(np.float32)
@@ -58,16 +58,25 @@ def failures(maps: ParameterMaps, part: tuple[slice, ...] | EllipsisType = ...) 
     part : tuple of slice, optional
         (z, y, x) of the voxels to look at; by default all.
     """
-    t1, t2, pd = maps.t1[part], maps.t2[part], maps.pd[part]
+    t1, t2 = maps.t1[part], maps.t2[part]
     with np.errstate(invalid="ignore"):
-        good = (t1 > 0) & (t2 > 0) & np.isfinite(t1) & np.isfinite(t2) & np.isfinite(pd)
+        good = (t1 > 0) & (t2 > 0) & np.isfinite(t1) & np.isfinite(t2)
+    if maps.pd is not None:
+        good &= np.isfinite(maps.pd[part])
     return maps.mask[part] & (maps.failed[part] | ~good)
 
 
 def pd_scale(truth: Phantom, maps: ParameterMaps, voxels: BoolArray) -> float:
     """Return the median of true over estimated PD; 1 where there is none."""
+    if maps.pd is None:
+        return 1.0
     voxels = voxels & (maps.pd > 0)
     return float(np.median(truth.pd[voxels] / maps.pd[voxels])) if voxels.any() else 1.0
+
+
+def parameters_of(source: Phantom | ParameterMaps) -> dict[str, str]:
+    """Return those of `PARAMETERS` that there are maps of."""
+    return {name: unit for name, unit in PARAMETERS.items() if getattr(source, name.lower()) is not None}
 
 
 def values_of(source: Phantom | ParameterMaps, parameter: str) -> FloatArray:

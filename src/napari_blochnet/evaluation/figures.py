@@ -198,7 +198,9 @@ def region_figure(means: RegionTable) -> Figure:
     for panel, maps in zip(rows, means.maps, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
         window = _window(everywhere[z], margin=0.12)
-        seen = maps.mask & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
+        seen = maps.mask
+        if maps.pd is not None:
+            seen = seen & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
             limit = _upper(1.15 * values_of(maps, parameter)[everywhere & maps.mask], relative_to_median=np.inf)
             drawn = _draw_map(place, maps, parameter, z, seen[z], window, limit)

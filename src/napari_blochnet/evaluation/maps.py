@@ -16,16 +16,16 @@ __all__ = ["ParameterMaps"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ParameterMaps(OnGrid):
-    """T1, T2, PD and residual maps of one estimator.
+    """T1, T2, PD and residual maps of one estimator, or T1 and T2 maps that somebody brings.
 
     Parameters
     ----------
     t1, t2 : array of shape (Z, Y, X)
         ms; 0 outside the mask and where the estimator failed.
-    pd : array of shape (Z, Y, X)
-        Proton density, relative, magnitude.
-    residual : array of shape (Z, Y, X)
-        ‖x − ŝ‖/‖x‖ of the voxel's fingerprint x and its explanation ŝ.
+    pd : array of shape (Z, Y, X), or None
+        Proton density, relative, magnitude. None: of maps that come without.
+    residual : array of shape (Z, Y, X), or None
+        ‖x − ŝ‖/‖x‖ of the voxel's fingerprint x and its explanation ŝ. None: of maps that come without.
     mask : bool array of shape (Z, Y, X)
         Voxels that were mapped.
     failed : bool array of shape (Z, Y, X), optional
@@ -48,8 +48,8 @@ class ParameterMaps(OnGrid):
 
     t1: FloatArray
     t2: FloatArray
-    pd: FloatArray
-    residual: FloatArray
+    pd: FloatArray | None
+    residual: FloatArray | None
     mask: BoolArray
     failed: BoolArray = field(default=None)  # type: ignore[arg-type]
     phase: FloatArray | None = None

@@ -5,22 +5,28 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.evaluation.brought_maps import brought_sets, read_brought_maps
 from napari_blochnet.evaluation.error_maps import PARAMETERS, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
+from napari_blochnet.phantoms.map_files import MapHints
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.phantoms.quantities import TimeUnit
 
 __all__ = ["error_files", "map_files", "read_maps", "write_error_maps", "write_map", "write_maps"]
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 # field of ParameterMaps: BIDS suffix, what a file's unit is in the field's, unit in the file
 _FILES = {
@@ -38,7 +44,7 @@ _FILES = {
 }
 # those with a sidecar; the one that is written last lists the set
 _DESCRIBED = ("t2", "pd", "t1")
-_REQUIRED = ("t1", "t2", "pd", "residual", "mask", "failed")
+_REQUIRED = ("t1", "t2", "mask", "failed")
 # The sidecar of the T1 map lists the files of its set and is written last: a set with a sidecar is whole.
 _LISTING = "NapariBlochnetMaps"
 
@@ -108,7 +114,7 @@ def write_maps(
             stored = values if values.dtype == bool else np.asarray(values, np.float64) / _FILES[field][1]
             write_nifti(stored, maps.geometry, Path(draft) / names[field], watch=watch.quiet)
             written.append(target / names[field])
-        for field in _DESCRIBED:
+        for field in (known for known in _DESCRIBED if known in present):
             suffix, _, unit = _FILES[field]
             sidecar = _sidecar(maps, unit)
             if field == "t1":
@@ -174,34 +180,59 @@ def _sidecar(maps: ParameterMaps, unit: str) -> dict[str, Any]:
     }
 
 
-def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> ParameterMaps:
-    """Read what `write_maps` wrote.
+def read_maps(
+    folder: PathLike | Sequence[PathLike],
+    prefix: str | None = None,
+    *,
+    t1_unit: TimeUnit | None = None,
+    t2_unit: TimeUnit | None = None,
+) -> ParameterMaps:
+    """Read what `write_maps` wrote, or T1 and T2 maps of another program.
 
     Parameters
     ----------
-    folder : path
+    folder : path, or sequence of paths
+        A folder of one set of maps; the T1 map of one of several sets; or the T1, T2 and PD maps of another program
+        (NIfTI, by BIDS and other names).
     prefix : str, optional
         Which of several sets in the folder. None: the only one.
+    t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
+        Of another program's maps; by default as their JSON files state, or as values tell.
 
     Returns
     -------
     ParameterMaps
-        float32; T1 and T2 in ms, equal to what was written to within one unit in the last place.
+        float32; T1 and T2 in ms, of our own equal to what was written to within one unit in the last place. Maps of
+        another program are masked where T1 and T2 are positive numbers; they have no residual, and PD where it is
+        there.
 
     Raises
     ------
     InputError
-        No set of maps, several and no prefix, a file that is missing or on another grid.
+        No set of maps, several and no prefix, a file that is missing or on another grid; a unit that cannot be told.
     """
-    found = existing_file(folder)
+    paths = [existing_file(path) for path in ([folder] if isinstance(folder, (str, os.PathLike)) else folder)]
+    if not paths:
+        raise InputError("There are no files of maps", "a folder, or T1 and T2 maps", field="maps")
+    found = paths[0]
+    if len(paths) == 1 and not found.is_dir():
+        stem = re.sub(r"_T1map(\.nii(\.gz)?|\.json)$", "", found.name)
+        if stem != found.name and _has_ours(found.parent, stem):
+            found, prefix = found.parent, stem
+    if len(paths) > 1 or not found.is_dir() or (not _has_ours(found, prefix) and _has_brought(found)):
+        asked = t1_unit is not None or t2_unit is not None
+        return read_brought_maps(paths, prefix, MapHints(t1_unit, t2_unit) if asked else None)
     sidecars = [path for path in sorted(found.glob("*_T1map.json")) if not path.name.endswith("_desc-error_T1map.json")]
     if prefix is not None:
         sidecars = [path for path in sidecars if path.name == f"{prefix}_T1map.json"]
     if not sidecars:
-        raise FileError(str(found), f"holds no {prefix or '…'}_T1map.json", "a folder of maps written by this package")
+        expected = "maps written by this package, or T1 and T2 maps (…_T1map.nii.gz, …_T2map.nii.gz)"
+        raise FileError(str(found), f"holds no {prefix or '…'}_T1map.json", expected)
     if len(sidecars) > 1:
         names = ", ".join(path.name.removesuffix("_T1map.json") for path in sidecars)
-        raise FileError(str(found), f"holds several sets of maps ({names})", "the prefix of one", field="prefix")
+        raise FileError(
+            str(found), f"holds several sets of maps ({names})", "the T1map file of one, or its prefix", field="prefix"
+        )
     content = read_json(sidecars[0])
     listing = content.get(_LISTING) if isinstance(content, dict) else None
     if not isinstance(listing, dict) or not set(_REQUIRED) <= set(listing) <= set(_FILES):
@@ -221,12 +252,34 @@ def read_maps(folder: str | os.PathLike[str], prefix: str | None = None) -> Para
     record = content.get("Record")
     assert geometry is not None
     return ParameterMaps(
-        **fields,
+        **{"pd": None, "residual": None, **fields},
         estimator=str(content.get("EstimationAlgorithm", "estimate")),
         voxel_size=geometry.voxel_size,
         affine=geometry.affine,
         record=record if isinstance(record, dict) else {},
     )
+
+
+def _has_ours(folder: Path, prefix: str | None) -> bool:
+    """Whether a folder holds a set of maps of this package, whole or not: what is left of one is nobody else's."""
+    start = prefix or "*"
+    if any(folder.glob(f"{start}_{_FILES['mask'][0]}.nii.gz")):
+        return True
+    return any(_is_ours(path) for field in _DESCRIBED for path in folder.glob(f"{start}_{_FILES[field][0]}.json"))
+
+
+def _is_ours(sidecar: Path) -> bool:
+    try:
+        content = read_json(sidecar)
+    except InputError:
+        return False
+    return isinstance(content, dict) and (
+        _LISTING in content or content.get("EstimationSoftwareName") == "napari-blochnet"
+    )
+
+
+def _has_brought(folder: Path) -> bool:
+    return bool(brought_sets([path for path in folder.iterdir() if path.is_file()]))
 
 
 def write_error_maps(

@@ -19,7 +19,7 @@ from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import lay_on_grid
-from napari_blochnet.evaluation.error_maps import PARAMETERS, failures, values_of
+from napari_blochnet.evaluation.error_maps import failures, parameters_of, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import TRUTH, Region, RegionTable, numbered_names
 from napari_blochnet.io.atomic import existing_file
@@ -123,9 +123,10 @@ def _rows(source: ParameterMaps | Phantom, region: Region) -> list[dict[str, Any
     if isinstance(source, ParameterMaps):
         lost = good & failures(source, box)
         failed, good = int(lost.sum()), good & ~lost
-        residual = float(source.residual[box][good].mean()) if good.any() else None
+        if source.residual is not None:
+            residual = float(source.residual[box][good].mean()) if good.any() else None
     rows = []
-    for parameter, unit in PARAMETERS.items():
+    for parameter, unit in parameters_of(source).items():
         values = values_of(source, parameter)[box][good].astype(np.float64)
         mean = float(values.mean()) if values.size else None
         row: dict[str, Any] = {

@@ -48,7 +48,7 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
             f"Models: {', '.join(comparison.models)}. Scored: {int(comparison.mask.sum()):,} voxels, the same for all.",
             *truth.notes,
             *comparison.notes,
-            f"Estimated PD is relative; it was multiplied with {scales} before it was scored.",
+            *([f"Estimated PD is relative; it was multiplied with {scales} before it was scored."] if scales else []),
         ],
         tables=tables,
         columns=COMPARISON_COLUMNS,

@@ -66,7 +66,7 @@ class Explanation:
         Of the model's colour; -1 for the truth.
     has_own_scale : bool
         Whether PD is in other units than the fingerprint: a truth that the stack was not simulated from in
-        this session.
+        this session, or maps without PD, whose ``pd`` is NaN.
     """
 
     name: str
@@ -204,8 +204,10 @@ def explanation_of(
         values = getattr(source, key, None)
         if values is not None and np.isfinite(values[index]) and (key == "phase" or values[index] > 0):
             more[key] = float(values[index])
-    t1, t2, pd = (float(values[index]) for values in (source.t1, source.t2, source.pd))
-    return Explanation(name, t1, t2, pd, slot=slot, has_own_scale=has_own_scale, **more)
+    t1, t2 = float(source.t1[index]), float(source.t2[index])
+    # maps without PD have none that could explain the signal's size
+    pd = float("nan") if source.pd is None else float(source.pd[index])
+    return Explanation(name, t1, t2, pd, slot=slot, has_own_scale=has_own_scale or source.pd is None, **more)
 
 
 def explain_voxel(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:

@@ -58,7 +58,8 @@ def unpack(path: Path, limit: int, watch: Watch = UNWATCHED) -> Unpacked:
         first = file.read(2)
         file.seek(0)
         if first != _GZIP:
-            data += file.read(limit)
+            # Python sets aside as much as it is asked for
+            data += file.read(min(limit, path.stat().st_size))
             return Unpacked(data, not file.read(1))
         stream = zlib.decompressobj(wbits=31)
         packed = b""

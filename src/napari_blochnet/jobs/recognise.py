@@ -22,6 +22,10 @@ from napari_blochnet.io.json_files import beside_json
 from napari_blochnet.io.matlab_files import list_arrays
 from napari_blochnet.io.zarr_arrays import is_zarr
 from napari_blochnet.jobs.sessions import is_session
+from napari_blochnet.phantoms.formats.brainweb import role_of
+from napari_blochnet.phantoms.map_files import map_key, plain_stem
+from napari_blochnet.phantoms.quantities import is_weighted
+from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
 
 __all__ = [
     "has_own_schedule",
@@ -34,11 +38,11 @@ __all__ = [
 
 PathLike = str | os.PathLike[str]
 
-_TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|T1map|T2map)([_\-.]|$)", re.IGNORECASE)
+_TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|[TR][12]map)([_\-.]|$)", re.IGNORECASE)
 # What is a stack and never a phantom.
 _STACKS = (".npy", ".npz", ".h5", ".hdf5")
 _NIFTI = (".nii", ".nii.gz")
-_BRAINWEB = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz")
+_BRAINWEB = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz", ".raws", ".raws.gz")
 # A sidecar holds the schedule of at most some thousand pulses.
 _SIDECAR_BYTES = 16 * 2**20
 
@@ -65,8 +69,22 @@ def is_phantom(path: PathLike) -> bool:
     """Whether a path is a phantom beyond doubt, or one of its volumes."""
     found = Path(path)
     if found.is_dir():
-        return any(_ends(item, _BRAINWEB + _NIFTI) and _TISSUE.search(item.name) for item in found.iterdir())
+        names = [item for item in found.iterdir() if _ends(item, _BRAINWEB + _NIFTI)]
+        # BrainWeb's formats hold nothing else: any tissue's name is enough
+        return any(_TISSUE.search(item.name) or (_ends(item, _BRAINWEB) and _names_tissue(item)) for item in names)
     return _ends(found, _BRAINWEB) or (_ends(found, (".mat",)) and _holds_maps(found))
+
+
+def _map_of(path: PathLike) -> str | None:
+    """Return which map a file is by its name; None where it is no file of an array, or a weighted image."""
+    stem = plain_stem(Path(path))
+    return (
+        map_key(stem) if _ends(path, (".npy", ".mat", *_NIFTI, ".mnc", ".mnc.gz")) and not is_weighted(stem) else None
+    )
+
+
+def _names_tissue(path: Path) -> bool:
+    return find_tissue(role_of(path), TISSUE_TABLES["paper"]) is not None
 
 
 def _holds_maps(path: Path) -> bool:
@@ -136,5 +154,7 @@ def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints",
         return "fingerprints"
     if len(paths) == 1 and not is_phantom(paths[0]) and is_series_of_contrasts(paths[0]):
         return "fingerprints"
+    if len(paths) > 1 and {"t1", "t2"} <= {_map_of(path) for path in paths} and None not in map(_map_of, paths):
+        return "phantom"
     tissues = [is_phantom(path) or (_ends(path, _NIFTI) and bool(_TISSUE.search(Path(path).name))) for path in paths]
     return "phantom" if paths and all(tissues) else None

@@ -286,6 +286,8 @@ class _Reader:
         for key in listed:
             values = self.array(f"{stem}-{key}")
             fields[key] = np.moveaxis(values, -1, 0) if key == "data" and values.ndim else values
+        if kind == "maps":  # maps of other programs come without
+            fields = {"pd": None, "residual": None, **fields}
         try:
             if kind == "stack":
                 fields["schedule"] = Schedule.from_dict(about["schedule"])

@@ -63,6 +63,13 @@ _INVERSION_TIME: float | None = quantity(
 _INVERSION_EFFICIENCY: float = quantity(
     1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", ge=0, le=1
 )
+_B1_NOMINAL: float | None = quantity(
+    None,
+    "Nominal B1",
+    "What the B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees; none: 1, "
+    "or 100 where its values are near 100.",
+    gt=0,
+)
 _SLICES: tuple[int, int] | None = quantity(
     None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
 )
@@ -214,7 +221,19 @@ class PhantomSettings(Settings):
     voxel_size: tuple[float, float, float] | None = quantity(
         None, "Voxel size", "(z, y, x); needed only where the file does not say.", "mm"
     )
-    variable: str | None = quantity(None, "Variable", "Name of the array, where a MATLAB file holds several.")
+    variable: str | None = quantity(None, "Variable", "Name of the array, where a file holds several.")
+    tissue_order: str | None = quantity(
+        None,
+        "Tissue order",
+        "Tissues along the fourth axis of memberships in one file, such as 'csf, gm, wm'; '-': left alone.",
+    )
+    t1_unit: Literal["ms", "s", "1/ms", "1/s"] | None = quantity(
+        None, "T1 unit", "Of a T1 map, 1/s of R1; needed only where neither its file nor its values tell."
+    )
+    t2_unit: Literal["ms", "s", "1/ms", "1/s"] | None = quantity(
+        None, "T2 unit", "Of a T2 map, 1/s of R2; needed only where neither its file nor its values tell."
+    )
+    b1_nominal: float | None = _B1_NOMINAL
 
 
 class BrainWebSettings(Settings):
@@ -330,9 +349,10 @@ class ReconstructSettings(Settings):
     b1: str | None = quantity(
         None,
         "B1 map",
-        "Where refined: NIfTI file of the transmit field on the stack's grid, 1 being nominal; it is held fixed.",
+        "Where refined: transmit field on the stack's grid (NIfTI, MINC, NumPy), 1 being nominal; it is held fixed.",
         files="NIfTI (*.nii *.nii.gz);;All files (*)",
     )
+    b1_nominal: float | None = _B1_NOMINAL
     uncertainty: bool = quantity(
         False,
         "Uncertainty",

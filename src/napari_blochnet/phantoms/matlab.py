@@ -1,22 +1,24 @@
-"""Phantoms in MATLAB files: maps by name, or an array of BrainWeb's crisp labels."""
+"""Phantoms in files of named arrays (MATLAB, NumPy): maps by name, or an array of BrainWeb's crisp labels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, IntArray, dimensions
 from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.grids import without_axes_of_one
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, list_arrays
-from napari_blochnet.phantoms.brainweb import CRISP_TWENTY
-from napari_blochnet.phantoms.phantom_maps import map_key
+from napari_blochnet.phantoms.formats.brainweb import CRISP_TWENTY
+from napari_blochnet.phantoms.formats.numpy_arrays import numpy_arrays
+from napari_blochnet.phantoms.map_files import MapArray, is_rate, map_key
 
-__all__ = ["MatlabPhantom", "read_matlab"]
+__all__ = ["ArrayLabels", "map_arrays", "read_labels"]
 
 _MOST_VOXELS = 2**28
 # Labels are also distributed as grey values, label × 255/11.
@@ -24,15 +26,13 @@ _GREY_STEP = 255 / (len(CRISP_TWENTY) - 1)
 
 
 @dataclass(frozen=True)
-class MatlabPhantom:
-    """What a MATLAB file holds: maps, or labels.
+class ArrayLabels:
+    """Labels that a file holds as an array.
 
     Parameters
     ----------
-    maps : dict of str to array of shape (Z, Y, X)
-        By field of `Phantom`; empty where the file holds labels.
     labels : array of shape (Z, Y, X)
-        uint8; empty where it holds maps.
+        uint8.
     classes : tuple of str, optional
         Tissue of each label, where the values tell it.
     voxel_size : tuple of float, optional
@@ -40,45 +40,75 @@ class MatlabPhantom:
     notes : tuple of str
     """
 
-    maps: dict[str, AnyArray] = field(default_factory=dict)
-    labels: IntArray = field(default_factory=lambda: np.zeros((0, 0, 0), np.uint8))
+    labels: IntArray
     classes: tuple[str, ...] | None = None
     voxel_size: tuple[float, float, float] | None = None
     notes: tuple[str, ...] = ()
 
 
-def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> MatlabPhantom:
-    """Read maps or labels from a MATLAB file, version 4, 5 or 7.3.
+def map_arrays(path: Path, watch: Watch = UNWATCHED) -> tuple[dict[str, MapArray], Mapping[str, AnyArray]]:
+    """Return the maps in a file by field of `Phantom`, axes (z, y, x), and all its arrays by name as they are.
 
-    Arrays of maps with two axes are slices (y, x) as MATLAB shows them. Labels with three axes are (x, y, z) there;
-    of two, ``axial`` is (y, x), ``coronal`` (x, z) and ``sagittal`` (y, z), as in the files of JEMRIS and KomaMRI.
-
-    Parameters
-    ----------
-    path : Path
-    variable : str, optional
-        The array of labels to take, where there are several.
-    watch : Watch
-        Counts megabytes of each array.
+    An array is a map by its name; a file with one array may be called as the map, ``T1_map.mat``. Arrays of MATLAB with
+    two axes are slices (y, x) as it shows them, of three (y, x, z).
 
     Raises
     ------
     InputError
-        Not a MATLAB file; no map and no array of labels in it; no such variable.
+        A damaged file, or one without an array of two or three axes.
     """
-    arrays = _arrays(path, watch)
-    maps = {key: name for name in arrays if (key := map_key(name))}
-    if {"t1", "t2"} <= set(maps):
-        return MatlabPhantom(maps={key: _volume(path, name, arrays[name]) for key, name in maps.items()})
-    if maps:
-        raise FileError(path, f"holds maps of {', '.join(maps.values())}", "T1 and T2 at least")
+    arrays: Mapping[str, AnyArray] = _arrays(path, watch) if path.suffix.lower() == ".mat" else numpy_arrays(path)
+    named = {name: name for name in arrays}
+    if len(arrays) == 1 and map_key(next(iter(arrays))) is None:
+        named = dict.fromkeys(arrays, path.stem)
+    maps: dict[str, MapArray] = {}
+    # a map that is called T1 counts more than one called R1
+    for name, said in sorted(named.items(), key=lambda item: is_rate(item[1])):
+        key = map_key(said)
+        # one that is no map is not read
+        array = None if key is None else arrays[name]
+        if key is None or array is None or array.ndim > 3:
+            continue
+        if key in maps and not is_rate(said):
+            maps[key] = replace(maps[key], values=_volume(path, name, array))
+        elif key not in maps:
+            maps[key] = MapArray(_volume(path, name, array), path.name, is_rate=is_rate(said))
+    return maps, arrays
+
+
+def read_labels(path: Path, arrays: Mapping[str, AnyArray], variable: str | None = None) -> ArrayLabels:
+    """Find labels among the arrays of a file.
+
+    Those of MATLAB with three axes are (x, y, z); of two, ``axial`` is (y, x), ``coronal`` (x, z) and ``sagittal``
+    (y, z), as in the files of JEMRIS and KomaMRI. Those of NumPy are (z, y, x), or a slice (y, x).
+
+    Parameters
+    ----------
+    path : Path
+    arrays : dict of str to array
+        What it holds.
+    variable : str, optional
+        The array to take, where there are several.
+
+    Raises
+    ------
+    InputError
+        Some maps, but not T1 and T2; no array of labels; no such variable.
+    """
     if variable is not None and variable not in arrays:
         raise FileError(path, f"has no variable {variable!r}; it holds {', '.join(arrays)}.", field="variable")
+    maps = [name for name in arrays if map_key(name)]
+    if maps and variable is None:
+        raise FileError(path, f"holds maps of {', '.join(maps)}", "T1 and T2 at least")
     name = variable or next(iter(arrays))
     notes = []
     if len(arrays) > 1:
         notes.append(f"The file holds {', '.join(arrays)}; {name} was opened.")
     values = arrays[name]
+    if values.ndim > 3:
+        raise FileError(
+            path, f"{name} has {values.ndim} axes", "labels with three, or tissue_order where these are shares"
+        )
     levels = np.unique(values)
     if levels.min() < 0 or levels.max() > 255 or (levels != np.rint(levels)).any():
         raise FileError(
@@ -96,7 +126,8 @@ def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWAT
         values = np.rint(values / _GREY_STEP)
         classes = CRISP_TWENTY
         notes.append(f"The values of {name} are labels times 255/11, of BrainWeb's 20 normal brains.")
-    labels = _oriented(name, values.astype(np.uint8))
+    whole: IntArray = values.astype(np.uint8)
+    labels: IntArray = _oriented(name, whole) if path.suffix.lower() == ".mat" else without_axes_of_one(whole)
     size = None
     if set(labels.shape) <= {1, 362, 434}:
         size = (0.5, 0.5, 0.5)
@@ -104,11 +135,11 @@ def read_matlab(path: Path, variable: str | None = None, *, watch: Watch = UNWAT
     elif labels.shape == (180, 216, 180):
         size = (1.0, 1.0, 1.0)
         notes.append("A grid of 180 × 216 × 180 is BrainWeb's older brain with voxels of 1 mm.")
-    return MatlabPhantom(labels=labels, classes=classes, voxel_size=size, notes=tuple(notes))
+    return ArrayLabels(labels=labels, classes=classes, voxel_size=size, notes=tuple(notes))
 
 
 def _arrays(path: Path, watch: Watch) -> Mapping[str, AnyArray]:
-    """Return the arrays with two or three axes, read once they are asked for.
+    """Return the arrays with two to four axes, read once they are asked for.
 
     Those of a structure are called as its fields where T1 and T2 maps lie in one; by their path otherwise.
     """
@@ -131,13 +162,15 @@ def _arrays(path: Path, watch: Watch) -> Mapping[str, AnyArray]:
 
 
 def _is_map(array: MatlabArray) -> bool:
-    return len(array.shape) in (2, 3) and math.prod(array.shape) > 1
+    return 2 <= len(array.shape) <= 4 and math.prod(array.shape) > 1
 
 
 def _volume(path: Path, name: str, values: AnyArray) -> AnyArray:
     if values.dtype.kind not in "iufb":
         raise FileError(path, f"{name} holds {values.dtype}", "real numbers")
-    return values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
+    if values.ndim == 2:
+        return values[None]
+    return values.transpose(2, 0, 1) if path.suffix.lower() == ".mat" else values
 
 
 def _oriented(name: str, values: IntArray) -> IntArray:

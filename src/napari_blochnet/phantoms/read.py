@@ -6,23 +6,34 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
+from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
-from napari_blochnet.io.nifti import is_nifti, nifti_stem, read_nifti
-from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format, read_volume, role_of
-from napari_blochnet.phantoms.matlab import read_matlab
+from napari_blochnet.io.nifti import is_nifti, nifti_stem
+from napari_blochnet.phantoms.formats.brainweb import crisp_classes, is_brainweb_format, role_of
+from napari_blochnet.phantoms.formats.numpy_arrays import is_numpy
+from napari_blochnet.phantoms.formats.volume import Volume
+from napari_blochnet.phantoms.map_files import MAP_KEYS, MapHints, choose_maps
+from napari_blochnet.phantoms.matlab import map_arrays, read_labels
+from napari_blochnet.phantoms.memberships import (
+    ReadAs,
+    lay_beside,
+    memberships_in_one,
+    read_tissue_volume,
+    tissues_named,
+)
 from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.phantoms.phantom_maps import MAP_KEYS, fractions_beside, map_key, phantom_from_maps, read_map_files
+from napari_blochnet.phantoms.phantom_maps import phantom_from_maps, read_map_files
+from napari_blochnet.phantoms.quantities import TimeUnit, is_weighted
+from napari_blochnet.phantoms.segmentations import fractions_beside
 from napari_blochnet.phantoms.tissues import Tissue, find_tissue, load_tissues
-from napari_blochnet.phantoms.volume import Volume
 
 __all__ = ["read_phantom"]
 
@@ -39,6 +50,10 @@ def read_phantom(
     shape: tuple[int, int, int] | None = None,
     voxel_size: tuple[float, float, float] | None = None,
     variable: str | None = None,
+    tissue_order: str | None = None,
+    t1_unit: TimeUnit | None = None,
+    t2_unit: TimeUnit | None = None,
+    b1_nominal: float | None = None,
     *,
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
@@ -51,9 +66,14 @@ def read_phantom(
         A folder, a file, or several files of one phantom:
 
         - fuzzy memberships, one volume a tissue, named as BrainWeb names them (``subject04_gm_v.mnc.gz``,
-          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``);
-        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB arrays of labels);
-        - maps as NIfTI with BIDS names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg), or as a MATLAB file.
+          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``), or all
+          along the fourth axis of one file (``…_probseg.nii.gz`` with ``LabelMap``, or see ``tissue_order``);
+        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB and NumPy arrays of labels);
+        - maps by their names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg; ``T1.npy``; rates as ``R1map``), or
+          in MATLAB files (5 and 7.3) or ``.npz``, one or one for each map. Voxels without values of tissue in all of
+          them leave the mask.
+
+        Volumes may be MINC 1 or 2, NIfTI, NumPy, and BrainWeb's raw bytes and shorts.
     tissues : {"paper", "brainweb-1.5T"} or path
         The tissue table for memberships and labels: by name, or a CSV file ``tissue,t1_ms,t2_ms,pd``.
     shape : tuple of int, optional
@@ -61,7 +81,14 @@ def read_phantom(
     voxel_size : tuple of float, optional
         (z, y, x), mm, where the files do not say.
     variable : str, optional
-        Which array of a MATLAB file of labels, where it holds several; otherwise the first.
+        Which array of a MATLAB or NumPy file of labels, where it holds several; otherwise the first.
+    tissue_order : str, optional
+        Tissues along the fourth axis of memberships in one file, such as "csf, gm, wm"; "-" for what is left alone.
+    t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
+        Of the maps; 1/s of rates R1 and R2. By default as the files state, or as values tell.
+    b1_nominal : float, optional
+        What a B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees. By
+        default 1, or 100 where its median is near 100.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
 
@@ -73,8 +100,8 @@ def read_phantom(
     Raises
     ------
     InputError
-        Nothing that is understood; a file that is malformed or incomplete; volumes on different grids; values that no
-        phantom may hold (T2 > T1).
+        Nothing that is understood; a file that is malformed or incomplete; volumes on different grids; a unit that
+        cannot be told; weighted images by the name of maps; no voxel with values of tissue.
     Cancelled
         Nothing is kept.
 
@@ -97,37 +124,56 @@ def read_phantom(
     name = folder.name if folder is not None else nifti_stem(files[0]).split(".")[0]
     table = load_tissues(tissues)
     where = folder.name if folder is not None else files[0].name
-    maps = {key: file for file in files if is_nifti(file) and (key := map_key(nifti_stem(file)))}
+    hints = MapHints(t1_unit, t2_unit, b1_nominal)
+    how = ReadAs(shape, voxel_size, tissue_order, watch.quiet)
+    maps = choose_maps(files, where)
     if maps:
-        return _from_maps(files, maps, where, watch)
-    matlab = [file for file in files if file.suffix.lower() == ".mat"]
-    volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file)]
-    if matlab and not volumes:
-        return _from_matlab(matlab, where, table, voxel_size, variable, watch)
-    memberships, crisp, notes = _sort(volumes, table)
-    read_as = {"shape": shape, "voxel_size": voxel_size, "watch": watch.quiet}
+        return _from_maps(files, maps, hints, voxel_size, watch)
+    volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file) or file.suffix.lower() == ".npy"]
+    arrays = [file for file in files if file.suffix.lower() in (".mat", ".npz")]
+    if arrays and not any(is_nifti(file) or is_brainweb_format(file) for file in volumes):
+        return _from_arrays(arrays, where, table, how, hints, variable, watch)
+    memberships, crisp, notes, unknown = _sort(volumes, table)
+    if len(volumes) == 1 and not crisp and (tissue_order is not None or not memberships):
+        together = memberships_in_one(volumes[0], table, how, notes)
+        if together is not None:
+            return _mixed(together, notes, table, name, watch)
     if memberships:
-        return _from_memberships(memberships, crisp, notes, table, read_as, name, folder, watch)
+        return _from_memberships(memberships, crisp, notes, table, how, name, folder, watch)
+    # an array says no more of itself than its name; alone it may be labels
+    crisp = crisp or [file for file in unknown if is_numpy(file) and len(volumes) == 1]
     if len(crisp) == 1:
         watch.check("reading labels")
         watch.report(0, 1, f"reading {crisp[0].name}")
-        return _from_labels(crisp[0], table, read_as, notes)
+        return _from_labels(crisp[0], table, how, notes)
     if len(crisp) > 1:
         raise FileError(where, f"holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name one.")
+    weighted = [file.name for file in files if is_weighted(file.name.split(".")[0])]
+    if weighted:
+        raise FileError(
+            where,
+            f"holds weighted images by their names ({', '.join(weighted[:4])}), which are no maps",
+            "maps named T1map and T2map, or t1_unit and t2_unit where these are maps",
+            field="t1_unit",
+        )
     if volumes:
-        raise _no_signal(volumes, where, table, read_as)
+        raise _no_signal(volumes, where, table, how)
     raise FileError(
         where,
         f"holds nothing that is understood as a phantom{_found(files)}",
-        "tissue memberships or labels (.mnc, .rawb, .raws, .nii), T1 and T2 maps (sub-…_T1map.nii.gz), "
-        "or a MATLAB file of either",
+        "tissue memberships or labels (.mnc, .rawb, .raws, .nii, .npy), T1 and T2 maps (sub-…_T1map.nii.gz), "
+        "or a MATLAB or NumPy file of either",
     )
 
 
-def _sort(files: list[Path], table: Mapping[str, Tissue]) -> tuple[dict[str, list[Path]], list[Path], list[str]]:
-    """Return memberships by tissue with signal, label volumes, and what is to be said about the others."""
+def _sort(
+    files: list[Path], table: Mapping[str, Tissue]
+) -> tuple[dict[str, list[Path]], list[Path], list[str], list[Path]]:
+    """Return memberships by tissue with signal, label volumes, what is to be said about the others, the unknown."""
     memberships: dict[str, list[Path]] = {}
-    crisp, notes, silent, unknown = [], [], [], []
+    crisp: list[Path] = []
+    unknown: list[Path] = []
+    notes, silent = [], []
     for file in files:
         role = role_of(file)
         tissue = find_tissue(role, table)
@@ -136,29 +182,29 @@ def _sort(files: list[Path], table: Mapping[str, Tissue]) -> tuple[dict[str, lis
         elif role.lower() == "mask":
             notes.append(_about_mask(file))
         elif tissue is None:
-            unknown.append(file.name)
+            unknown.append(file)
         elif tissue.has_signal:
             memberships.setdefault(tissue.name, []).append(file)
         else:
             silent.append(tissue.name)
     if silent:
-        notes.append(f"Of {_and(sorted(set(silent)))} there are volumes, but no signal comes from there.")
+        notes.append(f"Of {tissues_named(sorted(set(silent)))} there are volumes, but no signal comes from there.")
     if unknown:
-        notes.append(f"Not understood as a tissue, and left alone: {', '.join(unknown)}.")
-    return memberships, crisp, notes
+        notes.append(f"Not understood as a tissue, and left alone: {', '.join(file.name for file in unknown)}.")
+    return memberships, crisp, notes, unknown
 
 
-def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], read_as: dict[str, Any]) -> InputError:
+def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], how: ReadAs) -> InputError:
     """Return why volumes make no phantom; a damaged one says so itself."""
     for file in volumes:
         if find_tissue(role_of(file), table) is None:
-            _volume(file, **read_as)
+            read_tissue_volume(file, how)
             return FileError(
                 where,
                 f"the name {file.name} says no tissue",
                 f"names such as gm.rawb, subject04_wm_v{file.suffix} or subject04_crisp_v{file.suffix}",
             )
-    names = _and([file.name for file in volumes])
+    names = tissues_named([file.name for file in volumes])
     return FileError(
         where,
         f"{names} {'holds' if len(volumes) == 1 else 'hold'} tissue without signal",
@@ -167,7 +213,7 @@ def _no_signal(volumes: list[Path], where: str, table: Mapping[str, Tissue], rea
 
 
 def _about_mask(file: Path) -> str:
-    volume = _volume(file, labels=is_brainweb_format(file))
+    volume = read_tissue_volume(file, ReadAs(), labels=is_brainweb_format(file))
     voxels = sum(int((volume.slab(z, z + 1) > 0).sum()) for z in range(volume.shape[0]))
     why = "for a phantom's mask is where the memberships of tissues with signal sum to at least 0.5"
     return f"{file.name} covers {voxels:,} voxels; it is not used, {why}."
@@ -178,7 +224,7 @@ def _from_memberships(
     crisp: list[Path],
     notes: list[str],
     table: Mapping[str, Tissue],
-    read_as: dict[str, Any],
+    how: ReadAs,
     name: str,
     folder: Path | None,
     watch: Watch,
@@ -193,38 +239,38 @@ def _from_memberships(
                 "one volume for each tissue",
                 field="path",
             )
-        volume = _volume(files[0], **read_as)
+        volume = read_tissue_volume(files[0], how)
         first = next(iter(volumes.values()), volume)
-        if volume.shape != first.shape:
-            raise InputError(
-                f"{volume.source}: has {dimensions(volume.shape)} voxels (z, y, x)",
-                f"{dimensions(first.shape)}, as in {first.source}",
-                field="path",
-            )
-        volumes[tissue] = volume
-    order = {tissue: rank for rank, tissue in enumerate(table)}
-    volumes = dict(sorted(volumes.items(), key=lambda item: order[item[0]]))
+        volumes[tissue] = lay_beside(volume, first, notes)
     missing = [_BRAIN_FILES[tissue] for tissue in _BRAIN if tissue in table and tissue not in volumes]
     place = "in this folder" if folder is not None else "among these files"
-    said = [f"Memberships of {_and(list(volumes))} were mixed."]
+    said = []
     if missing:
-        said.append(f"There is no {_and(missing, 'or')} volume {place}.")
+        said.append(f"There is no {tissues_named(missing, 'or')} volume {place}.")
         if crisp:
             said.append(f"{crisp[0].name} holds labels of all tissues; open that file for a phantom with them.")
     elif crisp:
         said.append(f"{crisp[0].name} holds labels and was left alone.")
-    mixed = mix(volumes, table, watch=watch)
+    return _mixed(volumes, said + notes, table, name, watch)
+
+
+def _mixed(
+    volumes: dict[str, Volume], notes: list[str], table: Mapping[str, Tissue], name: str, watch: Watch
+) -> Phantom:
+    order = {tissue: rank for rank, tissue in enumerate(table)}
+    ordered = dict(sorted(volumes.items(), key=lambda item: order[item[0]]))
     geometry = next(iter(volumes.values())).geometry
-    del volumes
+    volumes.clear()  # they are large, and not needed once they are mixed
+    mixed = mix(ordered, table, watch=watch)
+    said = f"Memberships of {tissues_named(list(ordered))} were mixed."
+    del ordered
     if not mixed["mask"].any():
         raise InputError(f"{name}: in no voxel do the memberships sum to 0.5", "memberships from 0 to 1", field="path")
-    return Phantom(
-        **mixed, voxel_size=geometry.voxel_size, affine=geometry.affine, name=name, notes=tuple(said + notes)
-    )
+    return Phantom(**mixed, voxel_size=geometry.voxel_size, affine=geometry.affine, name=name, notes=(said, *notes))
 
 
-def _from_labels(file: Path, table: Mapping[str, Tissue], read_as: dict[str, Any], notes: list[str]) -> Phantom:
-    volume = _volume(file, labels=True, **read_as)
+def _from_labels(file: Path, table: Mapping[str, Tissue], how: ReadAs, notes: list[str]) -> Phantom:
+    volume = read_tissue_volume(file, how, labels=True)
     labels = volume.labels()
     return _labelled(labels, crisp_classes(file.name, labels), table, volume.geometry, file, notes)
 
@@ -241,9 +287,9 @@ def _labelled(
     known = {number: tissue for number, name in enumerate(classes) if (tissue := find_tissue(name, table))}
     lost = [classes[number] for number in sorted(present - set(known)) if number > 0]
     values = label_values(labels, known)
-    said = [f"Labels of {_and(list(values['tissues']))}; every voxel has the values of its tissue."]
+    said = [f"Labels of {tissues_named(list(values['tissues']))}; every voxel has the values of its tissue."]
     if lost:
-        said.append(f"The tissue table has no row for {_and(lost)}; these voxels are background.")
+        said.append(f"The tissue table has no row for {tissues_named(lost)}; these voxels are background.")
     if not values["tissues"]:
         raise FileError(
             file,
@@ -260,69 +306,58 @@ def _labelled(
     )
 
 
-def _from_maps(files: list[Path], maps: dict[str, Path], where: str, watch: Watch) -> Phantom:
-    counts = [map_key(nifti_stem(file)) for file in files if is_nifti(file)]
-    twice = next((key for key in maps if counts.count(key) > 1), None)
-    if twice is not None:
-        same = [file.name for file in files if is_nifti(file) and map_key(nifti_stem(file)) == twice]
-        raise FileError(where, f"{' and '.join(same)} are all {twice.upper()} maps; name the files of one phantom.")
+def _from_maps(
+    files: list[Path],
+    maps: dict[str, Path],
+    hints: MapHints,
+    voxel_size: tuple[float, float, float] | None,
+    watch: Watch,
+) -> Phantom:
     labels = next((file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("dseg")), None)
-    phantom = read_map_files({key: maps[key] for key in MAP_KEYS if key in maps}, labels, watch=watch)
+    chosen = {key: maps[key] for key in MAP_KEYS if key in maps}
+    phantom = read_map_files(chosen, labels, hints=hints, voxel_size=voxel_size, watch=watch)
     segments = [file for file in files if is_nifti(file) and nifti_stem(file).lower().endswith("probseg")]
-    fractions = fractions_beside(segments, phantom.tissues, phantom.shape)
-    return phantom if fractions is None else replace(phantom, fractions=fractions)
+    notes = list(phantom.notes)
+    fractions = fractions_beside(segments, phantom.tissues, phantom.shape, phantom.geometry, notes)
+    if fractions is None and len(notes) == len(phantom.notes):
+        return phantom
+    return replace(phantom, fractions=fractions, notes=tuple(notes))
 
 
-def _from_matlab(
+def _from_arrays(
     files: list[Path],
     where: str,
     table: Mapping[str, Tissue],
-    voxel_size: tuple[float, float, float] | None,
+    how: ReadAs,
+    hints: MapHints,
     variable: str | None,
     watch: Watch,
 ) -> Phantom:
+    """Read MATLAB or NumPy files of named arrays: maps, in one file or one in each, or an array of labels."""
+    contents = {file: map_arrays(file, watch) for file in files}
+    maps = {key: found for named, _ in contents.values() for key, found in named.items()}
+    size = how.voxel_size
+    unknown_size = "The file states no voxel size; it is taken as 1 mm."
+    if {"t1", "t2"} <= set(maps) and variable is None:
+        twice = [key for key in maps if sum(key in named for named, _ in contents.values()) > 1]
+        if twice:
+            names = tissues_named([file.name for file in files if twice[0] in contents[file][0]])
+            raise FileError(where, f"{names} all hold {twice[0].upper()} maps", "the files of one phantom")
+        notes = [] if size is not None else [unknown_size]
+        name = files[0].stem if len(files) == 1 else Path(where).stem
+        source = files[0].name if len(files) == 1 else where
+        geometry = Geometry(size or (1.0, 1.0, 1.0))
+        ordered = {key: maps[key] for key in MAP_KEYS if key in maps}
+        return phantom_from_maps(ordered, geometry, source=source, name=name, hints=hints, notes=notes)
     if len(files) > 1:
-        raise FileError(where, f"holds {len(files)} MATLAB files, {', '.join(file.name for file in files)}; name one.")
-    content = read_matlab(files[0], variable, watch=watch)
-    size = voxel_size or content.voxel_size
+        kind = "MATLAB" if all(file.suffix.lower() == ".mat" for file in files) else "MATLAB and NumPy"
+        raise FileError(where, f"holds {len(files)} {kind} files, {', '.join(file.name for file in files)}; name one.")
+    content = read_labels(files[0], contents[files[0]][1], variable)
     notes = list(content.notes)
-    if size is None:
-        size = (1.0, 1.0, 1.0)
-        notes.append("The file states no voxel size; it is taken as 1 mm.")
-    if content.maps:
-        return phantom_from_maps(content.maps, Geometry(size), source=files[0].name, name=files[0].stem, notes=notes)
+    size = size or content.voxel_size
+    notes += [] if size is not None else [unknown_size]
     classes = content.classes or crisp_classes(files[0].name, content.labels)
-    return _labelled(content.labels, classes, table, Geometry(size), files[0], notes)
-
-
-def _volume(
-    file: Path,
-    *,
-    labels: bool = False,
-    shape: tuple[int, int, int] | None = None,
-    voxel_size: tuple[float, float, float] | None = None,
-    watch: Watch = UNWATCHED,
-) -> Volume:
-    """Return a volume of labels or of one tissue's membership; ``shape`` and ``voxel_size`` are of raw files."""
-    if is_brainweb_format(file):
-        return read_volume(file, labels=labels, shape=shape, voxel_size=voxel_size, watch=watch)
-    values, geometry = read_nifti(file, watch=watch)
-    if values.ndim != 3:
-        raise FileError(file, "has four axes", "a volume of one tissue")
-    if values.dtype.kind not in "iufb":
-        raise FileError(file, f"holds {values.dtype}", "real numbers")
-    largest = float(values.max())
-    if not (np.isfinite(largest) and float(values.min()) >= 0):
-        raise FileError(file, "holds negative or infinite values", "memberships from 0 to 1, or 0 to 255")
-    slope = 1.0
-    if not labels and largest > 1.001:
-        if (values.dtype.kind == "f" and largest <= 255 and not (values == np.rint(values)).all()) or largest > 255:
-            raise FileError(
-                file, f"holds values up to {largest:g}", "memberships from 0 to 1, or whole numbers from 0 to 255"
-            )
-        slope = 1 / 255
-    stored: FloatArray = np.asarray(values, dtype=np.float32)
-    return Volume(stored, slope, 0.0, geometry, file.name)
+    return _labelled(content.labels, classes, table, Geometry(size or (1.0, 1.0, 1.0)), files[0], notes)
 
 
 def _found(files: list[Path]) -> str:
@@ -330,7 +365,3 @@ def _found(files: list[Path]) -> str:
         return " (it holds no file)"
     names = ", ".join(file.name for file in files[:4])
     return f" (found {names}{' and others' if len(files) > 4 else ''})"
-
-
-def _and(names: list[str], word: str = "and") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"

@@ -97,6 +97,7 @@ def _rows(
     maps = reconstruct(stack, "universal", refine=True, saturation=given.saturation, device=study.device,
                        progress=study.watch.progress, cancelled=study.watch.cancelled)  # fmt: skip
     assert maps.converged is not None
+    assert maps.residual is not None
     rows: list[Row] = []
     for sphere in spheres:
         good = sphere.mask & ~maps.failed

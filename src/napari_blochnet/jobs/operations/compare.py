@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.evaluation.beside_truth import turned_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.packing import pack_regions
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import CompareSettings, RegionSettings, settings_from
+from napari_blochnet.phantoms.laying import lay_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -38,9 +40,10 @@ def compare(
     Parameters
     ----------
     truth : Phantom
-        On the maps' grid, or with more slices.
+        On the maps' grid, or with more slices. Stored in other directions it is turned; on another grid each voxel
+        takes the nearest one's tissue. A `DataWarning` tells.
     maps : ParameterMaps or sequence of them
-        One per model, all on one grid.
+        One per model, all on one grid; those stored in other directions than the first are turned.
     settings : CompareSettings, optional
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in tissues.
@@ -55,7 +58,7 @@ def compare(
     Raises
     ------
     InputError
-        Maps on another grid, or no maps.
+        A truth that lies elsewhere, maps on different grids, or no maps.
     """
     from napari_blochnet.evaluation.comparison import compare_maps
 
@@ -63,7 +66,7 @@ def compare(
     several = _several(maps)
     inputs = {"truth": truth.record or {"operation": "given", "phantom": truth.name}, "maps": _records(several)}
     record = make_record("compare", given, inputs)
-    truth = truth.on_grid(several[0].shape, several[0].geometry)
+    truth = lay_phantom(truth, several[0].shape, several[0].geometry, onto=f"the maps of {several[0].estimator}")
     return compare_maps(truth, several, record=record, watch=Watch(progress, cancelled), **given.model_dump())
 
 
@@ -108,7 +111,7 @@ def region_means(
         inputs["regions"] = {"operation": "given", "regions": pack_regions(found)}
     if truth is not None:
         inputs["truth"] = truth.record or {"operation": "given", "phantom": truth.name}
-        truth = truth.on_grid(several[0].shape, several[0].geometry)
+        truth = lay_phantom(truth, several[0].shape, several[0].geometry, onto=f"the maps of {several[0].estimator}")
     return average(several, found, truth=truth, title=given.title, record=make_record("region_means", given, inputs))
 
 
@@ -116,7 +119,8 @@ def _several(maps: ParameterMaps | Sequence[ParameterMaps]) -> list[ParameterMap
     several = [maps] if isinstance(maps, ParameterMaps) else list(maps)
     if not several:
         raise InputError("There are no maps; expected at least one model's.", field="maps")
-    return several
+    first = several[0]
+    return [first, *(turned_maps(item, first.shape, first.geometry) for item in several[1:])]
 
 
 def _records(maps: list[ParameterMaps]) -> list[dict[str, Any]]:

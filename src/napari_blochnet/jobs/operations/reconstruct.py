@@ -104,7 +104,10 @@ def reconstruct(
         given, made_by = _naming(estimator, given)
         made = _with_options(estimator, given)
         target = str(made.device)
-    field = _field(b1, given.b1, made, stack, inside)
+    field = _field(b1, given, made, stack, inside)
+    if b1 is not None:
+        # the record holds the array as it was used, relative to nominal
+        given = given.model_copy(update={"b1_nominal": None})
     watch.check("mapping")
     work = f"mapping with {made.name}"
     allowance = Allowance(given.batch, target, work, "voxels")
@@ -283,19 +286,20 @@ def _estimated(
 
 
 def _field(
-    b1: AnyArray | None, path: str | None, estimator: Estimator, stack: FingerprintStack, inside: BoolArray
+    b1: AnyArray | None, given: ReconstructSettings, estimator: Estimator, stack: FingerprintStack, inside: BoolArray
 ) -> FloatArray | None:
-    """Return the B1 map, of an array or a file; None where neither is given."""
+    """Return the B1 map, of an array or a file, relative to nominal; None where neither is given."""
+    unit = None
     if b1 is None:
-        if path is None:
+        if given.b1 is None:
             return None
-        b1 = read_b1(path, stack)
+        b1, unit = read_b1(given.b1, stack)
     if not estimator.takes_b1:
         raise InputError(f"A B1 map is given, but {estimator.name} takes B1 as nominal; expected refine with it, or no "
                          "B1 map.", field="b1")  # fmt: skip
     if estimator.fit_b1:
         raise InputError("A B1 map is given, and B1 is to be fitted; expected one of the two.", field="fit_b1")
-    return checked_b1(b1, stack, inside)
+    return checked_b1(b1, stack, inside, unit=unit, nominal=given.b1_nominal)
 
 
 def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, settings: ReconstructSettings) -> BoolArray:
@@ -355,6 +359,8 @@ def _empty_maps(
 
 
 def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> None:
+    assert maps.pd is not None
+    assert maps.residual is not None
     maps.t1.reshape(-1)[voxels] = estimates.t1
     maps.t2.reshape(-1)[voxels] = estimates.t2
     maps.pd.reshape(-1)[voxels] = np.abs(estimates.pd)

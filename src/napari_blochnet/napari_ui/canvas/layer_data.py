@@ -151,13 +151,17 @@ def opened_layer_data(opened: Opened) -> list[LayerData]:
     return [*hidden, *stack_layer_data(opened.subject, opened.truth)]
 
 
-def maps_layer_data(maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str) -> list[LayerData]:
+def maps_layer_data(
+    maps: ParameterMaps, stack: FingerprintStack | None, truth: Phantom | None, title: str
+) -> list[LayerData]:
     """Return the layers of maps: B1 and standard errors if there are any, residual, PD, T2, T1; truth's limits."""
     entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
     data = []
     roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = map_values(maps, role)
+        if values is None:
+            continue
         limits = STYLES[role].limits
         if limits is None and truth is not None and truth.mask.any() and role not in roles:
             limits = value_limits(getattr(truth, role.lower()), truth.mask)

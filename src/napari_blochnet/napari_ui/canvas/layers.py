@@ -182,7 +182,7 @@ def add_stack(session: Session, stack: FingerprintStack, truth: Phantom | None =
 
 
 def maps_steps(
-    session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
+    session: Session, maps: ParameterMaps, stack: FingerprintStack | None, truth: Phantom | None, title: str
 ) -> Steps[list[Layer]]:
     """Show maps: B1 and standard errors if there are any, residual, PD, T2, T1; with the truth's limits where known."""
     data = maps_layer_data(maps, stack, truth, title)
@@ -194,7 +194,7 @@ def maps_steps(
 
 
 def add_maps(
-    session: Session, maps: ParameterMaps, stack: FingerprintStack, truth: Phantom | None, title: str
+    session: Session, maps: ParameterMaps, stack: FingerprintStack | None, truth: Phantom | None, title: str
 ) -> list[Layer]:
     """Show maps, all their layers at once."""
     return at_once(maps_steps(session, maps, stack, truth, title))

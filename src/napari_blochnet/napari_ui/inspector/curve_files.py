@@ -25,7 +25,7 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
     about = [f"stack: {stack.name}", f"voxel: z {z}, y {y}, x {x}", f"signal: {shown.quantity}"]
     for item, residual in zip(shown.items, shown.residual, strict=True):
         about.append(
-            f"{item.name}: T1 {item.t1:.6g} ms, T2 {item.t2:.6g} ms, PD {item.pd:.6g}, residual {residual:.4g}"
+            f"{item.name}: T1 {item.t1:.6g} ms, T2 {item.t2:.6g} ms, {_density(item.pd)}, residual {residual:.4g}"
         )
     if shown.bound is not None:
         error = shown.bound.covariance.diagonal() ** 0.5
@@ -48,6 +48,10 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows([f"{value:.8g}" for value in row] for row in zip(*columns.values(), strict=True))
+
+
+def _density(pd: float) -> str:
+    return "no PD" if pd != pd else f"PD {pd:.6g}"
 
 
 def _free(name: str, taken: Container[str]) -> str:

@@ -162,7 +162,7 @@ def _texts(item: Explanation, residual: float, truth: Explanation | None) -> Seq
         error(item.t1, None if truth is None else truth.t1),
         value(item.t2, item.t2_se),
         error(item.t2, None if truth is None else truth.t2),
-        f"{item.pd:#.3g}".rstrip("."),
+        "" if item.pd != item.pd else f"{item.pd:#.3g}".rstrip("."),
         "" if residual != residual else f"{100 * residual:.1f} %",
     )
 

@@ -6,10 +6,14 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtWidgets import QFileDialog
+
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth, signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.maps_io import read_maps
+from napari_blochnet.evaluation.result_tables import numbered_names
 from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.settings import CompareSettings
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
@@ -19,12 +23,14 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
 from napari_blochnet.napari_ui.panels.compare.score_table import ComparisonTable
 from napari_blochnet.napari_ui.saving.copying import CopyRow
+from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.session import Compared
 from napari_blochnet.napari_ui.widgets.choices import CheckList, subject_choice
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
-from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, named_rows, row_of
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, button, fill, named_rows, row_of
+from napari_blochnet.phantoms.laying import lay_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -55,9 +61,16 @@ def _compare(
     cancelled: CancelEvent,
 ) -> tuple[Compared, list[dict[str, FloatArray]]]:
     """Compare, and compute error maps for the layers; worker thread."""
-    part = truth.on_grid(maps[0].shape, maps[0].geometry)
+    part = lay_phantom(truth, maps[0].shape, maps[0].geometry, onto=f"the maps of {maps[0].estimator}")
     comparison = compare(part, maps, settings, progress=progress, cancelled=cancelled)
     return Compared(comparison, truth, tuple(maps)), [signed_errors(part, item) for item in maps]
+
+
+def _read(
+    paths: list[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+) -> ParameterMaps:
+    """Read maps that a person chose; worker thread."""
+    return read_maps(paths)
 
 
 def _write(
@@ -88,6 +101,7 @@ class ComparePanel(Panel):
         self.maps = CheckList("No maps yet: make some in the Map tab.")
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
         self.form = SettingsForm(CompareSettings)
+        self.add = button("Add maps…", "Open T1 and T2 maps (NIfTI) of another program, or written earlier.")
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
         self.table = ComparisonTable()
         self.caption = note()
@@ -97,7 +111,15 @@ class ComparePanel(Panel):
         self.regions = RegionStatistics(self.session, lambda: self.truth.value, lambda: self.maps.chosen, self.jobs.say)
 
         choices = named_rows(("Truth", self.truth)), self.maps, Foldable("Report and error maps", self.form)
-        fill(self.body, heading("Truth and maps"), *choices, row_of(self.run), self.jobs, self.table, self.caption)
+        fill(
+            self.body,
+            heading("Truth and maps"),
+            *choices,
+            row_of(self.run, self.add),
+            self.jobs,
+            self.table,
+            self.caption,
+        )
         for plot in self.scatter.values():
             plot.hide()
         fill(self.body, *self.scatter.values(), row_of(self.csv, self.html, self.figures), self.copy, self.regions)
@@ -107,6 +129,7 @@ class ComparePanel(Panel):
         self.maps.changed.connect(self._update_buttons)
         self.maps.changed.connect(self.regions.later)
         self.run.clicked.connect(self._compare)
+        self.add.clicked.connect(self._ask_for_maps)
         self.remember(settings=self.form)
         self._update_buttons()
 
@@ -143,9 +166,36 @@ class ComparePanel(Panel):
         self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
 
     def _update_buttons(self) -> None:
+        self.add.setEnabled(not self.is_busy)
         self.run.setEnabled(self.truth.value is not None and bool(self.maps.chosen) and not self.is_busy)
-        for button in (self.csv, self.html, self.figures):
-            button.setVisible(self.comparison is not None)
+        for export in (self.csv, self.html, self.figures):
+            export.setVisible(self.comparison is not None)
+
+    def _ask_for_maps(self) -> None:
+        kinds = "NIfTI (*.nii *.nii.gz);;All files (*)"
+        names, _ = QFileDialog.getOpenFileNames(self, "T1 and T2 maps", preferences.folder("maps"), kinds)
+        if names:
+            preferences.set_folder("maps", names[0])
+            self.open_maps(names)
+
+    def open_maps(self, paths: list[str]) -> None:
+        """Open maps in the background: a folder, one T1 map beside its others, or the files of a set."""
+        if self.is_busy:
+            return
+        job = self.start("Opening maps", functools.partial(_read, paths))
+        job.returned.connect(self._show_brought)
+        job.ended.connect(self._update_buttons)
+        job.start()
+        self._update_buttons()
+
+    @in_steps
+    def _show_brought(self, maps: ParameterMaps) -> Steps[None]:
+        names = numbered_names([*(entry.title for entry in self.session.entries("maps")), maps.estimator])
+        yield from layers.maps_steps(self.session, maps, None, None, names[-1])
+        truth = self.truth.value
+        lies_elsewhere = truth is not None and part_of_truth(truth, maps) is None
+        note = f" They lie on another grid than {truth.name}." if lies_elsewhere else ""
+        self.jobs.say(f"{names[-1]}: {int(maps.mask.sum()):,} voxels opened.{note}", "good")
 
     def _compare(self) -> None:
         truth, maps = self.truth.value, self.maps.chosen

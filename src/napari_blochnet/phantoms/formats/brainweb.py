@@ -19,8 +19,9 @@ from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
-from napari_blochnet.phantoms.minc1 import read_minc
-from napari_blochnet.phantoms.volume import Volume
+from napari_blochnet.phantoms.formats.minc1 import read_minc
+from napari_blochnet.phantoms.formats.minc2 import read_minc2
+from napari_blochnet.phantoms.formats.volume import Volume
 
 __all__ = [
     "CRISP_OLD",
@@ -50,6 +51,7 @@ _GRIDS = (
     ((91, 109, 91), 2.0, (-90.0, -126.0, -72.0)),
 )
 _FORMATS = (".mnc", ".rawb", ".raws")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 _TWELVE_BITS = 4095
 _MOST_VOXELS = 2**30
 
@@ -61,7 +63,7 @@ def is_brainweb_format(path: Path) -> bool:
 
 def role_of(path: Path) -> str:
     """Return what a volume's name says it holds: ``crisp``, ``mask``, or a tissue's name as the file spells it."""
-    stem = re.sub(r"(\.gz|\.(mnc|rawb|raws|nii|mat|img))+$", "", path.name, flags=re.IGNORECASE)
+    stem = re.sub(r"(\.gz|\.(mnc|rawb|raws|nii|mat|img|npy|npz))+$", "", path.name, flags=re.IGNORECASE)
     found = (
         re.fullmatch(r"subject\d+_(.+?)(?:_v)?", stem, flags=re.IGNORECASE)
         or re.fullmatch(r"phantom_[\d.]+mm_\w+?_(.+)", stem, flags=re.IGNORECASE)
@@ -119,13 +121,13 @@ def read_volume(
     voxel_size: tuple[float, float, float] | None = None,
     watch: Watch = UNWATCHED,
 ) -> Volume:
-    """Read one BrainWeb volume: MINC 1, raw byte (membership = value/255) or raw short (value/4095), gzipped or not.
+    """Read one BrainWeb volume: MINC 1 or 2, raw byte (membership = value/255) or short (value/4095), gzipped or not.
 
     Parameters
     ----------
     path : Path
     labels : bool
-        Whether it holds labels, which raw bytes store as they are.
+        Whether it holds labels, which raw bytes store as they are, and raw shorts as round(label · 4095/255).
     shape : tuple of int, optional
         (z, y, x) of a raw file; not needed for BrainWeb's grids, which are known by the number of bytes.
     voxel_size : tuple of float, optional
@@ -148,7 +150,7 @@ def read_volume(
         Damage around voxels that are all there.
     """
     if _format(path) == ".mnc":
-        return read_minc(path, watch)
+        return (read_minc2 if unpack(path, len(_HDF5)).data == _HDF5 else read_minc)(path, watch)
     width = 2 if _format(path) == ".raws" else 1
     largest = (math.prod(shape) if shape else max(math.prod(grid) for grid, _, _ in _GRIDS)) * width
     if shape is not None and not (min(shape) > 0 and math.prod(shape) <= _MOST_VOXELS):
@@ -174,11 +176,12 @@ def read_volume(
     geometry = Geometry(voxel_size) if voxel_size is not None else grid[1]  # type: ignore[index]
     if content.damage:
         warnings.warn(f"{path.name} {content.damage}; all voxels are there and were read.", DataWarning, stacklevel=2)
-    stored: IntArray = (
-        np.frombuffer(content.data, np.uint8).reshape(size) if width == 1 else _shorts(path, content.data, size)
-    )
-    full = _TWELVE_BITS if width == 2 else 255
-    return Volume(stored, 1.0 if labels else 1.0 / full, 0.0, geometry, path.name)
+    if width == 1:
+        whole = np.frombuffer(content.data, np.uint8).reshape(size)
+        return Volume(whole, 1.0 if labels else 1.0 / 255, 0.0, geometry, path.name)
+    if labels:
+        return Volume(_labels_of_shorts(path, content.data, size), 1.0, 0.0, geometry, path.name)
+    return Volume(_shorts(path, content.data, size), 1.0 / _TWELVE_BITS, 0.0, geometry, path.name)
 
 
 def _shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> IntArray:
@@ -188,6 +191,23 @@ def _shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> IntArray:
         if values.max() <= _TWELVE_BITS:
             return values
     raise FileError(path, f"holds numbers above {_TWELVE_BITS} in either byte order", "12-bit memberships")
+
+
+def _labels_of_shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> IntArray:
+    """Return labels, which BrainWeb stores as round(label · 4095/255), or others as they are."""
+    step = _TWELVE_BITS / 255
+    for order in ("<u2", ">u2"):
+        values = np.frombuffer(data, order).reshape(shape)
+        levels = np.flatnonzero(np.bincount(values.reshape(-1)))
+        if levels[-1] < len(CRISP_TWENTY):
+            return values.astype(np.uint8)
+        labels = np.rint(levels / step)
+        if levels[-1] <= _TWELVE_BITS and (np.abs(labels * step - levels) <= 1.0).all():
+            lookup = np.zeros(levels[-1] + 1, np.uint8)
+            lookup[levels] = labels
+            found: IntArray = lookup[values]
+            return found
+    raise FileError(path, "holds numbers that are no labels", "labels, or round(label · 4095/255) as BrainWeb has them")
 
 
 def _format(path: Path) -> str:

@@ -14,7 +14,7 @@ import pytest
 from scipy.io import netcdf_file
 
 from napari_blochnet.common.errors import DataWarning, InputError
-from napari_blochnet.phantoms.minc1 import read_minc
+from napari_blochnet.phantoms.formats.minc1 import read_minc
 
 
 def _write(
@@ -142,7 +142,7 @@ def test_missing_voxels_are_an_error(small: tuple[Path, np.ndarray, np.ndarray],
     [
         (b"This is a text file, named .mnc by mistake.", "does not begin as a netCDF file does"),
         (b"", "does not begin as a netCDF file does"),
-        (b"\x89HDF\r\n\x1a\n" + bytes(100), "is a MINC 2 \\(HDF5\\) file"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(100), "does not begin as a netCDF file does"),
         (b"CDF\x01" + bytes(3), "its netCDF header is cut off"),
         (b"CDF\x01" + struct.pack(">III", 0, 77, 5), "header is damaged \\(found the tag 77 where 10"),
         (b"CDF\x01" + struct.pack(">III", 0, 10, 2**31), "header is damaged \\(a list of 2147483648 entries\\)"),

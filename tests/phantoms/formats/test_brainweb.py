@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import DataWarning, InputError
-from napari_blochnet.phantoms.brainweb import (
+from napari_blochnet.phantoms.formats.brainweb import (
     CRISP_OLD,
     CRISP_TWENTY,
     brainweb_grid,

@@ -1,0 +1,1 @@
+"""Formats that phantoms are stored in, each to a volume with its place."""

@@ -1,0 +1,264 @@
+"""What the numbers of a map are: units of T1 and T2, rates, B1 in per cent; and what is a weighted image and no map.
+
+A unit is told by what a person says, by what the file says, or by the values; what these say together is checked, and
+where they disagree a person is asked. No rule takes a number silently for another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.errors import FileError
+
+__all__ = [
+    "TimeUnit",
+    "in_ms",
+    "is_weighted",
+    "named_as_map",
+    "nominal_b1",
+    "refuse_weighted",
+    "stated_unit",
+    "time_units",
+]
+
+#: Units of maps of T1 and T2: times, or rates.
+TimeUnit: TypeAlias = Literal["ms", "s", "1/ms", "1/s"]
+
+_SPELLED: Mapping[str, TimeUnit] = {
+    **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
+    **dict.fromkeys(("s", "sec", "second", "seconds"), "s"),
+    **dict.fromkeys(("1/s", "s^-1", "s-1", "s**-1", "hz", "hertz"), "1/s"),
+    **dict.fromkeys(("1/ms", "ms^-1", "ms-1", "ms**-1", "khz"), "1/ms"),
+}
+_TO_MS = {"ms": 1.0, "s": 1000.0, "1/ms": 1.0, "1/s": 1000.0}
+# The median of any tissue lies between these, ms; so a median T1 tells ms from s.
+_PLAUSIBLE = {"t1": (20.0, 20_000.0), "t2": (1.0, 5_000.0)}
+
+# What a field relative to nominal is not stated in.
+_ABSOLUTE_B1 = ("deg", "°", "rad", "hz", "hertz", "khz", "ut", "µt", "μt", "tesla")
+_PERCENT = ("%", "percent", "per cent", "pct", "p.u.")
+# Median of a field relative to nominal, and of one in per cent.
+_RELATIVE_B1 = (0.05, 5.0)
+_PERCENT_B1 = (70.0, 140.0)
+
+# Names of weighted images that are spelled like those of maps: IXI's, BrainWeb's simulated scans, BIDS' T1w.
+_WEIGHTED = re.compile(
+    r"(^|[^a-z0-9])(ixi\d+|pn\d+_rf\d+|(t1|t2|t2star|pd)w|t[12](weighted|_weighted)|mprage|flair|spgr|tse)([^a-z0-9]|$)",
+    re.IGNORECASE,
+)
+
+
+def is_weighted(name: str) -> bool:
+    """Return whether a name says a weighted image: ``IXI002-Guys-0828-T1``, ``T1_ICBM_normal_1mm_pn0_rf0``, ``T1w``."""
+    return bool(_WEIGHTED.search(name)) and "map" not in name.lower()
+
+
+def named_as_map(name: str) -> bool:
+    """Return whether a name says more than T1 or T2, which weighted images are called too: ``T1map``, ``qT1``."""
+    return bool(re.search(r"map|(^|[^a-z0-9])[qr][12]|qt[12]", name.lower()))
+
+
+def refuse_weighted(source: str, key: str, values: AnyArray, *, by_file: bool = False) -> None:
+    """Raise `FileError` for what is a weighted image by its name, or by whole numbers where no name says a map."""
+    name = source.split(".")[0]
+    by_name = is_weighted(name)
+    if not by_name and (named_as_map(name) or values.dtype.kind not in "iu"):
+        return
+    holds = f" and holds whole numbers up to {int(values.max(initial=0)):,}" if values.dtype.kind in "iu" else ""
+    raise FileError(
+        source,
+        f"is called as {key.upper()}-weighted images are{holds}; such images are no maps",
+        f"maps named T1map and T2map, or {_said_by(key, by_file)} where this is a map of {key.upper()}",
+        field=f"{key}_unit",
+    )
+
+
+def stated_unit(text: object) -> str | None:
+    """Return the unit that a sidecar's ``Units`` mean, as `TimeUnit` spells it; other words as they are; None: none."""
+    if not isinstance(text, str) or not text.strip():
+        return None
+    word = text.strip().lower()
+    return _SPELLED.get(word, word)
+
+
+def in_ms(values: FloatArray, unit: str) -> FloatArray:
+    """Return times in ms; where rates are given, 0, NaN and infinite ones stay what they are."""
+    if not unit.startswith("1/"):
+        return values * np.float32(_TO_MS[unit])
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        times = _TO_MS[unit] / values
+    return np.where((values == 0) | ~np.isfinite(values), values, times).astype(values.dtype, copy=False)
+
+
+def time_units(
+    sources: Mapping[str, str],
+    medians: Mapping[str, float],
+    stated: Mapping[str, str | None],
+    asked: Mapping[str, str | None],
+    rates: tuple[str, ...],
+    notes: list[str],
+    *,
+    by_file: bool = False,
+) -> dict[str, str]:
+    """Return the units of T1 and T2, each told by a person, by its file, or by its values.
+
+    Parameters
+    ----------
+    sources : mapping of str to str
+        The files of "t1" and "t2", as a sentence names them.
+    medians : mapping of str to float
+        Of "t1" and "t2", in the file's unit.
+    stated, asked : mapping of str to str
+        What the file states, and what a person does.
+    rates : tuple of str
+        Keys of maps that are called R1 or R2.
+    notes : list of str
+        Takes what was understood.
+    by_file : bool
+        Whether a unit can be said in a JSON file only.
+
+    Raises
+    ------
+    InputError
+        A stated unit that cannot be; values that tell none; T1 and T2 that are in different units by their values,
+        where neither file nor person says so.
+    """
+    found: dict[str, str] = {}
+    for key in ("t1", "t2"):
+        name, median, source = key.upper(), medians[key], sources[key]
+        unit, said = asked.get(key), stated.get(key)
+        if unit is not None or said is not None:
+            found[key] = unit or _as_stated(source, key, str(said), median, by_file)
+            continue
+        is_rate = key in rates
+        fits = _fitting(key, median, is_rate)
+        if not fits:
+            raise FileError(
+                source,
+                f"the unit of {name} is not stated and a median of {median:g} tells neither ms nor s; "
+                f"state 'Units' as 'ms' or 's' in a JSON file beside it{'' if by_file else f', or give {key}_unit'}.",
+                field=key,
+            )
+        if key == "t2":
+            like_t1 = ("1/" if is_rate else "") + found["t1"].removeprefix("1/")
+            if like_t1 not in fits and not is_rate:
+                raise FileError(source, _in_other_units(medians, found["t1"], fits[0]), _what_helps(medians, by_file),
+                                field="t2_unit")  # fmt: skip
+            found[key] = like_t1 if like_t1 in fits else fits[0]
+            continue
+        found[key] = fits[0]
+        what = "R1" if is_rate else "T1 and T2"
+        notes.append(f"The unit of {what} is not stated; a median {what[:2]} of {median:g} means {fits[0]}.")
+    return found
+
+
+def _as_stated(source: str, key: str, said: str, median: float, by_file: bool) -> str:
+    name = key.upper()
+    if said not in get_args(TimeUnit):
+        expected = f"'s' or 'ms'{'' if by_file else f', or {key}_unit'}"
+        raise FileError(source, f"states the unit {said!r} for {name}", expected, field=f"{key}_unit")
+    fits = _fitting(key, median, said.startswith("1/"))
+    # T2 has no bound that all tissue keeps: only where another unit makes sense of it, the stated one is doubted
+    if said not in fits and (key == "t1" or fits):
+        low, high = _PLAUSIBLE[key]
+        sense = f" ({fits[0]} would make sense)" if fits else ""
+        raise FileError(
+            source,
+            f"states {name} in {said}, but its median is {median:g}{sense}",
+            f"a median from {low:g} ms to {high / 1000:g} s{'' if by_file else f', or {key}_unit, which counts more'}",
+            field=key if key == "t1" else "t2_unit",
+        )
+    return said
+
+
+def _fitting(key: str, median: float, is_rate: bool) -> list[str]:
+    """Return the units in which a median is one of tissue."""
+    low, high = _PLAUSIBLE[key]
+    times = {unit: _TO_MS[unit] / median if is_rate else median * _TO_MS[unit] for unit in _units(is_rate)}
+    return [unit for unit, time in times.items() if low <= time < high]
+
+
+def _units(is_rate: bool) -> tuple[str, str]:
+    return ("1/s", "1/ms") if is_rate else ("ms", "s")
+
+
+def _in_other_units(medians: Mapping[str, float], unit: str, other: str) -> str:
+    return (
+        f"T1 (median {medians['t1']:g}) is in {unit}; T2 (median {medians['t2']:g}) would be "
+        f"{_shown(medians['t2'], unit)} in that unit, and {_shown(medians['t2'], other)} in {other}"
+    )
+
+
+def _shown(value: float, unit: str) -> str:
+    time = _TO_MS[unit] / value if unit.startswith("1/") else value * _TO_MS[unit]
+    return f"{time:.3g} ms"
+
+
+def _what_helps(medians: Mapping[str, float], by_file: bool) -> str:
+    rates = " (1/s where these are rates R1 and R2)" if medians["t2"] > medians["t1"] else ""
+    said = "'Units' in a JSON file beside each" if by_file else "t1_unit and t2_unit, the unit of each"
+    return f"T2 in the unit of T1, or {said}{rates}"
+
+
+def _said_by(key: str, by_file: bool) -> str:
+    return "'Units' in a JSON file beside it" if by_file else f"{key}_unit"
+
+
+def nominal_b1(
+    source: str, values: AnyArray, inside: BoolArray, *, stated: str | None, nominal: float | None, field: str
+) -> tuple[float, str]:
+    """Return what a B1 map holds where the field is nominal, and what is to be said of it.
+
+    Parameters
+    ----------
+    source : str
+        The map, as a sentence names it.
+    values : array of shape (Z, Y, X)
+    inside : bool array of shape (Z, Y, X)
+        Voxels that count.
+    stated : str, optional
+        Unit that its file states.
+    nominal : float, optional
+        What a person says: 100 of per cent, the prescribed flip angle of degrees.
+    field : str
+        Settings field by which a person says it.
+
+    Returns
+    -------
+    float
+        To divide the map by.
+    str
+        A note; empty where the map is relative.
+
+    Raises
+    ------
+    InputError
+        A map in degrees or Hz, or one whose values tell neither.
+    """
+    if nominal is not None:
+        return nominal, f"{source}: B1 was divided by {nominal:g}, as asked." if nominal != 1 else ""
+    with np.errstate(invalid="ignore"):
+        used = values[inside & (values > 0) & (values < np.inf)]
+    if not used.size:
+        return 1.0, ""
+    median = float(np.median(used))
+    unit = (stated or "").lower()
+    expected = f"a field relative to nominal, or {field}: what the map holds where the field is nominal"
+    if unit.startswith(_ABSOLUTE_B1):
+        raise FileError(source, f"states B1 in {stated}; its median is {median:g}", expected, field=field)
+    if unit in _PERCENT or _PERCENT_B1[0] <= median <= _PERCENT_B1[1]:
+        doubt = "" if unit in _PERCENT else f"; where it is in degrees, give {field}, the prescribed flip angle"
+        return 100.0, f"{source}: a median B1 of {median:g} is per cent, and was divided by 100{doubt}."
+    if not _RELATIVE_B1[0] <= median <= _RELATIVE_B1[1]:
+        raise FileError(
+            source,
+            f"a median B1 of {median:g} is neither relative (1 = nominal) nor per cent",
+            f"{expected} (100 of per cent, the prescribed flip angle of degrees)",
+            field=field,
+        )
+    return 1.0, ""

@@ -1,0 +1,271 @@
+"""Maps as people measure and name them: voxels without a fit, units of every quantity, and images that are no maps."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import scipy.io
+
+import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.jobs.settings import PhantomSettings
+
+SHAPE = (10, 12, 2)  # (x, y, z)
+AFFINE = np.diag([2.0, 2, 3, 1])
+T1 = np.resize([600.0, 900, 1400, 3000], SHAPE).astype(np.float32)
+T2 = np.resize([60.0, 80, 110, 500], SHAPE).astype(np.float32)
+AT = (3, 4, 1)  # (x, y, z); (1, 4, 3) of a phantom
+
+
+def _save(folder: Path, units: dict[str, str] | None = None, **maps: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, values in maps.items():
+        nib.save(nib.Nifti1Image(np.asarray(values), AFFINE), folder / f"{name}.nii.gz")
+        if name in (units or {}):
+            (folder / f"{name}.json").write_text(json.dumps({"Units": units[name]}))
+    return folder
+
+
+def _with(values: np.ndarray, value: float, at: tuple[int, ...] = AT) -> np.ndarray:
+    changed = values.copy()
+    changed[at] = value
+    return changed
+
+
+def _warned(path, **hints) -> tuple[nb.Phantom, list[str]]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        phantom = nb.read_phantom(path, **hints)
+    return phantom, [str(warning.message) for warning in caught if warning.category is DataWarning]
+
+
+@pytest.mark.parametrize(
+    ("maps", "words"),
+    [
+        ({"T1map": _with(T1, np.nan)}, "1 with T1 NaN"),
+        ({"T1map": _with(T1, -3.0)}, "1 with T1 negative"),
+        ({"T1map": _with(T1, np.inf)}, "1 with T1 infinite"),
+        ({"T2map": _with(T2, -np.inf)}, "1 with T2 infinite"),
+        ({"T2map": _with(T2.astype(float), 1e39)}, "1 with T2 infinite"),
+        ({"T2map": _with(T2, 0)}, "1 with T2 = 0"),
+        ({"T2map": _with(T2, 4000.0)}, "1 with T2 > T1"),
+        ({"PDmap": _with(np.ones(SHAPE, np.float32), np.nan)}, "1 with PD NaN"),
+        ({"PDmap": _with(np.ones(SHAPE, np.float32), -0.2)}, "1 with PD negative"),
+        ({"TB1map": _with(np.ones(SHAPE, np.float32), np.nan)}, "1 with B1 NaN"),
+    ],
+)
+def test_a_bad_voxel_leaves_the_mask_and_is_counted(tmp_path, maps, words):
+    phantom, warned = _warned(_save(tmp_path / "a", **{"T1map": T1, "T2map": T2.astype(np.float64), **maps}))
+    assert phantom.mask.sum() == 239
+    assert not phantom.mask[1, 4, 3]
+    np.testing.assert_allclose(phantom.t1[phantom.mask], T1.T[phantom.mask])
+    np.testing.assert_allclose(phantom.t2[phantom.mask], T2.T[phantom.mask])
+    assert warned == [f"T1map.nii.gz: 1 voxels were left out of the mask: {words}."]
+    assert warned[0] in phantom.notes
+
+
+def test_several_reasons_are_counted_each_and_nothing_left_is_refused(tmp_path):
+    bad = _with(_with(T1, np.nan), np.inf, (0, 0, 0))
+    _, warned = _warned(_save(tmp_path / "a", T1map=bad, T2map=_with(T2, 2000, (0, 1, 0))))
+    assert warned == [
+        "T1map.nii.gz: 3 voxels were left out of the mask: 1 with T1 NaN, 1 with T1 infinite, 1 with T2 > T1."
+    ]
+    with pytest.raises(InputError, match="no voxel is left that could be tissue: 240 with PD negative"):
+        nb.read_phantom(_save(tmp_path / "b", T1map=T1, T2map=T2, PDmap=-np.ones(SHAPE, np.float32)))
+
+
+def test_a_bad_voxel_in_a_matlab_file(tmp_path):
+    scipy.io.savemat(
+        tmp_path / "maps.mat", {"T1": _with(T1, np.nan)[:, :, 0], "T2": _with(T2, -1.0, (0, 0, 1))[:, :, 0]}
+    )
+    phantom, warned = _warned(tmp_path / "maps.mat")
+    assert phantom.shape == (1, 10, 12)
+    assert phantom.mask.sum() == 120
+    scipy.io.savemat(tmp_path / "maps.mat", {"T1": _with(T1, np.nan, (2, 3, 0))[:, :, 0], "T2": T2[:, :, 0]})
+    phantom, warned = _warned(tmp_path / "maps.mat")
+    assert phantom.mask.sum() == 119
+    assert not phantom.mask[0, 2, 3]
+    assert "1 with T1 NaN" in warned[0]
+
+
+@pytest.mark.parametrize("number", [1035, 77, 16_000_000])
+def test_labels_of_freesurfer_do_not_keep_maps_from_opening(tmp_path, number):
+    labels = np.zeros(SHAPE, np.int32)
+    labels[:5] = number
+    labels[5:8] = 2
+    phantom, _ = _warned(_save(tmp_path / "a", **{"sub-1_T1map": T1, "sub-1_T2map": T2, "sub-1_dseg": labels}))
+    assert phantom.mask.all()
+    named = {name: (phantom.labels == place).sum() for place, name in enumerate(phantom.tissues, start=1)}
+    assert named[f"label {number}"] == 120
+    assert named["label 2"] == 72
+    (tmp_path / "a" / "sub-1_dseg.tsv").write_text(f"index\tname\n{number}\tctx-lh-x\n2\tLeft-White\n")
+    again, _ = _warned(tmp_path / "a")
+    assert (again.labels == 1 + again.tissues.index("ctx-lh-x")).sum() == 120
+
+
+@pytest.mark.parametrize("labels", [T1 / 7, np.full(SHAPE, -1, np.int16), np.zeros((3, 3, 3, 4), np.uint8)])
+def test_a_segmentation_that_is_none_is_left_alone_and_said(tmp_path, labels):
+    folder = _save(tmp_path / "a", **{"sub-1_T1map": T1, "sub-1_T2map": T2, "sub-1_dseg": labels})
+    phantom, warned = _warned(folder)
+    assert phantom.mask.all()
+    assert phantom.labels is None
+    assert warned[0].startswith("sub-1_dseg.nii.gz: ")
+    assert "left alone" in warned[0]
+
+
+def test_more_labels_than_a_phantom_holds_and_labels_of_another_grid(tmp_path):
+    many = np.arange(240, dtype=np.int32).reshape(SHAPE) + 1000
+    many = np.repeat(many, 2, axis=0) * 2
+    many[::2] += 1
+    folder = _save(tmp_path / "a", T1map=np.repeat(T1, 2, 0), T2map=np.repeat(T2, 2, 0), x_dseg=many)
+    phantom, warned = _warned(folder)
+    assert phantom.labels is None
+    assert "holds 480 labels" in warned[0]
+    coarse = nib.Nifti1Image(np.ones((5, 6, 2), np.uint8), AFFINE @ np.diag([2.0, 2, 1, 1]) + _moved(1.0))
+    folder = _save(tmp_path / "b", T1map=T1, T2map=T2)
+    nib.save(coarse, folder / "x_dseg.nii.gz")
+    phantom, _ = _warned(folder)
+    assert (phantom.labels == 1).all()
+    assert any("resampled by the nearest voxel" in note for note in phantom.notes)
+
+
+def _moved(by: float) -> np.ndarray:
+    move = np.zeros((4, 4))
+    move[:2, 3] = by
+    return move
+
+
+def test_one_array_per_file_is_one_phantom(tmp_path):
+    scipy.io.savemat(tmp_path / "T1_map.mat", {"T1_map": T1[:, :, 0]})
+    scipy.io.savemat(tmp_path / "T2_map.mat", {"data": T2[:, :, 0] / 1000}, do_compression=True)
+    with pytest.raises(InputError, match="t2_unit"):
+        nb.read_phantom([tmp_path / "T1_map.mat", tmp_path / "T2_map.mat"])
+    for source in ([tmp_path / "T1_map.mat", tmp_path / "T2_map.mat"], tmp_path):
+        phantom = nb.read_phantom(source, t2_unit="s")
+        np.testing.assert_allclose(phantom.t1[0], T1[:, :, 0])
+        np.testing.assert_allclose(phantom.t2[0], T2[:, :, 0], rtol=1e-6)
+    arrays = tmp_path / "arrays"
+    arrays.mkdir()
+    np.save(arrays / "t1.npy", T1.T)
+    np.save(arrays / "t2.npy", T2.T)
+    phantom = nb.read_phantom(arrays, voxel_size=(3, 2, 2))
+    np.testing.assert_array_equal(phantom.t2, T2.T)
+    assert phantom.voxel_size == (3, 2, 2)
+    np.savez_compressed(tmp_path / "maps.npz", T1=T1.T, T2=T2.T, B1=np.full(SHAPE[::-1], 0.9))
+    phantom = nb.read_phantom(tmp_path / "maps.npz")
+    np.testing.assert_array_equal(phantom.t1, T1.T)
+    assert phantom.b1.mean() == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("T1_map", "T2_map"), ("qT1", "qT2"), ("sub-1_T1", "sub-1_T2"), ("sub_t1_ms", "sub_t2_ms")]
+)
+def test_maps_by_many_names(tmp_path, first, second):
+    phantom = nb.read_phantom(_save(tmp_path / "a", **{first: T1, second: T2}))
+    np.testing.assert_array_equal(phantom.t2, T2.T)
+
+
+def test_rates_are_turned_into_times(tmp_path):
+    rates = {"R1map": np.where(T1 > 2000, 0, 1000 / T1), "R2map": np.where(T1 > 2000, 0, 1000 / T2)}
+    phantom = nb.read_phantom(_save(tmp_path / "a", **rates))
+    np.testing.assert_allclose(phantom.t1[phantom.mask], T1.T[T1.T < 2000], rtol=1e-6)
+    np.testing.assert_allclose(phantom.t2[phantom.mask], T2.T[T1.T < 2000], rtol=1e-6)
+    mixed = nb.read_phantom(_save(tmp_path / "b", T1map=T1, R2map=1000 / T2))
+    np.testing.assert_allclose(mixed.t2, T2.T, rtol=1e-6)
+    # called as times, they are not taken for times
+    wrong = _save(tmp_path / "c", T1map=1000 / T1, T2map=1000 / T2)
+    with pytest.raises(InputError, match=r"R1 and R2"):
+        nb.read_phantom(wrong)
+    told = nb.read_phantom(wrong, t1_unit="1/s", t2_unit="1/s")
+    np.testing.assert_allclose(told.t1, T1.T, rtol=1e-6)
+
+
+def test_t2_in_another_unit_than_t1_is_asked_for(tmp_path):
+    folder = _save(tmp_path / "a", T1map=T1, T2map=T2 / 1000)
+    with pytest.raises(
+        InputError, match=r"^T2map\.nii\.gz: .* 0\.095 ms in that unit, and 95 ms in s; .* t2_unit"
+    ) as caught:
+        nb.read_phantom(folder)
+    assert caught.value.field == "t2_unit"
+    assert "t2_unit" in PhantomSettings.model_fields
+    np.testing.assert_allclose(nb.read_phantom(folder, t2_unit="s").t2, T2.T, rtol=1e-6)
+    stated = _save(tmp_path / "b", {"T2map": "s"}, T1map=T1, T2map=T2 / 1000)
+    np.testing.assert_allclose(nb.read_phantom(stated).t2, T2.T, rtol=1e-6)
+    wrong = _save(tmp_path / "c", {"T2map": "ms"}, T1map=T1, T2map=T2 / 1000)
+    with pytest.raises(InputError, match=r"states T2 in ms, but its median is 0\.095 \(s would make sense\)"):
+        nb.read_phantom(wrong)
+    back = _save(tmp_path / "d", T1map=T1 / 1000, T2map=T2)
+    with pytest.raises(InputError, match="t2_unit"):
+        nb.read_phantom(back)
+
+
+def test_b1_in_per_cent_is_scaled_and_in_degrees_asked_for(tmp_path):
+    b1 = np.full(SHAPE, 1.1, np.float32)
+    percent, warned = _warned(_save(tmp_path / "a", T1map=T1, T2map=T2, TB1map=100 * b1))
+    np.testing.assert_allclose(percent.b1, 1.1, rtol=1e-6)
+    assert "a median B1 of 110 is per cent, and was divided by 100" in warned[0]
+    low = _save(tmp_path / "b", {"TB1map": "%"}, T1map=T1, T2map=T2, TB1map=40 * b1)
+    np.testing.assert_allclose(_warned(low)[0].b1, 0.44, rtol=1e-6)
+    degrees = _save(tmp_path / "c", T1map=T1, T2map=T2, TB1map=50 * b1)
+    with pytest.raises(InputError, match="a median B1 of 55 is neither relative") as caught:
+        nb.read_phantom(degrees)
+    assert caught.value.field == "b1_nominal"
+    np.testing.assert_allclose(_warned(degrees, b1_nominal=50)[0].b1, 1.1, rtol=1e-6)
+    stated = _save(tmp_path / "d", {"TB1map": "degrees"}, T1map=T1, T2map=T2, TB1map=90 * b1)
+    with pytest.raises(InputError, match=r"TB1map\.nii\.gz: states B1 in degrees; its median is 99"):
+        nb.read_phantom(stated)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("IXI002-Guys-0828-T1", "IXI002-Guys-0828-T2"),
+        ("T1_ICBM_normal_1mm_pn0_rf0", "T2_ICBM_normal_1mm_pn0_rf0"),
+        ("sub-1_T1w", "sub-1_T2w"),
+        ("t1", "t2"),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.int16, np.float32])
+def test_weighted_images_are_no_maps(tmp_path, names, dtype):
+    first, second = names
+    folder = _save(tmp_path / "a", **{first: T1.astype(dtype), second: T2.astype(dtype)})
+    if first == "t1" and dtype is np.float32:
+        assert nb.read_phantom(folder).mask.all()
+        return
+    with pytest.raises(InputError, match=r"(weighted images are|holds weighted images).*no maps.*t1_unit"):
+        nb.read_phantom(folder)
+    if not first.endswith("w"):
+        told = nb.read_phantom(folder, t1_unit="ms", t2_unit="ms")
+        np.testing.assert_allclose(told.t2, T2.T)
+
+
+def test_images_of_which_t2_is_the_brighter_are_no_maps(tmp_path):
+    with pytest.raises(InputError, match="T2 is above T1 in 75 % of the voxels"):
+        nb.read_phantom(_save(tmp_path / "a", T1=np.full(SHAPE, 100.5, np.float32), T2=T2 + 30.25))
+
+
+def test_pd_of_any_scale_is_taken_and_said(tmp_path):
+    phantom = nb.read_phantom(_save(tmp_path / "a", T1map=T1, T2map=T2, PDmap=np.full(SHAPE, 80, np.float32)))
+    np.testing.assert_array_equal(phantom.pd, 80)
+    assert "PD goes up to 80; it is relative, and taken as it is." in phantom.notes
+
+
+def test_an_axis_of_one_beyond_three_is_dropped(tmp_path):
+    phantom = nb.read_phantom(_save(tmp_path / "a", T1map=T1[..., None], T2map=T2[..., None, None]))
+    np.testing.assert_array_equal(phantom.t1, T1.T)
+
+
+def test_measured_maps_of_the_field(shared_data):
+    phantom, warned = _warned(shared_data / "coefficients" / "ua_t1_phantom" / "reference_maps.mat")
+    content = scipy.io.loadmat(shared_data / "coefficients" / "ua_t1_phantom" / "reference_maps.mat")
+    t1, t2, b1 = content["seir_t1map"], content["sese_t2map"], content["tfl_b1map"]
+    np.testing.assert_array_equal(
+        phantom.mask[0], (t1 > 0) & (t2 > 0) & (t2.astype("f4") <= t1.astype("f4")) & (b1 > 0)
+    )
+    assert "5,413 with T2 negative" in warned[0]
+    np.testing.assert_allclose(phantom.b1[phantom.mask], b1[phantom.mask[0]], rtol=1e-6)
