@@ -109,12 +109,14 @@ def lay_beside(volume: Volume, first: Volume, notes: list[str]) -> Volume:
     same = np.allclose(volume.geometry.affine, first.geometry.affine, rtol=0, atol=1e-4)
     if volume.shape == first.shape and same:
         return volume
-    named = {"name": volume.source, "onto": first.source}
+    name, onto = volume.source, first.source
     values = volume.slab(0, volume.shape[0])
     if volume.shape == first.shape:
-        laid = lay_on_grid(values, volume.geometry, first.shape, first.geometry, field="path", nearest=False, **named)
+        laid = lay_on_grid(
+            values, volume.geometry, first.shape, first.geometry, name=name, onto=onto, field="path", nearest=False
+        )
     else:
-        turned = turned_onto(values, volume.geometry, first.shape, first.geometry, **named)
+        turned = turned_onto(values, volume.geometry, first.shape, first.geometry, name=name, onto=onto)
         if turned is None:
             raise InputError(
                 f"{volume.source}: has {dimensions(volume.shape)} voxels (z, y, x)",
