@@ -16,9 +16,20 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["SETTINGS", "Block", "Estimates", "Estimator", "check_saturation", "check_signal"]
+__all__ = [
+    "SETTINGS",
+    "Block",
+    "Estimates",
+    "Estimator",
+    "check_samples",
+    "check_saturation",
+    "check_signal",
+    "fewest_samples",
+    "spare_numbers",
+]
 
 #: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
 SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
@@ -75,6 +86,13 @@ class Estimates:
         """Return the estimates of several batches as those of one."""
         known = [field.name for field in fields(cls) if getattr(parts[0], field.name) is not None]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in known})
+
+    def without(self, lost: BoolArray) -> Self:
+        """Return the same estimates but of voxels that are lost: they have failed."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: values for name, values in known.items() if values is not None}
+        kept = {name: np.where(lost, values.dtype.type(0), values) for name, values in arrays.items()}
+        return replace(self, **{**kept, "failed": self.failed | lost})
 
     def some(self, chosen: AnyArray) -> Self:
         """Return the estimates of some voxels, by index or mask."""
@@ -286,6 +304,10 @@ class Estimator(ABC):
                 field="estimator",
             )
 
+    def has_errors(self, schedule: Schedule, kind: SignalKind) -> bool:
+        """Whether its answers for such data come with standard errors."""
+        return False
+
     def is_for(self, schedule: Schedule) -> bool:
         """Whether a schedule is one it was made for."""
         return self.schedule == schedule
@@ -298,7 +320,14 @@ class Estimator(ABC):
         for start in range(0, max(1, len(whole)), size):
             whole.watch.check("mapping")
             parts.append(self.estimate(whole.part(slice(start, start + size))))
-        return parts[0] if len(parts) == 1 else Estimates.joined(parts)
+        found = parts[0] if len(parts) == 1 else Estimates.joined(parts)
+        saturation = getattr(self, "saturation", None)
+        if saturation is None:
+            return found
+        # what is left of a voxel may be too little to tell its parameters by
+        left = (np.abs(whole.data) < saturation).sum(axis=1)
+        lost = left < fewest_samples(whole.schedule, whole.kind, fit_b1=self.fit_b1)
+        return found.without(lost) if lost.any() else found
 
     def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
         """Return what `make_ready` made for a schedule and kind, now or before."""
@@ -307,6 +336,7 @@ class Estimator(ABC):
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
+        check_train_signal(schedule)
         made = self.make_ready(schedule, kind, watch)
         with _lock:
             self._shared[key] = made
@@ -343,8 +373,38 @@ class Estimator(ABC):
 _lock = threading.Lock()
 
 
+def fewest_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> int:
+    """Return how many samples tell T1, T2 and PD, and B1 where it is fitted.
+
+    Complex samples hold two numbers each, and PD then has a phase, too. Where the signal is real but for that phase,
+    half of these numbers tell nothing but the phase.
+    """
+    return 3 + fit_b1 if kind != "complex" or schedule.is_real else (4 + fit_b1 + 1) // 2
+
+
+def spare_numbers(samples: AnyArray | int, kind: SignalKind, *, fit_b1: bool = False) -> Any:
+    """Return how many numbers remain beyond the unknowns, to estimate noise from: the residual's degrees of freedom."""
+    return 2 * samples - 4 - fit_b1 if kind == "complex" else samples - 3 - fit_b1
+
+
+def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> None:
+    """Raise `InputError` where fingerprints have fewer samples than there are unknowns."""
+    fewest = fewest_samples(schedule, kind, fit_b1=fit_b1)
+    if len(schedule) < fewest:
+        unknown = ["T1", "T2", "PD", *(["its phase"] if kind == "complex" else []), *(["B1"] if fit_b1 else [])]
+        raise InputError(
+            f"The schedule {schedule.name or 'given'} has {len(schedule)} {'pulse' if len(schedule) == 1 else 'pulses'}"
+            f", and as many {kind} samples cannot tell {', '.join(unknown[:-1])} and {unknown[-1]}",
+            f"at least {fewest}",
+            field="schedule",
+        )
+
+
 def check_signal(name: str, schedule: Schedule, kind: SignalKind, estimator: Estimator | type[Estimator]) -> None:
-    """Raise `InputError` where an estimator cannot take such data: magnitudes, or a schedule of complex signals."""
+    """Raise `InputError` where an estimator cannot take such data: magnitudes, a schedule of complex signals, or one of
+    fewer samples than unknowns.
+    """
+    check_samples(schedule, kind)
     if kind == "magnitude" and not estimator.takes_magnitude:
         raise InputError(
             f"The stack holds magnitudes, whose sign is lost; the estimator {name} needs complex or real data "

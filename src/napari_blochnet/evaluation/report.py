@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
@@ -72,7 +73,8 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
         title=means.title,
         summary=[
             f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
-            "scatter within a region, not accuracy."
+            "scatter within a region, not accuracy.",
+            *recorded_misfits(means.maps),
         ],
         tables=[
             _table(parameter, [row for row in rows if row["parameter"] == parameter], columns)

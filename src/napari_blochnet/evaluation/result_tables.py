@@ -10,6 +10,7 @@ from typing import Any
 
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.scores import Score
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, region_columns, text_table, write_csv
@@ -133,7 +134,8 @@ class RegionTable:
 
     def to_text(self) -> str:
         """Return the table for a terminal."""
-        return text_table(self.table, region_columns(self.references))
+        notes = recorded_misfits(self.maps)
+        return text_table(self.table, region_columns(self.references)) + "".join(f"\n{note}" for note in notes)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""

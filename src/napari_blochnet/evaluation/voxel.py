@@ -274,7 +274,9 @@ def _bound(
         # two parameters and PD were fitted; PD and each sample count twice where they are complex
         samples = unit.shape[1]
         freedom = 2 * samples - 4 if stack.kind == "complex" else samples - 3
-        sigma = float(left[best]) / np.sqrt(max(1, freedom))
+        if freedom < 1:
+            return None
+        sigma = float(left[best]) / np.sqrt(freedom)
     if not sigma > 0 or pds[at] == 0:
         return None
     signal = unit[[at]].astype(np.result_type(unit, np.float64))

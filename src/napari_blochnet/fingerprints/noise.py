@@ -7,12 +7,17 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 
-__all__ = ["add_noise", "sigma_for_snr", "with_noise"]
+__all__ = ["add_noise", "noise_in", "sigma_for_snr", "with_noise"]
+
+# Of an exponential distribution of mean 1, the value below which a quarter lies: powers of white noise have it.
+_QUARTER = math.log(4 / 3)
+# Fewest fingerprints, or samples, that tell what they share from noise; and most fingerprints looked at.
+_FEWEST, _MOST = 12, 1024
 
 
 def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
@@ -89,6 +94,36 @@ def add_noise(samples: AnyArray, mask: BoolArray, snr: float, seed: int = 0, *, 
         noise *= np.float32(sigma)
         samples[z][mask[z]] += noise.view(np.complex64)[..., 0] if is_complex else noise
     return sigma
+
+
+def noise_in(samples: AnyArray) -> FloatArray:
+    """Return the energy that white noise may have in fingerprints of which nothing else is known.
+
+    The less of two estimates, so that no signal is taken for noise: of each fingerprint by itself, what its spectrum
+    has at three of four frequencies; and of many together, what they do not share (the median eigenvalue of their
+    products). A signal that fills its spectrum (quadratic RF phases, random flip angles) is shared by all voxels.
+
+    Parameters
+    ----------
+    samples : array of shape (voxel, time)
+
+    Returns
+    -------
+    float64 array of shape (voxel,)
+        Of all samples of a fingerprint and all their channels.
+    """
+    voxels, times = samples.shape
+    power = np.square(np.abs(np.fft.fft(samples, axis=1, norm="ortho")))
+    energy: FloatArray = np.quantile(power, 0.25, axis=1) / _QUARTER * times
+    # matrices far from square: the eigenvalues of their noise lie close together
+    few = min(voxels, times // 4) if voxels < 4 * times else min(voxels, _MOST, 8 * times)
+    rows, columns = min(few, times), max(few, times)
+    if rows >= _FEWEST:
+        some = samples[np.linspace(0, voxels - 1, few).astype(np.intp)].astype(np.result_type(samples, np.float64))
+        products = some @ some.conj().T if few < times else some.conj().T @ some
+        median = np.median(np.linalg.eigvalsh(products)) / columns / (1.0 - rows / columns / 3.0)
+        energy = np.minimum(energy, max(0.0, float(median)) * times)
+    return energy
 
 
 def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalKind | None = None) -> FingerprintStack:
