@@ -15,6 +15,7 @@ from napari_blochnet.evaluation.figures import comparison_figure, figure_png, re
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.origin import check_outputs
 
 __all__ = ["write_comparison", "write_region_means"]
 
@@ -144,6 +145,7 @@ def _write(
             if record
         ],
     )
+    check_outputs([path], record=records[0][1])
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

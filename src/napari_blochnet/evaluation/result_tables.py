@@ -14,6 +14,7 @@ from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.scores import Score
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, region_columns, text_table, write_csv
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["ALL_TISSUES", "TRUTH", "ComparisonTable", "Region", "RegionTable", "numbered_names"]
@@ -81,6 +82,7 @@ class ComparisonTable:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""
+        check_outputs([path], record=self.record)
         write_csv(self.rows(), path)
 
 
@@ -139,6 +141,7 @@ class RegionTable:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""
+        check_outputs([path], record=self.record)
         write_csv(self.table, path)
 
 

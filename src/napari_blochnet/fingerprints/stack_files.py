@@ -20,9 +20,10 @@ from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind, def
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
+from napari_blochnet.io.origin import check_outputs, listing
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["fingerprint_files", "read_fingerprints", "write_fingerprints"]
+__all__ = ["files_to_write", "fingerprint_files", "read_fingerprints", "write_fingerprints"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -140,6 +141,14 @@ def fingerprint_files(path: PathLike) -> list[Path]:
     return [target, *_beside(target)]
 
 
+def files_to_write(path: PathLike, settings: Any = None) -> list[Path]:
+    """Return the files that `write_fingerprints` writes for this path; raise `InputError` where it is no NIfTI."""
+    target = Path(path)
+    if not is_nifti(target):
+        raise FileError(target, "a stack is written as NIfTI", "a name ending in .nii or .nii.gz")
+    return fingerprint_files(target)
+
+
 def write_fingerprints(
     stack: FingerprintStack,
     path: PathLike,
@@ -170,14 +179,13 @@ def write_fingerprints(
     Raises
     ------
     InputError
-        Another ending.
+        Another ending; files of these names that this package did not write, or that the stack was made from.
     Cancelled
         There is the old stack, or none.
     """
     target = Path(path)
-    if not is_nifti(target):
-        raise FileError(target, "a stack is written as NIfTI", "a name ending in .nii or .nii.gz")
-    files = fingerprint_files(target)
+    files = files_to_write(target)
+    check_outputs(files, record=record or stack.record)
     # the large one first: who cancels it keeps a whole stack of before
     write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
     write_nifti(stack.mask, stack.geometry, files[1])
@@ -189,6 +197,7 @@ def write_fingerprints(
             "noise_sigma": stack.noise_sigma,
             "schedule": stack.schedule.to_dict(),
             "record": record or stack.record,
+            **listing(files[:2]),
         },
         files[2],
     )

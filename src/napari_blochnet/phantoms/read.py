@@ -16,6 +16,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import is_nifti, nifti_stem, read_nifti
+from napari_blochnet.io.origin import strangers_among
 from napari_blochnet.phantoms.brainweb import crisp_classes, is_brainweb_format, read_volume, role_of
 from napari_blochnet.phantoms.matlab import read_matlab
 from napari_blochnet.phantoms.mixing import label_values, mix
@@ -97,9 +98,13 @@ def read_phantom(
     name = folder.name if folder is not None else nifti_stem(files[0]).split(".")[0]
     table = load_tissues(tissues)
     where = folder.name if folder is not None else files[0].name
+    strangers = [] if folder is None else strangers_among(files)
+    files = [file for file in files if file not in strangers]
     maps = {key: file for file in files if is_nifti(file) and (key := map_key(nifti_stem(file)))}
     if maps:
-        return _from_maps(files, maps, where, watch)
+        phantom = _from_maps(files, maps, where, watch)
+        left = f"Not of the set of maps in {where}, and left alone: {', '.join(file.name for file in strangers)}."
+        return replace(phantom, notes=(*phantom.notes, left)) if strangers else phantom
     matlab = [file for file in files if file.suffix.lower() == ".mat"]
     volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file)]
     if matlab and not volumes:
