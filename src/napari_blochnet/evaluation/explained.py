@@ -14,8 +14,8 @@ __all__ = ["misfit", "recorded_misfits"]
 
 # Median residual up to which nothing is looked into.
 _SUSPICIOUS = 0.5
-# Share of a voxel's signal, as energy beyond that of the noise, which is most of it.
-_MOST_OF_IT = 0.5
+# Share of a signal's energy, beyond that of the noise, which is most of it: three fifths of its amplitude.
+_MOST_OF_IT = 0.6**2
 # A voxel has signal where its energy is this many times that of its noise, and this many standard deviations above it.
 _SIGNAL, _DEVIATIONS = 1.3, 6.0
 # Voxels looked at, in slices.

@@ -16,8 +16,8 @@ __all__ = ["add_noise", "noise_in", "sigma_for_snr", "with_noise"]
 
 # Of an exponential distribution of mean 1, the value below which a quarter lies: powers of white noise have it.
 _QUARTER = math.log(4 / 3)
-# Fewest fingerprints, or samples, that tell what they share from noise; and most fingerprints looked at.
-_FEWEST, _MOST = 12, 1024
+# Principal components that signals may take up.
+_SHARED = 16
 
 
 def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
@@ -97,11 +97,11 @@ def add_noise(samples: AnyArray, mask: BoolArray, snr: float, seed: int = 0, *, 
 
 
 def noise_in(samples: AnyArray) -> FloatArray:
-    """Return the energy that white noise may have in fingerprints of which nothing else is known.
+    """Return the energy that noise and aliasing have in fingerprints of which nothing else is known.
 
-    The less of two estimates, so that no signal is taken for noise: of each fingerprint by itself, what its spectrum
-    has at three of four frequencies; and of many together, what they do not share (the median eigenvalue of their
-    products). A signal that fills its spectrum (quadratic RF phases, random flip angles) is shared by all voxels.
+    Of many fingerprints, what they do not share: all that lies off their first principal components, and no less than
+    white noise of the median eigenvalue. Signals of one schedule share a few components, those of a wrong one as well.
+    Of a few fingerprints, what the spectrum of each has at three of four frequencies.
 
     Parameters
     ----------
@@ -113,17 +113,18 @@ def noise_in(samples: AnyArray) -> FloatArray:
         Of all samples of a fingerprint and all their channels.
     """
     voxels, times = samples.shape
-    power = np.square(np.abs(np.fft.fft(samples, axis=1, norm="ortho")))
-    energy: FloatArray = np.quantile(power, 0.25, axis=1) / _QUARTER * times
-    # matrices far from square: the eigenvalues of their noise lie close together
-    few = min(voxels, times // 4) if voxels < 4 * times else min(voxels, _MOST, 8 * times)
-    rows, columns = min(few, times), max(few, times)
-    if rows >= _FEWEST:
-        some = samples[np.linspace(0, voxels - 1, few).astype(np.intp)].astype(np.result_type(samples, np.float64))
-        products = some @ some.conj().T if few < times else some.conj().T @ some
-        median = np.median(np.linalg.eigvalsh(products)) / columns / (1.0 - rows / columns / 3.0)
-        energy = np.minimum(energy, max(0.0, float(median)) * times)
-    return energy
+    kept = min(_SHARED, times // 4)
+    if voxels < 4 * _SHARED or kept == 0:
+        power = np.square(np.abs(np.fft.fft(samples, axis=1, norm="ortho")), dtype=np.float64)
+        return np.asarray(np.quantile(power, 0.25, axis=1) / _QUARTER * times)
+    data = samples.astype(np.result_type(samples, np.float64))
+    _, values, rows = np.linalg.svd(data, full_matrices=False)
+    energy = np.square(np.abs(data)).sum(axis=1)
+    off: FloatArray = np.maximum(energy - np.square(np.abs(data @ rows[:kept].conj().T)).sum(axis=1), 0.0)
+    few, many = sorted((voxels, times))
+    # the median of the eigenvalues of noise alone (Marchenko and Pastur), over their mean
+    white = float(np.median(values)) ** 2 / many / (1.0 - few / many / 3.0)
+    return np.maximum(off * (times / (times - kept)), white * times)
 
 
 def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalKind | None = None) -> FingerprintStack:
