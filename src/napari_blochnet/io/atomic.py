@@ -22,7 +22,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises
     ------
-    FileError
+    InputError
         A file is there that this package did not write; see `napari_blochnet.io.origin`.
     """
     target = Path(path)

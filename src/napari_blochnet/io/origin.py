@@ -20,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.errors import InputError
 
 __all__ = [
     "LISTING",
@@ -57,7 +57,7 @@ def check_outputs(
     instead: str = "another name or folder",
     field: str = "path",
 ) -> None:
-    """Raise `FileError` where writing these files would replace what this package did not write, or an input.
+    """Raise `InputError` where writing these files would replace what this package did not write, or an input.
 
     Parameters
     ----------
@@ -79,16 +79,17 @@ def check_outputs(
     used = {Path(path).expanduser().resolve() for path in inputs} | inputs_of(record or {})
     for path in there:
         if path.resolve() in used:
-            raise FileError(path, "is what this was made from and is never replaced by it", instead, field=field)
+            raise InputError(f"{path} is what this is made from and is not replaced by it", instead, field=field)
     foreign = [path for path in there if not is_ours(path)]
     if foreign:
         names = ", ".join(path.name for path in foreign[:_NAMED])
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
         was, is_kept = ("was", "is") if len(foreign) == 1 else ("were", "are")
-        raise FileError(
-            f"{names}{more} in {foreign[0].parent}", f"{was} not written by {PROGRAM} and {is_kept} not replaced",
-            instead, field=field,
-        )  # fmt: skip
+        raise InputError(
+            f"{names}{more} in {foreign[0].parent.resolve()} {was} not written by {PROGRAM} and {is_kept} not replaced",
+            instead,
+            field=field,
+        )
 
 
 def ours_among(paths: Iterable[PathLike]) -> list[Path]:
@@ -184,7 +185,8 @@ def _is_listed(file: Path) -> bool:
     stem = re.sub(r"\.(nii\.gz|\w+)$", "", file.name, flags=re.IGNORECASE)
     parts = stem.split("_")
     beginnings = ["_".join(parts[:count]) for count in range(len(parts), 0, -1)]
-    for name in dict.fromkeys([stem, stem.removesuffix("_mask"), *(f"{start}_T1map" for start in beginnings)]):
+    # the list of a set goes before what its member says of itself
+    for name in dict.fromkeys([*(f"{start}_T1map" for start in beginnings), stem.removesuffix("_mask"), stem]):
         sidecar = file.with_name(f"{name}.json")
         if sidecar == file or not (content := _json(sidecar)):
             continue

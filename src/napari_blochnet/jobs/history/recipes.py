@@ -141,6 +141,8 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     found = [(kind, result) for result in results for kind in KINDS.values() if kind.holds(result)]
     kinds = [kind for kind, _ in found]
     written = _places(kinds, folder)
+    check_outputs((file for kind, path in zip(kinds, written, strict=True) for file in kind.targets(path)),
+                  instead="another folder", field="output")  # fmt: skip
     for (kind, result), path in zip(found, written, strict=True):
         resolve_name(kind.write)(result, path)
     return written
