@@ -334,9 +334,8 @@ def test_a_device_or_folder_is_no_place_for_a_file(made, tmp_path):
     assert "sphere" in target.read_text()
 
 
-# What replaces, removes or opens for writing, module by module; the rest of the package writes by `replacing`.
+# What replaces, removes or opens for writing but by `replacing` and its temporary file, module by module.
 WRITING = {
-    "io.atomic": "the door",
     "evaluation.maps_io": "a draft, then the set; checks first",
     "phantoms.write": "a draft, then the set; checks first",
     "jobs.sessions": "into a folder of its own",
@@ -356,7 +355,7 @@ def _writes(tree: ast.AST) -> bool:
         owner = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
         if owner == "temporary":
             continue
-        if name in ("unlink", "rmtree", "rename", "remove", "write_text", "write_bytes", "tofile"):
+        if name in ("unlink", "rmtree", "rename", "write_text", "write_bytes", "tofile"):
             return True
         if name == "open" and any(isinstance(mode, str) and mode[:1] in ("w", "a", "x") for mode in modes):
             return True

@@ -14,8 +14,8 @@ __all__ = ["misfit", "recorded_misfits"]
 
 # Median residual up to which nothing is looked into.
 _SUSPICIOUS = 0.5
-# Share of a signal's energy, beyond that of the noise, which is most of it: three fifths of its amplitude.
-_MOST_OF_IT = 0.6**2
+# Share of a signal's energy, beyond that of the noise, which is most of it: half of its amplitude.
+_MOST_OF_IT = 0.5**2
 # A voxel has signal where its energy is this many times that of its noise, and this many standard deviations above it.
 _SIGNAL, _DEVIATIONS = 1.3, 6.0
 # Voxels looked at, in slices.
@@ -46,15 +46,18 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     if not residual.size or (median := float(np.median(residual))) <= _SUSPICIOUS:
         return None
     chosen = _sample(answered)
-    samples = stack.fingerprints(chosen)
+    # what a few voxels have of noise is seen beside others
+    looked_at = chosen | _sample(stack.mask)
+    samples = stack.fingerprints(looked_at)
     channels = 2 if stack.kind == "complex" else 1
-    energy = np.square(np.abs(samples), dtype=np.float64).sum(axis=1)
     if stack.noise_sigma is not None:
         # both channels add to the mean square of a magnitude
-        noise = np.full(len(samples), (1 if channels == 1 and stack.kind == "real" else 2) * samples.shape[1]
+        noise = np.full(np.count_nonzero(chosen), (1 if channels == 1 and stack.kind == "real" else 2) * samples.shape[1]
                         * float(stack.noise_sigma) ** 2)  # fmt: skip
     else:
-        noise = noise_in(samples)
+        noise = noise_in(samples)[chosen[looked_at]]
+    samples = samples[chosen[looked_at]]
+    energy = np.square(np.abs(samples), dtype=np.float64).sum(axis=1)
     spread = _DEVIATIONS * np.sqrt(2.0 / (channels * samples.shape[1]))
     signal = energy > noise * max(_SIGNAL, 1.0 + spread)
     if not signal.any():

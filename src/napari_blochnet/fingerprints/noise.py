@@ -16,8 +16,8 @@ __all__ = ["add_noise", "noise_in", "sigma_for_snr", "with_noise"]
 
 # Of an exponential distribution of mean 1, the value below which a quarter lies: powers of white noise have it.
 _QUARTER = math.log(4 / 3)
-# Principal components that signals may take up.
-_SHARED = 16
+# Principal components that hold all but a small part of signals, and how many fingerprints tell them.
+_SHARED, _ENOUGH = 8, 64
 
 
 def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
@@ -114,7 +114,7 @@ def noise_in(samples: AnyArray) -> FloatArray:
     """
     voxels, times = samples.shape
     kept = min(_SHARED, times // 4)
-    if voxels < 4 * _SHARED or kept == 0:
+    if voxels < _ENOUGH or kept == 0:
         power = np.square(np.abs(np.fft.fft(samples, axis=1, norm="ortho")), dtype=np.float64)
         return np.asarray(np.quantile(power, 0.25, axis=1) / _QUARTER * times)
     data = samples.astype(np.result_type(samples, np.float64))
