@@ -52,8 +52,8 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     channels = 2 if stack.kind == "complex" else 1
     if stack.noise_sigma is not None:
         # both channels add to the mean square of a magnitude
-        noise = np.full(np.count_nonzero(chosen), (1 if channels == 1 and stack.kind == "real" else 2) * samples.shape[1]
-                        * float(stack.noise_sigma) ** 2)  # fmt: skip
+        numbers = (1 if stack.kind == "real" else 2) * samples.shape[1]
+        noise = np.full(np.count_nonzero(chosen), numbers * float(stack.noise_sigma) ** 2)
     else:
         noise = noise_in(samples)[chosen[looked_at]]
     samples = samples[chosen[looked_at]]

@@ -124,7 +124,7 @@ def noise_in(samples: AnyArray) -> FloatArray:
     few, many = sorted((voxels, times))
     # the median of the eigenvalues of noise alone (Marchenko and Pastur), over their mean
     white = float(np.median(values)) ** 2 / many / (1.0 - few / many / 3.0)
-    return np.maximum(off * (times / (times - kept)), white * times)
+    return np.asarray(np.maximum(off * (times / (times - kept)), white * times))
 
 
 def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalKind | None = None) -> FingerprintStack:

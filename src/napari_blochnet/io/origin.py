@@ -38,7 +38,7 @@ PathLike: TypeAlias = str | os.PathLike[str]
 
 #: What a file says of who wrote it.
 PROGRAM = "napari-blochnet"
-#: Where the JSON of a set lists its members: name to digest, or to nothing while they are being written.
+#: Where the JSON of a set lists its members: name to digest.
 LISTING = "NapariBlochnetFiles"
 
 # Files up to this size are digested whole; of larger ones this many pieces, evenly spread.
@@ -193,7 +193,7 @@ def _is_listed(file: Path) -> bool:
         members = content.get(LISTING)
         if isinstance(members, dict):
             if file.name in members and _is_our_json(content):
-                return members[file.name] is None or members[file.name] == _digest(file)
+                return bool(members[file.name] == _digest(file))
         elif _listed_before(file, stem, name, content):
             return True
     return False
@@ -228,7 +228,7 @@ def _is_stack(content: dict[str, Any]) -> bool:
 
 def _is_our_json(content: dict[str, Any]) -> bool:
     if isinstance(content.get("EstimationSoftwareName"), str):
-        return content["EstimationSoftwareName"] == PROGRAM
+        return bool(content["EstimationSoftwareName"] == PROGRAM)
     if content.keys() & {"blochnet_recipe", "blochnet_session", "blochnet_model"}:
         return True
     if isinstance(content.get(LISTING), dict) or _is_phantom(content) or _is_stack(content):

@@ -313,7 +313,7 @@ def _without_amplitude(look: Look) -> Look:
 
 
 def _freedom(batch: Batch) -> FloatArray:
-    return np.maximum(1.0, spare_numbers(batch.samples, batch.kind, fit_b1=batch.fit_b1))
+    return np.asarray(np.maximum(1.0, spare_numbers(batch.samples, batch.kind, fit_b1=batch.fit_b1)))
 
 
 def _told(batch: Batch, noise: FloatArray) -> FloatArray:
