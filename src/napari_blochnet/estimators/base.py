@@ -325,8 +325,9 @@ class Estimator(ABC):
         if saturation is None:
             return found
         # what is left of a voxel may be too little to tell its parameters by
-        left = (np.abs(whole.data) < saturation).sum(axis=1)
-        lost = left < fewest_samples(whole.schedule, whole.kind, fit_b1=self.fit_b1)
+        fewest = fewest_samples(whole.schedule, whole.kind, fit_b1=self.fit_b1)
+        cuts = (whole.data[start : start + _CHECKED] for start in range(0, max(1, len(whole)), _CHECKED))
+        lost = np.concatenate([(np.abs(cut) < saturation).sum(axis=1) < fewest for cut in cuts])
         return found.without(lost) if lost.any() else found
 
     def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:

@@ -115,7 +115,8 @@ def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> Non
             operation = operation_of(step.get("operation"), given)
             if operation is not None:
                 kinds.append(KINDS[operation.result])
-                settings.append(settings_from(operation.settings, **given))
+                known = {name: given[name] for name in operation.settings.model_fields if name in given}
+                settings.append(settings_from(operation.settings, **known))
     for kind, path, chosen in zip(kinds, _places(kinds, folder), settings, strict=True):
         check_outputs(kind.targets(path, chosen), instead="another folder", field="output")
 
