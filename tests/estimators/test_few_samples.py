@@ -7,9 +7,9 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.estimators.base import fewest_samples, spare_numbers
 from napari_blochnet.estimators.fitting.refined import Refined
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
+from napari_blochnet.fingerprints.freedom import fewest_samples, spare_numbers
 
 T1, T2 = np.array([600.0, 900.0, 1400.0]), np.array([60.0, 80.0, 110.0])
 

@@ -15,6 +15,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
+from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
@@ -24,11 +25,8 @@ __all__ = [
     "Block",
     "Estimates",
     "Estimator",
-    "check_samples",
     "check_saturation",
     "check_signal",
-    "fewest_samples",
-    "spare_numbers",
 ]
 
 #: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
@@ -372,33 +370,6 @@ class Estimator(ABC):
 
 # Of what estimators keep; held for as long as it takes to look.
 _lock = threading.Lock()
-
-
-def fewest_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> int:
-    """Return how many samples tell T1, T2 and PD, and B1 where it is fitted.
-
-    Complex samples hold two numbers each, and PD then has a phase, too. Where the signal is real but for that phase,
-    half of these numbers tell nothing but the phase.
-    """
-    return 3 + fit_b1 if kind != "complex" or schedule.is_real else (4 + fit_b1 + 1) // 2
-
-
-def spare_numbers(samples: AnyArray | int, kind: SignalKind, *, fit_b1: bool = False) -> Any:
-    """Return how many numbers remain beyond the unknowns, to estimate noise from: the residual's degrees of freedom."""
-    return 2 * samples - 4 - fit_b1 if kind == "complex" else samples - 3 - fit_b1
-
-
-def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> None:
-    """Raise `InputError` where fingerprints have fewer samples than there are unknowns."""
-    fewest = fewest_samples(schedule, kind, fit_b1=fit_b1)
-    if len(schedule) < fewest:
-        unknown = ["T1", "T2", "PD", *(["its phase"] if kind == "complex" else []), *(["B1"] if fit_b1 else [])]
-        raise InputError(
-            f"The schedule {schedule.name or 'given'} has {len(schedule)} {'pulse' if len(schedule) == 1 else 'pulses'}"
-            f", and as many {kind} samples cannot tell {', '.join(unknown[:-1])} and {unknown[-1]}",
-            f"at least {fewest}",
-            field="schedule",
-        )
 
 
 def check_signal(name: str, schedule: Schedule, kind: SignalKind, estimator: Estimator | type[Estimator]) -> None:

@@ -20,8 +20,8 @@ import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.estimators.base import spare_numbers
 from napari_blochnet.estimators.fitting.noise_models import Batch, LeastSquares, Look, Rician
+from napari_blochnet.fingerprints.freedom import spare_numbers
 
 __all__ = ["LIMITS", "Fit", "fit", "refine", "standard_errors_at"]
 

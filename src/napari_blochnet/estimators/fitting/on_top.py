@@ -9,7 +9,8 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import Watch
-from napari_blochnet.estimators.base import Estimator, check_samples, spare_numbers
+from napari_blochnet.estimators.base import Estimator
+from napari_blochnet.fingerprints.freedom import check_samples, spare_numbers
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
