@@ -89,7 +89,7 @@ def test_tables_of_spheres_and_of_tissues_are_not_replaced_by_reports(folder):
     write_phantom(truth, folder / "p")
     stack = nb.simulate(truth, nb.spline_schedule(length=30, seed=2))
     write_maps(nb.reconstruct(stack, step=0.3), folder / "maps")
-    (folder / "spheres.csv").write_text("sphere,x,y,radius\n1,5,6,2\n")
+    (folder / "spheres.csv").write_text("sphere,x,y,z,radius\n1,5,6,1,2\n")
     (folder / "t.csv").write_text("tissue,t1_ms,t2_ms,pd\nwhite matter,800,70,0.7\n")
     before = digests(folder)
     assert "spheres.csv" in run("compare", "--regions", "spheres.csv", "maps", "-o", "spheres.html")

@@ -50,12 +50,13 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     looked_at = chosen | _sample(stack.mask)
     samples = stack.fingerprints(looked_at)
     channels = 2 if stack.kind == "complex" else 1
+    # both channels add to the mean square of a magnitude
+    share = 2.0 if stack.kind == "magnitude" else 1.0
     if stack.noise_sigma is not None:
-        # both channels add to the mean square of a magnitude
-        numbers = (1 if stack.kind == "real" else 2) * samples.shape[1]
+        numbers = share * channels * samples.shape[1]
         noise = np.full(np.count_nonzero(chosen), numbers * float(stack.noise_sigma) ** 2)
     else:
-        noise = noise_in(samples)[chosen[looked_at]]
+        noise = share * noise_in(samples)[chosen[looked_at]]
     samples = samples[chosen[looked_at]]
     energy = np.square(np.abs(samples), dtype=np.float64).sum(axis=1)
     spread = _DEVIATIONS * np.sqrt(2.0 / (channels * samples.shape[1]))
