@@ -18,8 +18,9 @@ from napari_blochnet.io.nifti import read_nifti, write_nifti
 
 
 def test_a_crash_leaves_the_old_file(tmp_path: Path) -> None:
-    target = tmp_path / "result.txt"
-    target.write_text("old")
+    target = tmp_path / "result.json"
+    write_json({"blochnet_recipe": 1}, target)
+    old = target.read_text()
 
     def crash() -> None:
         with replacing(target) as temporary:
@@ -28,8 +29,8 @@ def test_a_crash_leaves_the_old_file(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError):
         crash()
-    assert target.read_text() == "old"
-    assert [path.name for path in tmp_path.iterdir()] == ["result.txt"]
+    assert target.read_text() == old
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_a_good_end_leaves_the_new_file_readable_as_any_other(tmp_path: Path) -> None:

@@ -147,15 +147,24 @@ def test_files_that_are_there_are_not_replaced_without_asking(mapped, tmp_path):
     (tmp_path / "universal").mkdir()
     mine = tmp_path / "universal" / f"sub-01_T2map{ENDING}"
     mine.write_bytes(b"mine")
-    asked = _answer(desk, tmp_path, QMessageBox.StandardButton.No)
+    # what is somebody else's is not replaced, whatever is answered
+    asked = _answer(desk, tmp_path, QMessageBox.StandardButton.Yes)
     desk.click(mapping.save)
-    assert asked[1].startswith(f"sub-01_T2map{ENDING} is already in {tmp_path}")
+    assert f"sub-01_T2map{ENDING} in {mine.parent} was not written by" in mapping.jobs.message.text()
     assert _files(tmp_path / "universal") == {mine.name: b"mine"}
     assert not (tmp_path / "dictionary").exists()
     assert mapping.save.isEnabled()
+    mine.unlink()
+    assert desk.run(mapping, mapping.save).startswith("Saved")
+    saved = _files(tmp_path / "universal")
+    # what is ours, where the person says so
+    asked = _answer(desk, tmp_path, QMessageBox.StandardButton.No)
+    desk.click(mapping.save)
+    assert f"files are already in {tmp_path}" in asked[1]
+    (tmp_path / "universal" / f"sub-01_PDmap{ENDING}").unlink()
     _answer(desk, tmp_path, QMessageBox.StandardButton.Yes)
     assert desk.run(mapping, mapping.save).startswith("Saved")
-    assert mine.read_bytes() != b"mine"
+    assert _files(tmp_path / "universal").keys() == saved.keys()
 
 
 def test_what_cannot_be_written_is_said(mapped, tmp_path):
@@ -206,11 +215,12 @@ def test_fingerprints_are_saved_as_the_command_writes_them(mapped, tmp_path):
     assert np.asarray(back.data).tobytes() == stack.data.tobytes()
     assert back.schedule == stack.schedule
     np.testing.assert_allclose(back.affine, _oblique(), atol=1e-5)
-    # a mask of somebody else beside a new name is not replaced unasked
+    # a mask of somebody else beside a new name is not replaced
     (tmp_path / "other_mask.nii.gz").write_bytes(b"mine")
-    asked = _answer(desk, tmp_path / "other.nii.gz", QMessageBox.StandardButton.No)
+    _answer(desk, tmp_path / "other.nii.gz", QMessageBox.StandardButton.Yes)
     desk.click(simulate.save)
-    assert "other_mask.nii.gz" in asked[1]
+    assert "other_mask.nii.gz" in simulate.jobs.message.text()
+    assert (tmp_path / "other_mask.nii.gz").read_bytes() == b"mine"
     assert not (tmp_path / "other.nii.gz").exists()
 
 

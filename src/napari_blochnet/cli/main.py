@@ -13,17 +13,11 @@ from napari_blochnet.cli.benchmarks import benchmark
 from napari_blochnet.cli.models import adapt, models, train
 from napari_blochnet.cli.operation_commands import add_operation, open_maps, open_phantom
 from napari_blochnet.cli.setting_options import given_settings, settings_options
-from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command
+from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command, named_files
 from napari_blochnet.cli.studies import experiment
 from napari_blochnet.jobs.catalogue import OPERATIONS
-from napari_blochnet.jobs.settings import (
-    BrainWebSettings,
-    CompareSettings,
-    PhantomSettings,
-    RegionSettings,
-    ScheduleFileSettings,
-    SyntheticSettings,
-)
+from napari_blochnet.jobs.settings import BrainWebSettings, PhantomSettings, ScheduleFileSettings, SyntheticSettings
+from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
 
 __all__ = ["blochnet", "main"]
 
@@ -118,6 +112,8 @@ def compare(
 ) -> Answer:
     """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
     from napari_blochnet.common.errors import InputError
+    from napari_blochnet.evaluation.figures import comparison_figures
+    from napari_blochnet.io.origin import check_outputs
     from napari_blochnet.jobs.operations.compare import compare as run
     from napari_blochnet.jobs.operations.compare import region_means
 
@@ -128,6 +124,10 @@ def compare(
         raise InputError(
             "figures are drawn of a comparison with --truth alone; expected no --regions.", field="figures"
         )
+    table = output.with_suffix(".csv")
+    drawn = [] if figures is None else comparison_figures(figures)
+    check_outputs([output, table, *drawn], inputs=named_files({**options, "source": source, "regions": regions}),
+                  field="output")  # fmt: skip
     several = [open_maps(console, folder, options) for folder in folders]
     truth = None if source is None else open_phantom(console, source, options)
     if truth is not None and regions is None:
@@ -135,7 +135,6 @@ def compare(
         comparison: Any = run(truth, several, progress=console.progress, **fields)
     else:
         comparison = region_means(several, str(regions), truth, **given_settings(RegionSettings, options))
-    table = output.with_suffix(".csv")
     comparison.to_html(output)
     comparison.to_csv(table)
     if figures is not None:
@@ -147,9 +146,11 @@ def compare(
 @command(click.argument("recipe", type=PATH), OUTPUT)
 def run(console: Console, recipe: Path, output: Path) -> Answer:
     """Run RECIPE again: a recipe saved from napari, or the JSON beside any result; write into a folder."""
-    from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe, write_results
+    from napari_blochnet.jobs.history.recipes import check_results, read_recipe, run_recipe, write_results
 
-    files = write_results(run_recipe(read_recipe(recipe), progress=console.progress), output)
+    steps = read_recipe(recipe)
+    check_results(steps, output)
+    files = write_results(run_recipe(steps, progress=console.progress), output)
     return "Written: " + ", ".join(map(str, files)), {"output": output, "files": list(map(str, files))}
 
 

@@ -9,7 +9,7 @@ import click
 
 from napari_blochnet.cli.operation_commands import STACK, open_schedule, open_stack
 from napari_blochnet.cli.setting_options import given_settings, settings_options
-from napari_blochnet.cli.shape import DEVICE, FILE, Answer, Console, command, output
+from napari_blochnet.cli.shape import DEVICE, FILE, Answer, Console, command, named_files, output
 from napari_blochnet.jobs.settings import FingerprintsSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
@@ -21,10 +21,11 @@ __all__ = ["adapt", "models", "train"]
 _MODEL = output("Model file (.safetensors), or a bare name for the model store.")
 
 
-def _model_path(output: Path) -> Path:
-    """Return where a model is written to."""
+def _model_path(output: Path, inputs: list[Path]) -> Path:
+    """Return where a model is written to; nothing is in the way there."""
     from napari_blochnet.common.errors import InputError
     from napari_blochnet.estimators.networks.cards import SUFFIX, user_folder
+    from napari_blochnet.io.origin import check_outputs
 
     if not output.suffix and output.name == str(output):
         output = user_folder() / f"{output.name}{SUFFIX}"
@@ -32,6 +33,8 @@ def _model_path(output: Path) -> Path:
         raise InputError(
             f"{output.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.", field="output"
         )
+    check_outputs([output, *(output.with_suffix(ending) for ending in (".json", ".training"))], inputs=inputs,
+                  instead="another name", field="output")  # fmt: skip
     return output
 
 
@@ -47,7 +50,7 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
     """
     from napari_blochnet.jobs.operations.train import train as run
 
-    output = _model_path(output)
+    output = _model_path(output, named_files({"paths": paths, **options}))
     output.parent.mkdir(parents=True, exist_ok=True)
     schedules = [open_schedule(console, path, options) for path in paths]
     last = 0
@@ -100,7 +103,7 @@ def adapt(console: Console, model: str, stack_path: str, output: Path, device: s
     def watch(point: LossPoint) -> None:
         console.say(f"epoch {point.epoch}: loss {point.loss:.3g}, {point.seconds:.0f} s")
 
-    output = _model_path(output)
+    output = _model_path(output, named_files({"model": model, "stack": stack_path, **options}))
     stack = open_stack(console, stack_path, options)
     fields = given_settings(AdaptSettings, options)
     adapted = run(model, stack, device=device, progress=console.progress, watch=watch, **fields)

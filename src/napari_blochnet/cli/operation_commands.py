@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_blochnet.cli.setting_options import given_settings, settings_options
-from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command
+from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command, named_files
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, settings_from
 
@@ -133,6 +134,10 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     @command(*parts, name=name, help=operation.summary)
     def run(console: Console, output: Path, **options: Any) -> Answer:
         given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
+        kind = KINDS[operation.result]
+        # no work is lost to a file that is in the way
+        settings = settings_from(operation.settings, **given_settings(operation.settings, dict(options)))
+        check_outputs(kind.targets(output, settings), inputs=named_files(options), field="output")
         for each in sorted((each for _, each in inputs), key=lambda each: list(_INPUTS).index(each.kind)):
             open_one, path = _INPUTS[each.kind][1], options.pop(f"{each.name}_path")
             if each.several:
@@ -143,7 +148,6 @@ def operation_command(operation: Operation, name: str) -> click.Command:
             given["progress"] = console.progress
         settings = settings_from(operation.settings, **given_settings(operation.settings, options))
         result = operation(**given, settings=settings)
-        kind = KINDS[operation.result]
         resolve_name(kind.write)(result, output, **({"progress": console.progress} if kind.watched else {}))
         return (_maps_said if kind.name == "maps" else _said)(result, output)
 

@@ -7,7 +7,7 @@ import functools
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,7 +17,19 @@ import click
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import ProgressCallback
 
-__all__ = ["DEVICE", "FILE", "OUTPUT", "PATH", "Answer", "Console", "Part", "command", "device", "output"]
+__all__ = [
+    "DEVICE",
+    "FILE",
+    "OUTPUT",
+    "PATH",
+    "Answer",
+    "Console",
+    "Part",
+    "command",
+    "device",
+    "named_files",
+    "output",
+]
 
 #: What a command has to say, and the result as JSON.
 Answer: TypeAlias = tuple[str, dict[str, Any]]
@@ -32,6 +44,12 @@ PATH = click.Path(path_type=Path)
 def output(help: str) -> Part:  # noqa: A002 - click's own word
     """Return the option that says where to write."""
     return click.option("-o", "--output", required=True, type=PATH, help=help)
+
+
+def named_files(options: Mapping[str, Any]) -> list[Path]:
+    """Return the files among what was given to a command: a result replaces none of them."""
+    values = [part for value in options.values() for part in (value if isinstance(value, tuple) else (value,))]
+    return [Path(value) for value in values if isinstance(value, (str, Path)) and Path(value).is_file()]
 
 
 def device(default: str) -> Part:

@@ -15,10 +15,19 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
+from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["SETTINGS", "Block", "Estimates", "Estimator", "check_saturation", "check_signal"]
+__all__ = [
+    "SETTINGS",
+    "Block",
+    "Estimates",
+    "Estimator",
+    "check_saturation",
+    "check_signal",
+]
 
 #: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
 SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
@@ -75,6 +84,13 @@ class Estimates:
         """Return the estimates of several batches as those of one."""
         known = [field.name for field in fields(cls) if getattr(parts[0], field.name) is not None]
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in known})
+
+    def without(self, lost: BoolArray) -> Self:
+        """Return the same estimates but of voxels that are lost: they have failed."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        arrays = {name: values for name, values in known.items() if values is not None}
+        kept = {name: np.where(lost, values.dtype.type(0), values) for name, values in arrays.items()}
+        return replace(self, **{**kept, "failed": self.failed | lost})
 
     def some(self, chosen: AnyArray) -> Self:
         """Return the estimates of some voxels, by index or mask."""
@@ -286,6 +302,10 @@ class Estimator(ABC):
                 field="estimator",
             )
 
+    def has_errors(self, schedule: Schedule, kind: SignalKind) -> bool:
+        """Whether its answers for such data come with standard errors."""
+        return False
+
     def is_for(self, schedule: Schedule) -> bool:
         """Whether a schedule is one it was made for."""
         return self.schedule == schedule
@@ -298,7 +318,15 @@ class Estimator(ABC):
         for start in range(0, max(1, len(whole)), size):
             whole.watch.check("mapping")
             parts.append(self.estimate(whole.part(slice(start, start + size))))
-        return parts[0] if len(parts) == 1 else Estimates.joined(parts)
+        found = parts[0] if len(parts) == 1 else Estimates.joined(parts)
+        saturation = getattr(self, "saturation", None)
+        if saturation is None:
+            return found
+        # what is left of a voxel may be too little to tell its parameters by
+        fewest = fewest_samples(whole.schedule, whole.kind, fit_b1=self.fit_b1)
+        cuts = (whole.data[start : start + _CHECKED] for start in range(0, max(1, len(whole)), _CHECKED))
+        lost = np.concatenate([(np.abs(cut) < saturation).sum(axis=1) < fewest for cut in cuts])
+        return found.without(lost) if lost.any() else found
 
     def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
         """Return what `make_ready` made for a schedule and kind, now or before."""
@@ -307,6 +335,7 @@ class Estimator(ABC):
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
+        check_train_signal(schedule)
         made = self.make_ready(schedule, kind, watch)
         with _lock:
             self._shared[key] = made
@@ -344,7 +373,10 @@ _lock = threading.Lock()
 
 
 def check_signal(name: str, schedule: Schedule, kind: SignalKind, estimator: Estimator | type[Estimator]) -> None:
-    """Raise `InputError` where an estimator cannot take such data: magnitudes, or a schedule of complex signals."""
+    """Raise `InputError` where an estimator cannot take such data: magnitudes, a schedule of complex signals, or one of
+    fewer samples than unknowns.
+    """
+    check_samples(schedule, kind)
     if kind == "magnitude" and not estimator.takes_magnitude:
         raise InputError(
             f"The stack holds magnitudes, whose sign is lost; the estimator {name} needs complex or real data "

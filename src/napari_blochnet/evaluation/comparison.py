@@ -13,6 +13,7 @@ from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, parameters_of, pd_scale, values_of
+from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, numbered_names
@@ -128,6 +129,7 @@ def compare_maps(
     left_out = int(wanted.sum()) - int(scored.sum())
     if left_out:
         sentences.insert(0, f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.")
+    sentences += recorded_misfits(maps)
     about = (title, error_limit, tuple(sentences), dict(record or {}))
     return Comparison(truth, tuple(maps), models, scored, tuple(table), scales, *about)
 

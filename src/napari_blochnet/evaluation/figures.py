@@ -23,10 +23,12 @@ from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
 from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.origin import check_outputs, figure_mark
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
     "comparison_figure",
+    "comparison_figures",
     "figure_png",
     "region_figure",
     "save_comparison_figures",
@@ -283,18 +285,23 @@ def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike
     target = Path(path)
     if target.suffix.lower() not in _ENDINGS:
         raise FileError(target, f"figures are written as {', '.join(_ENDINGS)}", "one of these endings")
-    written = []
-    for what, draw in (("maps", comparison_figure), ("scatter", scatter_figure)):
-        file = target.with_name(f"{target.stem}-{what}{target.suffix}")
+    files = comparison_figures(target)
+    check_outputs(files, record=comparison.record)
+    for draw, file in zip((comparison_figure, scatter_figure), files, strict=True):
         save_figure(draw(comparison), file)
-        written.append(file)
-    return written
+    return files
+
+
+def comparison_figures(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that `save_comparison_figures` writes."""
+    target = Path(path)
+    return [target.with_name(f"{target.stem}-{what}{target.suffix}") for what in ("maps", "scatter")]
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure as PNG, PDF or SVG, by its suffix, by renaming."""
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI)
+        figure.savefig(temporary, dpi=_DPI, metadata=figure_mark(path))
 
 
 def figure_png(figure: Figure) -> bytes:

@@ -20,11 +20,21 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
+from napari_blochnet.io.origin import check_outputs, listing, ours_among
 from napari_blochnet.phantoms.map_files import MapHints
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import TimeUnit
 
-__all__ = ["error_files", "map_files", "read_maps", "write_error_maps", "write_map", "write_maps"]
+__all__ = [
+    "error_files",
+    "files_to_write",
+    "map_files",
+    "map_paths",
+    "read_maps",
+    "write_error_maps",
+    "write_map",
+    "write_maps",
+]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -47,12 +57,28 @@ _DESCRIBED = ("t2", "pd", "t1")
 _REQUIRED = ("t1", "t2", "mask", "failed")
 # The sidecar of the T1 map lists the files of its set and is written last: a set with a sidecar is whole.
 _LISTING = "NapariBlochnetMaps"
+# What sets are called unless told otherwise.
+_PREFIX = "sub-01"
 
 
 def map_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
     """Return all files that `write_maps` may write, replace or remove."""
     target = Path(folder)
-    return [*_paths(target, prefix).values(), *(target / f"{prefix}_{_FILES[field][0]}.json" for field in _DESCRIBED)]
+    return [
+        *map_paths(target, prefix).values(),
+        *(target / f"{prefix}_{_FILES[field][0]}.json" for field in _DESCRIBED),
+    ]
+
+
+def files_to_write(folder: str | os.PathLike[str], settings: Any = None) -> list[Path]:
+    """Return the files that `write_maps` will surely write of a mapping with these settings."""
+    refined = bool(getattr(settings, "refine", False))
+    errors = refined or getattr(settings, "uncertainty", False)
+    with_b1 = refined and (settings.fit_b1 or settings.b1 is not None)
+    more = [*(["t1_se", "t2_se"] if errors else []), *(["converged"] if refined else []), *(["b1"] if with_b1 else [])]
+    paths = map_paths(Path(folder), _PREFIX)
+    sidecars = [Path(folder) / f"{_PREFIX}_{_FILES[field][0]}.json" for field in _DESCRIBED]
+    return [*(paths[field] for field in (*_REQUIRED, "pd", "residual", *more)), *sidecars]
 
 
 def error_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
@@ -80,7 +106,7 @@ def write_maps(
     ----------
     maps : ParameterMaps
     folder : path
-        Made if it is not there. Files of the same names are replaced.
+        Made if it is not there. Maps of the same names that this package wrote are replaced.
     prefix : str
         BIDS entities, such as "sub-01" or "sub-01_ses-2".
     progress, cancelled : optional
@@ -94,16 +120,22 @@ def write_maps(
     Raises
     ------
     InputError
-        A prefix with characters other than letters, digits, ``-`` and ``_``.
+        A prefix with characters other than letters, digits, ``-`` and ``_``; files of these names that this package
+        did not write, or that the maps were made from.
     Cancelled
         What was there before is there still, and nothing else.
     """
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)?(_[A-Za-z0-9]+-[A-Za-z0-9]+)*", prefix):
         raise InputError(f"prefix is {prefix!r}", "BIDS entities such as 'sub-01' or 'sub-01_ses-2'", field="prefix")
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     present = [field for field in _FILES if getattr(maps, field) is not None]
-    names = {field: path.name for field, path in _paths(target, prefix).items()}
+    names = {field: path.name for field, path in map_paths(target, prefix).items()}
+    sidecars = {field: target / f"{prefix}_{_FILES[field][0]}.json" for field in _DESCRIBED if field in present}
+    check_outputs([*(target / names[field] for field in present), *sidecars.values()], record=maps.record,
+                  instead="another folder or prefix")  # fmt: skip
+    # optional maps of an earlier result under the same names do not belong to this one
+    left = ours_among(target / names[field] for field in _FILES.keys() - set(present))
+    target.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     watch = Watch(progress, cancelled)
     # a set that is there already stays whole until the new one is
@@ -114,21 +146,19 @@ def write_maps(
             stored = values if values.dtype == bool else np.asarray(values, np.float64) / _FILES[field][1]
             write_nifti(stored, maps.geometry, Path(draft) / names[field], watch=watch.quiet)
             written.append(target / names[field])
-        for field in (known for known in _DESCRIBED if known in present):
-            suffix, _, unit = _FILES[field]
-            sidecar = _sidecar(maps, unit)
+        for field, path in sidecars.items():
+            sidecar = _sidecar(maps, _FILES[field][2])
             if field == "t1":
                 sidecar[_LISTING] = {known: names[known] for known in present}
-            path = target / f"{prefix}_{suffix}.json"
+                sidecar |= listing(Path(draft) / file.name for file in written)
             write_json(sidecar, Path(draft) / path.name)
             written.append(path)
         # while the set is being replaced it has no list of its files, and so cannot be read half old, half new
         written[-1].unlink(missing_ok=True)
         for path in written:
             (Path(draft) / path.name).replace(path)
-    # optional maps of an earlier result under the same names do not belong to this one
-    for field in _FILES.keys() - set(present):
-        (target / names[field]).unlink(missing_ok=True)
+    for path in left:
+        path.unlink(missing_ok=True)
     watch.report(len(present), len(present), "written")
     return written
 
@@ -168,6 +198,7 @@ def write_map(
     else:
         del sidecar["Record"]
     stored = np.asarray(values, np.float64) / scale
+    check_outputs([path], record=maps.record)
     return write_nifti_with_sidecar(stored, maps.geometry, path, sidecar, watch=Watch(progress, cancelled))
 
 
@@ -239,7 +270,7 @@ def read_maps(
         raise FileError(sidecars[0], "its list of files is missing or incomplete", "a sidecar written by this package")
     fields: dict[str, Any] = {}
     geometry = None
-    for field, path in _paths(found, sidecars[0].name.removesuffix("_T1map.json")).items():
+    for field, path in map_paths(found, sidecars[0].name.removesuffix("_T1map.json")).items():
         if field not in listing:
             continue
         values, here = read_nifti(path)
@@ -301,6 +332,7 @@ def write_error_maps(
     """
     watch = Watch(cancelled=cancelled)
     written = []
+    check_outputs(error_files(folder, prefix), instead="another folder or prefix")
     for name, values in error_maps(truth, maps).items():
         path = Path(folder) / f"{prefix}_desc-error_{name}map.nii.gz"
         sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
@@ -308,5 +340,6 @@ def write_error_maps(
     return written
 
 
-def _paths(folder: Path, prefix: str) -> dict[str, Path]:
-    return {field: folder / f"{prefix}_{suffix}.nii.gz" for field, (suffix, _, _) in _FILES.items()}
+def map_paths(folder: str | os.PathLike[str], prefix: str = _PREFIX) -> dict[str, Path]:
+    """Return where `write_maps` puts the map of each field."""
+    return {field: Path(folder) / f"{prefix}_{suffix}.nii.gz" for field, (suffix, _, _) in _FILES.items()}

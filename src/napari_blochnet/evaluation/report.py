@@ -10,10 +10,12 @@ from typing import Any
 
 import jinja2
 
+from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.origin import check_outputs
 
 __all__ = ["write_comparison", "write_region_means"]
 
@@ -72,7 +74,8 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
         title=means.title,
         summary=[
             f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
-            "scatter within a region, not accuracy."
+            "scatter within a region, not accuracy.",
+            *recorded_misfits(means.maps),
         ],
         tables=[
             _table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
@@ -142,6 +145,7 @@ def _write(
             if record
         ],
     )
+    check_outputs([path], record=records[0][1])
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

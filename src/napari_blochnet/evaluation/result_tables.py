@@ -10,9 +10,11 @@ from typing import Any
 
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.scores import Score
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, region_columns, text_table, write_csv
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["ALL_TISSUES", "TRUTH", "ComparisonTable", "Region", "RegionTable", "numbered_names"]
@@ -80,6 +82,7 @@ class ComparisonTable:
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""
+        check_outputs([path], record=self.record)
         write_csv(self.rows(), path)
 
 
@@ -133,10 +136,12 @@ class RegionTable:
 
     def to_text(self) -> str:
         """Return the table for a terminal."""
-        return text_table(self.table, region_columns(self.references))
+        notes = recorded_misfits(self.maps)
+        return text_table(self.table, region_columns(self.references)) + "".join(f"\n{note}" for note in notes)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""
+        check_outputs([path], record=self.record)
         write_csv(self.table, path)
 
 

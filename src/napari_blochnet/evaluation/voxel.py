@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.freedom import spare_numbers
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -273,10 +274,10 @@ def _bound(
     at = next((index for index, item in enumerate(items) if item.is_truth), best)
     sigma = stack.noise_sigma
     if sigma is None:
-        # two parameters and PD were fitted; PD and each sample count twice where they are complex
-        samples = unit.shape[1]
-        freedom = 2 * samples - 4 if stack.kind == "complex" else samples - 3
-        sigma = float(left[best]) / np.sqrt(max(1, freedom))
+        freedom = spare_numbers(unit.shape[1], stack.kind)
+        if freedom < 1:
+            return None
+        sigma = float(left[best]) / np.sqrt(freedom)
     if not sigma > 0 or pds[at] == 0:
         return None
     signal = unit[[at]].astype(np.result_type(unit, np.float64))

@@ -7,12 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 
-__all__ = ["add_noise", "sigma_for_snr", "with_noise"]
+__all__ = ["add_noise", "noise_in", "sigma_for_snr", "with_noise"]
+
+# Of an exponential distribution of mean 1, the value below which a quarter lies: powers of white noise have it.
+_QUARTER = math.log(4 / 3)
+# Median of the square of a normal variable of variance 1.
+_MIDDLE = 0.4549
+# What the least of three estimates from one fingerprint is short of, at most.
+_MARGIN = 1.6
+# Principal components that hold all but a small part of signals, and how many fingerprints tell them.
+_SHARED, _ENOUGH = 8, 64
 
 
 def sigma_for_snr(samples: AnyArray, mask: BoolArray, snr: float) -> float:
@@ -89,6 +98,50 @@ def add_noise(samples: AnyArray, mask: BoolArray, snr: float, seed: int = 0, *, 
         noise *= np.float32(sigma)
         samples[z][mask[z]] += noise.view(np.complex64)[..., 0] if is_complex else noise
     return sigma
+
+
+def noise_in(samples: AnyArray) -> FloatArray:
+    """Return the energy that noise and aliasing have in fingerprints of which nothing else is known.
+
+    Of many fingerprints, what they do not share: all that lies off their first principal components, and no less than
+    white noise of the median eigenvalue. Signals of one schedule share a few components, those of a wrong one as well.
+    Of a few fingerprints, what makes each unsteady: from most samples to the next, and at most frequencies.
+
+    Parameters
+    ----------
+    samples : array of shape (voxel, time)
+
+    Returns
+    -------
+    float64 array of shape (voxel,)
+        Of all samples of a fingerprint and all their channels.
+    """
+    voxels, times = samples.shape
+    kept = min(_SHARED, times // 4)
+    if voxels < _ENOUGH or kept == 0:
+        return _noise_of_each(samples)
+    data = samples.astype(np.result_type(samples, np.float64))
+    _, values, rows = np.linalg.svd(data, full_matrices=False)
+    energy = np.square(np.abs(data)).sum(axis=1)
+    off: FloatArray = np.maximum(energy - np.square(np.abs(data @ rows[:kept].conj().T)).sum(axis=1), 0.0)
+    few, many = sorted((voxels, times))
+    # the median of the eigenvalues of noise alone (Marchenko and Pastur), over their mean
+    white = float(np.median(values)) ** 2 / many / (1.0 - few / many / 3.0)
+    return np.asarray(np.maximum(off * (times / (times - kept)), white * times))
+
+
+def _noise_of_each(samples: AnyArray) -> FloatArray:
+    """Return the energy that white noise may have in each fingerprint by itself: the least of three estimates."""
+    times = samples.shape[1]
+    power = np.square(np.abs(np.fft.fft(samples, axis=1, norm="ortho")), dtype=np.float64)
+    found = [np.quantile(power, 0.25, axis=1) / _QUARTER]
+    if times > 2:
+        middle = math.log(2.0) if np.iscomplexobj(samples) else _MIDDLE
+        # signals that change their sign from pulse to pulse are steady but for that
+        for signs in (1.0, (-1.0) ** np.arange(times)):
+            bends = np.square(np.abs(np.diff(samples * signs, 2, axis=1)), dtype=np.float64)
+            found.append(np.median(bends, axis=1) / (6.0 * middle))
+    return np.asarray(_MARGIN * np.min(found, axis=0) * times)
 
 
 def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalKind | None = None) -> FingerprintStack:

@@ -25,10 +25,11 @@ from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, is_zarr_stack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
+from napari_blochnet.io.origin import check_outputs, listing
 from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["fingerprint_files", "read_fingerprints", "write_fingerprints"]
+__all__ = ["files_to_write", "fingerprint_files", "read_fingerprints", "write_fingerprints"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -180,6 +181,14 @@ def fingerprint_files(path: PathLike) -> list[Path]:
     return [target] if is_zarr_name(target) else [target, *beside_stack(target)]
 
 
+def files_to_write(path: PathLike, settings: Any = None) -> list[Path]:
+    """Return what `write_fingerprints` writes for this path; raise `InputError` where it is neither NIfTI nor Zarr."""
+    target = Path(path)
+    if not is_nifti(target) and not is_zarr_name(target):
+        raise FileError(target, "a stack is written as NIfTI or Zarr", "a name ending in .nii, .nii.gz or .zarr")
+    return fingerprint_files(target)
+
+
 def write_fingerprints(
     stack: FingerprintStack,
     path: PathLike,
@@ -211,11 +220,13 @@ def write_fingerprints(
     Raises
     ------
     InputError
-        Another ending; a store's name that something else has.
+        Another ending; files of these names that this package did not write, or that the stack was made from.
     Cancelled
         There is the old stack, or none.
     """
     target = Path(path)
+    files = files_to_write(target)
+    check_outputs(files, record=record or stack.record)
     sidecar = {
         "name": stack.name,
         "kind": stack.kind,
@@ -226,13 +237,10 @@ def write_fingerprints(
     }
     if is_zarr_name(target):
         return write_zarr_stack(stack, target, sidecar, watch=Watch(progress, cancelled))
-    if not is_nifti(target):
-        raise FileError(target, "a stack is written as NIfTI or Zarr", "a name ending in .nii, .nii.gz or .zarr")
-    files = fingerprint_files(target)
     # the large one first: who cancels it keeps a whole stack of before
     write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
     write_nifti(stack.mask, stack.geometry, files[1])
-    write_json(sidecar, files[2])
+    write_json(sidecar | listing(files[:2]), files[2])
     return files
 
 

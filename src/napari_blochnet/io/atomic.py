@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from napari_blochnet.common.errors import FileError
+from napari_blochnet.io.origin import check_outputs
 
 __all__ = ["existing_file", "replacing"]
 
@@ -25,8 +26,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside ``path`` to write to; rename it to ``path`` if the block ends well.
 
     The temporary name keeps every suffix of ``path`` (``.nii.gz``), because writers choose the format by it.
+
+    Raises
+    ------
+    InputError
+        A file is there that this package did not write; see `napari_blochnet.io.origin`.
     """
     target = Path(path)
+    check_outputs([target])
     target.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(target.suffixes[-2:])
     handle, name = tempfile.mkstemp(prefix=f".{target.name.split('.')[0]}-", suffix=suffix, dir=target.parent)

@@ -20,6 +20,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import beside_json, write_json
+from napari_blochnet.io.origin import check_outputs, listing
 from napari_blochnet.io.reading import read_in_blocks
 from napari_blochnet.io.unpacking import unpack
 
@@ -124,11 +125,15 @@ def write_nifti_with_sidecar(
     double: bool = False,
     watch: Watch = UNWATCHED,
 ) -> list[Path]:
-    """Write NIfTI, and beside it JSON that says what it holds; see `write_nifti`. Return both paths."""
+    """Write NIfTI, and beside it JSON that says what it holds; see `write_nifti`. Return both paths.
+
+    The JSON lists the image, by which it is known as ours.
+    """
     target = Path(path)
     beside = target.with_name(f"{nifti_stem(target)}.json")
+    check_outputs([target, beside])
     write_nifti(data, geometry, target, double=double, watch=watch)
-    write_json(sidecar, beside)
+    write_json({**sidecar, **listing([target])}, beside)
     return [target, beside]
 
 

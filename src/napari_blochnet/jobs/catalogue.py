@@ -13,24 +13,24 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
-    CompareSettings,
     FingerprintsSettings,
     FispSettings,
     PhantomSettings,
     ReconstructSettings,
-    RegionSettings,
     ScheduleFileSettings,
     Settings,
     SimulateSettings,
     SplineSettings,
     SyntheticSettings,
 )
+from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 __all__ = ["KINDS", "OPERATIONS", "Input", "Kind", "Operation", "operation_of"]
@@ -54,6 +54,8 @@ class Kind:
         Of its file; none: a folder.
     watched : bool
         Whether ``write`` takes ``progress``.
+    files : str
+        Called as ``files(path, settings)``: which files ``write`` will surely write. None: its file, if it is one.
     """
 
     name: str
@@ -61,6 +63,13 @@ class Kind:
     write: str
     suffix: str = ""
     watched: bool = False
+    files: str = ""
+
+    def targets(self, path: Path, settings: Settings | None = None) -> list[Path]:
+        """Return the files that writing one to a path will surely write, as far as they are known before it is made."""
+        if self.files:
+            return list(resolve_name(self.files)(path, settings))
+        return [path] if self.suffix else []
 
     def holds(self, thing: object) -> bool:
         """Whether a thing is of this kind; looks at names, so that no class is loaded that nobody made a thing of."""
@@ -76,9 +85,11 @@ KINDS = {
         Kind("schedule", "napari_blochnet.schedules.schedule:Schedule",
              "napari_blochnet.schedules.schedule_files:write_schedule", ".csv"),
         Kind("stack", "napari_blochnet.fingerprints.stack:FingerprintStack",
-             "napari_blochnet.fingerprints.stack_files:write_fingerprints", ".nii.gz", watched=True),
+             "napari_blochnet.fingerprints.stack_files:write_fingerprints", ".nii.gz", watched=True,
+             files="napari_blochnet.fingerprints.stack_files:files_to_write"),
         Kind("maps", "napari_blochnet.evaluation.maps:ParameterMaps",
-             "napari_blochnet.evaluation.maps_io:write_maps", watched=True),
+             "napari_blochnet.evaluation.maps_io:write_maps", watched=True,
+             files="napari_blochnet.evaluation.maps_io:files_to_write"),
         Kind("comparison", "napari_blochnet.evaluation.comparison:Comparison",
              "napari_blochnet.evaluation.comparison:Comparison.to_html", ".html"),
         Kind("regions", "napari_blochnet.evaluation.regions:RegionMeans",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
@@ -48,7 +49,7 @@ def run_demo(
     Parameters
     ----------
     folder : path
-        Made if it is not there; files of the same names are replaced.
+        Made if it is not there; files of the same names that this package wrote are replaced.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
 
@@ -57,8 +58,8 @@ def run_demo(
     DemoResult
     """
     from napari_blochnet.evaluation.figures import comparison_figure, save_figure
-    from napari_blochnet.evaluation.maps_io import write_error_maps, write_maps
-    from napari_blochnet.phantoms.write import write_phantom
+    from napari_blochnet.evaluation.maps_io import error_files, files_to_write, write_error_maps, write_maps
+    from napari_blochnet.phantoms.write import phantom_files, write_phantom
     from napari_blochnet.schedules.schedule_files import write_schedule
 
     started = time.perf_counter()
@@ -70,6 +71,14 @@ def run_demo(
     stack = simulate(
         head, schedule, snr=_SNR, seed=1, slices=(middle, middle + 1), progress=progress, cancelled=cancelled
     )
+    names = ("truth", "schedule.csv", "maps", "errors", "maps.png", "report.html", "report.csv", "recipe.json")
+    files = [target / name for name in names if Path(name).suffix]
+    files += [
+        *phantom_files(truth, target / "truth"),
+        *files_to_write(target / "maps"),
+        *error_files(target / "errors"),
+    ]
+    check_outputs(files, instead="another folder", field="output")
     maps = reconstruct(stack, "dictionary", progress=progress, cancelled=cancelled)
     comparison = compare(truth, maps, title="T1 and T2 of the built-in head, dictionary matching at SNR 30")
 
@@ -82,7 +91,6 @@ def run_demo(
     comparison.to_csv(target / "report.csv")
     write_json(as_recipe(maps.record), target / "recipe.json")
     seconds = time.perf_counter() - started
-    names = ("truth", "schedule.csv", "maps", "errors", "maps.png", "report.html", "report.csv", "recipe.json")
     text = f"""{stack.describe()}
 {schedule.describe()}
 

@@ -29,6 +29,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.json_files import read_json, write_json
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -40,6 +41,7 @@ Subject: TypeAlias = Phantom | FingerprintStack | ParameterMaps
 SESSION_FILE = "session.json"
 _FORMAT = 1
 _DATA = re.compile(r"data-[0-9a-f]{8}")
+_MEMBER = re.compile(r"(array|(phantom|stack|maps))-\d+(-[a-z0-9_]+(-\d+)?)?\.(npy|json)")
 # Bytes written or read between two words on how far it is.
 _TOLD_BYTES = 16 * 2**20
 # Arrays above this stay on disk and are read where they are needed.
@@ -130,6 +132,7 @@ def write_session(
         raise InputError(
             f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"
         )
+    check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
     was_there = folder.is_dir()
     name = f"data-{secrets.token_hex(4)}"
     try:
@@ -151,7 +154,7 @@ def write_session(
                 shutil.rmtree(folder, ignore_errors=True)
             raise
         for old in folder.iterdir():
-            if _DATA.fullmatch(old.name) and old.name != name:
+            if _DATA.fullmatch(old.name) and old.name != name and _is_data(old):
                 # a file still open elsewhere stays, where the system wants it so; the next saving removes it
                 shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
@@ -331,6 +334,11 @@ class _Reader:
             raise InputError(
                 f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path"
             ) from None
+
+
+def _is_data(folder: Path) -> bool:
+    """Whether a folder holds what sessions write, and nothing else."""
+    return folder.is_dir() and not folder.is_symlink() and all(map(_MEMBER.fullmatch, os.listdir(folder)))
 
 
 def _bytes(subject: Subject | AnyArray) -> int:

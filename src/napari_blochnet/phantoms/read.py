@@ -16,6 +16,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import is_nifti, nifti_stem
+from napari_blochnet.io.origin import strangers_among
 from napari_blochnet.phantoms.formats.brainweb import crisp_classes, is_brainweb_format, role_of
 from napari_blochnet.phantoms.formats.numpy_arrays import is_numpy
 from napari_blochnet.phantoms.formats.volume import Volume
@@ -124,11 +125,15 @@ def read_phantom(
     name = folder.name if folder is not None else nifti_stem(files[0]).split(".")[0]
     table = load_tissues(tissues)
     where = folder.name if folder is not None else files[0].name
+    strangers = [] if folder is None else strangers_among(files)
+    files = [file for file in files if file not in strangers]
     hints = MapHints(t1_unit, t2_unit, b1_nominal)
     how = ReadAs(shape, voxel_size, tissue_order, watch.quiet)
     maps = choose_maps(files, where)
     if maps:
-        return _from_maps(files, maps, hints, voxel_size, watch)
+        phantom = _from_maps(files, maps, hints, voxel_size, watch)
+        left = f"Not of the set of maps in {where}, and left alone: {', '.join(file.name for file in strangers)}."
+        return replace(phantom, notes=(*phantom.notes, left)) if strangers else phantom
     volumes = [file for file in files if is_nifti(file) or is_brainweb_format(file) or file.suffix.lower() == ".npy"]
     arrays = [file for file in files if file.suffix.lower() in (".mat", ".npz")]
     if arrays and not any(is_nifti(file) or is_brainweb_format(file) for file in volumes):

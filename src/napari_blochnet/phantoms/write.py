@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
-from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.nifti import write_nifti
+from napari_blochnet.io.origin import check_outputs, listing, ours_among
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["write_phantom"]
+__all__ = ["phantom_files", "write_phantom"]
 
 
 def write_phantom(
@@ -33,11 +34,11 @@ def write_phantom(
     phantom : Phantom
         What to write.
     folder : path
-        Made if it is not there. Files in it with the same names are replaced.
+        Made if it is not there. An earlier phantom of the same name that this package wrote is replaced.
     record : dict, optional
         How the phantom was made; its own record if not given.
     progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in files. What was written when it is cancelled stays.
+        See `napari_blochnet.common.progress`; counted in files.
 
     Returns
     -------
@@ -46,29 +47,65 @@ def write_phantom(
         ``dseg`` (labels, with a ``.tsv`` of their names) and ``label-TISSUE_probseg`` (fractions) where there are
         tissues, each map with a JSON file that states its unit; the first holds the record.
 
+    Raises
+    ------
+    InputError
+        Files of these names that this package did not write, or that the phantom was made from.
+    Cancelled
+        What was there before is there still, and nothing else.
+
     Notes
     -----
     Times are stored in seconds and double precision, so that T1 and T2 come back in ms to the last bit of their
     float32; the other maps are stored as float32. Outside the mask all maps are 0.
     """
     target = Path(folder)
-    prefix = f"sub-{_alphanumeric(phantom.name) or 'phantom'}"
-    written: list[Path] = []
+    files = phantom_files(phantom, target)
+    check_outputs(files, record=record or phantom.record, instead="another folder")
+    # members of an earlier phantom of this name that this one has not
+    left = [path for path in ours_among(target.glob(f"{_prefix(phantom)}_*")) if path not in files]
+    target.mkdir(parents=True, exist_ok=True)
     watch = Watch(progress, cancelled)
-    volumes = 3 + (phantom.b1 is not None) + (phantom.labels is not None) + len(phantom.fractions or {})
+    # a phantom that is there already stays whole until the new one is
+    with tempfile.TemporaryDirectory(prefix=".writing-", dir=target) as draft:
+        _write_members(phantom, Path(draft), record, watch)
+        # the file that lists the set is its last
+        for path in sorted(files, key=lambda path: path == files[1]):
+            (Path(draft) / path.name).replace(path)
+    for path in left:
+        path.unlink(missing_ok=True)
+    return files
+
+
+def phantom_files(phantom: Phantom, folder: str | os.PathLike[str]) -> list[Path]:
+    """Return the files that `write_phantom` writes: images, each followed by what describes it."""
+    described = {"T1map": ".json", "T2map": ".json", "PDmap": ".json", "TB1map": ".json", "dseg": ".tsv"}
+    start = Path(folder) / _prefix(phantom)
+    return [
+        start.with_name(f"{start.name}_{ending}{suffix}")
+        for ending in _endings(phantom)
+        for suffix in (".nii.gz", *([described[ending]] if ending in described else []))
+    ]
+
+
+def _endings(phantom: Phantom) -> list[str]:
+    more = {"TB1map": phantom.b1, "dseg": phantom.labels}
+    known = [ending for ending, values in more.items() if values is not None]
+    return ["T1map", "T2map", "PDmap", *known, *(_probseg(tissue) for tissue in phantom.fractions or {})]
+
+
+def _write_members(phantom: Phantom, folder: Path, record: dict[str, Any] | None, watch: Watch) -> None:
+    endings, prefix = _endings(phantom), _prefix(phantom)
 
     def write(ending: str, values: np.ndarray, sidecar: dict[str, Any] | None = None) -> None:
-        path = target / f"{prefix}_{ending}.nii.gz"
-        watch.check("writing the phantom", written)
-        watch.report(sum(file.suffix == ".gz" for file in written), volumes, f"writing {path.name}")
+        path = folder / f"{prefix}_{ending}.nii.gz"
+        watch.check("writing the phantom")
+        watch.report(endings.index(ending), len(endings), f"writing {path.name}")
         write_nifti(values, phantom.geometry, path, double=True)
-        written.append(path)
         if sidecar is not None:
-            write_json(sidecar, target / f"{prefix}_{ending}.json")
-            written.append(target / f"{prefix}_{ending}.json")
+            write_json(sidecar, folder / f"{prefix}_{ending}.json")
 
-    about: dict[str, Any] = {"Name": phantom.name, "Notes": list(phantom.notes), "Record": record or phantom.record}
-    write("T1map", phantom.t1.astype(np.float64) / 1000, {"Units": "s", **about})
+    write("T1map", phantom.t1.astype(np.float64) / 1000)
     write("T2map", phantom.t2.astype(np.float64) / 1000, {"Units": "s"})
     write("PDmap", phantom.pd, {"Units": "arbitrary"})
     if phantom.b1 is not None:
@@ -76,14 +113,21 @@ def write_phantom(
     if phantom.labels is not None:
         write("dseg", phantom.labels)
         rows = [f"{number}\t{' '.join(name.split())}" for number, name in enumerate(phantom.tissues, start=1)]
-        table = target / f"{prefix}_dseg.tsv"
-        with replacing(table) as temporary:
-            temporary.write_text("\n".join(["index\tname", *rows]) + "\n", encoding="utf-8")
-        written.append(table)
+        table = "\n".join(["index\tname", *rows]) + "\n"
+        (folder / f"{prefix}_dseg.tsv").write_text(table, encoding="utf-8")
     for tissue, share in (phantom.fractions or {}).items():
-        write(f"label-{_alphanumeric(tissue)}_probseg", np.asarray(share, dtype=np.float32))
-    watch.report(volumes, volumes, "written")
-    return written
+        write(_probseg(tissue), np.asarray(share, dtype=np.float32))
+    about = {"Units": "s", "Name": phantom.name, "Notes": list(phantom.notes), "Record": record or phantom.record}
+    write_json({**about, **listing(sorted(folder.iterdir()))}, folder / f"{prefix}_T1map.json")
+    watch.report(len(endings), len(endings), "written")
+
+
+def _prefix(phantom: Phantom) -> str:
+    return f"sub-{_alphanumeric(phantom.name) or 'phantom'}"
+
+
+def _probseg(tissue: str) -> str:
+    return f"label-{_alphanumeric(tissue)}_probseg"
 
 
 def _alphanumeric(name: str) -> str:

@@ -21,6 +21,7 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray, SignalKind
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["CramerRaoBound", "bound_from_jacobian", "cramer_rao_bound", "rician_information"]
@@ -102,8 +103,8 @@ def cramer_rao_bound(
     Raises
     ------
     InputError
-        T1, T2 or ``sigma`` not above 0, ``pd`` of 0, anything not finite, shapes that do not broadcast, an unknown
-        ``kind``.
+        A schedule that makes no signal; T1, T2 or ``sigma`` not above 0, ``pd`` of 0, anything not finite, shapes that
+        do not broadcast, an unknown ``kind``.
     Cancelled
         Once ``cancelled`` is set.
 
@@ -130,6 +131,7 @@ def cramer_rao_bound(
         listed = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
         raise InputError(f"Shapes do not broadcast: {listed}", "one shape for all", field="t1") from None
     _check_values(arrays)
+    check_train_signal(schedule, arrays["b1"].real)
     flat = {key: np.broadcast_to(array, shape).reshape(-1) for key, array in arrays.items()}
     decoder = EPGDecoder(schedule, tolerance=tolerance).to(torch.float64)
     # Derivatives in B1 cost a third more; a field of 1 everywhere that is known needs none.

@@ -16,6 +16,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.json_files import read_json
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.assigning import assign_columns
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit
 from napari_blochnet.schedules.missing import MissingHintError
@@ -183,6 +184,7 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
     lines += [f"# receiver_phase: {schedule.receiver_phase}", _HEADER]
     columns = (schedule.flip_angle, schedule.repetition_time, schedule.echo_time, schedule.rf_phase)
     lines += [",".join(repr(float(value)) for value in row) for row in zip(*columns, strict=True)]
+    check_outputs([target], record=schedule.record)
     with replacing(target) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

@@ -14,6 +14,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.json_files import read_json, write_json
+from napari_blochnet.io.origin import PROGRAM, check_outputs
 
 __all__ = ["ExperimentResult", "Row", "Study", "data_file", "with_noise"]
 
@@ -92,9 +93,10 @@ class Study:
         from napari_blochnet.studies.paper_tables import write_rows
 
         files = self.folder / f"{self.name}.csv", self.folder / f"{self.name}.md"
+        check_outputs(files, instead="another folder", field="output")
         write_rows(rows, files[0])
         with replacing(files[1]) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+            temporary.write_text(f"<!-- {PROGRAM} -->\n{text}", encoding="utf-8")
         return ExperimentResult(text, list(rows), files)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.jobs.settings_training import ExperimentSettings
@@ -90,6 +91,8 @@ def run_study(
     given = settings_from(model, settings, **fields)
     module, _, function = home.partition(":")
     score = getattr(importlib.import_module(f"napari_blochnet.studies.{module}"), function)
+    check_outputs([Path(folder) / f"{name}{ending}" for ending in (".csv", ".md")], instead="another folder",
+                  field="output")  # fmt: skip
     study = Study(name, Path(folder), data, resolve_device(device), Watch(progress, cancelled), say)
     result: ExperimentResult = score(study, given)
     return result

@@ -14,13 +14,14 @@ approximation (BIT 15:49, 1975); Sijbers et al., IEEE Trans Med Imaging 17:357 (
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.fitting.noise_models import Batch, LeastSquares, Look, Rician
+from napari_blochnet.fingerprints.freedom import spare_numbers
 
 __all__ = ["LIMITS", "Fit", "fit", "refine", "standard_errors_at"]
 
@@ -103,18 +104,23 @@ def refine(batch: Batch, start: FloatArray, sigma: FloatArray | None = None, wat
     if batch.kind != "magnitude":
         theta, look, converged, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
         known = np.sqrt(spread(look, np.arange(len(theta))))
-        return _finished(batch, theta, look, known, converged, looks)
+        return _finished(batch, theta, look, known if sigma is not None else _told(batch, known), converged, looks)
 
     begun = theta
-    theta, look, _, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
-    positive = np.flatnonzero(look.pd > 0)
+    theta, look, converged, looks = fit(batch, LeastSquares(), theta, low, high, spread, watch=watch)
+    # without a number to spare the fit is exact, and nothing tells a noise by which another would be likelier
+    positive = np.flatnonzero((look.pd > 0) & (True if sigma is not None else np.isfinite(_told(batch, look.cost))))
     noise: FloatArray = np.sqrt(np.maximum(look.cost / freedom, 1e-14 * np.maximum(look.pd, 1e-30) ** 2))
     if sigma is None:
         if positive.size:
             noise[positive] = Rician.noise(batch, theta[positive], look.pd[positive], positive, noise[positive])
     else:
         noise = np.array(sigma, np.float64)
-    return _rician(batch, begun, theta, look, noise, looks, positive, watch)
+    found = _rician(batch, begun, theta, look, noise, converged, looks, positive, watch)
+    if sigma is None and not np.isfinite(told := _told(batch, found.sigma)).all():
+        return replace(found, sigma=told, standard_error=np.where(np.isfinite(told)[:, None], found.standard_error,
+                                                                  LARGEST_ERROR))  # fmt: skip
+    return found
 
 
 def _rician(
@@ -123,13 +129,13 @@ def _rician(
     theta: FloatArray,
     look: Look,
     noise: FloatArray,
+    converged: BoolArray,
     looks: IntArray,
     positive: IntArray,
     watch: Watch,
 ) -> Fit:
     """Go on from the least-squares answer ``theta`` by likelihood; never end below the likelihood of ``begun``."""
     model, (low, high) = Rician(noise), _edges(batch)
-    converged = np.zeros(len(theta), bool)
     final = _rows(look, np.arange(len(theta)))
     if positive.size:
         size = np.log(look.pd[positive])
@@ -295,7 +301,7 @@ def standard_errors_at(batch: Batch, theta: FloatArray, sigma: FloatArray | None
                                             np.maximum(noise[explained], 1e-7 * look.pd[explained]))  # fmt: skip
         wide = np.column_stack([theta[explained], np.log(look.pd[explained])])
         look.put(explained, _without_amplitude(Rician(noise)(batch, wide, explained)), np.arange(len(explained)))
-    return _standard_errors(look.fisher, noise)
+    return _standard_errors(look.fisher, noise if sigma is not None else _told(batch, noise))
 
 
 def _without_amplitude(look: Look) -> Look:
@@ -307,9 +313,12 @@ def _without_amplitude(look: Look) -> Look:
 
 
 def _freedom(batch: Batch) -> FloatArray:
-    is_complex = batch.kind == "complex"
-    freedom = (2.0 if is_complex else 1.0) * batch.samples - batch.columns - (2 if is_complex else 1)
-    return np.asarray(np.maximum(freedom, 1.0))
+    return np.asarray(np.maximum(1.0, spare_numbers(batch.samples, batch.kind, fit_b1=batch.fit_b1)))
+
+
+def _told(batch: Batch, noise: FloatArray) -> FloatArray:
+    """Return the noise, infinite where no number is left over to estimate it from."""
+    return np.where(spare_numbers(batch.samples, batch.kind, fit_b1=batch.fit_b1) > 0, noise, np.inf)
 
 
 def _standard_errors(fisher: FloatArray, noise: FloatArray) -> FloatArray:

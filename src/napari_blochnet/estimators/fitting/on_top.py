@@ -10,6 +10,7 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.base import Estimator
+from napari_blochnet.fingerprints.freedom import check_samples, spare_numbers
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
@@ -63,6 +64,11 @@ class OnTop(Estimator):
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         self.estimator.check(schedule, kind)
+        check_samples(schedule, kind, fit_b1=self.fit_b1)
+
+    def has_errors(self, schedule: Schedule, kind: SignalKind) -> bool:
+        """Whether there is noise to tell standard errors by: known, or in more numbers than there are unknowns."""
+        return self.noise_sigma is not None or spare_numbers(len(schedule), kind, fit_b1=self.fit_b1) > 0
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
         """Prepare the estimator, and the decoder for this schedule."""

@@ -90,13 +90,17 @@ class Refined(OnTop):
         which = np.flatnonzero(usable)
         result = _blank(len(data), kind, self.fit_b1)
         if not which.size:
-            return result
+            return self._told(result, block)
         batch = Batch(data[which], used[which] if len(used) else used, kind, block.ready,
                       None if field is None else field[which], self.fit_b1)  # fmt: skip
         sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]
         found = refine(batch, start[which], sigma, watch)
         found = self._again(found, batch, block, which, sigma)
-        return _entered(result, which, found, scale[which], self.fit_b1)
+        return self._told(_entered(result, which, found, scale[which], self.fit_b1), block)
+
+    def _told(self, result: Estimates, block: Block) -> Estimates:
+        """Return the estimates without standard errors where nothing tells the noise."""
+        return result if self.has_errors(block.schedule, block.kind) else replace(result, t1_se=None, t2_se=None)
 
     def _start(self, first: Estimates, block: Block, signal: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return ln T1, ln T2 (and ln B1 = 0) to start from, and which voxels have a start."""

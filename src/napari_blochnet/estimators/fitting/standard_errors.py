@@ -6,13 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.base import Block, Estimates, Estimator
 from napari_blochnet.estimators.fitting.fit import LIMITS, standard_errors_at
 from napari_blochnet.estimators.fitting.noise_models import Batch
 from napari_blochnet.estimators.fitting.on_top import OnTop, normalised
+from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["PRECISION_NOTE", "WithStandardErrors"]
+__all__ = ["NO_PRECISION_NOTE", "PRECISION_NOTE", "WithStandardErrors"]
 
+#: What must be said where a fit has none.
+NO_PRECISION_NOTE = (
+    "There are no standard errors: there are no more samples than unknowns, and so the noise cannot be estimated; give "
+    "noise_sigma where it is known."
+)
 #: What must be said wherever standard errors are shown.
 PRECISION_NOTE = (
     "Standard errors are precision, not accuracy: they follow from the noise alone, taken as white and the model as "
@@ -59,6 +67,15 @@ class WithStandardErrors(OnTop):
     def description(self) -> str:
         """One line for records."""
         return f"{self.estimator.description}; standard errors by the Cramér–Rao bound"
+
+    def check(self, schedule: Schedule, kind: SignalKind) -> None:
+        super().check(schedule, kind)
+        if not self.has_errors(schedule, kind):
+            raise InputError(
+                f"{len(schedule)} {kind} samples leave nothing to estimate their noise from, beside T1, T2 and PD",
+                "noise_sigma, more samples, or no uncertainty",
+                field="noise_sigma",
+            )
 
     def estimate(self, block: Block) -> Estimates:
         """Estimate fingerprints and bound each answer."""

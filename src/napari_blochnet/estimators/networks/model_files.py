@@ -24,6 +24,7 @@ from napari_blochnet.estimators.networks.cards import (
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
 from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["read_model", "write_model"]
@@ -59,6 +60,7 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
         raise InputError(
             f"{target.name}: a model is written as safetensors; expected a name ending in {SUFFIX}.", field="path"
         )
+    check_outputs([target, target.with_suffix(".json")], instead="another name")
     card = {**card, "precision": "float16" if half else "float32"}
     check_card(card, target.name)
     tensors = {}

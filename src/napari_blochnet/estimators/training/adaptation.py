@@ -36,6 +36,7 @@ from napari_blochnet.estimators.training.state import LossPoint
 from napari_blochnet.estimators.training.steps import Steps
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["AdaptationOptions", "adapt_estimator"]
@@ -128,6 +129,7 @@ def adapt_estimator(
     """
     options = options or AdaptationOptions()
     check_signal(estimator.name, schedule, kind, estimator)
+    check_train_signal(schedule)
     started = time.perf_counter()
     if len(schedule) != estimator.model.length:
         raise InputError(f"The network takes {estimator.model.length} time points, but the stack's schedule has "

@@ -29,6 +29,7 @@ from napari_blochnet.estimators.training.decoders import TrainingDecoder
 from napari_blochnet.estimators.training.options import TrainingOptions, options_from
 from napari_blochnet.estimators.training.state import LossPoint, TrainingState, read_state, write_state
 from napari_blochnet.estimators.training.steps import Steps
+from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["train_estimator"]
@@ -126,6 +127,7 @@ class _Training:
             )
         for schedule in schedules:
             check_signal(architecture, schedule, "real", DeclaredNetwork)
+            check_train_signal(schedule)
         self.architecture, self.schedules, self.preset = architecture, schedules, preset
         asked = torch_device(device)
         self.asked = str(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
-from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Operation, operation_of
+from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Kind, Operation, operation_of
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import BadRecordError, as_recipe
 from napari_blochnet.jobs.settings import settings_from
 
-__all__ = ["read_recipe", "run_recipe", "write_results"]
+__all__ = ["check_results", "read_recipe", "run_recipe", "write_results"]
 
 
 def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -164,6 +166,29 @@ def _resolve(value: Any, results: list[Any]) -> Any:
     return value
 
 
+def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> None:
+    """Raise `InputError` where files that `write_results` will write are there and not ours, before anything is run."""
+    kinds, settings = [], []
+    for step in recipe["steps"]:
+        if isinstance(step, dict) and isinstance(given := step.get("settings"), dict):
+            operation = operation_of(step.get("operation"), given)
+            if operation is not None:
+                kinds.append(KINDS[operation.result])
+                known = {name: given[name] for name in operation.settings.model_fields if name in given}
+                settings.append(settings_from(operation.settings, **known))
+    for kind, path, chosen in zip(kinds, _places(kinds, folder), settings, strict=True):
+        check_outputs(kind.targets(path, chosen), instead="another folder", field="output")
+
+
+def _places(kinds: Sequence[Kind], folder: str | os.PathLike[str]) -> list[Path]:
+    """Return where results of these kinds are written: the second and further ones of a kind are numbered."""
+    numbers = [sum(other.name == kind.name for other in kinds[:place]) for place, kind in enumerate(kinds)]
+    return [
+        Path(folder) / f"{kind.name}{f'_{number + 1}' if number else ''}{kind.suffix}"
+        for kind, number in zip(kinds, numbers, strict=True)
+    ]
+
+
 def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Path]:
     """Write the results of a recipe into a folder, each in its own format.
 
@@ -172,13 +197,12 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     list of Path
         What was written.
     """
-    written: list[Path] = []
-    for result in results:
-        kind = next((kind for kind in KINDS.values() if kind.holds(result)), None)
-        if kind is None:  # a mask, B1 map or regions: part of the recipe, not a result
-            continue
-        number = sum(path.name.startswith(kind.name) for path in written)
-        path = Path(folder) / f"{kind.name}{f'_{number + 1}' if number else ''}{kind.suffix}"
+    # a mask, B1 map or regions: part of the recipe, not a result
+    found = [(kind, result) for result in results for kind in KINDS.values() if kind.holds(result)]
+    kinds = [kind for kind, _ in found]
+    written = _places(kinds, folder)
+    check_outputs((file for kind, path in zip(kinds, written, strict=True) for file in kind.targets(path)),
+                  instead="another folder", field="output")  # fmt: skip
+    for (kind, result), path in zip(found, written, strict=True):
         resolve_name(kind.write)(result, path)
-        written.append(path)
     return written

@@ -12,7 +12,8 @@ from napari_blochnet.evaluation.beside_truth import turned_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.packing import pack_regions
 from napari_blochnet.jobs.records import make_record, plain_path
-from napari_blochnet.jobs.settings import CompareSettings, RegionSettings, settings_from
+from napari_blochnet.jobs.settings import settings_from
+from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
 from napari_blochnet.phantoms.laying import lay_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 

@@ -14,6 +14,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
 from napari_blochnet.fingerprints.masks import read_mask
@@ -70,7 +71,8 @@ def reconstruct(
     Returns
     -------
     ParameterMaps
-        On the stack's grid; 0 outside what was mapped.
+        On the stack's grid; 0 outside what was mapped. Where most of the signal stays unexplained in most voxels, more
+        than noise makes, a `DataWarning` says so, and so does the record (``"misfit"``).
 
     Raises
     ------
@@ -118,7 +120,7 @@ def reconstruct(
 
     while not allowance.attempt(prepare, 1):
         pass
-    maps = _empty_maps(stack, made.name, given, with_b1=field is not None)
+    maps = _empty_maps(stack, made, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
 
     def recorded() -> ParameterMaps:
@@ -148,7 +150,10 @@ def reconstruct(
     except Cancelled as stopped:
         raise Cancelled(str(stopped), partial=recorded()) from None
     watch.report(total, total, work)
-    return recorded()
+    whole = recorded()
+    if "misfit" in whole.record:
+        warnings.warn(whole.record["misfit"], DataWarning, stacklevel=2)
+    return whole
 
 
 def record_of(
@@ -206,7 +211,7 @@ def record_of(
         failed=int(maps.failed.sum()),
         acquisition=describe_acquisition(stack),
         **({"memory": list(memory)} if memory else {}),
-        **_notes(maps),
+        **_notes(maps, stack, settings),
     )
 
 
@@ -329,23 +334,25 @@ def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, settings: Re
     return inside
 
 
-def _notes(maps: ParameterMaps) -> dict[str, Any]:
-    """What a record says of fits and standard errors."""
-    notes: dict[str, Any] = {}
+def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> dict[str, Any]:
+    """What a record says of fits and standard errors, and where maps do not fit."""
+    unexplained = misfit(maps, stack)
+    notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
-    if maps.t1_se is not None:
-        from napari_blochnet.estimators.fitting.standard_errors import PRECISION_NOTE
+    if settings.refine or maps.t1_se is not None:
+        from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
-        notes["note"] = PRECISION_NOTE
+        notes["note"] = NO_PRECISION_NOTE if maps.t1_se is None else PRECISION_NOTE
     return notes
 
 
 def _empty_maps(
-    stack: FingerprintStack, estimator: str, settings: ReconstructSettings, *, with_b1: bool = False
+    stack: FingerprintStack, estimator: Estimator, settings: ReconstructSettings, *, with_b1: bool = False
 ) -> ParameterMaps:
     shape = stack.shape[1:]
-    refined, errors = settings.refine, settings.refine or settings.uncertainty
+    refined = settings.refine
+    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind)
     t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
@@ -354,7 +361,7 @@ def _empty_maps(
         t2_se=np.zeros(shape, np.float32) if errors else None,
         converged=np.zeros(shape, bool) if refined else None,
         b1=np.zeros(shape, np.float32) if with_b1 or (refined and settings.fit_b1) else None,
-        estimator=estimator, voxel_size=stack.voxel_size, affine=stack.affine,
+        estimator=estimator.name, voxel_size=stack.voxel_size, affine=stack.affine,
     )  # fmt: skip
 
 

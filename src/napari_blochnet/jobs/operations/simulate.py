@@ -61,12 +61,14 @@ def simulate(
     Raises
     ------
     InputError
-        Settings out of bounds; slices the phantom does not have; a stack larger than the memory at hand.
+        A schedule that makes no signal; settings out of bounds; slices the phantom does not have; a stack larger than
+        the memory at hand.
     Cancelled
         Nothing is kept of a stack that is not complete.
     """
     from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.fingerprints.noise import add_noise
+    from napari_blochnet.physics.train_signal import check_train_signal
 
     given = settings_from(SimulateSettings, settings, **fields)
     source = phantom.record or {"operation": "given", "phantom": phantom.name}
@@ -79,6 +81,7 @@ def simulate(
     if given.kind == "real" and not schedule.is_real:
         raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
                          "magnitude.", field="kind")  # fmt: skip
+    check_train_signal(schedule, 1.0 if phantom.b1 is None else phantom.b1[phantom.mask])
     started = time.perf_counter()
     watch = Watch(progress, cancelled)
     chosen = resolve_device(device)

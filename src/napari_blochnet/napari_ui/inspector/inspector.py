@@ -23,8 +23,10 @@ from qtpy.QtWidgets import (
     QSizePolicy,
 )
 
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.origin import PROGRAM
 from napari_blochnet.napari_ui.canvas.marks import Marks
 from napari_blochnet.napari_ui.inspector.curve_files import write_curves
 from napari_blochnet.napari_ui.inspector.explaining import Explainer
@@ -327,10 +329,14 @@ class VoxelInspector(Panel):
         try:
             if path.lower().endswith(".png"):
                 with replacing(path) as temporary:
-                    if not self.grab().save(str(temporary), "PNG"):
+                    picture = self.grab().toImage()
+                    picture.setText("Software", PROGRAM)
+                    if not picture.save(str(temporary), "PNG"):
                         raise OSError("the picture could not be written")
             else:
                 write_curves(self.shown, path)
+        except InputError as error:
+            self.jobs.say(str(error), "error")
         except OSError as error:
             self.jobs.say(f"{path} was not written: {error.strerror or error}.", "error")
         else:

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.napari_ui.background.workers import result_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 from napari_blochnet.napari_ui.saving.results import file_names, layer_files, part_of, save_layer, with_nifti_ending
@@ -93,6 +94,7 @@ def _wanted(target: Path, layer_data: Sequence[LayerData]) -> list[_Layer]:
     for entry, path in zip(entries, paths, strict=True):
         # napari has asked about the file that was named, where it is there, and about no other
         if path == target and path.exists():
+            check_outputs(layer_files(entry, path))
             continue
         for file in layer_files(entry, path):
             if file.exists():

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPush
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.napari_ui.saving.results import file_names
@@ -78,6 +79,7 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
         if not folder:
             return ""
         paths = [Path(folder) / f"recipe-{name}.json" for name in file_names(title for title, _ in results)]
+        check_outputs(paths)
         if not may_replace(parent, [path for path in paths if path.exists()], Path(folder)):
             return ""
     preferences.set_folder(_FOLDER, str(paths[0]))

@@ -19,10 +19,18 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.maps_io import error_files, map_files, write_error_maps, write_map, write_maps
+from napari_blochnet.evaluation.maps_io import (
+    error_files,
+    map_files,
+    map_paths,
+    write_error_maps,
+    write_map,
+    write_maps,
+)
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import fingerprint_files, write_fingerprints
 from napari_blochnet.io.nifti import write_nifti_with_sidecar
+from napari_blochnet.io.origin import check_outputs, ours_among
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
@@ -30,6 +38,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 __all__ = [
     "MapsToSave",
     "SavedMaps",
+    "check_sets",
     "file_names",
     "layer_files",
     "maps_on_disk",
@@ -110,6 +119,15 @@ def maps_on_disk(sets: Iterable[MapsToSave]) -> list[Path]:
     return [path for item in sets for path in (*map_files(item.folder), *error_files(item.folder)) if path.exists()]
 
 
+def check_sets(sets: Iterable[MapsToSave]) -> None:
+    """Raise `InputError` where files are in the way that this package did not write."""
+    for item in sets:
+        optional = {path: getattr(item.maps, field) for field, path in map_paths(item.folder).items()}
+        files = [path for path in map_files(item.folder) if optional.get(path, True) is not None]
+        files += error_files(item.folder) if item.truth is not None else []
+        check_outputs(files, record=item.maps.record, instead="another folder")
+
+
 @contextlib.contextmanager
 def _told(path: str | os.PathLike[str]) -> Iterator[None]:
     """Let what the file system says reach people as a sentence."""
@@ -140,6 +158,7 @@ def save_maps(
     Cancelled
         Whole sets stay; ``partial`` is a `SavedMaps` of them, or None.
     """
+    check_sets(sets)
     files: list[Path] = []
     for number, item in enumerate(sets):
         counted = part_of(progress, number, len(sets), f" of {item.title}")
@@ -147,7 +166,7 @@ def save_maps(
             with _told(item.folder):
                 written = write_maps(item.maps, item.folder, progress=counted, cancelled=cancelled)
                 # errors of other maps do not belong to these
-                for path in error_files(item.folder):
+                for path in ours_among(error_files(item.folder)):
                     path.unlink(missing_ok=True)
                 if item.truth is not None:
                     write_error_maps(item.truth, item.maps, item.folder, cancelled=cancelled)

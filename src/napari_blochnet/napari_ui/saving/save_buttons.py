@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack_files import fingerprint_files
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.napari_ui.saving.results import (
     SavedMaps,
+    check_sets,
     file_names,
     maps_on_disk,
     maps_to_save,
@@ -122,7 +125,14 @@ class SaveMaps(_SaveButton):
     def save(self, folder: str | os.PathLike[str], entries: Sequence[Entry] | None = None) -> None:
         """Save these maps, or else what is offered, in the background."""
         sets = maps_to_save(self._panel.session, self._entries if entries is None else entries, folder)
-        if not sets or self._panel.is_busy or not may_replace(self, maps_on_disk(sets), Path(folder)):
+        if not sets or self._panel.is_busy:
+            return
+        try:
+            check_sets(sets)
+        except InputError as error:
+            self._panel.jobs.say(str(error), "error")
+            return
+        if not may_replace(self, maps_on_disk(sets), Path(folder)):
             return
         self._start("Saving maps", functools.partial(save_maps, sets), self._on_saved)
 
@@ -156,10 +166,16 @@ class SaveFingerprints(_SaveButton):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the stack in the background."""
         target = with_nifti_ending(path)
-        there = [file for file in fingerprint_files(target) if file.exists()]
-        if not self._entries or self._panel.is_busy or not may_replace(self, there, target.parent):
+        if not self._entries or self._panel.is_busy:
             return
-        stack = self._entries[-1].subject
+        stack, files = self._entries[-1].subject, fingerprint_files(target)
+        try:
+            check_outputs(files, record=stack.record)
+        except InputError as error:
+            self._panel.jobs.say(str(error), "error")
+            return
+        if not may_replace(self, [file for file in files if file.exists()], target.parent):
+            return
         self._start(f"Saving {target.name}", functools.partial(save_fingerprints, stack, target), self._on_saved)
 
     def _on_saved(self, files: list[Path]) -> None:

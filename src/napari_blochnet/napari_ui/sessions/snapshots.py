@@ -12,7 +12,8 @@ from napari.layers import Image, Labels, Layer, Shapes
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SavedSession
-from napari_blochnet.jobs.settings import CompareSettings, settings_from
+from napari_blochnet.jobs.settings import settings_from
+from napari_blochnet.jobs.settings_comparing import CompareSettings
 from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
-from napari_blochnet.jobs.settings import CompareSettings
+from napari_blochnet.jobs.settings_comparing import CompareSettings
 from napari_blochnet.napari_ui.canvas.looks import STYLES
 
 __all__ = [

@@ -15,7 +15,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import read_maps
 from napari_blochnet.evaluation.result_tables import numbered_names
 from napari_blochnet.jobs.operations.compare import compare
-from napari_blochnet.jobs.settings import CompareSettings
+from napari_blochnet.jobs.settings_comparing import CompareSettings
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas

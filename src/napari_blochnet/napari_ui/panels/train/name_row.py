@@ -7,8 +7,9 @@ import re
 from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.estimators.networks.cards import SUFFIX, stored_models
+from napari_blochnet.estimators.networks.cards import SUFFIX, stored_models, user_folder
 from napari_blochnet.estimators.registry import estimator_names
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.napari_ui.forms.layouts import filled
 
 __all__ = ["NameRow", "check_name", "free_name"]
@@ -43,6 +44,8 @@ def check_name(name: str) -> str:
         )
     if name.lower() in {taken.lower() for taken in _taken()} or name.lower().endswith(SUFFIX):
         raise InputError(f"There is an estimator called {name} already; expected another name.", field="name")
+    files = [user_folder() / f"{name}{ending}" for ending in (SUFFIX, ".json", ".training")]
+    check_outputs(files, instead="another name", field="name")
     return name
 
 

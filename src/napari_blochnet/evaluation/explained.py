@@ -1,0 +1,96 @@
+"""Does it fit? What maps leave unexplained of their fingerprints, beside what noise explains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.fingerprints.noise import noise_in
+from napari_blochnet.fingerprints.stack import FingerprintStack
+
+__all__ = ["misfit", "recorded_misfits"]
+
+# Median residual up to which nothing is looked into.
+_SUSPICIOUS = 0.5
+# Share of a signal's energy, beyond that of the noise, which is most of it: half of its amplitude.
+_MOST_OF_IT = 0.5**2
+# A voxel has signal where its energy is this many times that of its noise, and this many standard deviations above it.
+_SIGNAL, _DEVIATIONS = 1.3, 6.0
+# Voxels looked at, in slices.
+_VOXELS, _SLICES = 512, 4
+
+
+def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
+    """Say where most of the signal is unexplained in most voxels; None where maps fit their fingerprints.
+
+    Parameters
+    ----------
+    maps : ParameterMaps
+    stack : FingerprintStack
+        What they were made from.
+
+    Returns
+    -------
+    str or None
+        One sentence: how much, and what to check.
+
+    Notes
+    -----
+    What white noise explains is left aside: of its known standard deviation, or else as `noise_in` finds it in a sample
+    of the voxels. Voxels that hold nothing but noise say nothing.
+    """
+    if maps.residual is None:
+        return None
+    answered = maps.mask & ~maps.failed
+    residual = maps.residual[answered]
+    if not residual.size or (median := float(np.median(residual))) <= _SUSPICIOUS:
+        return None
+    chosen = _sample(answered)
+    # what a few voxels have of noise is seen beside others
+    looked_at = chosen | _sample(stack.mask)
+    samples = stack.fingerprints(looked_at)
+    channels = 2 if stack.kind == "complex" else 1
+    # both channels add to the mean square of a magnitude
+    share = 2.0 if stack.kind == "magnitude" else 1.0
+    if stack.noise_sigma is not None:
+        numbers = share * channels * samples.shape[1]
+        noise = np.full(np.count_nonzero(chosen), numbers * float(stack.noise_sigma) ** 2)
+    else:
+        noise = share * noise_in(samples)[chosen[looked_at]]
+    samples = samples[chosen[looked_at]]
+    energy = np.square(np.abs(samples), dtype=np.float64).sum(axis=1)
+    spread = _DEVIATIONS * np.sqrt(2.0 / (channels * samples.shape[1]))
+    signal = energy > noise * max(_SIGNAL, 1.0 + spread)
+    if not signal.any():
+        return None
+    left = np.square(maps.residual[chosen].astype(np.float64)) * energy - noise
+    unexplained = left[signal] > _MOST_OF_IT * (energy - noise)[signal]
+    if 2 * np.count_nonzero(unexplained) <= len(unexplained):
+        return None
+    checks = ["the schedule", "the units of its angles and times", f"the kind of signal ({stack.kind})"]
+    if stack.kind != "magnitude":
+        checks.insert(2, "the receiver phase")
+    return (
+        f"The maps by {maps.estimator} leave most of the signal unexplained in most voxels, more than noise does "
+        f"(median residual {100 * median:.0f} %); check {', '.join(checks[:-1])} and {checks[-1]}."
+    )
+
+
+def recorded_misfits(maps: Iterable[ParameterMaps]) -> list[str]:
+    """Return what `misfit` said of maps when they were made, each sentence once."""
+    said = (item.record.get("misfit") for item in maps)
+    return list(dict.fromkeys(sentence for sentence in said if isinstance(sentence, str)))
+
+
+def _sample(inside: np.ndarray) -> np.ndarray:
+    """Return some of the voxels inside, spread over a few slices: a stack on disk is read in slices."""
+    slices = np.flatnonzero(inside.any(axis=(1, 2)))
+    part = np.zeros_like(inside)
+    few = np.unique(slices[np.linspace(0, len(slices) - 1, _SLICES).astype(np.intp)])
+    part[few] = inside[few]
+    index = np.flatnonzero(part)
+    some = np.zeros_like(inside)
+    some.reshape(-1)[index[np.linspace(0, len(index) - 1, min(_VOXELS, len(index))).astype(np.intp)]] = True
+    return some

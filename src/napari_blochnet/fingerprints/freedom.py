@@ -1,0 +1,38 @@
+"""Degrees of freedom: how many samples tell the parameters of a fingerprint, and what they leave to tell its noise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_blochnet.common.arrays import AnyArray, SignalKind
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["check_samples", "fewest_samples", "spare_numbers"]
+
+
+def fewest_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> int:
+    """Return how many samples tell T1, T2 and PD, and B1 where it is fitted.
+
+    Complex samples hold two numbers each, and PD then has a phase, too. Where the signal is real but for that phase,
+    half of these numbers tell nothing but the phase.
+    """
+    return 3 + fit_b1 if kind != "complex" or schedule.is_real else (4 + fit_b1 + 1) // 2
+
+
+def spare_numbers(samples: AnyArray | int, kind: SignalKind, *, fit_b1: bool = False) -> Any:
+    """Return how many numbers remain beyond the unknowns, to estimate noise from: the residual's degrees of freedom."""
+    return 2 * samples - 4 - fit_b1 if kind == "complex" else samples - 3 - fit_b1
+
+
+def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> None:
+    """Raise `InputError` where fingerprints have fewer samples than there are unknowns."""
+    fewest = fewest_samples(schedule, kind, fit_b1=fit_b1)
+    if len(schedule) < fewest:
+        unknown = ["T1", "T2", "PD", *(["its phase"] if kind == "complex" else []), *(["B1"] if fit_b1 else [])]
+        raise InputError(
+            f"The schedule {schedule.name or 'given'} has {len(schedule)} {'pulse' if len(schedule) == 1 else 'pulses'}"
+            f", and as many {kind} samples cannot tell {', '.join(unknown[:-1])} and {unknown[-1]}",
+            f"at least {fewest}",
+            field="schedule",
+        )
