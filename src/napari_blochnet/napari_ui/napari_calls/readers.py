@@ -19,6 +19,7 @@ from napari.utils.notifications import show_error
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
 from napari_blochnet.jobs.recognise import is_our_stack, is_phantom, unreadable, what_is_in
+from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 
 __all__ = ["phantom_reader", "session_reader", "stack_reader"]
@@ -53,7 +54,7 @@ def stack_reader(path: str | Sequence[str]) -> Reader | None:
 
 def session_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is the folder of a session that was saved."""
-    return _read_session if isinstance(path, str) and what_is_in([path]) == "session" else None
+    return _read_session if isinstance(path, str) and is_session(path) else None
 
 
 def _plainly(read: Reader) -> Reader:
