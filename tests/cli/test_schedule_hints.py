@@ -41,7 +41,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_the_command_that_is_named_leaves_no_question(folder: Path, command: list[str]) -> None:
-    said = _run(*command, "my rad.mat", "-o", "out", code=2)
+    output = "out.nii.gz" if command[0] == "simulate" else "out"
+    said = _run(*command, "my rad.mat", "-o", output, code=2)
     assert "the unit of the flip angle is not stated" in said
     assert "give angle_unit" not in said
     advised = said.split("make a schedule that says it: ")[1].split(" (or deg, fraction)")[0]

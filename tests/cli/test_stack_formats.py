@@ -49,7 +49,7 @@ def test_a_store_of_somebody_else_is_not_replaced(folder):
     zarr.open_group(folder / "theirs.zarr", mode="w").create_array("data", data=np.ones(3))
     done = blochnet("simulate", "--phantom", "head", "--schedule", "mine.csv", "--slices", 1, 2, "-o", "theirs.zarr",
                     cwd=folder, code=2)  # fmt: skip
-    assert "theirs.zarr: is there already and was not written here; expected another name." in done.stderr
+    assert "was not written by napari-blochnet and is not replaced" in done.stderr
     np.testing.assert_array_equal(zarr.open_group(folder / "theirs.zarr", mode="r")["data"][:], 1)
 
 

@@ -193,7 +193,7 @@ def test_cancel_stops_preparing_and_leaves_nothing_half_made():
 
 def test_tissues_that_have_no_signal_under_a_schedule_are_no_atoms():
     silent = Schedule(np.zeros(10), 10.0, 5.0)
-    with pytest.raises(InputError, match="no atom with a signal"):
+    with pytest.raises(InputError, match="makes no signal"):
         DictionaryMatching(**GRID).prepare(silent, "complex")
 
 

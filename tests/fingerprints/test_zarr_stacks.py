@@ -53,7 +53,7 @@ def test_a_store_of_ours_is_replaced_and_one_with_something_else_in_it_is_not(tm
     write_fingerprints(_stack(np.float32), tmp_path / "a.zarr")
     assert read_fingerprints(tmp_path / "a.zarr").kind == "real"
     (tmp_path / "a.zarr" / "notes.txt").write_text("mine")
-    with pytest.raises(InputError, match=r"a\.zarr: is there already and was not written here"):
+    with pytest.raises(InputError, match=r"a\.zarr in .* was not written by napari-blochnet and is not replaced"):
         write_fingerprints(_stack(), tmp_path / "a.zarr")
     assert (tmp_path / "a.zarr" / "notes.txt").read_text() == "mine"
     assert [path.name for path in tmp_path.iterdir()] == ["a.zarr"]

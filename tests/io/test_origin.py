@@ -341,6 +341,7 @@ WRITING = {
     "jobs.sessions": "into a folder of its own",
     "estimators.training.loop": "its own checkpoint, which it has read",
     "napari_ui.saving.results": "error maps that are ours",
+    "io.zarr_arrays": "a draft, then the store; checks first",
     "benchmarks.measuring": "/proc",
     "benchmarks.window_smoothness": "temporary files",
     "napari_ui.benchmark.smoothness": "temporary files",

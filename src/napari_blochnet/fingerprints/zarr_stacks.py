@@ -212,5 +212,5 @@ def write_zarr_stack(
         "mask": (stack.mask, stack.mask.dtype, (depth, height, width), names[1:]),
         "data": (samples, dtype, chunks, names),
     }
-    write_zarr_group(path, arrays, attributes, is_zarr_stack, watch=watch)
+    write_zarr_group(path, arrays, attributes, watch=watch)
     return [path]

@@ -23,6 +23,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.reading import blocks, read_in_blocks, refuse_beyond_memory
 
 __all__ = ["ZarrArray", "is_zarr", "list_zarr_arrays", "write_zarr_group", "zarr_attributes"]
@@ -260,7 +261,6 @@ def write_zarr_group(
     path: str | os.PathLike[str],
     arrays: Mapping[str, tuple[AnyArray, np.dtype[Any], tuple[int, ...], tuple[str, ...]]],
     attributes: dict[str, Any],
-    is_ours: Callable[[Path], bool],
     *,
     watch: Watch = UNWATCHED,
 ) -> None:
@@ -272,24 +272,21 @@ def write_zarr_group(
     arrays : mapping of str to (array, type to store, chunks, names of axes)
     attributes : dict
         Of the group.
-    is_ours : callable
-        Whether what lies there already may be replaced.
     watch : Watch
         Counts megabytes.
 
     Raises
     ------
     InputError
-        Something lies there already that is not ours.
+        Something lies there already that this package did not write.
     Cancelled
         There is the old store, or none.
     """
     import zarr
 
     target = Path(path)
-    there = target.exists() or target.is_symlink()
-    if there and (target.is_symlink() or not target.is_dir() or not is_ours(target)):
-        raise FileError(target, "is there already and was not written here", "another name", field="output")
+    check_outputs([target])
+    there = target.exists()
     target.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(prefix=f".{target.stem}-", dir=target.parent))
     try:

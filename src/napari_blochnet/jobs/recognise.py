@@ -54,7 +54,7 @@ def _no_if_it_fails(look: Callable[[PathLike], bool]) -> Callable[[PathLike], bo
     def looked(path: PathLike) -> bool:
         try:
             return look(path)
-        except Exception:  # of four readers of other people's files
+        except Exception:  # whatever its format's reader does not expect
             return False
 
     return looked

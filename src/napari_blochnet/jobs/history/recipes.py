@@ -125,6 +125,8 @@ def _input(operation: Operation, name: str, value: Any, results: list[Any], numb
     if wanted is None:
         takes = ", ".join(each.name for each in operation.inputs) or "none"
         raise InputError(f"Step {number} of the recipe gives {operation.name} a {name}", takes, field="recipe")
+    if value is None and wanted.optional:
+        return None
     kind = KINDS.get(wanted.kind)
     found = _resolve(value, results)
     for item in found if isinstance(found, list) else [found]:

@@ -26,6 +26,7 @@ from napari_blochnet.jobs.recognise import (
     unreadable,
     what_is_in,
 )
+from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 
 __all__ = ["contrast_reader", "phantom_reader", "session_reader", "stack_reader"]
@@ -60,14 +61,14 @@ def stack_reader(path: str | Sequence[str]) -> Reader | None:
 
 def contrast_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is DICOM, or a BIDS folder with a series of contrasts."""
-    if not isinstance(path, str) or is_phantom(path) or is_our_stack(path) or what_is_in([path]) == "session":
+    if not isinstance(path, str) or is_phantom(path) or is_our_stack(path) or is_session(path):
         return None
     return _read_contrasts if is_series_of_contrasts(path) else None
 
 
 def session_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is the folder of a session that was saved."""
-    return _read_session if isinstance(path, str) and what_is_in([path]) == "session" else None
+    return _read_session if isinstance(path, str) and is_session(path) else None
 
 
 def _plainly(read: Reader) -> Reader:
