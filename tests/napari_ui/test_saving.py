@@ -147,14 +147,15 @@ def test_files_that_are_there_are_not_replaced_without_asking(mapped, tmp_path):
     (tmp_path / "universal").mkdir()
     mine = tmp_path / "universal" / f"sub-01_T2map{ENDING}"
     mine.write_bytes(b"mine")
-    # what is somebody else's is not replaced, whatever is answered
-    asked = _answer(desk, tmp_path, QMessageBox.StandardButton.Yes)
+    # what is somebody else's is not replaced, and nobody is asked
+    _answer(desk, tmp_path)
     desk.click(mapping.save)
     assert f"sub-01_T2map{ENDING} in {mine.parent} was not written by" in mapping.jobs.message.text()
     assert _files(tmp_path / "universal") == {mine.name: b"mine"}
     assert not (tmp_path / "dictionary").exists()
     assert mapping.save.isEnabled()
     mine.unlink()
+    _answer(desk, tmp_path)
     assert desk.run(mapping, mapping.save).startswith("Saved")
     saved = _files(tmp_path / "universal")
     # what is ours, where the person says so
@@ -217,7 +218,7 @@ def test_fingerprints_are_saved_as_the_command_writes_them(mapped, tmp_path):
     np.testing.assert_allclose(back.affine, _oblique(), atol=1e-5)
     # a mask of somebody else beside a new name is not replaced
     (tmp_path / "other_mask.nii.gz").write_bytes(b"mine")
-    _answer(desk, tmp_path / "other.nii.gz", QMessageBox.StandardButton.Yes)
+    _answer(desk, tmp_path / "other.nii.gz")
     desk.click(simulate.save)
     assert "other_mask.nii.gz" in simulate.jobs.message.text()
     assert (tmp_path / "other_mask.nii.gz").read_bytes() == b"mine"
