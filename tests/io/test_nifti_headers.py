@@ -17,7 +17,7 @@ import pytest
 import napari_blochnet as nb
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.io.nifti import read_nifti, write_nifti
 
 DATA = np.arange(4 * 3 * 2 * 5, dtype=np.float32).reshape(4, 3, 2, 5)  # x, y, z, time
 SFORM = np.array([[-2.0, 0, 0, 8], [0, 1.5, 0.1, -6], [0, 0, 3.0, 10], [0, 0, 0, 1]])
@@ -147,3 +147,15 @@ def test_time_first_is_told_so(tmp_path):
         r"not; expected \(x, y, z, time\)",
     ):
         nb.read_fingerprints(tmp_path / "a.nii.gz", nb.Schedule(np.full(7, 10.0), 12.0, 4.0))
+
+
+@pytest.mark.parametrize(("pulses", "header"), [(2**15 - 1, 348), (2**15, 540)])
+def test_a_train_longer_than_nifti_1_can_say_is_written_as_version_2(tmp_path, pulses, header):
+    write_nifti(np.arange(pulses, dtype=np.float32).reshape(-1, 1, 1, 1), Geometry((3, 2, 1)), tmp_path / "a.nii")
+    image = nib.load(tmp_path / "a.nii")
+    assert int(image.header["sizeof_hdr"]) == header
+    assert image.shape == (1, 1, 1, pulses)
+    assert float(image.dataobj[0, 0, 0, -1]) == pulses - 1
+    data, geometry = read_nifti(tmp_path / "a.nii")
+    assert data.shape == (pulses, 1, 1, 1)
+    assert geometry.voxel_size == (3, 2, 1)

@@ -40,6 +40,8 @@ _DEFLATE_LIMIT = 1032
 _HEADER_BYTES = 544
 # Header and extensions: what AFNI, FSL and DICOM converters write there is a hundred times smaller.
 _EXTENSION_BYTES = 16 * 2**20
+# The header of version 1 states lengths in 16 bits.
+_LONGEST_AXIS = 2**15 - 1
 # Bytes written between two looks at ``cancelled``: a tenth of a second of compression.
 _PIECE_BYTES = 2**22
 
@@ -79,7 +81,9 @@ def write_nifti(
     double: bool = False,
     watch: Watch = UNWATCHED,
 ) -> None:
-    """Write an array (z, y, x) or (time, z, y, x) as NIfTI-1 (x, y, z[, time]), mm and ms, by renaming.
+    """Write an array (z, y, x) or (time, z, y, x) as NIfTI (x, y, z[, time]), mm and ms, by renaming.
+
+    Version 1, or version 2 where an axis is longer than version 1 can say.
 
     Parameters
     ----------
@@ -107,7 +111,8 @@ def write_nifti(
     smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
     keep = double and data.dtype == np.float64
     dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller and not keep else data.dtype
-    image = nib.Nifti1Image(np.asarray(data, dtype=dtype).T, geometry.affine)
+    version = nib.Nifti1Image if max(data.shape) <= _LONGEST_AXIS else nib.Nifti2Image
+    image = version(np.asarray(data, dtype=dtype).T, geometry.affine)
     zooms = geometry.voxel_size[::-1]
     image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
     image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
