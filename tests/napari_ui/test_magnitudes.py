@@ -134,10 +134,10 @@ def test_no_more_than_a_block_is_looked_at_at_once(both):
 
 
 @pytest.mark.parametrize("kind", [np.longdouble, np.clongdouble])
-def test_long_doubles_are_shown_as_doubles(kind):
+def test_long_doubles_are_shown_in_a_precision_of_canvases(kind):
     data = np.full((3, 1, 2, 2), 2.0, kind)
     stack = FingerprintStack(data, Schedule(30.0, [10.0] * 3, 5.0), kind="magnitude" if kind is np.longdouble else None)
     ((shown, _, _),) = stack_layer_data(stack)
-    assert shown.dtype == np.float64
+    assert shown.dtype == np.float32
     np.testing.assert_array_equal(shown[1], np.full((1, 2, 2), 2.0))
-    assert shown[0].dtype == np.float64
+    assert shown[0].dtype == np.float32

@@ -65,7 +65,7 @@ def test_a_bad_voxel_leaves_the_mask_and_is_counted(tmp_path, maps, words):
     assert not phantom.mask[1, 4, 3]
     np.testing.assert_allclose(phantom.t1[phantom.mask], T1.T[phantom.mask])
     np.testing.assert_allclose(phantom.t2[phantom.mask], T2.T[phantom.mask])
-    assert warned == [f"T1map.nii.gz: 1 voxels were left out of the mask: {words}."]
+    assert warned == [f"T1map.nii.gz: 1 voxel was left out of the mask: {words}."]
     assert warned[0] in phantom.notes
 
 

@@ -253,7 +253,7 @@ def test_nan_outside_the_object_is_background(tmp_path: Path) -> None:
 
 def test_t2_of_zero_is_left_out_with_a_warning_inside_a_label_too(tmp_path: Path) -> None:
     folder = _maps(tmp_path / "a", T1map=_T1, T2map=_with(_T2, 0.0))
-    with pytest.warns(DataWarning, match="1 voxels were left out of the mask: 1 with T2 = 0"):
+    with pytest.warns(DataWarning, match="1 voxel was left out of the mask: 1 with T2 = 0"):
         phantom = read_phantom(folder)
     assert phantom.mask.sum() == 23
     write_nifti(np.ones((2, 3, 4), np.uint8), Geometry(), folder / "sub-1_dseg.nii.gz")

@@ -140,13 +140,21 @@ def command(
     def decorate(function: Callable[..., Answer]) -> click.Command:
         @functools.wraps(function)
         def shaped(console: Console, **given: Any) -> None:
+            told: set[str] = set()
+
+            def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+                if issubclass(category, DataWarning):
+                    told.add(str(message))
+                    click.echo(f"blochnet: note: {message}", err=True)
+
             with warnings.catch_warnings():
                 warnings.simplefilter("always", DataWarning)
-                warnings.showwarning = _show_warning
+                warnings.showwarning = show
                 try:
                     with console.bar():
                         text, content = function(console, **given)
-                    console.say(text)
+                    # what was told while it worked is not said again
+                    console.say("\n".join(line for line in text.splitlines() if line not in told))
                     console.result(**content)
                 except InputError as error:
                     _fail(str(error), 2)
@@ -174,8 +182,3 @@ def _file_of(error: OSError) -> str:
 def _fail(sentence: str, code: int) -> None:
     click.echo(f"blochnet: {sentence}", err=True)
     sys.exit(code)
-
-
-def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
-    if issubclass(category, DataWarning):
-        click.echo(f"blochnet: note: {message}", err=True)

@@ -144,7 +144,9 @@ def phantom_from_maps(
                         "T1, T2 and PD above 0, and T2 ≤ T1", field="t1")  # fmt: skip
     if left_out:
         total = int((~mask & ~background).sum())
-        sentence = f"{source}: {total:,} voxels were left out of the mask: {', '.join(left_out)}."
+        sentence = (
+            f"{source}: {total:,} voxel{'s were' if total > 1 else ' was'} left out of the mask: {', '.join(left_out)}."
+        )
         said.append(sentence)
         warnings.warn(sentence, DataWarning, stacklevel=3)
     largest = float(values["pd"].max(where=mask, initial=0))
