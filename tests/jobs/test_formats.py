@@ -204,6 +204,13 @@ def _text(folder: Path, _: Any) -> Written:
     return folder / "x_fa.txt", {"echo_time": float(SCHEDULE.echo_time[0]), "inversion_time": 20.0}
 
 
+def _columns(folder: Path, _: Any) -> Written:
+    """Three columns without a header: flip angle, TR, TE."""
+    columns = (SCHEDULE.flip_angle, SCHEDULE.repetition_time, SCHEDULE.echo_time)
+    np.savetxt(folder / "a.txt", np.stack(columns, axis=1), "%.17g")
+    return folder / "a.txt", {"inversion_time": 20.0}
+
+
 def _json(folder: Path, _: Any) -> Written:
     (folder / "a.json").write_text(json.dumps({"anything": 1, "schedule": SCHEDULE.to_dict()}))
     return folder / "a.json", {}
@@ -230,7 +237,8 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "BrainWeb raw bytes": (_rawb, "phantom"),
     "BrainWeb raw shorts": (_raws, "phantom"),
     "CSV": (_csv, "schedule"),
-    "Text": (_text, "schedule"),
+    "Text, a column": (_columns, "schedule"),
+    "Text, two": (_text, "schedule"),
     "JSON": (_json, "schedule"),
 }
 
