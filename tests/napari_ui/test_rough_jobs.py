@@ -262,9 +262,10 @@ def test_out_of_memory_while_mapping(desk, tmp_path, monkeypatch, error):
     expected = nb.reconstruct(_subjects()[1], step=0.25)
     hands = _Hands(desk(), tmp_path)
     monkeypatch.setattr(DictionaryMatching, "predict", short)
-    said = hands.desk.wait(hands.press("map"))
-    assert said.startswith("Mapped 42 voxels")
-    assert said.endswith(
+    panel = hands.press("map")
+    assert hands.desk.wait(panel).startswith("Mapped 42 voxels")
+    assert panel.jobs.warning.isVisible()
+    assert panel.jobs.warning.text() == (
         "The memory of cpu does not suffice for mapping with dictionary with 42 voxels at a time; it goes on with "
         "fewer."
     )
@@ -273,7 +274,7 @@ def test_out_of_memory_while_mapping(desk, tmp_path, monkeypatch, error):
     for name in ("t1", "t2", "pd", "phase", "residual", "mask", "failed"):
         np.testing.assert_array_equal(getattr(maps, name), getattr(expected, name), err_msg=name)
     np.testing.assert_array_equal(hands.desk.layer("T1 (ms) – dictionary 2").data, expected.t1)
-    assert maps.record["memory"] == [said[said.index("The memory") :]]
+    assert maps.record["memory"] == [panel.jobs.warning.text()]
 
 
 def test_a_voxel_that_fits_nowhere_is_a_sentence(desk, tmp_path, monkeypatch):
