@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QLabel, QLineEdit, QPushBu
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs import settings as models
 from napari_blochnet.jobs.settings import Settings
+from napari_blochnet.jobs.settings_comparing import CompareSettings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 
 ALL = [
@@ -21,7 +22,7 @@ ALL = [
     models.FingerprintsSettings,
     models.SimulateSettings,
     models.ReconstructSettings,
-    models.CompareSettings,
+    CompareSettings,
 ]
 
 

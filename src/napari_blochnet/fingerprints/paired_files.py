@@ -12,6 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import SignalKind, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
+from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError, pair_among, partner_names
 from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joined_polar
 from napari_blochnet.fingerprints.sources import SourceArray, check_memory, open_array
 from napari_blochnet.io.json_files import beside_json
@@ -145,7 +146,10 @@ def open_parts(
     part = part_of(file)
     is_second = part.role in ("phase", "imag")
     if part.partner is None:
-        source = open_array(file, variable, watch=watch)
+        both = _two_arrays(file, variable, kind, watch)
+        if isinstance(both, tuple):
+            return file, _joined(*both, watch, notes)
+        source = both
         if kind is None and part.role in ("phase", "imag") and source.data.dtype.kind != "c":
             raise _alone(file, part.role, part.said_by)
         if part.role == "real" and source.data.dtype.kind != "c":
@@ -158,10 +162,55 @@ def open_parts(
             notes.append(f"{first.name} is read, not {file.name}, which holds the other part.")
         return first, source
     other = open_array(second, variable, watch=watch)
+    return first, _joined(first, source, second, other, part.role in ("mag", "phase"), watch, notes)
+
+
+def _two_arrays(
+    file: Path, variable: str | None, kind: SignalKind | None, watch: Watch
+) -> SourceArray | tuple[Path, SourceArray, Path, SourceArray, bool]:
+    """Open the array of a file, or both where it holds two parts of complex samples, with what these are called."""
+    alone = kind in ("real", "magnitude")
+    try:
+        source = open_array(file, variable, watch=watch)
+        if variable is None or alone or source.data.dtype.kind == "c":
+            return source
+        role, candidates = partner_names(variable)
+        found = next((found for name in candidates if (found := _there_is(file, name, watch)) is not None), None)
+        if found is None:
+            return source
+        name, other = found
+        halves = [(variable, source), (name, other)]
+        if role in ("imag", "phase"):
+            halves.reverse()
+    except ArrayChoiceError as error:
+        pair = pair_among(error.shapes, variable)
+        if pair is None:
+            raise
+        if alone:
+            return open_array(file, pair[0], watch=watch)
+        role = pair[2]
+        halves = [(name, open_array(file, name, watch=watch)) for name in pair[:2]]
+    called = [file.with_name(f"{file.name}, {re.split('[/.]', name)[-1]}") for name, _ in halves]
+    return called[0], halves[0][1], called[1], halves[1][1], role in ("mag", "phase")
+
+
+def _there_is(file: Path, name: str, watch: Watch) -> tuple[str, SourceArray] | None:
+    try:
+        return name, open_array(file, name, watch=watch)
+    except FileError as error:
+        if error.field == "variable":
+            return None
+        raise
+
+
+def _joined(
+    first: Path, source: SourceArray, second: Path, other: SourceArray, is_polar: bool, watch: Watch, notes: list[str]
+) -> SourceArray:
+    """Return complex samples of their two parts, which the paths are the names of."""
     _check_alike(first, source, second, other)
     check_memory(first, source.data.size * 8)
     what = f"reading {first.name} and {second.name}"
-    if part.role in ("mag", "phase"):
+    if is_polar:
         low, _ = extent(source.data, watch, what)
         if low < 0:
             raise FileError(
@@ -188,7 +237,7 @@ def open_parts(
             )
         data, words = joined_parts(source.data, other.data, watch, what), "real and imaginary parts"
     notes.append(f"{first.name} and {second.name} are read together, as {words} of complex samples.")
-    return first, replace(source, data=data)
+    return replace(source, data=data)
 
 
 def _alone(file: Path, role: Role, said_by: str) -> FileError:

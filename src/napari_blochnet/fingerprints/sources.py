@@ -16,6 +16,7 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.hdf5_arrays import list_hdf5_arrays, read_hdf5_array, stored_dtype
 from napari_blochnet.fingerprints.zarr_stacks import open_zarr
@@ -223,17 +224,16 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
 def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None) -> str:
     if variable is not None:
         if variable not in shapes:
-            raise FileError(
-                path, f"has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.", field="variable"
-            )
+            raise ArrayChoiceError(path, f"has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.", shapes)
         return variable
     several = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) > 1] or list(shapes)
     if len(several) != 1:
         found = ", ".join(f"{name} ({dimensions(shapes[name])})" for name in several)
-        raise FileError(
+        raise ArrayChoiceError(
             path,
             f"holds {len(several)} arrays{': ' + found if found else ''}; "
             f"{'give variable, the name of one' if several else 'expected fingerprints'}.",
+            shapes,
             field="variable" if several else "path",
         )
     return several[0]

@@ -122,7 +122,7 @@ def read_fingerprints(
         warnings.warn(
             f"{file.name} was made with [{made}]; it is read with [{asked}], as asked.", DataWarning, stacklevel=2
         )
-    if is_scanned or is_zarr(file) or (sidecar and main == file):
+    if is_scanned or (sidecar and main == file):
         source = open_array(file, variable, watch=watch)
     else:
         file, source = open_parts(file, variable, kind, watch, notes)

@@ -17,6 +17,7 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.zarr_arrays import ZarrArray, list_zarr_arrays, write_zarr_group, zarr_attributes
 
@@ -98,19 +99,19 @@ def _own_geometry(path: Path, attributes: dict[str, Any]) -> Geometry | None:
 
 
 def _chosen(path: Path, arrays: dict[str, ZarrArray], variable: str | None) -> str:
+    shapes = {name: array.shape for name, array in arrays.items()}
     if variable is not None and variable not in arrays:
-        raise FileError(
-            path, f"has no array {variable!r}; it holds {', '.join(arrays) or 'none'}.", field="variable"
-        )  # fmt: skip
+        raise ArrayChoiceError(path, f"has no array {variable!r}; it holds {', '.join(arrays) or 'none'}.", shapes)
     several = [variable] if variable is not None else [
         name for name, array in arrays.items() if sum(n > 1 for n in array.shape) > 1
     ] or list(arrays)  # fmt: skip
     if len(several) != 1:
         found = ", ".join(f"{name} ({dimensions(arrays[name].shape)})" for name in several)
-        raise FileError(
+        raise ArrayChoiceError(
             path,
             f"holds {len(several)} arrays of numbers{': ' + found if found else ''}; "
             f"{'give variable, the path of one' if several else 'expected fingerprints'}.",
+            shapes,
             field="variable" if several else "path",
         )
     return several[0]

@@ -111,7 +111,7 @@ def write_nifti(
     smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
     keep = double and data.dtype == np.float64
     dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller and not keep else data.dtype
-    version = nib.Nifti1Image if max(data.shape) <= _LONGEST_AXIS else nib.Nifti2Image
+    version: Any = nib.Nifti1Image if max(data.shape) <= _LONGEST_AXIS else nib.Nifti2Image
     image = version(np.asarray(data, dtype=dtype).T, geometry.affine)
     zooms = geometry.voxel_size[::-1]
     image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
