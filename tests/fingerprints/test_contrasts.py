@@ -144,3 +144,45 @@ def test_acquired_inversion_images_open_without_a_schedule(shared_data):
     assert series.data.shape == (6, 1, 192, 192)
     np.testing.assert_array_equal(series.varied["TR"], [1000, 1000, 1000, 1260, 1860, 2460])
     assert "6 series of one place that differ in TI and TR were joined." in series.notes
+
+
+def test_frames_one_by_one_are_a_stack_in_the_order_of_their_numbers(tmp_path):
+    """As SPM and others write series: one volume a file, ten after nine."""
+    frames = np.random.default_rng(1).uniform(1, 2, (12, 2, 3, 4)).astype(np.float32)
+    for number in range(12):
+        image = nib.Nifti1Image(frames[number].T, np.diag([2.0, 2, 3, 1]))
+        nib.save(image, tmp_path / f"img_{number + 1}.nii")
+    nib.save(nib.Nifti1Image(np.ones((4, 3, 2), np.uint8), np.diag([2.0, 2, 3, 1])), tmp_path / "brain_mask.nii")
+    schedule = spline_schedule(length=12, inversion_time=None)
+    stack = nb.read_fingerprints(tmp_path, schedule)
+    np.testing.assert_array_equal(stack.data, frames)
+    assert stack.voxel_size == (3, 2, 2)
+    assert any("12 files of img were joined, from img_1.nii to img_12.nii" in note for note in stack.notes)
+    with pytest.raises(InputError, match=r"holds 12 images of each slice, but the schedule .* has 20 pulses"):
+        nb.read_fingerprints(tmp_path, spline_schedule(length=20))
+    # two files may be two runs
+    for name in ("img_1.nii", "img_2.nii"):
+        (tmp_path / "two").mkdir(exist_ok=True)
+        (tmp_path / "two" / name).write_bytes((tmp_path / name).read_bytes())
+    with pytest.raises(InputError, match=r"holds img_1 \(1 file\), img_2 \(1 file\); give variable"):
+        nb.read_fingerprints(tmp_path / "two", schedule)
+
+
+@pytest.mark.parametrize("below", ["", "sub-01", "sub-01/anat"])
+def test_a_dataset_with_one_pair_of_parts_is_one_complex_stack(tmp_path, below):
+    data = np.exp(1j * np.linspace(0, 3, 20))[:, None, None, None] * np.ones((20, 2, 3, 4))
+    folder = tmp_path / "sub-01" / "anat"
+    folder.mkdir(parents=True)
+    (tmp_path / "README").write_text("a dataset")
+    for part, values in (("mag", np.abs(data)), ("phase", np.angle(data))):
+        nib.save(nib.Nifti1Image(values.T.astype(np.float32), np.eye(4)), folder / f"sub-01_part-{part}_MRF.nii.gz")
+    stack = nb.read_fingerprints(tmp_path / below, spline_schedule(length=20))
+    assert stack.kind == "complex"
+    np.testing.assert_allclose(stack.data, data, atol=1e-6)
+
+
+def test_a_dataset_of_several_subjects_says_what_to_name(tmp_path):
+    for subject in ("sub-01", "sub-02"):
+        (tmp_path / subject / "anat").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"a folder of one series \(of a BIDS dataset sub-…/anat\), or a file"):
+        nb.read_fingerprints(tmp_path, spline_schedule(length=20))

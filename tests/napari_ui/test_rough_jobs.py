@@ -41,8 +41,8 @@ _TABS = {"open": "Data", "save": "Data", "adapt": "Train"}
 # One of each panel, and those that share a panel with one of these.
 _ONE_EACH = ("open", "simulate", "map", "compare", "train")
 _OTHERS = ("save", "adapt")
-# Each of two jobs.
-_ROUNDS = 50
+# Each of two jobs; what one of them left behind would be counted after any number.
+_ROUNDS = 20
 # No job may outlive its end by more than this, ms.
 _SOON = 20_000
 

@@ -9,6 +9,7 @@ them by the same code, in the order of their acquisition.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -84,14 +85,24 @@ class ContrastSeries(OnGrid):
         )
 
 
+# What a file of BIDS holds of complex samples.
+_PART = re.compile(r"part-(mag|phase|real|imag)(?![A-Za-z0-9])")
+
+
 def is_series(path: Path) -> bool:
     """Whether a path is what `open_series` reads: a folder, or a DICOM file."""
     return path.is_dir() or is_dicom(path)
 
 
 def only_file(path: Path, variable: str | None = None) -> Path | None:
-    """Return the one NIfTI file that a folder's series consists of; None where it is anything else."""
+    """Return the one NIfTI file that a folder's series consists of; None where it is anything else.
+
+    Of two files with the parts of complex samples it is the first, beside which the other one is found.
+    """
     series = nifti_series(path, variable) if path.is_dir() else {}
+    first = [name for name in series if (part := _PART.search(name)) and part[1] in ("mag", "real")]
+    if variable is None and len(series) == 2 and len(first) == 1 and len({_PART.sub("", name) for name in series}) == 1:
+        return series[first[0]][0] if len(series[first[0]]) == 1 else None
     name = variable if variable in series else next(iter(series)) if len(series) == 1 else None
     return series[name][0] if name is not None and len(series[name]) == 1 else None
 

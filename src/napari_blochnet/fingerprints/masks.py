@@ -56,4 +56,8 @@ def read_mask(
         valid &= ~np.isnan(given)
     there = None if source is None or place is None else source.geometry
     laid = lay_on_grid(valid, there, shape, place or Geometry(), name=name, onto=onto, field="mask", nearest=True)
-    return laid.data != 0, laid.note
+    notes = [laid.note] if laid.note else []
+    if valid.all() and valid.size > 1 and (given != given.flat[0]).any():
+        # probabilities, or −1 outside
+        notes.append(f"No voxel of {name} is 0, so that all are inside; outside a mask is 0.")
+    return laid.data != 0, " ".join(notes)

@@ -21,6 +21,10 @@ __all__ = ["bids_series", "join_series", "sidecar_contrasts"]
 _NUMBERED = ("inv", "echo", "flip", "mt")
 # Results and helpers, which are no measurement's series.
 _NO_SERIES = re.compile(r"(map|mask|dseg|probseg|defacemask)$", re.IGNORECASE)
+# What lies between a dataset and its images.
+_BELOW = re.compile(r"anat|(sub|ses)-[A-Za-z0-9]+")
+# Frames of a train one by one; of fewer a number may be that of a run.
+_NUMBER, _FEWEST = re.compile(r"(.*?)[_.\- ]?(\d+)", re.DOTALL), 3
 #: What a sidecar calls a contrast, what people call it, and what makes it ms or degrees.
 _SAID = {
     "InversionTime": ("TI", 1000.0),
@@ -32,16 +36,16 @@ _SAID = {
 
 
 def bids_series(folder: Path) -> dict[str, list[Path]]:
-    """Return the series of a folder (``sub-x/anat``, or ``sub-x`` or ``ses-y`` above it), by name.
+    """Return the series of a folder (``sub-x/anat``, or what is above it and leads nowhere else), by name.
 
     Returns
     -------
     dict of str to list of Path
         The name is that of the files without the numbers of inversions, echoes, flip angles; files are in the order of
-        these. Maps, masks and labels are left out.
+        these. Maps, masks and labels are left out. Three or more files of one name with a number at its end
+        (``img_0001.nii``) are a series, too.
     """
-    if not any(is_nifti(file) for file in folder.iterdir()) and (folder / "anat").is_dir():
-        folder = folder / "anat"
+    folder = _images_folder(folder)
     found: dict[str, list[tuple[tuple[int, ...], Path]]] = {}
     for file in sorted(folder.iterdir()):
         if not is_nifti(file) or file.name.startswith("."):
@@ -54,7 +58,36 @@ def bids_series(folder: Path) -> dict[str, list[Path]]:
         rest = [entity for entity in entities if entity.partition("-")[0] not in numbers]
         order = tuple(numbers.get(key, 0) for key in _NUMBERED)
         found.setdefault("_".join([*rest, suffix]), []).append((order, file))
-    return {name: [file for _, file in sorted(files)] for name, files in found.items()}
+    return _numbered({name: [file for _, file in sorted(files)] for name, files in found.items()})
+
+
+def _images_folder(folder: Path) -> Path:
+    """Return the folder below, as long as one without NIfTI files leads to one only."""
+    for _ in range(3):
+        if any(is_nifti(file) for file in folder.iterdir()):
+            break
+        below = [each for each in folder.iterdir() if each.is_dir() and _BELOW.fullmatch(each.name)]
+        below = [each for each in below if each.name == "anat"] or below
+        if len(below) != 1:
+            break
+        folder = below[0]
+    return folder
+
+
+def _numbered(series: dict[str, list[Path]]) -> dict[str, list[Path]]:
+    """Return the series with files of one name and a number at its end put together, in the order of that."""
+    frames: dict[str, list[tuple[int, str]]] = {}
+    for name, files in series.items():
+        ending = _NUMBER.fullmatch(name)
+        if len(files) == 1 and ending:
+            frames.setdefault(ending[1], []).append((int(ending[2]), name))
+    together = {
+        common: [series[name][0] for _, name in sorted(those)]
+        for common, those in frames.items()
+        if len(those) >= _FEWEST and len({number for number, _ in those}) == len(those) and common not in series
+    }
+    gone = {name for common in together for _, name in frames[common]}
+    return {name: files for name, files in series.items() if name not in gone} | together
 
 
 def sidecar_contrasts(files: list[Path]) -> dict[str, FloatArray]:

@@ -146,7 +146,7 @@ def _collect(found: Path, notes: list[str], watch: Watch) -> list[Frame]:
         raise FileError(
             found,
             f"holds no DICOM image of a slice and no series of NIfTI files{these}",
-            "a folder of one series",
+            "a folder of one series (of a BIDS dataset sub-…/anat), or a file",
         )
     if wanted is not None and len(frames) > 1:
         notes.append(f"{found.name} is one of {len(frames)} images of its series in this folder; all were read.")
