@@ -120,3 +120,9 @@ def test_recipes_of_earlier_versions_know_of_no_mask(stack):
     recipe = json.loads(json.dumps(as_recipe(nb.reconstruct(stack, device="cpu", **GRID).record)))
     del recipe["steps"][-1]["settings"]["mask"]
     assert run_recipe(recipe)[-1].mask.all()
+
+
+def test_a_mask_without_a_zero_is_told_of(stack):
+    nib.save(nib.Nifti1Image(np.where(INSIDE, 0.99, 0.004).astype(np.float32), AFFINE), "probability.nii.gz")
+    with pytest.warns(DataWarning, match=r"No voxel of probability\.nii\.gz is 0, so that all are inside"):
+        assert reconstruct(stack, "dictionary", "probability.nii.gz", device="cpu", **GRID).mask.all()
