@@ -181,7 +181,8 @@ def read_map(path: Path, watch: Watch = UNWATCHED) -> MapArray:
         geometry,
         unit if isinstance(unit, str) else None,
         is_rate(plain_stem(path)),
-        float(angle) if type(angle) in (int, float) and 0 < angle < 720 else None,
+        # JSON's true is an int to Python
+        float(angle) if isinstance(angle, int | float) and not isinstance(angle, bool) and 0 < angle < 720 else None,
     )
 
 
