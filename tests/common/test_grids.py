@@ -193,3 +193,19 @@ def test_a_grid_is_filled_in_pieces_as_it_is_at_once(nearest, shape):
 def test_complex_numbers_are_not_interpolated():
     with pytest.raises(InputError, match=r"mask\.nii: holds complex128; expected real numbers; .*magnitude"):
         _lay(np.ones(SHAPE, complex), np.eye(4), target=np.eye(4), nearest=False)
+
+
+def test_resampling_takes_little_more_memory_than_its_result():
+    import tracemalloc
+
+    volume, shape = np.ones((20, 20, 20), np.float32), (128, 128, 128)
+    turn = Geometry.from_affine(np.diag([5.0, 5.0, 5.0, 1.0]))
+    lay_on_grid(volume, turn, (2, 2, 2), Geometry(), name="a", onto="b", field="mask", nearest=False, is_placed=True)
+    tracemalloc.start()
+    try:
+        lay_on_grid(volume, turn, shape, Geometry(), name="a", onto="b", field="mask", nearest=False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # 5 bytes a voxel are the result and where it is covered
+    assert peak < 20 * np.prod(shape)
