@@ -127,3 +127,85 @@ def test_without_a_place_the_shape_has_to_be_right():
         lay_on_grid(np.ones((7, 5)), None, (1, 5, 7), target, **how)
     with pytest.raises(InputError, match="three axes"):
         lay_on_grid(np.ones((2, 5, 7, 3)), None, (1, 5, 7), target, **how)
+
+
+def _ball(shape: tuple[int, int, int], edge: float, background: float, dtype=np.float64) -> np.ndarray:
+    """A field of 1.1 within 20 mm of the grid's centre, centred on (0, 0, 0) mm."""
+    z, y, x = (edge * (np.arange(n) - (n - 1) / 2) for n in shape)
+    near = z[:, None, None] ** 2 + y[:, None] ** 2 + x**2 <= 20.0**2
+    return np.where(near, 1.1, background).astype(dtype)
+
+
+def _centred(shape: tuple[int, int, int], edge: float) -> np.ndarray:
+    affine = np.diag([edge, edge, edge, 1.0])
+    affine[:3, 3] = [-edge * (n - 1) / 2 for n in shape[::-1]]
+    return affine
+
+
+@pytest.mark.parametrize("background", [0.0, np.nan, np.inf])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, ">f4"])
+def test_what_is_no_value_takes_no_part_in_interpolation(background, dtype):
+    fine, coarse = (30, 32, 34), (14, 14, 14)
+    field = _ball(coarse, 4.0, background, dtype)
+    laid = lay_on_grid(
+        field, Geometry.from_affine(_centred(coarse, 4.0)), fine, Geometry.from_affine(_centred(fine, 1.5)),
+        name="b1.nii", onto="the stack", field="b1", nearest=False, zero_is_empty=True,
+    )  # fmt: skip
+    values = np.unique(laid.data)
+    assert values[0] == 0
+    np.testing.assert_allclose(values[1:], 1.1, rtol=1e-3 if dtype is np.float16 else 1e-6)
+    # wherever the object is there is a value, but for slivers between the corners of coarse voxels
+    assert (laid.data[_ball(fine, 1.5, 0.0) > 0] > 0).mean() > 0.99
+
+
+def test_zero_is_a_number_like_others_where_nobody_says_that_it_is_none():
+    shares = np.zeros((1, 1, 4))
+    shares[..., 2:] = 1
+    moved = np.eye(4)
+    moved[0, 3] = 0.25
+    assert _lay(shares, moved, (1, 1, 3), np.eye(4), nearest=False).data[0, 0].tolist() == [0, 0, 0.75]
+
+
+@pytest.mark.parametrize("nearest", [True, False])
+@pytest.mark.parametrize("shape", [(1, 700, 500), (4, 9, 5), (3, 1, 300_000)])
+def test_a_grid_is_filled_in_pieces_as_it_is_at_once(nearest, shape):
+    from scipy import ndimage
+
+    turn = np.eye(4)
+    turn[:3, :3] = 0.9 * ROTATION
+    turn[:3, 3] = [-1.3, -20.2, -0.4]
+    volume = np.random.default_rng(3).integers(1, 200, (5, 60, 50)).astype(np.int16)
+    laid = lay_on_grid(
+        volume, Geometry.from_affine(turn), shape, Geometry(), name="a", onto="b", field="mask", nearest=nearest,
+        is_placed=True,
+    )  # fmt: skip
+    places = np.linalg.inv(turn) @ np.concatenate(
+        [np.indices(shape[::-1]).reshape(3, -1), np.ones((1, np.prod(shape)))]
+    )
+    at_once = ndimage.map_coordinates(
+        volume.T, places[:3], order=0 if nearest else 1, mode="nearest", output=np.float64
+    ).reshape(shape[::-1]).T  # fmt: skip
+    assert laid.covered.any()
+    np.testing.assert_allclose(laid.data[laid.covered], at_once[laid.covered], rtol=1e-5)
+    assert not laid.data[~laid.covered].any()
+
+
+def test_complex_numbers_are_not_interpolated():
+    with pytest.raises(InputError, match=r"mask\.nii: holds complex128; expected real numbers; .*magnitude"):
+        _lay(np.ones(SHAPE, complex), np.eye(4), target=np.eye(4), nearest=False)
+
+
+def test_resampling_takes_little_more_memory_than_its_result():
+    import tracemalloc
+
+    volume, shape = np.ones((20, 20, 20), np.float32), (128, 128, 128)
+    turn = Geometry.from_affine(np.diag([5.0, 5.0, 5.0, 1.0]))
+    lay_on_grid(volume, turn, (2, 2, 2), Geometry(), name="a", onto="b", field="mask", nearest=False, is_placed=True)
+    tracemalloc.start()
+    try:
+        lay_on_grid(volume, turn, shape, Geometry(), name="a", onto="b", field="mask", nearest=False)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # 5 bytes a voxel are the result and where it is covered
+    assert peak < 20 * np.prod(shape)

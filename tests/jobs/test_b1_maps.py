@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nibabel as nib
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -141,8 +142,11 @@ def test_refused_maps(head, stack, folder):
 def test_a_map_in_per_cent_is_scaled_and_one_in_degrees_is_where_somebody_says_so(head, stack, folder):
     refine = {"estimator": "universal", "refine": True}
     relative = nb.reconstruct(stack, b1=head.b1, **refine)
-    with pytest.warns(DataWarning, match=r"a median B1 of 92\.5 is per cent, and was divided by 100"):
-        percent = nb.reconstruct(stack, b1=(100 * head.b1).astype(np.float32), **refine)
+    with pytest.raises(nb.InputError, match=r"a median B1 of 92\.5 may be per cent or degrees; .*b1_nominal") as caught:
+        nb.reconstruct(stack, b1=(100 * head.b1).astype(np.float32), **refine)
+    assert caught.value.field == "b1_nominal"
+    with pytest.warns(DataWarning, match="B1 was divided by 100, as asked"):
+        percent = nb.reconstruct(stack, b1=(100 * head.b1).astype(np.float32), b1_nominal=100, **refine)
     with pytest.warns(DataWarning, match="B1 was divided by 60, as asked"):
         degrees = nb.reconstruct(stack, b1=(60 * head.b1).astype(np.float32), b1_nominal=60, **refine)
     for maps in (percent, degrees):
@@ -165,6 +169,85 @@ def test_a_map_in_per_cent_is_scaled_and_one_in_degrees_is_where_somebody_says_s
     np.testing.assert_allclose(hertz.b1, head.b1, rtol=1e-6)
     with pytest.warns(DataWarning, match="divided by 500"):
         np.testing.assert_array_equal(run_recipe(as_recipe(hertz.record))[-1].t2, hertz.t2)
+
+
+def _reconstructed(folder, name, *words):
+    command = ["reconstruct", str(folder / "stack.nii.gz"), "--estimator", "universal", "--refine", "--b1"]
+    return CliRunner().invoke(blochnet, [*command, str(folder / name), *words, "-o", str(folder / "out")])
+
+
+def test_what_a_map_is_in_can_be_said_in_the_command_or_beside_the_map(head, stack, folder):
+    from napari_blochnet.evaluation.maps_io import read_maps
+
+    write_nifti(head.b1 * 90, head.geometry, folder / "degrees.nii.gz")  # median 83
+    asked = _reconstructed(folder, "degrees.nii.gz")
+    assert asked.exit_code != 0
+    assert "may be per cent or degrees" in asked.output
+    done = _reconstructed(folder, "degrees.nii.gz", "--b1-nominal", "90")
+    assert done.exit_code == 0, done.output
+    np.testing.assert_allclose(read_maps(folder / "out").b1, head.b1, rtol=1e-5)
+    (folder / "degrees.json").write_text('{"Units": "degrees", "FlipAngle": 90}')
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+
+    opened = open_fingerprints(folder / "stack.nii.gz")
+    with pytest.warns(DataWarning, match="divided by the FlipAngle that its file states, 90"):
+        maps = nb.reconstruct(opened, "universal", refine=True, b1=folder / "degrees.nii.gz")
+    np.testing.assert_allclose(maps.b1, head.b1, rtol=1e-5)
+
+
+def test_a_complex_map_is_refused(head, stack, folder):
+    nib.save(nib.Nifti1Image((head.b1 * np.exp(0.5j)).T.astype(np.complex64), head.affine), folder / "complex.nii.gz")
+    np.save(folder / "complex.npy", head.b1 * 1j)
+    for name, words in (("complex.nii.gz", "holds complex64; expected real numbers; .*magnitude"),
+                        ("complex.npy", "complex64.*expected arrays of real numbers")):  # fmt: skip
+        with pytest.raises(nb.InputError, match=f"{name}: .*{words}") as caught:
+            nb.reconstruct(stack, "universal", refine=True, b1=folder / name)
+        assert caught.value.field == "b1"
+
+
+@pytest.fixture(scope="module")
+def object_in_air():
+    """A stack of 2 mm with an object of 20 × 20 mm in air, which has a field of 1."""
+    inside = np.zeros((2, 16, 16), bool)
+    inside[:, 3:13, 3:13] = True
+    maps = (np.where(inside, value, 0).astype(np.float32) for value in (*WHITE, 0.8))
+    affine = np.diag([2.0, 2.0, 4.0, 1.0])
+    affine[:3, 3] = [-15.0, -15.0, 3.0]
+    head = nb.Phantom(*maps, mask=inside, voxel_size=(4, 2, 2), affine=affine)
+    return nb.simulate(head, nb.fisp_schedule())
+
+
+def _coarse(mask_of_values: np.ndarray, background: float, path) -> None:
+    """Write a field of 1, on voxels of 5 mm, whose centre is that of the stack."""
+    affine = np.diag([5.0, 5.0, 4.0, 1.0])
+    affine[:3, 3] = [-17.5, -17.5, 3.0]
+    nib.save(nib.Nifti1Image(np.where(mask_of_values, 1.0, background).T, affine), path)
+
+
+@pytest.mark.parametrize("background", [0.0, np.nan])
+def test_a_coarse_map_that_ends_with_the_object_holds_in_the_whole_object(object_in_air, tmp_path, background):
+    stack = object_in_air
+    has_value = np.zeros((2, 8, 8), bool)
+    has_value[:, 2:6, 2:6] = True
+    _coarse(has_value, background, tmp_path / "b1.nii.gz")
+    with pytest.warns(DataWarning, match="another grid"):
+        maps = nb.reconstruct(stack, "universal", refine=True, b1=tmp_path / "b1.nii.gz")
+    np.testing.assert_allclose(maps.b1[stack.mask], 1, rtol=1e-6)
+    np.testing.assert_allclose(maps.t2[stack.mask], WHITE[1], rtol=5e-3)
+
+
+def test_a_voxel_beside_the_map_takes_its_neighbour_and_one_far_from_it_is_refused(object_in_air, tmp_path):
+    stack = object_in_air
+    has_value = np.zeros((2, 8, 8), bool)
+    has_value[:, 3:5, 3:5] = True
+    _coarse(has_value, 0.0, tmp_path / "b1.nii.gz")
+    with pytest.warns(DataWarning, match=r"b1\.nii\.gz has no value in \d+ of the 200 voxels .* at most 5 mm away"):
+        maps = nb.reconstruct(stack, "universal", refine=True, b1=tmp_path / "b1.nii.gz")
+    np.testing.assert_allclose(maps.b1[stack.mask], 1, rtol=1e-6)
+    has_value[:, :, 4] = False
+    _coarse(has_value, 0.0, tmp_path / "b1.nii.gz")
+    with pytest.warns(DataWarning), pytest.raises(nb.InputError, match=r"b1 is 0 at voxel .* out of range in"):
+        nb.reconstruct(stack, "universal", refine=True, b1=tmp_path / "b1.nii.gz")
 
 
 def test_a_map_that_lies_elsewhere_is_taken_with_a_word(head, stack, folder):

@@ -204,21 +204,129 @@ def test_t2_in_another_unit_than_t1_is_asked_for(tmp_path):
         nb.read_phantom(back)
 
 
-def test_b1_in_per_cent_is_scaled_and_in_degrees_asked_for(tmp_path):
-    b1 = np.full(SHAPE, 1.1, np.float32)
-    percent, warned = _warned(_save(tmp_path / "a", T1map=T1, T2map=T2, TB1map=100 * b1))
-    np.testing.assert_allclose(percent.b1, 1.1, rtol=1e-6)
-    assert "a median B1 of 110 is per cent, and was divided by 100" in warned[0]
-    low = _save(tmp_path / "b", {"TB1map": "%"}, T1map=T1, T2map=T2, TB1map=40 * b1)
-    np.testing.assert_allclose(_warned(low)[0].b1, 0.44, rtol=1e-6)
-    degrees = _save(tmp_path / "c", T1map=T1, T2map=T2, TB1map=50 * b1)
-    with pytest.raises(InputError, match="a median B1 of 55 is neither relative") as caught:
-        nb.read_phantom(degrees)
+def _b1(folder: Path, b1: np.ndarray, **sidecar: object) -> Path:
+    _save(folder, T1map=T1, T2map=T2, TB1map=np.asarray(b1, np.float32))
+    if sidecar:
+        (folder / "TB1map.json").write_text(json.dumps(sidecar))
+    return folder
+
+
+@pytest.mark.parametrize("median", [95, 100, 105])
+def test_b1_about_100_is_per_cent_and_told(tmp_path, median):
+    phantom, warned = _warned(_b1(tmp_path / "a", np.full(SHAPE, median)))
+    np.testing.assert_allclose(phantom.b1, median / 100, rtol=1e-6)
+    assert f"a median B1 of {median} is per cent, and was divided by 100; where it is in degrees, give" in warned[0]
+
+
+@pytest.mark.parametrize("median", [25, 55, 85, 94, 110, 180])
+def test_b1_that_may_be_per_cent_or_degrees_is_asked_for(tmp_path, median):
+    folder = _b1(tmp_path / "a", np.full(SHAPE, median))
+    with pytest.raises(
+        InputError, match=rf"a median B1 of {median} may be per cent or degrees; .*b1_nominal"
+    ) as caught:
+        nb.read_phantom(folder)
     assert caught.value.field == "b1_nominal"
-    np.testing.assert_allclose(_warned(degrees, b1_nominal=50)[0].b1, 1.1, rtol=1e-6)
-    stated = _save(tmp_path / "d", {"TB1map": "degrees"}, T1map=T1, T2map=T2, TB1map=90 * b1)
-    with pytest.raises(InputError, match=r"TB1map\.nii\.gz: states B1 in degrees; its median is 99"):
-        nb.read_phantom(stated)
+    np.testing.assert_allclose(_warned(folder, b1_nominal=90)[0].b1, median / 90, rtol=1e-6)
+    np.testing.assert_allclose(_warned(folder, b1_nominal=100)[0].b1, median / 100, rtol=1e-6)
+
+
+@pytest.mark.parametrize("median", [9, 500])
+def test_b1_that_is_neither_is_asked_for(tmp_path, median):
+    with pytest.raises(InputError, match=f"a median B1 of {median} is neither relative"):
+        nb.read_phantom(_b1(tmp_path / "a", np.full(SHAPE, median)))
+
+
+@pytest.mark.parametrize("unit", ["percent", "%", "Per cent"])
+def test_b1_stated_in_per_cent_is_per_cent(tmp_path, unit):
+    phantom, warned = _warned(_b1(tmp_path / "a", np.full(SHAPE, 44.0), Units=unit))
+    np.testing.assert_allclose(phantom.b1, 0.44, rtol=1e-6)
+    assert "was divided by 100" in warned[0]
+    with pytest.raises(InputError, match=f"states B1 in {unit}, but its median is 0.9; .*b1_nominal"):
+        nb.read_phantom(_b1(tmp_path / "b", np.full(SHAPE, 0.9), Units=unit))
+
+
+def test_b1_in_degrees_is_relative_to_the_flip_angle_that_its_file_states(tmp_path):
+    for unit, angle in (("degrees", 90), ("deg", 90.0), ("°", 60)):
+        phantom, warned = _warned(_b1(tmp_path / "a", np.full(SHAPE, 85.0), Units=unit, FlipAngle=angle))
+        np.testing.assert_allclose(phantom.b1, 85 / angle, rtol=1e-6)
+        assert f"divided by the FlipAngle that its file states, {angle:g}" in warned[0]
+    for beside in ({}, {"FlipAngle": "90"}, {"FlipAngle": 8}, {"FlipAngle": True}):
+        folder = _b1(tmp_path / "b", np.full(SHAPE, 99.0), Units="degrees", **beside)
+        with pytest.raises(InputError, match=r"^TB1map\.nii\.gz: states B1 in degrees.*; its median is 99"):
+            nb.read_phantom(folder)
+        np.testing.assert_allclose(_warned(folder, b1_nominal=90)[0].b1, 1.1, rtol=1e-6)
+
+
+def _elsewhere(name: str, folder: Path, values: np.ndarray, affine: np.ndarray) -> Path:
+    nib.save(nib.Nifti1Image(np.asarray(values), affine), folder / f"{name}.nii.gz")
+    return folder
+
+
+def _placed(shift: float = 0.0, edge: float = 2.0) -> np.ndarray:
+    affine = np.diag([edge, edge, 3.0, 1.0])
+    affine[:3, 3] = [-11.0 + shift, -12.0, 5.0]
+    return affine
+
+
+@pytest.mark.parametrize("name", ["T2map", "PDmap"])
+@pytest.mark.parametrize("affine", [_placed(4.0), _placed(0.0, 3.0), _placed(500.0)])
+def test_a_map_of_as_many_voxels_elsewhere_is_refused(tmp_path, name, affine):
+    maps = {"T1map": T1, "T2map": T2, "PDmap": np.ones(SHAPE, np.float32)}
+    for key, values in maps.items():
+        _elsewhere(key, tmp_path, values, affine if key == name else _placed())
+    with pytest.raises(InputError, match=rf"{name}\.nii\.gz: lies on another grid than T1map\.nii\.gz.*resample it"):
+        nb.read_phantom(tmp_path)
+
+
+def test_a_map_stored_mirrored_is_turned_and_one_without_a_place_is_taken_by_voxel_and_told(tmp_path):
+    _elsewhere("T1map", tmp_path, T1, _placed())
+    mirrored = _placed() @ np.array([[-1, 0, 0, SHAPE[0] - 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    phantom, warned = _warned(_elsewhere("T2map", tmp_path, T2[::-1], mirrored))
+    np.testing.assert_array_equal(phantom.t2, T2.T)
+    assert not warned
+    phantom, warned = _warned(_elsewhere("T2map", tmp_path, T2, np.eye(4)))
+    np.testing.assert_array_equal(phantom.t2, T2.T)
+    assert warned == [
+        "T2map.nii.gz is taken voxel by voxel: the affine of T2map.nii.gz is a default that says nothing."
+    ]
+    assert warned[0] in phantom.notes
+    np.testing.assert_allclose(phantom.geometry.affine, _placed())
+
+
+def test_a_b1_map_of_as_many_voxels_and_another_field_of_view_is_laid_where_it_lies(tmp_path):
+    _elsewhere("T1map", tmp_path, T1, _placed())
+    _elsewhere("T2map", tmp_path, T2, _placed())
+    # a field that is what its place along x says, on voxels twice as large and 0 beyond an object
+    wide = np.diag([4.0, 4.0, 3.0, 1.0])
+    wide[:3, 3] = [-20.0, -22.0, 5.0]
+    x = wide[0, 0] * np.arange(SHAPE[0]) + wide[0, 3]
+    field = np.broadcast_to(1 + 0.01 * x[:, None, None], SHAPE).astype(np.float32)
+    phantom, _ = _warned(_elsewhere("TB1map", tmp_path, field, wide))
+    expected = 1 + 0.01 * (2.0 * np.arange(SHAPE[0]) - 11.0)
+    np.testing.assert_allclose(phantom.b1, np.broadcast_to(expected, SHAPE[::-1]), rtol=1e-5)
+    assert any("TB1map.nii.gz lies on another grid" in note for note in phantom.notes)
+    with pytest.raises(InputError, match=r"TB1map\.nii\.gz: lies elsewhere than T1map"):
+        nb.read_phantom(_elsewhere("TB1map", tmp_path, field, _placed(500.0)))
+    _, warned = _warned(_elsewhere("TB1map", tmp_path, field, np.eye(4)))
+    assert "TB1map.nii.gz is taken voxel by voxel" in warned[0]
+    with pytest.raises(InputError, match=r"TB1map\.nii\.gz: holds complex64; expected real numbers"):
+        nb.read_phantom(_elsewhere("TB1map", tmp_path, field.astype(np.complex64), wide))
+
+
+@pytest.mark.parametrize(
+    ("affine", "told"),
+    [(_placed(4.0), "lies on another grid than the maps; the shares of tissues are left alone"),
+     (_placed(0.0, 3.0), "lies on another grid than the maps; the shares of tissues are left alone"),
+     (np.eye(4), "is taken voxel by voxel"), (_placed(), None)],
+)  # fmt: skip
+def test_shares_of_tissues_elsewhere_are_left_alone(tmp_path, affine, told):
+    for key, values in {"x_T1map": T1, "x_T2map": T2, "x_dseg": np.ones(SHAPE, np.uint8)}.items():
+        _elsewhere(key, tmp_path, values, _placed())
+    (tmp_path / "x_dseg.tsv").write_text("index\tname\n1\twhite matter\n")
+    _elsewhere("x_label-whitematter_probseg", tmp_path, np.full(SHAPE, 0.75, np.float32), affine)
+    phantom, warned = _warned(tmp_path)
+    assert (phantom.fractions is None) == ("left alone" in (told or ""))
+    assert [told in sentence for sentence in warned] == ([] if told is None else [True])
 
 
 @pytest.mark.parametrize(

@@ -16,13 +16,17 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 
-__all__ = ["Laid", "lay_on_grid", "turned_onto", "without_axes_of_one"]
+__all__ = ["Laid", "lay_on_grid", "says_nothing", "turned_onto", "without_axes_of_one"]
 
 # Two grids are the same where no corner is further from its place than this share of the smallest voxel's edge: header
 # numbers are rounded, and a mask drawn on a copy of the stack may differ in the last digits.
 _TOLERANCE = 0.05
 # A volume that covers less of the target than this lies elsewhere.
 _LEAST_COVERED = 0.01
+# Resampling places this many voxels of the grid at once: their places and values take 80 bytes each.
+_AT_ONCE = 2**18
+# Values whose neighbours with a value weigh less than this together have none.
+_LEAST_WEIGHT = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +76,7 @@ def lay_on_grid(
     field: str,
     nearest: bool,
     is_placed: bool = False,
+    zero_is_empty: bool = False,
 ) -> Laid:
     """Bring a volume onto the grid of another one, as their affines say.
 
@@ -95,6 +100,9 @@ def lay_on_grid(
     is_placed : bool
         The volume's place is known beyond doubt, as that of a layer which a person sees on the canvas: however little
         of the grid it covers it is taken, and never voxel by voxel because an affine is a default.
+    zero_is_empty : bool
+        0 and what is not finite are no values, as outside the object in a map of B1: they take no part in linear
+        interpolation, which gives 0 where none of the voxels around has a value.
 
     Returns
     -------
@@ -104,11 +112,15 @@ def lay_on_grid(
     Raises
     ------
     InputError
-        More axes than three; another shape without a word of where it lies; a volume that lies elsewhere.
+        More axes than three; another shape without a word of where it lies; a volume that lies elsewhere; one to be
+        interpolated whose numbers are not real.
     """
     data = without_axes_of_one(np.asarray(data))
     if data.ndim != 3:
         raise InputError(f"{name}: has shape {data.shape}", "three axes (z, y, x)", field=field)
+    if not nearest and data.dtype.kind not in "fiub":
+        expected = "real numbers; where it is complex and its magnitude is meant, save that"
+        raise InputError(f"{name}: holds {data.dtype}", expected, field=field)
     if geometry is None:
         if data.shape != shape:
             raise InputError(f"{name}: has shape {data.shape}", f"that of {onto}, {shape} (z, y, x)", field=field)
@@ -116,14 +128,24 @@ def lay_on_grid(
     found = turned_onto(data, geometry, shape, target, name=name, onto=onto)
     if found is not None:
         return found
-    if not is_placed and data.shape == shape and (_says_nothing(geometry) or _says_nothing(target)):
-        silent = name if _says_nothing(geometry) else onto
+    if not is_placed and data.shape == shape and (says_nothing(geometry) or says_nothing(target)):
+        silent = name if says_nothing(geometry) else onto
         return Laid(
             data, "by index", f"{name} is taken voxel by voxel: the affine of {silent} is a default that says nothing."
         )
     to_source = _to_source(geometry, target)
     least = 0.0 if is_placed else _LEAST_COVERED
-    return _resampled(data, to_source, shape, name=name, onto=onto, field=field, nearest=nearest, least=least)
+    values, covered = _resampled(data, to_source, shape, nearest=nearest, zero_is_empty=zero_is_empty)
+    if covered.mean() < least:
+        raise InputError(
+            f"{name}: lies elsewhere than {onto}, of which it covers {100 * covered.mean():.1f} % by their affines",
+            "a volume of the same place",
+            field=field,
+        )
+    left_out = "" if covered.all() else f"; it covers {100 * covered.mean():.0f} % of it, and the rest is 0"
+    how = "the nearest voxel" if nearest else "linear interpolation"
+    note = f"{name} lies on another grid than {onto}; it was resampled by {how}{left_out}."
+    return Laid(values, "resampled", note, covered)
 
 
 def turned_onto(
@@ -186,45 +208,50 @@ def _turned(data: AnyArray, to_source: FloatArray, shape: tuple[int, int, int]) 
     return turned.T
 
 
-def _says_nothing(geometry: Geometry) -> bool:
+def says_nothing(geometry: Geometry) -> bool:
     """Whether an affine is what writers put there that know of none: voxel sizes along the axes, no offset."""
     return bool(np.allclose(geometry.affine, np.diag([*np.abs(np.diag(geometry.affine))[:3], 1.0]), atol=1e-6))
 
 
 def _resampled(
-    data: AnyArray,
-    to_source: FloatArray,
-    shape: tuple[int, int, int],
-    *,
-    name: str,
-    onto: str,
-    field: str,
-    nearest: bool,
-    least: float,
-) -> Laid:
+    data: AnyArray, to_source: FloatArray, shape: tuple[int, int, int], *, nearest: bool, zero_is_empty: bool
+) -> tuple[AnyArray, BoolArray]:
+    """Return the volume at the voxels of a grid, 0 beyond it, and which of them lie inside it; a few lines at once."""
+    dtype = data.dtype.newbyteorder("=")
+    # what is interpolated knows neither bool nor half and long double
+    known = {"b": np.dtype(np.uint8), "f": dtype if dtype.itemsize in (4, 8) else np.dtype(np.float64)}
+    own = data.T.astype(known.get(dtype.kind, dtype), copy=False)
+    valid: AnyArray | None = None
+    if zero_is_empty and not nearest:
+        has_value = np.isfinite(own) & (own != 0)
+        if not has_value.all():
+            own, valid = np.where(has_value, own, 0), has_value.astype(np.uint8)
+    laid = np.zeros(shape, dtype if nearest else np.float32)
+    covered = np.zeros(shape, dtype=bool)
+    size, (slices, rows, columns) = np.array(data.shape[::-1]), shape
+    lines = max(1, _AT_ONCE // max(columns, 1))
+    for z in range(slices):
+        for start in range(0, rows, lines):
+            here = (z, slice(start, start + lines))
+            y, x = np.indices(covered[here].shape).reshape(2, -1)
+            grid = np.stack([x, y + start, np.full_like(x, z)]).astype(np.float64)
+            places = to_source[:3, :3] @ grid + to_source[:3, 3:]
+            inside = ((places > -0.5 - _TOLERANCE) & (places < size[:, None] - 0.5 + _TOLERANCE)).all(axis=0)
+            values = _at(own, places, nearest)
+            if valid is not None:
+                weight = _at(valid, places, nearest)
+                values = np.where(weight > _LEAST_WEIGHT, values / np.maximum(weight, _LEAST_WEIGHT), 0)
+            values[~inside] = 0
+            laid[here] = values.reshape(covered[here].shape)
+            covered[here] = inside.reshape(covered[here].shape)
+    return laid, covered
+
+
+def _at(own: AnyArray, places: FloatArray, nearest: bool) -> AnyArray:
+    """Return a volume (x, y, z) at places in it, one a column."""
     from scipy import ndimage
 
-    size = np.array(data.shape[::-1])
-    grid = np.indices(shape[::-1], dtype=np.float64).reshape(3, -1)
-    places = to_source[:3, :3] @ grid + to_source[:3, 3:]
-    inside = ((places > -0.5 - _TOLERANCE) & (places < size[:, None] - 0.5 + _TOLERANCE)).all(axis=0)
-    if inside.mean() < least:
-        raise InputError(
-            f"{name}: lies elsewhere than {onto}, of which it covers {100 * inside.mean():.1f} % by their affines",
-            "a volume of the same place",
-            field=field,
-        )
-    values = ndimage.map_coordinates(
-        data.T.astype(np.uint8 if data.dtype == bool else data.dtype, copy=False),
-        places,
-        order=0 if nearest else 1,
-        mode="nearest",
-        output=None if nearest else np.float64,
+    found: AnyArray = ndimage.map_coordinates(
+        own, places, order=0 if nearest else 1, mode="nearest", output=None if nearest else np.float64
     )
-    values[~inside] = 0
-    covered: BoolArray = np.asarray(inside).reshape(shape[::-1]).T
-    left_out = "" if covered.all() else f"; it covers {100 * covered.mean():.0f} % of it, and the rest is 0"
-    how = "the nearest voxel" if nearest else "linear interpolation"
-    note = f"{name} lies on another grid than {onto}; it was resampled by {how}{left_out}."
-    laid: AnyArray = values.reshape(shape[::-1]).T
-    return Laid(laid.astype(data.dtype) if nearest else laid.astype(np.float32), "resampled", note, covered)
+    return found

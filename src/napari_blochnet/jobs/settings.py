@@ -65,7 +65,7 @@ _B1_NOMINAL: float | None = quantity(
     None,
     "Nominal B1",
     "What the B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees; none: 1, "
-    "or 100 where its values are near 100.",
+    "or 100 where its median is from 95 to 105.",
     gt=0,
 )
 _SLICES: tuple[int, int] | None = quantity(

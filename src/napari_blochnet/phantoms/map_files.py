@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.grids import lay_on_grid, turned_onto, without_axes_of_one
+from napari_blochnet.common.grids import lay_on_grid, says_nothing, turned_onto, without_axes_of_one
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar, read_nifti
 from napari_blochnet.phantoms.formats.brainweb import is_brainweb_format, read_volume
@@ -76,6 +77,8 @@ class MapArray:
         As it states it.
     is_rate : bool
         Whether it is called R1 or R2.
+    flip_angle : float, optional
+        Degrees; what the JSON file beside it states as prescribed.
     """
 
     values: AnyArray
@@ -83,6 +86,7 @@ class MapArray:
     geometry: Geometry | None = None
     unit: str | None = None
     is_rate: bool = False
+    flip_angle: float | None = None
 
 
 NO_HINTS = MapHints()
@@ -169,8 +173,17 @@ def read_map(path: Path, watch: Watch = UNWATCHED) -> MapArray:
     values = without_axes_of_one(values)
     if values.ndim != 3:
         raise FileError(path, f"has {_COUNTS.get(values.ndim, values.ndim)} axes", "a map with three")
-    unit = nifti_sidecar(path).get("Units") if is_nifti(path) else None
-    return MapArray(values, path.name, geometry, unit if isinstance(unit, str) else None, is_rate(plain_stem(path)))
+    beside = nifti_sidecar(path) if is_nifti(path) else {}
+    unit, angle = beside.get("Units"), beside.get("FlipAngle")
+    return MapArray(
+        values,
+        path.name,
+        geometry,
+        unit if isinstance(unit, str) else None,
+        is_rate(plain_stem(path)),
+        # JSON's true is an int to Python
+        float(angle) if isinstance(angle, int | float) and not isinstance(angle, bool) and 0 < angle < 720 else None,
+    )
 
 
 _COUNTS = {1: "one", 2: "two", 4: "four", 5: "five"}
@@ -217,17 +230,32 @@ def _beside(key: str, found: MapArray, first: MapArray, notes: list[str]) -> Any
         if values.shape != (z, y, x):
             raise _other_shape(found, first)
         return values
-    laid = turned_onto(values, found.geometry, (z, y, x), first.geometry, name=found.source, onto=first.source)
-    if laid is None and key == "b1" and values.shape != (z, y, x):
+    if key == "b1":
         laid = lay_on_grid(values, found.geometry, (z, y, x), first.geometry, name=found.source, onto=first.source,
-                           field="path", nearest=False)  # fmt: skip
-    if laid is None:
-        if values.shape != (z, y, x):
-            raise _other_shape(found, first)
-        notes.append(f"{found.source} has another affine than {first.source}; that of {first.source} was taken.")
-        return values
-    notes += [laid.note] if laid.note else []
-    return laid.data
+                           field="path", nearest=False, zero_is_empty=True)  # fmt: skip
+        if laid.note:
+            notes.append(laid.note)
+        if laid.how == "by index":
+            warnings.warn(laid.note, DataWarning, stacklevel=4)
+        return laid.data
+    turned = turned_onto(values, found.geometry, (z, y, x), first.geometry, name=found.source, onto=first.source)
+    if turned is not None:
+        notes += [turned.note] if turned.note else []
+        return turned.data
+    if values.shape != (z, y, x):
+        raise _other_shape(found, first)
+    silent = next((each.source for each in (found, first) if each.geometry and says_nothing(each.geometry)), None)
+    if silent is None:
+        raise FileError(
+            found.source,
+            f"lies on another grid than {first.source}, though it has as many voxels (their affines differ)",
+            f"maps of one grid: resample it onto {first.source}, or give both the affine of that where they lie alike",
+            field="path",
+        )
+    sentence = f"{found.source} is taken voxel by voxel: the affine of {silent} is a default that says nothing."
+    notes.append(sentence)
+    warnings.warn(sentence, DataWarning, stacklevel=4)
+    return values
 
 
 def _other_shape(found: MapArray, first: MapArray) -> FileError:

@@ -130,7 +130,8 @@ def phantom_from_maps(
         said.append("There is no PD map; PD is 1 in every voxel.")
     if "b1" in values:
         nominal, note = nominal_b1(maps["b1"].source, values["b1"], inside, stated=maps["b1"].unit,
-                                   nominal=hints.b1_nominal, field="b1_nominal")  # fmt: skip
+                                   nominal=hints.b1_nominal, field="b1_nominal",
+                                   flip_angle=maps["b1"].flip_angle)  # fmt: skip
         if note:
             values["b1"] = values["b1"] / np.float32(nominal)
             said.append(note)

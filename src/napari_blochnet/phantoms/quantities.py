@@ -42,9 +42,14 @@ _PLAUSIBLE = {"t1": (20.0, 20_000.0), "t2": (1.0, 5_000.0)}
 # What a field relative to nominal is not stated in.
 _ABSOLUTE_B1 = ("deg", "°", "rad", "hz", "hertz", "khz", "ut", "µt", "μt", "tesla")
 _PERCENT = ("%", "percent", "per cent", "pct", "p.u.")
-# Median of a field relative to nominal, and of one in per cent.
+_DEGREES = ("deg", "°")
+# Median of a field relative to nominal, and of one that can only be in per cent: 85 may as well be degrees of 90.
 _RELATIVE_B1 = (0.05, 5.0)
-_PERCENT_B1 = (70.0, 140.0)
+_PERCENT_B1 = (95.0, 105.0)
+# A median between these, where nobody states a unit, is per cent or degrees.
+_PERCENT_OR_DEGREES = (20.0, 200.0)
+# Median over what is nominal, where a file states that.
+_PLAUSIBLE_B1 = (0.4, 1.8)
 
 # Names of weighted images that are spelled like those of maps: IXI's, BrainWeb's simulated scans, BIDS' T1w.
 _WEIGHTED = re.compile(
@@ -210,7 +215,14 @@ def _said_by(key: str, by_file: bool) -> str:
 
 
 def nominal_b1(
-    source: str, values: AnyArray, inside: BoolArray, *, stated: str | None, nominal: float | None, field: str
+    source: str,
+    values: AnyArray,
+    inside: BoolArray,
+    *,
+    stated: str | None,
+    nominal: float | None,
+    field: str,
+    flip_angle: float | None = None,
 ) -> tuple[float, str]:
     """Return what a B1 map holds where the field is nominal, and what is to be said of it.
 
@@ -227,6 +239,8 @@ def nominal_b1(
         What a person says: 100 of per cent, the prescribed flip angle of degrees.
     field : str
         Settings field by which a person says it.
+    flip_angle : float, optional
+        Degrees; what its file states as prescribed, used where it states the map in degrees.
 
     Returns
     -------
@@ -238,7 +252,8 @@ def nominal_b1(
     Raises
     ------
     InputError
-        A map in degrees or Hz, or one whose values tell neither.
+        A map in degrees or Hz of which nobody says what is nominal; a stated unit that cannot be; values that may be
+        per cent or degrees, or are neither.
     """
     if nominal is not None:
         return nominal, f"{source}: B1 was divided by {nominal:g}, as asked." if nominal != 1 else ""
@@ -247,18 +262,31 @@ def nominal_b1(
     if not used.size:
         return 1.0, ""
     median = float(np.median(used))
-    unit = (stated or "").lower()
-    expected = f"a field relative to nominal, or {field}: what the map holds where the field is nominal"
+    unit = (stated or "").strip().lower()
+    expected = (
+        f"a field relative to nominal, or {field}: what the map holds where the field is nominal "
+        "(100 of per cent, the prescribed flip angle of degrees)"
+    )
     if unit.startswith(_ABSOLUTE_B1):
-        raise FileError(source, f"states B1 in {stated}; its median is {median:g}", expected, field=field)
-    if unit in _PERCENT or _PERCENT_B1[0] <= median <= _PERCENT_B1[1]:
-        doubt = "" if unit in _PERCENT else f"; where it is in degrees, give {field}, the prescribed flip angle"
-        return 100.0, f"{source}: a median B1 of {median:g} is per cent, and was divided by 100{doubt}."
-    if not _RELATIVE_B1[0] <= median <= _RELATIVE_B1[1]:
-        raise FileError(
-            source,
-            f"a median B1 of {median:g} is neither relative (1 = nominal) nor per cent",
-            f"{expected} (100 of per cent, the prescribed flip angle of degrees)",
-            field=field,
+        known = flip_angle if unit.startswith(_DEGREES) else None
+        if known and _PLAUSIBLE_B1[0] <= median / known <= _PLAUSIBLE_B1[1]:
+            return known, f"{source}: B1 in {stated} was divided by the FlipAngle that its file states, {known:g}."
+        prescribed = f" and a FlipAngle of {known:g}" if known else ""
+        raise FileError(source, f"states B1 in {stated}{prescribed}; its median is {median:g}", expected, field=field)
+    relative = _RELATIVE_B1[0] <= median <= _RELATIVE_B1[1]
+    if unit in _PERCENT:
+        if relative:
+            raise FileError(source, f"states B1 in {stated}, but its median is {median:g}", expected, field=field)
+        return 100.0, f"{source}: B1 in {stated} was divided by 100."
+    if _PERCENT_B1[0] <= median <= _PERCENT_B1[1]:
+        return 100.0, (
+            f"{source}: a median B1 of {median:g} is per cent, and was divided by 100; where it is in degrees, give "
+            f"{field}, the prescribed flip angle."
         )
+    if not relative:
+        low, high = _PERCENT_OR_DEGREES
+        what = "may be per cent or degrees" if low <= median <= high else (
+            "is neither relative (1 = nominal) nor per cent"
+        )  # fmt: skip
+        raise FileError(source, f"a median B1 of {median:g} {what}", expected, field=field)
     return 1.0, ""

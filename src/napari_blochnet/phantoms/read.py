@@ -89,7 +89,7 @@ def read_phantom(
         Of the maps; 1/s of rates R1 and R2. By default as the files state, or as values tell.
     b1_nominal : float, optional
         What a B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees. By
-        default 1, or 100 where its median is near 100.
+        default 1, or 100 where its median is from 95 to 105.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
 

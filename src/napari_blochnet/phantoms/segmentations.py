@@ -10,7 +10,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.common.grids import lay_on_grid, turned_onto, without_axes_of_one
+from napari_blochnet.common.grids import lay_on_grid, says_nothing, turned_onto, without_axes_of_one
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.nifti import nifti_stem, read_nifti
 from napari_blochnet.phantoms.formats.brainweb import role_of
@@ -130,6 +130,10 @@ def _on_grid(path: Path, shape: tuple[int, ...], geometry: Geometry, notes: list
     z, y, x = shape
     laid = turned_onto(values, here, (z, y, x), geometry, name=path.name, onto="the maps") if values.ndim == 3 else None
     if laid is None:
-        return values if values.shape == shape else None
+        if values.shape != shape or not (says_nothing(here) or says_nothing(geometry)):
+            return None
+        silent = path.name if says_nothing(here) else "the maps"
+        _say(f"{path.name} is taken voxel by voxel: the affine of {silent} is a default that says nothing.", notes)
+        return values
     notes += [laid.note] if laid.note else []
     return laid.data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
-from napari_blochnet.phantoms.map_files import read_map
+from napari_blochnet.phantoms.map_files import MapArray, read_map
 from napari_blochnet.phantoms.quantities import nominal_b1
 
 __all__ = ["checked_b1", "read_b1"]
@@ -22,24 +23,27 @@ __all__ = ["checked_b1", "read_b1"]
 _RANGE = (0.2, 3.0)
 
 
-def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> tuple[FloatArray, str | None]:
-    """Read a B1 map for a stack (NIfTI, MINC, ``.npy``), and the unit that a JSON file beside it states, if any.
+def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
+    """Read a B1 map for a stack (NIfTI, MINC, ``.npy``), and what a JSON file beside it states of its unit, if any.
 
     Parameters
     ----------
     path : path
     stack : FingerprintStack
-        On whose grid it is laid, as the affines say; a `DataWarning` tells where it was turned or interpolated.
+        On whose grid it is laid, as the affines say; a `DataWarning` tells where it was turned or interpolated. 0 and
+        NaN are no values of B1, and are not interpolated with; voxels inside the mask that are left without a value
+        within one voxel of the map take that of the nearest voxel, which a `DataWarning` tells.
 
     Returns
     -------
-    array of shape (Z, Y, X)
-    str or None
+    MapArray
+        Its values of shape (Z, Y, X), float32.
 
     Raises
     ------
     InputError
-        A file that cannot be read, that lies elsewhere, or of another shape without a word of where it lies.
+        A file that cannot be read, that lies elsewhere, or of another shape without a word of where it lies; complex
+        numbers.
     """
     try:
         found = read_map(existing_file(path))
@@ -55,6 +59,7 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> tuple[Floa
         onto=f"the stack {stack.name}",
         field="b1",
         nearest=False,
+        zero_is_empty=True,
     )
     missed = 0 if laid.covered is None else int((stack.mask & ~laid.covered).sum())
     if missed:
@@ -66,11 +71,42 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> tuple[Floa
         )
     if laid.note:
         warnings.warn(laid.note, DataWarning, stacklevel=2)
-    return np.asarray(laid.data, dtype=np.float32), found.unit
+    values = np.asarray(laid.data, dtype=np.float32)
+    if laid.how == "resampled" and found.geometry is not None:
+        values = _filled(values, stack, max(found.geometry.voxel_size), Path(path).name)
+    return replace(found, values=values)
+
+
+def _filled(values: FloatArray, stack: FingerprintStack, reach: float, name: str) -> FloatArray:
+    """Return a field in which voxels inside the mask without a value have the nearest one, up to ``reach`` mm away."""
+    lack = stack.mask & (values == 0)
+    if not lack.any() or lack.all() or not values.any():
+        return values
+    from scipy import ndimage
+
+    distance, nearest = ndimage.distance_transform_edt(values == 0, sampling=stack.voxel_size, return_indices=True)
+    lack &= distance <= reach * (1 + 1e-6)
+    if not lack.any():
+        return values
+    filled = values.copy()
+    filled[lack] = values[tuple(index[lack] for index in nearest)]
+    warnings.warn(
+        f"{name} has no value in {int(lack.sum()):,} of the {int(stack.mask.sum()):,} voxels inside the mask of the "
+        f"stack {stack.name}; they took that of the nearest voxel, at most {reach:g} mm away.",
+        DataWarning,
+        stacklevel=3,
+    )
+    return filled
 
 
 def checked_b1(
-    b1: AnyArray, stack: FingerprintStack, inside: BoolArray, *, unit: str | None = None, nominal: float | None = None
+    b1: AnyArray,
+    stack: FingerprintStack,
+    inside: BoolArray,
+    *,
+    unit: str | None = None,
+    nominal: float | None = None,
+    flip_angle: float | None = None,
 ) -> FloatArray:
     """Return a B1 map as float32 relative to nominal, 1 outside the stack's mask.
 
@@ -87,12 +123,14 @@ def checked_b1(
         As its file states it.
     nominal : float, optional
         What it holds where the field is nominal.
+    flip_angle : float, optional
+        Degrees, as its file states it: nominal of a map that it states in degrees.
 
     Raises
     ------
     InputError
         Another shape than the stack's; a value in a voxel that is mapped that is not finite, or outside 0.2 to 3; a
-        map in degrees or Hz without `nominal`.
+        map in degrees or Hz, or one that may be, without `nominal`.
     """
     if np.shape(b1) != stack.shape[1:]:
         raise InputError(
@@ -101,7 +139,8 @@ def checked_b1(
     field = np.asarray(b1)
     if field.dtype.kind not in "fiu":
         raise InputError(f"b1 holds {field.dtype}; expected real numbers, 1 being nominal.", field="b1")
-    scale, note = nominal_b1("the B1 map", field, inside, stated=unit, nominal=nominal, field="b1_nominal")
+    scale, note = nominal_b1("the B1 map", field, inside, stated=unit, nominal=nominal, field="b1_nominal",
+                             flip_angle=flip_angle)  # fmt: skip
     if note:
         field = field / np.float32(scale)
         warnings.warn(note, DataWarning, stacklevel=2)

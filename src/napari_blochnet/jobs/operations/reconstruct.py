@@ -294,17 +294,18 @@ def _field(
     b1: AnyArray | None, given: ReconstructSettings, estimator: Estimator, stack: FingerprintStack, inside: BoolArray
 ) -> FloatArray | None:
     """Return the B1 map, of an array or a file, relative to nominal; None where neither is given."""
-    unit = None
+    unit = flip_angle = None
     if b1 is None:
         if given.b1 is None:
             return None
-        b1, unit = read_b1(given.b1, stack)
+        found = read_b1(given.b1, stack)
+        b1, unit, flip_angle = found.values, found.unit, found.flip_angle
     if not estimator.takes_b1:
         raise InputError(f"A B1 map is given, but {estimator.name} takes B1 as nominal; expected refine with it, or no "
                          "B1 map.", field="b1")  # fmt: skip
     if estimator.fit_b1:
         raise InputError("A B1 map is given, and B1 is to be fitted; expected one of the two.", field="fit_b1")
-    return checked_b1(b1, stack, inside, unit=unit, nominal=given.b1_nominal)
+    return checked_b1(b1, stack, inside, unit=unit, nominal=given.b1_nominal, flip_angle=flip_angle)
 
 
 def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, settings: ReconstructSettings) -> BoolArray:
