@@ -65,7 +65,7 @@ def read_number_column(path: Path) -> FloatArray:
         A line that is not one number (names the line), no number at all, or a file that is not text.
     """
     values = array("d")
-    number = Numbers(path.name, ";")
+    number = Numbers(path.name)
     rows: list[tuple[str, str]] = []
     for line, text in text_lines(path, _LARGEST_FILE):
         plain = text.strip()
