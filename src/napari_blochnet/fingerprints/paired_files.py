@@ -13,8 +13,9 @@ from napari_blochnet.common.arrays import SignalKind, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joined_polar
-from napari_blochnet.fingerprints.sources import SourceArray, check_memory, open_array
+from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.io.json_files import beside_json
+from napari_blochnet.io.reading import refuse_beyond_memory
 
 __all__ = ["Part", "beside_stack", "main_part", "open_parts", "part_of", "stack_stem"]
 
@@ -159,7 +160,7 @@ def open_parts(
         return first, source
     other = open_array(second, variable, watch=watch)
     _check_alike(first, source, second, other)
-    check_memory(first, source.data.size * 8)
+    refuse_beyond_memory(first, source.data.size * 8)
     what = f"reading {first.name} and {second.name}"
     if part.role in ("mag", "phase"):
         low, _ = extent(source.data, watch, what)

@@ -186,8 +186,8 @@ def recognised_kind(data: AnyArray, tally: Tally, has_both_signs: bool) -> tuple
         if tally.has_imaginary or tally.lowest < 0 or not has_both_signs or tally.highest == 0:
             return kind, ""
         return "magnitude", (
-            "The samples are complex numbers without imaginary parts, none of them below 0 although signed "
-            "signals of this schedule would be; they are taken as magnitudes (give the kind as complex if they are not)."
+            "The samples are complex numbers without imaginary parts, none of them below 0 although the schedule makes "
+            "signals of both signs; they are taken as magnitudes (give the kind as complex if they are not)."
         )
     _refuse_phases(data, tally)
     if tally.lowest >= 0 and data.dtype.kind == "f" and not has_both_signs:
@@ -201,8 +201,8 @@ def recognised_kind(data: AnyArray, tally: Tally, has_both_signs: bool) -> tuple
     if has_both_signs and -tally.lowest <= UNDERSHOOT * tally.highest:
         raise InputError(
             f"The samples below 0 are small, down to {tally.lowest:.3g} where the largest is {tally.highest:.3g}, "
-            "although the schedule makes signals of both signs: magnitudes that were interpolated, or signed values; give the kind as "
-            "magnitude or real.",
+            "although the schedule makes signals of both signs: magnitudes that were interpolated, or signed values; "
+            "give the kind as magnitude or real.",
             field="kind",
         )
     return "real", (

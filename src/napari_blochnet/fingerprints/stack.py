@@ -99,7 +99,7 @@ class FingerprintStack(OnGrid):
         if self.kind is not None and self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
         is_complex = self.data.dtype.kind == "c"
-        if self.kind == "complex" and not is_complex or self.kind == "real" and is_complex:
+        if (self.kind == "complex" and not is_complex) or (self.kind == "real" and is_complex):
             raise self._of_other_kind()
         if self.mask is not None and np.shape(self.mask) != shape[1:]:
             raise InputError(

@@ -12,7 +12,8 @@ from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joined_polar
 from napari_blochnet.fingerprints.signal_kinds import is_signed, phase_range
-from napari_blochnet.fingerprints.sources import SourceArray, check_memory
+from napari_blochnet.fingerprints.sources import SourceArray
+from napari_blochnet.io.reading import refuse_beyond_memory
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["StackAxes"]
@@ -119,7 +120,7 @@ class StackAxes:
         if not is_signed(first):
             low, high = extent(second, watch, what)
             if phase_range(low, high) is not None:
-                check_memory(self.file, first.size * 8)
+                refuse_beyond_memory(self.file, first.size * 8)
                 polar, words = joined_polar(first, second, "", self.file.name, watch, what)
                 return polar, f"magnitude and phase ({words})"
             if kind is None and low >= 0:
@@ -134,7 +135,7 @@ class StackAxes:
             pair = np.dtype(f"{data.dtype.byteorder}c{2 * data.dtype.itemsize}") if data.dtype.itemsize > 2 else None
             if pair is not None:
                 return data.view(pair)[..., 0], "real and imaginary parts"
-        check_memory(self.file, first.size * 8)
+        refuse_beyond_memory(self.file, first.size * 8)
         return joined_parts(first, second, watch, what), "real and imaginary parts"
 
     def time_first(self, schedule: Schedule, time_axis: int | None, notes: list[str]) -> AnyArray:

@@ -206,7 +206,7 @@ def read_matlab_table(path: Path, variable: str | None = None) -> RawTable:
     return RawTable(_Vectors(vectors), others=others, are_paths=True)
 
 
-class _Vectors(ArraysOnDemand):
+class _Vectors(ArraysOnDemand[MatlabArray]):
     """Vectors of a file, of which those that are no part of a schedule need not be read."""
 
     def __getitem__(self, name: str) -> AnyArray:
