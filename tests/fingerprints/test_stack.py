@@ -28,8 +28,12 @@ def _data(dtype: type = np.complex64) -> np.ndarray:
     ],
 )
 def test_what_numbers_are_taken_for(dtype: type, kind: str) -> None:
-    data = np.ones((6, 2, 3, 4), dtype)
-    assert FingerprintStack(data, _SCHEDULE).kind == kind
+    data = np.ones((6, 2, 3, 4), dtype) * dtype(1j if kind == "complex" else 1)
+    assert FingerprintStack(data, _SCHEDULE.replace(inversion_time=20.0)).kind == kind
+    # without an inversion, signed signals may all lie above 0, as those of earlier versions were taken to do
+    plain = FingerprintStack(data, _SCHEDULE.replace(inversion_time=None))
+    assert plain.kind == ("real" if dtype is np.float32 else kind)
+    assert any("cannot be told apart" in note for note in plain.notes) == (dtype is np.float32)
     if np.dtype(dtype).kind in "fi":
         assert FingerprintStack(-data, _SCHEDULE).kind == "real"
         # an empty stack tells nothing

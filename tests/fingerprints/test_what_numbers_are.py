@@ -93,6 +93,61 @@ def test_complex_numbers_without_imaginary_parts_may_be_magnitudes():
     assert nb.FingerprintStack(np.abs(AS_STACK).astype(np.complex64), plain).kind == "complex"
 
 
+def test_magnitudes_may_be_stored_as_complex_numbers():
+    data = np.abs(AS_STACK).astype(np.complex64)
+    stack = nb.FingerprintStack(data, SCHEDULE, "magnitude")
+    np.testing.assert_array_equal(stack.data, data.real)
+    with pytest.raises(InputError, match="complex64 samples and cannot be of kind magnitude; expected complex"):
+        nb.FingerprintStack(AS_STACK, SCHEDULE, "magnitude")
+    with pytest.raises(InputError, match="complex64 samples and cannot be of kind real; expected complex"):
+        nb.FingerprintStack(data, SCHEDULE, "real")
+
+
+# -- signs that alternate from pulse to pulse
+
+PULSES = 500
+ALTERNATING = nb.Schedule(
+    np.full(PULSES, 30.0), 12.0, 4.0, rf_phase=180.0 * (np.arange(PULSES) % 2), receiver_phase="fixed"
+)
+SIGNS = np.where(np.arange(PULSES) % 2, -1, 1).astype(np.float32)
+# so many samples that a look at a few of them goes over every other pulse
+POSITIVE = RNG.uniform(1, 2, (PULSES, 128, 128)).astype(np.float32)
+
+
+def test_the_phase_of_signed_values_that_alternate_is_taken_out(tmp_path):
+    np.save(tmp_path / "a.npy", POSITIVE * SIGNS[:, None, None])
+    stack = nb.read_fingerprints(tmp_path / "a.npy", ALTERNATING)
+    assert stack.kind == "real"
+    assert said(stack, "RF phase of each pulse was taken out")
+    np.testing.assert_array_equal(stack.data[:, 0], POSITIVE)
+
+
+def test_magnitudes_have_no_phase_to_be_taken_out(tmp_path):
+    few = POSITIVE[:, :8, :8].copy()
+    np.save(tmp_path / "a.npy", few)
+    stack = nb.read_fingerprints(tmp_path / "a.npy", ALTERNATING)
+    assert stack.kind == "magnitude"
+    assert stack.schedule.receiver_phase == "follows"
+    np.testing.assert_array_equal(stack.data[:, 0], few)
+    # of interpolation: turned they would be signed values of both signs
+    few[3, 0, 0] = -0.01
+    np.save(tmp_path / "a.npy", few)
+    with pytest.raises(InputError, match=r"small, down to -0\.01.* give the kind as magnitude or real"):
+        nb.read_fingerprints(tmp_path / "a.npy", ALTERNATING)
+
+
+def test_parts_whose_signs_alternate_are_asked_about(tmp_path):
+    np.save(tmp_path / "a.npy", np.stack([POSITIVE[:, :100, :100] * SIGNS[:, None, None]] * 2))
+    with pytest.raises(InputError, match=r"a\.npy: axis 0 of .* give the kind as complex or as real"):
+        nb.read_fingerprints(tmp_path / "a.npy", ALTERNATING)
+
+
+def test_phases_whose_signs_alternate_are_no_samples(tmp_path):
+    np.save(tmp_path / "a.npy", 180 * (POSITIVE - 1) * SIGNS[:, None, None])
+    with pytest.raises(InputError, match=r"a\.npy: .*fill −180…180° evenly: they are a phase"):
+        nb.read_fingerprints(tmp_path / "a.npy", ALTERNATING, receiver_phase="follows")
+
+
 def test_magnitudes_that_interpolation_left_below_0_are_asked_about():
     data = np.abs(AS_STACK)
     data[3, 0, 0, 0] = -0.01 * data.max()

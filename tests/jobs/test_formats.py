@@ -122,10 +122,13 @@ def _matlab_5(folder: Path, _: Any) -> Written:
     return folder / "a.mat", {}
 
 
-def _matlab_73(folder: Path, _: Any) -> Written:
-    with h5py.File(folder / "a.mat", "w", userblock_size=512) as file:
-        file["signal"] = VALUES.transpose(2, 3, 1, 0).T
-    return folder / "a.mat", {}
+def _matlab_73(chunks: tuple[int, ...] | None) -> Write:
+    def write(folder: Path, _: Any) -> Written:
+        with h5py.File(folder / "a.mat", "w", userblock_size=512) as file:
+            file.create_dataset("signal", data=VALUES.transpose(2, 3, 1, 0).T, chunks=chunks)
+        return folder / "a.mat", {}
+
+    return write
 
 
 def _minc(path: Path, values: np.ndarray, affine: np.ndarray) -> None:
@@ -231,7 +234,8 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "HDF5 .h5, chunked": (_hdf5((4, 1, 3, 2)), "stack"),
     "MATLAB 4 .mat": (_matlab_4, "schedule"),
     "MATLAB 5 .mat": (_matlab_5, "stack"),
-    "MATLAB 7.3 .mat": (_matlab_73, "stack"),
+    "MATLAB 7.3 .mat, contiguous": (_matlab_73(None), "stack"),
+    "MATLAB 7.3 .mat, chunked": (_matlab_73((4, 1, 3, 2)), "stack"),
     "MINC 1": (_minc_1, "phantom"),
     "MINC 2": (_minc_2, "phantom"),
     "BrainWeb raw bytes": (_rawb, "phantom"),
@@ -313,7 +317,7 @@ def test_a_file_of_an_independent_library_is_read_as_the_table_says(tmp_path, wr
     assert _is_mapped(data) == (row["Lazily"] == "yes")
 
 
-# what ends in .nii and .zarr is written as version 1 and 3, which the rows of these hold
+# what ends in .nii and .zarr is written as version 1 and 3, which the rows of these hold; long trains have a test below
 @pytest.mark.parametrize("name", [name for name in WRITERS if name not in ("NIfTI-2 .nii", "Zarr 2")])
 def test_what_the_table_says_is_written_an_independent_library_reads(tmp_path, write_dicom, name):
     write, kind = WRITERS[name]
@@ -343,6 +347,17 @@ def test_what_the_table_says_is_written_an_independent_library_reads(tmp_path, w
         assert isinstance(image, nib.Nifti1Image)
         np.testing.assert_array_equal(np.asarray(image.dataobj), VALUES.T)
         np.testing.assert_allclose(image.affine, AFFINE, atol=1e-5)
+
+
+def test_long_trains_are_written_as_nifti_2(tmp_path):
+    assert TABLE["NIfTI-2 .nii"]["Write"] == "long trains"
+    for pulses, version in ((32_767, nib.Nifti1Image), (32_768, nib.Nifti2Image)):
+        train = nb.Schedule(np.full(pulses, 10.0), 8.0, 3.0)
+        values = np.random.default_rng(0).normal(size=(pulses, 1, 1, 2)).astype(np.float32)
+        write_fingerprints(nb.FingerprintStack(values, train, "real", None, SIZE, AFFINE), tmp_path / "a.nii")
+        image = nib.load(tmp_path / "a.nii")
+        assert type(image) is version
+        np.testing.assert_array_equal(np.asarray(image.dataobj), values.T)
 
 
 # -- landmarks

@@ -84,6 +84,30 @@ def test_files_that_were_read_are_named_in_every_form(maps, tmp_path):
     assert comparison.record["inputs"]["truth"]["inputs"]["source"] == str(tmp_path / "first" / "phantom")
 
 
+@pytest.mark.parametrize(
+    ("dtype", "inverted", "kind"),
+    [
+        (np.float32, False, "real"),
+        (np.float32, True, "magnitude"),
+        (np.int16, False, "magnitude"),
+        (np.complex64, True, "magnitude"),
+        (np.complex64, False, "complex"),
+    ],
+)
+def test_a_record_holds_what_the_numbers_were_taken_for(dtype, inverted, kind, tmp_path):
+    data = np.random.default_rng(0).uniform(1, 9, (6, 2, 3, 4)).astype(dtype)
+    np.save(tmp_path / "a.npy", data)
+    schedule = nb.Schedule(np.full(6, 30.0), 12.0, 4.0, inversion_time=20.0 if inverted else None)
+    stack = open_fingerprints(tmp_path / "a.npy", schedule)
+    assert stack.kind == stack.record["settings"]["kind"] == kind
+    again = run_recipe(as_recipe(stack.record))[-1]
+    assert again.kind == kind
+    np.testing.assert_array_equal(again.data, stack.data)
+    # recipes of before leave it to the numbers
+    before = stack.record | {"settings": stack.record["settings"] | {"kind": None}}
+    assert run_recipe(as_recipe(before))[-1].kind == kind
+
+
 def test_what_was_made_in_python_says_so(maps, tmp_path):
     by_hand = nb.Schedule(np.full(60, 30.0), 10.0, 3.0)
     head = synthetic_head(shape=(8, 24, 20), seed=3)

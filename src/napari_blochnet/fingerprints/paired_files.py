@@ -14,8 +14,9 @@ from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError, pair_among, partner_names
 from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joined_polar
-from napari_blochnet.fingerprints.sources import SourceArray, check_memory, open_array
+from napari_blochnet.fingerprints.sources import SourceArray, open_array
 from napari_blochnet.io.json_files import beside_json
+from napari_blochnet.io.reading import refuse_beyond_memory
 
 __all__ = ["Part", "beside_stack", "main_part", "open_parts", "part_of", "stack_stem"]
 
@@ -208,7 +209,7 @@ def _joined(
 ) -> SourceArray:
     """Return complex samples of their two parts, which the paths are the names of."""
     _check_alike(first, source, second, other)
-    check_memory(first, source.data.size * 8)
+    refuse_beyond_memory(first, source.data.size * 8)
     what = f"reading {first.name} and {second.name}"
     if is_polar:
         low, _ = extent(source.data, watch, what)

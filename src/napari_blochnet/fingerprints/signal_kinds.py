@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, SignalKind
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.io.reading import blocks
 
 __all__ = [
     "PHASE_IMAGE",
@@ -17,7 +18,6 @@ __all__ = [
     "PhaseRange",
     "Tally",
     "default_kind",
-    "few_samples",
     "is_signed",
     "phase_range",
     "recognised_kind",
@@ -132,23 +132,26 @@ def phase_range(low: float, high: float) -> PhaseRange | None:
     return next((each for each in _RANGES if each.is_filled(low, high)), None)
 
 
-def few_samples(data: AnyArray, most: int = _FEW) -> AnyArray:
-    """Return some two million samples from all over an array, in one row, without those that are not finite.
+def _few_samples(data: AnyArray) -> AnyArray:
+    """Return the samples (time, …) of voxels from all over a stack, in one row, without those that are not finite.
 
-    Of a memory-mapped one, little is read.
+    Of each voxel it is the whole time course: signs and phases alternate from pulse to pulse, and a stride would meet
+    one of the two only. Voxels are thinned along the two longest axes, to some millions of samples.
     """
-    # parts of the two longest axes, every so many
-    thin = math.sqrt(max(1.0, data.size / most))
-    longest = sorted(range(data.ndim), key=lambda axis: -data.shape[axis])[:2]
-    steps = [slice(None, None, max(1, round(thin))) if axis in longest else slice(None) for axis in range(data.ndim)]
+    thin = round(math.sqrt(max(1.0, data.size / _FEW)))
+    longest = sorted(range(1, data.ndim), key=lambda axis: -data.shape[axis])[:2]
+    steps = [slice(None, None, thin if axis in longest else None) for axis in range(data.ndim)]
     few: AnyArray = np.asarray(data[tuple(steps)]).reshape(-1)
     finite: AnyArray = few[np.isfinite(few)]
     return finite
 
 
 def is_signed(data: AnyArray) -> bool:
-    """Whether some of a few samples from all over an array lie below 0."""
-    return bool((few_samples(data) < 0).any())
+    """Whether any sample lies below 0; all are looked at, up to the first that does."""
+    if data.dtype.kind in "ub":
+        return False
+    with np.errstate(invalid="ignore"):
+        return any(bool((data[part] < 0).any()) for part in blocks(data.shape, data.dtype.itemsize))
 
 
 def _are_spread(samples: AnyArray, over: PhaseRange) -> bool:
@@ -160,7 +163,7 @@ def _are_spread(samples: AnyArray, over: PhaseRange) -> bool:
     return bool(counts.min() >= _LEAST_SHARE * values.size)
 
 
-def recognised_kind(data: AnyArray, tally: Tally, is_inverted: bool) -> tuple[SignalKind, str]:
+def recognised_kind(data: AnyArray, tally: Tally, has_both_signs: bool) -> tuple[SignalKind, str]:
     """Return what the samples of a stack are, and that in a sentence; empty where the type alone says it.
 
     Parameters
@@ -168,8 +171,8 @@ def recognised_kind(data: AnyArray, tally: Tally, is_inverted: bool) -> tuple[Si
     data : array of shape (time, Z, Y, X)
     tally : Tally
         Of all samples inside the mask.
-    is_inverted : bool
-        Whether the schedule begins with an inversion, which makes signals of both signs.
+    has_both_signs : bool
+        Whether signed signals of the schedule lie on both sides of 0, as an inversion makes them.
 
     Raises
     ------
@@ -180,21 +183,26 @@ def recognised_kind(data: AnyArray, tally: Tally, is_inverted: bool) -> tuple[Si
     if not tally.voxels or tally.highest == -math.inf:
         return kind, ""
     if kind == "complex":
-        if tally.has_imaginary or tally.lowest < 0 or not is_inverted or tally.highest == 0:
+        if tally.has_imaginary or tally.lowest < 0 or not has_both_signs or tally.highest == 0:
             return kind, ""
         return "magnitude", (
-            "The samples are complex numbers without imaginary parts, none of them below 0 although the schedule "
-            "inverts; they are taken as magnitudes (give the kind as complex if they are not)."
+            "The samples are complex numbers without imaginary parts, none of them below 0 although the schedule makes "
+            "signals of both signs; they are taken as magnitudes (give the kind as complex if they are not)."
         )
     _refuse_phases(data, tally)
+    if tally.lowest >= 0 and data.dtype.kind == "f" and not has_both_signs:
+        return "real", (
+            "No sample lies below 0, and without an inversion signed signals need not either: the two cannot be told "
+            "apart. They are taken as real, signed values (give the kind as magnitude if they are magnitudes)."
+        )
     if tally.lowest >= 0:
         otherwise = "" if data.dtype.kind in "ub" else " (give the kind as real if they are signed)"
         return "magnitude", f"No sample lies below 0; they are taken as magnitudes{otherwise}."
-    if is_inverted and -tally.lowest <= UNDERSHOOT * tally.highest:
+    if has_both_signs and -tally.lowest <= UNDERSHOOT * tally.highest:
         raise InputError(
             f"The samples below 0 are small, down to {tally.lowest:.3g} where the largest is {tally.highest:.3g}, "
-            "although the schedule inverts: magnitudes that were interpolated, or signed values; give the kind as "
-            "magnitude or real.",
+            "although the schedule makes signals of both signs: magnitudes that were interpolated, or signed values; "
+            "give the kind as magnitude or real.",
             field="kind",
         )
     return "real", (
@@ -205,7 +213,7 @@ def recognised_kind(data: AnyArray, tally: Tally, is_inverted: bool) -> tuple[Si
 
 def _refuse_phases(data: AnyArray, tally: Tally) -> None:
     filled = phase_range(tally.lowest, tally.highest)
-    few = few_samples(data) if filled is not None else np.empty(0)
+    few = _few_samples(data) if filled is not None else np.empty(0)
     if filled is not None and filled.whole and (few != np.rint(few)).any():
         filled = None
     if filled is not None and _are_spread(few, filled):

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import io
-import math
-import os
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
-from napari_blochnet.common.errors import Cancelled, FileError, InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
-from napari_blochnet.fingerprints.hdf5_arrays import list_hdf5_arrays, read_hdf5_array, stored_dtype
 from napari_blochnet.fingerprints.zarr_stacks import open_zarr
+from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, numbers_of, read_hdf5_array
+from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
 from napari_blochnet.io.matlab5 import is_matlab_73
 from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
 from napari_blochnet.io.nifti import is_nifti, is_nifti_pair, read_nifti
-from napari_blochnet.io.reading import read_bytes
+from napari_blochnet.io.reading import refuse_beyond_memory
 from napari_blochnet.io.zarr_arrays import is_zarr
 
-__all__ = ["SourceArray", "check_memory", "open_array"]
+__all__ = ["SourceArray", "open_array"]
 
 _KINDS = "iufc"
-# Of an array in an .npz file; NumPy itself takes no longer ones.
-_HEADER_BYTES = 10_000
 # Of the names in a file that holds nothing of use.
 _LISTED = 8
 
@@ -153,43 +147,9 @@ def _npy(path: Path) -> AnyArray:
 
 
 def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            shapes: dict[str, tuple[int, ...]] = {}
-            for member in archive.infolist():
-                if not member.filename.endswith(".npy"):
-                    continue
-                with archive.open(member) as file:
-                    shape, _, dtype = _npy_header(file)
-                size = math.prod(shape) * dtype.itemsize
-                if dtype.kind in how.kinds and 0 < size <= member.file_size:
-                    shapes[member.filename.removesuffix(".npy")] = shape
-                    if size > member.compress_size * 1040 + 1024:
-                        raise ValueError(f"{member.filename} claims {size:,} bytes out of {member.compress_size:,}")
-            chosen = _choose(path, shapes, variable)
-            with archive.open(f"{chosen}.npy") as file:
-                shape, is_fortran, dtype = _npy_header(file)
-                check_memory(path, math.prod(shape) * dtype.itemsize)
-                values: AnyArray = np.empty(math.prod(shape), dtype)
-                read_bytes(file, values, what=how.what, watch=how.watch)
-            return values.reshape(shape, order="F" if is_fortran else "C")
-    except (InputError, Cancelled):
-        raise
-    except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
-        reason = str(error).split("\n")[0]
-        raise FileError(path, f"cannot be read as NumPy arrays ({reason})", "a whole .npz file") from None
-
-
-def _npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    field = file.read(2 if version == (1, 0) else 4)
-    length = int.from_bytes(field, "little")
-    if length > _HEADER_BYTES:  # NumPy would read all of it first
-        raise ValueError(f"a header claims {length:,} bytes")
-    header = io.BytesIO(field + file.read(length))
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(header)
-    return np.lib.format.read_array_header_2_0(header)
+    arrays = list_archived_arrays(path)
+    shapes = {name: each.shape for name, each in arrays.items() if each.dtype.kind in how.kinds and each.nbytes}
+    return arrays[_choose(path, shapes, variable)].read(how.watch)
 
 
 def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
@@ -198,7 +158,7 @@ def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
         chosen = arrays[_choose(path, {name: array.shape for name, array in outermost(arrays).items()}, None)]
     else:
         chosen = find_array(path, arrays, variable)
-    check_memory(path, chosen.nbytes)
+    refuse_beyond_memory(path, chosen.nbytes)
     return chosen.read(how.watch)
 
 
@@ -212,7 +172,7 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
                 there = ", ".join(sorted(map(str, file))[:_LISTED]) or "nothing"
                 raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
             dataset = file[_choose(path, shapes, variable)]
-            check_memory(path, dataset.size * stored_dtype(dataset).itemsize)
+            refuse_beyond_memory(path, dataset.size * numbers_of(dataset.dtype).itemsize)
             return read_hdf5_array(path, dataset, how.what, how.watch)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
@@ -237,17 +197,3 @@ def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None
             field="variable" if several else "path",
         )
     return several[0]
-
-
-def check_memory(path: Path, size: int) -> None:
-    """Refuse an array that the machine cannot hold, before any of it is set aside."""
-    try:
-        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return
-    if size > installed:
-        raise FileError(
-            path,
-            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of "
-            f"{installed / 2**30:.3g} GiB.",
-        )

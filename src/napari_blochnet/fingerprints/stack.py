@@ -37,7 +37,8 @@ class FingerprintStack(OnGrid):
         What made it; as long as the first axis.
     kind : {"complex", "real", "magnitude"}, optional
         What the samples are. None: complex numbers are complex; of others, those with samples below 0 inside the mask
-        are real, and the rest magnitudes; `notes` say so.
+        are real, and the rest magnitudes, but floating-point ones real where the schedule does not invert; `notes` say
+        so. Magnitudes may be stored as complex numbers without imaginary parts.
     mask : bool array of shape (Z, Y, X), optional
         Valid voxels. None: every voxel with a sample other than 0. Voxels with samples that are not finite are left
         out: without one that is finite as background, others with a `DataWarning`.
@@ -97,12 +98,9 @@ class FingerprintStack(OnGrid):
         self._take_common_type()
         if self.kind is not None and self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
-        if self.kind is not None and (self.data.dtype.kind == "c") != (self.kind == "complex"):
-            raise InputError(
-                f"The stack {self.name} holds {self.data.dtype} samples and cannot be of kind {self.kind}",
-                f"{'complex' if self.data.dtype.kind == 'c' else 'real or magnitude'}",
-                field="kind",
-            )
+        is_complex = self.data.dtype.kind == "c"
+        if (self.kind == "complex" and not is_complex) or (self.kind == "real" and is_complex):
+            raise self._of_other_kind()
         if self.mask is not None and np.shape(self.mask) != shape[1:]:
             raise InputError(
                 f"The mask has shape {np.shape(self.mask)}", f"that of the stack, {shape[1:]}", field="mask"
@@ -142,16 +140,25 @@ class FingerprintStack(OnGrid):
     def _settle_kind(self, tally: Tally) -> None:
         """Tell the kind by the samples, where none is given; refuse magnitudes below 0."""
         if self.kind is None:
-            kind, note = recognised_kind(self.data, tally, self.schedule.inversion_time is not None)  # type: ignore[unreachable]
+            kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))  # type: ignore[unreachable]
             object.__setattr__(self, "kind", kind)
-            if kind == "magnitude" and self.data.dtype.kind == "c":
-                object.__setattr__(self, "data", self.data.real)
             self._note(note)
-        elif self.kind == "magnitude" and tally.lowest < 0:
+        if self.kind == "magnitude" and self.data.dtype.kind == "c":
+            if tally.has_imaginary:
+                raise self._of_other_kind()
+            object.__setattr__(self, "data", self.data.real)
+        if self.kind == "magnitude" and tally.lowest < 0:
             sentence = f"The stack {self.name} holds samples below 0 inside the mask; a magnitude has none"
             if -tally.lowest > UNDERSHOOT * tally.highest:
                 raise InputError(f"{sentence} (give the kind as real).", field="kind")
             warnings.warn(f"{sentence}; these, down to {tally.lowest:.3g}, are taken as 0.", DataWarning, stacklevel=4)
+
+    def _of_other_kind(self) -> InputError:
+        return InputError(
+            f"The stack {self.name} holds {self.data.dtype} samples and cannot be of kind {self.kind}",
+            f"{'complex' if self.data.dtype.kind == 'c' else 'real or magnitude'}",
+            field="kind",
+        )
 
     def __repr__(self) -> str:
         return f"<FingerprintStack {self.describe()}>"
@@ -210,6 +217,13 @@ class FingerprintStack(OnGrid):
             f"{self.name}: {time} time points × {dimensions(space)} voxels (z, y, x) of "
             f"{self.geometry.describe()}, {self.kind}, {int(self.mask.sum()):,} voxels inside the mask{noise}"
         )
+
+
+def _has_both_signs(schedule: Schedule) -> bool:
+    """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them."""
+    return schedule.inversion_time is not None or (
+        schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0)
+    )
 
 
 def _look_at_samples(

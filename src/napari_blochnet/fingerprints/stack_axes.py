@@ -10,9 +10,10 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, SignalKind, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
-from napari_blochnet.fingerprints.complex_parts import joined_parts, joined_polar
-from napari_blochnet.fingerprints.signal_kinds import few_samples, is_signed, phase_range
-from napari_blochnet.fingerprints.sources import SourceArray, check_memory
+from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joined_polar
+from napari_blochnet.fingerprints.signal_kinds import is_signed, phase_range
+from napari_blochnet.fingerprints.sources import SourceArray
+from napari_blochnet.io.reading import refuse_beyond_memory
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["StackAxes"]
@@ -117,12 +118,12 @@ class StackAxes:
         """Return the complex samples, and what was taken for their parts."""
         data, what = self.source.data, f"reading {self.file.name}"
         if not is_signed(first):
-            other = few_samples(second)
-            if other.size and phase_range(float(other.min()), float(other.max())) is not None:
-                check_memory(self.file, first.size * 8)
+            low, high = extent(second, watch, what)
+            if phase_range(low, high) is not None:
+                refuse_beyond_memory(self.file, first.size * 8)
                 polar, words = joined_polar(first, second, "", self.file.name, watch, what)
                 return polar, f"magnitude and phase ({words})"
-            if kind is None and not is_signed(second):
+            if kind is None and low >= 0:
                 raise FileError(
                     self.file,
                     f"axis {self.axes[axis]} of {self.size} has length two, but neither half holds a sample below 0, "
@@ -134,7 +135,7 @@ class StackAxes:
             pair = np.dtype(f"{data.dtype.byteorder}c{2 * data.dtype.itemsize}") if data.dtype.itemsize > 2 else None
             if pair is not None:
                 return data.view(pair)[..., 0], "real and imaginary parts"
-        check_memory(self.file, first.size * 8)
+        refuse_beyond_memory(self.file, first.size * 8)
         return joined_parts(first, second, watch, what), "real and imaginary parts"
 
     def time_first(self, schedule: Schedule, time_axis: int | None, notes: list[str]) -> AnyArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast, get_args
 
@@ -17,7 +18,6 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.contrasts import is_series, only_file
 from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, open_parts, stack_stem
-from napari_blochnet.fingerprints.signal_kinds import is_signed
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.stack_axes import StackAxes
@@ -67,7 +67,8 @@ def read_fingerprints(
         makes it.
     kind : {"complex", "real", "magnitude"}, optional
         What the samples are; by default told by the numbers, and said in `notes`: real where samples lie below 0,
-        else magnitude. Complex, of real numbers: an axis of length two holds real and imaginary parts. Magnitude or
+        else magnitude; positive floating-point numbers of a schedule without inversion may be either, and are taken
+        as real. Complex, of real numbers: an axis of length two holds real and imaginary parts. Magnitude or
         real, where the samples lie in two files: the first alone.
     mask : array or path, optional
         Valid voxels (z, y, x), or (y, x) of one slice; not 0 is valid. By default the file ``…_mask.nii.gz`` beside
@@ -148,7 +149,11 @@ def read_fingerprints(
     axes = StackAxes.of(file, source).with_complex_parts(schedule, kind, watch, notes)
     data = axes.time_first(schedule, time_axis, notes)
     stored_phase: ReceiverPhase = "follows" if sidecar else schedule.receiver_phase
-    data = _in_receiver_frame(file, data, schedule, kind, receiver_phase or stored_phase, notes, watch)
+    phase = receiver_phase or stored_phase
+    if phase not in ("follows", "fixed"):
+        raise InputError(f"receiver_phase is {phase!r}", "'follows' or 'fixed'", field="receiver_phase")
+    if kind == "magnitude" or not schedule.rf_phase.any():
+        phase = "follows"  # there is no phase to take out
     geometry = source.geometry or Geometry()
     if voxel_size is not None:
         geometry = Geometry(voxel_size)
@@ -158,9 +163,9 @@ def read_fingerprints(
     place = source.geometry if voxel_size is None else None
     inside = _mask(file, source.mask if mask is None else mask, data.shape[1:], place, notes)
     with in_file(file):
-        return FingerprintStack(
+        stack = FingerprintStack(
             data,
-            schedule.replace(receiver_phase="follows"),
+            schedule.replace(receiver_phase=phase),
             kind,  # type: ignore[arg-type]
             inside,  # type: ignore[arg-type]
             geometry.voxel_size,
@@ -173,6 +178,7 @@ def read_fingerprints(
             progress=progress,
             cancelled=cancelled,
         )
+    return _in_receiver_frame(file, stack, watch)
 
 
 def fingerprint_files(path: PathLike) -> list[Path]:
@@ -277,26 +283,18 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def _in_receiver_frame(
-    file: Path,
-    data: AnyArray,
-    schedule: Schedule,
-    kind: SignalKind | None,
-    receiver_phase: str,
-    notes: list[str],
-    watch: Watch,
-) -> AnyArray:
-    if receiver_phase not in ("follows", "fixed"):
-        raise InputError(f"receiver_phase is {receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase")
-    if receiver_phase == "follows" or kind == "magnitude" or not schedule.rf_phase.any():
-        return data
-    if kind is None and data.dtype.kind != "c" and not is_signed(data):
-        return data  # magnitudes, which have no phase
+def _in_receiver_frame(file: Path, stack: FingerprintStack, watch: Watch) -> FingerprintStack:
+    """Return a stack with the RF phase taken out of its samples, unless it was already or they are magnitudes."""
+    if stack.schedule.receiver_phase == "follows":
+        return stack
+    schedule, follows = stack.schedule, stack.schedule.replace(receiver_phase="follows")
+    if stack.kind == "magnitude":
+        return replace(stack, schedule=follows)
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
-    notes.append("The RF phase of each pulse was taken out of the samples.")
-    if data.dtype.kind == "c":
-        small = data.dtype.itemsize == 8
-        return _turned(data, turn.astype(np.complex64 if small else np.complex128), watch)
+    notes = (*stack.notes, "The RF phase of each pulse was taken out of the samples.")
+    if stack.kind == "complex":
+        turn = turn.astype(np.complex64 if stack.data.dtype.itemsize == 8 else np.complex128)
+        return replace(stack, data=_turned(stack.data, turn, watch), schedule=follows, notes=notes)
     half_turns = np.abs((schedule.rf_phase + 90.0) % 180.0 - 90.0)
     if half_turns.max() > _PHASE_TOLERANCE:
         pulse = int(half_turns.argmax())
@@ -307,7 +305,8 @@ def _in_receiver_frame(
             "complex samples, or phases of 0 and 180°",
             field="receiver_phase",
         )
-    return _turned(data, turn.real.round().astype(np.float32), watch)
+    data = _turned(stack.data, turn.real.round().astype(np.float32), watch)
+    return replace(stack, data=data, schedule=follows, notes=notes)
 
 
 def _turned(data: AnyArray, turn: AnyArray, watch: Watch) -> AnyArray:

@@ -13,14 +13,13 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.hdf5_arrays import map_hdf5_array, numbers_of, unpack_hdf5_array
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
-from napari_blochnet.io.reading import read_in_blocks
 
 __all__ = ["list_matlab_73_arrays"]
 
 # What h5py raises of damaged files.
 _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
-_REAL, _IMAGINARY = ("real", "r", "re"), ("imag", "i", "im", "imaginary")
 _CLASSES = {"f8": "double", "f4": "single"}
 _MAPPED = 2**20
 
@@ -120,15 +119,14 @@ class _Reader:
         self.found[name] = MatlabArray(name, (0, 0), np.dtype("f8"), "double", read, trouble)
 
     def _numbers(self, item: Any, name: str, matlab_class: str) -> None:
-        parts = complex_parts(item.dtype)
-        dtype = item.dtype if parts is None else parts[2]
+        dtype = numbers_of(item.dtype)
         if dtype.kind not in "biufc" or item.name is None:
             return
         shape = item.shape[::-1]
         is_flag = matlab_class == "logical" or dtype.kind == "b"
         matlab_class = matlab_class or _CLASSES.get(f"{dtype.kind}{dtype.itemsize}", dtype.name)
         shape = (1,) * (2 - len(shape)) + shape if len(shape) < 2 else shape
-        numbers = _Numbers(self.path, name, item.name, shape, dtype)
+        numbers = _Numbers(self.path, name, item.name, shape)
         self.found[name] = MatlabArray(name, shape, dtype, "logical" if is_flag else matlab_class, numbers.read)
 
 
@@ -140,7 +138,6 @@ class _Numbers:
     name: str
     place: str
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
 
     def read(self, watch: Watch = UNWATCHED) -> AnyArray:
         """Return the array; see `MatlabArray`."""
@@ -155,53 +152,13 @@ class _Numbers:
             raise _sentence(self.path, error) from None
 
     def _read(self, dataset: Any, watch: Watch) -> AnyArray:
-        size = math.prod(dataset.shape) * self.dtype.itemsize
-        parts = complex_parts(dataset.dtype)
-        offset = dataset.id.get_offset()
-        whole = offset is not None and offset + size <= self.path.stat().st_size
-        if whole and size > _MAPPED and (parts is None or parts[3]):
-            return np.memmap(self.path, self.dtype, "c", offset, dataset.shape)
+        size = math.prod(dataset.shape) * dataset.dtype.itemsize
+        mapped = map_hdf5_array(self.path, dataset, "c") if size > _MAPPED else None
+        if mapped is not None:
+            return mapped
         chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         check_packing(self.path, self.name, max(size, chunk), dataset.id.get_storage_size())
-        if parts is None and dataset.shape == ():
-            return np.asarray(dataset[()])
-
-        def block(selection: tuple[slice, ...]) -> AnyArray:
-            stored = dataset[selection]
-            if parts is None:
-                return np.asarray(stored)
-            values: AnyArray = np.empty(stored.shape, self.dtype)
-            values.real, values.imag = stored[parts[0]], stored[parts[1]]
-            return values
-
-        what = f"reading {self.path.name}"
-        native = self.dtype.newbyteorder("=")
-        return read_in_blocks(block, dataset.shape, native, chunks=dataset.chunks, what=what, watch=watch)
-
-
-def complex_parts(dtype: np.dtype[Any]) -> tuple[str, str, np.dtype[Any], bool] | None:
-    """Return the names of real and imaginary part of a compound type, the complex type, and whether it lies as that.
-
-    None where it is none, whatever order, padding or byte order it has.
-    """
-    names = dtype.names or ()
-    if len(names) != 2:
-        return None
-    by_name = {name.lower(): name for name in names}
-    real = next((by_name[name] for name in _REAL if name in by_name), None)
-    imaginary = next((by_name[name] for name in _IMAGINARY if name in by_name), None)
-    if real is None or imaginary is None:
-        return None
-    first, second = dtype[real], dtype[imaginary]
-    if first.kind not in "iuf" or second.kind not in "iuf" or first.shape or second.shape:
-        return None
-    offsets = [dtype.fields[name][1] for name in (real, imaginary)] if dtype.fields else []
-    half = np.dtype("f4") if first.itemsize <= 4 and second.itemsize <= 4 and "f" in first.kind else np.dtype("f8")
-    plain = first == second and first.kind == "f" and first.itemsize in (4, 8)
-    plain = plain and offsets == [0, first.itemsize] and dtype.itemsize == 2 * first.itemsize
-    if plain:
-        return real, imaginary, np.dtype(f"{first.byteorder}c{2 * first.itemsize}"), True
-    return real, imaginary, np.dtype(f"c{2 * half.itemsize}"), False
+        return unpack_hdf5_array(dataset, f"reading {self.path.name}", watch)
 
 
 def _sentence(path: Path, error: BaseException) -> InputError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Generic, Protocol, TypeVar
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError
@@ -76,17 +77,25 @@ def _is_variable(name: str) -> bool:
     return not any(sign in name for sign in ".{(")
 
 
-class ArraysOnDemand(Mapping[str, AnyArray]):
+class _Readable(Protocol):
+    @property
+    def read(self) -> Callable[..., AnyArray]: ...
+
+
+_Array = TypeVar("_Array", bound=_Readable)
+
+
+class ArraysOnDemand(Mapping[str, AnyArray], Generic[_Array]):
     """Arrays by name, each read once it is asked for.
 
     Parameters
     ----------
-    arrays : mapping of str to MatlabArray
+    arrays : mapping of str to MatlabArray, or others with such a ``read``
     watch : Watch
         Counts megabytes of each array.
     """
 
-    def __init__(self, arrays: Mapping[str, MatlabArray], watch: Watch = UNWATCHED) -> None:
+    def __init__(self, arrays: Mapping[str, _Array], watch: Watch = UNWATCHED) -> None:
         self.arrays, self._watch = dict(arrays), watch
 
     def __getitem__(self, name: str) -> AnyArray:

@@ -57,7 +57,9 @@ def map_arrays(path: Path, watch: Watch = UNWATCHED) -> tuple[dict[str, MapArray
     InputError
         A damaged file, or one without an array of two or three axes.
     """
-    arrays: Mapping[str, AnyArray] = _arrays(path, watch) if path.suffix.lower() == ".mat" else numpy_arrays(path)
+    arrays: Mapping[str, AnyArray] = (
+        _arrays(path, watch) if path.suffix.lower() == ".mat" else numpy_arrays(path, watch)
+    )
     named = {name: name for name in arrays}
     if len(arrays) == 1 and map_key(next(iter(arrays))) is None:
         named = dict.fromkeys(arrays, path.stem)

@@ -65,7 +65,7 @@ def read_number_column(path: Path) -> FloatArray:
         A line that is not one number (names the line), no number at all, or a file that is not text.
     """
     values = array("d")
-    number = Numbers(path.name, ";")
+    number = Numbers(path.name)
     rows: list[tuple[str, str]] = []
     for line, text in text_lines(path, _LARGEST_FILE):
         plain = text.strip()
@@ -206,7 +206,7 @@ def read_matlab_table(path: Path, variable: str | None = None) -> RawTable:
     return RawTable(_Vectors(vectors), others=others, are_paths=True)
 
 
-class _Vectors(ArraysOnDemand):
+class _Vectors(ArraysOnDemand[MatlabArray]):
     """Vectors of a file, of which those that are no part of a schedule need not be read."""
 
     def __getitem__(self, name: str) -> AnyArray:

@@ -207,4 +207,6 @@ def open_fingerprints(
     given = settings_from(FingerprintsSettings, settings, **fields)
     stack = read_fingerprints(path, schedule, **given.model_dump(), progress=progress, cancelled=cancelled)
     inputs = {"path": plain_path(path), "schedule": None if schedule is None else embed_schedule(schedule)}
+    # made again, it is the same whatever the numbers would be taken for then
+    given = given.model_copy(update={"kind": stack.kind})
     return stack.with_record(make_record("open_fingerprints", given, inputs))

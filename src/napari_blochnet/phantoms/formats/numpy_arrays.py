@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.numpy_archives import ArchivedArray, list_archived_arrays
+from napari_blochnet.io.matlab_files import ArraysOnDemand
 
 __all__ = ["is_numpy", "numpy_arrays"]
 
 _MOST_VOXELS = 2**30
-# deflate packs no more tightly than this (RFC 1951)
-_DEFLATE_LIMIT = 1032
 
 
 def is_numpy(path: Path) -> bool:
@@ -24,49 +24,40 @@ def is_numpy(path: Path) -> bool:
     return path.suffix.lower() in (".npy", ".npz")
 
 
-def numpy_arrays(path: Path) -> dict[str, AnyArray]:
+def numpy_arrays(path: Path, watch: Watch = UNWATCHED) -> Mapping[str, AnyArray]:
     """Return the arrays of real numbers with two to four axes in ``.npz`` by name, the one of ``.npy`` by its file's.
+
+    Those of ``.npz`` are read once they are asked for.
 
     Raises
     ------
     InputError
         A damaged file; one that claims more than it holds; no such array in it.
     """
+    if path.suffix.lower() == ".npz":
+        packed = list_archived_arrays(path)
+        _check_volumes(path, packed)
+        usable = {name: each for name, each in packed.items() if _is_volume(each)}
+        for name, each in usable.items():
+            if math.prod(each.shape) > _MOST_VOXELS:
+                raise FileError(path, f"{name} claims {each.nbytes:,} bytes", f"at most {_MOST_VOXELS:,} voxels")
+            each.check()
+        return ArraysOnDemand(usable, watch)
     try:
-        if path.suffix.lower() == ".npy":
-            found = {path.stem: np.load(path, mmap_mode="r", allow_pickle=False)}
-        else:
-            found = _archive(path)
+        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         reason = str(error).split("\n")[0]
         raise FileError(path, f"cannot be read as NumPy arrays ({reason})", "a whole .npy or .npz file") from None
-    usable = {name: array for name, array in found.items() if array.dtype.kind in "iufb" and 2 <= array.ndim <= 4}
-    if not usable or not all(array.size for array in usable.values()):
-        held = ", ".join(f"{name} ({array.dtype}, {dimensions(array.shape)})" for name, array in found.items())
+    _check_volumes(path, {path.stem: mapped})
+    return {path.stem: mapped}
+
+
+def _is_volume(array: AnyArray | ArchivedArray) -> bool:
+    return array.dtype.kind in "iufb" and 2 <= len(array.shape) <= 4
+
+
+def _check_volumes(path: Path, found: Mapping[str, AnyArray | ArchivedArray]) -> None:
+    volumes = [each for each in found.values() if _is_volume(each)]
+    if not volumes or not all(each.nbytes for each in volumes):
+        held = ", ".join(f"{name} ({each.dtype}, {dimensions(each.shape)})" for name, each in found.items())
         raise FileError(path, f"holds no volume ({held or 'nothing'})", "arrays of real numbers (z, y, x)")
-    return usable
-
-
-def _archive(path: Path) -> dict[str, AnyArray]:
-    found: dict[str, AnyArray] = {}
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if not member.filename.endswith(".npy"):
-                continue
-            with archive.open(member) as file:
-                shape, dtype = _header(file)
-            size = math.prod(shape) * dtype.itemsize
-            if dtype.hasobject or not 2 <= len(shape) <= 4:
-                continue
-            if math.prod(shape) > _MOST_VOXELS or size > member.compress_size * _DEFLATE_LIMIT + 1024:
-                raise ValueError(f"{member.filename} claims {size:,} bytes out of {member.compress_size:,}")
-            with archive.open(member) as file:
-                found[member.filename.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
-    return found
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return shape, dtype
