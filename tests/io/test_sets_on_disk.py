@@ -9,7 +9,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-import matplotlib
+import matplotlib as mpl
 import numpy as np
 import pytest
 import zarr
@@ -56,8 +56,7 @@ def test_a_phantom_takes_nothing_but_what_its_earlier_self_listed(made, tmp_path
     write_fingerprints(made["stack"], tmp_path / "sub-head_x.zarr")
     comparison = nb.compare(made["truth"], made["maps"])
     comparison.to_html(tmp_path / "sub-head_report.html")
-    write_map(made["maps"], "t1_se" if made["maps"].t1_se is not None else "residual", tmp_path / "sub-head_fit.nii.gz")
-    # one map that was saved by itself under a name that a phantom's file could have
+    write_map(made["maps"], "residual", tmp_path / "sub-head_fit.nii.gz")
     others = {name: digest for name, digest in digests(tmp_path).items() if name not in members}
     plain = replace(head, labels=None, tissues=(), fractions=None)
     write_phantom(plain, tmp_path)
@@ -104,7 +103,7 @@ def test_a_phantom_does_not_replace_maps_nor_maps_a_phantom(made, tmp_path):
 
 def test_maps_take_nothing_that_they_did_not_list(made, tmp_path):
     write_maps(made["maps"], tmp_path)
-    # the standard error of another mapping, saved by itself
+    # the B1 map of another mapping, saved by itself
     other = made["maps"].replace(b1=np.ones(made["maps"].shape, np.float32))
     write_map(other, "b1", tmp_path / "sub-01_TB1map.nii.gz")
     before = digests(tmp_path)
@@ -150,7 +149,7 @@ def test_a_stack_that_could_not_be_written_leaves_the_old_one_whole(made, tmp_pa
 def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_path, monkeypatch):
     def write(number):
         if what == "stack":
-            write_fingerprints(made["stack"].replace(name=f"n{number}"), tmp_path / "a.nii")
+            write_fingerprints(made["stack"], tmp_path / "a.nii", record={"number": number})
         elif what == "maps":
             write_maps(made["maps"].replace(estimator=f"n{number}"), tmp_path)
         else:
@@ -178,8 +177,9 @@ def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_
 def test_what_cannot_be_written_is_named_as_the_person_named_it(made, tmp_path, monkeypatch):
     import tempfile
 
-    def denied(*_, prefix="", dir=None, **__):
-        raise PermissionError(errno.EACCES, "Permission denied", f"{Path(dir).absolute()}/{prefix}xvopmadw.csv")
+    def denied(suffix=None, prefix=None, place=None, **more):
+        folder = Path(place or more["dir"]).absolute()
+        raise PermissionError(errno.EACCES, "Permission denied", f"{folder}/{prefix}xvopmadw.csv")
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(tempfile, "mkstemp", denied)
@@ -223,7 +223,7 @@ def test_figures_of_an_earlier_version_are_known_by_all_that_lies_beside(made, t
     comparison.to_csv(tmp_path / "report.csv")
     nb.write_schedule(made["stack"].schedule, tmp_path / "schedule.csv")
     picture = _figure(tmp_path / "maps.png")
-    assert matplotlib.__version__.encode() in picture.read_bytes()
+    assert mpl.__version__.encode() in picture.read_bytes()
     assert not is_ours(picture)
     shutil.copy(STORED / "recipe-maps.json", tmp_path / "recipe.json")
     assert is_ours(picture)

@@ -95,7 +95,7 @@ def _put_back(files: Sequence[Path], draft: Path, former: Path) -> None:
 
 @contextlib.contextmanager
 def named_by(target: Path, *others: Path) -> Iterator[None]:
-    """Let what the file system says of a temporary file or folder beside a file name that file, or others of its set."""
+    """Let what the file system says of temporary files beside a file name that file, or others of its set."""
     try:
         yield
     except OSError as error:
