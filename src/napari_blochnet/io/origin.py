@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.marks import (
+from napari_blochnet.common.origin_marks import (
     LISTING,
     PROGRAM,
     describes_phantom,
