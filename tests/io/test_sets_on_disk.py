@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
+import nibabel as nib
 import numpy as np
 import pytest
 import zarr
@@ -74,6 +75,22 @@ def test_a_phantom_of_an_earlier_version_loses_only_its_own_members(made, tmp_pa
     after = set(digests(tmp_path))
     assert set(kept) <= after
     assert not any("probseg" in name or "dseg" in name for name in after)
+
+
+def test_images_of_other_programs_beside_an_earlier_versions_phantom_stay(made, tmp_path):
+    shutil.copytree(STORED / "small", tmp_path, dirs_exist_ok=True)
+    # measured, and of a segmentation of one's own
+    for name in ("TB1map", "label-lesion_probseg"):
+        image = nib.Nifti1Image(np.full((4, 3, 2), 0.9, np.float32), np.eye(4))
+        nib.save(image, tmp_path / f"sub-synthetichead_{name}.nii.gz")
+    before = digests(tmp_path)
+    with pytest.raises(InputError, match=r"TB1map\.nii\.gz"):
+        write_phantom(replace(made["truth"], b1=np.ones(made["truth"].shape, np.float32)), tmp_path)
+    assert digests(tmp_path) == before
+    write_phantom(made["truth"], tmp_path)
+    after = digests(tmp_path)
+    for name in ("TB1map", "label-lesion_probseg"):
+        assert after[f"sub-synthetichead_{name}.nii.gz"] == before[f"sub-synthetichead_{name}.nii.gz"]
 
 
 def test_a_phantom_does_not_replace_maps_nor_maps_a_phantom(made, tmp_path):

@@ -134,7 +134,7 @@ def write_maps(
                   instead="another folder or prefix")  # fmt: skip
     # optional maps of an earlier result under the same names do not belong to this one
     written = [target / names[field] for field in present]
-    left = [path for path in set_members(sidecars["t1"], "maps") if path not in written]
+    left = [path for path in set_members(sidecars["t1"], "maps") if path.name in names.values() and path not in written]
     watch = Watch(progress, cancelled)
     # a set that is there already stays whole until the new one is
     with replacing_set([*written, *sidecars.values()]) as draft:

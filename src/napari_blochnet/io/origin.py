@@ -53,6 +53,8 @@ _NAMED = 4
 _PHANTOM = re.compile(
     r"(T1map|T2map|PDmap|TB1map)\.(nii\.gz|json)|dseg\.(nii\.gz|tsv)|label-[A-Za-z0-9]+_probseg\.nii\.gz"
 )
+# What describes a phantom's B1 map.
+_B1 = {"Units": "arbitrary", "Description": "relative transmit field, 1 = nominal"}
 # What file managers leave in folders that they show.
 _LITTER = re.compile(r"\.DS_Store|\._.*|\.directory|\.nfs.*")
 # Files that were read in this process, by how records name them: a relative path holds only where it was read.
@@ -150,9 +152,9 @@ def set_members(sidecar: PathLike, kind: str) -> list[Path]:
     elif isinstance(listed, dict):
         names = list(listed)
     else:  # as earlier versions wrote phantoms
-        names = [file.name for file in path.parent.glob(f"{start}*")]
-        names = [name for name in names if _PHANTOM.fullmatch(name.removeprefix(start))]
+        names = [file.name for file in path.parent.iterdir()]
     files = [path.with_name(name) for name in names if name.startswith(start) and name == Path(name).name]
+    files = [file for file in files if kind == "maps" or _PHANTOM.fullmatch(file.name.removeprefix(start))]
     return [file for file in ours_among(files) if file.is_file()]
 
 
@@ -282,6 +284,23 @@ def _is_listed(file: Path) -> bool:
     return False
 
 
+def _was_of_phantom(file: Path, start: str) -> bool:
+    """Whether a file beside an earlier version's phantom is one of its own, by what that wrote beside the file."""
+    ending = file.name.removeprefix(start)
+    if not _PHANTOM.fullmatch(ending):
+        return False
+    if ending.startswith("TB1map"):
+        return json_object(file.with_name(f"{start}TB1map.json")) == _B1
+    table = file.with_name(f"{start}dseg.tsv")
+    lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
+    if ending.startswith("dseg"):
+        return lines[:1] == ["index\tname"]
+    if ending.startswith("label-") and lines:
+        tissues = {re.sub(r"[^A-Za-z0-9]", "", line.partition("\t")[2]) for line in lines[1:]}
+        return ending.removeprefix("label-").partition("_")[0] in tissues
+    return True
+
+
 def _listed_before(file: Path, stem: str, name: str, content: dict[str, Any]) -> bool:
     """Whether a JSON file without a list of digests, as earlier versions wrote it, is that of a file."""
     if not is_our_json(content):
@@ -291,7 +310,7 @@ def _listed_before(file: Path, stem: str, name: str, content: dict[str, Any]) ->
     if isinstance(maps, dict):
         return file.name in maps.values()
     if describes_phantom(content):
-        return bool(_PHANTOM.fullmatch(file.name.removeprefix(name.removesuffix("T1map"))))
+        return _was_of_phantom(file, name.removesuffix("T1map"))
     if describes_stack(content):
         return is_image and stem in (name, f"{name}_mask")
     return is_image and stem == name
