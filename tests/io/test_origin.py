@@ -336,6 +336,7 @@ def test_a_device_or_folder_is_no_place_for_a_file(made, tmp_path):
 
 # What replaces, removes or opens for writing but by `replacing` and its temporary file, module by module.
 WRITING = {
+    "io.atomic": "a draft of a set, then the set; who calls it checks first",
     "evaluation.maps_io": "a draft, then the set; checks first",
     "phantoms.write": "a draft, then the set; checks first",
     "jobs.sessions": "into a folder of its own",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +48,7 @@ def test_chunks_of_zeros_are_not_there_and_read_as_zeros(tmp_path):
     values = np.zeros((3, 2, 4, 4), np.complex64)
     values[:, 1, 2:, :2] = 1 - 2j
     axes = ("time", "z", "y", "x")
-    write_zarr_group(tmp_path / "a.zarr", {"data": (values, values.dtype, (3, 1, 2, 2), axes)}, {}, lambda _: False)
+    write_zarr_group(tmp_path / "a.zarr", {"data": (values, values.dtype, (3, 1, 2, 2), axes)}, {})
     chunks = [file for file in (tmp_path / "a.zarr" / "data").rglob("*") if file.is_file() and file.name != "zarr.json"]
     assert [str(file.relative_to(tmp_path / "a.zarr" / "data")) for file in chunks] == ["c/0/1/1/0"]
     np.testing.assert_array_equal(zarr.open_group(tmp_path / "a.zarr", mode="r")["data"][:], values)
@@ -150,14 +149,16 @@ def test_a_store_that_claims_more_than_memory_or_a_host_of_chunks_is_refused(tmp
 
 def test_what_is_not_ours_is_not_replaced(tmp_path):
     arrays = {"data": (VALUES, VALUES.dtype, (5, 4, 6), ("time", "y", "x"))}
-    for name in ("folder", "file", "link"):
+    for name, why in (("folder", "not written by"), ("file", "not written by"), ("link", "is a link to")):
         target = tmp_path / f"{name}.zarr"
         if name == "folder":
             target.mkdir()
+            (target / "notes.txt").write_text("mine")
         elif name == "file":
             target.write_text("mine")
         else:
             target.symlink_to(tmp_path / "folder.zarr")
-        with pytest.raises(InputError, match=f"{name}.zarr: is there already and was not written here"):
-            write_zarr_group(target, arrays, {}, Path.is_symlink)
+        with pytest.raises(InputError, match=rf"{name}\.zarr .*{why}"):
+            write_zarr_group(target, arrays, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file.zarr", "folder.zarr", "link.zarr"]
+    assert (tmp_path / "folder.zarr" / "notes.txt").read_text() == "mine"

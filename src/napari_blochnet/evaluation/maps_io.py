@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,10 +16,10 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.brought_maps import brought_sets, read_brought_maps
 from napari_blochnet.evaluation.error_maps import PARAMETERS, error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
-from napari_blochnet.io.origin import check_outputs, listing, ours_among
+from napari_blochnet.io.origin import check_outputs, listing, set_members
 from napari_blochnet.phantoms.map_files import MapHints
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import TimeUnit
@@ -121,7 +120,7 @@ def write_maps(
     ------
     InputError
         A prefix with characters other than letters, digits, ``-`` and ``_``; files of these names that this package
-        did not write, or that the maps were made from.
+        did not write, that the maps were made from, or that are a phantom.
     Cancelled
         What was there before is there still, and nothing else.
     """
@@ -134,33 +133,26 @@ def write_maps(
     check_outputs([*(target / names[field] for field in present), *sidecars.values()], record=maps.record,
                   instead="another folder or prefix")  # fmt: skip
     # optional maps of an earlier result under the same names do not belong to this one
-    left = ours_among(target / names[field] for field in _FILES.keys() - set(present))
-    target.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
+    written = [target / names[field] for field in present]
+    left = [path for path in set_members(sidecars["t1"], "maps") if path.name in names.values() and path not in written]
     watch = Watch(progress, cancelled)
     # a set that is there already stays whole until the new one is
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=target) as draft:
-        for field in present:
+    with replacing_set([*written, *sidecars.values()]) as draft:
+        for number, field in enumerate(present):
             values: AnyArray = getattr(maps, field)
-            watch.report(len(written), len(present), f"writing {names[field]}")
+            watch.report(number, len(present), f"writing {names[field]}")
             stored = values if values.dtype == bool else np.asarray(values, np.float64) / _FILES[field][1]
-            write_nifti(stored, maps.geometry, Path(draft) / names[field], watch=watch.quiet)
-            written.append(target / names[field])
+            write_nifti(stored, maps.geometry, draft / names[field], watch=watch.quiet)
         for field, path in sidecars.items():
             sidecar = _sidecar(maps, _FILES[field][2])
             if field == "t1":
                 sidecar[_LISTING] = {known: names[known] for known in present}
-                sidecar |= listing(Path(draft) / file.name for file in written)
-            write_json(sidecar, Path(draft) / path.name)
-            written.append(path)
-        # while the set is being replaced it has no list of its files, and so cannot be read half old, half new
-        written[-1].unlink(missing_ok=True)
-        for path in written:
-            (Path(draft) / path.name).replace(path)
+                sidecar |= listing(draft / file.name for file in written)
+            write_json(sidecar, draft / path.name)
     for path in left:
         path.unlink(missing_ok=True)
     watch.report(len(present), len(present), "written")
-    return written
+    return [*written, *sidecars.values()]
 
 
 def write_map(

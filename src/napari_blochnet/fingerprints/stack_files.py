@@ -22,7 +22,7 @@ from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.stack_axes import StackAxes
 from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, is_zarr_stack, write_zarr_stack
-from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
 from napari_blochnet.io.origin import check_outputs, listing
@@ -243,10 +243,12 @@ def write_fingerprints(
     }
     if is_zarr_name(target):
         return write_zarr_stack(stack, target, sidecar, watch=Watch(progress, cancelled))
-    # the large one first: who cancels it keeps a whole stack of before
-    write_nifti(stack.data, stack.geometry, target, watch=Watch(progress, cancelled))
-    write_nifti(stack.mask, stack.geometry, files[1])
-    write_json(sidecar | listing(files[:2]), files[2])
+    # who cancels it, or has no room for it, keeps a whole stack of before
+    with replacing_set(files) as draft:
+        data, mask, beside = (draft / file.name for file in files)
+        write_nifti(stack.data, stack.geometry, data, watch=Watch(progress, cancelled))
+        write_nifti(stack.mask, stack.geometry, mask)
+        write_json(sidecar | listing([data, mask]), beside)
     return files
 
 

@@ -47,7 +47,8 @@ def is_zarr_stack(path: Path) -> bool:
     """Whether a store is a stack that was written here."""
     try:
         attributes = zarr_attributes(path)
-        entries = {entry.name for entry in path.iterdir()}
+        # file managers leave hidden files
+        entries = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
     except (OSError, FileError):
         return False
     return isinstance(attributes.get("schedule"), dict) and "data" in entries <= {"zarr.json", "data", "mask"}

@@ -23,6 +23,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.atomic import named_by
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.reading import blocks, read_in_blocks, refuse_beyond_memory
 
@@ -282,13 +283,23 @@ def write_zarr_group(
     Cancelled
         There is the old store, or none.
     """
-    import zarr
-
     target = Path(path)
     check_outputs([target])
+    with named_by(target):
+        _write_group(target, arrays, attributes, watch)
+
+
+def _write_group(
+    target: Path,
+    arrays: Mapping[str, tuple[AnyArray, np.dtype[Any], tuple[int, ...], tuple[str, ...]]],
+    attributes: dict[str, Any],
+    watch: Watch,
+) -> None:
+    import zarr
+
     there = target.exists()
     target.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(prefix=f".{target.stem}-", dir=target.parent))
+    room = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
     try:
         made = room / "new"
         group = zarr.create_group(zarr.storage.LocalStore(made), zarr_format=3, attributes=attributes)

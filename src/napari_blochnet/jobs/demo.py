@@ -68,9 +68,6 @@ def run_demo(
     middle = head.shape[0] // 2
     truth = head[middle]
     schedule = make_schedule(kind="fisp")
-    stack = simulate(
-        head, schedule, snr=_SNR, seed=1, slices=(middle, middle + 1), progress=progress, cancelled=cancelled
-    )
     names = ("truth", "schedule.csv", "maps", "errors", "maps.png", "report.html", "report.csv", "recipe.json")
     files = [target / name for name in names if Path(name).suffix]
     files += [
@@ -79,6 +76,9 @@ def run_demo(
         *error_files(target / "errors"),
     ]
     check_outputs(files, instead="another folder", field="output")
+    stack = simulate(
+        head, schedule, snr=_SNR, seed=1, slices=(middle, middle + 1), progress=progress, cancelled=cancelled
+    )
     maps = reconstruct(stack, "dictionary", progress=progress, cancelled=cancelled)
     comparison = compare(truth, maps, title="T1 and T2 of the built-in head, dictionary matching at SNR 30")
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from napari_blochnet.io.origin import note_inputs
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
@@ -82,6 +83,7 @@ def make_record(
         "device": device,
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
+    note_inputs(record)
     if seconds is not None:
         record["seconds"] = round(seconds, 3)
     return {**record, **more}

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.nifti import write_nifti
-from napari_blochnet.io.origin import check_outputs, listing, ours_among
+from napari_blochnet.io.origin import check_outputs, listing, set_members
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["phantom_files", "write_phantom"]
@@ -50,7 +50,7 @@ def write_phantom(
     Raises
     ------
     InputError
-        Files of these names that this package did not write, or that the phantom was made from.
+        Files of these names that this package did not write, that the phantom was made from, or that are maps.
     Cancelled
         What was there before is there still, and nothing else.
 
@@ -63,15 +63,10 @@ def write_phantom(
     files = phantom_files(phantom, target)
     check_outputs(files, record=record or phantom.record, instead="another folder")
     # members of an earlier phantom of this name that this one has not
-    left = [path for path in ours_among(target.glob(f"{_prefix(phantom)}_*")) if path not in files]
-    target.mkdir(parents=True, exist_ok=True)
-    watch = Watch(progress, cancelled)
-    # a phantom that is there already stays whole until the new one is
-    with tempfile.TemporaryDirectory(prefix=".writing-", dir=target) as draft:
-        _write_members(phantom, Path(draft), record, watch)
-        # the file that lists the set is its last
-        for path in sorted(files, key=lambda path: path == files[1]):
-            (Path(draft) / path.name).replace(path)
+    left = [path for path in set_members(files[1], "phantom") if path not in files]
+    # a phantom that is there already stays whole until the new one is; the file that lists the set is its last
+    with replacing_set(sorted(files, key=lambda path: path == files[1])) as draft:
+        _write_members(phantom, draft, record, Watch(progress, cancelled))
     for path in left:
         path.unlink(missing_ok=True)
     return files
