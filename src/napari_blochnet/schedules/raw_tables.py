@@ -15,6 +15,7 @@ from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.matlab_array import plain_name
 from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, find_array, list_arrays, names_of
 from napari_blochnet.io.text_tables import Numbers, TextTable, open_table, text_lines
+from napari_blochnet.schedules.missing import MissingHintError
 
 __all__ = ["RawTable", "read_matlab_table", "read_number_column", "read_text_table"]
 
@@ -39,7 +40,7 @@ class RawTable:
     has_names : bool
         Whether the names are the file's own; otherwise "column 1" and so on.
     comments : dict of str to str
-        From lines ``# key: value``.
+        From lines ``# key: value`` and ``# key = value``.
     no_numbers : dict of str to InputError
         Columns that hold something else, and what to say where they are needed.
     others : dict of str to str
@@ -201,7 +202,12 @@ def read_matlab_table(path: Path, variable: str | None = None) -> RawTable:
     vectors = {name: each for name, each in arrays.items() if _is_vector(each)}
     if not vectors:
         held_names = f"; it holds {names_of(arrays.values(), shapes=True)}" if arrays else ""
-        raise FileError(path, f"holds no vector of numbers{held_names}", "variables such as fa and tr")
+        found = f"holds no vector of numbers{held_names}"
+        table = next((name for name, each in arrays.items() if _is_table(each)), None)
+        if table is not None:
+            how = f", the array with a column for each quantity, such as {table!r}, and columns, such as 'fa tr te'"
+            raise MissingHintError(path, found, "variable", how, f"'{table}'")
+        raise FileError(path, found, "variables such as fa and tr")
     others = {name: dimensions(each.shape) for name, each in arrays.items() if name not in vectors and all(each.shape)}
     return RawTable(_Vectors(vectors), others=others, are_paths=True)
 
@@ -222,11 +228,15 @@ def _is_vector(each: MatlabArray) -> bool:
     return 0 < size <= _LARGEST_VARIABLE and max(each.shape) == size
 
 
+def _is_table(each: MatlabArray) -> bool:
+    return len(each.shape) == 2 and max(each.shape) <= _LARGEST_VARIABLE and 0 < min(each.shape) <= 16
+
+
 def _of_array(path: Path, each: MatlabArray) -> RawTable:
     """Return the columns of one array, which may lie in its rows too."""
     if _is_vector(each):
         return RawTable({each.name: _values(each)}, are_paths=True)
-    if len(each.shape) != 2 or max(each.shape) > _LARGEST_VARIABLE or min(each.shape) > 16:
+    if not _is_table(each):
         raise FileError(path, f"{names_of([each], shapes=True)} is no table", "a column for each quantity")
     values = np.asarray(each.read())
     if values.shape[0] < values.shape[1]:

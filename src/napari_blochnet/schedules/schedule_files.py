@@ -13,15 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.io.atomic import existing_file, replacing
-from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.assigning import assign_columns
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit
+from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.raw_tables import read_matlab_table, read_number_column, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
+from napari_blochnet.schedules.schedule_json import read_json_schedule
 
 __all__ = ["read_schedule", "write_schedule"]
 
@@ -130,7 +131,7 @@ def read_schedule(
     if columns is not None and (is_pair or suffix == ".json"):
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     if suffix == ".json":
-        return _from_json(files[0], hints)
+        return read_json_schedule(files[0], vars(hints))
     name, comments = files[0].stem, {}
     if is_pair:
         found = _text_columns(files)
@@ -225,16 +226,6 @@ def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
     }
 
 
-def _from_json(file: Path, hints: _Hints) -> Schedule:
-    content = read_json(file)
-    if isinstance(content, dict) and isinstance(content.get("schedule"), dict):
-        content = content["schedule"]
-    if any(value is not None for value in vars(hints).values()):
-        raise FileError(file, "states the whole schedule itself; leave the hints out.")
-    with in_file(file):
-        return Schedule.from_dict(content)
-
-
 def _assemble(
     source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, name: str
 ) -> Schedule:
@@ -252,10 +243,9 @@ def _assemble(
         )
     repetition = columns.get("repetition_time")
     unit = repetition.time_unit(hints.time_unit) if repetition is not None else None
-    inversion_time, efficiency = _inversion(source, columns, comments, hints, unit)
+    said = CommentLines(source, comments)
+    inversion_time, efficiency = _inversion(source, columns, said, hints, unit)
     phase = columns.get("rf_phase")
-    profile = comments.get("slice_profile")
-    stated = comments.get("receiver_phase")
     return Schedule(
         flip,
         _times(source, "repetition_time", repetition, hints.repetition_time, hints, unit),
@@ -263,9 +253,9 @@ def _assemble(
         _phases(source, phase, hints),
         inversion_time=inversion_time,
         inversion_efficiency=efficiency,
-        slice_profile=None if profile is None else _comment_numbers(source, "slice_profile", profile),
-        receiver_phase=_agreed(source, "receiver_phase", stated, hints.receiver_phase) or "follows",
-        name=comments.get("name", name),
+        slice_profile=said.get("slice_profile"),
+        receiver_phase=_agreed(source, "receiver_phase", None, hints.receiver_phase, said) or "follows",
+        name=name if said.get("name") is None else said.get("name"),
     )
 
 
@@ -303,27 +293,41 @@ def _times(
 
 
 def _inversion(
-    source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, unit: str | None
+    source: str, columns: dict[Quantity, Column], said: CommentLines, hints: _Hints, unit: str | None
 ) -> tuple[float | None, float]:
     efficiency: float | None = None
     time, is_inverted = _stated_inversion(source, columns, hints, unit)
     if "inversion_efficiency" in columns:
         efficiency = _only_value(columns["inversion_efficiency"], columns["inversion_efficiency"].values)
-    if "inversion_time_ms" in comments:
-        time = float(_comment_numbers(source, "inversion_time_ms", comments["inversion_time_ms"])[0])
-    if "inversion_efficiency" in comments:
-        efficiency = float(_comment_numbers(source, "inversion_efficiency", comments["inversion_efficiency"])[0])
+    if is_inverted is None and time is None:
+        is_inverted = said.get("inversion")
+        if is_inverted is False and said.get("inversion_time") is not None:
+            raise FileError(source, "states in comments that there is no inversion, and its time", "one of them")
     if is_inverted is False and hints.inversion_time is not None:
         found = (
             f"states no inversion, which the hint inversion_time={hints.inversion_time:g} contradicts; leave it out."
         )
         raise FileError(source, found, field="inversion_time")
-    time = _agreed(source, "inversion_time", time, hints.inversion_time)
-    if is_inverted and time is None:
+    if is_inverted is not False or said.is_ours("inversion_time"):
+        time = _agreed(source, "inversion_time", time, hints.inversion_time, said, _comment_time(said, hints, unit))
+    if time is None and is_inverted is not False and (is_inverted or said.get("unreadable")):
         found = "states an inversion pulse, and no time between it and the first pulse"
+        if said.get("unreadable"):
+            found = f"the comment {said.get('unreadable')} states an inversion whose time cannot be read"
         raise MissingHintError(source, found, "inversion_time", ", in ms", "MS")
-    efficiency = _agreed(source, "inversion_efficiency", efficiency, hints.inversion_efficiency)
+    efficiency = _agreed(source, "inversion_efficiency", efficiency, hints.inversion_efficiency, said)
     return time, 1.0 if efficiency is None else efficiency
+
+
+def _comment_time(said: CommentLines, hints: _Hints, unit: str | None) -> float | None:
+    column: Column | None = said.get("inversion_time")
+    if column is None:
+        return None
+    time = float(column.milliseconds(hints.time_unit, unit)[0])
+    if column.unit is None and hints.time_unit is None and time and not 1.0 <= time <= 10_000.0:
+        # the unit of the TRs is not that of this number
+        column.time_unit(None)
+    return time
 
 
 def _stated_inversion(
@@ -354,20 +358,17 @@ def _only_value(column: Column, values: FloatArray) -> float:
     return float(values[0])
 
 
-def _agreed(source: str, key: str, stated: Any, hint: Any) -> Any:
-    """Return what the file states or the hint says; refuse two that differ."""
-    if stated is not None and hint is not None and stated != hint:
-        raise FileError(
-            source, f"states {key} {stated}, which the hint {key}={hint} contradicts; leave it out.", field=key
-        )
-    return hint if stated is None else stated
-
-
-def _comment_numbers(source: str, key: str, text: str) -> FloatArray:
-    try:
-        numbers = [float(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise FileError(source, f"the line '# {key}' holds {text!r}", "numbers")
-    return np.array(numbers)
+def _agreed(source: str, key: str, stated: Any, hint: Any, said: CommentLines, comment: Any = None) -> Any:
+    """Return what columns or comments state or the hint says; refuse two that differ."""
+    comment = said.get(key) if comment is None else comment
+    if stated is not None and comment is not None and stated != comment:
+        raise FileError(source, f"states {key} {stated} in its columns and {comment} in a comment", "one")
+    found = comment if stated is None else stated
+    if found is None or hint is None or found == hint:
+        return hint if found is None else found
+    differ = f"states {key} {found}, which the hint {key}={hint} contradicts"
+    if stated is None and not said.is_ours(key):
+        # what earlier versions recorded may hold both, and they did not read such comments
+        warnings.warn(f"{source}: {differ}; the hint is taken.", DataWarning, stacklevel=5)
+        return hint
+    raise FileError(source, f"{differ}; leave it out.", field=key)
