@@ -11,13 +11,13 @@ import csv
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_blochnet.common.errors import FileError
 
-__all__ = ["Numbers", "TextTable", "open_table", "text_lines"]
+__all__ = ["Numbers", "TextTable", "comments_of", "open_table", "text_lines"]
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _POINTER = b"version https://git-lfs"
@@ -216,6 +216,16 @@ def _noted(text: str, comments: dict[str, str]) -> bool:
         first = comments.get(key, value).partition("\n")[0]
         comments[key] = value if first == value else f"{first}\n{value}"
     return is_stated
+
+
+def comments_of(paths: Iterable[Path], largest: int) -> dict[str, str]:
+    """Return what the comment lines of texts say, as `TextTable.comments`."""
+    comments: dict[str, str] = {}
+    for path in paths:
+        for _, line in text_lines(path, largest):
+            if (text := line.strip()).startswith(("#", "%")):
+                _noted(_plain_comment(text), comments)
+    return comments
 
 
 def _without_comments(

@@ -87,10 +87,8 @@ class CommentLines:
     def _add(self, field: str, value: Any, key: str, text: str) -> None:
         before, where = self._stated.get(field, (None, ""))
         shown = f"'# {key}: {text}'"
-        if before is not None and field not in ("name", "unreadable"):
-            pair = [(each.values, each.unit) if isinstance(each, Column) else each for each in (before, value)]
-            if repr(pair[0]) != repr(pair[1]):
-                raise FileError(self._source, f"holds the comments {where} and {shown}", f"one {field}")
+        if before is not None and field not in ("name", "unreadable") and not _is_same(before, value):
+            raise FileError(self._source, f"holds the comments {where} and {shown}", f"one {field}")
         self._stated[field] = (value, shown)
         if key in _OURS:
             self._ours.add(field)
@@ -138,7 +136,10 @@ class CommentLines:
             return "inversion", bool(number)
         names = {word for word in _words(key) if unit_of(word) is None}
         if number is not None and (kind is None or kind in _TIMES) and names <= _TIME_WORDS:
-            return "inversion_time", Column("inversion_time", np.array([number]), column.source, kind)
+            time = Column("inversion_time", np.array([number]), column.source, kind)
+            if kind is not None:
+                time = Column("inversion_time", time.milliseconds(None), column.source, "ms")
+            return "inversion_time", time
         if key in _OURS:
             raise self._unreadable(key, value, "one number")
         if _NO.match(value) or _YES.fullmatch(value):
@@ -195,6 +196,12 @@ def _halves(text: str) -> tuple[str, str]:
 
 def _is_known(name: str) -> bool:
     return parse_name(name, np.zeros(1), "") is not None
+
+
+def _is_same(first: Any, second: Any) -> bool:
+    if isinstance(first, Column):
+        return first.unit == second.unit and bool(np.allclose(first.values, second.values, rtol=1e-9, atol=0.0))
+    return bool(np.array_equal(first, second))
 
 
 def _words(name: str) -> list[str]:

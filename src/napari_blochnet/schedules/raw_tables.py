@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +14,10 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.matlab_array import plain_name
 from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, find_array, list_arrays, names_of
-from napari_blochnet.io.text_tables import Numbers, TextTable, open_table, text_lines
+from napari_blochnet.io.text_tables import Numbers, TextTable, comments_of, open_table, text_lines
 from napari_blochnet.schedules.missing import MissingHintError
 
-__all__ = ["RawTable", "read_matlab_table", "read_number_column", "read_text_table"]
+__all__ = ["RawTable", "read_comments", "read_matlab_table", "read_number_column", "read_text_table"]
 
 # A schedule of a hundred thousand pulses printed with all digits has less than this; more is something else.
 _LARGEST_FILE = 64 * 2**20
@@ -85,6 +85,13 @@ def read_number_column(path: Path) -> FloatArray:
         raise FileError(path, "holds no numbers", "one a line")
     number.check()
     return np.array(values)
+
+
+def read_comments(paths: Iterable[Path]) -> dict[str, str]:
+    """Return what comment lines beside columns of numbers say; the names of such files are their own."""
+    comments = comments_of(paths, _LARGEST_FILE)
+    comments.pop("name", None)
+    return comments
 
 
 def read_text_table(path: Path) -> RawTable:

@@ -20,7 +20,7 @@ from napari_blochnet.schedules.assigning import assign_columns
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit
 from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
-from napari_blochnet.schedules.raw_tables import read_matlab_table, read_number_column, read_text_table
+from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_number_column, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 from napari_blochnet.schedules.schedule_json import read_json_schedule
 
@@ -67,8 +67,9 @@ def read_schedule(
     phase, as spreadsheets save them (any encoding, semicolons, decimal commas), tables of flip fractions with additions
     to a base TR and TE among them; tables without a header; text files of one number a line, given as (flip angles,
     TRs), as their folder, or as one of ``NAME_fa.txt`` and ``NAME_tr.txt``; MATLAB files, version 4, 5 and 7.3, and
-    HDF5 with vectors such as ``fa``, ``tr``, ``te``, in structures and cells too (``seq.rf.fa``); JSON that embeds a
-    schedule of ours.
+    HDF5 with vectors such as ``fa``, ``tr``, ``te``, in structures and cells too (``seq.rf.fa``); JSON that is or
+    embeds a schedule of ours, or another's with our names. Comment lines such as ``# TI = 20.6 ms``, ``# inversion
+    efficiency: 0.95`` and ``# receiver phase: fixed`` are read.
 
     Parameters
     ----------
@@ -111,8 +112,8 @@ def read_schedule(
     Without a stated unit, flip angles beyond 2π are degrees, and TRs are in the unit that puts all of them between
     1 ms and 1 s. Columns without names are flip angle, TR, and TE or RF phase where their values allow one order of
     them only, with a `DataWarning`. Complex flip angles are magnitude and RF phase. An ``inversion`` that is 0 or
-    false means none, 1 or true one whose TI the file or ``inversion_time`` gives. Nothing else is inferred; columns
-    and variables that are not used are named in a `DataWarning`.
+    false means none, 1 or true one whose TI the file or ``inversion_time`` gives. Nothing else is inferred; columns,
+    variables and comments on quantities that are not used are named in a `DataWarning`.
     """
     times = (repetition_time, echo_time, inversion_time)
     hints = _Hints(flip_angle, *times, inversion_efficiency, rf_phase, angle_unit, time_unit, receiver_phase)
@@ -134,7 +135,8 @@ def read_schedule(
         return read_json_schedule(files[0], vars(hints))
     name, comments = files[0].stem, {}
     if is_pair:
-        found = _text_columns(files)
+        found, files = _text_columns(files)
+        comments = read_comments(files)
         name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", name, flags=re.IGNORECASE) or files[0].parent.name
     elif suffix in _TEXT:
         table = read_text_table(files[0])
@@ -209,7 +211,7 @@ def _sibling(file: Path, kind: str) -> Path | None:
     return next((other for other in sorted(file.parent.iterdir()) if other.name.lower() == wanted), None)
 
 
-def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
+def _text_columns(files: list[Path]) -> tuple[dict[Quantity, Column], list[Path]]:
     quantities: tuple[Quantity, ...] = ("flip_angle", "repetition_time", "echo_time")
     if len(files) == 1 and _kind_by_name(files[0]) is not None:
         by_kind = [_sibling(files[0], kind) for kind in ("fa", "tr", "te")]
@@ -219,11 +221,9 @@ def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
         raise FileError(
             files[0], "holds no flip angles, and none are beside it", f"a file {files[0].stem[:-2]}fa{files[0].suffix}"
         )
-    return {
-        quantity: Column(quantity, read_number_column(file), file.name)
-        for quantity, file in zip(quantities, by_kind, strict=True)
-        if file is not None
-    }
+    used = {quantity: file for quantity, file in zip(quantities, by_kind, strict=True) if file is not None}
+    columns = {quantity: Column(quantity, read_number_column(file), file.name) for quantity, file in used.items()}
+    return columns, list(used.values())
 
 
 def _assemble(
@@ -303,6 +303,11 @@ def _inversion(
         is_inverted = said.get("inversion")
         if is_inverted is False and said.get("inversion_time") is not None:
             raise FileError(source, "states in comments that there is no inversion, and its time", "one of them")
+        if is_inverted is False and hints.inversion_time is not None:
+            # as in `_agreed`
+            sentence = f"{source}: a comment states no inversion; the hint inversion_time is taken."
+            warnings.warn(sentence, DataWarning, stacklevel=4)
+            is_inverted = None
     if is_inverted is False and hints.inversion_time is not None:
         found = (
             f"states no inversion, which the hint inversion_time={hints.inversion_time:g} contradicts; leave it out."
@@ -361,14 +366,21 @@ def _only_value(column: Column, values: FloatArray) -> float:
 def _agreed(source: str, key: str, stated: Any, hint: Any, said: CommentLines, comment: Any = None) -> Any:
     """Return what columns or comments state or the hint says; refuse two that differ."""
     comment = said.get(key) if comment is None else comment
-    if stated is not None and comment is not None and stated != comment:
+    if stated is not None and comment is not None and not _are_close(stated, comment):
         raise FileError(source, f"states {key} {stated} in its columns and {comment} in a comment", "one")
     found = comment if stated is None else stated
     if found is None or hint is None or found == hint:
         return hint if found is None else found
+    if stated is None and not said.is_ours(key) and _are_close(found, hint):
+        return hint
     differ = f"states {key} {found}, which the hint {key}={hint} contradicts"
     if stated is None and not said.is_ours(key):
         # what earlier versions recorded may hold both, and they did not read such comments
         warnings.warn(f"{source}: {differ}; the hint is taken.", DataWarning, stacklevel=5)
         return hint
     raise FileError(source, f"{differ}; leave it out.", field=key)
+
+
+def _are_close(first: Any, second: Any) -> bool:
+    """Whether two are one, but for the rounding of a unit's conversion."""
+    return first == second or (isinstance(first, float) and abs(first - second) <= 1e-9 * abs(second))
