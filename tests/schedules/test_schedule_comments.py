@@ -49,6 +49,8 @@ def _read(path: Path, **hints: Any) -> Schedule:
         "# inv_time: 2.06e1",
         "# inversion: 20.6 ms",
         "# Note: TI = 20.6 ms",
+        "# TI 20.6 ms",
+        "# inversion time 20,6",
         "# spoiled gradient echo, TI = 20.6 ms",
         "#TI (nominal value): 20.6 msec,,",
         '"# TI = 20,6 ms",,',
@@ -162,6 +164,8 @@ def test_a_named_quantity_that_is_not_used_is_named(tmp_path: Path, comment: str
         "# inversion: none",
         "# TI: n/a",
         "# subject = 12",
+        "# Jiang 2015",
+        "# a note: that: has: many: colons: TR",
     ],
 )
 def test_prose_and_no_inversion_stay_silent(tmp_path: Path, comment: str) -> None:

@@ -56,6 +56,12 @@ def test_microseconds_are_asked_for(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_schedule(path, time_unit="us").repetition_time, [12, 13, 14])
 
 
+@pytest.mark.parametrize("key", ["echo_time", "inversion_time"])
+def test_a_time_in_another_unit_than_the_trs_is_refused(tmp_path: Path, key: str) -> None:
+    with pytest.raises(InputError, match=rf"s\.json: has an {key} of 0\.02, hardly in ms; expected all times in ms"):
+        read_schedule(_path(tmp_path, **{**_PLAIN, key: 0.02}))
+
+
 def test_fractions_take_their_nominal_angle(tmp_path: Path) -> None:
     path = _path(tmp_path, **{**_PLAIN, "flip_angle": [0.5, 1.0, 0.25]})
     with pytest.raises(MissingHintError, match="give flip_angle, in degrees"):

@@ -30,6 +30,8 @@ _QUOTED_LINES = 10
 _SEPARATORS = (";", "\t", ",", "|", " ")
 # What Excel takes as the first line of a CSV.
 _STATED = re.compile(r'"?sep=(.)"?[,;|\t ]*$', re.IGNORECASE)
+# "TI 20.6 ms"
+_BARE = re.compile(r"([^\W\d][^\d,;]*[^\d,;\s.+-])\s+([+-]?[\d.,]*\d[\d.,]*\s*([^\W\d]+|%|°)?)")
 _QUOTED = re.compile(r'(^|[,;|\t])\s*"')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eEdD][+-]?\d+)?")
@@ -122,8 +124,8 @@ class TextTable:
         The first row, or the comment line above it where that names as many columns.
     header_line : int
     comments : dict of str to str
-        From lines ``# key: value`` and ``# key = value``; complete once all rows are read. Where lines of one key
-        differ, the first and the last, as two lines.
+        From lines ``# key: value``, ``# key = value`` and ``# key 12 ms``; complete once all rows are read. Where
+        lines of one key differ, the first and the last, as two lines.
     rows : iterator of (int, list of str)
         Line number and cells; rows without any text are passed over, and so are columns without a name whose cells
         are empty at the end of each row.
@@ -212,6 +214,8 @@ def _noted(text: str, comments: dict[str, str]) -> bool:
     """Keep what a comment says of a key; return whether it can be no row of names, which may hold a "="."""
     is_stated = ":" in text
     key, found, value = (part.strip() for part in text.partition(":" if is_stated else "="))
+    if not found and len(text) < 100 and (bare := _BARE.fullmatch(text)):
+        key, found, value = bare[1], " ", bare[2]
     if found:
         first = comments.get(key, value).partition("\n")[0]
         comments[key] = value if first == value else f"{first}\n{value}"

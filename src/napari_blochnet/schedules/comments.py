@@ -31,6 +31,8 @@ _TIME_WORDS = frozenset({
 })  # fmt: skip
 # A name of more words is prose.
 _LONGEST_NAME = 4
+# Characters of a comment that states several quantities, and what may stand before one: "Note: TI = 20 ms".
+_LONGEST, _MOST_TITLES = 1000, 3
 # As our own files write them.
 _OURS = frozenset({"inversion_time_ms", "inversion_efficiency", "receiver_phase", "slice_profile"})
 
@@ -181,10 +183,12 @@ def _statements(lines: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             if key == "name" or key in _OURS:
                 yield key, value
                 continue
-            for part in _NEXT.split(f"{key}:{value}"):
+            text = f"{key}:{value}"
+            for part in _NEXT.split(text) if len(text) <= _LONGEST else [text]:
                 name, rest = _halves(part)
-                # "Note: TI = 20 ms"
-                while _ASSIGNED.search(rest) and "phase" not in name.lower() and not _is_known(name):
+                for _ in range(_MOST_TITLES):
+                    if not _ASSIGNED.search(rest) or _is_known(name):
+                        break
                     name, rest = _halves(rest)
                 yield name, rest
 
@@ -195,7 +199,7 @@ def _halves(text: str) -> tuple[str, str]:
 
 
 def _is_known(name: str) -> bool:
-    return parse_name(name, np.zeros(1), "") is not None
+    return parse_name(name, np.zeros(1), "") is not None or "_".join(_words(name)) == "slice_profile"
 
 
 def _is_same(first: Any, second: Any) -> bool:

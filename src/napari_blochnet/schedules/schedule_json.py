@@ -19,6 +19,8 @@ __all__ = ["read_json_schedule"]
 # `Schedule.to_dict` has written these from the first version on.
 _ALWAYS = ("rf_phase", "inversion_time", "inversion_efficiency", "slice_profile", "receiver_phase", "name")
 _TIMES: tuple[Quantity, ...] = ("repetition_time", "echo_time", "inversion_time")
+# ms; no echo is read out and no inversion waits this short.
+_SMALLEST = 0.1
 _ANGLES: tuple[Quantity, ...] = ("flip_angle", "rf_phase")
 
 
@@ -61,6 +63,10 @@ def _checked(file: Path, content: dict[str, Any], hints: dict[str, Any]) -> Sche
         raise _doubtful(file, "flip_angle", flips, "angle_unit", "'deg', 'rad' or 'fraction'", "rad", "deg", "fraction")
     if time is None and times is not None and (np.all(times < 1.0) or np.all(times > 1000.0)):
         raise _doubtful(file, "repetition_time", times, "time_unit", "'ms', 's' or 'us'", "s", "ms", "us")
+    for key in _TIMES[1:]:
+        values = _numbers(content, key)
+        if time is None and values is not None and 0.0 < np.abs(values).max() < _SMALLEST:
+            raise FileError(file, f"has an {key} of {values.max():g}, hardly in ms", "all times in ms")
     converted = dict(content)
     for key in (*_ANGLES, *_TIMES):
         values = _numbers(content, key)
