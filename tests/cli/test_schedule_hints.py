@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -79,3 +80,20 @@ def test_options_for_structures_and_columns(folder: Path) -> None:
     assert "flip angle 5–70°" in _run("schedule", "show", "s.mat", "--variable", "a")
     Path("s.txt").write_text("12 5 3\n12 70 3\n")
     assert "flip angle 5–70°" in _run("schedule", "show", "s.txt", "--columns", "tr fa te")
+
+
+def test_json_of_others_in_radians_and_seconds(folder: Path) -> None:
+    content = {"flip_angle": [0.1, 0.5, 1.2, 0.2], "repetition_time": [0.012] * 4, "echo_time": 0.003}
+    Path("s.json").write_text(json.dumps(content))
+    said = _run("reconstruct", "stack.npy", "--schedule", "s.json", "-o", "out", code=2)
+    assert "blochnet schedule convert s.json --angle-unit rad -o s-schedule.csv (or deg, fraction)" in said
+    _run("schedule", "convert", "s.json", "--angle-unit", "rad", "--time-unit", "s", "-o", "s-schedule.csv")
+    np.testing.assert_allclose(read_schedule("s-schedule.csv").flip_angle, np.rad2deg([0.1, 0.5, 1.2, 0.2]))
+
+
+def test_a_comment_on_an_inversion_is_asked_about_by_its_option(folder: Path) -> None:
+    Path("c.csv").write_text("# TI: about 20 ms\nfa_deg,tr_ms,te_ms\n10,12,3\n70,12,3\n")
+    said = _run("reconstruct", "stack.npy", "--schedule", "c.csv", "-o", "out", code=2)
+    assert "whose time cannot be read" in said
+    assert "--inversion-time MS" in said
+    assert "TI 20 ms" in _run("schedule", "show", "c.csv", "--inversion-time", "20")

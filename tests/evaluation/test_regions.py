@@ -116,9 +116,11 @@ def test_more_spheres_than_memory_are_refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "cp1252"])
-def test_spheres_of_a_spreadsheet(tmp_path, encoding):
+@pytest.mark.parametrize("first", ["", "sep=;\r\n"])
+def test_spheres_of_a_spreadsheet(tmp_path, encoding, first):
     path = tmp_path / "spheres.csv"
-    path.write_bytes("Sphere;X;Y;T1_true_ms;;\r\nköpfchen;10,5;20;1234,5;;\r\n;;;;;\r\n".encode(encoding))
+    text = f"{first}Sphere;X;Y;T1_true_ms;;\r\nköpfchen;10,5;20;1234,5;;\r\n;;;;;\r\n"
+    path.write_bytes(text.encode(encoding))
     (region,) = read_regions(path, SHAPE)
     assert (region.name, region.references) == ("köpfchen", {"true": {"T1": 1234.5}})
 

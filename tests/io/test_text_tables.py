@@ -45,6 +45,11 @@ def test_any_encoding_and_line_ending(tmp_path: Path, encoding: str, ending: str
         ("fa|tr\n5|12\n", [[5, 12]]),
         ("fa,tr\n1.5D+1,\u22121e-2\n", [[15, -0.01]]),
         ("# fa tr\n5 12\n4 13\n", [[5, 12], [4, 13]]),
+        ("sep=;\nfa;tr\n5,94;13,174\n", [[5.94, 13.174]]),
+        ('"sep=;"\r\nfa;tr\r\n5;12\r\n', [[5, 12]]),
+        ("sep=\t\nfa\ttr\n5,94\t12\n", [[5.94, 12]]),
+        ("sep=,,\n# x: 1,,\nfa,tr\n5,12\n", [[5, 12]]),
+        ("sep=;\nfa,tr\n5,12\n", [[5, 12]]),
     ],
 )
 def test_separators_and_decimal_marks(tmp_path: Path, text: str, rows: list[list[float]]) -> None:
@@ -57,6 +62,12 @@ def test_comments_that_a_spreadsheet_filled_up(tmp_path: Path) -> None:
     table = _table(tmp_path / "a.csv", '# name: mine,,\n"# slice_profile: 1,2",,\nfa,tr,te\n5,12,3\n# later: 1\n')
     assert _numbers(table) == [[5, 12, 3]]
     assert table.comments == {"name": "mine", "slice_profile": "1,2", "later": "1"}
+
+
+def test_comments_with_an_equals_sign_and_those_that_differ(tmp_path: Path) -> None:
+    table = _table(tmp_path / "a.csv", "# TI = 20 ms\n# x: 1\n# x: 2\n# x: 3\n# y = 1\n# y: 1\nfa,tr\n5,12\n")
+    assert _numbers(table) == [[5, 12]]
+    assert table.comments == {"TI": "20 ms", "x": "1\n3", "y": "1"}
 
 
 @pytest.mark.parametrize(

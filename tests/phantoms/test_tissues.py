@@ -89,9 +89,10 @@ def test_mistakes_in_an_own_table(tmp_path: Path, text: str, sentence: str) -> N
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
-def test_a_table_of_a_spreadsheet(tmp_path: Path, encoding: str) -> None:
+@pytest.mark.parametrize("first", ["", "sep=;\r\n"])
+def test_a_table_of_a_spreadsheet(tmp_path: Path, encoding: str, first: str) -> None:
     path = tmp_path / "mine.csv"
-    path.write_bytes("Tissue;T1_ms;T2_ms;PD;\r\ngrün;1500,5;80;0,9;\r\n;;;;\r\n".encode(encoding))
+    path.write_bytes(f"{first}Tissue;T1_ms;T2_ms;PD;\r\ngrün;1500,5;80;0,9;\r\n;;;;\r\n".encode(encoding))
     assert load_tissues(path)["grün"] == Tissue("grün", 1500.5, 80, 0.9)
 
 

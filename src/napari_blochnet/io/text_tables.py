@@ -11,13 +11,13 @@ import csv
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_blochnet.common.errors import FileError
 
-__all__ = ["Numbers", "TextTable", "open_table", "text_lines"]
+__all__ = ["Numbers", "TextTable", "comments_of", "open_table", "text_lines"]
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _POINTER = b"version https://git-lfs"
@@ -28,6 +28,10 @@ _SAMPLE = 12
 # Lines that a quoted cell may go on over.
 _QUOTED_LINES = 10
 _SEPARATORS = (";", "\t", ",", "|", " ")
+# What Excel takes as the first line of a CSV.
+_STATED = re.compile(r'"?sep=(.)"?[,;|\t ]*$', re.IGNORECASE)
+# "TI 20.6 ms"
+_BARE = re.compile(r"([^\W\d][^\d,;]*[^\d,;\s.+-])\s+([+-]?[\d.,]*\d[\d.,]*\s*([^\W\d]+|%|°)?)")
 _QUOTED = re.compile(r'(^|[,;|\t])\s*"')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eEdD][+-]?\d+)?")
 _COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eEdD][+-]?\d+)?")
@@ -120,7 +124,8 @@ class TextTable:
         The first row, or the comment line above it where that names as many columns.
     header_line : int
     comments : dict of str to str
-        From lines ``# key: value``; complete once all rows are read.
+        From lines ``# key: value``, ``# key = value`` and ``# key 12 ms``; complete once all rows are read. Where
+        lines of one key differ, the first and the last, as two lines.
     rows : iterator of (int, list of str)
         Line number and cells; rows without any text are passed over, and so are columns without a name whose cells
         are empty at the end of each row.
@@ -177,10 +182,13 @@ def open_table(
     comments: dict[str, str] = {}
     last_comment = (0, "")
     first: list[tuple[int, str]] = []
+    separator = ""
     lines = _closed(path, text_lines(path, largest, what, name), name, marks)
     for number, line in lines:
         text = line.strip()
-        if text.lstrip('"').startswith(marks):
+        if number == 1 and (stated := _STATED.match(line)):
+            separator = stated[1]
+        elif text.lstrip('"').startswith(marks):
             text = _plain_comment(text)
             if not _noted(text, comments) and not first:
                 last_comment = (number, text)
@@ -190,7 +198,8 @@ def open_table(
                 break
     if not first:
         raise FileError(path, "is empty", what, field=name)
-    separator = _separator([text for _, text in first])
+    if separator not in _SEPARATORS or separator not in first[0][1]:
+        separator = _separator([text for _, text in first])
     rows = _rows(path, itertools.chain(first, _without_comments(lines, comments, marks)), separator, name, most)
     line_number, header = next(rows)
     names, above = last_comment[1], last_comment[0]
@@ -202,10 +211,25 @@ def open_table(
 
 
 def _noted(text: str, comments: dict[str, str]) -> bool:
-    key, found, value = text.partition(":")
+    """Keep what a comment says of a key; return whether it can be no row of names, which may hold a "="."""
+    is_stated = ":" in text
+    key, found, value = (part.strip() for part in text.partition(":" if is_stated else "="))
+    if not found and len(text) < 100 and (bare := _BARE.fullmatch(text)):
+        key, found, value = bare[1], " ", bare[2]
     if found:
-        comments[key.strip()] = value.strip()
-    return bool(found)
+        first = comments.get(key, value).partition("\n")[0]
+        comments[key] = value if first == value else f"{first}\n{value}"
+    return is_stated
+
+
+def comments_of(paths: Iterable[Path], largest: int) -> dict[str, str]:
+    """Return what the comment lines of texts say, as `TextTable.comments`."""
+    comments: dict[str, str] = {}
+    for path in paths:
+        for _, line in text_lines(path, largest):
+            if (text := line.strip()).startswith(("#", "%")):
+                _noted(_plain_comment(text), comments)
+    return comments
 
 
 def _without_comments(

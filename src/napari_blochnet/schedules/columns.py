@@ -14,7 +14,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.schedules.missing import MissingHintError
 
-__all__ = ["AngleUnit", "Column", "Quantity", "TimeUnit", "parse_name"]
+__all__ = ["AngleUnit", "Column", "Quantity", "TimeUnit", "parse_name", "unit_of"]
 
 AngleUnit: TypeAlias = Literal["deg", "rad", "fraction"]
 TimeUnit: TypeAlias = Literal["ms", "s", "us"]
@@ -196,6 +196,12 @@ def parse_name(name: str, values: FloatArray, source: str) -> Column | None:
     words += [first + second for first, second in itertools.pairwise(plain)]
     found = next((quantity for quantity, known in _WORDS.items() if known.intersection(words)), None)
     return None if found is None else Column(found, values, source, unit, is_addition)
+
+
+def unit_of(text: str) -> str | None:
+    """Return the unit that a text is, such as ``ms`` of "msec"; None where it is none."""
+    word = text.translate(_SIGNS).strip().lower()
+    return next((unit for unit, known in _UNITS.items() if word in known), None)
 
 
 def _word(quantity: Quantity) -> str:

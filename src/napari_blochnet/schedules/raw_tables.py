@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,9 +14,10 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.matlab_array import plain_name
 from napari_blochnet.io.matlab_files import ArraysOnDemand, MatlabArray, find_array, list_arrays, names_of
-from napari_blochnet.io.text_tables import Numbers, TextTable, open_table, text_lines
+from napari_blochnet.io.text_tables import Numbers, TextTable, comments_of, open_table, text_lines
+from napari_blochnet.schedules.missing import MissingHintError
 
-__all__ = ["RawTable", "read_matlab_table", "read_number_column", "read_text_table"]
+__all__ = ["RawTable", "read_comments", "read_matlab_table", "read_number_column", "read_text_table"]
 
 # A schedule of a hundred thousand pulses printed with all digits has less than this; more is something else.
 _LARGEST_FILE = 64 * 2**20
@@ -39,7 +40,7 @@ class RawTable:
     has_names : bool
         Whether the names are the file's own; otherwise "column 1" and so on.
     comments : dict of str to str
-        From lines ``# key: value``.
+        From lines ``# key: value`` and ``# key = value``.
     no_numbers : dict of str to InputError
         Columns that hold something else, and what to say where they are needed.
     others : dict of str to str
@@ -84,6 +85,13 @@ def read_number_column(path: Path) -> FloatArray:
         raise FileError(path, "holds no numbers", "one a line")
     number.check()
     return np.array(values)
+
+
+def read_comments(paths: Iterable[Path]) -> dict[str, str]:
+    """Return what comment lines beside columns of numbers say; the names of such files are their own."""
+    comments = comments_of(paths, _LARGEST_FILE)
+    comments.pop("name", None)
+    return comments
 
 
 def read_text_table(path: Path) -> RawTable:
@@ -201,7 +209,12 @@ def read_matlab_table(path: Path, variable: str | None = None) -> RawTable:
     vectors = {name: each for name, each in arrays.items() if _is_vector(each)}
     if not vectors:
         held_names = f"; it holds {names_of(arrays.values(), shapes=True)}" if arrays else ""
-        raise FileError(path, f"holds no vector of numbers{held_names}", "variables such as fa and tr")
+        found = f"holds no vector of numbers{held_names}"
+        table = next((name for name, each in arrays.items() if _is_table(each)), None)
+        if table is not None:
+            how = f", the array with a column for each quantity, such as {table!r}, and columns, such as 'fa tr te'"
+            raise MissingHintError(path, found, "variable", how, f"'{table}'")
+        raise FileError(path, found, "variables such as fa and tr")
     others = {name: dimensions(each.shape) for name, each in arrays.items() if name not in vectors and all(each.shape)}
     return RawTable(_Vectors(vectors), others=others, are_paths=True)
 
@@ -222,11 +235,15 @@ def _is_vector(each: MatlabArray) -> bool:
     return 0 < size <= _LARGEST_VARIABLE and max(each.shape) == size
 
 
+def _is_table(each: MatlabArray) -> bool:
+    return len(each.shape) == 2 and max(each.shape) <= _LARGEST_VARIABLE and 0 < min(each.shape) <= 16
+
+
 def _of_array(path: Path, each: MatlabArray) -> RawTable:
     """Return the columns of one array, which may lie in its rows too."""
     if _is_vector(each):
         return RawTable({each.name: _values(each)}, are_paths=True)
-    if len(each.shape) != 2 or max(each.shape) > _LARGEST_VARIABLE or min(each.shape) > 16:
+    if not _is_table(each):
         raise FileError(path, f"{names_of([each], shapes=True)} is no table", "a column for each quantity")
     values = np.asarray(each.read())
     if values.shape[0] < values.shape[1]:

@@ -206,7 +206,7 @@ class Schedule:
         if unknown or missing:
             raise InputError(
                 f"The schedule has {'unknown' if unknown else 'missing'} entries {', '.join(unknown or missing)}",
-                ", ".join(item.name for item in fields(cls)),
+                f"{', '.join(item.name for item in fields(cls))}; flip_angle and rf_phase in degrees, times in ms",
             )
         for key, kind, expected in (("name", str, "text"), ("record", dict, "an object")):
             if not isinstance(content.get(key, kind()), kind):

@@ -13,15 +13,16 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.io.atomic import existing_file, replacing
-from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.assigning import assign_columns
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit
+from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
-from napari_blochnet.schedules.raw_tables import read_matlab_table, read_number_column, read_text_table
+from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_number_column, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
+from napari_blochnet.schedules.schedule_json import read_json_schedule
 
 __all__ = ["read_schedule", "write_schedule"]
 
@@ -66,8 +67,9 @@ def read_schedule(
     phase, as spreadsheets save them (any encoding, semicolons, decimal commas), tables of flip fractions with additions
     to a base TR and TE among them; tables without a header; text files of one number a line, given as (flip angles,
     TRs), as their folder, or as one of ``NAME_fa.txt`` and ``NAME_tr.txt``; MATLAB files, version 4, 5 and 7.3, and
-    HDF5 with vectors such as ``fa``, ``tr``, ``te``, in structures and cells too (``seq.rf.fa``); JSON that embeds a
-    schedule of ours.
+    HDF5 with vectors such as ``fa``, ``tr``, ``te``, in structures and cells too (``seq.rf.fa``); JSON that is or
+    embeds a schedule of ours, or another's with our names. Comment lines such as ``# TI = 20.6 ms``, ``# inversion
+    efficiency: 0.95`` and ``# receiver phase: fixed`` are read.
 
     Parameters
     ----------
@@ -110,8 +112,8 @@ def read_schedule(
     Without a stated unit, flip angles beyond 2π are degrees, and TRs are in the unit that puts all of them between
     1 ms and 1 s. Columns without names are flip angle, TR, and TE or RF phase where their values allow one order of
     them only, with a `DataWarning`. Complex flip angles are magnitude and RF phase. An ``inversion`` that is 0 or
-    false means none, 1 or true one whose TI the file or ``inversion_time`` gives. Nothing else is inferred; columns
-    and variables that are not used are named in a `DataWarning`.
+    false means none, 1 or true one whose TI the file or ``inversion_time`` gives. Nothing else is inferred; columns,
+    variables and comments on quantities that are not used are named in a `DataWarning`.
     """
     times = (repetition_time, echo_time, inversion_time)
     hints = _Hints(flip_angle, *times, inversion_efficiency, rf_phase, angle_unit, time_unit, receiver_phase)
@@ -130,10 +132,11 @@ def read_schedule(
     if columns is not None and (is_pair or suffix == ".json"):
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     if suffix == ".json":
-        return _from_json(files[0], hints)
+        return read_json_schedule(files[0], vars(hints))
     name, comments = files[0].stem, {}
     if is_pair:
-        found = _text_columns(files)
+        found, files = _text_columns(files)
+        comments = read_comments(files)
         name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", name, flags=re.IGNORECASE) or files[0].parent.name
     elif suffix in _TEXT:
         table = read_text_table(files[0])
@@ -208,7 +211,7 @@ def _sibling(file: Path, kind: str) -> Path | None:
     return next((other for other in sorted(file.parent.iterdir()) if other.name.lower() == wanted), None)
 
 
-def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
+def _text_columns(files: list[Path]) -> tuple[dict[Quantity, Column], list[Path]]:
     quantities: tuple[Quantity, ...] = ("flip_angle", "repetition_time", "echo_time")
     if len(files) == 1 and _kind_by_name(files[0]) is not None:
         by_kind = [_sibling(files[0], kind) for kind in ("fa", "tr", "te")]
@@ -218,21 +221,9 @@ def _text_columns(files: list[Path]) -> dict[Quantity, Column]:
         raise FileError(
             files[0], "holds no flip angles, and none are beside it", f"a file {files[0].stem[:-2]}fa{files[0].suffix}"
         )
-    return {
-        quantity: Column(quantity, read_number_column(file), file.name)
-        for quantity, file in zip(quantities, by_kind, strict=True)
-        if file is not None
-    }
-
-
-def _from_json(file: Path, hints: _Hints) -> Schedule:
-    content = read_json(file)
-    if isinstance(content, dict) and isinstance(content.get("schedule"), dict):
-        content = content["schedule"]
-    if any(value is not None for value in vars(hints).values()):
-        raise FileError(file, "states the whole schedule itself; leave the hints out.")
-    with in_file(file):
-        return Schedule.from_dict(content)
+    used = {quantity: file for quantity, file in zip(quantities, by_kind, strict=True) if file is not None}
+    columns = {quantity: Column(quantity, read_number_column(file), file.name) for quantity, file in used.items()}
+    return columns, list(used.values())
 
 
 def _assemble(
@@ -252,10 +243,9 @@ def _assemble(
         )
     repetition = columns.get("repetition_time")
     unit = repetition.time_unit(hints.time_unit) if repetition is not None else None
-    inversion_time, efficiency = _inversion(source, columns, comments, hints, unit)
+    said = CommentLines(source, comments)
+    inversion_time, efficiency = _inversion(source, columns, said, hints, unit)
     phase = columns.get("rf_phase")
-    profile = comments.get("slice_profile")
-    stated = comments.get("receiver_phase")
     return Schedule(
         flip,
         _times(source, "repetition_time", repetition, hints.repetition_time, hints, unit),
@@ -263,9 +253,9 @@ def _assemble(
         _phases(source, phase, hints),
         inversion_time=inversion_time,
         inversion_efficiency=efficiency,
-        slice_profile=None if profile is None else _comment_numbers(source, "slice_profile", profile),
-        receiver_phase=_agreed(source, "receiver_phase", stated, hints.receiver_phase) or "follows",
-        name=comments.get("name", name),
+        slice_profile=said.get("slice_profile"),
+        receiver_phase=_agreed(source, "receiver_phase", None, hints.receiver_phase, said) or "follows",
+        name=name if said.get("name") is None else said.get("name"),
     )
 
 
@@ -303,27 +293,46 @@ def _times(
 
 
 def _inversion(
-    source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, unit: str | None
+    source: str, columns: dict[Quantity, Column], said: CommentLines, hints: _Hints, unit: str | None
 ) -> tuple[float | None, float]:
     efficiency: float | None = None
     time, is_inverted = _stated_inversion(source, columns, hints, unit)
     if "inversion_efficiency" in columns:
         efficiency = _only_value(columns["inversion_efficiency"], columns["inversion_efficiency"].values)
-    if "inversion_time_ms" in comments:
-        time = float(_comment_numbers(source, "inversion_time_ms", comments["inversion_time_ms"])[0])
-    if "inversion_efficiency" in comments:
-        efficiency = float(_comment_numbers(source, "inversion_efficiency", comments["inversion_efficiency"])[0])
+    if is_inverted is None and time is None:
+        is_inverted = said.get("inversion")
+        if is_inverted is False and said.get("inversion_time") is not None:
+            raise FileError(source, "states in comments that there is no inversion, and its time", "one of them")
+        if is_inverted is False and hints.inversion_time is not None:
+            # as in `_agreed`
+            sentence = f"{source}: a comment states no inversion; the hint inversion_time is taken."
+            warnings.warn(sentence, DataWarning, stacklevel=4)
+            is_inverted = None
     if is_inverted is False and hints.inversion_time is not None:
         found = (
             f"states no inversion, which the hint inversion_time={hints.inversion_time:g} contradicts; leave it out."
         )
         raise FileError(source, found, field="inversion_time")
-    time = _agreed(source, "inversion_time", time, hints.inversion_time)
-    if is_inverted and time is None:
+    if is_inverted is not False or said.is_ours("inversion_time"):
+        time = _agreed(source, "inversion_time", time, hints.inversion_time, said, _comment_time(said, hints, unit))
+    if time is None and is_inverted is not False and (is_inverted or said.get("unreadable")):
         found = "states an inversion pulse, and no time between it and the first pulse"
+        if said.get("unreadable"):
+            found = f"the comment {said.get('unreadable')} states an inversion whose time cannot be read"
         raise MissingHintError(source, found, "inversion_time", ", in ms", "MS")
-    efficiency = _agreed(source, "inversion_efficiency", efficiency, hints.inversion_efficiency)
+    efficiency = _agreed(source, "inversion_efficiency", efficiency, hints.inversion_efficiency, said)
     return time, 1.0 if efficiency is None else efficiency
+
+
+def _comment_time(said: CommentLines, hints: _Hints, unit: str | None) -> float | None:
+    column: Column | None = said.get("inversion_time")
+    if column is None:
+        return None
+    time = float(column.milliseconds(hints.time_unit, unit)[0])
+    if column.unit is None and hints.time_unit is None and time and not 1.0 <= time <= 10_000.0:
+        # the unit of the TRs is not that of this number
+        column.time_unit(None)
+    return time
 
 
 def _stated_inversion(
@@ -354,20 +363,24 @@ def _only_value(column: Column, values: FloatArray) -> float:
     return float(values[0])
 
 
-def _agreed(source: str, key: str, stated: Any, hint: Any) -> Any:
-    """Return what the file states or the hint says; refuse two that differ."""
-    if stated is not None and hint is not None and stated != hint:
-        raise FileError(
-            source, f"states {key} {stated}, which the hint {key}={hint} contradicts; leave it out.", field=key
-        )
-    return hint if stated is None else stated
+def _agreed(source: str, key: str, stated: Any, hint: Any, said: CommentLines, comment: Any = None) -> Any:
+    """Return what columns or comments state or the hint says; refuse two that differ."""
+    comment = said.get(key) if comment is None else comment
+    if stated is not None and comment is not None and not _are_close(stated, comment):
+        raise FileError(source, f"states {key} {stated} in its columns and {comment} in a comment", "one")
+    found = comment if stated is None else stated
+    if found is None or hint is None or found == hint:
+        return hint if found is None else found
+    if stated is None and not said.is_ours(key) and _are_close(found, hint):
+        return hint
+    differ = f"states {key} {found}, which the hint {key}={hint} contradicts"
+    if stated is None and not said.is_ours(key):
+        # what earlier versions recorded may hold both, and they did not read such comments
+        warnings.warn(f"{source}: {differ}; the hint is taken.", DataWarning, stacklevel=5)
+        return hint
+    raise FileError(source, f"{differ}; leave it out.", field=key)
 
 
-def _comment_numbers(source: str, key: str, text: str) -> FloatArray:
-    try:
-        numbers = [float(word) for word in text.replace(",", " ").split()]
-    except ValueError:
-        numbers = []
-    if not numbers:
-        raise FileError(source, f"the line '# {key}' holds {text!r}", "numbers")
-    return np.array(numbers)
+def _are_close(first: Any, second: Any) -> bool:
+    """Whether two are one, but for the rounding of a unit's conversion."""
+    return first == second or (isinstance(first, float) and abs(first - second) <= 1e-9 * abs(second))
