@@ -43,7 +43,7 @@ class MapHints:
 
     Parameters
     ----------
-    t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
+    t1_unit, t2_unit : {"ms", "s", "us", "1/ms", "1/s"}, optional
     b1_nominal : float, optional
         What the B1 map holds where the field is nominal.
     by_file : bool

@@ -85,7 +85,7 @@ def read_phantom(
         Which array of a MATLAB or NumPy file of labels, where it holds several; otherwise the first.
     tissue_order : str, optional
         Tissues along the fourth axis of memberships in one file, such as "csf, gm, wm"; "-" for what is left alone.
-    t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
+    t1_unit, t2_unit : {"ms", "s", "us", "1/ms", "1/s"}, optional
         Of the maps; 1/s of rates R1 and R2. By default as the files state, or as values tell.
     b1_nominal : float, optional
         What a B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees. By
