@@ -157,7 +157,8 @@ def time_units(
             raise FileError(
                 source,
                 f"the unit of {name} is not stated and a median of {median:g} tells neither ms nor s; "
-                f"state 'Units' as 'ms', 's' or 'us' in a JSON file beside it{'' if by_file else f', or give {key}_unit'}.",
+                "state 'Units' as 'ms', 's' or 'us' in a JSON file beside it"
+                f"{'' if by_file else f', or give {key}_unit'}.",
                 field=key,
             )
         if key == "t2":
