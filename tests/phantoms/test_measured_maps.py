@@ -214,7 +214,7 @@ def test_microseconds_are_understood(tmp_path, unit):
     half = nb.read_phantom(_save(tmp_path / "b", {"T1map": unit}, **maps))
     np.testing.assert_allclose(half.t2, T2.T, rtol=1e-6)
     bare = _save(tmp_path / "c", **maps)
-    with pytest.raises(InputError, match="state 'Units' as 'ms', 's' or 'us' .*, or give t1_unit"):
+    with pytest.raises(InputError, match=r"state 'Units' as 'ms', 's' or 'us' .*, or give t1_unit"):
         nb.read_phantom(bare)
     assert PhantomSettings(t1_unit="us").t1_unit == "us"
     np.testing.assert_allclose(nb.read_phantom(bare, t1_unit="us", t2_unit="us").t1, T1.T, rtol=1e-6)

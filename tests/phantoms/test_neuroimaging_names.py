@@ -11,6 +11,7 @@ import pytest
 import napari_blochnet as nb
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps_io import read_maps
+from napari_blochnet.jobs.recognise import what_is_in
 
 SHAPE = (6, 5, 3)  # (x, y, z)
 T1 = np.resize([600.0, 900, 1400, 3000], SHAPE)
@@ -59,7 +60,7 @@ def test_r1_alone_asks_for_t2(tmp_path):
 
 def test_runs_and_readers_are_no_rates(tmp_path):
     lesions = _save(tmp_path / "a", lesion_R1=GREY, lesion_R2=np.maximum(GREY, WHITE))
-    with pytest.raises(InputError, match="end in R1 and R2 .* hold whole numbers that are not those of rates"):
+    with pytest.raises(InputError, match=r"end in R1 and R2 .* hold whole numbers that are not those of rates"):
         nb.read_phantom(lesions)
     runs = _save(tmp_path / "b", scan_R1=T1 / 999, scan_R2=T1 / 1001)
     with pytest.raises(InputError, match=r"two runs, and hold values .* R2 well above R1; or names R1map and R2map"):
@@ -86,7 +87,11 @@ def test_partial_volumes_of_fast(tmp_path, stem):
         # what else FAST writes, and what it was given, is left alone
         _save(folder, **{stem: T1.astype(np.int16), f"{stem}_seg": LABELS, f"{stem}_pveseg": LABELS,
                          f"{stem}_restore": T1, f"{stem}_mixeltype": LABELS})  # fmt: skip
-    assert _tissues(nb.read_phantom(sorted(folder.glob("*_pve_?.nii.gz")))) == ["csf", "gm", "wm"] * 2
+    parts = sorted(folder.glob("*_pve_?.nii.gz"))
+    assert _tissues(nb.read_phantom(parts)) == ["csf", "gm", "wm"] * 2
+    # dropped onto the window
+    assert what_is_in([folder]) == what_is_in(parts) == "phantom"
+    assert what_is_in(parts[:2]) is None
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,12 @@ def test_tissues_of_spm(tmp_path, image):
     (folder / f"c3{image}.nii.gz").unlink()
     with pytest.raises(InputError, match=r"tissue of SPM .* expected c1…, c2… and c3… of one image"):
         nb.read_phantom(folder)
+
+
+@pytest.mark.parametrize("case", ["c1sub", "c12", "c1", "wc1x"])
+def test_maps_of_a_case_whose_name_begins_as_those_of_spm_are_maps(tmp_path, case):
+    folder = _save(tmp_path / "a", **{f"{case}_T1": T1, f"{case}_T2": T2})
+    np.testing.assert_allclose(nb.read_phantom(folder).t2, T2.T)
 
 
 @pytest.mark.parametrize("name", ["T1_brain_seg", "seg", "labels", "sub-01_T1w_label", "T2_pveseg"])

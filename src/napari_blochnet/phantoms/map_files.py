@@ -17,7 +17,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar, read_nifti
 from napari_blochnet.phantoms.formats.brainweb import is_brainweb_format, read_volume, role_of
 from napari_blochnet.phantoms.formats.numpy_arrays import numpy_arrays
-from napari_blochnet.phantoms.formats.segmenters import is_segmentation
+from napari_blochnet.phantoms.formats.segmenters import is_part_by_spm, is_segmentation
 from napari_blochnet.phantoms.quantities import TimeUnit, is_weighted, refuse_weighted, stated_unit
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
 
@@ -139,6 +139,8 @@ def choose_maps(files: Sequence[Path], where: str) -> dict[str, Path]:
         Two maps of one field.
     """
     named = [file for file in files if map_key(plain_stem(file)) and not is_segmentation(plain_stem(file))]
+    if "t2" not in {map_key(plain_stem(file)) for file in named}:
+        named = [file for file in named if not is_part_by_spm(plain_stem(file))]
     candidates = [file for file in named if is_nifti(file)]
     if not {"t1", "t2"} & {map_key(plain_stem(file)) for file in named}:
         candidates += _rates_by_ending(files)
@@ -244,7 +246,9 @@ def _check_rates(files: Mapping[str, Path], maps: Mapping[str, MapArray], hints:
     first, second = (maps[key].values for key in keys)
     with np.errstate(invalid="ignore"):
         inside = (first > 0) & (second > 0) & (first < np.inf) & (second < np.inf)
-    medians = [float(np.median(values[inside])) if inside.any() else 0.0 for values in (first, second)]
+    if not inside.any():
+        return
+    medians = [float(np.median(values[inside])) for values in (first, second)]
     is_whole = any(values.dtype.kind in "iub" or (values[inside] == np.rint(values[inside])).all()
                    for values in (first, second))  # fmt: skip
     names = " and ".join(maps[key].source for key in keys)

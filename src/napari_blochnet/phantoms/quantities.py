@@ -136,8 +136,7 @@ def time_units(
     ------
     InputError
         A unit that cannot be by the values; one that a person says against what the file states and its values allow;
-        values that tell none; T1 and T2 that are in different units by their values,
-        where neither file nor person says so.
+        values that tell none; T1 and T2 in different units by their values, where neither file nor person says so.
     """
     found: dict[str, str] = {}
     for key in ("t1", "t2"):
@@ -234,7 +233,8 @@ def _in_other_units(medians: Mapping[str, float], unit: str, other: str) -> str:
 
 
 def _shown(value: float, unit: str) -> str:
-    return f"{_time(value, unit):.3g} ms"
+    time = _time(value, unit)
+    return f"{time:,.0f} ms" if time >= 1e4 else f"{time:.3g} ms"
 
 
 def _what_helps(medians: Mapping[str, float], by_file: bool) -> str:

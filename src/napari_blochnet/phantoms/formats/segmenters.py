@@ -8,14 +8,14 @@ from pathlib import Path
 
 from napari_blochnet.io.nifti import is_nifti, nifti_stem
 
-__all__ = ["about_segmentation", "is_segmentation", "label_table", "tissues_of_sets"]
+__all__ = ["about_segmentation", "is_part_by_spm", "is_segmentation", "label_table", "tissues_of_sets"]
 
 _LABELS = re.compile(r"(^|[^a-z0-9])(seg|labels?|pveseg)$", re.IGNORECASE)
 _OTHERS = re.compile(r"(probseg|dseg|mask|(^|[^a-z0-9])(mixeltype|(pve|seg|prob)_\d))$", re.IGNORECASE)
 _FAST = re.compile(r"(.+)_pve_(\d)", re.IGNORECASE)
-_SPM = re.compile(r"c([1-6])(.*)", re.IGNORECASE)
+_SPM = re.compile(r"c([1-6])((?!\d).*)", re.IGNORECASE)
 # c1sub_T1 and wc1sub_T1 are of an image called T1; c1_T1map may well be case 1.
-_OF_IMAGE = re.compile(r"(m?w|r|rp|s)*c[1-6][a-z0-9](?!.*map$)", re.IGNORECASE)
+_OF_IMAGE = re.compile(r"(m?w|r|rp|s)*c[1-6][a-z](?!.*map$)", re.IGNORECASE)
 # FAST numbers classes by their brightness: the order below is that of T1-weighted images.
 _OTHER_CONTRAST = re.compile(r"(^|[^a-z0-9])(t2|t2w|t2star|pd|pdw|flair)([^a-z0-9]|$)", re.IGNORECASE)
 _SETS = {
@@ -27,7 +27,12 @@ _NAMED = "one volume for each tissue, named as csf.nii.gz, gm.nii.gz and wm.nii.
 
 def is_segmentation(stem: str) -> bool:
     """Return whether a file's name, without what says its format, is that of a segmentation or mask."""
-    return bool(_OTHERS.search(stem) or _LABELS.search(stem) or _OF_IMAGE.match(stem))
+    return bool(_OTHERS.search(stem) or _LABELS.search(stem))
+
+
+def is_part_by_spm(stem: str) -> bool:
+    """Return whether a name may be that of a tissue by SPM, and the image is called as a map is."""
+    return bool(_OF_IMAGE.match(stem))
 
 
 def label_table(file: Path) -> Path | None:
