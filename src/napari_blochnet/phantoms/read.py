@@ -68,12 +68,14 @@ def read_phantom(
         A folder, a file, or several files of one phantom:
 
         - fuzzy memberships, one volume a tissue, named as BrainWeb names them (``subject04_gm_v.mnc.gz``,
-          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``), or all
-          along the fourth axis of one file (``…_probseg.nii.gz`` with ``LabelMap``, or see ``tissue_order``);
-        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB and NumPy arrays of labels);
-        - maps by their names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg; ``T1.npy``; rates as ``R1map``), or
-          in MATLAB files (5 and 7.3) or ``.npz``, one or one for each map. Voxels without values of tissue in all of
-          them leave the mask.
+          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``), FSL FAST
+          (``…_pve_0`` to ``2``) or SPM (``c1…`` to ``c3…``), or all along the fourth axis of one
+          file (``…_probseg.nii.gz`` with ``LabelMap``, or see ``tissue_order``);
+        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB and NumPy arrays of labels), and label
+          images with a BIDS table of names (``…_dseg.nii.gz``, ``…_seg.nii.gz`` beside ``.tsv``);
+        - maps by their names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg; ``T1.npy``; rates as ``R1map``
+          or ``…_R1``), or in MATLAB files (5 and 7.3) or ``.npz``, one or one for each map. Voxels without values of
+          tissue in all of them leave the mask.
 
         Volumes may be MINC 1 or 2, NIfTI, NumPy, and BrainWeb's raw bytes and shorts.
     tissues : {"paper", "brainweb-1.5T"} or path
