@@ -5,6 +5,7 @@ import pytest
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.evaluation.comparison import compare_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import label_regions, read_regions, read_spheres, region_means
 from napari_blochnet.evaluation.result_tables import Region
@@ -199,10 +200,48 @@ def test_the_truth_has_rows_of_its_own_and_is_what_means_are_compared_with():
     assert rows["truth", "T1"]["sd"] == pytest.approx(inside.std(ddof=1))
     assert rows["truth", "T1"]["voxels"] == region.mask.sum()
     assert rows["estimate", "T1"]["truth_percent"] == pytest.approx(10, rel=1e-5)
-    assert rows["estimate", "PD"]["truth_percent"] == pytest.approx(100)
+    # all of its PD is twice the truth: a scale, and no error
+    assert rows["estimate", "PD"]["truth_percent"] == pytest.approx(0, abs=1e-6)
     assert next(iter(found.rows()))["model"] == "truth"
     with pytest.raises(InputError, match="same grid"):
         region_means([maps], [region], truth=truth[0])
+
+
+def test_pd_is_freed_of_its_scale_as_in_a_comparison(tmp_path):
+    shape = (2, 4, 5)
+    t1, pd = np.linspace(500, 1500, 40).reshape(shape), np.linspace(0.5, 1, 40).reshape(shape)
+    truth = Phantom(t1=t1, t2=t1 / 10, pd=pd)
+    error = np.where(t1 < 700, 1.02, 1.0)
+    failed = t1 > 1480
+    several = [
+        ParameterMaps(t1, t1 / 10, 3000 * pd * error, None, np.ones(shape, bool), failed=failed, estimator="loud"),
+        ParameterMaps(t1, t1 / 10, pd / 50, None, t1 > 510, estimator="quiet"),
+    ]
+    low, high = Region("low", t1 < 700), Region("high", t1 > 1000)
+    found = region_means(several, [low, high], truth=truth)
+    rows = {(row["model"], row["region"]): row for row in found.rows() if row["parameter"] == "PD"}
+    assert rows["loud", "low"]["truth_percent"] == pytest.approx(2, abs=1e-4)
+    assert rows["quiet", "high"]["truth_percent"] == pytest.approx(0, abs=1e-4)
+    assert rows["loud", "low"]["mean"] == pytest.approx(1.02 * pd[low.mask].mean(), rel=1e-6)
+    assert rows["loud", "low"]["sd"] == pytest.approx(1.02 * pd[low.mask].std(ddof=1), rel=1e-6)
+    assert found.pd_scale == compare_maps(truth, several).pd_scale
+    assert found.pd_scale == pytest.approx({"loud": 1 / 3000, "quiet": 50})
+    sentence = "Estimated PD is relative; it was multiplied with 0.0003333 (loud), 50 (quiet) before it was averaged."
+    found.to_html(tmp_path / "page.html")
+    assert sentence in found.to_text()
+    assert sentence in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_pd_without_a_truth_is_as_stored():
+    pd = np.full(SHAPE, 3000.0)
+    found = region_means([_maps(np.full(SHAPE, 800.0), pd=pd)], [Region("a", np.ones(SHAPE, bool))])
+    assert next(row["mean"] for row in found.rows() if row["parameter"] == "PD") == 3000
+    assert "multiplied" not in found.to_text()
+    # maps without PD have no scale to tell of
+    truth = Phantom(t1=np.full(SHAPE, 800.0), t2=np.full(SHAPE, 50.0), pd=np.ones(SHAPE))
+    bare = region_means([_maps(np.full(SHAPE, 800.0), pd=None)], [Region("a", np.ones(SHAPE, bool))], truth=truth)
+    assert bare.pd_scale == {}
+    assert "multiplied" not in bare.to_text()
 
 
 def test_an_empty_region_has_no_mean_and_no_error():

@@ -204,6 +204,59 @@ def test_t2_in_another_unit_than_t1_is_asked_for(tmp_path):
         nb.read_phantom(back)
 
 
+@pytest.mark.parametrize("unit", ["us", "µs", "Microseconds", "usec"])
+def test_microseconds_are_understood(tmp_path, unit):
+    maps = {"T1map": 1000 * T1, "T2map": 1000 * T2}
+    stated = nb.read_phantom(_save(tmp_path / "a", dict.fromkeys(maps, unit), **maps))
+    np.testing.assert_allclose(stated.t1, T1.T, rtol=1e-6)
+    np.testing.assert_allclose(stated.t2, T2.T, rtol=1e-6)
+    # T2 in the unit of T1, or as a person says
+    half = nb.read_phantom(_save(tmp_path / "b", {"T1map": unit}, **maps))
+    np.testing.assert_allclose(half.t2, T2.T, rtol=1e-6)
+    bare = _save(tmp_path / "c", **maps)
+    with pytest.raises(InputError, match=r"state 'Units' as 'ms', 's' or 'us' .*, or give t1_unit"):
+        nb.read_phantom(bare)
+    assert PhantomSettings(t1_unit="us").t1_unit == "us"
+    np.testing.assert_allclose(nb.read_phantom(bare, t1_unit="us", t2_unit="us").t1, T1.T, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("stated", "factor", "asked", "words"),
+    [
+        ("us", 1000, "ms", r"t1_unit is ms, in which a median T1 of 1\.15e\+06 would be .* \(us would make sense\)"),
+        (None, 1000, "ms", r"t1_unit is ms, .* expected a median from 5 ms to 20 s"),
+        ("s", 0.001, "ms", r"t1_unit is ms, in which a median T1 of 1\.15 would be 1\.15 ms; .*s would make sense"),
+        (None, 1, "s", r"t1_unit is s, .*\(ms would make sense\)"),
+        (None, 1, "1/s", r"t1_unit is 1/s"),
+        ("s", 0.006, "ms", r"states T1 in s, which its median of 6\.9 allows, but t1_unit is ms; expected no t1_unit"),
+    ],
+)
+def test_a_unit_that_a_person_says_is_checked_too(tmp_path, stated, factor, asked, words):
+    maps = {"T1map": factor * T1, "T2map": factor * T2}
+    folder = _save(tmp_path / "a", dict.fromkeys(maps, stated) if stated else None, **maps)
+    with pytest.raises(InputError, match=words) as caught:
+        nb.read_phantom(folder, t1_unit=asked, t2_unit=asked)
+    assert caught.value.field == "t1_unit"
+
+
+def test_t2_is_checked_in_the_unit_that_a_person_says(tmp_path):
+    folder = _save(tmp_path / "a", T1map=T1, T2map=1000 * T2)
+    with pytest.raises(InputError, match=r"t2_unit is ms, .*\(us would make sense\)"):
+        nb.read_phantom(folder, t1_unit="ms", t2_unit="ms")
+    np.testing.assert_allclose(nb.read_phantom(folder, t1_unit="ms", t2_unit="us").t2, T2.T, rtol=1e-6)
+
+
+def test_a_person_mends_what_a_file_states_wrongly(tmp_path):
+    folder = _save(tmp_path / "a", {"T1map": "s", "T2map": "min"}, T1map=T1, T2map=T2)
+    with pytest.raises(InputError, match="states T1 in s"):
+        nb.read_phantom(folder)
+    with pytest.raises(InputError, match="'min' for T2; expected 's', 'ms' or 'us', or t2_unit where it is one"):
+        nb.read_phantom(folder, t1_unit="ms")
+    phantom = nb.read_phantom(folder, t1_unit="ms", t2_unit="ms")
+    np.testing.assert_array_equal(phantom.t1, T1.T)
+    assert "T1map.nii.gz states T1 in s; ms was taken, as asked." in phantom.notes
+
+
 def _b1(folder: Path, b1: np.ndarray, **sidecar: object) -> Path:
     _save(folder, T1map=T1, T2map=T2, TB1map=np.asarray(b1, np.float32))
     if sidecar:

@@ -24,12 +24,21 @@ _MAP = re.compile(r"(?<![a-z0-9])(map)?[tq]?(t1|t2|pd|b1|r1|r2|m0)(_?map)?(?![a-
 
 def brought_sets(files: Sequence[Path]) -> dict[str, list[Path]]:
     """Return NIfTI maps by the name that a set of them has in common; sets without a map of T1 are left out."""
-    found: dict[str, list[Path]] = {}
-    for file in files:
-        stem = plain_stem(file)
-        if is_nifti(file) and map_key(stem) is not None:
-            found.setdefault(_MAP.sub("", stem).strip("_-. "), []).append(file)
-    return {name: maps for name, maps in found.items() if any(map_key(plain_stem(file)) == "t1" for file in maps)}
+    for by_ending in (False, True):
+        found: dict[str, list[Path]] = {}
+        for file in files:
+            stem = plain_stem(file)
+            if is_nifti(file) and map_key(stem, by_ending=by_ending) is not None:
+                found.setdefault(_MAP.sub("", stem).strip("_-. "), []).append(file)
+        keys = {name: {map_key(plain_stem(file), by_ending=by_ending) for file in maps} for name, maps in found.items()}
+        sets = {
+            name: maps
+            for name, maps in found.items()
+            if {"t1", "t2"} <= keys[name] or ("t1" in keys[name] and not by_ending)
+        }
+        if sets:
+            return sets
+    return {}
 
 
 def read_brought_maps(paths: Sequence[Path], prefix: str | None = None, hints: MapHints | None = None) -> ParameterMaps:

@@ -219,7 +219,7 @@ def read_maps(
         (NIfTI, by BIDS and other names).
     prefix : str, optional
         Which of several sets in the folder. None: the only one.
-    t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
+    t1_unit, t2_unit : {"ms", "s", "us", "1/ms", "1/s"}, optional
         Of another program's maps; by default as their JSON files state, or as values tell.
 
     Returns

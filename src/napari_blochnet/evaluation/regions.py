@@ -19,7 +19,7 @@ from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import lay_on_grid
-from napari_blochnet.evaluation.error_maps import failures, parameters_of, values_of
+from napari_blochnet.evaluation.error_maps import failures, parameters_of, pd_scale, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import TRUTH, Region, RegionTable, numbered_names
 from napari_blochnet.io.atomic import existing_file
@@ -59,7 +59,8 @@ def region_means(
     """Average maps over regions.
 
     The mean and the standard deviation (n − 1) are over the voxels of a region that the model mapped and did not
-    reject; those it rejected are counted. PD is averaged as it is, in each model's own unit.
+    reject; those it rejected are counted. PD, which is relative, is freed of its scale where there is a truth, as in a
+    comparison; otherwise it is averaged as it is, in each model's own unit.
 
     Parameters
     ----------
@@ -97,6 +98,7 @@ def region_means(
                     field="regions",
                 )
     table: list[dict[str, Any]] = []
+    scales = [1.0] * len(maps)
     if truth is not None:
         if truth.shape != maps[0].shape:
             raise InputError(
@@ -104,16 +106,22 @@ def region_means(
                 "the same grid",
                 field="truth",
             )
+        # the voxels of a comparison, so that both say the same of PD
+        scored = np.logical_and.reduce([truth.mask, *(item.mask for item in maps)])
+        scales = [1.0 if item.pd is None else pd_scale(truth, item, scored & ~failures(item)) for item in maps]
         rows = [_rows(truth, region) for region in regions]
         table += [row for several in rows for row in several]
         regions = [_with_truth(region, several) for region, several in zip(regions, rows, strict=True)]
     names = numbered_names([item.estimator for item in maps])
     maps = [item.replace(estimator=name) for item, name in zip(maps, names, strict=True)]
-    table += [row for item in maps for region in regions for row in _rows(item, region)]
-    return RegionMeans(tuple(maps), tuple(regions), tuple(table), title, dict(record or {}))
+    for item, scale in zip(maps, scales, strict=True):
+        table += [row for region in regions for row in _rows(item, region, scale)]
+    known = {item.estimator: scale for item, scale in zip(maps, scales, strict=True) if item.pd is not None}
+    pd_scales = {} if truth is None else known
+    return RegionMeans(tuple(maps), tuple(regions), tuple(table), title, dict(record or {}), pd_scales)
 
 
-def _rows(source: ParameterMaps | Phantom, region: Region) -> list[dict[str, Any]]:
+def _rows(source: ParameterMaps | Phantom, region: Region, scale: float = 1.0) -> list[dict[str, Any]]:
     """Return the rows of one model, or of the truth, in one region."""
     # a region is small in a volume of tens of millions of voxels, and is looked at while it is painted
     box = next(iter(ndimage.find_objects(region.mask.astype(np.int8, copy=False))), None) or (slice(0, 1),) * 3
@@ -128,6 +136,7 @@ def _rows(source: ParameterMaps | Phantom, region: Region) -> list[dict[str, Any
     rows = []
     for parameter, unit in parameters_of(source).items():
         values = values_of(source, parameter)[box][good].astype(np.float64)
+        values *= scale if parameter == "PD" else 1.0
         mean = float(values.mean()) if values.size else None
         row: dict[str, Any] = {
             "model": source.estimator if isinstance(source, ParameterMaps) else TRUTH,

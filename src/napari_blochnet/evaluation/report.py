@@ -10,9 +10,8 @@ from typing import Any
 
 import jinja2
 
-from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
-from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable
+from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable, said_of_scale
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.origin import check_outputs
@@ -41,7 +40,6 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
     for tissue in dict.fromkeys(row["tissue"] for row in rows if row["tissue"] != ALL_TISSUES):
         chosen = [row for row in rows if row["tissue"] == tissue]
         tables.append(_table(f"{tissue}{pure}", chosen, COMPARISON_COLUMNS))
-    scales = ", ".join(f"{scale:.4g} ({model})" for model, scale in comparison.pd_scale.items())
     _write(
         path,
         title=comparison.title,
@@ -50,7 +48,7 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
             f"Models: {', '.join(comparison.models)}. Scored: {int(comparison.mask.sum()):,} voxels, the same for all.",
             *truth.notes,
             *comparison.notes,
-            *([f"Estimated PD is relative; it was multiplied with {scales} before it was scored."] if scales else []),
+            *said_of_scale(comparison.pd_scale, "scored"),
         ],
         tables=tables,
         columns=COMPARISON_COLUMNS,
@@ -75,7 +73,7 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
         summary=[
             f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
             "scatter within a region, not accuracy.",
-            *recorded_misfits(means.maps),
+            *means.notes,
         ],
         tables=[
             _table(parameter, [row for row in rows if row["parameter"] == parameter], columns)

@@ -17,7 +17,7 @@ from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, region_columns
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["ALL_TISSUES", "TRUTH", "ComparisonTable", "Region", "RegionTable", "numbered_names"]
+__all__ = ["ALL_TISSUES", "TRUTH", "ComparisonTable", "Region", "RegionTable", "numbered_names", "said_of_scale"]
 
 #: What the rows over the whole mask are called.
 ALL_TISSUES = "all"
@@ -117,6 +117,8 @@ class RegionTable:
     title : str
     record : dict
         How it was made.
+    pd_scale : dict
+        By model, what its PD was multiplied with before it was averaged; empty where there is no truth.
     """
 
     maps: tuple[ParameterMaps, ...]
@@ -124,11 +126,17 @@ class RegionTable:
     table: tuple[dict[str, Any], ...]
     title: str = "T1 and T2 by region"
     record: dict[str, Any] = field(default_factory=dict)
+    pd_scale: dict[str, float] = field(default_factory=dict)
 
     @property
     def references(self) -> tuple[str, ...]:
         """Origins of known values, as they first occur."""
         return tuple(dict.fromkeys(origin for region in self.regions for origin in region.references))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What should be known when reading the table, in sentences."""
+        return (*said_of_scale(self.pd_scale, "averaged"), *recorded_misfits(self.maps))
 
     def rows(self) -> list[dict[str, Any]]:
         """Return `table` as JSON-ready dictionaries."""
@@ -136,13 +144,18 @@ class RegionTable:
 
     def to_text(self) -> str:
         """Return the table for a terminal."""
-        notes = recorded_misfits(self.maps)
-        return text_table(self.table, region_columns(self.references)) + "".join(f"\n{note}" for note in notes)
+        return text_table(self.table, region_columns(self.references)) + "".join(f"\n{note}" for note in self.notes)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the table as CSV, full precision."""
         check_outputs([path], record=self.record)
         write_csv(self.table, path)
+
+
+def said_of_scale(scales: Mapping[str, float], before: str) -> tuple[str, ...]:
+    """Return a sentence about what PD was multiplied with before it was "scored" or "averaged", or none."""
+    numbers = ", ".join(f"{scale:.4g} ({model})" for model, scale in scales.items())
+    return (f"Estimated PD is relative; it was multiplied with {numbers} before it was {before}.",) if numbers else ()
 
 
 def numbered_names(names: Sequence[str]) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from napari_blochnet.io.matlab_files import list_arrays
 from napari_blochnet.io.zarr_arrays import is_zarr
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.phantoms.formats.brainweb import role_of
+from napari_blochnet.phantoms.formats.segmenters import tissues_of_sets
 from napari_blochnet.phantoms.map_files import map_key, plain_stem
 from napari_blochnet.phantoms.quantities import is_weighted
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
@@ -81,6 +82,12 @@ def _map_of(path: PathLike) -> str | None:
     return (
         map_key(stem) if _ends(path, (".npy", ".mat", *_NIFTI, ".mnc", ".mnc.gz")) and not is_weighted(stem) else None
     )
+
+
+def _is_set_of_fast(paths: Sequence[PathLike]) -> bool:
+    given = [Path(path) for path in paths]
+    files = sorted(given[0].iterdir()) if len(given) == 1 and given[0].is_dir() else given
+    return bool(tissues_of_sets([file for file in files if "_pve_" in file.name], []))
 
 
 def _names_tissue(path: Path) -> bool:
@@ -155,6 +162,8 @@ def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints",
     if len(paths) == 1 and not is_phantom(paths[0]) and is_series_of_contrasts(paths[0]):
         return "fingerprints"
     if len(paths) > 1 and {"t1", "t2"} <= {_map_of(path) for path in paths} and None not in map(_map_of, paths):
+        return "phantom"
+    if _is_set_of_fast(paths):
         return "phantom"
     tissues = [is_phantom(path) or (_ends(path, _NIFTI) and bool(_TISSUE.search(Path(path).name))) for path in paths]
     return "phantom" if paths and all(tissues) else None

@@ -225,10 +225,10 @@ class PhantomSettings(Settings):
         "Tissue order",
         "Tissues along the fourth axis of memberships in one file, such as 'csf, gm, wm'; '-': left alone.",
     )
-    t1_unit: Literal["ms", "s", "1/ms", "1/s"] | None = quantity(
+    t1_unit: Literal["ms", "s", "us", "1/ms", "1/s"] | None = quantity(
         None, "T1 unit", "Of a T1 map, 1/s of R1; needed only where neither its file nor its values tell."
     )
-    t2_unit: Literal["ms", "s", "1/ms", "1/s"] | None = quantity(
+    t2_unit: Literal["ms", "s", "us", "1/ms", "1/s"] | None = quantity(
         None, "T2 unit", "Of a T2 map, 1/s of R2; needed only where neither its file nor its values tell."
     )
     b1_nominal: float | None = _B1_NOMINAL

@@ -116,14 +116,16 @@ def label_values(labels: IntArray, tissues: Mapping[int, Tissue]) -> dict[str, A
     used = [
         (int(label), tissues[int(label)]) for label in present if label in tissues and tissues[int(label)].has_signal
     ]
+    # several labels may be of one tissue: of both hemispheres
+    names = tuple(dict.fromkeys(tissue.name for _, tissue in used))
     lookup = np.zeros((4, 256), np.float32)
-    for number, (label, tissue) in enumerate(used, start=1):
-        lookup[:, label] = (tissue.t1, tissue.t2, tissue.pd, number)
+    for label, tissue in used:
+        lookup[:, label] = (tissue.t1, tissue.t2, tissue.pd, names.index(tissue.name) + 1)
     return {
         "t1": lookup[0][labels],
         "t2": lookup[1][labels],
         "pd": lookup[2][labels],
         "mask": lookup[3][labels] > 0,
         "labels": lookup[3].astype(np.uint8)[labels],
-        "tissues": tuple(tissue.name for _, tissue in used),
+        "tissues": names,
     }

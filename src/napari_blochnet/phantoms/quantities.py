@@ -27,17 +27,25 @@ __all__ = [
 ]
 
 #: Units of maps of T1 and T2: times, or rates.
-TimeUnit: TypeAlias = Literal["ms", "s", "1/ms", "1/s"]
+TimeUnit: TypeAlias = Literal["ms", "s", "us", "1/ms", "1/s"]
 
 _SPELLED: Mapping[str, TimeUnit] = {
     **dict.fromkeys(("ms", "msec", "millisecond", "milliseconds"), "ms"),
     **dict.fromkeys(("s", "sec", "second", "seconds"), "s"),
+    **dict.fromkeys(("us", "µs", "μs", "usec", "µsec", "μsec", "microsecond", "microseconds"), "us"),
     **dict.fromkeys(("1/s", "s^-1", "s-1", "s**-1", "hz", "hertz"), "1/s"),
     **dict.fromkeys(("1/ms", "ms^-1", "ms-1", "ms**-1", "khz"), "1/ms"),
 }
-_TO_MS = {"ms": 1.0, "s": 1000.0, "1/ms": 1.0, "1/s": 1000.0}
+_TO_MS = {"ms": 1.0, "s": 1000.0, "us": 1e-3, "1/ms": 1.0, "1/s": 1000.0}
+# Units that values may tell, those that may be meant, and those of rates.
+_GUESSED = ("ms", "s")
+_TIMES = ("ms", "s", "us")
+_RATES = ("1/s", "1/ms")
 # The median of any tissue lies between these, ms; so a median T1 tells ms from s.
 _PLAUSIBLE = {"t1": (20.0, 20_000.0), "t2": (1.0, 5_000.0)}
+
+# What a person says of a unit is believed within these, ms.
+_BELIEVED = {"t1": (5.0, 20_000.0), "t2": (0.2, 20_000.0)}
 
 # What a field relative to nominal is not stated in.
 _ABSOLUTE_B1 = ("deg", "°", "rad", "hz", "hertz", "khz", "ut", "µt", "μt", "tesla")
@@ -93,6 +101,8 @@ def stated_unit(text: object) -> str | None:
 
 def in_ms(values: FloatArray, unit: str) -> FloatArray:
     """Return times in ms; where rates are given, 0, NaN and infinite ones stay what they are."""
+    if unit == "us":
+        return values / np.float32(1000)
     if not unit.startswith("1/"):
         return values * np.float32(_TO_MS[unit])
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -130,23 +140,29 @@ def time_units(
     Raises
     ------
     InputError
-        A stated unit that cannot be; values that tell none; T1 and T2 that are in different units by their values,
-        where neither file nor person says so.
+        A unit that cannot be by the values; one that a person says against what the file states and its values allow;
+        values that tell none; T1 and T2 in different units by their values, where neither file nor person says so.
     """
     found: dict[str, str] = {}
     for key in ("t1", "t2"):
         name, median, source = key.upper(), medians[key], sources[key]
         unit, said = asked.get(key), stated.get(key)
         if unit is not None or said is not None:
-            found[key] = unit or _as_stated(source, key, str(said), median, by_file)
+            if unit is None:
+                found[key] = _as_stated(source, key, str(said), median, by_file)
+            else:
+                found[key] = _as_asked(source, key, unit, said, median, notes)
             continue
         is_rate = key in rates
-        fits = _fitting(key, median, is_rate)
+        # microseconds are no guess, but T1 in them is a reason
+        units = _RATES if is_rate else _GUESSED if found.get("t1") != "us" else _TIMES
+        fits = _fitting(key, median, units)
         if not fits:
             raise FileError(
                 source,
                 f"the unit of {name} is not stated and a median of {median:g} tells neither ms nor s; "
-                f"state 'Units' as 'ms' or 's' in a JSON file beside it{'' if by_file else f', or give {key}_unit'}.",
+                "state 'Units' as 'ms', 's' or 'us' in a JSON file beside it"
+                f"{'' if by_file else f', or give {key}_unit'}.",
                 field=key,
             )
         if key == "t2":
@@ -165,9 +181,9 @@ def time_units(
 def _as_stated(source: str, key: str, said: str, median: float, by_file: bool) -> str:
     name = key.upper()
     if said not in get_args(TimeUnit):
-        expected = f"'s' or 'ms'{'' if by_file else f', or {key}_unit'}"
+        expected = f"'s', 'ms' or 'us'{'' if by_file else f', or {key}_unit where it is one of these'}"
         raise FileError(source, f"states the unit {said!r} for {name}", expected, field=f"{key}_unit")
-    fits = _fitting(key, median, said.startswith("1/"))
+    fits = _fitting(key, median, _RATES if said.startswith("1/") else _TIMES)
     # T2 has no bound that all tissue keeps: only where another unit makes sense of it, the stated one is doubted
     if said not in fits and (key == "t1" or fits):
         low, high = _PLAUSIBLE[key]
@@ -181,15 +197,37 @@ def _as_stated(source: str, key: str, said: str, median: float, by_file: bool) -
     return said
 
 
-def _fitting(key: str, median: float, is_rate: bool) -> list[str]:
-    """Return the units in which a median is one of tissue."""
+def _as_asked(source: str, key: str, unit: str, said: str | None, median: float, notes: list[str]) -> str:
+    """Return the unit that a person says, where values and file do not speak against it."""
+    name, (low, high) = key.upper(), _BELIEVED[key]
+    if not low <= _time(median, unit) <= high:
+        fits = _fitting(key, median, _RATES if unit.startswith("1/") else _TIMES)
+        raise FileError(
+            source,
+            f"{key}_unit is {unit}, in which a median {name} of {median:g} would be {_shown(median, unit)}",
+            f"a median from {low:g} ms to {high / 1000:g} s{f' ({fits[0]} would make sense)' if fits else ''}",
+            field=f"{key}_unit",
+        )
+    if said not in (None, unit):
+        if said in _TO_MS and low <= _time(median, said) <= high:
+            raise FileError(
+                source,
+                f"states {name} in {said}, which its median of {median:g} allows, but {key}_unit is {unit}",
+                f"no {key}_unit, or a file that states {unit}",
+                field=f"{key}_unit",
+            )
+        notes.append(f"{source} states {name} in {said}; {unit} was taken, as asked.")
+    return unit
+
+
+def _fitting(key: str, median: float, units: tuple[str, ...]) -> list[str]:
+    """Return those of several units in which a median is one of tissue."""
     low, high = _PLAUSIBLE[key]
-    times = {unit: _TO_MS[unit] / median if is_rate else median * _TO_MS[unit] for unit in _units(is_rate)}
-    return [unit for unit, time in times.items() if low <= time < high]
+    return [unit for unit in units if low <= _time(median, unit) < high]
 
 
-def _units(is_rate: bool) -> tuple[str, str]:
-    return ("1/s", "1/ms") if is_rate else ("ms", "s")
+def _time(median: float, unit: str) -> float:
+    return _TO_MS[unit] / median if unit.startswith("1/") else median * _TO_MS[unit]
 
 
 def _in_other_units(medians: Mapping[str, float], unit: str, other: str) -> str:
@@ -200,8 +238,8 @@ def _in_other_units(medians: Mapping[str, float], unit: str, other: str) -> str:
 
 
 def _shown(value: float, unit: str) -> str:
-    time = _TO_MS[unit] / value if unit.startswith("1/") else value * _TO_MS[unit]
-    return f"{time:.3g} ms"
+    time = _time(value, unit)
+    return f"{time:,.0f} ms" if time >= 1e4 else f"{time:.3g} ms"
 
 
 def _what_helps(medians: Mapping[str, float], by_file: bool) -> str:

@@ -19,8 +19,9 @@ from napari_blochnet.io.nifti import is_nifti, nifti_stem
 from napari_blochnet.io.origin import strangers_among
 from napari_blochnet.phantoms.formats.brainweb import crisp_classes, is_brainweb_format, role_of
 from napari_blochnet.phantoms.formats.numpy_arrays import is_numpy
+from napari_blochnet.phantoms.formats.segmenters import about_segmentation, label_table, tissues_of_sets
 from napari_blochnet.phantoms.formats.volume import Volume
-from napari_blochnet.phantoms.map_files import MAP_KEYS, MapHints, choose_maps
+from napari_blochnet.phantoms.map_files import MAP_KEYS, MapHints, choose_maps, map_key, plain_stem
 from napari_blochnet.phantoms.matlab import map_arrays, read_labels
 from napari_blochnet.phantoms.memberships import (
     ReadAs,
@@ -33,8 +34,8 @@ from napari_blochnet.phantoms.mixing import label_values, mix
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.phantom_maps import phantom_from_maps, read_map_files
 from napari_blochnet.phantoms.quantities import TimeUnit, is_weighted
-from napari_blochnet.phantoms.segmentations import fractions_beside
-from napari_blochnet.phantoms.tissues import Tissue, find_tissue, load_tissues
+from napari_blochnet.phantoms.segmentations import fractions_beside, labels_beside
+from napari_blochnet.phantoms.tissues import BACKGROUND, Tissue, find_tissue, load_tissues
 
 __all__ = ["read_phantom"]
 
@@ -67,12 +68,14 @@ def read_phantom(
         A folder, a file, or several files of one phantom:
 
         - fuzzy memberships, one volume a tissue, named as BrainWeb names them (``subject04_gm_v.mnc.gz``,
-          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``), or all
-          along the fourth axis of one file (``…_probseg.nii.gz`` with ``LabelMap``, or see ``tissue_order``);
-        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB and NumPy arrays of labels);
-        - maps by their names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg; ``T1.npy``; rates as ``R1map``), or
-          in MATLAB files (5 and 7.3) or ``.npz``, one or one for each map. Voxels without values of tissue in all of
-          them leave the mask.
+          ``phantom_1.0mm_normal_gry.rawb``, ``gm.rawb.gz``) or as BIDS does (``…_label-GM_probseg.nii.gz``), FSL FAST
+          (``…_pve_0`` to ``2``) or SPM (``c1…`` to ``c3…``), or all along the fourth axis of one
+          file (``…_probseg.nii.gz`` with ``LabelMap``, or see ``tissue_order``);
+        - BrainWeb's crisp labels (``subject04_crisp_v.mnc.gz``; MATLAB and NumPy arrays of labels), and label
+          images with a BIDS table of names (``…_dseg.nii.gz``, ``…_seg.nii.gz`` beside ``.tsv``);
+        - maps by their names (``sub-x_T1map.nii.gz``, T2map, PDmap, TB1map, dseg; ``T1.npy``; rates as ``R1map``
+          or ``…_R1``), or in MATLAB files (5 and 7.3) or ``.npz``, one or one for each map. Voxels without values of
+          tissue in all of them leave the mask.
 
         Volumes may be MINC 1 or 2, NIfTI, NumPy, and BrainWeb's raw bytes and shorts.
     tissues : {"paper", "brainweb-1.5T"} or path
@@ -85,7 +88,7 @@ def read_phantom(
         Which array of a MATLAB or NumPy file of labels, where it holds several; otherwise the first.
     tissue_order : str, optional
         Tissues along the fourth axis of memberships in one file, such as "csf, gm, wm"; "-" for what is left alone.
-    t1_unit, t2_unit : {"ms", "s", "1/ms", "1/s"}, optional
+    t1_unit, t2_unit : {"ms", "s", "us", "1/ms", "1/s"}, optional
         Of the maps; 1/s of rates R1 and R2. By default as the files state, or as values tell.
     b1_nominal : float, optional
         What a B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees. By
@@ -129,7 +132,12 @@ def read_phantom(
     files = [file for file in files if file not in strangers]
     hints = MapHints(t1_unit, t2_unit, b1_nominal)
     how = ReadAs(shape, voxel_size, tissue_order, watch.quiet)
-    maps = choose_maps(files, where)
+    about: list[str] = []
+    told = tissues_of_sets(files, about)
+    others = [file for file in files if file not in told]
+    # the image that was segmented is often beside its tissues, and is no map
+    segmented = bool(told) and not {"t1", "t2"} <= {map_key(plain_stem(file)) for file in others}
+    maps = {} if segmented else choose_maps(others, where)
     if maps:
         phantom = _from_maps(files, maps, hints, voxel_size, watch)
         left = f"Not of the set of maps in {where}, and left alone: {', '.join(file.name for file in strangers)}."
@@ -138,7 +146,8 @@ def read_phantom(
     arrays = [file for file in files if file.suffix.lower() in (".mat", ".npz")]
     if arrays and not any(is_nifti(file) or is_brainweb_format(file) for file in volumes):
         return _from_arrays(arrays, where, table, how, hints, variable, watch)
-    memberships, crisp, notes, unknown = _sort(volumes, table)
+    memberships, crisp, notes, unknown = _sort(volumes, table, told)
+    notes = about + notes
     if len(volumes) == 1 and not crisp and (tissue_order is not None or not memberships):
         together = memberships_in_one(volumes[0], table, how, notes)
         if together is not None:
@@ -153,6 +162,9 @@ def read_phantom(
         return _from_labels(crisp[0], table, how, notes)
     if len(crisp) > 1:
         raise FileError(where, f"holds {len(crisp)} label volumes, {', '.join(file.name for file in crisp)}; name one.")
+    unclear = about_segmentation(unknown)
+    if unclear:
+        raise FileError(where, *unclear)
     weighted = [file.name for file in files if is_weighted(file.name.split(".")[0])]
     if weighted:
         raise FileError(
@@ -172,7 +184,7 @@ def read_phantom(
 
 
 def _sort(
-    files: list[Path], table: Mapping[str, Tissue]
+    files: list[Path], table: Mapping[str, Tissue], told: Mapping[Path, str]
 ) -> tuple[dict[str, list[Path]], list[Path], list[str], list[Path]]:
     """Return memberships by tissue with signal, label volumes, what is to be said about the others, the unknown."""
     memberships: dict[str, list[Path]] = {}
@@ -180,9 +192,13 @@ def _sort(
     unknown: list[Path] = []
     notes, silent = [], []
     for file in files:
-        role = role_of(file)
+        role = told.get(file) or role_of(file)
         tissue = find_tissue(role, table)
-        if role.lower() in ("crisp", "crisp_v", "dseg", "discrete") or role.lower().endswith(("_crisp", "_dseg")):
+        if (
+            label_table(file)
+            or role.lower() in ("crisp", "crisp_v", "dseg", "discrete")
+            or role.lower().endswith(("_crisp", "_dseg"))
+        ):
             crisp.append(file)
         elif role.lower() == "mask":
             notes.append(_about_mask(file))
@@ -276,6 +292,11 @@ def _mixed(
 
 def _from_labels(file: Path, table: Mapping[str, Tissue], how: ReadAs, notes: list[str]) -> Phantom:
     volume = read_tissue_volume(file, how, labels=True)
+    table_beside = file.with_name(f"{nifti_stem(file)}.tsv")
+    if is_nifti(file) and table_beside.is_file():
+        found = labels_beside(file, volume.shape, volume.geometry, file.name, notes, how.watch)
+        if found and any(name != f"label {number}" for number, name in enumerate(found[1], 1)):
+            return _labelled(found[0], (BACKGROUND, *found[1]), table, volume.geometry, file, notes)
     labels = volume.labels()
     return _labelled(labels, crisp_classes(file.name, labels), table, volume.geometry, file, notes)
 

@@ -19,7 +19,11 @@ _COLUMNS = (
     ("n", "Voxels of the region that have an estimate."),
     ("T1 / ms", "Mean ± standard deviation over the region's voxels."),
     ("T2 / ms", "Mean ± standard deviation over the region's voxels."),
-    ("PD", "Mean ± standard deviation over the region's voxels, in each model's own unit."),
+    (
+        "PD",
+        "Mean ± standard deviation over the region's voxels; scaled to the truth where there is one, else in "
+        "each model's own unit.",
+    ),
 )
 # More rows than this are scrolled.
 _ROWS = 12
