@@ -25,6 +25,8 @@ _NO_SERIES = re.compile(r"(map|mask|dseg|probseg|defacemask)$", re.IGNORECASE)
 _BELOW = re.compile(r"anat|(sub|ses)-[A-Za-z0-9]+")
 # Frames of a train one by one; of fewer a number may be that of a run.
 _NUMBER, _FEWEST = re.compile(r"(.*?)[_.\- ]?(\d+)", re.DOTALL), 3
+# Of a segmentation the number is that of a tissue.
+_NO_FRAMES = re.compile(r"(pve|prob|seg|label|tissue|class|map|mask)$", re.IGNORECASE)
 #: What a sidecar calls a contrast, what people call it, and what makes it ms or degrees.
 _SAID = {
     "InversionTime": ("TI", 1000.0),
@@ -79,7 +81,7 @@ def _numbered(series: dict[str, list[Path]]) -> dict[str, list[Path]]:
     frames: dict[str, list[tuple[int, str]]] = {}
     for name, files in series.items():
         ending = _NUMBER.fullmatch(name)
-        if len(files) == 1 and ending:
+        if len(files) == 1 and ending and not _NO_FRAMES.search(ending[1]):
             frames.setdefault(ending[1], []).append((int(ending[2]), name))
     together = {
         common: [series[name][0] for _, name in sorted(those)]
