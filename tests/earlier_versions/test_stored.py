@@ -126,6 +126,16 @@ def test_a_session(folder, name):
         _check(subject, known)
 
 
+def _free_pd_of_its_scale(rows, scales):
+    """Bring a stored table up to date in place: PD beside a truth was averaged in its own unit."""
+    mean, sd = rows[0].index("mean"), rows[0].index("sd")
+    known, percent = rows[0].index("truth"), rows[0].index("truth_percent")
+    for row in rows[1:]:
+        if row[rows[0].index("parameter")] == "PD" and row[0] in scales:
+            row[mean], row[sd] = (str(float(row[column]) * scales[row[0]]) for column in (mean, sd))
+            row[percent] = str(100 * (float(row[mean]) / float(row[known]) - 1))
+
+
 def test_tables_of_stored_maps(folder):
     small, maps, universal = nb.read_phantom("small"), read_maps("maps"), read_maps("universal")
     tables = {
@@ -140,6 +150,8 @@ def test_tables_of_stored_maps(folder):
             for file in (name, "again.csv")
         )
         assert [len(row) for row in again] == [len(row) for row in stored], name
+        if name == "spheres-means.csv":
+            _free_pd_of_its_scale(stored, table.pd_scale)
         pairs = zip(itertools.chain(*stored), itertools.chain(*again), strict=True)
         for old, new in pairs:
             # another processor's sums may end in another digit

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import QPoint
 
+import napari_blochnet as nb
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.napari_ui.state.drawn_regions import regions_on
 
@@ -62,9 +63,13 @@ def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path
     maps = desk.session.entries("maps")[0].subject
     rows = _rows(panel)
     inside = painted & maps.mask
+    # PD has no unit of its own: it is freed of its scale as in a comparison
+    scales = {"PD": nb.compare(truth, maps).pd_scale["dictionary"]}
+    assert 0.9 < scales["PD"] < 1.1
     for model, source in (("truth", truth), ("dictionary", maps)):
         for name in ("T1", "T2", "PD"):
             values = getattr(source, name.lower())[inside].astype(float)
+            values *= scales.get(name, 1.0) if model == "dictionary" else 1.0
             row = rows["label 1", model, name]
             assert (row["voxels"], row["mean"]) == (values.size, pytest.approx(values.mean()))
             assert row["sd"] == pytest.approx(values.std(ddof=1))
