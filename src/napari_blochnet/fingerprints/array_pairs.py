@@ -1,4 +1,4 @@
-"""Two arrays of one file that hold the parts of complex samples: real and imaginary, or magnitude and phase."""
+"""Which array of a file is meant, and which two hold the parts of complex samples."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from napari_blochnet.common.arrays import dimensions
 from napari_blochnet.common.errors import FileError
 
-__all__ = ["ArrayChoiceError", "pair_among", "partner_names"]
+__all__ = ["ArrayChoiceError", "choose_array", "pair_among", "partner_names"]
 
 Shape = tuple[int, ...]
 
@@ -39,6 +40,31 @@ class ArrayChoiceError(FileError):
     def __init__(self, path: Path, message: str, shapes: Mapping[str, Shape], *, field: str = "variable") -> None:
         super().__init__(path, message, field=field)
         self.shapes = dict(shapes)
+
+
+def choose_array(path: Path, shapes: Mapping[str, Shape], variable: str | None) -> str:
+    """Return the name of the array that is meant: the one that was asked for, or the only one with several axes.
+
+    Raises
+    ------
+    ArrayChoiceError
+        No array of that name; several, or none, and no name.
+    """
+    if variable is not None:
+        if variable not in shapes:
+            raise ArrayChoiceError(path, f"has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.", shapes)
+        return variable
+    several = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) > 1] or list(shapes)
+    if len(several) != 1:
+        found = ", ".join(f"{name} ({dimensions(shapes[name])})" for name in several)
+        raise ArrayChoiceError(
+            path,
+            f"holds {len(several)} arrays{': ' + found if found else ''}; "
+            f"{'give variable, the name of one' if several else 'expected fingerprints'}.",
+            shapes,
+            field="variable" if several else "path",
+        )
+    return several[0]
 
 
 def pair_among(shapes: Mapping[str, Shape], variable: str | None) -> tuple[str, str, str] | None:

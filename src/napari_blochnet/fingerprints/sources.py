@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError
+from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.zarr_stacks import open_zarr
 from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, numbers_of, read_hdf5_array
@@ -149,13 +149,13 @@ def _npy(path: Path) -> AnyArray:
 def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:
     arrays = list_archived_arrays(path)
     shapes = {name: each.shape for name, each in arrays.items() if each.dtype.kind in how.kinds and each.nbytes}
-    return arrays[_choose(path, shapes, variable)].read(how.watch)
+    return arrays[choose_array(path, shapes, variable)].read(how.watch)
 
 
 def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
     arrays = list_arrays(path)
     if variable is None:
-        chosen = arrays[_choose(path, {name: array.shape for name, array in outermost(arrays).items()}, None)]
+        chosen = arrays[choose_array(path, {name: array.shape for name, array in outermost(arrays).items()}, None)]
     else:
         chosen = find_array(path, arrays, variable)
     refuse_beyond_memory(path, chosen.nbytes)
@@ -171,7 +171,7 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
             if not shapes and variable is None:
                 there = ", ".join(sorted(map(str, file))[:_LISTED]) or "nothing"
                 raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
-            dataset = file[_choose(path, shapes, variable)]
+            dataset = file[choose_array(path, shapes, variable)]
             refuse_beyond_memory(path, dataset.size * numbers_of(dataset.dtype).itemsize)
             return read_hdf5_array(path, dataset, how.what, how.watch)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
@@ -179,21 +179,3 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
             raise
         reason = str(error).split("\n")[0]
         raise FileError(path, f"cannot be read as HDF5 ({reason}).") from None
-
-
-def _choose(path: Path, shapes: dict[str, tuple[int, ...]], variable: str | None) -> str:
-    if variable is not None:
-        if variable not in shapes:
-            raise ArrayChoiceError(path, f"has no array {variable!r}; it holds {', '.join(shapes) or 'none'}.", shapes)
-        return variable
-    several = [name for name, shape in shapes.items() if sum(n > 1 for n in shape) > 1] or list(shapes)
-    if len(several) != 1:
-        found = ", ".join(f"{name} ({dimensions(shapes[name])})" for name in several)
-        raise ArrayChoiceError(
-            path,
-            f"holds {len(several)} arrays{': ' + found if found else ''}; "
-            f"{'give variable, the name of one' if several else 'expected fingerprints'}.",
-            shapes,
-            field="variable" if several else "path",
-        )
-    return several[0]

@@ -17,7 +17,7 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.fingerprints.array_pairs import ArrayChoiceError
+from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.zarr_arrays import ZarrArray, list_zarr_arrays, write_zarr_group, zarr_attributes
 
@@ -73,14 +73,15 @@ def open_zarr(path: Path, variable: str | None = None, *, watch: Watch = UNWATCH
     """
     attributes = zarr_attributes(path)
     arrays = list_zarr_arrays(path)
+    shapes = {name: array.shape for name, array in arrays.items()}
     if is_zarr_stack(path) and variable in (None, "data"):
-        name = _chosen(path, arrays, "data")
+        name = choose_array(path, shapes, "data")
         mask = arrays["mask"].read(watch.quiet) != 0 if "mask" in arrays else None
         return ZarrSource(arrays[name].read(watch), _own_geometry(path, attributes), mask)
     scales = _multiscales(attributes)
     if variable is None and scales is not None and scales["name"] in arrays:
         return _ome(path, arrays[scales["name"]], scales, watch)
-    name = _chosen(path, arrays, variable)
+    name = choose_array(path, shapes, variable)
     axes = arrays[name].names
     notes = (f"The store calls the axes of {name} {', '.join(axes)}.",) if axes else ()
     return ZarrSource(arrays[name].read(watch), notes=notes)
@@ -97,25 +98,6 @@ def _own_geometry(path: Path, attributes: dict[str, Any]) -> Geometry | None:
     except (TypeError, ValueError, IndexError) as error:
         why = str(error) if isinstance(error, InputError) else f"its voxel size or affine are no numbers ({error})."
         raise FileError(path, why) from None
-
-
-def _chosen(path: Path, arrays: dict[str, ZarrArray], variable: str | None) -> str:
-    shapes = {name: array.shape for name, array in arrays.items()}
-    if variable is not None and variable not in arrays:
-        raise ArrayChoiceError(path, f"has no array {variable!r}; it holds {', '.join(arrays) or 'none'}.", shapes)
-    several = [variable] if variable is not None else [
-        name for name, array in arrays.items() if sum(n > 1 for n in array.shape) > 1
-    ] or list(arrays)  # fmt: skip
-    if len(several) != 1:
-        found = ", ".join(f"{name} ({dimensions(arrays[name].shape)})" for name in several)
-        raise ArrayChoiceError(
-            path,
-            f"holds {len(several)} arrays of numbers{': ' + found if found else ''}; "
-            f"{'give variable, the path of one' if several else 'expected fingerprints'}.",
-            shapes,
-            field="variable" if several else "path",
-        )
-    return several[0]
 
 
 def _multiscales(attributes: dict[str, Any]) -> dict[str, Any] | None:

@@ -60,7 +60,7 @@ def bids_series(folder: Path) -> dict[str, list[Path]]:
         rest = [entity for entity in entities if entity.partition("-")[0] not in numbers]
         order = tuple(numbers.get(key, 0) for key in _NUMBERED)
         found.setdefault("_".join([*rest, suffix]), []).append((order, file))
-    return _numbered({name: [file for _, file in sorted(files)] for name, files in found.items()})
+    return _with_frames({name: [file for _, file in sorted(files)] for name, files in found.items()})
 
 
 def _images_folder(folder: Path) -> Path:
@@ -76,7 +76,7 @@ def _images_folder(folder: Path) -> Path:
     return folder
 
 
-def _numbered(series: dict[str, list[Path]]) -> dict[str, list[Path]]:
+def _with_frames(series: dict[str, list[Path]]) -> dict[str, list[Path]]:
     """Return the series with files of one name and a number at its end put together, in the order of that."""
     frames: dict[str, list[tuple[int, str]]] = {}
     for name, files in series.items():

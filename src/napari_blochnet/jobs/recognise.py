@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.fingerprints.paired_files import beside_stack
 from napari_blochnet.fingerprints.zarr_stacks import is_zarr_stack
 from napari_blochnet.io.bids_series import bids_series
 from napari_blochnet.io.dicom.dicom_series import is_dicom
@@ -122,8 +123,7 @@ def has_own_schedule(path: PathLike) -> bool:
     """Whether a stack says what schedule made it, as we write it: a JSON file beside it, or a store's attributes."""
     if is_zarr(path):
         return is_zarr_stack(Path(path))
-    stem = Path(path).name.removesuffix(".gz")
-    sidecar = Path(path).with_name(f"{stem[: stem.rfind('.')] if '.' in stem else stem}.json")
+    sidecar = beside_stack(Path(path))[1]
     if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
         return False
     return isinstance(beside_json(sidecar)[0].get("schedule"), dict)
