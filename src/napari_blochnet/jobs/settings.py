@@ -26,6 +26,7 @@ __all__ = [
     "SplineSettings",
     "SyntheticSettings",
     "check_slices",
+    "of_data",
     "quantity",
     "settings_from",
 ]
@@ -37,6 +38,12 @@ class Settings(BaseModel):
     """Base of all settings: immutable, no unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+    @classmethod
+    def fields_of_data(cls) -> tuple[str, ...]:
+        """Return the fields that were declared by `of_data`."""
+        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
+        return tuple(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("of_data"))
 
 
 def quantity(
@@ -50,8 +57,18 @@ def quantity(
     return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
 
 
+def of_data(*what: Any, **more: Any) -> Any:
+    """Return a `quantity` whose value belongs to one data set: its noise, what its file leaves open, a part of it.
+
+    No window gives it to the next data set; see `Settings.fields_of_data`.
+    """
+    field = quantity(*what, **more)
+    field.json_schema_extra["of_data"] = True
+    return field
+
+
 # Fields that several models have.
-_TISSUES: str = quantity(
+_TISSUES: str = of_data(
     "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own.",
     files="Tissue values (*.csv);;All files (*)",
 )  # fmt: skip
@@ -61,14 +78,14 @@ _INVERSION_TIME: float | None = quantity(
 _INVERSION_EFFICIENCY: float = quantity(
     1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", ge=0, le=1
 )
-_B1_NOMINAL: float | None = quantity(
+_B1_NOMINAL: float | None = of_data(
     None,
     "Nominal B1",
     "What the B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees; none: 1, "
     "or 100 where its median is from 95 to 105.",
     gt=0,
 )
-_SLICES: tuple[int, int] | None = quantity(
+_SLICES: tuple[int, int] | None = of_data(
     None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
 )
 
@@ -155,13 +172,13 @@ class ScheduleFileSettings(Settings):
     """A schedule from a file, with what the file leaves open."""
 
     kind: Literal["file"] = "file"
-    path: str = quantity(
+    path: str = of_data(
         "",
         "File",
         "CSV or text with a column for each quantity, a pair of text files, MATLAB, HDF5, or JSON of ours.",
         files="Schedules (*.csv *.tsv *.txt *.mat *.h5 *.hdf5 *.json);;All files (*)",
     )
-    flip_angle: float | None = quantity(
+    flip_angle: float | None = of_data(
         None,
         "Base flip angle",
         "What the file's fractions multiply; leave out where it holds angles.",
@@ -169,37 +186,37 @@ class ScheduleFileSettings(Settings):
         gt=0,
         le=360,
     )
-    repetition_time: float | None = quantity(
+    repetition_time: float | None = of_data(
         None, "Base TR", "What the file's TR column is added to, or TR itself where the file has none.", "ms", gt=0
     )
-    echo_time: float | None = quantity(
+    echo_time: float | None = of_data(
         None, "Base TE", "What the file's TE column is added to, or TE itself where the file has none.", "ms", ge=0
     )
-    inversion_time: float | None = quantity(
+    inversion_time: float | None = of_data(
         None, "Inversion time", "Where the file does not say; leave out for no inversion.", "ms", ge=0
     )
-    inversion_efficiency: float | None = quantity(
+    inversion_efficiency: float | None = of_data(
         None, "Inversion efficiency", "Where the file does not say: the inversion turns 1 into minus this.", ge=0, le=1
     )
-    rf_phase: float | None = quantity(None, "RF phase", "Of all pulses, where the file has none.", "°")
-    angle_unit: Literal["deg", "rad", "fraction"] | None = quantity(
+    rf_phase: float | None = of_data(None, "RF phase", "Of all pulses, where the file has none.", "°")
+    angle_unit: Literal["deg", "rad", "fraction"] | None = of_data(
         None, "Angle unit", "Of the file's flip angles, where it does not say."
     )
-    time_unit: Literal["ms", "s", "us"] | None = quantity(
+    time_unit: Literal["ms", "s", "us"] | None = of_data(
         None, "Time unit", "Of the file's times, where it does not say."
     )
-    receiver_phase: Literal["follows", "fixed"] | None = quantity(
+    receiver_phase: Literal["follows", "fixed"] | None = of_data(
         None,
         "Receiver phase",
         "Whether the scanner took the RF phase out of the data (follows) or not (fixed), where the file does not say.",
     )
-    variable: str | None = quantity(
+    variable: str | None = of_data(
         None,
         "Variable",
         "In MATLAB and HDF5 files: the structure to read, such as seq.rf or x(2), or one array with a column for each "
         "quantity.",
     )
-    columns: str | None = quantity(
+    columns: str | None = of_data(
         None,
         "Columns",
         "Of a table without names: what its columns are, in order, such as 'fa tr te' or 'fa_rad tr_s phase_deg'.",
@@ -213,22 +230,22 @@ class PhantomSettings(Settings):
     """How a phantom's files are understood."""
 
     tissues: str = _TISSUES
-    shape: tuple[int, int, int] | None = quantity(
+    shape: tuple[int, int, int] | None = of_data(
         None, "Shape", "Voxels along (z, y, x); needed only for raw files of unknown size.", "voxels"
     )
-    voxel_size: tuple[float, float, float] | None = quantity(
+    voxel_size: tuple[float, float, float] | None = of_data(
         None, "Voxel size", "(z, y, x); needed only where the file does not say.", "mm"
     )
-    variable: str | None = quantity(None, "Variable", "Name of the array, where a file holds several.")
-    tissue_order: str | None = quantity(
+    variable: str | None = of_data(None, "Variable", "Name of the array, where a file holds several.")
+    tissue_order: str | None = of_data(
         None,
         "Tissue order",
         "Tissues along the fourth axis of memberships in one file, such as 'csf, gm, wm'; '-': left alone.",
     )
-    t1_unit: Literal["ms", "s", "us", "1/ms", "1/s"] | None = quantity(
+    t1_unit: Literal["ms", "s", "us", "1/ms", "1/s"] | None = of_data(
         None, "T1 unit", "Of a T1 map, 1/s of R1; needed only where neither its file nor its values tell."
     )
-    t2_unit: Literal["ms", "s", "us", "1/ms", "1/s"] | None = quantity(
+    t2_unit: Literal["ms", "s", "us", "1/ms", "1/s"] | None = of_data(
         None, "T2 unit", "Of a T2 map, 1/s of R2; needed only where neither its file nor its values tell."
     )
     b1_nominal: float | None = _B1_NOMINAL
@@ -267,24 +284,22 @@ class SyntheticSettings(Settings):
 class FingerprintsSettings(Settings):
     """How a fingerprint stack's file is understood."""
 
-    kind: Literal["complex", "real", "magnitude"] | None = quantity(
+    kind: Literal["complex", "real", "magnitude"] | None = of_data(
         None,
         "Signal",
         "What the samples are; by default told by the numbers. Complex, of real numbers: an axis of two is real and "
         "imaginary parts.",
     )
-    voxel_size: tuple[float, float, float] | None = quantity(
+    voxel_size: tuple[float, float, float] | None = of_data(
         None, "Voxel size", "(z, y, x), where the file does not say.", "mm"
     )
-    time_axis: int | None = quantity(
-        None, "Time axis", "Which axis is time, counted from 0, where two fit.", ge=0, le=7
-    )
-    variable: str | None = quantity(
+    time_axis: int | None = of_data(None, "Time axis", "Which axis is time, counted from 0, where two fit.", ge=0, le=7)
+    variable: str | None = of_data(
         None,
         "Variable",
         "Name of the array, where the file holds several; of DICOM and BIDS folders the number or name of the series.",
     )
-    receiver_phase: Literal["follows", "fixed"] | None = quantity(
+    receiver_phase: Literal["follows", "fixed"] | None = of_data(
         None,
         "Receiver phase",
         "Whether the RF phase was taken out of the data (follows) or not (fixed); by default as the schedule says.",
@@ -329,13 +344,13 @@ class ReconstructSettings(Settings):
     step: float = quantity(
         0.02, "Step", "Relative step between neighbouring T1 (and T2) of the dictionary.", ge=0.002, le=1
     )
-    saturation: float | None = quantity(
+    saturation: float | None = of_data(
         None,
         "Saturation",
         "Samples at or above this magnitude are left out (clipped detectors, 8-bit data); none: all are used.",
         gt=0,
     )
-    other_schedule: bool = quantity(
+    other_schedule: bool = of_data(
         False, "Other schedule", "Let a network map fingerprints of a schedule it was not trained for."
     )
     refine: bool = quantity(
@@ -344,7 +359,7 @@ class ReconstructSettings(Settings):
     fit_b1: bool = quantity(
         False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2."
     )
-    b1: str | None = quantity(
+    b1: str | None = of_data(
         None,
         "B1 map",
         "Where refined: transmit field on the stack's grid (NIfTI, MINC, NumPy), 1 being nominal; it is held fixed.",
@@ -356,14 +371,14 @@ class ReconstructSettings(Settings):
         "Uncertainty",
         "Add standard errors of T1 and T2: precision by the Cramér–Rao bound at the estimate, not accuracy.",
     )
-    noise_sigma: float | None = quantity(
+    noise_sigma: float | None = of_data(
         None,
         "Noise",
         "For standard errors: standard deviation of the noise in each real channel, in units of the data; none: from "
         "each voxel's residual, which takes aliasing for white noise.",
         gt=0,
     )
-    mask: str | None = quantity(
+    mask: str | None = of_data(
         None,
         "Mask",
         "File of the voxels to map, of those that hold signal; what is not 0 is mapped. NIfTI lies as its affine says.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_blochnet.jobs.settings import Settings, quantity
+from napari_blochnet.jobs.settings import Settings, of_data, quantity
 
 __all__ = ["CompareSettings", "RegionSettings"]
 
@@ -10,7 +10,7 @@ __all__ = ["CompareSettings", "RegionSettings"]
 class CompareSettings(Settings):
     """Maps against truth."""
 
-    title: str = quantity("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
+    title: str = of_data("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
     error_limit: float = quantity(
         20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000
     )
@@ -29,5 +29,5 @@ class CompareSettings(Settings):
 class RegionSettings(Settings):
     """Means of maps over regions of interest."""
 
-    title: str = quantity("T1 and T2 by region", "Title", "Heading of the report.")
-    radius: float = quantity(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)
+    title: str = of_data("T1 and T2 by region", "Title", "Heading of the report.")
+    radius: float = of_data(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)

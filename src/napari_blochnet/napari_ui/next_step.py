@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, 
 from superqt.utils import qdebounced
 
 from napari_blochnet.napari_ui.state.session import Session, session_of
+from napari_blochnet.napari_ui.state.tools import ToolWatch, layer_in_hand, put_tool_away
 from napari_blochnet.napari_ui.widgets.appearance import palette
 from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, is_dock_open, open_dock, turn_to
 
@@ -32,7 +33,7 @@ class Step(NamedTuple):
     button : str
         What the button says; empty for none.
     goal : str
-        What the button does: "sample", "inspect", or the title of the tab it turns to.
+        What the button does: "sample", "inspect", "point", or the title of the tab it turns to.
     """
 
     text: str
@@ -63,6 +64,9 @@ def next_step(session: Session, tab: str, *, inspecting: bool) -> Step | None:
             errors = "Error maps: blue is too low, red too high, black right. " if has_truth else ""
             if not inspecting:
                 return Step(f"{errors}Next: the curves of any voxel.", "Inspect voxels", "inspect")
+            edited = layer_in_hand(session.viewer)
+            if edited is not None:
+                return Step(f"A click edits {edited.name} now. Next: stop that, and click a voxel.", "Stop", "point")
             return Step(f"{errors}Next: click a voxel in the viewer.")
         if has_truth and session.compared is None and tab != "Compare":
             return Step("Next: the errors in numbers, per tissue.", "Compare…", "Compare")
@@ -97,6 +101,7 @@ class NextStep(QFrame):
         self._session = session_of(napari_viewer)
         self._tabs, self._open_sample = tabs, open_sample
         self._step: Step | None = None
+        self._tools: ToolWatch | None = None
         self._attached = False
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -132,6 +137,7 @@ class NextStep(QFrame):
         if viewer is None or self._attached:
             return
         self._attached = True
+        self._tools = ToolWatch(viewer, self._look_again)
         for name in _SIGNALS:
             getattr(self._session, name).connect(self._look_again)
         self._tabs.currentChanged.connect(self._look_again)
@@ -146,6 +152,9 @@ class NextStep(QFrame):
         self._attached = False
         self._update_later.cancel()
         self._session.stop_telling(self._look_again, *_SIGNALS)
+        if self._tools is not None:
+            self._tools.stop()
+            self._tools = None
         self._tabs.currentChanged.disconnect(self._look_again)
         viewer = self._session.viewer
         if viewer is not None:
@@ -190,6 +199,8 @@ class NextStep(QFrame):
             self._open_sample()
         elif self._step.goal == "inspect":
             open_dock(viewer, INSPECTOR)
+        elif self._step.goal == "point":
+            put_tool_away(viewer)
         else:
             turn_to(self._tabs, self._step.goal)
         self._look_again()

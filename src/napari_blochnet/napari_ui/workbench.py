@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 
 from napari_blochnet.napari_ui.background.turns import Turns
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 from napari_blochnet.napari_ui.next_step import NextStep
 from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
 from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
@@ -142,6 +143,8 @@ class Workbench(QWidget):
         layout.addWidget(self.next_step)
         layout.addWidget(self.view_bar)
         self.setMinimumWidth(350)
+        # the tabs' own line: who scrolls past the end of a panel turns no page
+        guard_wheel(self.tabs)
         remember_controls("workbench", tab=self.tabs, hints=self.next_step.switch)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802

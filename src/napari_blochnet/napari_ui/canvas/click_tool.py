@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from napari_blochnet.napari_ui.state.tools import ToolWatch, layer_in_hand
+
 if TYPE_CHECKING:
     from napari import Viewer
 
 __all__ = ["ClickTool"]
+
+_BUSY = "a click edits {name}: choose pan/zoom first to {hint}"
 
 
 class ClickTool:
@@ -25,6 +29,8 @@ class ClickTool:
     def __init__(self, clicked: Callable[[tuple[float, ...]], None], hint: str) -> None:
         self._clicked, self._hint = clicked, hint
         self._viewer: Viewer | None = None
+        self._tools: ToolWatch | None = None
+        self._shown = ""
 
     @property
     def is_on(self) -> bool:
@@ -37,8 +43,7 @@ class ClickTool:
             return
         self._viewer = viewer
         viewer.mouse_drag_callbacks.append(self._on_mouse)
-        viewer.layers.selection.events.active.connect(self._show, position="last")
-        self._show()
+        self._tools = ToolWatch(viewer, self._show)
 
     def turn_off(self) -> None:
         """Leave the viewer as it was."""
@@ -47,26 +52,31 @@ class ClickTool:
             return
         if self._on_mouse in viewer.mouse_drag_callbacks:
             viewer.mouse_drag_callbacks.remove(self._on_mouse)
-        viewer.layers.selection.events.active.disconnect(self._show)
+        if self._tools is not None:
+            self._tools.stop()
+            self._tools = None
         text = viewer.canvas.overlays["text"]
-        if text.text == self._hint:
+        if text.text == self._shown:
             text.visible, text.text = False, ""
         viewer.cursor.style = "standard"
 
-    def _show(self, event: Any = None) -> None:
-        """Show hint and cursor, where the active layer is not being edited by the mouse."""
+    def _show(self) -> None:
+        """Show hint and cursor; where the active layer is being edited by the mouse, say so, for there a click edits."""
         viewer = self._viewer
         if viewer is None:
             return
+        edited = layer_in_hand(viewer)
+        hint = self._hint if edited is None else _BUSY.format(name=edited.name, hint=self._hint)
         text = viewer.canvas.overlays["text"]
         # somebody else's text is left alone
-        if text.text in ("", self._hint):
-            text.text, text.visible, text.position = self._hint, True, "bottom_left"
-        if not _is_edited(viewer):
+        if text.text in ("", self._shown):
+            text.text, text.visible, text.position = hint, True, "bottom_left"
+            self._shown = hint
+        if edited is None:
             viewer.cursor.style = "crosshair"
 
     def _on_mouse(self, viewer: Viewer, event: Any) -> Iterator[None]:
-        if event.button != 1 or event.modifiers or _is_edited(viewer):
+        if event.button != 1 or event.modifiers or layer_in_hand(viewer) is not None:
             return
         moved = False
         yield
@@ -75,9 +85,3 @@ class ClickTool:
             yield
         if not moved:
             self._clicked(tuple(event.position))
-
-
-def _is_edited(viewer: Viewer) -> bool:
-    """Whether the mouse paints or draws in the active layer."""
-    active = viewer.layers.selection.active
-    return active is not None and str(getattr(active, "mode", "pan_zoom")) != "pan_zoom"

@@ -6,11 +6,13 @@ by the core; a panel adds no rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from magicgui.widgets.bases import BaseValueWidget
-from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from pydantic.fields import FieldInfo
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -18,20 +20,9 @@ from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.napari_ui.forms.editors import make_editor
 from napari_blochnet.napari_ui.forms.layouts import filled, form_layout
 from napari_blochnet.napari_ui.forms.text_lines import PathEdit
+from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 
 __all__ = ["SettingsForm"]
-
-
-class _ScrollGuard(QObject):
-    """Keeps the wheel for scrolling the panel: it changes a value only where the person is typing."""
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if event is None or event.type() != QEvent.Type.Wheel:
-            return False
-        if isinstance(watched, QWidget) and watched.hasFocus():
-            return False
-        event.ignore()
-        return True
 
 
 class _Row(NamedTuple):
@@ -64,13 +55,13 @@ class SettingsForm(QWidget):
     ) -> None:
         super().__init__()
         self.model = model
-        self._guard = _ScrollGuard(self)
         self._rows: dict[str, _Row] = {}
         layout = form_layout(self)
         for name, field in model.model_fields.items():
             if name not in leave_out:
                 row = self._rows[name] = self._make_row(name, make_editor(field, (starts or {}).get(name)))
                 layout.addRow(row.label, row.column)
+        guard_wheel(self)
 
     def _make_row(self, name: str, editor: BaseValueWidget[Any]) -> _Row:
         field = self.model.model_fields[name]
@@ -88,8 +79,6 @@ class SettingsForm(QWidget):
             control.setAccessibleName(title)
             if isinstance(control, (QAbstractSpinBox, QComboBox)):
                 control.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-                control.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-                control.installEventFilter(self._guard)
         if isinstance(editor, PathEdit):
             editor.browse.native.setAccessibleName(f"Browse for {title}")
             editor.browse.tooltip = f"Choose a file: {tooltip}"
@@ -138,6 +127,31 @@ class SettingsForm(QWidget):
             self.show_error(error.field, str(error))
             raise
 
+    def follow(self, slot: Callable[[], object]) -> None:
+        """Call a function at every change of a value, whoever makes it."""
+        for row in self._rows.values():
+            row.editor.changed.connect(slot, max_args=0)
+
+    def set_in_words(self) -> list[str]:
+        """Return what differs from the defaults, such as "Saturation 250", of rows that are not shown elsewhere."""
+        return [
+            _in_words(self.model.model_fields[name], row.editor.value)
+            for name, row in self._rows.items()
+            if not row.column.isHidden() and row.editor.value != self.model.model_fields[name].get_default()
+        ]
+
+    def forget_data(self, values: Mapping[str, Any] | None = None) -> None:
+        """Let the fields that belong to one data set be at their defaults again.
+
+        Parameters
+        ----------
+        values : mapping of str to object, optional
+            What they held for that data set: a field that holds something else by now is meant for the next.
+        """
+        for name in self.model.fields_of_data():
+            if name in self._rows and (values is None or values.get(name) == self._rows[name].editor.value):
+                self._rows[name].editor.value = self.model.model_fields[name].get_default()
+
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show other values; fields without a row are passed over."""
         for name, value in values.items():
@@ -160,3 +174,18 @@ class SettingsForm(QWidget):
         """Take all sentences away."""
         for row in self._rows.values():
             row.error.hide()
+
+
+def _in_words(field: FieldInfo, value: Any) -> str:
+    """Return a field's title and value with its unit."""
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    title, unit = field.title or "", str(extra.get("unit", ""))
+    if isinstance(value, bool):
+        return title if value else f"no {title}"
+    if value is None:
+        return f"no {title}"
+    if isinstance(value, tuple):
+        text = (" to " if len(value) == 2 else " × ").join(f"{part:g}" for part in value)
+    else:
+        text = f"{value:g}" if isinstance(value, float) else Path(value).name if "files" in extra else str(value)
+    return f"{title} {text}{unit if unit in ('', '°') else f' {unit}'}"

@@ -18,7 +18,7 @@ from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
-from napari_blochnet.napari_ui.widgets.plots import pg
+from napari_blochnet.napari_ui.widgets.plots import HomeBox, pg
 
 __all__ = ["CurvesView"]
 
@@ -46,8 +46,8 @@ class CurvesView(QWidget):
         self.plots.setAccessibleName("Fingerprints and residuals over the TR index")
         self.plots.ci.setContentsMargins(0, 0, 8, 0)
         self.plots.ci.setSpacing(2)
-        self.signal: pg.PlotItem = self.plots.addPlot(row=0, col=0)
-        self.residual: pg.PlotItem = self.plots.addPlot(row=1, col=0)
+        self.signal: pg.PlotItem = self.plots.addPlot(row=0, col=0, viewBox=HomeBox())
+        self.residual: pg.PlotItem = self.plots.addPlot(row=1, col=0, viewBox=HomeBox())
         self.residual.setXLink(self.signal)
         self.signal.getAxis("bottom").setStyle(showValues=False)
         self.plots.ci.layout.setRowStretchFactor(0, 5)

@@ -37,6 +37,7 @@ from napari_blochnet.napari_ui.inspector.views import Views
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.state.places import voxel_under
+from napari_blochnet.napari_ui.state.tools import ToolWatch, layer_in_hand
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.rows import button, fill, row_of
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VoxelInspector"]
 
+_DRAWS = "A click edits {} now: choose pan/zoom in its layer controls, then click a voxel."
 _INVITATION = (
     "Click a voxel of a fingerprint stack or of its maps; Ctrl-click pins another, Shift shows while you move."
 )
@@ -73,6 +75,7 @@ class VoxelInspector(Panel):
         #: what the views show
         self.shown: Explanations | None = None
         self.marks = Marks(self.session, self)
+        self._tools: ToolWatch | None = None
         self.pointer = Pointer()
         # not from inside napari's mouse handling: a first answer shows a progress bar, which runs the event loop
         self.pointer.clicked.connect(self.pick, Qt.ConnectionType.QueuedConnection)
@@ -175,11 +178,15 @@ class VoxelInspector(Panel):
     def attach(self, viewer: Viewer) -> None:
         self.pointer.attach(viewer)
         self.marks.show(viewer)
+        self._tools = ToolWatch(viewer, self._on_hand)
         viewer.dims.events.current_step.connect(self._on_step)
 
     def detach(self, viewer: Viewer) -> None:
         self.pointer.detach(viewer)
         self.marks.hide(viewer)
+        if self._tools is not None:
+            self._tools.stop()
+            self._tools = None
         viewer.dims.events.current_step.disconnect(self._on_step)
 
     def update_session(self) -> None:
@@ -258,7 +265,13 @@ class VoxelInspector(Panel):
         self.shown = None
         self.views.show_explanations(None)
         self.plane.show_pins([], all_in_view=True)
-        self.place.setText(_INVITATION)
+        self._on_hand()
+
+    def _on_hand(self) -> None:
+        """Invite to click, but for where a click draws."""
+        edited = layer_in_hand(self.session.viewer)
+        if self.shown is None:
+            self.place.setText(_INVITATION if edited is None else _DRAWS.format(edited.name))
 
     def _on_explained(self, found: Explanations) -> None:
         if found.voxel == self._wanted:

@@ -17,7 +17,7 @@ from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, pin_colour, time_text, translucent
 from napari_blochnet.napari_ui.widgets.appearance import Palette
-from napari_blochnet.napari_ui.widgets.plots import pg
+from napari_blochnet.napari_ui.widgets.plots import HomeBox, pg
 
 __all__ = ["PinContent", "PlaneView"]
 
@@ -98,7 +98,8 @@ class PlaneView(QWidget):
         self.plots.setAccessibleName("T1–T2 plane")
         self.setToolTip(_ELLIPSE_NOTE)
         self.plots.ci.setContentsMargins(0, 0, 8, 0)
-        self.plot: pg.PlotItem = self.plots.addPlot(axisItems={"left": _LogAxis("left"), "bottom": _LogAxis("bottom")})
+        axes = {side: _LogAxis(side) for side in ("left", "bottom")}
+        self.plot: pg.PlotItem = self.plots.addPlot(axisItems=axes, viewBox=HomeBox())
         self.plot.getAxis("left").setWidth(50)
         self.plot.getAxis("bottom").setHeight(BOTTOM)
         self.plot.getViewBox().disableAutoRange()

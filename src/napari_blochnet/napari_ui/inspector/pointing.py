@@ -14,6 +14,7 @@ from superqt.utils import qthrottled
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.places import layer_of, voxel_under
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.tools import layer_in_hand
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -60,7 +61,7 @@ class Pointer(QObject):
 
     def _on_press(self, viewer: Viewer, event: Any) -> Iterator[None]:
         held = {str(getattr(key, "name", key)) for key in event.modifiers}
-        if not self.is_on or event.button != 1 or held - {"Control"} or _is_tool_in_hand(viewer):
+        if not self.is_on or event.button != 1 or held - {"Control"} or layer_in_hand(viewer) is not None:
             return
         start, is_click = event.pos, True
         yield
@@ -103,12 +104,6 @@ class Pointer(QObject):
             if application is not None:
                 application.removeEventFilter(self)
             self.hovered.emit(None)
-
-
-def _is_tool_in_hand(viewer: Viewer) -> bool:
-    """Whether a click already means something: a brush, a polygon, a point."""
-    active = viewer.layers.selection.active
-    return active is not None and str(getattr(active, "mode", "pan_zoom")) not in ("pan_zoom", "transform")
 
 
 def add_step_keys(widget: QWidget, session: Session) -> None:

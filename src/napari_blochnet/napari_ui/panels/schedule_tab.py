@@ -60,6 +60,8 @@ class SchedulePanel(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self.schedule: Schedule | None = None
+        # what the form held for the file that was read last
+        self._read_with: dict[str, Any] | None = None
         self.kind = QComboBox()
         self.kind.setToolTip("Where the flip angles and TRs come from.")
         self.kind.setAccessibleName("Pulse sequence")
@@ -87,7 +89,7 @@ class SchedulePanel(Panel):
         titles = ("fisp", "spline5", "splinenoise11", "file")
         self.remember(kind=self.kind, **dict(zip(titles, self._forms, strict=True)))
         if "path" in self.form.fields and not self.form.values()["path"]:
-            # a schedule whose file has gone is none to begin with
+            # the file belonged to the data of that time
             self.kind.setCurrentIndex(0)
         self._show_form(self.kind.currentIndex())
         # the first schedule loads SciPy's interpolation, which the window need not wait for
@@ -116,6 +118,7 @@ class SchedulePanel(Panel):
     def make(self) -> None:
         """Make the schedule that the form describes and let everybody use it."""
         form = self.form
+        self._forget_hints(form)
         form.clear_errors()
         schedule = None
         heard: list[str] = []
@@ -134,8 +137,19 @@ class SchedulePanel(Panel):
             self.jobs.say(f"The schedule cannot be made ({type(error).__name__}); the log has the details.", "error")
         else:
             self.jobs.say("")
+            if "path" in form.fields:
+                self._read_with = form.values()
         self.jobs.warn(heard)
         self._take(schedule)
+
+    def _forget_hints(self, form: SettingsForm) -> None:
+        """Let what one file left open not be said of the next."""
+        hints = self._read_with
+        if hints is not None and "path" in form.fields and form.values()["path"] != hints["path"]:
+            self._read_with = None
+            form.blockSignals(True)
+            form.forget_data({name: value for name, value in hints.items() if name != "path"})
+            form.blockSignals(False)
 
     def show_schedule(self, schedule: Schedule) -> None:
         """Take a schedule that was made before; its form too, where it was made by one."""

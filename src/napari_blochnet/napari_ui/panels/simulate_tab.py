@@ -14,6 +14,7 @@ from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.jobs.settings import SimulateSettings
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.amounts import memory
 from napari_blochnet.napari_ui.saving.copying import CopyRow
@@ -51,6 +52,7 @@ class SimulatePanel(Panel):
         self.part.addItems([_SLICE, _ALL, _RANGE])
         self.part.setToolTip("Which slices of the phantom; 'this slice' is the one that the viewer shows.")
         self.form = SettingsForm(SimulateSettings, starts={"snr": 30.0, "slices": (0, 1)})
+        self._own = DataFields(self.form)
         self.size_line = note()
         self.run = primary_button("Simulate", "Simulate the signal of every voxel at every TR.")
         self.save = SaveFingerprints(self, self.update_session)
@@ -113,6 +115,7 @@ class SimulatePanel(Panel):
 
     def _update_size(self, event: Any = None) -> None:
         phantom, schedule = self.phantom.value, self.session.schedule
+        self._own.turn_to(phantom)
         self.form.set_row_visible("slices", self.part.currentText() == _RANGE)
         self.run.setEnabled(phantom is not None and schedule is not None and not self.is_busy)
         if phantom is None or schedule is None:

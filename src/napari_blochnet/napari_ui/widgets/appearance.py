@@ -79,6 +79,7 @@ def panel_style(colours: Palette) -> str:
     QLabel#blochnetNote {{ color: {colours.faint}; }}
     QLabel#blochnetError, QLabel[state="error"] {{ color: {colours.error}; }}
     QLabel[state="good"] {{ color: {colours.good}; }}
+    QLabel#blochnetSet {{ color: {colours.warning}; padding-left: 16px; }}
     QLabel#blochnetWarning {{ color: {colours.warning}; }}
     QPushButton#blochnetPrimary {{
         background: {colours.accent}; color: {colours.accent_text}; font-weight: 600; padding: 6px 14px;

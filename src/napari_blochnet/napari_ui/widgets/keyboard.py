@@ -1,4 +1,7 @@
-"""For keyboards and screen readers: the Tab key goes down a panel as the eye does, and every control has a name."""
+"""For keyboards and screen readers: the Tab key goes down a panel as the eye does, and every control has a name.
+
+The wheel scrolls the panel, whatever control lies under the mouse.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import itertools
 from qtpy.QtCore import QEvent, QObject, QPoint, Qt
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QLabel, QWidget
 from superqt.utils import qdebounced
+
+from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 
 __all__ = ["FocusOrder", "focus_chain", "name_fields", "visual_order"]
 
@@ -63,7 +68,7 @@ def name_fields(root: QWidget) -> None:
 
 
 class FocusOrder(QObject):
-    """Keeps the Tab order of a panel the visual one, also when parts fold, appear and go.
+    """Keeps the Tab order of a panel the visual one, and the wheel for scrolling it, also when parts come and go.
 
     Parameters
     ----------
@@ -83,6 +88,7 @@ class FocusOrder(QObject):
             self._update_later()
             if event.type() == QEvent.Type.Show:
                 name_fields(self._root)
+                guard_wheel(self._root)
         return False
 
     def update(self) -> None:
@@ -90,6 +96,7 @@ class FocusOrder(QObject):
         if not self._root.isVisible():
             return
         name_fields(self._root)
+        guard_wheel(self._root)
         order = visual_order(self._root)
         # the chain goes through all widgets of the window, and texts that change ask for a layout as well
         if order == self._order:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import qtpy  # noqa: F401 - pyqtgraph takes the Qt binding that is already imported
@@ -14,12 +16,86 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["ScatterPlot", "SchedulePlot", "pg"]
+__all__ = ["HomeBox", "ScatterPlot", "SchedulePlot", "pg"]
 
 # More points than this add ink, not information, and slow the view down.
 _POINTS = 6000
 # Of each model's points, drawn in turn with the other models'.
 _LAYERS = 12
+
+
+# How far a hand may move a plot, in widths of what it shows by itself, and how far it may look closer.
+_AROUND, _CLOSEST = 1.0, 1e-3
+# pyqtgraph's own, for no limit
+_ANYWHERE = 1e307
+
+
+class HomeBox(pg.ViewBox):
+    """What a plot shows: the mouse moves it within limits around what the program showed, and a double-click goes back.
+
+    pyqtgraph's own view goes on to numbers that no axis can write.
+    """
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        self._home: list[list[float]] | None = None
+        self._by_hand = False
+
+    @contextlib.contextmanager
+    def _in_hand(self) -> Iterator[None]:
+        before, self._by_hand = self._by_hand, True
+        if self._home is None:
+            self._home = [list(side) for side in self.viewRange()]
+            (left, right), (low, high) = self._home
+            x, y = right - left, high - low
+            self.setLimits(
+                xMin=left - _AROUND * x, xMax=right + _AROUND * x, minXRange=_CLOSEST * x,
+                yMin=low - _AROUND * y, yMax=high + _AROUND * y, minYRange=_CLOSEST * y,
+            )  # fmt: skip
+        try:
+            yield
+        finally:
+            self._by_hand = before
+
+    def _leave_home(self) -> None:
+        """Lift the limits: what the program shows from now on is another home."""
+        self._home = None
+        self.setLimits(xMin=-_ANYWHERE, xMax=_ANYWHERE, minXRange=None, yMin=-_ANYWHERE, yMax=_ANYWHERE, minYRange=None)
+
+    def setRange(self, *what: Any, **more: Any) -> None:  # noqa: N802
+        if self._home is not None and not self._by_hand:
+            self._leave_home()
+        super().setRange(*what, **more)
+
+    def wheelEvent(self, event: Any, axis: int | None = None) -> None:  # noqa: N802
+        with self._in_hand():
+            super().wheelEvent(event, axis)
+
+    def mouseDragEvent(self, event: Any, axis: int | None = None) -> None:  # noqa: N802
+        with self._in_hand():
+            super().mouseDragEvent(event, axis)
+
+    def linkedViewChanged(self, view: Any, axis: int) -> None:  # noqa: N802
+        moved = isinstance(view, HomeBox) and view._by_hand
+        with self._in_hand() if moved else contextlib.nullcontext():
+            super().linkedViewChanged(view, axis)
+
+    def mouseClickEvent(self, event: Any) -> None:  # noqa: N802
+        if event.double() and event.button() == pg.QtCore.Qt.MouseButton.LeftButton:
+            event.accept()
+            self.go_home()
+        else:
+            super().mouseClickEvent(event)
+
+    def go_home(self) -> None:
+        """Show what the program showed, in all plots that stand together."""
+        scene = self.scene()
+        boxes = [box for box in ([self] if scene is None else scene.items()) if isinstance(box, HomeBox)]
+        homes = [(box, box._home) for box in boxes if box._home is not None]
+        for box, _ in homes:
+            box._leave_home()
+        for box, (x, y) in homes:
+            box.setRange(xRange=x, yRange=y, padding=0)
 
 
 class SchedulePlot(pg.GraphicsLayoutWidget):
@@ -30,8 +106,8 @@ class SchedulePlot(pg.GraphicsLayoutWidget):
         self.setMinimumHeight(230)
         self.ci.setContentsMargins(0, 4, 8, 0)
         self.ci.setSpacing(4)
-        self._flip: pg.PlotItem = self.addPlot(row=0, col=0)
-        self._times: pg.PlotItem = self.addPlot(row=1, col=0)
+        self._flip: pg.PlotItem = self.addPlot(row=0, col=0, viewBox=HomeBox())
+        self._times: pg.PlotItem = self.addPlot(row=1, col=0, viewBox=HomeBox())
         self._times.setXLink(self._flip)
         self._flip.getAxis("bottom").setStyle(showValues=False)
         self.ci.layout.setRowStretchFactor(0, 3)
@@ -90,10 +166,13 @@ class ScatterPlot(pg.PlotWidget):
 
     def __init__(self, name: str, unit: str) -> None:
         axes = {side: _DecadeAxis(side) for side in ("left", "bottom")}
-        super().__init__(axisItems=axes)
+        super().__init__(axisItems=axes, viewBox=HomeBox())
         self._labels = {"left": f"estimated {name} ({unit})", "bottom": f"true {name} ({unit})"}
         self.setAccessibleName(f"Estimated against true {name}")
-        self.setToolTip("One point per voxel; solid line: estimate = truth; dashed: ±10 %.")
+        self.setToolTip(
+            "One point per voxel; solid line: estimate = truth; dashed: ±10 %. Click, then turn the wheel: "
+            "closer or farther; double-click: all of it."
+        )
         # square inside its axes, or equal errors would look unequal
         self.setFixedHeight(330)
         self.setMaximumWidth(360)

@@ -1,7 +1,8 @@
 """Controls that show what a person chose last time: how each kind gives its value to be kept, and takes it again.
 
-Only what differs from the defaults is kept of a form, so that a newer version's defaults reach everybody; a single
-value that its control does not take is passed over.
+Only what differs from the defaults is kept of a form, so that a newer version's defaults reach everybody, and nothing
+that belongs to one data set (`Settings.fields_of_data`): the next would be read or mapped by it unseen. A single value
+that its control does not take is passed over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,9 +23,6 @@ from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
 
 __all__ = ["remember_controls"]
 
-# Fields that name a file, and never anything else.
-_FILES = ("path", "b1", "mask")
-
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
@@ -33,10 +30,11 @@ def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _changed_values(form: SettingsForm) -> Callable[[SettingsForm], dict[str, Any] | None]:
     """Return what reads the values that differ from the present ones."""
-    start = _plain(form.values())
+    start, passing = _plain(form.values()), form.model.fields_of_data()
 
     def read(form: SettingsForm) -> dict[str, Any] | None:
-        return {name: value for name, value in _plain(form.values()).items() if value != start[name]} or None
+        values = _plain(form.values())
+        return {name: value for name, value in values.items() if value != start[name] and name not in passing} or None
 
     return read
 
@@ -45,16 +43,16 @@ def _set_form(form: SettingsForm, values: Any) -> None:
     if not isinstance(values, Mapping):
         return
     for name, value in values.items():
-        if name not in form.fields or (isinstance(value, str) and len(value) > preferences.LONGEST):
+        # earlier versions remembered what belonged to their data, too
+        if name not in form.fields or name in form.model.fields_of_data():
+            continue
+        if isinstance(value, str) and len(value) > preferences.LONGEST:
             continue
         field = form.model.model_fields[name]
         annotated: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
         try:
             good = TypeAdapter(annotated).validate_python(value)
         except ValidationError:
-            continue
-        # a file that has gone is not asked for again
-        if name in _FILES and good is not None and not Path(str(good)).is_file():
             continue
         form.set_values({name: good})
 

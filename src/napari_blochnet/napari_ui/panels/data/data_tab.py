@@ -147,12 +147,24 @@ class DataPanel(Panel):
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
         self._turns = Turns(self, self.session.window)
-        self.remember(phantom=self.phantom_form, fingerprints=self.stack_form, schedule=self.schedule_choice)
+        # with which options each row's path was opened: they are that file's
+        self._opened_with: dict[PathRow, dict[str, Any]] = {}
+        self.phantom_path.line.textChanged.connect(lambda: self._forget_options(self.phantom_path))
+        self.stack_path.line.textChanged.connect(lambda: self._forget_options(self.stack_path))
+
+    def _form_of(self, row: PathRow) -> SettingsForm:
+        return self.phantom_form if row is self.phantom_path else self.stack_form
 
     def forms(self) -> list[SettingsForm]:
         # the two share names of fields
-        known = {self.phantom_path: self.phantom_form, self.stack_path: self.stack_form}
-        return [known[self._row]] if self._row is not None else []
+        return [self._form_of(self._row)] if self._row is not None else []
+
+    def _forget_options(self, row: PathRow) -> None:
+        """Let what one file needed not be said of the next."""
+        if row in self._opened_with:
+            self._form_of(row).forget_data(self._opened_with.pop(row))
+            if row is self.stack_path:
+                self.schedule_choice.setCurrentIndex(0)
 
     def start(self, title: str, function: Callable[..., Any], **wants: bool) -> Job:
         job = super().start(title, function, **wants)
@@ -314,6 +326,8 @@ class DataPanel(Panel):
     @in_steps
     def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
         """Show what was read."""
+        if self._row is not None:
+            self._opened_with[self._row] = self._form_of(self._row).values()
         yield from layers.opened_steps(self.session, Opened.of(found))
         self.announce(found)
 

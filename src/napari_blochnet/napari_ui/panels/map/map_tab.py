@@ -13,6 +13,7 @@ from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas.click_tool import ClickTool
+from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
 from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
@@ -74,6 +75,7 @@ class MapPanel(Panel):
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
+        self._own = DataFields(self.form)
         self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
         self.options = Foldable("More options: dictionary grid, saturation, noise, batches", self.form)
         self.size_line = note()
@@ -169,6 +171,8 @@ class MapPanel(Panel):
 
     def _on_stack(self) -> None:
         entry = self.stack.entry
+        # noise, saturation and mask of one stack are not the next one's
+        self._own.turn_to(self.stack.value)
         self.schedule_line.setText("" if entry is None else f"Schedule: {entry.subject.schedule.describe()}")
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
-from napari_blochnet.napari_ui.widgets.plots import pg
+from napari_blochnet.napari_ui.widgets.plots import HomeBox, pg
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.training.state import LossPoint
@@ -57,10 +57,10 @@ class LossPlot(QWidget):
         # not pyqtgraph's legend, which lies on the curves and fails while a window is being closed
         self.legend = QLabel()
         self.legend.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self._view = pg.PlotWidget(axisItems={"left": _PowerAxis("left")})
+        self._view = pg.PlotWidget(axisItems={"left": _PowerAxis("left")}, viewBox=HomeBox())
         # the scores below it are to be seen with it in a small window
         self._view.setFixedHeight(230)
-        self._view.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._view.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.item: pg.PlotItem = self._view.getPlotItem()
         self.item.setLogMode(y=True)
         self.item.getAxis("left").setWidth(58)
