@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QW
 
 from napari_blochnet.napari_ui.background.turns import Turns
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 from napari_blochnet.napari_ui.next_step import NextStep
 from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
@@ -115,7 +116,8 @@ class _ViewBar(QWidget):
     def show_role(self, role: str) -> None:
         """Show one quantity, alone or beside its peers as the grid button says."""
         self._role = role
-        self._turns.add(canvas.show_quantity(self._session, role, beside=self.beside.isChecked()))
+        steps = canvas.show_quantity(self._session, role, beside=self.beside.isChecked())
+        self._turns.add(calm_steps(self._session, steps))
 
 
 class Workbench(QWidget):

@@ -61,7 +61,7 @@ class ClickTool:
         viewer.cursor.style = "standard"
 
     def _show(self) -> None:
-        """Show hint and cursor; where the active layer is being edited by the mouse, say so, for there a click edits."""
+        """Show hint and cursor; where the mouse edits the active layer, say that instead."""
         viewer = self._viewer
         if viewer is None:
             return

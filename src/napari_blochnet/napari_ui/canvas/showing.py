@@ -17,11 +17,12 @@ from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas.arranging import Room
+from napari_blochnet.napari_ui.canvas.swapping import move_to_top, swap_steps
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import extent_in_viewer, to_viewer
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result"]
+__all__ = ["fill_cells", "look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result"]
 
 # Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
 _LEGIBLE = 180.0
@@ -69,7 +70,18 @@ def _show(
     grid = viewer.canvas.grid
     wanted = _room(session, layers).shape(len(layers)) if shape is None else shape
     # the grid fills its cells in the order of the layers, the lowest first
-    sorts = in_order and list(viewer.layers)[-len(layers) :] != list(layers)
+    hidden = [layer for layer, entry in session.pairs() if entry.kind != "region" and id(layer) not in chosen]
+    going = set(map(id, hidden))
+    seen = [layer for layer in viewer.layers if id(layer) in chosen or (layer.visible and id(layer) not in going)]
+    sorts = in_order and seen[-len(layers) :] != list(layers)
+    if beside and grid.enabled and tuple(grid.shape) == wanted:
+        if sorts:
+            move_to_top(viewer, layers)
+            sorts = False
+            yield
+        if (yield from fill_cells(session, layers, hidden)):
+            _select(session, layers)
+            return
     moves = sorts or grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
     # what goes to another cell is compiled anew for it: hidden first and shown there, each takes a step of its own;
     # all but one, for napari takes the grid down when nothing is left in it
@@ -81,10 +93,8 @@ def _show(
     if moves and layers and layers[0] in viewer.layers:
         yield from reveal(layers[0])
     if sorts:
-        for layer in layers:
-            if layer in viewer.layers and viewer.layers.index(layer) != len(viewer.layers) - 1:
-                viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
-                yield
+        move_to_top(viewer, layers)
+        yield
     if beside and tuple(grid.shape) != wanted:
         grid.shape = wanted
         yield
@@ -98,6 +108,8 @@ def _show(
     _drop_old_grids(session)
     _fit(session, layers)
     yield
+    if beside:
+        yield from fill_cells(session, layers)
     for layer in layers:
         if session.viewer is None:
             return
@@ -106,6 +118,39 @@ def _show(
         # after the colour bar, which has no unit: the later of two in one corner stands above
         if isinstance(layer, Image) and _set_visible(layer.name_overlay, True):
             yield
+    _select(session, layers)
+
+
+def fill_cells(
+    session: Session, layers: Sequence[Layer], hidden: Sequence[Layer] = (), *, named: bool = True
+) -> Steps[bool]:
+    """Show layers, with their colour bars, in the cells of the grid; return False where `reveal` has to do it.
+
+    Parameters
+    ----------
+    session : Session
+    layers, hidden : sequence of Layer
+        To be shown, and to be hidden in their stead.
+    named : bool
+        Whether each stands below its name.
+    """
+    viewer = session.viewer
+    if viewer is None or not viewer.canvas.grid.enabled:
+        return False
+    for layer in layers:
+        if isinstance(layer, Image) and not layer.visible:
+            # made with the layer, in its cell
+            _set_visible(layer.colorbar, True)
+            if named:
+                _set_visible(layer.name_overlay, True)
+    return (yield from swap_steps(viewer, layers, hidden, show_colour_bar))
+
+
+def _select(session: Session, layers: Sequence[Layer]) -> None:
+    """Let the last of what is shown be the active layer, and tell of what is shown."""
+    viewer = session.viewer
+    if viewer is None:
+        return
     if layers and layers[-1] in viewer.layers:
         viewer.layers.selection.active = layers[-1]
     session.view_changed.emit()

@@ -103,6 +103,11 @@ class SchedulePanel(Panel):
     def forms(self) -> list[SettingsForm]:
         return [self.form]
 
+    @property
+    def cause(self) -> object:
+        # what it says is of the schedule it makes, and is written before everybody hears of that
+        return None
+
     def apply_theme(self) -> None:
         super().apply_theme()
         self.plot.apply_theme(self.colours)

@@ -19,7 +19,7 @@ from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
-from napari_blochnet.napari_ui.canvas.showing import reveal, show_alone
+from napari_blochnet.napari_ui.canvas.showing import fill_cells, reveal, show_alone
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import EntryState, LayerState, SessionState, damaged, parse_state
 from napari_blochnet.napari_ui.state.entries import Entry
@@ -184,6 +184,7 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
         yield from reveal(layer)
     grid.shape, grid.stride, grid.enabled = view.grid_shape, view.grid_stride, view.grid
     yield
+    yield from fill_cells(session, [layer for layer in seen[1:] if layer in viewer.layers], named=False)
     for layer in seen[1:]:
         if session.viewer is None:
             return

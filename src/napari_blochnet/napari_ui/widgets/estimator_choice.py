@@ -3,21 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
+from typing import Any
 
-from qtpy.QtCore import QSignalBlocker
-from qtpy.QtWidgets import QCheckBox, QGridLayout
+from qtpy.QtCore import QSignalBlocker, Qt
+from qtpy.QtWidgets import QCheckBox, QGridLayout, QSizePolicy, QStyle, QStyleOptionButton
 
 from napari_blochnet.estimators.offers import Offer
 from napari_blochnet.napari_ui.widgets.choices import TickList
 
 __all__ = ["EstimatorChoice"]
 
-# Names longer than this take a row of their own.
+# Names longer than this take a row of their own, below the others.
 _LONG = 18
+_CONTENTS = QStyle.SubElement.SE_CheckBoxContents
+
+
+class _NameBox(QCheckBox):
+    """A tick box whose text gives way in its middle: names of trained models differ at both ends."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._name = name
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        option = QStyleOptionButton()
+        self.initStyleOption(option)
+        style = self.style()
+        inside = option.rect if style is None else style.subElementRect(_CONTENTS, option, self)
+        self.setText(self.fontMetrics().elidedText(self._name, Qt.TextElideMode.ElideMiddle, max(40, inside.width())))
 
 
 class EstimatorChoice(TickList):
-    """Tick boxes in two columns, one for each estimator; ticks are remembered by name while offers come and go."""
+    """Tick boxes, one for each estimator: those that fit the data first, long names of each kind after the short ones.
+
+    Ticks are remembered by name while offers come and go.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,17 +61,21 @@ class EstimatorChoice(TickList):
         before = self.chosen
         self._offers = tuple(offers)
         self._clear()
-        row, column = 0, 0
-        for offer in self._offers:
-            box = QCheckBox(offer.name)
+        row, column, was_refused = 0, 0, False
+        # what can map these data; of either, two columns of short names and then a row for each long one
+        ordered = sorted(self._offers, key=lambda offer: (offer.refusal is not None, len(offer.name) > _LONG))
+        for offer in ordered:
+            box = _NameBox(offer.name)
             box.setAccessibleName(f"Estimator {offer.name}")
             box.setEnabled(offer.refusal is None)
             box.setChecked(offer.refusal is None and offer.name in self._ticked)
             box.setToolTip(_rich(offer))
             box.toggled.connect(self._on_toggled)
-            wide = len(offer.name) > _LONG
-            if wide and column:
+            wide, refused = len(offer.name) > _LONG, offer.refusal is not None
+            # those that fit end their row
+            if column and (wide or refused != was_refused):
                 row, column = row + 1, 0
+            was_refused = refused
             self._layout.addWidget(box, row, column, 1, 2 if wide else 1)
             row, column = (row, 1) if not wide and column == 0 else (row + 1, 0)
             if self._boxes:
@@ -81,5 +108,9 @@ class EstimatorChoice(TickList):
 
 def _rich(offer: Offer) -> str:
     """Return a tooltip that Qt wraps."""
-    lines = ([f"<b>Not for this stack:</b> {offer.refusal}"] if offer.refusal else []) + offer.description.split("\n")
+    lines = [
+        f"<b>{escape(offer.name)}</b>",
+        *([f"<b>Not for this stack:</b> {offer.refusal}"] if offer.refusal else []),
+    ]
+    lines += offer.description.split("\n")
     return "<p>" + "</p><p>".join(lines) + "</p>"

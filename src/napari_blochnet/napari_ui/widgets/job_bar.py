@@ -1,21 +1,41 @@
-"""The line that shows a panel's job."""
+"""The line that shows a panel's job, and how long what it complains of stands there."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_blochnet.napari_ui.background.workers import Job
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.parts import note, restyle
 
-__all__ = ["JobBar"]
+if TYPE_CHECKING:
+    from napari_blochnet.napari_ui.widgets.panel import Panel
+
+__all__ = ["Complaint", "JobBar"]
 
 
 class JobBar(QWidget):
     """Shows one job: a bar, Cancel, how it ended, what should be known of it, and what cannot be done meanwhile."""
+
+    #: it shows a sentence of something that is wrong
+    complained = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,6 +86,8 @@ class JobBar(QWidget):
         self.message.setText(text)
         restyle(self.message, "state", state)
         self.message.setVisible(bool(text))
+        if text and state == "error":
+            self.complained.emit(text)
 
     def warn(self, sentences: Sequence[str]) -> None:
         """Show what should be known of a result, a line each, or take it away."""
@@ -113,3 +135,51 @@ class JobBar(QWidget):
 
     def _on_ended(self) -> None:
         self._show_running(False)
+
+
+# Controls by whose signals a person changes what a sentence may be about.
+_CHANGES = (
+    (QLineEdit, "textEdited"),
+    (QComboBox, "currentIndexChanged"),
+    (QSpinBox, "valueChanged"),
+    (QDoubleSpinBox, "valueChanged"),
+    (QCheckBox, "toggled"),
+)
+_WATCHED = "blochnetWatched"
+
+
+class Complaint(QObject):
+    """A panel's sentence about a mistake: it goes as soon as what it may be about has changed.
+
+    That is any control of the panel, and the `Panel.cause`: the schedule, and which data are open.
+
+    Parameters
+    ----------
+    panel : Panel
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self._panel = panel
+        self._sentence = ""
+        self._cause: object = None
+
+    def begin(self, sentence: str) -> None:
+        """Take note of a sentence that was just written."""
+        self._sentence, self._cause = sentence, self._panel.cause
+        for kind, signal in _CHANGES:
+            for control in self._panel.findChildren(kind):
+                if not control.property(_WATCHED):
+                    control.setProperty(_WATCHED, True)
+                    getattr(control, signal).connect(self.end)
+
+    def look(self) -> None:
+        """Look whether the cause has changed."""
+        if self._sentence and self._panel.cause != self._cause:
+            self.end()
+
+    def end(self, _content: Any = None) -> None:
+        """Take the sentence away."""
+        sentence, self._sentence = self._sentence, ""
+        if sentence:
+            self._panel.forget_complaint(sentence)

@@ -13,11 +13,13 @@ from qtpy.QtWidgets import QFrame, QMainWindow, QScrollArea, QVBoxLayout, QWidge
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.background.workers import Failure, Job
+from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.napari_ui.widgets.appearance import Palette, palette, panel_style
-from napari_blochnet.napari_ui.widgets.job_bar import JobBar
+from napari_blochnet.napari_ui.widgets.job_bar import Complaint, JobBar
 from napari_blochnet.napari_ui.widgets.keyboard import FocusOrder
 from napari_blochnet.napari_ui.widgets.parts import Foldable
 from napari_blochnet.napari_ui.widgets.remembering import remember_controls
@@ -70,6 +72,8 @@ class Panel(QWidget):
         self.jobs = JobBar()
         self._attached = False
         self._theme = ""
+        self._complaint = Complaint(self)
+        self.jobs.complained.connect(self._complaint.begin)
         inner = QWidget()
         self.body = filled(QVBoxLayout(inner), spacing=8)
         self.body.setContentsMargins(10, 8, 10, 8)
@@ -111,17 +115,21 @@ class Panel(QWidget):
             self._attached = True
             self.session.changed.connect(self.update_session)
             self.session.schedule_changed.connect(self.update_session)
+            self.session.changed.connect(self._complaint.look)
+            self.session.schedule_changed.connect(self._complaint.look)
             viewer.events.theme.connect(self._on_theme)
             self.attach(viewer)
         if viewer is not None and self._theme != viewer.theme:
             self._on_theme()
+        self._complaint.look()
         self.update_session()
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         super().hideEvent(event)
         if self._attached:
             self._attached = False
-            self.session.stop_telling(self.update_session, "changed", "schedule_changed")
+            for slot in (self.update_session, self._complaint.look):
+                self.session.stop_telling(slot, "changed", "schedule_changed")
             viewer = self.session.viewer
             if viewer is not None:
                 viewer.events.theme.disconnect(self._on_theme)
@@ -150,7 +158,7 @@ class Panel(QWidget):
     def run_steps(self, steps: Steps[None]) -> None:
         """Change the window in steps; this panel's job ends after the last."""
         if self.jobs.job is not None:
-            self.jobs.job.run_steps(steps)
+            self.jobs.job.run_steps(calm_steps(self.session, steps))
 
     @property
     def is_busy(self) -> bool:
@@ -192,6 +200,19 @@ class Panel(QWidget):
             yield
         except InputError as error:
             self.show_input_error(error)
+
+    @property
+    def cause(self) -> object:
+        """What sentences about mistakes may be about besides this panel's controls; they go once it is another."""
+        subjects: list[Entry[Any]] = [*self.session.entries("phantom"), *self.session.entries("stack")]
+        return self.session.schedule, *(id(entry.subject) for entry in subjects)
+
+    def forget_complaint(self, sentence: str) -> None:
+        """Take away a sentence about a mistake, wherever it stands: what it was about has changed."""
+        if self.jobs.message.text() == sentence:
+            self.jobs.say("")
+        for form in self.findChildren(SettingsForm):
+            form.clear_errors()
 
     def _on_stopped(self, partial: object) -> None:
         self.jobs.say("Cancelled; what was finished stays." if partial is not None else "Cancelled.")

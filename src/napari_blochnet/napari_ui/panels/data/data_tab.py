@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,14 @@ from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
 from napari_blochnet.napari_ui.canvas.showing import look_at
+from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.widgets.docks import go_to_tab
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.path_row import PathRow
@@ -121,6 +124,9 @@ class DataPanel(Panel):
         self.schedule_error = QLabel()
         self.schedule_error.setObjectName("blochnetError")
         self.schedule_error.setWordWrap(True)
+        # the way to what is at fault, for the mouse and the keys
+        self.schedule_error.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.schedule_error.linkActivated.connect(self._go_to_schedule)
         self.schedule_error.hide()
         self.body.insertWidget(self.body.indexOf(self.schedule_line) + 1, self.schedule_error)
         self.sessions = SessionRow(self)
@@ -189,9 +195,7 @@ class DataPanel(Panel):
         self._row = row
         for form in (self.phantom_form, self.stack_form):
             form.clear_errors()
-        for line in (self.phantom_path, self.stack_path):
-            line.show_error("")
-        self.schedule_error.hide()
+        self._take_away_errors()
         return True
 
     # -- files that are dropped
@@ -315,13 +319,26 @@ class DataPanel(Panel):
         if row is None or (failure.field or "").split(".")[0] in self.forms()[0].fields:
             return
         if row is self.stack_path and failure.field == "schedule":
-            self.schedule_error.setText(failure.sentence)
+            link = '<a href="Schedule">Choose it in the Schedule tab…</a>'
+            self.schedule_error.setText(f"{escape(failure.sentence)} {link}")
             self.schedule_error.show()
             self.bring_into_view(self.schedule_error)
         else:
             # what is wrong with the file, whatever part of it is named
             row.show_error(failure.sentence)
             self.bring_into_view(row)
+
+    def _go_to_schedule(self, tab: str) -> None:
+        go_to_tab(self.session.viewer, self, tab)
+
+    def forget_complaint(self, sentence: str) -> None:
+        super().forget_complaint(sentence)
+        self._take_away_errors()
+
+    def _take_away_errors(self) -> None:
+        for row in (self.phantom_path, self.stack_path):
+            row.show_error("")
+        self.schedule_error.hide()
 
     @in_steps
     def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
@@ -344,7 +361,8 @@ class DataPanel(Panel):
         return data, {**how, "visible": False}, kind
 
     def _look_at(self, subject: Phantom | FingerprintStack) -> None:
-        self._turns.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
+        steps = look_at(self.session, self.session.layers(subject=subject), subject.mask)
+        self._turns.add(calm_steps(self.session, steps))
 
     def announce(self, found: Opened | Phantom | FingerprintStack) -> None:
         """Say what was opened, and how it was understood: the card that keeps it may lie outside the view."""
