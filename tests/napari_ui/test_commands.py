@@ -125,3 +125,29 @@ def test_menus_hold_them(make_napari_viewer, menu):
     wanted = {item.command for item in manifest.contributions.menus[menu]}
     held = {item.command.id for item in app.menus.get_menu(menu) if hasattr(item, "command")}
     assert wanted <= held
+
+
+@pytest.mark.parametrize("order", ["menu first", "palette first"])
+def test_menu_and_palette_open_one_workbench(make_napari_viewer, order):
+    viewer = make_napari_viewer(show=True)
+    run = get_app_model().commands.execute_command
+    steps = ["napari-blochnet.workbench", "napari-blochnet.compare_maps"]
+    for command in steps if order == "menu first" else steps[::-1]:
+        run(command)
+    docks = [name for name in viewer.window.dock_widgets if name.startswith("Workbench")]
+    assert docks == ["Workbench (BlochNet)"]
+    # a command brings it back where the menu has hidden it
+    run("napari-blochnet.map_slice")
+    workbench = viewer.window.dock_widgets[docks[0]]
+    assert workbench.isVisible()
+    assert workbench.tabs.currentWidget() is workbench.map
+    assert len([name for name in viewer.window.dock_widgets if name.startswith("Workbench")]) == 1
+
+
+def test_a_command_finds_the_workbench_that_a_script_has_opened(make_napari_viewer):
+    viewer = make_napari_viewer(show=True)
+    _, workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
+    get_app_model().commands.execute_command("napari-blochnet.compare_maps")
+    docks = [widget for name, widget in viewer.window.dock_widgets.items() if name.startswith("Workbench")]
+    assert docks == [workbench]
+    assert workbench.tabs.currentWidget() is workbench.compare

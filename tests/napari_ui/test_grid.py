@@ -6,6 +6,7 @@ import gc
 import weakref
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from qtpy.QtWidgets import QApplication
 
@@ -157,3 +158,77 @@ def test_maps_stay_linked_when_one_of_them_is_deleted(several):
     assert [(tuple(layer.contrast_limits), layer.gamma) for layer in others] == [((100, 900), 0.7)] * 2
     # T2 has limits of its own
     assert all(tuple(layer.contrast_limits) != (100, 900) for layer in place.session.layers("maps", role="T2"))
+
+
+def _picture(place):
+    place.qtbot.wait(400)
+    return place.viewer.screenshot(canvas_only=True, flash=False)
+
+
+def test_another_quantity_takes_the_cells_over_and_nothing_is_laid_out_anew(several, monkeypatch):
+    place = several((1920, 1080), MODELS)
+    viewer, bar = place.viewer, place.workbench.view_bar
+    native = viewer.window._qt_viewer.canvas
+
+    def show(name):
+        place.click(bar.buttons[name])
+        place.qtbot.waitUntil(lambda: not bar.is_busy, timeout=60_000)
+
+    for name in ("T1", "T2", "T1"):
+        show(name)
+    made = {layer: dict(native._layer_overlay_to_visual[layer]) for layer in viewer.layers}
+    drawn = {layer: native.layer_to_visual[layer].node.parent for layer in viewer.layers if layer.visible}
+    viewer.scene.camera.zoom *= 1.3
+    zoom = viewer.scene.camera.zoom
+    laid_out = []
+    monkeypatch.setattr(type(native), "_reorder_layers_in_the_same_view", _counted(native, laid_out))
+    show("T2")
+    show("T1")
+    # each cell once a switch, and not once for every layer
+    assert len(laid_out) == 2 * 7
+    # names, bars and pictures are those of before
+    for layer, parent in drawn.items():
+        assert layer.visible
+        assert native.layer_to_visual[layer].node.parent is parent
+        assert native._layer_overlay_to_visual[layer] == made[layer]
+    # who looks closely at T1 looks there at T2
+    assert viewer.scene.camera.zoom == zoom
+
+
+def _counted(native, calls):
+    usual = type(native)._reorder_layers_in_the_same_view
+
+    def counted(self, layers):
+        calls.append(layers)
+        usual(self, layers)
+
+    return counted
+
+
+@pytest.mark.parametrize("name", ["T1", "T2"])
+def test_the_picture_is_the_one_that_napari_lays_out_itself(several, name):
+    place = several((1280, 800), MODELS)
+    bar = place.workbench.view_bar
+    for role in ("T2", "T1", name):
+        place.click(bar.buttons[role])
+        place.qtbot.waitUntil(lambda: not bar.is_busy, timeout=60_000)
+    taken_over = _picture(place)
+    place.viewer.window._qt_viewer.canvas._update_scenegraph()
+    np.testing.assert_array_equal(taken_over, _picture(place))
+
+
+def test_a_layer_of_somebody_else_keeps_its_cell(several):
+    place = several((1280, 800), MODELS)
+    viewer, bar = place.viewer, place.workbench.view_bar
+    foreign = viewer.add_image(np.ones((1, 24, 20)), name="foreign")
+    for role in ("T2", "T1"):
+        place.click(bar.buttons[role])
+        place.qtbot.waitUntil(lambda: not bar.is_busy, timeout=60_000)
+    assert foreign.visible
+    cells = viewer.canvas.grid.iter_viewboxes(viewer.layers)
+    native = viewer.window._qt_viewer.canvas
+    for (row, column), indices in cells:
+        for index in indices:
+            if viewer.layers[index].visible:
+                node = native.layer_to_visual[viewer.layers[index]].node
+                assert node.parent is native.grid[row, column].scene

@@ -123,3 +123,55 @@ def test_error_in_the_program_is_a_sentence_and_is_logged(desk, qtbot, caplog):
     said = desk.wait(data)
     assert said.startswith("Opening nothing stopped by an error in the program (ZeroDivisionError: a bug)")
     assert "Traceback" in caplog.text
+
+
+def test_a_length_that_does_not_fit_leads_to_the_schedule_tab_and_goes_with_its_cause(desk, tmp_path):
+    desk = desk()
+    path = tmp_path / "stack.npy"
+    np.save(path, np.random.default_rng(0).uniform(1, 2, (40, 1, 3, 4)).astype(np.float32))
+    said = desk.open_stack(path)
+    data = desk.workbench.data
+    assert data.schedule_error.isVisible()
+    assert "1000 pulses" in data.schedule_error.text()
+    data.schedule_error.linkActivated.emit("Schedule")
+    assert desk.workbench.tabs.currentWidget() is desk.workbench.schedule
+    desk.use_spline(40)
+    desk.turn_to("Data")
+    assert not data.schedule_error.isVisible()
+    assert data.jobs.message.text() == ""
+    assert said != ""
+    assert desk.run(data, data.open_stack).startswith("Opened")
+
+
+def test_a_sentence_goes_when_any_control_it_may_be_about_changes(desk):
+    desk = desk()
+    desk.use_spline(40)
+    train = desk.turn_to("Train")
+    train.form.set_values({"t1_range": (300.0, 100.0)})
+    desk.click(train.run)
+    assert train.jobs.message.property("state") == "error"
+    sentence = train.jobs.message.text()
+    assert train.form.errors() == {"t1_range": sentence}
+    # another form of the panel
+    train.choice.set_values({"preset": "paper"})
+    assert train.jobs.message.text() == ""
+    assert train.form.errors() == {}
+    desk.click(train.run)
+    assert train.jobs.message.text() == sentence
+    # another schedule
+    desk.use_spline(50)
+    desk.turn_to("Train")
+    assert train.jobs.message.text() == ""
+
+
+def test_what_was_missing_is_not_missed_once_it_is_there(desk):
+    from napari_blochnet.jobs.operations.opening import synthetic_head
+    from napari_blochnet.napari_ui.canvas import layers
+    from napari_blochnet.napari_ui.napari_calls.palette_commands import simulate_fingerprints
+
+    desk = desk()
+    simulate_fingerprints(desk.viewer)
+    simulate = desk.workbench.simulate
+    assert simulate.jobs.message.text().startswith("Nothing to simulate")
+    layers.add_phantom(desk.session, synthetic_head(shape=(1, 12, 10)))
+    assert simulate.jobs.message.text() == ""
