@@ -104,6 +104,7 @@ def test_a_plot_stays_near_its_data_and_comes_back_by_a_double_click(make, qtbot
     assert boxes
     assert all(isinstance(box, HomeBox) for box in boxes)
     homes = [box.viewRange() for box in boxes]
+    plot.activateWindow()
     view.setFocus()
     qtbot.waitUntil(view.hasFocus, timeout=5000)
     for notches, beyond in ((-8, True), (8, False)):
@@ -132,6 +133,7 @@ def test_new_content_is_shown_whole_though_the_old_was_looked_at_closely(qtbot):
     plot.apply_theme(palette("dark"))
     with qtbot.waitExposed(plot):
         plot.show()
+    plot.activateWindow()
     plot.setFocus()
     qtbot.waitUntil(plot.hasFocus, timeout=5000)
     for _ in range(30):

@@ -17,7 +17,7 @@ from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas.arranging import Room
-from napari_blochnet.napari_ui.canvas.swapping import move_to_top, swap_steps
+from napari_blochnet.napari_ui.canvas.swapping import hide_together, move_to_top, swap_steps
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import extent_in_viewer, to_viewer
 from napari_blochnet.phantoms.phantom import Phantom
@@ -86,9 +86,12 @@ def _show(
     # what goes to another cell is compiled anew for it: hidden first and shown there, each takes a step of its own;
     # all but one, for napari takes the grid down when nothing is left in it
     staying = set(map(id, layers[:1])) if moves else chosen
+    leaving = [layer for layer, entry in session.pairs() if entry.kind != "region" and id(layer) not in staying]
+    if moves and hide_together(viewer, leaving, show_colour_bar):
+        yield
     # from the last cell of the grid to the first: a gap would make all that follow move up
-    for layer, entry in reversed(session.pairs()):
-        if entry.kind != "region" and id(layer) not in staying and _set_visible(layer, False):
+    for layer in reversed(leaving):
+        if _set_visible(layer, False):
             yield
     if moves and layers and layers[0] in viewer.layers:
         yield from reveal(layers[0])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from napari_blochnet.napari_ui.state.session import Session
 
-__all__ = ["calm_steps", "move_to_top", "swap_steps"]
+__all__ = ["calm_steps", "hide_together", "move_to_top", "swap_steps"]
 
 Made = TypeVar("Made")
 
@@ -101,6 +101,25 @@ def move_to_top(viewer: Viewer, layers: Sequence[Layer]) -> None:
             viewer.layers.move(viewer.layers.index(layer), len(viewer.layers))
 
 
+def hide_together(viewer: Viewer, layers: Sequence[Layer], quiet: Callable[[Any], None]) -> bool:
+    """Hide layers of the grid, to be laid out anew with the next change of it; return whether that was done.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    layers : sequence of Layer
+    quiet : callable
+        Listens to layers' ``visible``, and is not to be told.
+    """
+    canvas = _canvas(viewer)
+    if canvas is None or not viewer.canvas.grid.enabled:
+        return False
+    for layer in layers:
+        if layer.visible:
+            _set_quietly(canvas, layer, False, quiet)
+    return True
+
+
 def swap_steps(
     viewer: Viewer, shown: Sequence[Layer], hidden: Sequence[Layer], quiet: Callable[[Any], None]
 ) -> Steps[bool]:
@@ -173,6 +192,9 @@ def _place(canvas: Any, layer: Layer, row: int, column: int) -> None:
     made = canvas._layer_overlay_to_visual[layer]
     if any(overlay.visible and overlay not in made for overlay in layer._overlays.values()):
         canvas._update_layer_overlays(layer)
+        if layer.name_overlay in made:
+            # the last of those in one corner stands above the others
+            made[layer.name_overlay] = made.pop(layer.name_overlay)
     for overlay, visual in made.items():
         if isinstance(overlay, CanvasOverlay) and visual.node.parent is not view:
             visual.node.parent = view

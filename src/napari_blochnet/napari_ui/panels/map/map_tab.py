@@ -77,7 +77,7 @@ class MapPanel(Panel):
         self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
         self._own = DataFields(self.form)
         self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
-        self.options = Foldable("More options: dictionary grid, saturation, noise, batches", self.form)
+        self.options = Foldable("More options: grid, saturation, noise", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
         self.click = button(
