@@ -28,7 +28,7 @@ __all__ = ["calm_steps", "hide_together", "move_to_top", "swap_steps"]
 
 Made = TypeVar("Made")
 
-# What is done in one turn of the event loop, s; what is drawn after it takes as long again.
+# What is computed in one turn of the event loop, s; what is drawn after it takes as long again.
 _TURN = 0.04
 
 
@@ -150,7 +150,7 @@ def swap_steps(
     if not is_possible:
         return False
     cells = [divmod(number, grid.shape[1]) for number in range(len(after))]
-    started = time.perf_counter()
+    started = time.thread_time()
     for old, new, cell in zip_longest(before, after, cells):
         # what somebody has deleted since is passed over; napari lays out what is left
         if old is not new and old is not None and old in viewer.layers:
@@ -158,11 +158,11 @@ def swap_steps(
         if old is not new and new is not None and new in viewer.layers:
             _set_quietly(canvas, new, True, quiet)
             _place(canvas, new, *cell)
-        if time.perf_counter() - started > _TURN:
+        if time.thread_time() - started > _TURN:
             yield
             if getattr(viewer.window, "_qt_window", None) is None:
                 return True
-            started = time.perf_counter()
+            started = time.thread_time()
     visible = [layer for layer in viewer.layers if layer.visible]
     if visible == after and len(before) == len(after) and canvas.grid.grid_size == tuple(grid.shape):
         for layer, (row, column) in zip(after, cells, strict=True):
