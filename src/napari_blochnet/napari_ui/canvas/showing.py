@@ -79,7 +79,11 @@ def _show(
             move_to_top(viewer, layers)
             sorts = False
             yield
+        before = next((layer for layer in hidden if layer.visible), None)
         if (yield from fill_cells(session, layers, hidden)):
+            # who looks closely at one quantity looks there at the next
+            if before is None or not _lie_alike(session, before, layers[0]):
+                _fit(session, layers)
             _select(session, layers)
             return
     moves = sorts or grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
@@ -124,6 +128,14 @@ def _show(
     _select(session, layers)
 
 
+def _lie_alike(session: Session, one: Layer, other: Layer) -> bool:
+    """Whether two layers take the same place."""
+    viewer = session.viewer
+    if viewer is None or one.ndim != other.ndim:
+        return False
+    return bool(np.allclose(extent_in_viewer(viewer, one), extent_in_viewer(viewer, other)))
+
+
 def fill_cells(
     session: Session, layers: Sequence[Layer], hidden: Sequence[Layer] = (), *, named: bool = True
 ) -> Steps[bool]:
@@ -140,13 +152,14 @@ def fill_cells(
     viewer = session.viewer
     if viewer is None or not viewer.canvas.grid.enabled:
         return False
-    for layer in layers:
-        if isinstance(layer, Image) and not layer.visible:
-            # made with the layer, in its cell
+
+    def label(layer: Layer) -> None:
+        if isinstance(layer, Image):
             _set_visible(layer.colorbar, True)
             if named:
                 _set_visible(layer.name_overlay, True)
-    return (yield from swap_steps(viewer, layers, hidden, show_colour_bar))
+
+    return (yield from swap_steps(viewer, layers, hidden, label, show_colour_bar))
 
 
 def _select(session: Session, layers: Sequence[Layer]) -> None:

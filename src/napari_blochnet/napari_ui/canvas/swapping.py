@@ -121,7 +121,11 @@ def hide_together(viewer: Viewer, layers: Sequence[Layer], quiet: Callable[[Any]
 
 
 def swap_steps(
-    viewer: Viewer, shown: Sequence[Layer], hidden: Sequence[Layer], quiet: Callable[[Any], None]
+    viewer: Viewer,
+    shown: Sequence[Layer],
+    hidden: Sequence[Layer],
+    prepare: Callable[[Layer], None],
+    quiet: Callable[[Any], None],
 ) -> Steps[bool]:
     """Show layers in place of others, cell by cell; return False, nothing changed, where that cannot be done.
 
@@ -131,6 +135,8 @@ def swap_steps(
         Its grid is on, and has as many rows and columns as it will have.
     shown, hidden : sequence of Layer
         Layers to show and to hide. What is visible besides stays.
+    prepare : callable
+        Called with each layer before it is shown, to say what is to be seen of it.
     quiet : callable
         Listens to layers' ``visible``, and is not to be told.
     """
@@ -156,6 +162,7 @@ def swap_steps(
         if old is not new and old is not None and old in viewer.layers:
             _set_quietly(canvas, old, False, quiet)
         if old is not new and new is not None and new in viewer.layers:
+            prepare(new)
             _set_quietly(canvas, new, True, quiet)
             _place(canvas, new, *cell)
         if time.thread_time() - started > _TURN:
