@@ -52,6 +52,9 @@ class HomeBox(pg.ViewBox):
                 xMin=left - _AROUND * x, xMax=right + _AROUND * x, minXRange=_CLOSEST * x,
                 yMin=low - _AROUND * y, yMax=high + _AROUND * y, minYRange=_CLOSEST * y,
             )  # fmt: skip
+            # of the scene: a point that is hit keeps a click from what lies below it
+            if self.scene() is not None:
+                self.scene().sigMouseClicked.connect(self._on_click)
         try:
             yield
         finally:
@@ -60,6 +63,9 @@ class HomeBox(pg.ViewBox):
     def _leave_home(self) -> None:
         """Lift the limits: what the program shows from now on is another home."""
         self._home = None
+        if self.scene() is not None:
+            with contextlib.suppress(TypeError, RuntimeError):  # moved to another scene since
+                self.scene().sigMouseClicked.disconnect(self._on_click)
         self.setLimits(xMin=-_ANYWHERE, xMax=_ANYWHERE, minXRange=None, yMin=-_ANYWHERE, yMax=_ANYWHERE, minYRange=None)
 
     def setRange(self, *what: Any, **more: Any) -> None:  # noqa: N802
@@ -80,12 +86,9 @@ class HomeBox(pg.ViewBox):
         with self._in_hand() if moved else contextlib.nullcontext():
             super().linkedViewChanged(view, axis)
 
-    def mouseClickEvent(self, event: Any) -> None:  # noqa: N802
+    def _on_click(self, event: Any) -> None:
         if event.double() and event.button() == pg.QtCore.Qt.MouseButton.LeftButton:
-            event.accept()
             self.go_home()
-        else:
-            super().mouseClickEvent(event)
 
     def go_home(self) -> None:
         """Show what the program showed, in all plots that stand together."""
