@@ -137,7 +137,8 @@ def current_slice(session: Session, subject: Subject) -> int | None:
     if viewer is None or not found:
         return None
     layer = found[-1]
-    count = layer.data.shape[-3]
+    # the subject's: what is drawn on its grid has no shape of its own
+    count = subject.shape[-3]
     if count == 1:
         return 0
     if viewer.dims.ndisplay == 2 and viewer.dims.ndim - 3 in viewer.dims.displayed:
