@@ -47,7 +47,7 @@ def test_the_canvas_says_when_a_click_does_not_map(mapped):
     text = mapped.viewer.canvas.overlays["text"]
     assert text.text == "click to map"
     drawn = layers.add_drawing(mapped.session, mapped.stack)
-    assert text.text == f"a click edits {drawn.name}: choose pan/zoom first to click to map"
+    assert text.text == "a click edits now: pan/zoom to map"
     drawn.mode = "pan_zoom"
     assert text.text == "click to map"
     drawn.mode = "add_polygon"

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ClickTool"]
 
-_BUSY = "a click edits {name}: choose pan/zoom first to {hint}"
+# short: the scale bar stands beside it
+_BUSY = "a click edits now: pan/zoom to map"
 
 
 class ClickTool:
@@ -66,7 +67,7 @@ class ClickTool:
         if viewer is None:
             return
         edited = layer_in_hand(viewer)
-        hint = self._hint if edited is None else _BUSY.format(name=edited.name, hint=self._hint)
+        hint = self._hint if edited is None else _BUSY
         text = viewer.canvas.overlays["text"]
         # somebody else's text is left alone
         if text.text in ("", self._shown):

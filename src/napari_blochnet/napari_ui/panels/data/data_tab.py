@@ -319,7 +319,8 @@ class DataPanel(Panel):
         if row is None or (failure.field or "").split(".")[0] in self.forms()[0].fields:
             return
         if row is self.stack_path and failure.field == "schedule":
-            link = '<a href="Schedule">Choose it in the Schedule tab…</a>'
+            # Qt's own blue cannot be read on dark
+            link = f'<a href="Schedule" style="color: {self.colours.text}">Choose it in the Schedule tab…</a>'
             self.schedule_error.setText(f"{escape(failure.sentence)} {link}")
             self.schedule_error.show()
             self.bring_into_view(self.schedule_error)
