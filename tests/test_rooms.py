@@ -36,7 +36,9 @@ FLOORS = """
     estimators.training
     estimators
     evaluation
-    jobs.settings jobs.settings_comparing jobs.settings_training jobs.records jobs.packing
+    evaluation.drawing
+    evaluation.comparison evaluation.regions evaluation.report
+    jobs.settings jobs.settings_comparing jobs.settings_figures jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue
     jobs

@@ -31,6 +31,7 @@ from napari_blochnet.jobs.settings import (
     SyntheticSettings,
 )
 from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
+from napari_blochnet.jobs.settings_figures import MapFigureSettings, VoxelFigureSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 __all__ = ["KINDS", "OPERATIONS", "Input", "Kind", "Operation", "operation_of"]
@@ -94,6 +95,8 @@ KINDS = {
              "napari_blochnet.evaluation.comparison:Comparison.to_html", ".html"),
         Kind("regions", "napari_blochnet.evaluation.regions:RegionMeans",
              "napari_blochnet.evaluation.regions:RegionMeans.to_html", ".html"),
+        Kind("figure", "napari_blochnet.evaluation.drawing.paper:DrawnFigure",
+             "napari_blochnet.evaluation.drawing.paper:DrawnFigure.save", ".pdf"),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )
@@ -247,6 +250,18 @@ OPERATIONS: list[Operation] = [
         "region_means", f"{_JOBS}.compare:region_means", RegionSettings, "regions",
         (_MAPS, Input("regions"), Input("truth", "phantom", optional=True)), watched=False,
         python_name="nb.region_means", command="compare --regions {regions} {maps} --truth {truth}",
+    ),
+    Operation(
+        "draw_voxel", f"{_JOBS}.draw:draw_voxel", VoxelFigureSettings, "figure",
+        (_STACK, Input("maps", "maps", several=True, optional=True), Input("truth", "phantom", optional=True)),
+        python_name="nb.draw_voxel", command="figure voxel {stack} {maps} --truth {truth}",
+        summary="Draw a voxel of STACK as a figure (.pdf, .svg, .png): fingerprints, residuals and T1–T2 plane.",
+    ),
+    Operation(
+        "draw_maps", f"{_JOBS}.draw:draw_maps", MapFigureSettings, "figure",
+        (_MAPS, Input("truth", "phantom", optional=True)),
+        python_name="nb.draw_maps", command="figure maps {maps} --truth {truth}",
+        summary="Draw maps in a grid as a figure (.pdf, .svg, .png), with colour bars and a scale bar.",
     ),
     Operation(
         "train", f"{_JOBS}.train:train", TrainSettings, "estimator", (Input("schedules", "schedule", several=True),),
