@@ -116,7 +116,9 @@ def compare(
     **options: Any,
 ) -> Answer:
     """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
+    from napari_blochnet.common.endings import check_ending
     from napari_blochnet.common.errors import InputError
+    from napari_blochnet.evaluation.drawing.figure_files import ENDINGS
     from napari_blochnet.evaluation.drawing.figures import comparison_figures
     from napari_blochnet.io.origin import check_outputs
     from napari_blochnet.jobs.operations.compare import compare as run
@@ -129,6 +131,9 @@ def compare(
         raise InputError(
             "figures are drawn of a comparison with --truth alone; expected no --regions.", field="figures"
         )
+    check_ending(output, (".html", ".htm"), "reports", field="output")
+    if figures is not None:
+        check_ending(figures, ENDINGS, "figures", field="figures")
     table = output.with_suffix(".csv")
     drawn = [] if figures is None else comparison_figures(figures)
     check_outputs([output, table, *drawn], inputs=named_files({**options, "source": source, "regions": regions}),

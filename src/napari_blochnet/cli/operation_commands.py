@@ -135,7 +135,8 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     def run(console: Console, output: Path, **options: Any) -> Answer:
         given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
         kind = KINDS[operation.result]
-        # no work is lost to a file that is in the way
+        # no work is lost to a file that is in the way, or to a name that nothing can be written to
+        kind.check_name(output)
         settings = settings_from(operation.settings, **given_settings(operation.settings, dict(options)))
         check_outputs(kind.targets(output, settings), inputs=named_files(options), field="output")
         for each in sorted((each for _, each in inputs), key=lambda each: list(_INPUTS).index(each.kind)):

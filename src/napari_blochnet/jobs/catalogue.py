@@ -17,6 +17,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
@@ -57,6 +58,8 @@ class Kind:
         Whether ``write`` takes ``progress``.
     files : str
         Called as ``files(path, settings)``: which files ``write`` will surely write. None: its file, if it is one.
+    endings : tuple of str
+        How its file's name must end, where ``write`` tells formats apart by it.
     """
 
     name: str
@@ -65,6 +68,12 @@ class Kind:
     suffix: str = ""
     watched: bool = False
     files: str = ""
+    endings: tuple[str, ...] = ()
+
+    def check_name(self, path: Path) -> None:
+        """Raise `InputError` where a file's name does not end as what is written to it."""
+        if self.endings:
+            check_ending(path, self.endings, f"{self.name}s", field="output")
 
     def targets(self, path: Path, settings: Settings | None = None) -> list[Path]:
         """Return the files that writing one to a path will surely write, as far as they are known before it is made."""
@@ -96,7 +105,8 @@ KINDS = {
         Kind("regions", "napari_blochnet.evaluation.regions:RegionMeans",
              "napari_blochnet.evaluation.regions:RegionMeans.to_html", ".html"),
         Kind("figure", "napari_blochnet.evaluation.drawing.paper:DrawnFigure",
-             "napari_blochnet.evaluation.drawing.paper:DrawnFigure.save", ".pdf"),
+             "napari_blochnet.evaluation.drawing.paper:DrawnFigure.save", ".pdf",
+             endings=(".pdf", ".svg", ".png")),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )

@@ -27,17 +27,18 @@ _TEXT = {"pdf.fonttype": 42, "svg.fonttype": "none"}
 _lock = threading.Lock()
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG (300 dpi), PDF or SVG, by its suffix, by renaming.
+def save_figure(figure: Figure, path: str | os.PathLike[str], caption: str = "") -> None:
+    """Write a figure as PNG (300 dpi), PDF or SVG, by its suffix, by renaming; the file holds its caption, too.
 
     Raises
     ------
     InputError
         Another suffix.
     """
-    check_ending(path, ENDINGS, "figures")
+    ending = check_ending(path, ENDINGS, "figures")
+    about = {"Subject" if ending == ".pdf" else "Description": caption} if caption else {}
     with replacing(path) as temporary, _text_as_text():
-        figure.savefig(temporary, dpi=PRINTED, metadata=figure_mark(path))
+        figure.savefig(temporary, dpi=PRINTED, metadata=figure_mark(path) | about)
 
 
 def figure_png(figure: Figure) -> bytes:

@@ -16,6 +16,7 @@ from napari_blochnet.evaluation.voxel import Explanation
 __all__ = [
     "COLOURMAPS",
     "COLUMNS",
+    "DIVERGING",
     "FAINT",
     "FONT_SIZE",
     "GROUND",
@@ -46,9 +47,10 @@ COLOURMAPS = {
     "T1 error": "crameri:berlin",
     "T2 error": "crameri:berlin",
 }
-# Odd, so that a diverging map has a colour for 0.
+#: Colour maps with a colour for 0 in their middle.
+DIVERGING = ("crameri:berlin",)
+# Odd, so that there is a middle.
 _COLOURS = 257
-_DIVERGING = ("crameri:berlin",)
 # 95 % of a normal distribution, in standard errors to either side.
 _INTERVAL = 1.96
 
@@ -57,7 +59,7 @@ _INTERVAL = 1.96
 def colour_table(name: str) -> FloatArray:
     """Return a colour map as (257, 4) red, green, blue, alpha from 0 to 1; the middle of a diverging one is black."""
     colours = np.array(cmap.Colormap(name).lut(_COLOURS))
-    if name in _DIVERGING:
+    if name in DIVERGING:
         middle = _COLOURS // 2
         # berlin's middle is a dark brown; no error is to be black
         nearness = 1.0 - np.abs(np.linspace(-1, 1, _COLOURS))

@@ -38,7 +38,7 @@ _ERROR_LIMITS, _MOST = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0), 95.0
 # mm: between tiles, from the last to its colour bar, the bar, its numbers and name, and lines of names above tiles.
 _GAP, _TO_BAR, _BAR, _NUMBERS, _LINE = 0.8, 1.5, 2.2, 11.0, 3.1
 # Tiles narrower than this say nothing: models go on in a further row.
-_NARROWEST = 17.0
+_NARROWEST = 15.0
 # A page holds no more, and a bar's numbers reach beyond its ends; mm.
 _HIGHEST, _INSET = 235.0, 1.2
 # Lengths of scale bars, mm; the longest that is at most this share of a tile.
@@ -112,14 +112,20 @@ def map_figure(
     room = wide - _TO_BAR - _BAR - _NUMBERS
     most = max(map(len, rows.values()))
     columns = min(most, max(1, int((room + _GAP) // (_NARROWEST + _GAP))))
-    # as even as can be: eight models in two rows of four
-    columns = -(-most // -(-most // columns))
-    # a lone tile is no wider than it is in two columns
-    tile_wide = min((room - _GAP * (columns - 1)) / columns, (wide - 2 * _TO_BAR) / 2)
-    tile_high = tile_wide * size[0] / size[1]
-    place, high = _places(rows, columns, tile_wide, tile_high)
-    while high > _HIGHEST:
-        tile_wide, tile_high = 0.97 * tile_wide, 0.97 * tile_high
+    # as even as can be: eight models in two rows of four; more beside each other where a page would not hold them
+    fewest = -(-most // -(-most // columns))
+    for columns in range(fewest, most + 1):
+        # a lone tile is no wider than it is in two columns
+        tile_wide = min((room - _GAP * (columns - 1)) / columns, (wide - 2 * _TO_BAR) / 2)
+        tile_high = tile_wide * size[0] / size[1]
+        place, high = _places(rows, columns, tile_wide, tile_high)
+        if high <= _HIGHEST:
+            break
+    else:
+        part = max(
+            0.2, 1.0 - (high - _HIGHEST) / (tile_high * sum(-(-len(tiles) // columns) for tiles in rows.values()))
+        )
+        tile_wide, tile_high = part * tile_wide, part * tile_high
         place, high = _places(rows, columns, tile_wide, tile_high)
     figure = sheet(wide, high)
     up = rows_run_up(first.affine)

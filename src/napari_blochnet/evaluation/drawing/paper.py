@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import textwrap
 from dataclasses import dataclass, field
@@ -59,7 +60,7 @@ class DrawnFigure:
         """
         check_ending(path, ENDINGS, "figures")
         check_outputs([path], record=self.record)
-        save_figure(self.figure, path)
+        save_figure(self.figure, path, self.caption)
 
 
 def sheet(width: float, height: float, **more: Any) -> Figure:
@@ -84,6 +85,7 @@ def plain(name: str) -> str:
     return name.replace("$", r"\$")
 
 
+@functools.lru_cache(2000)
 def text_width(text: str, size: float = FONT_SIZE) -> float:
     """Return how wide a line of text is, mm."""
     if not text.strip():

@@ -37,7 +37,9 @@ _SIGNAL, _LANE, _AXES, _LEGEND_LINE, _GAP = 36.0, 8.5, 9.0, 3.4, 3.0
 _LEFT, _RIGHT, _PLANE = 14.0, 2.0, 50.0
 # A line of the legend begins with so much, and ends with so much before the next.
 _KEY, _BETWEEN = 8.0, 4.0
-_ABOVE = 2.0
+_ABOVE = 1.5
+# What stands above axes, and the least height that holds the name of the lanes.
+_NOTE, _NAME = 3.0, 18.0
 # The plane shows at least this factor in T1 and in T2, so that a single point is not a whole axis.
 _LEAST = 1.03
 
@@ -73,13 +75,14 @@ def voxel_figure(
     has_curves, has_plane = content != "plane", content != "curves"
     beside = has_curves and has_plane and width == "double"
     models = [number for number, item in enumerate(shown.items) if not item.is_truth]
-    lanes = _LANE * len(models)
+    lane = max(_LANE, _NAME / len(models)) if models else 0.0
+    lanes = lane * len(models)
     keys, columns = _keys(shown, wide - _LEFT - _RIGHT, has_curves)
-    legend = _ABOVE + _LEGEND_LINE * sum(_rows(keys, columns)) if keys else _ABOVE
+    legend = _ABOVE + _NOTE + (_LEGEND_LINE * sum(_rows(keys, columns)) if keys else 0.0)
     curves = (_SIGNAL + _GAP * bool(models) + lanes + _AXES) if has_curves else 0.0
     side = _PLANE if beside else min(wide - _LEFT - _RIGHT, 70.0)
     plane = side + _AXES if has_plane else 0.0
-    below = 0.0 if beside else curves + (_GAP if has_curves and has_plane else 0.0)
+    below = 0.0 if beside else curves + (_GAP + _NOTE if has_curves and has_plane else 0.0)
     high = legend + (max(curves, plane) if beside else below + plane)
     figure = sheet(wide, high)
 
@@ -92,7 +95,7 @@ def voxel_figure(
         signal_high = _SIGNAL + (max(0.0, plane - curves) if beside else 0.0)
         signal = axes_at(_LEFT, legend, across, signal_high)
         top = legend + signal_high + _GAP
-        rows = [axes_at(_LEFT, top + _LANE * row, across, _LANE, sharex=signal) for row in range(len(models))]
+        rows = [axes_at(_LEFT, top + lane * row, across, lane, sharex=signal) for row in range(len(models))]
         _draw_curves(signal, rows, models, shown, pulses)
     if has_plane:
         left = wide - _RIGHT - side if beside else _LEFT
@@ -180,8 +183,8 @@ def _draw_curves(
     room = 0.05 * (high - low) or 1.0
     signal.set(ylim=(low - room, high + room), xlim=(first - 0.5, last + 0.5))
     signal.set_ylabel("signal (a.u.)")
-    signal.annotate(shown.quantity, (1.0, 1.0), (-2, -2), xycoords="axes fraction", textcoords="offset points",
-                    ha="right", va="top", fontsize=SMALL_SIZE, color=TEXT)  # fmt: skip
+    signal.annotate(shown.quantity, (1.0, 1.0), (0, 1), xycoords="axes fraction", textcoords="offset points",
+                    ha="right", va="bottom", fontsize=SMALL_SIZE, color=TEXT)  # fmt: skip
     left = [measured - curves[number] for number in models]
     band = 0.0 if shown.bound is None else 1.96 * shown.bound.sigma
     limit = max([1.4 * band, *(float(np.abs(values).max()) for values in left)]) * 1.05 or 1.0

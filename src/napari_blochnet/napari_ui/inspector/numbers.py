@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QBrush, QFont, QFontMetrics
+from qtpy.QtGui import QBrush, QColor, QFont, QFontMetrics
 from qtpy.QtWidgets import QAbstractItemView, QFrame, QHeaderView
 
 from napari_blochnet.evaluation.voxel import Explanation, Explanations
@@ -17,7 +17,7 @@ from napari_blochnet.napari_ui.widgets.number_table import NumberTable
 __all__ = ["VoxelTable"]
 
 _COLUMNS = (
-    ("", "The colour of its curve and of its mark in the plane."),
+    ("", "The colour of its curve and of its mark in the plane. A click on a name hides both, or shows them again."),
     ("T1 (ms)", "T1; ± one standard error where the model gives one, of the noise alone."),
     ("error", "(estimate − truth)/truth of T1"),
     ("T2 (ms)", "T2; ± one standard error where the model gives one, of the noise alone."),
@@ -37,6 +37,8 @@ class VoxelTable(NumberTable):
 
     #: index of the explanation under the mouse, or None
     hovered = Signal(object)
+    #: index of the explanation whose name was clicked
+    named = Signal(int)
     painted = Signal()
 
     def __init__(self) -> None:
@@ -48,6 +50,7 @@ class VoxelTable(NumberTable):
         self._colours: Palette | None = None
         self._shown: Explanations | None = None
         self._highlighted: int | None = None
+        self._hidden: frozenset[int] = frozenset()
         for heading in self.headings[1:]:
             heading.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -64,6 +67,11 @@ class VoxelTable(NumberTable):
         self.setMouseTracking(True)
         self.sheet.setMouseTracking(True)
         self.cellEntered.connect(lambda row, _column: self.hovered.emit(row))
+        self.cellClicked.connect(self._on_click)
+
+    def _on_click(self, row: int, column: int) -> None:
+        if column == 0:
+            self.named.emit(row)
 
     def leaveEvent(self, event: Any) -> None:  # noqa: N802
         super().leaveEvent(event)
@@ -87,11 +95,11 @@ class VoxelTable(NumberTable):
             f"QHeaderView::section {{ background: {colours.background}; color: {colours.faint}; border: 0;"
             f" border-bottom: 1px solid {colours.edge}; padding: 0 3px; font-size: {_FONT_SIZE}px; }}"
         )
-        self.show_explanations(self._shown)
+        self.show_explanations(self._shown, self._hidden)
 
-    def show_explanations(self, shown: Explanations | None) -> None:
-        """Fill in a voxel's numbers, or none."""
-        self._shown = shown
+    def show_explanations(self, shown: Explanations | None, hidden: frozenset[int] = frozenset()) -> None:
+        """Fill in a voxel's numbers, or none; names of those whose slots are hidden are struck out."""
+        self._shown, self._hidden = shown, hidden
         self._highlighted = None
         items, residuals = ((), ()) if shown is None else (shown.items, shown.residual)
         if self.rowCount() != len(items):
@@ -103,9 +111,19 @@ class VoxelTable(NumberTable):
         for row, item in enumerate(items):
             for column, text in enumerate(_texts(item, residuals[row], truth)):
                 self.cell(row, column).setText(text)
+            is_hidden = item.slot in hidden
+            name = self.cell(row, 0)
             if self._colours is not None:
-                self.cell(row, 0).setIcon(swatch(colour_of(item, self._colours), item.is_truth))
-            self.cell(row, 0).setToolTip(item.name)
+                colour = self._colours.edge if is_hidden else colour_of(item, self._colours)
+                name.setIcon(swatch(colour, item.is_truth))
+                name.setForeground(QBrush(QColor(self._colours.faint if is_hidden else self._colours.text)))
+            font = name.font()
+            if font.strikeOut() != is_hidden:
+                font.setStrikeOut(is_hidden)
+                name.setFont(font)
+            name.setToolTip(
+                f"{item.name}\nClick the name to {'show' if is_hidden else 'hide'} its curves and its mark."
+            )
         self._fit_rows()
         self._fit_columns()
         self._shade()
