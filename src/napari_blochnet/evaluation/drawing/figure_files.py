@@ -7,6 +7,7 @@ import io
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -52,9 +53,10 @@ def figure_png(figure: Figure) -> bytes:
 def _text_as_text() -> Iterator[None]:
     """Have text written as text; matplotlib knows this as a setting of the whole process alone."""
     with _lock:
-        before = {name: mpl.rcParams[name] for name in _TEXT}
-        mpl.rcParams.update(_TEXT)
+        settings: Any = mpl.rcParams
+        before = {name: settings[name] for name in _TEXT}
+        settings.update(_TEXT)
         try:
             yield
         finally:
-            mpl.rcParams.update(before)
+            settings.update(before)
