@@ -14,10 +14,10 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_blochnet import FingerprintStack, Phantom, cramer_rao_bound, simulate, spline_schedule
+from napari_blochnet.evaluation.drawing.figure_style import error_bars, round_ticks
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.voxel import Explanation
 from napari_blochnet.napari_ui.canvas import layers
-from napari_blochnet.evaluation.drawing.figure_style import error_bars, round_ticks
 from napari_blochnet.napari_ui.state.pins import MAX_PINS
 
 SHAPE = (3, 16, 20)

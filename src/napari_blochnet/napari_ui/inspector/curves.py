@@ -17,6 +17,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_blochnet.evaluation.voxel import Explanations
+from napari_blochnet.napari_ui.canvas.looks import round_up
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
@@ -53,6 +54,7 @@ class CurvesView(QWidget):
         #: how far down the residual of each explanation is drawn, of those that are, and half the height of its lane
         self.lanes: dict[int, float] = {}
         self.lane = 1.0
+        self._label = ""
         self.plots = PaintedPlots()
         self.plots.setAccessibleName("Fingerprints and residuals over the TR index")
         self.plots.ci.setContentsMargins(0, 0, 8, 0)
@@ -102,7 +104,7 @@ class CurvesView(QWidget):
         self._colours = colours
         self.plots.setBackground(colours.background)
         style_small(self.signal, colours, left="signal<br>(a.u.)")
-        style_small(self.residual, colours, left="residual<br>(a.u.)", bottom="TR index")
+        style_small(self.residual, colours, left=self._label or "residual<br>(a.u.)", bottom="TR index")
         for text in (self.readout, self.near):
             text.apply_theme(colours)
         self._style_lanes()
@@ -160,7 +162,7 @@ class CurvesView(QWidget):
         left = max((float(np.abs(shown.measured - shown.curves[number]).max()) for number in models), default=0.0)
         band = 0.0 if shown.bound is None else 1.96 * shown.bound.sigma
         limit = max(left, 1.4 * band) or 0.05 * max(abs(low), abs(high)) or 1.0
-        self.lane = 1.04 * limit
+        self.lane = round_up(1.04 * limit) if len(models) > 1 else 1.04 * limit
         self.lanes = {number: 2.0 * self.lane * place for place, number in enumerate(models)}
         count = max(1, len(models))
         while len(self._zeros) < count:
@@ -188,6 +190,11 @@ class CurvesView(QWidget):
     def _number_lanes(self) -> None:
         """Write at the axis what each lane's own heights are: zero, and a round number above and below it."""
         axis = self.residual.getAxis("left")
+        # all lanes have one scale
+        label = "residual<br>(a.u.)" if len(self.lanes) < 2 else f"residual<br>(±{number_text(self.lane)} a.u.)"
+        if label != self._label and self._colours is not None:
+            self._label = label
+            style_small(self.residual, self._colours, left=label)
         if len(self.lanes) < 2:
             axis.setTicks(None)
             return
@@ -274,9 +281,7 @@ class CurvesView(QWidget):
         for line in self._cross:
             line.setVisible(False)
         self.readout.setText("" if self._shown is None else self._shown.quantity)
-        # all lanes have one scale
-        several = self._shown is not None and len(self.lanes) > 1
-        self.near.setText(f"each lane ±{number_text(self.lane)} a.u." if several else "")
+        self.near.setText("")
         self.hovered.emit(None)
 
     def _on_mouse(self, position: Any) -> None:

@@ -18,7 +18,6 @@ from qtpy.QtWidgets import (
     QLabel,
     QMainWindow,
     QSizePolicy,
-    QStackedWidget,
 )
 
 from napari_blochnet.evaluation.voxel import Explanations
@@ -69,6 +68,8 @@ class VoxelInspector(Panel):
         self._explainer = Explainer(self, lambda: self._wanted)
         self._explainer.explained.connect(self._on_explained)
         self._preview: Voxel | None = None
+        #: whose the window's lower left corner was before this dock was shown
+        self._corner: Qt.DockWidgetArea | None = None
         #: what the views show
         self.shown: Explanations | None = None
         self.marks = Marks(self.session, self)
@@ -109,9 +110,7 @@ class VoxelInspector(Panel):
         self.invitation = QLabel()
         self.invitation.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.invitation.setWordWrap(True)
-        self.pages = QStackedWidget()
-        for page in (self.invitation, self.views):
-            self.pages.addWidget(page)
+        self.views.hide()
         self.curves.chosen.connect(self._go_to_pulse)
 
         # one line, or two below each other in a narrow dock
@@ -126,8 +125,9 @@ class VoxelInspector(Panel):
             row.setSpacing(5)
         self.body.setContentsMargins(6, 3, 6, 3)
         self.body.setSpacing(2)
-        fill(self.body, self._bar, self.jobs, self.pages)
-        self.body.setStretchFactor(self.pages, 1)
+        fill(self.body, self._bar, self.jobs, self.invitation, self.views)
+        for page in (self.invitation, self.views):
+            self.body.setStretchFactor(page, 1)
         self.jobs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         # as much as the curves take, with the row above them
         self.setMinimumHeight(self.curves.plots.minimumHeight() + 40)
@@ -138,7 +138,7 @@ class VoxelInspector(Panel):
         self.all_in_view.toggled.connect(lambda _on: self._draw_plane())
         self.keep.toggled.connect(lambda _on: self._say_what_clicks_do())
         self.back.clicked.connect(self._put_back)
-        self.session.hidden_changed.connect(self._on_hidden)
+        self.session.hidden_changed.connect(self._ask)
         add_step_keys(self, self.session)
         self.session.pins_changed.connect(self._on_pins)
         self.session.pinned.connect(self._on_pinned)
@@ -170,18 +170,39 @@ class VoxelInspector(Panel):
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)
+        # not while Qt is still laying the dock out
+        QTimer.singleShot(0, self._make_room)
         if not self._was_placed:
             self._was_placed = True
-            # napari docks every plugin on the right; curves want width. Not while Qt is still laying the dock out.
+            # napari docks every plugin on the right; curves want width
             QTimer.singleShot(0, self._dock_below)
 
-    def _dock_below(self) -> None:
-        """Move to the bottom; afterwards napari remembers where the person puts it."""
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        super().hideEvent(event)
+        _, window = self._dock()
+        if window is not None and self._corner is not None:
+            window.setCorner(Qt.Corner.BottomLeftCorner, self._corner)
+            self._corner = None
+
+    def _make_room(self) -> None:
+        """Let the layer list go on beside this dock: above it, a window of 800 pixels has no room for both."""
+        _, window = self._dock()
+        if window is not None and self._corner is None and self.isVisible():
+            self._corner = window.corner(Qt.Corner.BottomLeftCorner)
+            window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+
+    def _dock(self) -> tuple[QDockWidget | None, QMainWindow | None]:
+        """Return the dock that this stands in, and its window."""
         dock = self.parent()
         while dock is not None and not isinstance(dock, QDockWidget):
             dock = dock.parent()
         window = None if dock is None else dock.parent()
-        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
+        return dock, window if isinstance(window, QMainWindow) else None
+
+    def _dock_below(self) -> None:
+        """Move to the bottom; afterwards napari remembers where the person puts it."""
+        dock, window = self._dock()
+        if dock is not None and window is not None:
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
             window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
 
@@ -227,7 +248,8 @@ class VoxelInspector(Panel):
         has_stack = bool(self.session.entries("stack"))
         self.invitation.setText(_INVITATION if has_stack and self.tool.isChecked() else
                                 _TOOL_OFF if has_stack else _NO_STACK)  # fmt: skip
-        self.pages.setCurrentWidget(self.invitation if self.shown is None else self.views)
+        self.invitation.setVisible(self.shown is None)
+        self.views.setVisible(self.shown is not None)
         for one in self.files.buttons:
             one.setEnabled(self.shown is not None)
 
@@ -345,10 +367,6 @@ class VoxelInspector(Panel):
         maps = next((entry.subject for entry in entries if self.session.slot(entry.subject) == slot), None)
         if slot < 0 or maps is not None:
             self.session.set_hidden(maps, not is_hidden)
-
-    def _on_hidden(self) -> None:
-        if self.shown is not None:
-            self._draw(self.shown)
 
     def _draw_plane(self) -> None:
         pins = []
