@@ -53,7 +53,7 @@ class HandingOut(QObject):
         self.figure_button = button(
             "Figure…", "Draw curves and T1–T2 plane for a paper (PDF, SVG, PNG), as wide as a column of a journal."
         )
-        self.copy_button = button("Copy picture", "Put a picture of the inspector on the clipboard.")
+        self.copy_button = button("Copy", "Put a picture of the inspector on the clipboard.")
         self.buttons = (self.save_button, self.figure_button, self.copy_button)
         self.dialog: FigureDialog | None = None
         self._form: SettingsForm | None = None

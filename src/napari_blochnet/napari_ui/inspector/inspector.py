@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
     QMainWindow,
     QSizePolicy,
 )
+from superqt import QElidingLabel
 
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.napari_ui.canvas.marks import Marks
@@ -95,9 +96,9 @@ class VoxelInspector(Panel):
         self.all_in_view = button(
             "All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.", checkable=True
         )
-        self.back = button("Put back", "Put the pin back where it was before the last click.")
+        self.back = button("Undo", "Put the pin back where it was before the last click.")
         self._moved: tuple[Voxel, Voxel] | None = None
-        self.place = QLabel()
+        self.place = QElidingLabel()
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.files = HandingOut(self)
         self.save_button, self.figure_button, self.copy_button = self.files.buttons
@@ -344,7 +345,7 @@ class VoxelInspector(Panel):
         z, y, x = shown.voxel.index
         stack = shown.voxel.stack
         outside = "" if stack.mask[shown.voxel.index] else ", outside the mask"
-        self.place.setText(f"z {z}, y {y}, x {x} of {stack.name}{outside}{self._said_of_move(shown.voxel)}")
+        self.place.setText(f"z {z}, y {y}, x {x}{self._said_of_move(shown.voxel)} of {stack.name}{outside}")
         self.place.setToolTip(self.place.text())
         self._show_page()
         self.views.show_explanations(shown, self.session.hidden_slots())
@@ -355,7 +356,7 @@ class VoxelInspector(Panel):
         if self._moved is None or self._moved[1] != voxel or voxel not in self.session.pins:
             return ""
         z, y, x = self._moved[0].index
-        return f"; pin {self.session.pin_number(voxel)} was at z {z}, y {y}, x {x}"
+        return f", was z {z}, y {y}, x {x}"
 
     def _on_named(self, number: int) -> None:
         """Hide the model whose name was clicked, or show it again."""

@@ -29,6 +29,8 @@ _ERRORS = (2, 4)
 # Rows shrink to this where all of them would not fit otherwise, and grow to that; pixels.
 _ROW_HEIGHTS = (15, 22)
 _FONT_SIZE = 11
+# What stands before a name, with its margins, and up to where a name has room of its own; pixels.
+_ICON, _WIDEST_NAME = 34, 110
 _PADDING = 11
 
 
@@ -51,6 +53,8 @@ class VoxelTable(NumberTable):
         self._shown: Explanations | None = None
         self._highlighted: int | None = None
         self._hidden: frozenset[int] = frozenset()
+        #: whether it stands beside the plots, and takes the width that it needs
+        self.is_beside = False
         for heading in self.headings[1:]:
             heading.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -140,17 +144,22 @@ class VoxelTable(NumberTable):
         font = QFont(self.font())
         font.setPixelSize(_FONT_SIZE)
         metrics = QFontMetrics(font)
-        rest = self.sheet.width()
+        rest, needed = self.sheet.width(), 0
         for column in range(1, self.columnCount()):
             if self.isColumnHidden(column):
                 continue
             texts = [self.headings[column].text()]
             texts += [self.cell(row, column).text() for row in range(self.rowCount())]
             width = max(metrics.horizontalAdvance(text) for text in texts) + _PADDING
-            rest -= width
+            rest, needed = rest - width, needed + width
             if self.columnWidth(column) != width:
                 self.setColumnWidth(column, width)
+        names = (metrics.horizontalAdvance(self.cell(row, 0).text()) for row in range(self.rowCount()))
+        name = min(_WIDEST_NAME, max(names, default=0) + _ICON)
         self.setColumnWidth(0, max(64, rest))
+        if self.is_beside:
+            # the curves give way, as far as they can
+            self.setMinimumWidth(needed + max(64, name))
 
     def highlight(self, number: int | None) -> None:
         """Let one row stand out, or none."""

@@ -18,6 +18,8 @@ __all__ = ["Views"]
 # Below each other each has at least this height, pixels.
 _LOWEST = 170
 _NOTHING_KNOWN = "No T1 and T2 are known here yet: map these fingerprints in the Map tab."
+# Beside each other plots are at least so wide.
+_CURVES, _PLANE = 240, 170
 _TABLE_WIDTH, _WIDEST = 540, 16_777_215
 
 
@@ -50,6 +52,8 @@ class Views(QSplitter):
         self.addWidget(self.nothing)
         self.setStretchFactor(3, 2)
         self.table.named.connect(self.named)
+        self.curves.setMinimumWidth(_CURVES)
+        self.plane.setMinimumWidth(_PLANE)
         self.setChildrenCollapsible(False)
         self.setSizes([460, 280, 480])
 
@@ -64,6 +68,8 @@ class Views(QSplitter):
         for view in self._views.values():
             # curves say themselves how high they must be
             view.setMinimumHeight(_LOWEST if below_each_other and view is not self.curves else 0)
+        self.table.is_beside = not below_each_other
+        self.table.setMinimumWidth(0)
         # beyond this the names would only move away from their numbers
         self.table.setMaximumWidth(_WIDEST if below_each_other else _TABLE_WIDTH)
 
