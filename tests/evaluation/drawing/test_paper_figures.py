@@ -16,7 +16,7 @@ from matplotlib.text import Text
 from napari_blochnet import EPGDecoder, FingerprintStack, InputError, ParameterMaps, Phantom, simulate, spline_schedule
 from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, MODEL_COLOURS, TRUTH_COLOUR, colour_table
 from napari_blochnet.evaluation.drawing.map_figure import map_figure
-from napari_blochnet.evaluation.drawing.paper import DrawnFigure, wrapped
+from napari_blochnet.evaluation.drawing.sheets import DrawnFigure, wrapped
 from napari_blochnet.evaluation.drawing.voxel_figure import voxel_figure
 from napari_blochnet.evaluation.voxel import Explanation, Voxel, explain_voxel
 from napari_blochnet.io.origin import is_ours

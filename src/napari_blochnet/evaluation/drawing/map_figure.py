@@ -25,7 +25,7 @@ from napari_blochnet.evaluation.drawing.figure_style import (
     colour_table,
 )
 from napari_blochnet.evaluation.drawing.image_parts import crop, rows_run_up, upper_limit
-from napari_blochnet.evaluation.drawing.paper import finish, plain, sheet, wrapped
+from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
 from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom

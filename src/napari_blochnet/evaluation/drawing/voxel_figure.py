@@ -23,7 +23,7 @@ from napari_blochnet.evaluation.drawing.figure_style import (
     error_bars,
     round_ticks,
 )
-from napari_blochnet.evaluation.drawing.paper import finish, plain, sheet, text_width, wrapped
+from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, text_width, wrapped
 from napari_blochnet.evaluation.voxel import Bound, Explanation, Explanations
 
 __all__ = ["CONTENTS", "voxel_caption", "voxel_figure"]

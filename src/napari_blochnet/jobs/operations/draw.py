@@ -20,7 +20,7 @@ from napari_blochnet.phantoms.laying import lay_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
-    from napari_blochnet.evaluation.drawing.paper import DrawnFigure
+    from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
 
 __all__ = ["draw_maps", "draw_voxel"]
 
@@ -62,7 +62,7 @@ def draw_voxel(
     InputError
         A voxel or TR index that is not there, or maps on another grid.
     """
-    from napari_blochnet.evaluation.drawing.paper import DrawnFigure
+    from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
     from napari_blochnet.evaluation.drawing.voxel_figure import voxel_caption, voxel_figure
     from napari_blochnet.evaluation.voxel import Decoders, Voxel, explain_voxel, explanation_of
 
@@ -130,7 +130,7 @@ def draw_maps(
         No maps, maps on different grids, a truth that lies elsewhere, or a slice that is not there.
     """
     from napari_blochnet.evaluation.drawing.map_figure import map_caption, map_figure, slice_of
-    from napari_blochnet.evaluation.drawing.paper import DrawnFigure
+    from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
 
     given = settings_from(MapFigureSettings, settings, **fields)
     watch = Watch(progress, cancelled)

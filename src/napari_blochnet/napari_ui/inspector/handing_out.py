@@ -28,7 +28,7 @@ from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.widgets.rows import ask_where_to_save, button
 
 if TYPE_CHECKING:
-    from napari_blochnet.evaluation.drawing.paper import DrawnFigure
+    from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
     from napari_blochnet.napari_ui.inspector.inspector import VoxelInspector
 
 __all__ = ["HandingOut"]

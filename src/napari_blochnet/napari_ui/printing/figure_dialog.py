@@ -19,7 +19,7 @@ from napari_blochnet.napari_ui.widgets.rows import ask_where_to_save, button, fi
 
 if TYPE_CHECKING:
     from napari_blochnet.common.progress import CancelEvent, ProgressCallback
-    from napari_blochnet.evaluation.drawing.paper import DrawnFigure
+    from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
     from napari_blochnet.napari_ui.widgets.panel import Panel
 
 __all__ = ["FIGURE_ENDINGS", "FIGURE_KINDS", "FigureDialog", "save_figure_of"]

@@ -17,7 +17,7 @@ from napari_blochnet.napari_ui.printing.figure_dialog import FigureDialog
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
-    from napari_blochnet.evaluation.drawing.paper import DrawnFigure
+    from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
     from napari_blochnet.napari_ui.state.session import Session
     from napari_blochnet.napari_ui.widgets.panel import Panel
 
