@@ -13,6 +13,7 @@ import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
 from napari_blochnet.jobs.history.recipes import run_recipe, write_results
 from napari_blochnet.jobs.history.scripts import as_command, as_python
+from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
 from napari_blochnet.jobs.records import as_recipe
 
 # ms, and a step that keeps the dictionary small
@@ -21,8 +22,8 @@ GRID = {"t1_range": (300.0, 2000.0), "t2_range": (30.0, 200.0), "step": 0.1}
 
 @pytest.fixture(scope="module")
 def made():
-    head = nb.synthetic_phantom(shape=(1, 16, 14), seed=2)
-    stack = nb.simulate(head, nb.spline_schedule(length=60), snr=40.0, seed=1)
+    head = synthetic_head(shape=(1, 16, 14), seed=2)
+    stack = nb.simulate(head, make_schedule(kind="spline", length=60), snr=40.0, seed=1)
     return head, stack, nb.reconstruct(stack, "dictionary", **GRID)
 
 
