@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QFontMetrics
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 from test_inspector import MODELS, Scene
 
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import write_session
 from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.panels.compare.compare_tab import _write
+from napari_blochnet.napari_ui.saving.copying import save_recipes
 from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
 from napari_blochnet.napari_ui.sessions.snapshots import snapshot
+from napari_blochnet.napari_ui.widgets.rows import ask_where_to_save
 
 VOXEL = (1, 9, 12)
 LEFT = Qt.MouseButton.LeftButton
@@ -231,3 +235,39 @@ def test_what_is_hidden_is_kept_in_a_session(desk, qtbot, tmp_path):
     titles = [entry.title for entry in other.session.entries("maps") if entry.subject in other.session.hidden_maps]
     assert titles == ["BlochNet"]
     assert not other.session.is_truth_hidden
+
+
+def test_no_dialog_writes_one_thing_into_a_name_of_another(scene, tmp_path, monkeypatch):
+    scene = scene()
+    compare, schedule = scene.desk.workbench.compare, scene.desk.workbench.schedule
+    with pytest.raises(InputError, match=r"^a\.tif: comparisons are not written as \.tif; expected a name ending in"):
+        _write(None, str(tmp_path / "a.tif"))
+    said = []
+    monkeypatch.setattr(compare.regions, "_say", lambda text, state: said.append((text, state)))
+    monkeypatch.setattr(compare.regions, "_found", ([], (), None))
+    compare.regions.save(str(tmp_path / "b.svg"))
+    assert said == [
+        ("b.svg: means over regions are not written as .svg; expected a name ending in .csv, .html or .htm.", "error")
+    ]
+    _answers(monkeypatch, tmp_path / "c.txt")
+    with pytest.raises(InputError, match=r"c\.txt: recipes are not written as \.txt; expected a name ending in \.json"):
+        save_recipes(None, [("maps", {"operation": "given"})])
+    schedule.save(str(tmp_path / "d.svg"))
+    assert schedule.jobs.message.text() == "d.svg: a schedule is written as CSV; expected a name ending in .csv."
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_without_an_ending_gets_that_of_the_kind(tmp_path, monkeypatch):
+    kinds = "CSV (*.csv);;HTML (*.html)"
+    _answers(monkeypatch, tmp_path / "table", "HTML (*.html)")
+    assert ask_where_to_save(None, "", "", kinds) == str(tmp_path / "table.html")
+    _answers(monkeypatch, tmp_path / "table.txt", "HTML (*.html)")
+    assert ask_where_to_save(None, "", "", kinds) == str(tmp_path / "table.txt")
+    # the dialog has not asked about the file that has this ending
+    (tmp_path / "table.html").write_text("mine")
+    _answers(monkeypatch, tmp_path / "table", "HTML (*.html)")
+    for answer, path in (("No", ""), ("Yes", str(tmp_path / "table.html"))):
+        monkeypatch.setattr(QMessageBox, "question", lambda *_, answer=answer: QMessageBox.StandardButton[answer])
+        assert ask_where_to_save(None, "", "", kinds) == path
+    _answers(monkeypatch, "")
+    assert ask_where_to_save(None, "", "", kinds) == ""
