@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,14 @@ def test_commands_draw_stored_maps(made, tmp_path, monkeypatch):
     text = Path("two.svg").read_text("utf-8")
     assert "T2 (ms)" in text
     assert "T1 (ms)" not in text
+
+
+def test_no_option_stands_twice():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        done = CliRunner().invoke(blochnet, ["figure", "voxel", "--help"])
+    assert done.exit_code == 0, done.exception
+    assert done.output.count("--voxel-size") == 1
 
 
 def test_what_cannot_be_drawn_is_said(made):
