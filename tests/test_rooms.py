@@ -36,7 +36,9 @@ FLOORS = """
     estimators.training
     estimators
     evaluation
-    jobs.settings jobs.settings_comparing jobs.settings_training jobs.records jobs.packing
+    evaluation.drawing
+    evaluation.comparison evaluation.regions evaluation.report
+    jobs.settings jobs.settings_comparing jobs.settings_figures jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue
     jobs
@@ -48,6 +50,7 @@ FLOORS = """
     napari_ui.canvas
     napari_ui.forms
     napari_ui.widgets
+    napari_ui.printing
     napari_ui.sessions | napari_ui.saving | napari_ui.inspector | napari_ui.next_step
     napari_ui.panels.amounts
     napari_ui.panels | napari_ui.panels.data | napari_ui.panels.map | napari_ui.panels.compare | napari_ui.panels.train

@@ -11,6 +11,8 @@ from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.operations.adapt import adapt as adapt
 from .jobs.operations.compare import compare as compare
 from .jobs.operations.compare import region_means as region_means
+from .jobs.operations.draw import draw_maps as draw_maps
+from .jobs.operations.draw import draw_voxel as draw_voxel
 from .jobs.operations.opening import brainweb_phantom as brainweb_phantom
 from .jobs.operations.reconstruct import reconstruct as reconstruct
 from .jobs.operations.simulate import simulate as simulate

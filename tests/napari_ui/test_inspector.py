@@ -14,10 +14,10 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_blochnet import FingerprintStack, Phantom, cramer_rao_bound, simulate, spline_schedule
+from napari_blochnet.evaluation.drawing.figure_style import error_bars, round_ticks
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.voxel import Explanation
 from napari_blochnet.napari_ui.canvas import layers
-from napari_blochnet.napari_ui.inspector.plane import error_bars, round_ticks
 from napari_blochnet.napari_ui.state.pins import MAX_PINS
 
 SHAPE = (3, 16, 20)
@@ -433,7 +433,7 @@ def test_error_bars_and_ticks():
     assert round_ticks(999.0, 1001.0, 4) == [999.0, 999.5, 1000.0, 1000.5, 1001.0]
 
 
-def test_save_curves_and_picture(scene, tmp_path):
+def test_save_curves_and_figures(scene, tmp_path):
     scene = scene()
     scene.pin((1, 9, 12))
     inspector = scene.inspector
@@ -451,8 +451,18 @@ def test_save_curves_and_picture(scene, tmp_path):
     np.testing.assert_allclose(table[:, column], inspector.shown.curves[2], rtol=1e-6)
     residual = rows[0].index("residual of BlochNet (a.u.)")
     np.testing.assert_allclose(table[:, residual], table[:, 3] - table[:, column], atol=1e-7)
-    inspector.save(str(tmp_path / "voxel.png"))
-    assert (tmp_path / "voxel.png").read_bytes().startswith(b"\x89PNG")
+    for name, start in (("voxel.svg", b"<?xml"), ("voxel.PNG", b"\x89PNG"), ("voxel.pdf", b"%PDF")):
+        inspector.save(str(tmp_path / name))
+        scene.qtbot.waitUntil(lambda: not inspector.is_busy, timeout=60_000)
+        assert inspector.jobs.message.text().startswith(f"Saved {tmp_path / name}, 180 × ")
+        assert (tmp_path / name).read_bytes().startswith(start)
+    before = sorted(tmp_path.iterdir())
+    for name, found in (("voxel.tif", "as .tif"), ("voxel", "without an ending")):
+        inspector.save(str(tmp_path / name))
+        assert inspector.jobs.message.text() == (
+            f"{name}: curves and figures are not written {found}; expected a name ending in .csv, .pdf, .svg or .png."
+        )
+    assert sorted(tmp_path.iterdir()) == before
     inspector.save(str(tmp_path / "voxel.csv" / "below-a-file.csv"))
     assert "was not written" in inspector.jobs.message.text()
     scene.qtbot.mouseClick(inspector.copy_button, Qt.MouseButton.LeftButton)

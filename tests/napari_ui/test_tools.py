@@ -30,15 +30,15 @@ def test_the_next_step_knows_of_a_tool_in_hand(mapped, add):
     inspector = open_dock(mapped.viewer, INSPECTOR)
     mapped.qtbot.waitUntil(lambda: "click a voxel" in step.text.text(), timeout=20_000)
     assert not step.button.isVisible()
-    assert inspector.place.text().startswith("Click a voxel")
+    assert inspector.invitation.text().startswith("Click a voxel")
     drawn = add(mapped.session, mapped.stack)
     mapped.qtbot.waitUntil(lambda: f"A click edits {drawn.name} now" in step.text.text(), timeout=20_000)
     assert next_step(mapped.session, "Map", inspecting=True).goal == "point"
-    assert inspector.place.text().startswith(f"A click edits {drawn.name} now")
+    assert inspector.invitation.text().startswith(f"A click edits {drawn.name} now")
     mapped.click(step.button)
     assert drawn.mode == "pan_zoom"
     mapped.qtbot.waitUntil(lambda: step.text.text().endswith("Next: click a voxel in the viewer."), timeout=20_000)
-    assert inspector.place.text().startswith("Click a voxel")
+    assert inspector.invitation.text().startswith("Click a voxel")
 
 
 def test_the_canvas_says_when_a_click_does_not_map(mapped):

@@ -82,6 +82,11 @@ def schedule() -> None:
     """Make, show and convert RF schedules."""
 
 
+@click.group()
+def figure() -> None:
+    """Draw figures for a paper, in the width of a journal's column."""
+
+
 @command(click.argument("path", type=FILE), settings_options(ScheduleFileSettings, leave_out=("path",)))
 def show(console: Console, path: str, **options: Any) -> Answer:
     """Say what a schedule file holds."""
@@ -111,8 +116,10 @@ def compare(
     **options: Any,
 ) -> Answer:
     """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
+    from napari_blochnet.common.endings import check_ending
     from napari_blochnet.common.errors import InputError
-    from napari_blochnet.evaluation.figures import comparison_figures
+    from napari_blochnet.evaluation.drawing.figure_files import ENDINGS
+    from napari_blochnet.evaluation.drawing.figures import comparison_figures
     from napari_blochnet.io.origin import check_outputs
     from napari_blochnet.jobs.operations.compare import compare as run
     from napari_blochnet.jobs.operations.compare import region_means
@@ -124,6 +131,9 @@ def compare(
         raise InputError(
             "figures are drawn of a comparison with --truth alone; expected no --regions.", field="figures"
         )
+    check_ending(output, (".html", ".htm"), "reports", field="output")
+    if figures is not None:
+        check_ending(figures, ENDINGS, "figures", field="figures")
     table = output.with_suffix(".csv")
     drawn = [] if figures is None else comparison_figures(figures)
     check_outputs([output, table, *drawn], inputs=named_files({**options, "source": source, "regions": regions}),
@@ -155,7 +165,7 @@ def run(console: Console, recipe: Path, output: Path) -> Answer:
 
 
 schedule.add_command(show)
-for _command in (adapt, benchmark, compare, demo, experiment, models, phantom, run, schedule, train):
+for _command in (adapt, benchmark, compare, demo, experiment, figure, models, phantom, run, schedule, train):
     blochnet.add_command(_command)
 for _operation in OPERATIONS:
     add_operation(blochnet, _operation)

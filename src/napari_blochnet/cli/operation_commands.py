@@ -128,22 +128,29 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     typed = [what for option, what in named if not option and operation.input(what) is None]
     parts = [_input_part(option, each) for option, each in inputs]
     parts += [click.argument(what, type=FILE) for what in typed]
-    parts += [part for kind in dict.fromkeys(each.kind for _, each in inputs) for part in _INPUTS[kind][2]]
+    kinds = dict.fromkeys(each.kind for _, each in inputs)
+    # of a stack with its truth, options of one name are the stack's
+    stacks = {*FingerprintsSettings.model_fields} & {*PhantomSettings.model_fields} if "stack" in kinds else set()
+    for kind in kinds:
+        of_truth = kind == "phantom" and stacks
+        parts += (settings_options(PhantomSettings, leave_out=stacks),) if of_truth else _INPUTS[kind][2]
     parts += [settings_options(operation.settings, leave_out=typed), OUTPUT, *([DEVICE] if operation.device else [])]
 
     @command(*parts, name=name, help=operation.summary)
     def run(console: Console, output: Path, **options: Any) -> Answer:
         given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
         kind = KINDS[operation.result]
-        # no work is lost to a file that is in the way
+        # no work is lost to a file that is in the way, or to a name that nothing can be written to
+        kind.check_name(output)
         settings = settings_from(operation.settings, **given_settings(operation.settings, dict(options)))
         check_outputs(kind.targets(output, settings), inputs=named_files(options), field="output")
         for each in sorted((each for _, each in inputs), key=lambda each: list(_INPUTS).index(each.kind)):
             open_one, path = _INPUTS[each.kind][1], options.pop(f"{each.name}_path")
+            own = {name: value for name, value in options.items() if each.kind != "phantom" or name not in stacks}
             if each.several:
-                given[each.name] = [open_one(console, one, dict(options)) for one in path]
+                given[each.name] = [open_one(console, one, dict(own)) for one in path]
             elif path is not None:
-                given[each.name] = open_one(console, path, dict(options))
+                given[each.name] = open_one(console, path, own)
         if operation.watched:
             given["progress"] = console.progress
         settings = settings_from(operation.settings, **given_settings(operation.settings, options))

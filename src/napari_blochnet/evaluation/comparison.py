@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,17 +20,23 @@ from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTabl
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
 from napari_blochnet.phantoms.phantom import Phantom
 
+if TYPE_CHECKING:
+    from napari_blochnet.evaluation.drawing.figures import Limits
+
 __all__ = ["Comparison", "compare_maps"]
 
 
 class Comparison(ComparisonTable):
     """What `compare_maps` found: a `ComparisonTable` that is also drawn, and written as a page."""
 
-    def to_figures(self, path: str | os.PathLike[str]) -> list[Path]:
-        """Write the figures as PNG, SVG or PDF, by the ending: ``NAME-maps`` and ``NAME-scatter``."""
-        from napari_blochnet.evaluation.figures import save_comparison_figures
+    def to_figures(self, path: str | os.PathLike[str], limits: Limits | None = None) -> list[Path]:
+        """Write the figures as PNG, SVG or PDF, by the ending: ``NAME-maps`` and ``NAME-scatter``.
 
-        return save_comparison_figures(self, path)
+        ``limits`` say where the colours of "T1", "T2" (ms), "T1 error" and "T2 error" (per cent) begin and end.
+        """
+        from napari_blochnet.evaluation.drawing.figures import save_comparison_figures
+
+        return save_comparison_figures(self, path, limits)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write one page with tables, figures and records; it needs no other file."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from napari_blochnet.evaluation.figures import comparison_figure, figure_png, region_figure, scatter_figure
+from napari_blochnet.evaluation.drawing.figures import comparison_figure, figure_png, region_figure, scatter_figure
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable, said_of_scale
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing

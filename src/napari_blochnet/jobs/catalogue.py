@@ -17,6 +17,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
@@ -31,6 +32,7 @@ from napari_blochnet.jobs.settings import (
     SyntheticSettings,
 )
 from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
+from napari_blochnet.jobs.settings_figures import MapFigureSettings, VoxelFigureSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 __all__ = ["KINDS", "OPERATIONS", "Input", "Kind", "Operation", "operation_of"]
@@ -56,6 +58,8 @@ class Kind:
         Whether ``write`` takes ``progress``.
     files : str
         Called as ``files(path, settings)``: which files ``write`` will surely write. None: its file, if it is one.
+    endings : tuple of str
+        How its file's name must end, where ``write`` tells formats apart by it.
     """
 
     name: str
@@ -64,6 +68,12 @@ class Kind:
     suffix: str = ""
     watched: bool = False
     files: str = ""
+    endings: tuple[str, ...] = ()
+
+    def check_name(self, path: Path) -> None:
+        """Raise `InputError` where a file's name does not end as what is written to it."""
+        if self.endings:
+            check_ending(path, self.endings, f"{self.name}s", field="output")
 
     def targets(self, path: Path, settings: Settings | None = None) -> list[Path]:
         """Return the files that writing one to a path will surely write, as far as they are known before it is made."""
@@ -94,6 +104,9 @@ KINDS = {
              "napari_blochnet.evaluation.comparison:Comparison.to_html", ".html"),
         Kind("regions", "napari_blochnet.evaluation.regions:RegionMeans",
              "napari_blochnet.evaluation.regions:RegionMeans.to_html", ".html"),
+        Kind("figure", "napari_blochnet.evaluation.drawing.sheets:DrawnFigure",
+             "napari_blochnet.evaluation.drawing.sheets:DrawnFigure.save", ".pdf",
+             endings=(".pdf", ".svg", ".png")),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )
@@ -247,6 +260,18 @@ OPERATIONS: list[Operation] = [
         "region_means", f"{_JOBS}.compare:region_means", RegionSettings, "regions",
         (_MAPS, Input("regions"), Input("truth", "phantom", optional=True)), watched=False,
         python_name="nb.region_means", command="compare --regions {regions} {maps} --truth {truth}",
+    ),
+    Operation(
+        "draw_voxel", f"{_JOBS}.draw:draw_voxel", VoxelFigureSettings, "figure",
+        (_STACK, Input("maps", "maps", several=True, optional=True), Input("truth", "phantom", optional=True)),
+        python_name="nb.draw_voxel", command="figure voxel {stack} {maps} --truth {truth}",
+        summary="Draw a voxel of STACK as a figure (.pdf, .svg, .png): fingerprints, residuals and T1–T2 plane.",
+    ),
+    Operation(
+        "draw_maps", f"{_JOBS}.draw:draw_maps", MapFigureSettings, "figure",
+        (_MAPS, Input("truth", "phantom", optional=True)),
+        python_name="nb.draw_maps", command="figure maps {maps} --truth {truth}",
+        summary="Draw maps in a grid as a figure (.pdf, .svg, .png), with colour bars and a scale bar.",
     ),
     Operation(
         "train", f"{_JOBS}.train:train", TrainSettings, "estimator", (Input("schedules", "schedule", several=True),),

@@ -57,7 +57,7 @@ def run_demo(
     -------
     DemoResult
     """
-    from napari_blochnet.evaluation.figures import comparison_figure, save_figure
+    from napari_blochnet.evaluation.drawing.figures import comparison_figure, save_figure
     from napari_blochnet.evaluation.maps_io import error_files, files_to_write, write_error_maps, write_maps
     from napari_blochnet.phantoms.write import phantom_files, write_phantom
     from napari_blochnet.schedules.schedule_files import write_schedule

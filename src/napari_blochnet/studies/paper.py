@@ -39,7 +39,7 @@ def run_draws(draws: Draws, models: list[str]) -> list[Row]:
 
 def _figures(draws: Draws, models: list[str]) -> list[Path]:
     """Draw the first draw's estimates against the truth, a figure for each test set."""
-    from napari_blochnet.evaluation.figures import save_figure
+    from napari_blochnet.evaluation.drawing.figures import save_figure
     from napari_blochnet.studies.paper_tables import scatter_of_models
 
     made: list[Path] = []

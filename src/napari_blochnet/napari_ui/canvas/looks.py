@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from dataclasses import dataclass
 
-import cmap
 import numpy as np
 from napari.utils import Colormap
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, DIVERGING, colour_table
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.state.entries import Entry
 
@@ -45,19 +45,17 @@ class Style:
     limits: tuple[float, float] | None = None
 
 
-# T1 and T2 in the colour maps recommended for them: Fuderer et al., Magn Reson Med 93:1415 (2025),
-# doi 10.1002/mrm.30290. Errors diverge from black.
 STYLES = {
-    "T1": Style("crameri:lipari", "ms"),
-    "T2": Style("crameri:navia", "ms"),
+    "T1": Style(COLOURMAPS["T1"], "ms"),
+    "T2": Style(COLOURMAPS["T2"], "ms"),
     "PD": Style("gray", ""),
     "signal": Style("gray", ""),
     "B1": Style("crameri:batlow", "", (0.6, 1.4)),
     "T1 SE": Style("magma", "ms"),
     "T2 SE": Style("magma", "ms"),
     "residual": Style("magma", "", (0.0, 0.2)),
-    "T1 error": Style("crameri:berlin", "%"),
-    "T2 error": Style("crameri:berlin", "%"),
+    "T1 error": Style(COLOURMAPS["T1 error"], "%"),
+    "T2 error": Style(COLOURMAPS["T2 error"], "%"),
 }
 # One colour per tissue; labels beyond them start again.
 TISSUE_COLOURS = (
@@ -68,9 +66,6 @@ TISSUE_COLOURS = (
 REGION_COLOURS = ("#00e5ff", "#ff3dcb", "#b6ff3d", "#ffe14d", "#b28dff", "#ff8c42")
 # Voxels that show well enough how the values of a map are spread.
 _ENOUGH = 2**21
-# Odd, so that a diverging map has a colour for 0.
-_COLOURS = 257
-_DIVERGING = ("crameri:berlin",)
 
 
 def _runs_up(geometry: Geometry) -> bool:
@@ -140,12 +135,7 @@ def colormap(name: str) -> Colormap:
     They hold exactly 0, as no others do; in a diverging map, whose 0 is a value as good as any, NaN, which napari
     leaves out of every map.
     """
-    colours = np.array(cmap.Colormap(name).lut(_COLOURS))
-    if name in _DIVERGING:
-        middle = _COLOURS // 2
-        # berlin's middle is a dark brown; no error is to be black
-        nearness = 1.0 - np.abs(np.linspace(-1, 1, _COLOURS))
-        colours[:, :3] = np.clip(colours[:, :3] - colours[middle, :3] * nearness[:, None] ** 2, 0, 1)
-    else:
+    colours = colour_table(name).copy()
+    if name not in DIVERGING:
         colours[0, 3] = 0.0
     return Colormap(colours, name=f"{name} (0 transparent)", display_name=name.split(":")[-1])

@@ -1,4 +1,4 @@
-"""What the inspector shows, as files: curves as CSV, the whole as a picture."""
+"""What the inspector's curves show, as a table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import os
 from collections.abc import Container
 
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.io.atomic import replacing
 
@@ -19,8 +20,14 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
     ----------
     shown : Explanations
     path : path
-        Written by renaming.
+        Ending in ``.csv``; written by renaming.
+
+    Raises
+    ------
+    InputError
+        Another ending.
     """
+    check_ending(path, (".csv",), "curves")
     stack, (z, y, x) = shown.voxel.stack, shown.voxel.index
     about = [f"stack: {stack.name}", f"voxel: z {z}, y {y}, x {x}", f"signal: {shown.quantity}"]
     for item, residual in zip(shown.items, shown.residual, strict=True):

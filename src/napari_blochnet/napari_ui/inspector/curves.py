@@ -1,5 +1,8 @@
 """The inspector's curves: measured and re-simulated fingerprints above what each model leaves unexplained.
 
+Residuals lie in lanes below each other, one a model, all with one scale: they share the noise, and would hide each
+other on one line.
+
 Items are made once and get new data: making them again for every voxel would cost more than computing it. Lines are
 as wide as one pixel, or drawn as segments: Qt strokes long wide polylines slowly.
 """
@@ -14,6 +17,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_blochnet.evaluation.voxel import Explanations
+from napari_blochnet.napari_ui.canvas.looks import round_up
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent
@@ -27,6 +31,10 @@ _NEAR = 9.0
 _DIMMED = 55
 # Share of the height that is left for the readout.
 _ROOM_ABOVE = 0.24
+# Heights that plots have at least, pixels: the fingerprints', and the residuals' with their axis.
+_SIGNAL, _RESIDUAL = 128, 92
+# A lane's number stands beside lanes of this height, and numbers above and below it beside higher ones; pixels.
+_NUMBERED, _ROOMY = 12, 40
 
 
 class CurvesView(QWidget):
@@ -42,6 +50,11 @@ class CurvesView(QWidget):
         self._shown: Explanations | None = None
         self._colours: Palette | None = None
         self._highlighted: int | None = None
+        self._hidden: frozenset[int] = frozenset()
+        #: how far down the residual of each explanation is drawn, of those that are, and half the height of its lane
+        self.lanes: dict[int, float] = {}
+        self.lane = 1.0
+        self._label = ""
         self.plots = PaintedPlots()
         self.plots.setAccessibleName("Fingerprints and residuals over the TR index")
         self.plots.ci.setContentsMargins(0, 0, 8, 0)
@@ -52,16 +65,17 @@ class CurvesView(QWidget):
         self.signal.getAxis("bottom").setStyle(showValues=False)
         self.plots.ci.layout.setRowStretchFactor(0, 5)
         self.plots.ci.layout.setRowStretchFactor(1, 3)
+        self.plots.ci.layout.setRowMinimumHeight(0, _SIGNAL)
+        self.plots.ci.layout.setRowMinimumHeight(1, _RESIDUAL)
+        self.plots.setMinimumHeight(_SIGNAL + _RESIDUAL + 2)
         self.residual.getAxis("bottom").setHeight(BOTTOM)
         for plot in (self.signal, self.residual):
             plot.getAxis("left").setWidth(62)
             plot.setMouseEnabled(x=True, y=False)
             plot.getViewBox().disableAutoRange()
-        # what noise alone leaves, 95 % of the time
-        self._band = pg.LinearRegionItem(orientation="horizontal", movable=False, pen=pg.mkPen(None))
-        self.residual.addItem(self._band, ignoreBounds=True)
-        self._zero = pg.InfiniteLine(angle=0, pos=0)
-        self.residual.addItem(self._zero, ignoreBounds=True)
+        # of each lane: what noise alone leaves, 95 % of the time, and zero
+        self._bands: list[pg.LinearRegionItem] = []
+        self._zeros: list[pg.InfiniteLine] = []
         self._now = [self._line(plot) for plot in (self.signal, self.residual)]
         self._cross = [self._line(plot) for plot in (self.signal, self.residual)]
         for line in self._cross:
@@ -90,11 +104,10 @@ class CurvesView(QWidget):
         self._colours = colours
         self.plots.setBackground(colours.background)
         style_small(self.signal, colours, left="signal<br>(a.u.)")
-        style_small(self.residual, colours, left="residual<br>(a.u.)", bottom="TR index")
+        style_small(self.residual, colours, left=self._label or "residual<br>(a.u.)", bottom="TR index")
         for text in (self.readout, self.near):
             text.apply_theme(colours)
-        self._band.setBrush(pg.mkBrush(translucent(colours.text, 26)))
-        self._zero.setPen(pg.mkPen(colours.faint, width=1))
+        self._style_lanes()
         for line in self._now:
             line.setPen(pg.mkPen(colours.accent, width=1, style=Qt.PenStyle.DashLine))
         for line in self._cross:
@@ -104,9 +117,10 @@ class CurvesView(QWidget):
         if self._shown is not None:
             self._style()
 
-    def show_explanations(self, shown: Explanations | None) -> None:
-        """Draw a voxel's curves, or none."""
+    def show_explanations(self, shown: Explanations | None, hidden: frozenset[int] = frozenset()) -> None:
+        """Draw a voxel's curves, or none; those whose slots are hidden are left out."""
         before, self._shown = self._shown, shown
+        self._hidden = hidden
         self._highlighted = None
         count = 0 if shown is None else len(shown.items)
         while len(self._curves) < count:
@@ -119,35 +133,90 @@ class CurvesView(QWidget):
                 curve.setData([], [])
         if shown is None:
             self._measured.setData([], [])
-            self._band.setVisible(False)
             self._leave()
             return
         index = np.arange(1.0, len(shown.measured) + 1)
         self._measured.setData(index, shown.measured)
-        for (above, below), item, curve in zip(self._curves, shown.items, shown.curves, strict=False):
-            above.setData(index, curve)
-            below.setData([], []) if item.is_truth else below.setData(index, shown.measured - curve)
+        self._set_limits(shown)
+        for number, ((above, below), item, curve) in enumerate(
+            zip(self._curves, shown.items, shown.curves, strict=False)
+        ):
+            above.setData([], []) if item.slot in hidden else above.setData(index, curve)
+            lane = self.lanes.get(number)
+            below.setData([], []) if lane is None else below.setData(index, shown.measured - curve - lane)
         self._style()
         if before is None or len(before.measured) != len(index):
             self.signal.setXRange(1, len(index), padding=0.01)
-        self._set_limits(shown)
         self._leave()
         self.plots.settle()
 
     def _set_limits(self, shown: Explanations) -> None:
-        values = np.concatenate([shown.measured[None], shown.curves])
+        seen = [number for number, item in enumerate(shown.items) if item.slot not in self._hidden]
+        values = np.concatenate([shown.measured[None], shown.curves[seen]])
         low, high = float(values.min()), float(values.max())
         if shown.quantity == "magnitude":
             low = 0.0
         high = high if high > low else low + 1.0
         self.signal.setYRange(low - 0.05 * (high - low), high + _ROOM_ABOVE * (high - low), padding=0)
-        models = [curve for item, curve in zip(shown.items, shown.curves, strict=True) if not item.is_truth]
-        left = max((float(np.abs(shown.measured - curve).max()) for curve in models), default=0.0)
+        models = [number for number in seen if not shown.items[number].is_truth]
+        left = max((float(np.abs(shown.measured - shown.curves[number]).max()) for number in models), default=0.0)
         band = 0.0 if shown.bound is None else 1.96 * shown.bound.sigma
-        self._band.setVisible(band > 0)
-        self._band.setRegion((-band, band))
         limit = max(left, 1.4 * band) or 0.05 * max(abs(low), abs(high)) or 1.0
-        self.residual.setYRange(-limit, limit, padding=0.04)
+        self.lane = round_up(1.04 * limit) if len(models) > 1 else 1.04 * limit
+        self.lanes = {number: 2.0 * self.lane * place for place, number in enumerate(models)}
+        count = max(1, len(models))
+        while len(self._zeros) < count:
+            self._bands.append(pg.LinearRegionItem(orientation="horizontal", movable=False, pen=pg.mkPen(None)))
+            self._zeros.append(pg.InfiniteLine(angle=0, pos=0))
+            for item in (self._bands[-1], self._zeros[-1]):
+                self.residual.addItem(item, ignoreBounds=True)
+            self._bands[-1].setZValue(-20)
+            self._zeros[-1].setZValue(-10)
+            self._style_lanes()
+        for place, (region, zero) in enumerate(zip(self._bands, self._zeros, strict=True)):
+            centre = -2.0 * self.lane * place
+            zero.setVisible(place < count)
+            zero.setValue(centre)
+            region.setVisible(place < count and band > 0)
+            region.setRegion((centre - band, centre + band))
+        self.plots.ci.layout.setRowStretchFactor(1, min(5, 2 + count))
+        self.residual.setYRange(-self.lane * (2 * count - 1), self.lane, padding=0)
+        self._number_lanes()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._number_lanes()
+
+    def _number_lanes(self) -> None:
+        """Write at the axis what each lane's own heights are: zero, and a round number above and below it."""
+        axis = self.residual.getAxis("left")
+        # all lanes have one scale
+        label = "residual<br>(a.u.)" if len(self.lanes) < 2 else f"residual<br>(±{number_text(self.lane)} a.u.)"
+        if label != self._label and self._colours is not None:
+            self._label = label
+            style_small(self.residual, self._colours, left=label)
+        if len(self.lanes) < 2:
+            axis.setTicks(None)
+            return
+        high = (self.residual.getViewBox().height() or self.residual.height() - BOTTOM) / len(self.lanes)
+        step = self._round_step()
+        ticks = []
+        for lane in self.lanes.values():
+            ticks += [(-lane, "0")] if high >= _NUMBERED else []
+            if high >= _ROOMY:
+                ticks += [(-lane + sign * step, number_text(sign * step)) for sign in (-1, 1)]
+        axis.setTicks([ticks, []])
+
+    def _round_step(self) -> float:
+        power = 10.0 ** np.floor(np.log10(0.75 * self.lane))
+        return float(max(digit * power for digit in (1, 2, 2.5, 5) if digit * power <= 0.75 * self.lane))
+
+    def _style_lanes(self) -> None:
+        if self._colours is not None:
+            for band in self._bands:
+                band.setBrush(pg.mkBrush(translucent(self._colours.text, 26)))
+            for zero in self._zeros:
+                zero.setPen(pg.mkPen(self._colours.faint, width=1))
 
     def _style(self) -> None:
         """Give every curve its pen: one stands out while it is pointed at."""
@@ -170,6 +239,15 @@ class CurvesView(QWidget):
         if number != self._highlighted:
             self._highlighted = number
             self._style()
+
+    def pulses(self) -> tuple[int, int] | None:
+        """Return the first and the last TR index in view; None where all are."""
+        if self._shown is None:
+            return None
+        last = len(self._shown.measured)
+        low, high = self.signal.getViewBox().viewRange()[0]
+        first, end = max(1, int(np.ceil(low))), min(last, int(np.floor(high)))
+        return (first, end) if first < end and (first, end) != (1, last) else None
 
     def show_now(self, index: float | None) -> None:
         """Mark the TR index that the viewer's slider stands at."""
@@ -226,11 +304,13 @@ class CurvesView(QWidget):
         if shown is None or not shown.items:
             return None
         y = box.mapSceneToView(position).y()
-        values = shown.curves[:, index - 1]
+        values = shown.curves[:, index - 1].astype(np.float64)
+        values[[item.slot in self._hidden for item in shown.items]] = np.inf
         if plot is self.residual:
-            # the truth has no residual here
             left = shown.measured[index - 1] - values
-            values = np.array([np.inf if item.is_truth else v for item, v in zip(shown.items, left, strict=True)])
+            # the truth has no residual here
+            lanes = [self.lanes.get(number) for number in range(len(left))]
+            values = np.array([np.inf if lane is None else v - lane for v, lane in zip(left, lanes, strict=True)])
         distance = np.abs(values - y) / box.viewPixelSize()[1]
         near = int(np.argmin(distance))
         return near if distance[near] <= _NEAR else None

@@ -6,35 +6,28 @@ This module puts the parts together: `pointing` says which voxel is meant, `expl
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_settings
 from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
-    QApplication,
     QBoxLayout,
     QCheckBox,
-    QDockWidget,
-    QFileDialog,
     QHBoxLayout,
     QLabel,
-    QMainWindow,
     QSizePolicy,
 )
+from superqt import QElidingLabel
 
-from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.voxel import Explanations
-from napari_blochnet.io.atomic import replacing
-from napari_blochnet.io.origin import PROGRAM
 from napari_blochnet.napari_ui.canvas.marks import Marks
-from napari_blochnet.napari_ui.inspector.curve_files import write_curves
+from napari_blochnet.napari_ui.inspector.dock_place import DockPlace
 from napari_blochnet.napari_ui.inspector.explaining import Explainer
+from napari_blochnet.napari_ui.inspector.handing_out import HandingOut
 from napari_blochnet.napari_ui.inspector.pin_bar import PinBar
 from napari_blochnet.napari_ui.inspector.plane import PinContent
 from napari_blochnet.napari_ui.inspector.pointing import Pointer, add_step_keys
 from napari_blochnet.napari_ui.inspector.views import Views
-from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.state.places import voxel_under
 from napari_blochnet.napari_ui.state.tools import ToolWatch, layer_in_hand
@@ -48,10 +41,14 @@ if TYPE_CHECKING:
 __all__ = ["VoxelInspector"]
 
 _DRAWS = "A click edits {} now: choose pan/zoom in its layer controls, then click a voxel."
+_NO_STACK = "Open or simulate fingerprints first; then click one of their voxels."
 _INVITATION = (
-    "Click a voxel of a fingerprint stack or of its maps; Ctrl-click pins another, Shift shows while you move."
+    "Click a voxel of the fingerprints or of their maps in the viewer: its measured and explained signal, the T1–T2 "
+    "plane and the numbers are shown here.\nCtrl-click pins one more, Shift shows while you move, Alt and an arrow key "
+    "move the pin."
 )
-_HEIGHT = 270
+_TOOL_OFF = "Switch on “Click pins a voxel” above; then click a voxel of the fingerprints or of their maps."
+_HEIGHT = 300
 # Narrower than this the three views stand below each other: the dock may stand at the side, too.
 _NARROW = 760
 
@@ -72,6 +69,7 @@ class VoxelInspector(Panel):
         self._explainer = Explainer(self, lambda: self._wanted)
         self._explainer.explained.connect(self._on_explained)
         self._preview: Voxel | None = None
+        self._stands = DockPlace(self)
         #: what the views show
         self.shown: Explanations | None = None
         self.marks = Marks(self.session, self)
@@ -81,11 +79,11 @@ class VoxelInspector(Panel):
         self.pointer.clicked.connect(self.pick, Qt.ConnectionType.QueuedConnection)
         self.pointer.hovered.connect(self._on_hovered)
 
-        self.tool = QCheckBox("Click picks a voxel")
+        self.tool = QCheckBox()
         self.tool.setToolTip(
-            "While it is on, a click in the viewer pins the voxel under the cursor. Ctrl-click (⌘-click on a Mac) pins "
-            "one more. With Shift held, the voxel under the mouse is shown. Alt and an arrow key move the pin by one "
-            "voxel, or set the first."
+            "While it is on, a click in the viewer pins the voxel under the cursor, or moves the current pin there. "
+            "Ctrl-click (⌘-click on a Mac) pins one more. With Shift held, the voxel under the mouse is shown. Alt and "
+            "an arrow key move the pin by one voxel, or set the first."
         )
         self.tool.setChecked(True)
         self.tool.toggled.connect(self._on_tool)
@@ -98,20 +96,29 @@ class VoxelInspector(Panel):
         self.all_in_view = button(
             "All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.", checkable=True
         )
-        self.place = QLabel(_INVITATION)
+        self.back = button("Undo", "Put the pin back where it was before the last click.")
+        self._moved: tuple[Voxel, Voxel] | None = None
+        self.place = QElidingLabel()
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-        self.save_button = button("Save…", "Save the curves with their numbers (CSV), or a picture (PNG).")
-        self.copy_button = button("Copy picture", "Put a picture of the inspector on the clipboard.")
+        self.files = HandingOut(self)
+        self.save_button, self.figure_button, self.copy_button = self.files.buttons
 
         self.views = Views()
         self.curves, self.plane, self.table = self.views.curves, self.views.plane, self.views.table
         self.views.painted.connect(self._on_painted)
+        self.views.named.connect(self._on_named)
+        # instead of empty axes
+        self.invitation = QLabel()
+        self.invitation.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.invitation.setWordWrap(True)
+        self.views.hide()
         self.curves.chosen.connect(self._go_to_pulse)
 
         # one line, or two below each other in a narrow dock
         self._bar = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         first, second = row_of(self.tool, self.pins), QHBoxLayout()
-        fill(second, self.keep, self.clear, self.all_in_view, self.place, self.save_button, self.copy_button)
+        fill(second, self.keep, self.clear, self.all_in_view, self.back, self.place)
+        fill(second, *self.files.buttons)
         second.setStretchFactor(self.place, 1)
         fill(self._bar, first, second)
         self._bar.setStretch(1, 3)
@@ -119,17 +126,20 @@ class VoxelInspector(Panel):
             row.setSpacing(5)
         self.body.setContentsMargins(6, 3, 6, 3)
         self.body.setSpacing(2)
-        fill(self.body, self._bar, self.jobs, self.views)
-        self.body.setStretchFactor(self.views, 1)
+        fill(self.body, self._bar, self.jobs, self.invitation, self.views)
+        for page in (self.invitation, self.views):
+            self.body.setStretchFactor(page, 1)
         self.jobs.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
-        self.setMinimumHeight(150)
+        # as much as the curves take, with the row above them
+        self.setMinimumHeight(self.curves.plots.minimumHeight() + 40)
 
         self.pins.selected.connect(self.session.select_pin)
         self.pins.removed.connect(self.session.remove_pin)
         self.clear.clicked.connect(lambda: self.session.pin(None))
         self.all_in_view.toggled.connect(lambda _on: self._draw_plane())
-        self.save_button.clicked.connect(self._ask_where_to_save)
-        self.copy_button.clicked.connect(self._copy_picture)
+        self.keep.toggled.connect(lambda _on: self._say_what_clicks_do())
+        self.back.clicked.connect(self._put_back)
+        self.session.hidden_changed.connect(self._ask)
         add_step_keys(self, self.session)
         self.session.pins_changed.connect(self._on_pins)
         self.session.pinned.connect(self._on_pinned)
@@ -145,7 +155,8 @@ class VoxelInspector(Panel):
         super().apply_theme()
         colours = self.colours
         style = button_style(colours)
-        for one in (self.keep, self.clear, self.all_in_view, self.save_button, self.copy_button):
+        buttons = self.keep, self.clear, self.all_in_view, self.back
+        for one in (*buttons, *self.files.buttons):
             one.setStyleSheet(style)
         self.views.apply_theme(colours)
         self._on_pins()
@@ -160,25 +171,21 @@ class VoxelInspector(Panel):
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)
+        # not while Qt is still laying the dock out
+        QTimer.singleShot(0, self._stands.make_room)
         if not self._was_placed:
             self._was_placed = True
-            # napari docks every plugin on the right; curves want width. Not while Qt is still laying the dock out.
-            QTimer.singleShot(0, self._dock_below)
+            # napari docks every plugin on the right; curves want width
+            QTimer.singleShot(0, lambda: self._stands.move_below(_HEIGHT))
 
-    def _dock_below(self) -> None:
-        """Move to the bottom; afterwards napari remembers where the person puts it."""
-        dock = self.parent()
-        while dock is not None and not isinstance(dock, QDockWidget):
-            dock = dock.parent()
-        window = None if dock is None else dock.parent()
-        if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
-            window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
-            window.resizeDocks([dock], [_HEIGHT], Qt.Orientation.Vertical)
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        super().hideEvent(event)
+        self._stands.give_back()
 
     def attach(self, viewer: Viewer) -> None:
         self.pointer.attach(viewer)
         self.marks.show(viewer)
-        self._tools = ToolWatch(viewer, self._on_hand)
+        self._tools = ToolWatch(viewer, self._show_page)
         viewer.dims.events.current_step.connect(self._on_step)
 
     def detach(self, viewer: Viewer) -> None:
@@ -192,6 +199,7 @@ class VoxelInspector(Panel):
     def update_session(self) -> None:
         voxel = self.session.voxel
         if voxel is None:
+            self._show_page()
             return
         if self._explainer.known(voxel) is None:
             self._explainer.ask(voxel)
@@ -202,6 +210,34 @@ class VoxelInspector(Panel):
 
     def _on_tool(self, is_on: bool) -> None:
         self.pointer.is_on = is_on
+        self._show_page()
+
+    def _say_what_clicks_do(self) -> None:
+        """Write beside the switch what the next click in the viewer does."""
+        voxel = self.session.voxel
+        if voxel is None:
+            does = "pins a voxel"
+        elif self.keep.isChecked():
+            does = "pins one more"
+        else:
+            does = f"moves pin {self.session.pin_number(voxel)}"
+        self.tool.setText(f"Click {does}")
+
+    def _show_page(self) -> None:
+        """Show the voxel's views, or the sentence that says how to get there."""
+        has_stack = bool(self.session.entries("stack"))
+        edited = layer_in_hand(self.session.viewer)
+        if not has_stack:
+            says = _NO_STACK
+        elif not self.tool.isChecked():
+            says = _TOOL_OFF
+        else:
+            says = _INVITATION if edited is None else _DRAWS.format(edited.name)
+        self.invitation.setText(says)
+        self.invitation.setVisible(self.shown is None)
+        self.views.setVisible(self.shown is not None)
+        for one in self.files.buttons:
+            one.setEnabled(self.shown is not None)
 
     def pick(self, position: tuple[float, ...], adds: bool = False) -> None:
         """Pin the voxel at a world position; move the current pin there, or set one more."""
@@ -215,11 +251,20 @@ class VoxelInspector(Panel):
         if voxel is None:
             self.place.setText("There is no fingerprint here: open or simulate a stack, and click inside it.")
         elif not (adds or self.keep.isChecked()):
+            before = self.session.voxel
+            is_move = before is not None and voxel not in self.session.pins
+            self._moved = (before, voxel) if before is not None and is_move else None
             self.session.pin(voxel)
         elif self.session.add_pin(voxel):
             self.keep.setChecked(False)
         else:
             self.place.setText(f"There are {MAX_PINS} pins already; give one up to set another.")
+
+    def _put_back(self) -> None:
+        """Undo the last click that moved a pin."""
+        if self._moved is not None:
+            before, self._moved = self._moved[0], None
+            self.session.pin(before)
 
     def _on_hovered(self, position: tuple[float, ...] | None) -> None:
         viewer = self.session.viewer
@@ -247,6 +292,10 @@ class VoxelInspector(Panel):
         self.all_in_view.setVisible(len(voxels) > 1)
         if not voxels:
             self.keep.setChecked(False)
+        if self._moved is not None and self._moved[1] != self.session.voxel:
+            self._moved = None
+        self.back.setVisible(self._moved is not None)
+        self._say_what_clicks_do()
 
     def _on_pinned(self, voxel: Voxel | None) -> None:
         self._preview = None
@@ -265,13 +314,8 @@ class VoxelInspector(Panel):
         self.shown = None
         self.views.show_explanations(None)
         self.plane.show_pins([], all_in_view=True)
-        self._on_hand()
-
-    def _on_hand(self) -> None:
-        """Invite to click, but for where a click draws."""
-        edited = layer_in_hand(self.session.viewer)
-        if self.shown is None:
-            self.place.setText(_INVITATION if edited is None else _DRAWS.format(edited.name))
+        self.place.setText("")
+        self._show_page()
 
     def _on_explained(self, found: Explanations) -> None:
         if found.voxel == self._wanted:
@@ -286,10 +330,29 @@ class VoxelInspector(Panel):
         z, y, x = shown.voxel.index
         stack = shown.voxel.stack
         outside = "" if stack.mask[shown.voxel.index] else ", outside the mask"
-        self.place.setText(f"z {z}, y {y}, x {x} of {stack.name}{outside}")
-        self.views.show_explanations(shown)
+        self.place.setText(f"z {z}, y {y}, x {x}{self._said_of_move(shown.voxel)} of {stack.name}{outside}")
+        self.place.setToolTip(self.place.text())
+        self._show_page()
+        self.views.show_explanations(shown, self.session.hidden_slots())
         self._draw_plane()
         self._on_step()
+
+    def _said_of_move(self, voxel: Voxel) -> str:
+        if self._moved is None or self._moved[1] != voxel or voxel not in self.session.pins:
+            return ""
+        z, y, x = self._moved[0].index
+        return f", was z {z}, y {y}, x {x}"
+
+    def _on_named(self, number: int) -> None:
+        """Hide the model whose name was clicked, or show it again."""
+        if self.shown is None or number >= len(self.shown.items):
+            return
+        slot = self.shown.items[number].slot
+        is_hidden = slot in self.session.hidden_slots()
+        entries = self.session.entries("maps")
+        maps = next((entry.subject for entry in entries if self.session.slot(entry.subject) == slot), None)
+        if slot < 0 or maps is not None:
+            self.session.set_hidden(maps, not is_hidden)
 
     def _draw_plane(self) -> None:
         pins = []
@@ -300,7 +363,7 @@ class VoxelInspector(Panel):
             pins.append(PinContent(self.session.pin_number(voxel), items, bound, is_current))
         if self._preview is not None and self.shown is not None and self.shown.voxel == self._preview:
             pins.append(PinContent(0, self.shown.items, self.shown.bound, True))
-        self.plane.show_pins(pins, all_in_view=self.all_in_view.isChecked())
+        self.plane.show_pins(pins, all_in_view=self.all_in_view.isChecked(), hidden=self.session.hidden_slots())
 
     def _on_painted(self) -> None:
         if self.shown is not None:
@@ -317,40 +380,6 @@ class VoxelInspector(Panel):
         if viewer is not None and viewer.dims.ndim >= 4:
             viewer.dims.set_point(viewer.dims.ndim - 4, index - 1)
 
-    # -- files
-
-    def _ask_where_to_save(self) -> None:
-        if self.shown is not None:
-            z, y, x = self.shown.voxel.index
-            start = os.path.join(preferences.folder("voxel"), f"voxel-{z}-{y}-{x}.csv")
-            path, _ = QFileDialog.getSaveFileName(
-                self, "Save what the inspector shows", start, "Curves (*.csv);;Picture (*.png)"
-            )
-            if path:
-                preferences.set_folder("voxel", path)
-                self.save(path)
-
-    def _copy_picture(self) -> None:
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setPixmap(self.grab())
-
     def save(self, path: str) -> None:
-        """Write the curves to a .csv file, or a picture to a .png file."""
-        if self.shown is None:
-            return
-        try:
-            if path.lower().endswith(".png"):
-                with replacing(path) as temporary:
-                    picture = self.grab().toImage()
-                    picture.setText("Software", PROGRAM)
-                    if not picture.save(str(temporary), "PNG"):
-                        raise OSError("the picture could not be written")
-            else:
-                write_curves(self.shown, path)
-        except InputError as error:
-            self.jobs.say(str(error), "error")
-        except OSError as error:
-            self.jobs.say(f"{path} was not written: {error.strerror or error}.", "error")
-        else:
-            self.place.setText(f"Saved {path}.")
+        """Write the curves to a .csv file, or a figure to a .pdf, .svg or .png file; no other name is taken."""
+        self.files.save(path)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QBrush, QFont, QFontMetrics
+from qtpy.QtGui import QBrush, QColor, QFont, QFontMetrics
 from qtpy.QtWidgets import QAbstractItemView, QFrame, QHeaderView
 
 from napari_blochnet.evaluation.voxel import Explanation, Explanations
@@ -17,7 +17,7 @@ from napari_blochnet.napari_ui.widgets.number_table import NumberTable
 __all__ = ["VoxelTable"]
 
 _COLUMNS = (
-    ("", "The colour of its curve and of its mark in the plane."),
+    ("", "The colour of its curve and of its mark in the plane. A click on a name hides both, or shows them again."),
     ("T1 (ms)", "T1; ± one standard error where the model gives one, of the noise alone."),
     ("error", "(estimate − truth)/truth of T1"),
     ("T2 (ms)", "T2; ± one standard error where the model gives one, of the noise alone."),
@@ -29,6 +29,8 @@ _ERRORS = (2, 4)
 # Rows shrink to this where all of them would not fit otherwise, and grow to that; pixels.
 _ROW_HEIGHTS = (15, 22)
 _FONT_SIZE = 11
+# What stands before a name, with its margins, and up to where a name has room of its own; pixels.
+_ICON, _WIDEST_NAME = 34, 110
 _PADDING = 11
 
 
@@ -37,6 +39,8 @@ class VoxelTable(NumberTable):
 
     #: index of the explanation under the mouse, or None
     hovered = Signal(object)
+    #: index of the explanation whose name was clicked
+    named = Signal(int)
     painted = Signal()
 
     def __init__(self) -> None:
@@ -48,6 +52,9 @@ class VoxelTable(NumberTable):
         self._colours: Palette | None = None
         self._shown: Explanations | None = None
         self._highlighted: int | None = None
+        self._hidden: frozenset[int] = frozenset()
+        #: whether it stands beside the plots, and takes the width that it needs
+        self.is_beside = False
         for heading in self.headings[1:]:
             heading.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
@@ -64,6 +71,11 @@ class VoxelTable(NumberTable):
         self.setMouseTracking(True)
         self.sheet.setMouseTracking(True)
         self.cellEntered.connect(lambda row, _column: self.hovered.emit(row))
+        self.cellClicked.connect(self._on_click)
+
+    def _on_click(self, row: int, column: int) -> None:
+        if column == 0:
+            self.named.emit(row)
 
     def leaveEvent(self, event: Any) -> None:  # noqa: N802
         super().leaveEvent(event)
@@ -87,11 +99,11 @@ class VoxelTable(NumberTable):
             f"QHeaderView::section {{ background: {colours.background}; color: {colours.faint}; border: 0;"
             f" border-bottom: 1px solid {colours.edge}; padding: 0 3px; font-size: {_FONT_SIZE}px; }}"
         )
-        self.show_explanations(self._shown)
+        self.show_explanations(self._shown, self._hidden)
 
-    def show_explanations(self, shown: Explanations | None) -> None:
-        """Fill in a voxel's numbers, or none."""
-        self._shown = shown
+    def show_explanations(self, shown: Explanations | None, hidden: frozenset[int] = frozenset()) -> None:
+        """Fill in a voxel's numbers, or none; names of those whose slots are hidden are struck out."""
+        self._shown, self._hidden = shown, hidden
         self._highlighted = None
         items, residuals = ((), ()) if shown is None else (shown.items, shown.residual)
         if self.rowCount() != len(items):
@@ -103,9 +115,19 @@ class VoxelTable(NumberTable):
         for row, item in enumerate(items):
             for column, text in enumerate(_texts(item, residuals[row], truth)):
                 self.cell(row, column).setText(text)
+            is_hidden = item.slot in hidden
+            name = self.cell(row, 0)
             if self._colours is not None:
-                self.cell(row, 0).setIcon(swatch(colour_of(item, self._colours), item.is_truth))
-            self.cell(row, 0).setToolTip(item.name)
+                colour = self._colours.edge if is_hidden else colour_of(item, self._colours)
+                name.setIcon(swatch(colour, item.is_truth))
+                name.setForeground(QBrush(QColor(self._colours.faint if is_hidden else self._colours.text)))
+            font = name.font()
+            if font.strikeOut() != is_hidden:
+                font.setStrikeOut(is_hidden)
+                name.setFont(font)
+            name.setToolTip(
+                f"{item.name}\nClick the name to {'show' if is_hidden else 'hide'} its curves and its mark."
+            )
         self._fit_rows()
         self._fit_columns()
         self._shade()
@@ -122,17 +144,22 @@ class VoxelTable(NumberTable):
         font = QFont(self.font())
         font.setPixelSize(_FONT_SIZE)
         metrics = QFontMetrics(font)
-        rest = self.sheet.width()
+        rest, needed = self.sheet.width(), 0
         for column in range(1, self.columnCount()):
             if self.isColumnHidden(column):
                 continue
             texts = [self.headings[column].text()]
             texts += [self.cell(row, column).text() for row in range(self.rowCount())]
             width = max(metrics.horizontalAdvance(text) for text in texts) + _PADDING
-            rest -= width
+            rest, needed = rest - width, needed + width
             if self.columnWidth(column) != width:
                 self.setColumnWidth(column, width)
+        names = (metrics.horizontalAdvance(self.cell(row, 0).text()) for row in range(self.rowCount()))
+        name = min(_WIDEST_NAME, max(names, default=0) + _ICON)
         self.setColumnWidth(0, max(64, rest))
+        if self.is_beside:
+            # the curves give way, as far as they can
+            self.setMinimumWidth(needed + max(64, name))
 
     def highlight(self, number: int | None) -> None:
         """Let one row stand out, or none."""

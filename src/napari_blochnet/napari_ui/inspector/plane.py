@@ -12,6 +12,7 @@ from qtpy.QtGui import QPolygonF
 from qtpy.QtWidgets import QGraphicsPolygonItem, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.evaluation.drawing.figure_style import error_bars, round_ticks
 from napari_blochnet.evaluation.voxel import Bound, Explanation
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
@@ -21,8 +22,6 @@ from napari_blochnet.napari_ui.widgets.plots import HomeBox, pg
 
 __all__ = ["PinContent", "PlaneView"]
 
-#: 95 % of a normal distribution, in standard errors to either side.
-_INTERVAL = 1.96
 # The plane shows at least this factor in T1 and in T2, so that a single point is not a whole axis.
 _LEAST = 1.03
 # Share of the height that is left for the caption.
@@ -68,21 +67,6 @@ class _LogAxis(pg.AxisItem):
         return [f"{10.0**value:.6g}" for value in values]
 
 
-def round_ticks(low: float, high: float, most: int) -> list[float]:
-    """Return at most about ``most`` round numbers from low to high, both above 0: 1, 2, 5 a decade, or even steps."""
-    if high / low > 3.0:
-        powers = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))) + 1)
-        for digits in ((1, 2, 5), (1, 3), (1,)):
-            ticks = [digit * 10.0**power for power in powers for digit in digits]
-            ticks = [tick for tick in ticks if low <= tick <= high]
-            if 2 <= len(ticks) <= most:
-                return ticks
-    rough = (high - low) / most
-    power = 10.0 ** np.floor(np.log10(rough))
-    step = next(digit * power for digit in (1, 2, 2.5, 5, 10) if digit * power >= rough)
-    return [float(n * step) for n in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
-
-
 class PlaneView(QWidget):
     """T2 over T1, both on log axes in ms."""
 
@@ -94,6 +78,7 @@ class PlaneView(QWidget):
         self._pins: tuple[PinContent, ...] = ()
         self._colours: Palette | None = None
         self._highlighted: int | None = None
+        self._hidden: frozenset[int] = frozenset()
         self.plots = PaintedPlots()
         self.plots.setAccessibleName("T1–T2 plane")
         self.setToolTip(_ELLIPSE_NOTE)
@@ -123,7 +108,7 @@ class PlaneView(QWidget):
         self._diagonal.setPen(pg.mkPen(colours.faint, width=1, style=Qt.PenStyle.DotLine))
         self._draw()
 
-    def show_pins(self, pins: Sequence[PinContent], *, all_in_view: bool) -> None:
+    def show_pins(self, pins: Sequence[PinContent], *, all_in_view: bool, hidden: frozenset[int] = frozenset()) -> None:
         """Draw what is known of the pins.
 
         Parameters
@@ -131,18 +116,24 @@ class PlaneView(QWidget):
         pins : sequence of PinContent
         all_in_view : bool
             Whether the axes hold all pins, or the current one alone.
+        hidden : frozenset of int
+            Slots of those that are left out.
         """
-        self._pins = tuple(pins)
+        self._pins, self._hidden = tuple(pins), hidden
         self._highlighted = None
         self._draw()
         seen = [pin for pin in self._pins if all_in_view or pin.is_current]
-        places = [np.array([[item.t1, item.t2]]) for pin in seen for item in pin.items]
+        places = [np.array([[item.t1, item.t2]]) for pin in seen for item in self._seen(pin)]
         places += [pin.bound.ellipse() for pin in seen if pin.bound is not None]
-        places += [bar for pin in seen if pin.is_current for item in pin.items if (bar := error_bars(item)) is not None]
+        current = [item for pin in seen if pin.is_current for item in self._seen(pin)]
+        places += [bar for item in current if (bar := error_bars(item)) is not None]
         if places:
             self._set_range(np.log10(np.concatenate(places)))
         self.caption.setText(self._describe())
         self.plots.settle()
+
+    def _seen(self, pin: PinContent) -> list[Explanation]:
+        return [item for item in pin.items if item.slot not in self._hidden]
 
     def _set_range(self, places: FloatArray) -> None:
         low, high = places.min(axis=0), places.max(axis=0)
@@ -177,7 +168,7 @@ class PlaneView(QWidget):
             colour = _bound_colour(pin, bound, colours)
             polygon.setPen(pg.mkPen(translucent(colour, 255 if pin.is_current else 120), width=1))
             polygon.setBrush(pg.mkBrush(translucent(colour, 45 if pin.is_current else 18)))
-        items = [item for pin in self._pins if pin.is_current for item in pin.items]
+        items = [item for pin in self._pins if pin.is_current for item in self._seen(pin)]
         bars = [(item, bar) for item in items if (bar := error_bars(item)) is not None]
         self._grow(self._bars, len(bars), pg.PlotCurveItem)
         for curve in self._bars[len(bars) :]:
@@ -203,6 +194,8 @@ class PlaneView(QWidget):
             ring = pin_colour(pin.number, colours) if pin.number else colours.text
             # the truth above the models, which may all lie on it
             for number, item in sorted(enumerate(pin.items), key=lambda pair: pair[1].is_truth):
+                if item.slot in self._hidden:
+                    continue
                 dimmed = not pin.is_current or self._highlighted not in (None, number)
                 is_pointed_at = pin.is_current and self._highlighted == number
                 size = (17 if item.is_truth else 11) + (4 if is_pointed_at else 0) - (0 if pin.is_current else 3)
@@ -226,23 +219,6 @@ def _bound_colour(pin: PinContent, bound: Bound, colours: Palette) -> str:
     """Return the colour of what a bound was computed at."""
     at = next((item for item in pin.items if (item.t1, item.t2) == (bound.t1, bound.t2)), None)
     return colours.text if at is None else colour_of(at, colours)
-
-
-def error_bars(item: Explanation) -> FloatArray | None:
-    """Return the ends of the 95 % intervals of T1 and T2 by the model's own standard errors, or None.
-
-    The intervals are normal in log T.
-
-    Returns
-    -------
-    array of shape (4, 2)
-        (T1, T2) in ms: two ends of the bar along T1, then two of the bar along T2.
-    """
-    if item.t1_se is None or item.t2_se is None:
-        return None
-    t1 = item.t1 * np.exp(_INTERVAL * np.array([-1.0, 1.0]) * item.t1_se / item.t1)
-    t2 = item.t2 * np.exp(_INTERVAL * np.array([-1.0, 1.0]) * item.t2_se / item.t2)
-    return np.array([(t1[0], item.t2), (t1[1], item.t2), (item.t1, t2[0]), (item.t1, t2[1])])
 
 
 def _tip(x: float, y: float, data: tuple[PinContent, int]) -> str:

@@ -34,6 +34,8 @@ __all__ = [
     "compare_maps",
     "copy_command",
     "copy_python",
+    "figure_of_maps",
+    "figure_of_voxel",
     "map_slice",
     "open_brainweb",
     "open_fingerprints",
@@ -147,6 +149,23 @@ def save_fingerprints(viewer: Viewer) -> None:
     """Save the stack that was simulated last."""
     panel = open_workbench(viewer, "Simulate").simulate
     _press(panel, panel.save, "Nothing to save: simulate fingerprints first.")
+
+
+def figure_of_maps(viewer: Viewer) -> None:
+    """Draw the maps in a grid for a paper."""
+    panel = open_workbench(viewer, "Compare").compare
+    panel.update_session()
+    missing = "Nothing to draw: map fingerprints first, or open maps."
+    if panel.paper.isVisibleTo(panel):
+        _press(panel, panel.paper, missing)
+    else:
+        panel.jobs.say(missing, "error")
+
+
+def figure_of_voxel(viewer: Viewer) -> None:
+    """Draw the voxel in the inspector for a paper."""
+    panel = open_dock(viewer, INSPECTOR)
+    _press(panel, panel.figure_button, "Nothing to draw: click a voxel first.")
 
 
 def copy_python(viewer: Viewer) -> None:

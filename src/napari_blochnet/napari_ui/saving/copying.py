@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
@@ -18,6 +19,7 @@ from napari_blochnet.napari_ui.saving.save_buttons import may_replace
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.widgets.rows import ask_where_to_save
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -70,9 +72,10 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
     """
     start = preferences.folder(_FOLDER) or str(Path.home())
     if len(results) == 1:
-        name, _ = QFileDialog.getSaveFileName(parent, "Save the recipe", f"{start}/recipe.json", "JSON (*.json)")
+        name = ask_where_to_save(parent, "Save the recipe", f"{start}/recipe.json", "JSON (*.json)")
         if not name:
             return ""
+        check_ending(name, (".json",), "recipes")
         paths = [Path(name)]
     else:
         folder = QFileDialog.getExistingDirectory(parent, "Where the recipes are put, one for each result", start)

@@ -133,6 +133,8 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
         yield
     session.compared = opened.compared
     session.mapped = weakref.WeakSet(subjects[place] for place in state.mapped)
+    session.hidden_maps = weakref.WeakSet(subjects[place] for place in state.hidden)
+    session.is_truth_hidden = state.truth_hidden
     pins = {Voxel(subjects[pin.stack], pin.index): pin for pin in state.pins}
     if pins:
         current = next((voxel for voxel, pin in pins.items() if pin.current), None)

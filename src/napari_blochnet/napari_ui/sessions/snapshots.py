@@ -122,6 +122,8 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
         ],
         comparison=comparison,
         mapped=[places.subject(maps) for maps in session.mapped if session.is_open(maps)],
+        hidden=[places.subject(maps) for maps in session.hidden_maps if session.is_open(maps)],
+        truth_hidden=session.is_truth_hidden,
         schedule=None if session.schedule is None else session.schedule.to_dict(),
     )
     saved = SavedSession(tuple(places.subjects), tuple(places.arrays), state.model_dump(mode="json"))

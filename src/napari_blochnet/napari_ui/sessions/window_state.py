@@ -152,13 +152,15 @@ class ComparisonState(_State):
 
 
 class SessionState(_State):
-    """Everything but the numbers; `mapped` are the maps that were made last."""
+    """Everything but the numbers; `mapped` are the maps that were made last, `hidden` those not in the inspector."""
 
     layers: Annotated[list[LayerState], Field(max_length=10_000)]
     view: ViewState
     pins: Annotated[list[PinState], Field(max_length=100)] = []
     comparison: ComparisonState | None = None
     mapped: Annotated[list[_Place], Field(max_length=1000)] = []
+    hidden: Annotated[list[_Place], Field(max_length=1000)] = []
+    truth_hidden: bool = False
     schedule: dict[str, Any] | None = None
 
     @model_validator(mode="after")
@@ -212,4 +214,6 @@ def parse_state(saved: SavedSession) -> SessionState:
             check(place, "maps", "the comparison")
     for place in state.mapped:
         check(place, "maps", "the latest result")
+    for place in state.hidden:
+        check(place, "maps", "what the inspector hides")
     return state

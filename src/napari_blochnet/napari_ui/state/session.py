@@ -75,6 +75,8 @@ class Session(QObject):
     pinned = Signal(object)
     #: voxels were pinned or given up, or another one is the current one; before `pinned`
     pins_changed = Signal()
+    #: another choice of what the inspector hides
+    hidden_changed = Signal()
     #: a `Phantom`, `FingerprintStack` or `ParameterMaps` that has just been added by a panel
     added = Signal(object)
     #: the model store holds other models than before
@@ -91,6 +93,9 @@ class Session(QObject):
         self.compared: Compared | None = None
         #: what the last mapping made, one of each estimator, as long as it is open
         self.mapped: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
+        #: what the inspector does not draw
+        self.hidden_maps: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
+        self.is_truth_hidden = False
         self._slots: dict[ParameterMaps, int] = {}
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
@@ -198,6 +203,21 @@ class Session(QObject):
             taken = set(self._slots.values())
             self._slots[maps] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         return self._slots[maps]
+
+    def set_hidden(self, maps: ParameterMaps | None, is_hidden: bool) -> None:
+        """Hide a model, or the truth (None), in the inspector, or show it again."""
+        if maps is None:
+            self.is_truth_hidden = is_hidden
+        elif is_hidden:
+            self.hidden_maps.add(maps)
+        else:
+            self.hidden_maps.discard(maps)
+        self.hidden_changed.emit()
+
+    def hidden_slots(self) -> frozenset[int]:
+        """Return the colours' numbers of what is hidden in the inspector; the truth's is -1."""
+        truth = {-1} if self.is_truth_hidden else set()
+        return frozenset(truth | {self.slot(maps) for maps in self.hidden_maps if self.is_open(maps)})
 
     def _drop_lost_slots(self) -> None:
         """Free the colours of maps that are gone, and the maps' memory with them."""

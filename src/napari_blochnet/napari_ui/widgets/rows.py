@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QBoxLayout, QFileDialog, QFormLayout, QHBoxLayout, QLayout, QPushButton, QWidget
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLayout,
+    QMessageBox,
+    QPushButton,
+    QWidget,
+)
 
 from napari_blochnet.napari_ui.forms.layouts import filled
 
-__all__ = ["ExportButton", "button", "fill", "named_rows", "row_of"]
+__all__ = ["ExportButton", "ask_where_to_save", "button", "fill", "named_rows", "row_of"]
 
 
 def button(text: str, tooltip: str, *, checkable: bool = False) -> QPushButton:
@@ -39,9 +50,36 @@ class ExportButton(QPushButton):
         self.clicked.connect(self._ask)
 
     def _ask(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, *self._dialog)
+        path = ask_where_to_save(self, *self._dialog)
         if path:
             self._save(path)
+
+
+def ask_where_to_save(parent: QWidget | None, title: str, start: str, kinds: str) -> str:
+    """Ask for a file to write; a name without an ending gets that of the kind chosen, any other decides by itself.
+
+    Parameters
+    ----------
+    parent : QWidget, optional
+    title, start, kinds : str
+        Of the dialog; kinds as Qt wants them: "CSV (*.csv);;HTML (*.html)".
+
+    Returns
+    -------
+    str
+        Empty where the person gave it up.
+    """
+    path, kind = QFileDialog.getSaveFileName(parent, title, start, kinds)
+    if not path or Path(path).suffix:
+        return str(path)
+    endings = re.findall(r"\*(\.\w+(?:\.\w+)*)", kind or kinds)
+    named = Path(f"{path}{endings[0]}" if endings else path)
+    # the dialog asked about the name as it was typed
+    if named.exists() and named != Path(path):
+        answer = QMessageBox.question(parent, "Replace file?", f"{named.name} is already in {named.parent}. Replace?")
+        if answer != QMessageBox.StandardButton.Yes:
+            return ""
+    return str(named)
 
 
 def fill(layout: QBoxLayout, *parts: QWidget | QLayout) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFileDialog
 
 from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth, signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -22,6 +23,7 @@ from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
 from napari_blochnet.napari_ui.panels.compare.score_table import ComparisonTable
+from napari_blochnet.napari_ui.printing.map_figures import MapFigureButton
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.state.session import Compared
@@ -78,10 +80,11 @@ def _write(
 ) -> list[str]:
     """Write a comparison; worker thread, for figures take seconds."""
     target = Path(path)
+    ending = check_ending(target, (".csv", ".html", ".htm", ".png", ".svg", ".pdf"), "comparisons")
     try:
-        if target.suffix.lower() in (".png", ".svg", ".pdf"):
+        if ending in (".png", ".svg", ".pdf"):
             return [file.name for file in comparison.to_figures(target)]
-        (comparison.to_html if target.suffix.lower() in (".html", ".htm") else comparison.to_csv)(target)
+        (comparison.to_csv if ending == ".csv" else comparison.to_html)(target)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
     return [str(target)]
@@ -107,6 +110,7 @@ class ComparePanel(Panel):
         self.caption = note()
         self.scatter = {"T1": ScatterPlot("T1", "ms"), "T2": ScatterPlot("T2", "ms")}
         self.csv, self.html, self.figures = (ExportButton(*how, self.save) for how in _EXPORTS)
+        self.paper = MapFigureButton(self, self._maps_drawn, lambda: self.truth.value)
         self.copy = CopyRow(self.session)
         self.regions = RegionStatistics(self.session, lambda: self.truth.value, lambda: self.maps.chosen, self.jobs.say)
 
@@ -122,7 +126,8 @@ class ComparePanel(Panel):
         )
         for plot in self.scatter.values():
             plot.hide()
-        fill(self.body, *self.scatter.values(), row_of(self.csv, self.html, self.figures), self.copy, self.regions)
+        exports = row_of(self.csv, self.html, self.figures), row_of(self.paper)
+        fill(self.body, *self.scatter.values(), *exports, self.copy, self.regions)
         self.body.addStretch(1)
 
         self.truth.changed.connect(self._update_maps)
@@ -164,12 +169,19 @@ class ComparePanel(Panel):
         entries = [] if truth is None else self.session.entries("maps")
         fitting = [entry for entry in entries if part_of_truth(truth, entry.subject) is not None]
         self.maps.set_items([(entry.title, entry.subject) for entry in fitting], checked=lambda _: True)
+        self._update_buttons()
 
     def _update_buttons(self) -> None:
         self.add.setEnabled(not self.is_busy)
         self.run.setEnabled(self.truth.value is not None and bool(self.maps.chosen) and not self.is_busy)
+        self.paper.setVisible(bool(self._maps_drawn()))
+        self.paper.setEnabled(not self.is_busy)
         for export in (self.csv, self.html, self.figures):
             export.setVisible(self.comparison is not None)
+
+    def _maps_drawn(self) -> list[ParameterMaps]:
+        """Return the maps of a figure: those chosen; all where there is no truth to compare them with."""
+        return self.maps.chosen or [entry.subject for entry in self.session.entries("maps")]
 
     def _ask_for_maps(self) -> None:
         kinds = "NIfTI (*.nii *.nii.gz);;All files (*)"

@@ -11,6 +11,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qdebounced
 
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -232,9 +233,10 @@ class RegionStatistics(QWidget):
         if self._found is None:
             return
         try:
+            ending = check_ending(path, (".csv", ".html", ".htm"), "means over regions")
             maps, found, truth = self._found
             means = recorded_means(maps, found, truth)
-            (means.to_html if path.endswith((".html", ".htm")) else means.to_csv)(path)
+            (means.to_csv if ending == ".csv" else means.to_html)(path)
         except (InputError, OSError) as error:
             self._say(str(error), "error")
         else:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import cmap
 import numpy as np
@@ -18,15 +17,17 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.endings import check_ending
+from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, figure_png, save_figure
+from napari_blochnet.evaluation.drawing.image_parts import crop, upper_limit
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
-from napari_blochnet.io.atomic import replacing
-from napari_blochnet.io.origin import check_outputs, figure_mark
+from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
+    "Limits",
     "comparison_figure",
     "comparison_figures",
     "figure_png",
@@ -36,17 +37,18 @@ __all__ = [
     "scatter_figure",
 ]
 
+#: Where the colours of quantities begin and end.
+Limits: TypeAlias = Mapping[str, tuple[float, float]]
+
 # Recommended for T1 and T2 maps, doi 10.1002/mrm.30290.
 _COLOURS = {"T1": "crameri:lipari", "T2": "crameri:navia"}
 _ERROR_COLOURS = "crameri:vik"
 # Okabe and Ito's colours that are legible on white.
 _MODEL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#55585e", "#5a3fc0")
 _TEXT, _FAINT = "#1d2330", "#7a8190"
-_DPI = 160
-_ENDINGS = (".png", ".svg", ".pdf")
 
 
-def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figure:
+def comparison_figure(comparison: ComparisonTable, z: int | None = None, limits: Limits | None = None) -> Figure:
     """Draw T1 and T2: truth, every model's map, signed errors and their distribution.
 
     Parameters
@@ -54,6 +56,9 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
     comparison : ComparisonTable
     z : int, optional
         Slice. None: the one with the most voxels scored.
+    limits : mapping of str to (float, float), optional
+        Where the colours of "T1", "T2" (ms), "T1 error" and "T2 error" (per cent) begin and end. What is not in it: a
+        round number above most of the truth, and the comparison's own limit of errors.
 
     Returns
     -------
@@ -61,7 +66,7 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
     """
     models = len(comparison.maps)
     here = int(comparison.mask.sum(axis=(1, 2)).argmax()) if z is None else z
-    window = _window(comparison.truth.mask[here])
+    window = crop(comparison.truth.mask[here])
     tall = _aspect(comparison.truth, window)
     cell = 2.35
     if models == 1:
@@ -71,29 +76,35 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
         figure = _figure((models + 1) * cell + 0.9, 4 * cell * tall + 1.1)
         panels = np.ravel(figure.subfigures(2, 1, hspace=0.03, squeeze=False))
     for panel, parameter in zip(panels, ("T1", "T2"), strict=True):
-        _parameter_panel(panel, comparison, parameter, here, window)
+        _parameter_panel(panel, comparison, parameter, here, window, limits or {})
     return _finish(figure)
 
 
 def _parameter_panel(
-    panel: FigureBase, comparison: ComparisonTable, parameter: str, z: int, window: tuple[slice, slice]
+    panel: FigureBase,
+    comparison: ComparisonTable,
+    parameter: str,
+    z: int,
+    window: tuple[slice, slice],
+    limits: Limits,
 ) -> None:
     truth, mask, margin = comparison.truth, comparison.mask, comparison.error_limit
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
-    limit = _upper(values_of(truth, parameter)[mask])
+    shown = limits.get(parameter) or (0.0, upper_limit(values_of(truth, parameter)[mask]))
+    of_errors = limits.get(f"{parameter} error") or (-margin, margin)
     step = truth.voxel_size[1] / truth.voxel_size[2]
     errors = [error_maps(truth, maps)[parameter] for maps in comparison.maps]
-    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limit)
+    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, shown)
     axes[0, 0].set_title("truth")
     for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
-        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limit)
+        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, shown)
         axes[0, column].set_title(model)
-        shown = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
-        wrong = _image(axes[1, column], shown, _colours(_ERROR_COLOURS, "#c9ccd3"), (-margin, margin), step)
+        signed = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
+        wrong = _image(axes[1, column], signed, _colours(_ERROR_COLOURS, "#c9ccd3"), of_errors, step)
         found = comparison.score(model, parameter)
         failed = f", {found.failures:,} failed" if found.failures else ""
         axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=_FAINT)
-    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors])
+    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors], max(map(abs, of_errors)))
     _colour_bar(panel, drawn, list(axes[0]), f"{parameter} / ms")
     _colour_bar(panel, wrong, list(axes[1]), f"{parameter} error / %", extend="both")
 
@@ -105,11 +116,11 @@ def _draw_map(
     z: int,
     mask: BoolArray,
     window: tuple[slice, slice],
-    limit: float,
+    limits: tuple[float, float],
 ) -> Any:
     shown = np.ma.masked_array(values_of(source, parameter)[z][window], ~mask[window])
     step = source.voxel_size[1] / source.voxel_size[2]
-    return _image(axes, shown, _colours(_COLOURS[parameter], "black"), (0.0, limit), step)
+    return _image(axes, shown, _colours(_COLOURS[parameter], "black"), limits, step)
 
 
 def _image(axes: Axes, shown: Any, colours: Colormap, limits: tuple[float, float], step: float) -> Any:
@@ -128,8 +139,7 @@ def _colour_bar(panel: FigureBase, drawn: Any, places: Any, label: str, extend: 
     bar.outline.set_visible(False)
 
 
-def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray]) -> None:
-    limit = comparison.error_limit
+def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray], limit: float) -> None:
     bins = np.linspace(-limit, limit, 81)
     for model, values, colour in zip(comparison.models, errors, itertools.cycle(_MODEL_COLOURS), strict=False):
         share = 100.0 * np.histogram(np.clip(values, -limit, limit), bins)[0] / values.size
@@ -199,13 +209,13 @@ def region_figure(means: RegionTable) -> Figure:
     z = int(everywhere.sum(axis=(1, 2)).argmax())
     for panel, maps in zip(rows, means.maps, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
-        window = _window(everywhere[z], margin=0.12)
+        window = crop(everywhere[z], margin=0.12)
         seen = maps.mask
         if maps.pd is not None:
             seen = seen & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
-            limit = _upper(1.15 * values_of(maps, parameter)[everywhere & maps.mask], relative_to_median=np.inf)
-            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limit)
+            limit = upper_limit(1.15 * values_of(maps, parameter)[everywhere & maps.mask], relative_to_median=np.inf)
+            drawn = _draw_map(place, maps, parameter, z, seen[z], window, (0.0, limit))
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])
             place.set_title(maps.estimator)
@@ -263,7 +273,9 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
 
 
-def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike[str]) -> list[Path]:
+def save_comparison_figures(
+    comparison: ComparisonTable, path: str | os.PathLike[str], limits: Limits | None = None
+) -> list[Path]:
     """Write the figures of a comparison: maps with errors, and estimated against true values.
 
     Parameters
@@ -271,6 +283,8 @@ def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike
     comparison : ComparisonTable
     path : path
         ``NAME.png``, ``.svg`` or ``.pdf``; the files are ``NAME-maps`` and ``NAME-scatter`` with that ending.
+    limits : mapping, optional
+        As in `comparison_figure`.
 
     Returns
     -------
@@ -282,13 +296,11 @@ def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike
     InputError
         Another ending.
     """
-    target = Path(path)
-    if target.suffix.lower() not in _ENDINGS:
-        raise FileError(target, f"figures are written as {', '.join(_ENDINGS)}", "one of these endings")
-    files = comparison_figures(target)
+    check_ending(path, ENDINGS, "figures")
+    files = comparison_figures(path)
     check_outputs(files, record=comparison.record)
-    for draw, file in zip((comparison_figure, scatter_figure), files, strict=True):
-        save_figure(draw(comparison), file)
+    save_figure(comparison_figure(comparison, limits=limits), files[0])
+    save_figure(scatter_figure(comparison), files[1])
     return files
 
 
@@ -296,19 +308,6 @@ def comparison_figures(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `save_comparison_figures` writes."""
     target = Path(path)
     return [target.with_name(f"{target.stem}-{what}{target.suffix}") for what in ("maps", "scatter")]
-
-
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Write a figure as PNG, PDF or SVG, by its suffix, by renaming."""
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI, metadata=figure_mark(path))
-
-
-def figure_png(figure: Figure) -> bytes:
-    """Return a figure as the bytes of a PNG file."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=_DPI)
-    return stream.getvalue()
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -330,24 +329,6 @@ def _finish(figure: Figure) -> Figure:
 def _colours(name: str, outside: str) -> Colormap:
     colours: Colormap = cmap.Colormap(name).to_matplotlib()
     return colours.with_extremes(bad=outside)
-
-
-def _upper(values: FloatArray, relative_to_median: float = 2.2) -> float:
-    """Return a round upper limit that shows most of the tissue, not the few longest times."""
-    wanted = min(float(np.percentile(values, 99)), relative_to_median * float(np.median(values)))
-    scale = float(10.0 ** np.floor(np.log10(wanted)))
-    nearest = min((1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0), key=lambda m: abs(np.log(m * scale / wanted)))
-    return nearest * scale
-
-
-def _window(mask: BoolArray, margin: float = 0.03) -> tuple[slice, slice]:
-    found = []
-    for axis in (1, 0):
-        used = np.flatnonzero(mask.any(axis=axis))
-        low, high = (int(used[0]), int(used[-1]) + 1) if used.size else (0, mask.shape[1 - axis])
-        room = max(1, round(margin * (high - low)))
-        found.append(slice(max(0, low - room), min(mask.shape[1 - axis], high + room)))
-    return found[0], found[1]
 
 
 def _aspect(source: Phantom | ParameterMaps, window: tuple[slice, slice]) -> float:

@@ -1,0 +1,1 @@
+"""Figures of maps, errors, regions and voxels, drawn without a display."""

@@ -1,0 +1,269 @@
+"""Maps for a paper: quantities as rows, truth and models as columns, colour bars with units, and a scale bar."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import ticker
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.drawing.figure_style import (
+    COLOURMAPS,
+    COLUMNS,
+    FONT_SIZE,
+    GROUND,
+    SMALL_SIZE,
+    TEXT,
+    colour_table,
+)
+from napari_blochnet.evaluation.drawing.image_parts import crop, rows_run_up, upper_limit
+from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
+from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, values_of
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.phantoms.phantom import Phantom
+
+__all__ = ["map_caption", "map_figure", "slice_of"]
+
+_UNITS = {"T1": "ms", "T2": "ms", "T1 error": "%", "T2 error": "%"}
+# Errors reach this far above and below 0 where nobody says, per cent: the first that holds so much of them.
+_ERROR_LIMITS, _MOST = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0), 95.0
+# mm: between tiles, from the last to its colour bar, the bar, its numbers and name, and lines of names above tiles.
+_GAP, _TO_BAR, _BAR, _NUMBERS, _LINE = 0.8, 1.5, 2.2, 11.0, 3.1
+# Tiles narrower than this say nothing: models go on in a further row.
+_NARROWEST = 15.0
+# A page holds no more, and a bar's numbers reach beyond its ends; mm.
+_HIGHEST, _INSET = 235.0, 1.2
+# Lengths of scale bars, mm; the longest that is at most this share of a tile.
+_LENGTHS = [digit * power for power in (0.1, 1, 10, 100) for digit in (1, 2, 5)]
+_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """One image: its name, and what it shows; outside of ``inside`` there is nothing."""
+
+    name: str
+    values: FloatArray
+    inside: BoolArray
+
+
+def map_figure(
+    maps: Sequence[ParameterMaps],
+    names: Sequence[str],
+    truth: Phantom | None = None,
+    *,
+    parameters: Sequence[str] = ("T1", "T2"),
+    errors: bool = True,
+    limits: Mapping[str, tuple[float, float]] | None = None,
+    z: int | None = None,
+    width: str = "double",
+    scale_bar: bool = True,
+) -> Figure:
+    """Draw maps of several models in a grid, in the width of a journal's column.
+
+    Parameters
+    ----------
+    maps : sequence of ParameterMaps
+        One per model, all on one grid.
+    names : sequence of str
+        What the models are called.
+    truth : Phantom, optional
+        On that grid.
+    parameters : sequence of str
+        "T1", "T2".
+    errors : bool
+        Where there is a truth: its signed errors below each parameter, per cent.
+    limits : mapping of str to (float, float), optional
+        Where the colours of "T1", "T2" (ms), "T1 error" and "T2 error" (per cent) begin and end, for all models. What
+        is not in it: a round number above most of all that is drawn.
+    z : int, optional
+        Slice. None: the one with the most voxels.
+    width : str
+        "single" (88 mm) or "double" (180 mm).
+    scale_bar : bool
+        Whether a length in mm is drawn into the first tile.
+
+    Raises
+    ------
+    InputError
+        A slice that is not there; nothing mapped in it; maps on different grids.
+    """
+    first = maps[0]
+    for source in maps[1:]:
+        _check_same(first, source)
+    if truth is not None:
+        check_grid(truth, first)
+    here = slice_of(maps, z)
+    rows = _rows(maps, names, truth, parameters, errors, here)
+    inside = np.logical_or.reduce([tile.inside for tiles in rows.values() for tile in tiles])
+    if not inside.any():
+        raise InputError(f"Slice {here} has no mapped voxel; expected one with some.", field="slice")
+    window = crop(inside)
+    size = [(part.stop - part.start) * step for part, step in zip(window, first.voxel_size[1:], strict=True)]
+    wide = COLUMNS[width]
+    room = wide - _TO_BAR - _BAR - _NUMBERS
+    most = max(map(len, rows.values()))
+    columns = min(most, max(1, int((room + _GAP) // (_NARROWEST + _GAP))))
+    # as even as can be: eight models in two rows of four; more beside each other where a page would not hold them
+    fewest = -(-most // -(-most // columns))
+    for columns in range(fewest, most + 1):
+        # a lone tile is no wider than it is in two columns
+        tile_wide = min((room - _GAP * (columns - 1)) / columns, (wide - 2 * _TO_BAR) / 2)
+        tile_high = tile_wide * size[0] / size[1]
+        place, high = _places(rows, columns, tile_wide, tile_high)
+        if high <= _HIGHEST:
+            break
+    else:
+        part = max(
+            0.2, 1.0 - (high - _HIGHEST) / (tile_high * sum(-(-len(tiles) // columns) for tiles in rows.values()))
+        )
+        tile_wide, tile_high = part * tile_wide, part * tile_high
+        place, high = _places(rows, columns, tile_wide, tile_high)
+    figure = sheet(wide, high)
+    up = rows_run_up(first.affine)
+    for number, (quantity, tiles) in enumerate(rows.items()):
+        low, top = (limits or {}).get(quantity) or _limits(quantity, tiles)
+        colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=GROUND)
+        scale = Normalize(low, top)
+        for column, tile in enumerate(tiles):
+            left, above, title = place[number][column]
+            axes = figure.add_axes((left / wide, 1 - (above + tile_high) / high, tile_wide / wide, tile_high / high))
+            axes.imshow(np.ma.masked_array(tile.values[window], ~tile.inside[window]), cmap=colours, norm=scale,
+                        origin="lower" if up else "upper", aspect="auto", interpolation="nearest")  # fmt: skip
+            axes.set(xticks=[], yticks=[], facecolor=GROUND)
+            axes.spines[:].set_visible(False)
+            if title:
+                axes.set_title(plain(title), fontsize=FONT_SIZE, color=TEXT, pad=2, linespacing=1.1)
+            if scale_bar and number == column == 0:
+                _draw_scale(axes, size[1])
+        starts = [spot[1] for spot in place[number]]
+        # what stands at its ends keeps clear of the next bar's
+        bar_top, bar_high = starts[0] + _INSET, starts[-1] + tile_high - starts[0] - 2 * _INSET
+        across = min(columns, len(tiles)) if len(rows) == 1 else columns
+        bar_left = across * (tile_wide + _GAP) - _GAP + _TO_BAR
+        cax = figure.add_axes((bar_left / wide, 1 - (bar_top + bar_high) / high, _BAR / wide, bar_high / high))
+        bar = figure.colorbar(ScalarMappable(scale, colours), cax=cax, extend=_extend(tiles, low, top), extendfrac=0.04)
+        bar.set_label(f"{quantity} ({_UNITS[quantity]})", labelpad=1)
+        bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    return finish(figure)
+
+
+def map_caption(names: Sequence[str], truth: Phantom | None, z: int, errors: bool) -> str:
+    """Return what a caption should say of maps in a grid."""
+    said = f"Slice {z}: {', '.join([*(['truth'] if truth is not None else []), *names])}."
+    if truth is not None and errors:
+        said += " Errors are (estimate − truth)/truth; a voxel without an estimate counts as −100 %."
+    return said
+
+
+def _check_same(first: ParameterMaps, other: ParameterMaps) -> None:
+    if other.shape != first.shape:
+        raise InputError(
+            f"The maps of {other.estimator} have {other.shape} voxels (z, y, x), those of {first.estimator} have "
+            f"{first.shape}",
+            "maps on one grid",
+            field="maps",
+        )
+
+
+def slice_of(maps: Sequence[ParameterMaps], z: int | None) -> int:
+    """Return the slice that is drawn: the one asked for, or else the one with the most mapped voxels."""
+    if z is None:
+        mapped = np.sum([source.mask.sum(axis=(1, 2)) for source in maps], axis=0)
+        return int(mapped.argmax())
+    if not 0 <= z < maps[0].shape[0]:
+        raise InputError(f"There is no slice {z}", f"one from 0 to {maps[0].shape[0] - 1}", field="slice")
+    return z
+
+
+def _rows(
+    maps: Sequence[ParameterMaps],
+    names: Sequence[str],
+    truth: Phantom | None,
+    parameters: Sequence[str],
+    errors: bool,
+    z: int,
+) -> dict[str, list[_Tile]]:
+    """Return the tiles of each quantity that is drawn."""
+    signed = [error_maps(truth, source) for source in maps] if truth is not None and errors else []
+    failed = [failures(source)[z] for source in maps]
+    rows: dict[str, list[_Tile]] = {}
+    for parameter in parameters:
+        rows[parameter] = [] if truth is None else [_Tile("truth", values_of(truth, parameter)[z], truth.mask[z])]
+        for name, source, lost in zip(names, maps, failed, strict=True):
+            rows[parameter].append(_Tile(name, values_of(source, parameter)[z], source.mask[z] & ~lost))
+        if truth is not None and signed:
+            rows[f"{parameter} error"] = [
+                _Tile(name, found[parameter][z], source.mask[z] & truth.mask[z])
+                for name, source, found in zip(names, maps, signed, strict=True)
+            ]
+    return rows
+
+
+def _places(
+    rows: Mapping[str, Sequence[_Tile]], columns: int, wide: float, high: float
+) -> tuple[list[list[tuple[float, float, str]]], float]:
+    """Return left, top (mm) and title of each tile, and the height of all.
+
+    A title stands above a tile unless the one above it has the same.
+    """
+    top, found = 0.0, []
+    above: dict[int, str] = {}
+    is_wrapped = any(len(tiles) > columns for tiles in rows.values())
+    widest = max(map(len, rows.values()))
+    for tiles in rows.values():
+        # errors have no truth: they stand below the maps they are of
+        shift = widest - len(tiles) if not is_wrapped else 0
+        spots: list[tuple[float, float, str]] = []
+        for start in range(0, len(tiles), columns):
+            part = tiles[start : start + columns]
+            new = {
+                shift + n: tile.name for n, tile in enumerate(part) if is_wrapped or above.get(shift + n) != tile.name
+            }
+            above |= {shift + n: tile.name for n, tile in enumerate(part)}
+            titles = {n: wrapped(name, wide) for n, name in new.items()}
+            lines = max((title.count("\n") + 1 for title in titles.values()), default=0)
+            top += _LINE * lines + (1.0 if lines else 0.0)
+            spots += [((shift + n) * (wide + _GAP), top, titles.get(shift + n, "")) for n in range(len(part))]
+            top += high + _GAP
+        found.append(spots)
+        top += _GAP
+    return found, top - _GAP + 1.0
+
+
+def _limits(quantity: str, tiles: Sequence[_Tile]) -> tuple[float, float]:
+    values = np.concatenate([tile.values[tile.inside] for tile in tiles])
+    if quantity.endswith("error"):
+        most = float(np.percentile(np.abs(values), _MOST)) if values.size else 0.0
+        limit = next((one for one in _ERROR_LIMITS if one >= most), _ERROR_LIMITS[-1])
+        return -limit, limit
+    values = values[values > 0]
+    return 0.0, upper_limit(values) if values.size else 1.0
+
+
+def _extend(tiles: Sequence[_Tile], low: float, high: float) -> str:
+    values = [tile.values[tile.inside] for tile in tiles if tile.inside.any()]
+    below = any(float(part.min()) < low for part in values)
+    above = any(float(part.max()) > high for part in values)
+    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
+
+
+def _draw_scale(axes: Axes, across: float) -> None:
+    """Draw a round length, in white with a dark edge: it is seen on tissue, too."""
+    length = max((one for one in _LENGTHS if one <= _SHARE * across), default=_LENGTHS[0])
+    edge = [withStroke(linewidth=1.6, foreground=GROUND)]
+    end = 0.95
+    axes.plot([end - length / across, end], [0.06, 0.06], color="white", linewidth=1.4, transform=axes.transAxes,
+              solid_capstyle="butt", path_effects=edge)  # fmt: skip
+    axes.annotate(f"{length:g} mm", (end - 0.5 * length / across, 0.06), (0, 2), xycoords="axes fraction",
+                  textcoords="offset points", ha="center", va="bottom", fontsize=SMALL_SIZE, color="white",
+                  path_effects=edge)  # fmt: skip

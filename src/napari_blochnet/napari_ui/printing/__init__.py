@@ -1,0 +1,1 @@
+"""Figures for a paper, asked for in the window and drawn by the core."""
