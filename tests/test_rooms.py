@@ -36,6 +36,7 @@ FLOORS = """
     estimators.training
     estimators
     evaluation
+    evaluation.agreement
     jobs.settings jobs.settings_comparing jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue

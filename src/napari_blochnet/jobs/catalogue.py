@@ -30,7 +30,7 @@ from napari_blochnet.jobs.settings import (
     SplineSettings,
     SyntheticSettings,
 )
-from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
+from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 __all__ = ["KINDS", "OPERATIONS", "Input", "Kind", "Operation", "operation_of"]
@@ -94,6 +94,8 @@ KINDS = {
              "napari_blochnet.evaluation.comparison:Comparison.to_html", ".html"),
         Kind("regions", "napari_blochnet.evaluation.regions:RegionMeans",
              "napari_blochnet.evaluation.regions:RegionMeans.to_html", ".html"),
+        Kind("agreement", "napari_blochnet.evaluation.agreement.agreeing:Agreement",
+             "napari_blochnet.evaluation.agreement.agreeing:Agreement.to_html", ".html"),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )
@@ -247,6 +249,11 @@ OPERATIONS: list[Operation] = [
         "region_means", f"{_JOBS}.compare:region_means", RegionSettings, "regions",
         (_MAPS, Input("regions"), Input("truth", "phantom", optional=True)), watched=False,
         python_name="nb.region_means", command="compare --regions {regions} {maps} --truth {truth}",
+    ),
+    Operation(
+        "agreement", f"{_JOBS}.compare:agreement", AgreementSettings, "agreement",
+        (_MAPS, Input("truth", "phantom", optional=True, by_name=True), Input("regions", optional=True, by_name=True)),
+        python_name="nb.agreement", command="compare --agreement {maps} --truth {truth} --regions {regions}",
     ),
     Operation(
         "train", f"{_JOBS}.train:train", TrainSettings, "estimator", (Input("schedules", "schedule", several=True),),
