@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def agree(
         On that grid. It is the reference where ``reference`` names no model; where it does, the truth only says where
         its tissues (pure voxels) are.
     regions : sequence of Region, optional
-        Where the pairs are taken, beside all voxels. None: the truth's tissues, if there is one.
+        Where the pairs are taken, beside all voxels and the truth's tissues.
     reference : str, optional
         A model, by its name, numbered where several have it ("fc", "fc 2"); "truth" or None: the truth, or without
         one the first model.
@@ -174,13 +175,18 @@ def _common(
 
 
 def _regions(mask: BoolArray, truth: Phantom | None, regions: Sequence[Region] | None) -> tuple[Region, ...]:
-    """Return all voxels, then the regions or the truth's tissues that hold some of them."""
-    chosen = [Region(ALL_TISSUES, mask), *(regions or ())]
+    """Return all voxels, the truth's tissues that hold some of them, and the regions, each name once."""
+    chosen = [Region(ALL_TISSUES, mask)]
     labels = None if truth is None else truth.pure_labels
-    if regions is None and truth is not None and labels is not None:
-        chosen += [Region(tissue, labels == number) for number, tissue in enumerate(truth.tissues, start=1)]
-        chosen = [region for region in chosen if (region.mask & mask).any()]
-    return tuple(chosen)
+    if truth is not None and labels is not None:
+        tissues = [Region(tissue, labels == number) for number, tissue in enumerate(truth.tissues, start=1)]
+        chosen += [region for region in tissues if (region.mask & mask).any()]
+    chosen += regions or ()
+    names = numbered_names([region.name for region in chosen])
+    return tuple(
+        region if region.name == name else replace(region, name=name)
+        for region, name in zip(chosen, names, strict=True)
+    )
 
 
 def _row(first: FloatArray, second: FloatArray, confidence: float) -> dict[str, float | None]:

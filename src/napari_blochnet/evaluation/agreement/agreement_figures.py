@@ -19,7 +19,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
-from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
+from napari_blochnet.evaluation.agreement.difference_maps import difference_limit, difference_maps, round_limit
 from napari_blochnet.evaluation.agreement.distributions import box_of, histograms
 from napari_blochnet.evaluation.error_maps import values_of
 from napari_blochnet.evaluation.figures import save_figure
@@ -30,7 +30,6 @@ __all__ = [
     "bland_altman_figure",
     "difference_figure",
     "distribution_figure",
-    "round_limit",
     "save_agreement_figures",
     "scatter_figure",
 ]
@@ -75,7 +74,7 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
             drawn = _picture(place, values, _COLOURS[parameter], (0.0, high), step, "black")
             place.set_title(name)
         figure.colorbar(drawn, ax=list(places[: models + 1]), label=f"{parameter} / ms", shrink=0.86, extend="max")
-        limit = _limit(agreement, [each[parameter][agreement.mask] for each in found])
+        limit = agreement.difference_limit or difference_limit(each[parameter][agreement.mask] for each in found)
         for place, name, each in zip(places[models + 1 :], agreement.models, found, strict=True):
             values = np.ma.masked_invalid(np.where(inside, each[parameter][here], np.nan)[window])
             drawn = _picture(place, values, _DIFFERENCES, (-limit, limit), step, "#c9ccd3")
@@ -83,15 +82,6 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
         label = f"{parameter} difference / %"
         figure.colorbar(drawn, ax=list(places[models + 1 :]), label=label, shrink=0.86, extend="both")
     return _finish(figure)
-
-
-def _limit(agreement: AgreementTable, values: list[AnyArray]) -> float:
-    """Return the difference that the record asks for, or a round one above nearly all."""
-    if agreement.difference_limit is not None:
-        return agreement.difference_limit
-    everything = np.concatenate(values)
-    everything = np.abs(everything[np.isfinite(everything)])
-    return max(1.0, round_limit(float(np.percentile(everything, 98)))) if everything.size else 1.0
 
 
 def bland_altman_figure(agreement: AgreementTable) -> Figure:
@@ -265,15 +255,6 @@ def _span(used: AnyArray) -> slice:
     """Return where a mask is along an axis, and a voxel on either side."""
     found = np.flatnonzero(used)
     return slice(max(0, int(found[0]) - 1), int(found[-1]) + 2) if found.size else slice(0, used.size)
-
-
-def round_limit(value: float) -> float:
-    """Return the next of 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 × a power of ten."""
-    if not np.isfinite(value) or value <= 0:
-        return 1.0
-    scale = 10.0 ** np.floor(np.log10(value))
-    steps = scale * np.array([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])
-    return float(steps[min(int(np.searchsorted(steps, value * (1 - 1e-9))), 9)])
 
 
 def _finish(figure: Figure) -> Figure:

@@ -133,8 +133,7 @@ def agreement(
     truth : Phantom, optional
         As in `compare`. The reference, unless the setting ``reference`` names a model: then its tissues alone are used.
     regions : path or sequence of Region, optional
-        As in `region_means`; the pairs are taken in each, and in all voxels. None: in the truth's tissues (pure
-        voxels), if there is one.
+        As in `region_means`; the pairs are taken in each, beside all voxels and the truth's tissues (pure voxels).
     settings : AgreementSettings, optional
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in models.

@@ -58,6 +58,8 @@ STYLES = {
     "residual": Style("magma", "", (0.0, 0.2)),
     "T1 error": Style("crameri:berlin", "%"),
     "T2 error": Style("crameri:berlin", "%"),
+    "T1 difference": Style("crameri:berlin", "%"),
+    "T2 difference": Style("crameri:berlin", "%"),
 }
 # One colour per tissue; labels beyond them start again.
 TISSUE_COLOURS = (

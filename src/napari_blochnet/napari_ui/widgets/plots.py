@@ -14,7 +14,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["ScatterPlot", "SchedulePlot", "pg"]
+__all__ = ["DecadeAxis", "ScatterPlot", "SchedulePlot", "pg"]
 
 # More points than this add ink, not information, and slow the view down.
 _POINTS = 6000
@@ -70,7 +70,7 @@ class SchedulePlot(pg.GraphicsLayoutWidget):
         self._flip.setXRange(1, len(schedule), padding=0.01)
 
 
-class _DecadeAxis(pg.AxisItem):
+class DecadeAxis(pg.AxisItem):
     """A logarithmic axis in plain numbers: 1, 2 and 5 of every decade."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
@@ -89,8 +89,9 @@ class ScatterPlot(pg.PlotWidget):
     """Estimated against true values of one parameter, both axes logarithmic and alike; identity and ±10 %."""
 
     def __init__(self, name: str, unit: str) -> None:
-        axes = {side: _DecadeAxis(side) for side in ("left", "bottom")}
+        axes = {side: DecadeAxis(side) for side in ("left", "bottom")}
         super().__init__(axisItems=axes)
+        self._of = (name, unit)
         self._labels = {"left": f"estimated {name} ({unit})", "bottom": f"true {name} ({unit})"}
         self.setAccessibleName(f"Estimated against true {name}")
         self.setToolTip("One point per voxel; solid line: estimate = truth; dashed: ±10 %.")
@@ -119,6 +120,15 @@ class ScatterPlot(pg.PlotWidget):
         for band in self._bands:
             band.setPen(pg.mkPen(colours.faint, width=1, style=pg.QtCore.Qt.PenStyle.DashLine))
         self._legend.setLabelTextColor(colours.text)
+
+    def name_axes(self, reference: str, colours: Palette) -> None:
+        """Say what the points lie over: the truth, or the model of this name."""
+        parameter, unit = self._of
+        across = f"true {parameter}" if reference == "truth" else f"{parameter} by {reference}"
+        along = "estimated" if reference == "truth" else "other models'"
+        self._labels = {"left": f"{along} {parameter} ({unit})", "bottom": f"{across} ({unit})"}
+        self.setToolTip("One point per voxel; solid line: both are equal; dashed: ±10 %.")
+        self.apply_theme(colours)
 
     def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray, str]]) -> None:
         """Draw true and estimated values of several models.
