@@ -68,15 +68,15 @@ def test_two_models_are_compared_by_two_clicks(two_models, qtbot):
     ends = (relative.mean(), *(relative.mean() + sign * 1.96 * stats.tstd(relative) for sign in (-1, 1)))
     assert row["universal"] == "{:+.2f} ({:+.2f} … {:+.2f})".format(*ends).replace("-", "−")
 
-    layer = desk.layer("T1 difference (%) – universal − dictionary")
+    layer = desk.layer("ΔT1 (%) – universal − dictionary")
     np.testing.assert_allclose(layer.data[inside], relative, rtol=1e-4, atol=1e-4)
     assert np.isnan(layer.data[~inside]).all()
     low, high = layer.contrast_limits
     assert low == -high
     seen = {layer.name for layer in desk.viewer.layers if layer.visible}
     assert seen == {
-        f"{name} {what}" for name in ("T1", "T2")
-        for what in ("(ms) – dictionary", "(ms) – universal", "difference (%) – universal − dictionary")
+        each for name in ("T1", "T2")
+        for each in (f"{name} (ms) – dictionary", f"{name} (ms) – universal", f"Δ{name} (%) – universal − dictionary")
     }  # fmt: skip
 
     # the other way round: the same layers, the other sign, under a name that says so
@@ -85,7 +85,7 @@ def test_two_models_are_compared_by_two_clicks(two_models, qtbot):
     compare.reference.native.activated.emit(index)
     assert compare.maps.chosen == [first]
     desk.run(compare, compare.run)
-    layer = desk.layer("T1 difference (%) – dictionary − universal")
+    layer = desk.layer("ΔT1 (%) – dictionary − universal")
     np.testing.assert_allclose(layer.data[inside], -relative, rtol=1e-4, atol=1e-4)
 
 
@@ -188,7 +188,7 @@ def test_every_plot_shows_every_model_and_comes_back_by_a_double_click(two_model
     agreement = desk.session.compared.agreement
     assert [view.region.itemText(i) for i in range(view.region.count())] == [each.name for each in agreement.regions]
     assert "white matter" in [each.name for each in agreement.regions]
-    for kind in ("Bland–Altman", "Histogram", "Box plot", "Box plot of differences"):
+    for kind in ("Bland–Altman", "Histogram", "Boxes", "Difference boxes"):
         view.kind.setCurrentText(kind)
         for parameter in ("T1", "T2"):
             plot = view.plots[kind, parameter]
@@ -282,6 +282,6 @@ def test_a_session_brings_the_comparison_of_models_back(two_models, desk, tmp_pa
     assert second.session.compared.agreement.confidence == 90.0
     assert again.plots.kind.currentText() == "Bland–Altman"
     assert _cells(again.table) == _cells(compare.table)
-    one, other = (each.layer("T2 difference (%) – universal − dictionary") for each in (first, second))
+    one, other = (each.layer("ΔT2 (%) – universal − dictionary") for each in (first, second))
     assert np.array_equal(one.data, other.data, equal_nan=True)
     assert tuple(one.contrast_limits) == tuple(other.contrast_limits)

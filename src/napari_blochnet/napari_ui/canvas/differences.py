@@ -37,7 +37,7 @@ def difference_steps(
     for parameter in ("T2", "T1"):
         role = f"{parameter} difference"
         values, high = differences[parameter], limits[parameter]
-        name = f"{role} (%) – {entry.title} − {reference}"
+        name = f"Δ{parameter} (%) – {entry.title} − {reference}"
         found = session.layers("maps", maps, role)
         for layer in found:
             layer.data = values

@@ -167,7 +167,10 @@ class BlandAltmanPlot(BoundedPlot):
         if models <= _MOST_LABELS:
             text = f"{value:+.3g}".replace("-", "−")
             # each model's numbers at its own place along the lines
-            label = {"label": text, "labelOpts": {"position": 0.08, "color": colour, "anchors": [(0.5, 1), (0.5, 1)]}}
+            label = {
+                "label": text,
+                "labelOpts": {"position": 0.08, "color": colour, "anchors": [(0.5, 1.15), (0.5, 1.15)]},
+            }
         line = pg.InfiniteLine(pos=value, angle=0, pen=pg.mkPen(colour, width=1.6, style=style), **label)
         line.setZValue(10)
         self.draw(line)

@@ -21,7 +21,7 @@ from napari_blochnet.napari_ui.canvas.differences import difference_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.compare.compare_jobs import Found, read_chosen, run_comparison, write_made
 from napari_blochnet.napari_ui.panels.compare.live_agreement import LiveAgreement
-from napari_blochnet.napari_ui.panels.compare.plot_view import PlotView
+from napari_blochnet.napari_ui.panels.compare.plot_view import BLAND_ALTMAN, SCATTER, PlotView
 from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
 from napari_blochnet.napari_ui.panels.compare.score_table import LIMITS, ComparisonTable, Measure, measures_of
 from napari_blochnet.napari_ui.saving.copying import CopyRow
@@ -97,7 +97,8 @@ class ComparePanel(Panel):
 
         choices = named_rows(("Reference", self.reference))
         measures = row_of(self._measure_label, self.measure)
-        measures.setStretch(1, 1)
+        # the choice takes the room, and not what follows it
+        measures.setStretch(1, 100)
         fill(
             self.body,
             heading("Reference and maps"),
@@ -323,7 +324,8 @@ class ComparePanel(Panel):
         yield
         self.plots.apply_theme(self.colours)
         choice = self.session.plot_choice
-        self.plots.choose(choice.get("kind", ""), choice.get("region", ""))
+        usual = SCATTER if compared.reference is None else BLAND_ALTMAN
+        self.plots.choose(choice.get("kind") or usual, choice.get("region", ""))
         if agreement is not None:
             self.plots.choose_unit(agreement.unit)
         self.plots.show_agreement(agreement, self._model_colours(), series)

@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     from napari_blochnet.common.progress import CancelEvent, ProgressCallback
     from napari_blochnet.evaluation.agreement.agreeing import Agreement
 
-__all__ = ["SCATTER", "PlotView", "region_series"]
+__all__ = ["BLAND_ALTMAN", "SCATTER", "PlotView", "region_series"]
 
-SCATTER, BLAND_ALTMAN, HISTOGRAM, BOXES, APART = (
-    "Scatter", "Bland–Altman", "Histogram", "Box plot", "Box plot of differences",
-)  # fmt: skip
+SCATTER, BLAND_ALTMAN, HISTOGRAM, BOXES, APART = "Scatter", "Bland–Altman", "Histogram", "Boxes", "Difference boxes"
 _MEANINGS = {
     SCATTER: "Each model's values over the reference's.",
     BLAND_ALTMAN: "Differences from the reference over the mean of both, with bias and limits of agreement.",
@@ -34,6 +32,8 @@ _MEANINGS = {
     BOXES: "Quartiles of the values of each model, and of the reference.",
     APART: "Quartiles of the differences of each model from the reference.",
 }
+# Letters of a choice that are seen in the narrowest dock.
+_SHORTEST = 6
 _UNITS = {"percent": "%", "ms": "ms"}
 
 
@@ -71,6 +71,8 @@ class PlotView(QWidget):
         self.region = _combo("Region of the plots", [])
         self.region.setToolTip("The plots show this tissue or region; each can be named in the table of regions below.")
         self.unit = _combo("Unit of differences", [(text, unit) for unit, text in _UNITS.items()])
+        self.unit.setMinimumContentsLength(2)
+        self.kind.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self.unit.setToolTip("Differences in per cent of the mean of both, or in ms.")
         #: by kind and parameter, made when they are first shown
         self.plots: dict[tuple[str, str], Any] = {}
@@ -89,7 +91,10 @@ class PlotView(QWidget):
         for box, text in ((self.kind, kind), (self.region, region)):
             index = box.findText(text)
             if index >= 0:
-                box.setCurrentIndex(index)
+                # nobody has chosen it here
+                with QSignalBlocker(box):
+                    box.setCurrentIndex(index)
+        self._draw()
 
     def choose_unit(self, unit: str) -> None:
         """Choose the unit of differences, "percent" or "ms"."""
@@ -193,5 +198,5 @@ def _combo(name: str, items: list[tuple[str, str]], meanings: Mapping[str, str] 
     for text, value in items:
         box.addItem(text, value)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(max((len(text) for text, _ in items), default=6) if items else 8)
+    box.setMinimumContentsLength(_SHORTEST)
     return box
