@@ -105,7 +105,6 @@ class Stage:
             compare.reference.value = maps[0]
             compare.reference.native.activated.emit(compare.reference.native.currentIndex())
             self.desk.run(compare, compare.run)
-            compare.plots.choose("Bland–Altman", "all")
 
     def training(self) -> None:
         """Train a network for the schedule."""

@@ -65,8 +65,7 @@ def test_two_models_are_compared_by_two_clicks(two_models, qtbot):
     inside = first.mask
     relative = 200 * (second.t1 - first.t1)[inside] / (second.t1 + first.t1)[inside]
     row = next(row for row in _cells(compare.table) if (row["Tissue"], row["Map"]) == ("all", "T1"))
-    ends = (relative.mean(), *(relative.mean() + sign * 1.96 * stats.tstd(relative) for sign in (-1, 1)))
-    assert row["universal"] == "{:+.2f} ({:+.2f} … {:+.2f})".format(*ends).replace("-", "−")
+    assert row["universal"] == f"{relative.mean():+.2f} ± {1.96 * stats.tstd(relative):.2f}".replace("-", "−")
 
     layer = desk.layer("ΔT1 (%) – universal − dictionary")
     np.testing.assert_allclose(layer.data[inside], relative, rtol=1e-4, atol=1e-4)

@@ -79,7 +79,15 @@ class DecadeAxis(pg.AxisItem):
         # fewer numbers where there is no room for them
         steps = labelled[0 if size / max(high - low, 1e-3) > 110 else 1 if size / max(high - low, 1e-3) > 60 else 2]
         ticks = [decade + math.log10(step) for decade in decades for step in steps]
-        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+        shown = [tick for tick in ticks if low <= tick <= high]
+        if len(shown) < 2:
+            # within less than a decade, as a single tissue is: round numbers as on a linear axis
+            least, most = 10.0**low, 10.0**high
+            step = 10.0 ** math.floor(math.log10(max(most - least, 1e-9)))
+            step *= next(part for part in (0.2, 0.5, 1, 2) if (most - least) / (part * step) <= 6)
+            first = math.ceil(least / step)
+            shown = [math.log10(number * step) for number in range(max(first, 1), math.floor(most / step) + 1)]
+        return [(1.0, shown)]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         return [f"{10.0**value:g}" for value in values]

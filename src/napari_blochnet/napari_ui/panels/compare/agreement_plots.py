@@ -22,8 +22,8 @@ Colours = Mapping[str, str]
 
 #: Of the plots, pixels.
 HEIGHT = 300
-# Beyond so many models, numbers at the lines would stand on each other; the table has them.
-_MOST_LABELS = 2
+# Of more models, numbers at the lines would stand on each other; the table has them.
+_MOST_LABELS = 1
 # Letters of a name in a line before a box.
 _LINE = 16
 # Of each model's points, drawn in turn with the other models'.
@@ -166,7 +166,6 @@ class BlandAltmanPlot(BoundedPlot):
         label: dict[str, Any] = {}
         if models <= _MOST_LABELS:
             text = f"{value:+.3g}".replace("-", "−")
-            # each model's numbers at its own place along the lines
             label = {
                 "label": text,
                 "labelOpts": {"position": 0.08, "color": colour, "anchors": [(0.5, 1.15), (0.5, 1.15)]},

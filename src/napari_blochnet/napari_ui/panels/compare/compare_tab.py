@@ -322,13 +322,12 @@ class ComparePanel(Panel):
         self.caption.setText(" ".join(notes))
         self.caption.setVisible(bool(notes))
         yield
-        self.plots.apply_theme(self.colours)
         choice = self.session.plot_choice
         usual = SCATTER if compared.reference is None else BLAND_ALTMAN
         self.plots.choose(choice.get("kind") or usual, choice.get("region", ""))
         if agreement is not None:
             self.plots.choose_unit(agreement.unit)
-        self.plots.show_agreement(agreement, self._model_colours(), series)
+        self.plots.show_agreement(agreement, self.colours, self._model_colours(), series)
         yield
         self.copy.show_record(self.comparison.record if self.comparison is not None else {})
         self.copy_agreement.show_record(agreement.record if agreement is not None else {})

@@ -78,7 +78,8 @@ class PlotView(QWidget):
         self.plots: dict[tuple[str, str], Any] = {}
         self._stack = filled(QVBoxLayout(), spacing=4)
         row = row_of(self.kind, self.region, self.unit)
-        row.setStretch(1, 1)
+        # the region's name takes the room, and not what follows
+        row.setStretch(1, 100)
         filled(QVBoxLayout(self), row, self._stack, spacing=4)
         self.kind.currentIndexChanged.connect(self._on_choice)
         self.region.currentIndexChanged.connect(self._on_choice)
@@ -87,14 +88,13 @@ class PlotView(QWidget):
         self.hide()
 
     def choose(self, kind: str, region: str) -> None:
-        """Choose what is shown, as far as it is there."""
+        """Choose what `show_agreement` will show, as far as it is there."""
         for box, text in ((self.kind, kind), (self.region, region)):
             index = box.findText(text)
             if index >= 0:
                 # nobody has chosen it here
                 with QSignalBlocker(box):
                     box.setCurrentIndex(index)
-        self._draw()
 
     def choose_unit(self, unit: str) -> None:
         """Choose the unit of differences, "percent" or "ms"."""
@@ -104,6 +104,7 @@ class PlotView(QWidget):
     def show_agreement(
         self,
         agreement: Agreement | None,
+        theme: Palette,
         colours: Mapping[str, str],
         known: tuple[str, dict[str, RegionSeries]] | None = None,
     ) -> None:
@@ -111,7 +112,7 @@ class PlotView(QWidget):
         self.setVisible(agreement is not None)
         if agreement is not self._agreement:
             self._found = {}
-        self._agreement, self._colours = agreement, colours
+        self._agreement, self._theme, self._colours = agreement, theme, colours
         if agreement is None:
             return
         if known is not None:
@@ -125,11 +126,9 @@ class PlotView(QWidget):
                 self.region.setCurrentIndex(max(0, self.region.findText(wanted)))
         self._draw()
 
-    def apply_theme(self, theme: Palette, colours: Mapping[str, str] | None = None) -> None:
+    def apply_theme(self, theme: Palette, colours: Mapping[str, str]) -> None:
         """Take the theme's colours, and the models'."""
-        self._theme = theme
-        if colours is not None:
-            self._colours = colours
+        self._theme, self._colours = theme, colours
         self._draw()
 
     def _on_choice(self, _index: int) -> None:

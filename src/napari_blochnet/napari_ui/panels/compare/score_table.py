@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["LIMITS", "ComparisonTable", "Measure", "measures_of"]
 
-#: The measure that is a text of three numbers.
-LIMITS = "Bias and limits of agreement / %"
+#: The measure that is a text of two numbers: bias, and how far from it the limits of agreement are.
+LIMITS = "Bias ± 1.96 SD / %"
 _SCORES = (
     "median_percent", "bias_percent", "mae_percent", "rmse", "rmse_per_bound", "mse_log10", "bias", "mae", "bound",
     "failures",
@@ -61,7 +61,10 @@ def measures_of(compared: Compared) -> list[Measure]:
         by_key = {column.key: column for column in columns}
         if of_agreement:
             bias = by_key["bias_percent"]
-            meaning = "Bias, and the limits within which 95 % of the differences lie: bias ± 1.96 SD (Bland–Altman)."
+            meaning = (
+                "Mean of (model − reference)/mean of both, and the limits of agreement within which 95 % of the "
+                "differences lie, bias ± 1.96 SD (Bland–Altman)."
+            )
             found.append(Measure(LIMITS, Column(bias.key, LIMITS, bias.form, meaning), True))
         rows = made.rows()
         for key in keys:
@@ -237,10 +240,9 @@ def _voxels(rows: Any) -> int | None:
 def _text(row: Mapping[str, Any], measure: Measure) -> str:
     if measure.name != LIMITS:
         return cell(row, measure.column).replace("-", "−")
-    bias, lower, upper = (row[key] for key in ("bias_percent", "lower_percent", "upper_percent"))
-    if lower is None:
-        return f"{bias:+.2f}".replace("-", "−")
-    return f"{bias:+.2f} ({lower:+.2f} … {upper:+.2f})".replace("-", "−")
+    bias, upper = row["bias_percent"], row["upper_percent"]
+    text = f"{bias:+.2f}" if upper is None else f"{bias:+.2f} ± {upper - bias:.2f}"
+    return text.replace("-", "−")
 
 
 def _tip(row: Mapping[str, Any], measure: Measure) -> str:
