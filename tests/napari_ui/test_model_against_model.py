@@ -265,9 +265,12 @@ def test_drawn_shapes_are_named_in_place(two_models, qtbot):
 def test_a_session_brings_the_comparison_of_models_back(two_models, desk, tmp_path, qtbot, monkeypatch):
     first, _ = two_models
     compare = first.turn_to("Compare")
+    index = compare.reference.native.findText("universal")
+    compare.reference.native.setCurrentIndex(index)
+    compare.reference.native.activated.emit(index)
     compare.agreement_form.set_values({"confidence": 90.0})
     first.run(compare, compare.run)
-    compare.plots.kind.setCurrentText("Bland–Altman")
+    compare.plots.kind.setCurrentText("Histogram")
     data = first.workbench.data
     data.sessions.save(tmp_path / "session")
     assert "Saved the session" in first.wait(data)
@@ -279,8 +282,11 @@ def test_a_session_brings_the_comparison_of_models_back(two_models, desk, tmp_pa
     again = second.turn_to("Compare")
     assert second.session.compared.agreement.rows() == first.session.compared.agreement.rows()
     assert second.session.compared.agreement.confidence == 90.0
-    assert again.plots.kind.currentText() == "Bland–Altman"
+    assert again.plots.kind.currentText() == "Histogram"
+    assert again.reference.value is second.session.compared.reference
+    assert again.reference.value.estimator == "universal"
+    assert [maps.estimator for maps in again.maps.chosen] == ["dictionary"]
     assert _cells(again.table) == _cells(compare.table)
-    one, other = (each.layer("ΔT2 (%) – universal − dictionary") for each in (first, second))
+    one, other = (each.layer("ΔT2 (%) – dictionary − universal") for each in (first, second))
     assert np.array_equal(one.data, other.data, equal_nan=True)
     assert tuple(one.contrast_limits) == tuple(other.contrast_limits)

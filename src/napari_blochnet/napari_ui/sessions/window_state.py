@@ -145,10 +145,10 @@ class PinState(_State):
 
 
 class PlotState(_State):
-    """What the plots of the Compare tab show."""
+    """What table and plots of the Compare tab show, where somebody chose it."""
 
-    kind: _Text = "Scatter"
-    region: _Text = "all"
+    kind: _Text = ""
+    region: _Text = ""
     measure: _Text = ""
 
 

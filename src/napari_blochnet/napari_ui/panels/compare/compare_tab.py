@@ -305,6 +305,11 @@ class ComparePanel(Panel):
 
     def show_compared(self) -> None:
         """Show the session's comparison as table and plots; the canvas stays as it is."""
+        compared = self.session.compared
+        reference = None if compared is None else compared.reference
+        if reference is not None and reference in self.reference.choices:
+            self._is_chosen = True
+            self.reference.value = reference
         at_once(self._compared_steps())
 
     _shown: Compared | None = None
