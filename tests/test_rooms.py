@@ -38,6 +38,7 @@ FLOORS = """
     evaluation
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
+    evaluation.agreement
     jobs.settings jobs.settings_comparing jobs.settings_figures jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue

@@ -1,6 +1,9 @@
 from .common.errors import Cancelled as Cancelled
 from .common.errors import InputError as InputError
 from .estimators.networks.store import load_estimator as load_estimator
+from .evaluation.agreement.agreeing import Agreement as Agreement
+from .evaluation.agreement.bland_altman import BlandAltman as BlandAltman
+from .evaluation.agreement.bland_altman import bland_altman as bland_altman
 from .evaluation.comparison import Comparison as Comparison
 from .evaluation.maps import ParameterMaps as ParameterMaps
 from .evaluation.maps_io import read_maps as read_maps
@@ -9,6 +12,7 @@ from .fingerprints.contrasts import read_contrasts as read_contrasts
 from .fingerprints.stack import FingerprintStack as FingerprintStack
 from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.operations.adapt import adapt as adapt
+from .jobs.operations.compare import agreement as agreement
 from .jobs.operations.compare import compare as compare
 from .jobs.operations.compare import region_means as region_means
 from .jobs.operations.draw import draw_maps as draw_maps

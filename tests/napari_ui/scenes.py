@@ -96,6 +96,16 @@ class Stage:
         )
         region.mode = "pan_zoom"
 
+    def models(self) -> None:
+        """Compare the models with the first of them; the head only says where the tissues are."""
+        self.comparison()
+        compare = self.desk.turn_to("Compare")
+        maps = [entry.subject for entry in self.session.entries("maps")]
+        if self.session.compared.reference is not maps[0]:
+            compare.reference.value = maps[0]
+            compare.reference.native.activated.emit(compare.reference.native.currentIndex())
+            self.desk.run(compare, compare.run)
+
     def training(self) -> None:
         """Train a network for the schedule."""
         self.stack()
@@ -180,7 +190,7 @@ class Stage:
                 layer.visible = name == "Regions"
         at_once(canvas.show_quantity(self.session, role, beside=beside))
         self.desk.qtbot.wait(300)
-        lowest = {"Train": "copy", "Regions": "regions"}.get(name)
+        lowest = {"Train": "copy", "Regions": "regions", "Agreement": "plots"}.get(name)
         for scroll in panel.findChildren(QScrollArea):
             scroll.verticalScrollBar().setValue(0)
             if lowest:
@@ -197,6 +207,8 @@ _SCENES: dict[str, tuple[str, tuple[str, ...], str, bool]] = {
     "Map": ("Map", ("maps",), "T1", True),
     "Compare": ("Compare", ("comparison",), "T2", True),
     "Regions": ("Compare", ("comparison",), "T1", False),
+    "Models": ("Compare", ("models",), "T1", True),
+    "Agreement": ("Compare", ("models",), "T1", True),
     "Train": ("Train", ("training",), "T2", False),
     "Inspector": ("Map", ("pins",), "T1", False),
 }

@@ -33,7 +33,7 @@ _CALLS = {
     "save": ("panels.data.session_buttons", "write_session"),
     "simulate": ("panels.simulate_tab", "simulate"),
     "map": ("panels.map.mapping", "reconstruct"),
-    "compare": ("panels.compare.compare_tab", "compare"),
+    "compare": ("state.comparing", "compare"),
     "train": ("panels.train.tasks", "train"),
     "adapt": ("panels.train.tasks", "adapt"),
 }

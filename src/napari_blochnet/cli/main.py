@@ -17,7 +17,7 @@ from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, comma
 from napari_blochnet.cli.studies import experiment
 from napari_blochnet.jobs.catalogue import OPERATIONS
 from napari_blochnet.jobs.settings import BrainWebSettings, PhantomSettings, ScheduleFileSettings, SyntheticSettings
-from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
+from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
 
 __all__ = ["blochnet", "main"]
 
@@ -104,6 +104,12 @@ def show(console: Console, path: str, **options: Any) -> Answer:
     settings_options(CompareSettings),
     click.option("--figures", type=PATH, help="Write the figures too, as .png, .svg or .pdf."),
     settings_options(RegionSettings, leave_out=("title",)),
+    click.option(
+        "--agreement",
+        is_flag=True,
+        help="Bias and limits of agreement (Bland-Altman) of the models, with --regions in each; so without --truth.",
+    ),
+    settings_options(AgreementSettings, leave_out=("title", "radius")),
     OUTPUT,
 )
 def compare(
@@ -112,37 +118,52 @@ def compare(
     source: str | None,
     regions: str | None,
     figures: Path | None,
+    agreement: bool,
     output: Path,
     **options: Any,
 ) -> Answer:
-    """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
+    """Compare the maps in FOLDERS with the truth or with each other, or average them over regions; write an HTML page.
+
+    With --truth they are scored. Without it, or with --agreement, they are compared with the first of them, or with
+    what --reference names: differences, bias and limits of agreement. With --regions alone, means are written.
+    """
     from napari_blochnet.common.endings import check_ending
     from napari_blochnet.common.errors import InputError
+    from napari_blochnet.evaluation.agreement.agreement_figures import agreement_files
     from napari_blochnet.evaluation.drawing.figure_files import ENDINGS
     from napari_blochnet.evaluation.drawing.figures import comparison_figures
     from napari_blochnet.io.origin import check_outputs
+    from napari_blochnet.jobs.operations.compare import agreement as agree
     from napari_blochnet.jobs.operations.compare import compare as run
     from napari_blochnet.jobs.operations.compare import region_means
 
-    if source is None and regions is None:
-        raise InputError("Give --truth (a phantom), --regions (labels or spheres), or both: means over the regions, "
-                         "of the truth too.", field="truth")  # fmt: skip
-    if figures is not None and regions is not None:
+    named = given_settings(AgreementSettings, dict(options))
+    agrees = agreement or any(key not in ("title", "radius") for key in named) or (source is None and regions is None)
+    if agrees and source is None and len(folders) < 2:
+        raise InputError("There is one model; expected another to compare it with, --truth (a phantom), or --regions "
+                         "(labels or spheres).", field="truth")  # fmt: skip
+    if figures is not None and regions is not None and not agrees:
         raise InputError(
-            "figures are drawn of a comparison with --truth alone; expected no --regions.", field="figures"
+            "figures are drawn of a comparison with --truth alone, or with --agreement; expected no --regions.",
+            field="figures",
         )
     check_ending(output, (".html", ".htm"), "reports", field="output")
     if figures is not None:
         check_ending(figures, ENDINGS, "figures", field="figures")
     table = output.with_suffix(".csv")
-    drawn = [] if figures is None else comparison_figures(figures)
+    files = agreement_files if agrees else comparison_figures
+    drawn = [] if figures is None else files(figures)
     check_outputs([output, table, *drawn], inputs=named_files({**options, "source": source, "regions": regions}),
                   field="output")  # fmt: skip
     several = [open_maps(console, folder, options) for folder in folders]
     truth = None if source is None else open_phantom(console, source, options)
-    if truth is not None and regions is None:
+    comparison: Any
+    if agrees:
+        fields = given_settings(AgreementSettings, options)
+        comparison = agree(several, truth, regions, progress=console.progress, **fields)
+    elif truth is not None and regions is None:
         fields = given_settings(CompareSettings, options)
-        comparison: Any = run(truth, several, progress=console.progress, **fields)
+        comparison = run(truth, several, progress=console.progress, **fields)
     else:
         comparison = region_means(several, str(regions), truth, **given_settings(RegionSettings, options))
     comparison.to_html(output)

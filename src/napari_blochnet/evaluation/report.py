@@ -16,7 +16,7 @@ from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, 
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.origin import check_outputs
 
-__all__ = ["write_comparison", "write_region_means"]
+__all__ = ["page_table", "write_comparison", "write_page", "write_region_means"]
 
 # Lists of numbers longer than this are shown by their ends: a record holds the schedule's thousand flip angles.
 _SHOWN = 8
@@ -36,11 +36,11 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
     """Write the page of a comparison: tables, figures, how everything was made."""
     truth, rows = comparison.truth, comparison.rows()
     pure = ", pure voxels" if truth.fractions else ""
-    tables = [_table("All voxels", [row for row in rows if row["tissue"] == ALL_TISSUES], COMPARISON_COLUMNS)]
+    tables = [page_table("All voxels", [row for row in rows if row["tissue"] == ALL_TISSUES], COMPARISON_COLUMNS)]
     for tissue in dict.fromkeys(row["tissue"] for row in rows if row["tissue"] != ALL_TISSUES):
         chosen = [row for row in rows if row["tissue"] == tissue]
-        tables.append(_table(f"{tissue}{pure}", chosen, COMPARISON_COLUMNS))
-    _write(
+        tables.append(page_table(f"{tissue}{pure}", chosen, COMPARISON_COLUMNS))
+    write_page(
         path,
         title=comparison.title,
         summary=[
@@ -67,7 +67,7 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
     """Write the page of a table of regions."""
     columns = region_columns(means.references)
     rows = means.rows()
-    _write(
+    write_page(
         path,
         title=means.title,
         summary=[
@@ -76,7 +76,7 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
             *means.notes,
         ],
         tables=[
-            _table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
+            page_table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
             for parameter in ("T1", "T2")
         ],
         columns=columns,
@@ -85,7 +85,8 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
     )
 
 
-def _table(heading: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[Column]) -> dict[str, Any]:
+def page_table(heading: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[Column]) -> dict[str, Any]:
+    """Return rows as a table of a page; columns that are empty or that the heading says are left out."""
     shown = [column for column in columns if any(cell(row, column) for row in rows)]
     # a heading says the tissue already
     said = [key for key in ("tissue", "parameter") if len({row.get(key) for row in rows}) < 2]
@@ -103,7 +104,7 @@ def _table(heading: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[Co
     return {"heading": heading, "columns": shown, "rows": body}
 
 
-def _write(
+def write_page(
     path: str | os.PathLike[str],
     *,
     title: str,
@@ -113,6 +114,7 @@ def _write(
     figures: Sequence[tuple[str, Any]],
     records: Sequence[tuple[str, dict[str, Any]]],
 ) -> None:
+    """Write a page: sentences, tables, figures each with its caption, and records, the result's own first."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("napari_blochnet.evaluation", "templates"),
         autoescape=True,

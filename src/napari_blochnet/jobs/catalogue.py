@@ -31,7 +31,7 @@ from napari_blochnet.jobs.settings import (
     SplineSettings,
     SyntheticSettings,
 )
-from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
+from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
 from napari_blochnet.jobs.settings_figures import MapFigureSettings, VoxelFigureSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
@@ -107,6 +107,8 @@ KINDS = {
         Kind("figure", "napari_blochnet.evaluation.drawing.sheets:DrawnFigure",
              "napari_blochnet.evaluation.drawing.sheets:DrawnFigure.save", ".pdf",
              endings=(".pdf", ".svg", ".png")),
+        Kind("agreement", "napari_blochnet.evaluation.agreement.agreeing:Agreement",
+             "napari_blochnet.evaluation.agreement.agreeing:Agreement.to_html", ".html"),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )
@@ -272,6 +274,11 @@ OPERATIONS: list[Operation] = [
         (_MAPS, Input("truth", "phantom", optional=True)),
         python_name="nb.draw_maps", command="figure maps {maps} --truth {truth}",
         summary="Draw maps in a grid as a figure (.pdf, .svg, .png), with colour bars and a scale bar.",
+    ),
+    Operation(
+        "agreement", f"{_JOBS}.compare:agreement", AgreementSettings, "agreement",
+        (_MAPS, Input("truth", "phantom", optional=True, by_name=True), Input("regions", optional=True, by_name=True)),
+        python_name="nb.agreement", command="compare --agreement {maps} --truth {truth} --regions {regions}",
     ),
     Operation(
         "train", f"{_JOBS}.train:train", TrainSettings, "estimator", (Input("schedules", "schedule", several=True),),

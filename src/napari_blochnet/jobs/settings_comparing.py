@@ -1,10 +1,12 @@
-"""Settings of what is done with finished maps: against the truth, and over regions."""
+"""Settings of what is done with finished maps: against the truth, against each other, and over regions."""
 
 from __future__ import annotations
 
+from typing import Literal
+
 from napari_blochnet.jobs.settings import Settings, of_data, quantity
 
-__all__ = ["CompareSettings", "RegionSettings"]
+__all__ = ["AgreementSettings", "CompareSettings", "RegionSettings"]
 
 
 class CompareSettings(Settings):
@@ -30,4 +32,33 @@ class RegionSettings(Settings):
     """Means of maps over regions of interest."""
 
     title: str = of_data("T1 and T2 by region", "Title", "Heading of the report.")
+    radius: float = of_data(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)
+
+
+class AgreementSettings(Settings):
+    """Maps against each other, or against the truth as one more of them."""
+
+    title: str = of_data("Agreement of T1 and T2 maps", "Title", "Heading of the report.")
+    reference: str | None = quantity(
+        None,
+        "Reference",
+        "The model that the others are compared with, by its name, or 'truth'; none: the truth, or without one the "
+        "first model.",
+    )
+    confidence: float = quantity(
+        95.0, "Confidence", "Of the intervals of bias and limits of agreement.", "%", gt=0, lt=100
+    )
+    unit: Literal["percent", "ms"] = quantity(
+        "percent",
+        "Differences in",
+        "Of the Bland–Altman plots: in per cent of the mean of both, or in ms; the table has both.",
+    )
+    difference_limit: float | None = quantity(
+        None,
+        "Difference limit",
+        "Difference maps show this much above and below 0; none: a round number above nearly all differences.",
+        "%",
+        gt=0,
+        le=200,
+    )
     radius: float = of_data(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)

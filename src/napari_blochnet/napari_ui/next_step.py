@@ -62,6 +62,8 @@ def next_step(session: Session, tab: str, *, inspecting: bool) -> Step | None:
         has_truth = any(session.layers("maps", role=f"{name} error") for name in ("T1", "T2"))
         if session.voxel is None:
             errors = "Error maps: blue is too low, red too high, black right. " if has_truth else ""
+            if session.compared is not None and session.compared.reference is not None:
+                errors = "Difference maps: blue is below the reference, red above, black alike. "
             if not inspecting:
                 return Step(f"{errors}Next: the curves of any voxel.", "Inspect voxels", "inspect")
             edited = layer_in_hand(session.viewer)

@@ -281,7 +281,8 @@ def _error_limit(values: FloatArray) -> float:
 def add_region(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Labels layer on a subject's grid, brush in hand."""
     empty = np.zeros(subject.shape[-3:], np.uint8)
-    layer = _add_empty(session, subject, lambda entry: region_data(empty, entry, name=f"Region – {entry.title}"))
+    # a region of all models, on whichever of them it is painted
+    layer = _add_empty(session, subject, lambda entry: region_data(empty, entry, name="Region"))
     if layer is not None:
         layer.brush_size = max(3, round(empty.shape[-1] / 15))
         layer.mode = "paint"
@@ -290,7 +291,7 @@ def add_region(session: Session, subject: Subject) -> Layer | None:
 
 def add_drawing(session: Session, subject: Subject) -> Layer | None:
     """Add an empty Shapes layer on a subject's grid, ellipse in hand."""
-    layer = _add_empty(session, subject, lambda entry: drawing_layer_data(entry, name=f"Shapes – {entry.title}"))
+    layer = _add_empty(session, subject, lambda entry: drawing_layer_data(entry, name="Shapes"))
     if layer is not None:
         layer.mode = "add_ellipse"
     return layer

@@ -56,6 +56,8 @@ STYLES = {
     "residual": Style("magma", "", (0.0, 0.2)),
     "T1 error": Style(COLOURMAPS["T1 error"], "%"),
     "T2 error": Style(COLOURMAPS["T2 error"], "%"),
+    "T1 difference": Style(COLOURMAPS["T1 error"], "%"),
+    "T2 difference": Style(COLOURMAPS["T2 error"], "%"),
 }
 # One colour per tissue; labels beyond them start again.
 TISSUE_COLOURS = (

@@ -262,10 +262,14 @@ def _has_bar(layer: Layer) -> bool:
     return isinstance(layer, Image)
 
 
-def _truth_layer(session: Session, truth: Phantom | None, maps: ParameterMaps, role: str) -> list[Layer]:
+def _truth_layer(
+    session: Session, truth: Phantom | ParameterMaps | None, maps: ParameterMaps, role: str
+) -> list[Layer]:
     """Return the layer of what maps were compared with, in one role: of a phantom that covers them where it is part."""
     if truth is None:
         return []
+    if isinstance(truth, ParameterMaps):
+        return session.layers("maps", truth, role)[-1:]
     covering = [
         layer
         for layer, entry in session.pairs("phantom", role=role)
@@ -274,19 +278,15 @@ def _truth_layer(session: Session, truth: Phantom | None, maps: ParameterMaps, r
     return (session.layers("phantom", truth, role) or covering)[-1:]
 
 
-def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Steps[None]:
+def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom | ParameterMaps | None) -> Steps[None]:
     """Show maps side by side: T1 and T2, each as truth, estimates and errors where there is a truth.
 
+    A model that others were compared with stands in the truth's place, and their differences in the errors'.
     Where both quantities of three or more models would be small, these show T1, and the quantities' buttons T2.
     """
     if session.viewer is None or not maps:
         return
-    parts = []
-    for role in ("T1", "T2"):
-        true = _truth_layer(session, truth, maps[0], role)
-        estimates = [layer for item in maps for layer in session.layers("maps", item, role)]
-        errors = [layer for item in maps for layer in session.layers("maps", item, f"{role} error")]
-        parts.append((true, estimates, errors))
+    parts = [_compared_layers(session, maps, truth, role) for role in ("T1", "T2")]
     above, below = ([*true, *estimates, *errors] for true, estimates, errors in parts)
     if len(above) != len(below) or not above:
         # somebody has deleted layers meanwhile
@@ -302,6 +302,17 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
     else:
         columns = zip(above, below, strict=True)
         yield from _show_in_order(session, [layer for row in columns for layer in row], standing)
+
+
+def _compared_layers(
+    session: Session, maps: Sequence[ParameterMaps], truth: Phantom | ParameterMaps | None, role: str
+) -> tuple[list[Layer], list[Layer], list[Layer]]:
+    """Return the layers of one quantity: of what maps were compared with, of these, and of their errors from it."""
+    wrong = f"{role} {'difference' if isinstance(truth, ParameterMaps) else 'error'}"
+    estimates, errors = (
+        [layer for item in maps for layer in session.layers("maps", item, each)] for each in (role, wrong)
+    )
+    return _truth_layer(session, truth, maps[0], role), estimates, errors
 
 
 def _room(session: Session, layers: Sequence[Layer]) -> Room:
@@ -344,6 +355,12 @@ def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, i
 def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     """Show one quantity: the newest layer of it, or all layers of it side by side."""
     found = session.layers(role=role)
+    compared = session.compared
+    if beside and compared is not None and compared.reference is not None and role in ("T1", "T2"):
+        true, estimates, errors = _compared_layers(session, compared.maps, compared.reference, role)
+        if true and estimates and errors:
+            yield from _show_in_order(session, [*true, *estimates, *errors])
+            return
     errors = session.pairs(role=f"{role} error") if beside and role in ("T1", "T2") else []
     if not found:
         return

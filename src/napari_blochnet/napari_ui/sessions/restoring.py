@@ -6,7 +6,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -14,15 +14,22 @@ from napari.utils import Colormap
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.canvas.showing import fill_cells, reveal, show_alone
 from napari_blochnet.napari_ui.sessions import foreign_layers
-from napari_blochnet.napari_ui.sessions.window_state import EntryState, LayerState, SessionState, damaged, parse_state
-from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.sessions.window_state import (
+    ComparisonState,
+    EntryState,
+    LayerState,
+    SessionState,
+    damaged,
+    parse_state,
+)
+from napari_blochnet.napari_ui.state.comparing import compare_with
+from napari_blochnet.napari_ui.state.entries import Entry, is_derived
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.session import Compared, Session
 from napari_blochnet.napari_ui.state.world import mm_per_unit
@@ -60,14 +67,21 @@ def open_session(path: str | os.PathLike[str], **watched: Any) -> SessionRead:
     schedule = None if state.schedule is None else Schedule.from_dict(state.schedule)
     compared = None
     if state.comparison is not None:
-        truth: Any = saved.subjects[state.comparison.truth]
-        maps: Any = [saved.subjects[place] for place in state.comparison.maps]
-        found = compare(truth, maps, state.comparison.settings, **watched)
-        compared = Compared(found, truth, tuple(maps))
+        compared = _compared(saved, state.comparison, **watched)
     for number, layer in enumerate(state.layers):
         if not _fits(layer, saved):
             raise damaged(f"layer {number} does not fit what it shows")
     return SessionRead(saved, state, schedule, compared)
+
+
+def _compared(saved: SavedSession, state: ComparisonState, **watched: Any) -> Compared:
+    """Compute again what was compared."""
+    # by their place; `parse_state` has checked that each is of the class that is meant
+    truth, reference = (
+        None if place is None else cast("Any", saved.subjects[place]) for place in (state.truth, state.reference)
+    )
+    maps: Any = [saved.subjects[place] for place in state.maps]
+    return compare_with(truth, reference, maps, state.settings, state.agreement, **watched)
 
 
 def _fits(state: LayerState, saved: SavedSession) -> bool:
@@ -92,7 +106,7 @@ def _fits(state: LayerState, saved: SavedSession) -> bool:
         return False
     if state.entry.kind == "region":
         return True
-    if role.endswith(" error"):
+    if is_derived(role):
         return array is not None and isinstance(subject, ParameterMaps)
     part = {"tissue": "labels", "signal": "data"}.get(role, role.lower().replace(" ", "_"))
     return getattr(subject, part, None) is not None
@@ -132,6 +146,8 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
         _restore_look(added[0], saved)
         yield
     session.compared = opened.compared
+    if state.comparison is not None:
+        session.plot_choice = state.comparison.plot.model_dump()
     session.mapped = weakref.WeakSet(subjects[place] for place in state.mapped)
     session.hidden_maps = weakref.WeakSet(subjects[place] for place in state.hidden)
     session.is_truth_hidden = state.truth_hidden

@@ -13,7 +13,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SavedSession
 from napari_blochnet.jobs.settings import settings_from
-from napari_blochnet.jobs.settings_comparing import CompareSettings
+from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
 from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
@@ -22,10 +22,11 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     EntryState,
     LayerState,
     PinState,
+    PlotState,
     SessionState,
     ViewState,
 )
-from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of
+from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of, is_derived
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import mm_per_unit
 
@@ -103,10 +104,21 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
         )
     compared = session.compared
     comparison = None
-    if compared is not None and session.is_open(compared.truth, *compared.maps):
-        settings = settings_from(CompareSettings, **compared.comparison.record["settings"])
-        truth, maps = places.subject(compared.truth), [places.subject(item) for item in compared.maps]
-        comparison = ComparisonState(truth=truth, maps=maps, settings=settings)
+    if compared is not None and session.is_open(*compared.subjects):
+        scores, agreement = (
+            None if made is None else made.record["settings"] for made in (compared.comparison, compared.agreement)
+        )
+        truth, reference = (
+            None if each is None else places.subject(each) for each in (compared.truth, compared.reference)
+        )
+        comparison = ComparisonState(
+            truth=truth,
+            maps=[places.subject(item) for item in compared.maps],
+            settings=settings_from(CompareSettings, **(scores or {})),
+            reference=reference,
+            agreement=settings_from(AgreementSettings, **(agreement or {})),
+            plot=PlotState(**session.plot_choice),
+        )
     active = viewer.layers.selection.active
     state = SessionState(
         layers=states,
@@ -140,7 +152,7 @@ def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerSta
             "colormap": _chosen_colormap(layer, entry),
             "name_shown": layer.name_overlay.visible,
         }
-        if entry is not None and entry.role.endswith(" error"):
+        if entry is not None and is_derived(entry.role):
             more["array"] = places.array(layer.data)
     elif isinstance(layer, Shapes):
         more["shapes"] = foreign_layers.shapes_of(layer)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
-from napari_blochnet.jobs.settings_comparing import CompareSettings
+from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
 from napari_blochnet.napari_ui.canvas.looks import STYLES
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "LayerState",
     "PinState",
     "PlaceState",
+    "PlotState",
     "SessionState",
     "ShapeState",
     "ViewState",
@@ -143,12 +144,26 @@ class PinState(_State):
     current: bool
 
 
-class ComparisonState(_State):
-    """What was compared; the scores are computed again, which gives the same."""
+class PlotState(_State):
+    """What table and plots of the Compare tab show, where somebody chose it."""
 
-    truth: _Place
+    kind: _Text = ""
+    region: _Text = ""
+    measure: _Text = ""
+
+
+class ComparisonState(_State):
+    """What was compared; scores and agreement are computed again, which gives the same.
+
+    With a ``reference`` that is a model there are no scores. Sessions of version 0.1 know no ``agreement``.
+    """
+
+    truth: _Place | None = None
     maps: Annotated[list[_Place], Field(min_length=1)]
     settings: CompareSettings
+    reference: _Place | None = None
+    agreement: AgreementSettings = AgreementSettings()
+    plot: PlotState = PlotState()
 
 
 class SessionState(_State):
@@ -210,6 +225,9 @@ def parse_state(saved: SavedSession) -> SessionState:
         check(pin.stack, "stack", "a pin")
     if state.comparison is not None:
         check(state.comparison.truth, "phantom", "the comparison")
+        check(state.comparison.reference, "maps", "the comparison")
+        if state.comparison.truth is None and state.comparison.reference is None:
+            raise damaged("the comparison has no reference")
         for place in state.comparison.maps:
             check(place, "maps", "the comparison")
     for place in state.mapped:

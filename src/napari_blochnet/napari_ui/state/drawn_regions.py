@@ -19,7 +19,7 @@ from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import affine_in_mm
 
-__all__ = ["LaidRegions", "is_region", "is_tissue", "lay_regions", "region_layers", "regions_on"]
+__all__ = ["LaidRegions", "is_region", "is_tissue", "lay_regions", "name_region", "region_layers", "regions_on"]
 
 # Corners of the polygon that stands for an ellipse.
 _CORNERS = 72
@@ -59,6 +59,7 @@ def lay_regions(layer: Layer, target: Layer, *, label: int | None = None) -> Lai
     layer : Labels or Shapes
         Each label above 0 is a region, named by a column "name" or "tissue" of the layer's features if there is one.
         Each closed shape is a region: the voxels whose centre lies inside. What has no z axis holds in every slice.
+        A column "name" of a Shapes layer's features names them, too.
     target : Layer
         One of ours.
     label : int, optional
@@ -92,6 +93,42 @@ def regions_on(layer: Layer, target: Layer) -> LaidRegions:
             f"{layer.name} holds no region where the maps have voxels; paint or draw one there.", field="region"
         )
     return found
+
+
+def name_region(layer: Layer, old: str, new: str) -> bool:
+    """Give a region of a layer another name; return whether it has a region of the old one.
+
+    The name stands in the layer's features, where `lay_regions` looks for it, and sessions keep it.
+    """
+    new = new.strip()
+    if not new:
+        return False
+    if isinstance(layer, Labels):
+        names = _label_names(layer)
+        labels = [int(label) for label in np.unique(np.asarray(layer.data[0] if layer.multiscale else layer.data))]
+        found = next((label for label in labels if label and names.get(label, f"label {label}") == old), None)
+        if found is None:
+            return False
+        names[found] = new
+        known = sorted({*labels, *names} - {0})
+        # napari takes names of labels from a column "index"
+        layer.features = {"index": [0, *known], "name": ["", *(names.get(label, "") for label in known)]}
+        return True
+    shown = _shape_names(layer) if isinstance(layer, Shapes) else []
+    if old not in shown:
+        return False
+    column = [name if name != f"{kind} {number}" else "" for number, (name, kind) in
+              enumerate(zip(shown, layer.shape_type, strict=True), start=1)]  # fmt: skip
+    column[shown.index(old)] = new
+    layer.features = layer.features.assign(name=column)
+    return True
+
+
+def _shape_names(layer: Shapes) -> list[str]:
+    """Return what the shapes of a layer are called: as their features say, or by their kind and number."""
+    usual = [f"{kind} {number}" for number, kind in enumerate(layer.shape_type, start=1)]
+    given = layer.features["name"] if "name" in layer.features else [""] * len(usual)
+    return [name if isinstance(name, str) and name else other for name, other in zip(given, usual, strict=True)]
 
 
 def _geometry(affine: FloatArray) -> Geometry:
@@ -145,7 +182,7 @@ def _drawn(layer: Shapes, target: Layer, shape: tuple[int, ...]) -> Iterator[Reg
     own = affine_in_mm(layer)
     axes = len(own) - 1
     theirs = affine_in_mm(target)[-axes - 1 :, -axes - 1 :]
-    for number, (corners, kind) in enumerate(zip(layer.data, layer.shape_type, strict=True), start=1):
+    for corners, kind, name in zip(layer.data, layer.shape_type, _shape_names(layer), strict=True):
         if kind in ("line", "path"):
             continue
         outline = _ellipse(np.asarray(corners)) if kind == "ellipse" else np.asarray(corners)
@@ -153,7 +190,7 @@ def _drawn(layer: Shapes, target: Layer, shape: tuple[int, ...]) -> Iterator[Reg
         index = np.linalg.solve(theirs[:-1, :-1], corners_in_mm - theirs[:-1, -1:]).T
         mask = _fill(index, shape)
         if mask.any():
-            yield Region(f"{kind} {number}", mask)
+            yield Region(name, mask)
 
 
 def _ellipse(corners: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.sessions import Subject
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["ENTRY", "Entry", "Kind", "Subject", "entry_of"]
+__all__ = ["ENTRY", "Entry", "Kind", "Subject", "entry_of", "is_derived"]
 
 Kind = Literal["phantom", "stack", "maps", "region"]
 Shown = TypeVar("Shown", bound=Subject, covariant=True)
@@ -29,7 +29,8 @@ class Entry(Generic[Shown]):
     kind : {"phantom", "stack", "maps", "region"}
         What the subject is.
     role : str
-        Which part of it: "T1", "T2", "PD", "tissue", "signal", "residual", "T1 error", "T2 error", "region".
+        Which part of it: "T1", "T2", "PD", "tissue", "signal", "residual", "T1 error", "T2 error", "T1 difference",
+        "T2 difference", "region".
     subject : Phantom, FingerprintStack or ParameterMaps
         The object behind the layer; complex samples are only here, the layer shows their magnitude.
     title : str
@@ -50,6 +51,11 @@ class Entry(Generic[Shown]):
     def __deepcopy__(self, memo: Any) -> Entry[Shown]:
         # napari copies metadata when a layer is duplicated; the subjects are immutable and may be gigabytes
         return self
+
+
+def is_derived(role: str) -> bool:
+    """Whether what a layer shows in a role is no part of its subject: it was computed of this and of another."""
+    return role.endswith((" error", " difference"))
 
 
 def entry_of(layer: Layer) -> Entry | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari import Viewer
     from qtpy.QtWidgets import QWidget
 
+    from napari_blochnet.evaluation.agreement.agreeing import Agreement
     from napari_blochnet.evaluation.comparison import Comparison
 
 __all__ = ["Compared", "Session", "every_session", "session_of"]
@@ -39,19 +40,33 @@ Of = TypeVar("Of", bound=Subject)
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """A comparison and what was compared: the objects that layers show.
+    """What was compared: the objects that layers show, and what was found.
 
     Parameters
     ----------
-    comparison : Comparison
-    truth : Phantom
-        As it is open; the comparison holds the part of it that the maps cover.
+    comparison : Comparison or None
+        The scores, where the truth is the reference.
+    truth : Phantom or None
+        As it is open; the comparison holds the part of it that the maps cover. Beside a reference that is a model it
+        only gives its tissues.
     maps : tuple of ParameterMaps
+        What was compared with the reference.
+    reference : ParameterMaps, optional
+        None: the truth.
+    agreement : Agreement, optional
+        With the reference, in all voxels, tissues and regions.
     """
 
-    comparison: Comparison
-    truth: Phantom
+    comparison: Comparison | None
+    truth: Phantom | None
     maps: tuple[ParameterMaps, ...]
+    reference: ParameterMaps | None = None
+    agreement: Agreement | None = None
+
+    @property
+    def subjects(self) -> tuple[Phantom | ParameterMaps, ...]:
+        """All of which it was made."""
+        return tuple(each for each in (self.truth, self.reference, *self.maps) if each is not None)
 
 
 class Session(QObject):
@@ -91,6 +106,8 @@ class Session(QObject):
         self._pins = Pins()
         #: what the Compare tab shows
         self.compared: Compared | None = None
+        #: what its plots and its table show, by their names: "kind", "region", "measure"
+        self.plot_choice: dict[str, str] = {}
         #: what the last mapping made, one of each estimator, as long as it is open
         self.mapped: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
         #: what the inspector does not draw
@@ -185,9 +202,12 @@ class Session(QObject):
         known.sort(key=lambda entry: entry.subject is not subject)
         named = next((entry.truth for entry in known if entry.truth is not None), None)
         compared = self.compared
-        if named is None and compared is not None and any(entry.subject in compared.maps for entry in known):
-            named = part_of_truth(compared.truth, subject)
-        return named
+        truth = None if compared is None else compared.truth
+        if named is not None or compared is None or truth is None:
+            return named
+        if any(entry.subject in compared.subjects for entry in known):
+            return part_of_truth(truth, subject)
+        return None
 
     def latest_maps(self) -> list[Entry[ParameterMaps]]:
         """Return an entry of each of the maps that were made last and are open, or else of those of one stack."""

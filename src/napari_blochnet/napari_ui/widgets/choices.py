@@ -157,6 +157,10 @@ class CheckList(TickList):
         self._layout = filled(QVBoxLayout(self), self._empty, spacing=2)
         self._layout.setContentsMargins(8, 4, 8, 4)
 
+    def say_of_nothing(self, text: str) -> None:
+        """Say what stands there while there is nothing."""
+        self._empty.setText(text)
+
     def set_items(self, items: Sequence[tuple[str, Any]], *, checked: Callable[[Any], bool]) -> None:
         """Offer other things; what was ticked or not before stays so."""
         before = {id(value): box.isChecked() for box, value in self._boxes}

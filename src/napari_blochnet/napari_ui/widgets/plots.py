@@ -16,7 +16,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["HomeBox", "ScatterPlot", "SchedulePlot", "pg"]
+__all__ = ["DecadeAxis", "HomeBox", "ScatterPlot", "SchedulePlot", "pg"]
 
 # More points than this add ink, not information, and slow the view down.
 _POINTS = 6000
@@ -149,7 +149,7 @@ class SchedulePlot(pg.GraphicsLayoutWidget):
         self._flip.setXRange(1, len(schedule), padding=0.01)
 
 
-class _DecadeAxis(pg.AxisItem):
+class DecadeAxis(pg.AxisItem):
     """A logarithmic axis in plain numbers: 1, 2 and 5 of every decade."""
 
     def tickValues(self, low: float, high: float, size: float) -> list[tuple[float, list[float]]]:  # noqa: N802
@@ -158,7 +158,15 @@ class _DecadeAxis(pg.AxisItem):
         # fewer numbers where there is no room for them
         steps = labelled[0 if size / max(high - low, 1e-3) > 110 else 1 if size / max(high - low, 1e-3) > 60 else 2]
         ticks = [decade + math.log10(step) for decade in decades for step in steps]
-        return [(1.0, [tick for tick in ticks if low <= tick <= high])]
+        shown = [tick for tick in ticks if low <= tick <= high]
+        if len(shown) < 2:
+            # within less than a decade, as a single tissue is: round numbers as on a linear axis
+            least, most = 10.0**low, 10.0**high
+            step = 10.0 ** math.floor(math.log10(max(most - least, 1e-9)))
+            step *= next(part for part in (0.2, 0.5, 1, 2) if (most - least) / (part * step) <= 6)
+            first = math.ceil(least / step)
+            shown = [math.log10(number * step) for number in range(max(first, 1), math.floor(most / step) + 1)]
+        return [(1.0, shown)]
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:  # noqa: N802
         return [f"{10.0**value:g}" for value in values]
@@ -168,8 +176,9 @@ class ScatterPlot(pg.PlotWidget):
     """Estimated against true values of one parameter, both axes logarithmic and alike; identity and ±10 %."""
 
     def __init__(self, name: str, unit: str) -> None:
-        axes = {side: _DecadeAxis(side) for side in ("left", "bottom")}
+        axes = {side: DecadeAxis(side) for side in ("left", "bottom")}
         super().__init__(axisItems=axes, viewBox=HomeBox())
+        self._of = (name, unit)
         self._labels = {"left": f"estimated {name} ({unit})", "bottom": f"true {name} ({unit})"}
         self.setAccessibleName(f"Estimated against true {name}")
         self.setToolTip(
@@ -201,6 +210,15 @@ class ScatterPlot(pg.PlotWidget):
         for band in self._bands:
             band.setPen(pg.mkPen(colours.faint, width=1, style=pg.QtCore.Qt.PenStyle.DashLine))
         self._legend.setLabelTextColor(colours.text)
+
+    def name_axes(self, reference: str, colours: Palette) -> None:
+        """Say what the points lie over: the truth, or the model of this name."""
+        parameter, unit = self._of
+        across = f"true {parameter}" if reference == "truth" else f"{parameter} by {reference}"
+        along = "estimated" if reference == "truth" else "other models'"
+        self._labels = {"left": f"{along} {parameter} ({unit})", "bottom": f"{across} ({unit})"}
+        self.setToolTip("One point per voxel; solid line: both are equal; dashed: ±10 %.")
+        self.apply_theme(colours)
 
     def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray, str]]) -> None:
         """Draw true and estimated values of several models.

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qdebounced
 
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans, region_means
@@ -58,6 +59,9 @@ class RegionStatistics(QWidget):
         Where sentences go: text and state, as `napari_blochnet.napari_ui.widgets.panel.JobBar.say`.
     """
 
+    #: other regions, or other voxels in them
+    found = Signal()
+
     def __init__(
         self,
         session: Session,
@@ -97,6 +101,7 @@ class RegionStatistics(QWidget):
         filled(QVBoxLayout(self), heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button))
         self._update_later = qdebounced(self.update_table, timeout=_REST, parent=self)
         self.layer.changed.connect(self._watch)
+        self.table.named.connect(self._name)
         self.paint.clicked.connect(lambda: self._add(layers.add_region))
         self.draw.clicked.connect(lambda: self._add(layers.add_drawing))
 
@@ -204,8 +209,26 @@ class RegionStatistics(QWidget):
         self.table.setVisible(self.means is not None)
         self.save_button.setVisible(self.means is not None)
         if self.means is not None:
-            self.table.show_means(self.means, self._model_colours(self.means))
+            self.table.show_means(
+                self.means,
+                self._model_colours(self.means),
+                can_be_named=layer is not None and not regions.is_tissue(layer),
+            )
             self.table.fit(self.width())
+        self.found.emit()
+
+    def _name(self, old: str, new: str) -> None:
+        layer = self.layer.value
+        if layer is not None and regions.name_region(layer, old, new):
+            self.later()
+
+    def regions_on(self, shape: tuple[int, ...], geometry: Geometry) -> tuple[Region, ...]:
+        """Return the regions that a person painted or drew, if they lie on this grid; tissues are none."""
+        if self._found is None or self.layer.value is None or regions.is_tissue(self.layer.value):
+            return ()
+        maps, found, _ = self._found
+        fits = maps[0].shape == shape and np.array_equal(maps[0].geometry.affine, geometry.affine)
+        return found if fits else ()
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802
         super().resizeEvent(event)

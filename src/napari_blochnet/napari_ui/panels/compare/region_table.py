@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
+from qtpy.QtWidgets import QAbstractItemView, QTableWidgetItem
 
 from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.evaluation.tables import mean_and_sd
@@ -14,7 +16,10 @@ from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTab
 __all__ = ["RegionTable"]
 
 _COLUMNS = (
-    ("Region", "A painted label, a drawn shape, or a tissue."),
+    (
+        "Region",
+        "A painted label, a drawn shape, or a tissue. Double-click the name of a painted or drawn one to change it.",
+    ),
     ("Model", "What made the map; truth: the phantom."),
     ("n", "Voxels of the region that have an estimate."),
     ("T1 / ms", "Mean ± standard deviation over the region's voxels."),
@@ -30,7 +35,10 @@ _ROWS = 12
 
 
 class RegionTable(NumberTable):
-    """Mean ± SD of every model and of the truth in each region."""
+    """Mean ± SD of every model and of the truth in each region, whose name can be changed where it stands."""
+
+    #: a person gave a region another name: (old, new)
+    named = Signal(str, str)
 
     def __init__(self) -> None:
         super().__init__(
@@ -42,22 +50,47 @@ class RegionTable(NumberTable):
             small=True,
         )
         self.hide()
+        self.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
+        self.itemChanged.connect(self._on_changed)
+        self._names: list[str] = []
+        self._is_filling = False
 
-    def show_means(self, means: RegionMeans, colours: Mapping[str, str]) -> None:
-        """Show means, the models in their colours."""
+    def _on_changed(self, item: QTableWidgetItem) -> None:
+        if self._is_filling or item.column() != 0 or not self._names[item.row()]:
+            return
+        old, new = self._names[item.row()], item.text().strip()
+        if new and new != old:
+            self._names[item.row()] = new
+            self.named.emit(old, new)
+        elif new != item.text() or not new:
+            item.setText(old)
+
+    def show_means(self, means: RegionMeans, colours: Mapping[str, str], *, can_be_named: bool = False) -> None:
+        """Show means, the models in their colours; ``can_be_named``: whether a person may change regions' names."""
+        self._is_filling = True
+        try:
+            self._fill(means, colours, can_be_named)
+        finally:
+            self._is_filling = False
+
+    def _fill(self, means: RegionMeans, colours: Mapping[str, str], can_be_named: bool) -> None:
         cells: dict[tuple[str, str], dict[str, Any]] = {}
         for row in means.table:
             cells.setdefault((row["region"], row["model"]), {})[row["parameter"]] = row
         names = [region.name for region in means.regions]
         order = sorted(cells, key=lambda key: names.index(key[0]))
         self.setRowCount(len(order))
+        self._names = []
         for line, (region, model) in enumerate(order):
             rows = cells[region, model]
             name = region if line == 0 or order[line - 1][0] != region else ""
             lost = rows["T1"]["failures"]
             tip = f"{lost:,} voxels of {region} have no estimate by {model}." if lost else region
             for column, text in enumerate([name, model, f"{rows['T1']['voxels']:,}", *map(mean_and_sd, rows.values())]):
-                self.write(line, column, text, tip)
+                item = self.write(line, column, text, tip)
+                if column or not text or not can_be_named:
+                    item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)
+            self._names.append(name if can_be_named else "")
             if model in colours:
                 self.cell(line, 1).setForeground(QColor(colours[model]))
         self.resizeColumnsToContents()
