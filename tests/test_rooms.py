@@ -36,7 +36,7 @@ FLOORS = """
     estimators.training
     estimators
     evaluation
-    jobs.settings jobs.settings_comparing jobs.settings_training jobs.records jobs.packing
+    jobs.settings jobs.settings_arrays jobs.settings_comparing jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue
     jobs

@@ -14,6 +14,7 @@ from .jobs.operations.compare import region_means as region_means
 from .jobs.operations.opening import brainweb_phantom as brainweb_phantom
 from .jobs.operations.reconstruct import reconstruct as reconstruct
 from .jobs.operations.simulate import simulate as simulate
+from .jobs.operations.taking import fingerprints_from_array as fingerprints_from_array
 from .jobs.operations.train import train as train
 from .jobs.packing import unpack_b1 as unpack_b1
 from .jobs.packing import unpack_mask as unpack_mask
