@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -19,11 +19,15 @@ from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
+from napari_blochnet.napari_ui.canvas.layer_sources import fits_schedule
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
+from napari_blochnet.napari_ui.panels.data.cards import subject_card
+from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
+from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
@@ -33,48 +37,23 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
+
+    from napari_blochnet.evaluation.maps import ParameterMaps
 
 __all__ = ["DataPanel"]
 
 # Of what was understood, the sentences beside Cancel: the panel has other things to show.
 _MOST_NOTES = 4
-_OWN = "its own schedule, or the Schedule tab's"
-_CURRENT = "the Schedule tab's schedule"
-
-
-class _Card(QFrame):
-    """What was understood of one thing that is open."""
-
-    def __init__(self, title: str, description: str, notes: tuple[str, ...]) -> None:
-        super().__init__()
-        self.setObjectName("blochnetCard")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(2)
-        name = heading(title)
-        # a long name would make the panel wider than its dock
-        name.setWordWrap(True)
-        layout.addWidget(name)
-        text = QLabel(description)
-        text.setWordWrap(True)
-        layout.addWidget(text)
-        for sentence in notes:
-            layout.addWidget(note(f"• {sentence}"))
-
-
-def _card(entry: Entry[Phantom | FingerprintStack]) -> QWidget:
-    subject, notes = entry.subject, entry.subject.notes
-    kind = "Phantom" if isinstance(subject, Phantom) else "Fingerprints"
-    if isinstance(subject, FingerprintStack):
-        notes = (*notes, f"Schedule: {subject.schedule.describe()}")
-    text = subject.describe().removeprefix(f"{subject.name}: ")
-    return _Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes)
 
 
 class DataPanel(Panel):
     """Opens phantoms and fingerprint stacks."""
 
     title = "Data"
+
+    #: the schedule of a stack, which was given with it
+    schedule_given = Signal(object)
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
@@ -105,24 +84,16 @@ class DataPanel(Panel):
 
         self.body.addWidget(heading("Open fingerprints"))
         self.stack_path = PathRow("DICOM, NIfTI, Zarr, NumPy, HDF5, MATLAB", folders=False)
-        self.schedule_choice = QComboBox()
-        self.schedule_choice.addItems([_OWN, _CURRENT])
-        self.schedule_choice.setToolTip(
-            "What made the stack. Stacks written by this plugin carry their schedule; others take the Schedule tab's."
-        )
-        self.schedule_choice.setAccessibleName("Schedule of the stack")
-        self.schedule_line = note()
+        self.layers = LayerRow(self.session)
+        self.question = ScheduleQuestion()
+        self.schedule_choice, self.schedule_line = self.question.choice, self.question.line
+        self.schedule_error = self.question.error
         self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
         self.stack_options = Foldable("Options", self.stack_form)
         self.open_stack = primary_button("Open fingerprints", "Read a stack, one sample per pulse of the schedule.")
-        for widget in (self.stack_path, self.schedule_choice, self.schedule_line, self.stack_options):
+        for widget in (self.stack_path, self.layers, self.question, self.stack_options):
             self.body.addWidget(widget)
         self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
-        self.schedule_error = QLabel()
-        self.schedule_error.setObjectName("blochnetError")
-        self.schedule_error.setWordWrap(True)
-        self.schedule_error.hide()
-        self.body.insertWidget(self.body.indexOf(self.schedule_line) + 1, self.schedule_error)
         self.sessions = SessionRow(self)
         self.body.addWidget(self.sessions)
 
@@ -143,11 +114,18 @@ class DataPanel(Panel):
         self.phantom_path.submitted.connect(self._open_phantom)
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
+        self.stack_path.line.textChanged.connect(self._on_typed)
+        self.layers.chosen.connect(self._on_layer)
         self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
+        # the layer that is being taken as fingerprints
+        self._taken: Layer | None = None
         self._turns = Turns(self, self.session.window)
         self.remember(phantom=self.phantom_form, fingerprints=self.stack_form, schedule=self.schedule_choice)
+        if self.question.is_file:
+            # which file it was belongs to the stack of that time
+            self.schedule_choice.setCurrentText(OWN)
 
     def forms(self) -> list[SettingsForm]:
         # the two share names of fields
@@ -179,7 +157,7 @@ class DataPanel(Panel):
             form.clear_errors()
         for line in (self.phantom_path, self.stack_path):
             line.show_error("")
-        self.schedule_error.hide()
+        self.question.show_error("")
         return True
 
     # -- files that are dropped
@@ -212,12 +190,8 @@ class DataPanel(Panel):
             self.jobs.say(sentence, "error")
 
     def update_session(self) -> None:
-        schedule = self.session.schedule
-        self.schedule_line.setText(
-            "No schedule is chosen in the Schedule tab."
-            if schedule is None
-            else f"In the Schedule tab: {schedule.describe()}"
-        )
+        self.question.set_in_tab(self.session.schedule)
+        self.layers.update_choices()
         entries: list[Entry[Phantom | FingerprintStack]] = [
             *self.session.entries("phantom"),
             *self.session.entries("stack"),
@@ -231,7 +205,7 @@ class DataPanel(Panel):
             # deleted with the next turn of the event loop, and seen until then
             card.hide()
             card.deleteLater()
-        self._cards = [_card(entry) for entry in entries] or [
+        self._cards = [subject_card(entry) for entry in entries] or [
             note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files here.")
         ]
         for card in self._cards:
@@ -290,10 +264,84 @@ class DataPanel(Panel):
             lambda paths, settings: functools.partial(open_phantom, paths[0] if len(paths) == 1 else paths, settings),
         )
 
+    # -- layers as fingerprints
+
+    def attach(self, viewer: Viewer) -> None:
+        self.layers.attach(viewer)
+
+    def detach(self, viewer: Viewer) -> None:
+        self.layers.detach(viewer)
+
+    def _on_layer(self, layer: Layer | None) -> None:
+        if layer is not None:
+            self.stack_path.line.clear()
+            if not self.question.is_file and not fits_schedule(layer, self.session.schedule):
+                self._ask_schedule_of(layer)
+
+    def _on_typed(self, text: str) -> None:
+        """Open what is named last: whoever names a file does not mean the layer that was chosen before."""
+        if text:
+            self.layers.choose(None)
+
+    def use_layer(self, layer: Layer) -> Job | None:
+        """Take a layer as fingerprints: at once with a schedule that is known to fit, else ask for that.
+
+        Returns
+        -------
+        Job or None
+            None where something is to be said first.
+        """
+        if not self.layers.choose(layer):
+            if self.begin():
+                self.jobs.say(f"{layer.name} holds no fingerprints; expected an image layer with time and at least a "
+                              "slice, that is not one of BlochNet's.", "error")  # fmt: skip
+            return None
+        if fits_schedule(layer, self.question.known):
+            self._open_stack()
+            return self.jobs.job
+        self._ask_schedule_of(layer)
+        return None
+
+    def _ask_schedule_of(self, layer: Layer) -> None:
+        self.question.ask(without_fit(layer))
+        self.bring_into_view(self.question)
+
+    def _open_layer(self, layer: Layer) -> None:
+        if not self.begin(self.stack_path):
+            return
+        try:
+            schedule = self.question.schedule()
+            if schedule is None:
+                raise InputError("No schedule is chosen in the Schedule tab; expected one.", field="schedule")
+            read = reading_of(layer, schedule, self.stack_form.settings())
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        self._taken = layer
+        job = self.job(f"Reading {layer.name}", read, self.show_opened)
+        job.ended.connect(self._forget_layer)
+        job.start()
+
+    def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps) -> None:
+        """Show what layers of others were made to be."""
+        name = found.name if isinstance(found, Phantom) else found.estimator
+        self._turns.add(steps)
+        self.jobs.say(f"{name}: taken as {'truth' if isinstance(found, Phantom) else 'maps to compare'}.", "good")
+        self.session.added.emit(found)
+
+    def _forget_layer(self) -> None:
+        self._taken = None
+
     def _open_stack(self) -> None:
+        if self.layers.layer is not None:
+            self._open_layer(self.layers.layer)
+            return
+
         def read(paths: list[str], settings: Any) -> Callable[..., FingerprintStack]:
-            own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
-            return functools.partial(open_fingerprints, paths[0], None if own else self.session.schedule, settings)
+            # whoever has named a schedule's file means it
+            is_own = self.schedule_choice.currentText() == OWN or (self.question.is_file and not self.question.path)
+            own = is_own and has_own_schedule(Path(paths[0]).expanduser())
+            return functools.partial(open_fingerprints, paths[0], None if own else self.question.schedule(), settings)
 
         self._open(self.stack_path, InputError("No fingerprint stack is chosen; expected a file.", field="path"), read)
 
@@ -303,9 +351,12 @@ class DataPanel(Panel):
         if row is None or (failure.field or "").split(".")[0] in self.forms()[0].fields:
             return
         if row is self.stack_path and failure.field == "schedule":
-            self.schedule_error.setText(failure.sentence)
-            self.schedule_error.show()
-            self.bring_into_view(self.schedule_error)
+            if self.question.is_file and self.question.path:
+                if not self.question.form.errors():
+                    self.question.show_error(failure.sentence)
+            else:
+                self.question.ask(failure.sentence, row.paths[0] if row.paths else None)
+            self.bring_into_view(self.question)
         else:
             # what is wrong with the file, whatever part of it is named
             row.show_error(failure.sentence)
@@ -314,8 +365,14 @@ class DataPanel(Panel):
     @in_steps
     def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
         """Show what was read."""
+        taken = self._taken
         yield from layers.opened_steps(self.session, Opened.of(found))
+        if taken is not None:
+            # the same samples twice, one above the other
+            taken.visible = False
+            self.layers.choose(None)
         self.announce(found)
+        self._hand_on(found)
 
     @in_steps
     def show_but_last(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
@@ -331,6 +388,12 @@ class DataPanel(Panel):
 
     def _look_at(self, subject: Phantom | FingerprintStack) -> None:
         self._turns.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
+
+    def _hand_on(self, found: Opened | Phantom | FingerprintStack) -> None:
+        """Let the Schedule tab show the schedule that was given here: what is trained next is trained for it."""
+        subject = Opened.of(found).subject
+        if self.question.is_file and isinstance(subject, FingerprintStack) and self.question.path:
+            self.schedule_given.emit(subject.schedule)
 
     def announce(self, found: Opened | Phantom | FingerprintStack) -> None:
         """Say what was opened, and how it was understood: the card that keeps it may lie outside the view."""
