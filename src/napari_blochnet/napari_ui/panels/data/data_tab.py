@@ -25,7 +25,7 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
 from napari_blochnet.napari_ui.panels.data.cards import subject_card
-from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
+from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, stand_for, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
@@ -115,6 +115,7 @@ class DataPanel(Panel):
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
         self.stack_path.line.textChanged.connect(self._on_typed)
+        self.question.changed.connect(self._on_answer)
         self.layers.chosen.connect(self._on_layer)
         self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
@@ -152,7 +153,7 @@ class DataPanel(Panel):
         if self.is_busy:
             self.jobs.refuse()
             return False
-        self._row = row
+        self._row, self._taken = row, None
         for form in (self.phantom_form, self.stack_form):
             form.clear_errors()
         for line in (self.phantom_path, self.stack_path):
@@ -266,17 +267,16 @@ class DataPanel(Panel):
 
     # -- layers as fingerprints
 
-    def attach(self, viewer: Viewer) -> None:
-        self.layers.attach(viewer)
-
-    def detach(self, viewer: Viewer) -> None:
-        self.layers.detach(viewer)
-
     def _on_layer(self, layer: Layer | None) -> None:
         if layer is not None:
             self.stack_path.line.clear()
             if not self.question.is_file and not fits_schedule(layer, self.session.schedule):
                 self._ask_schedule_of(layer)
+
+    def _on_answer(self) -> None:
+        """Take the sentence away that asked for a schedule."""
+        if not self.is_busy and self._row is self.stack_path:
+            self.jobs.say("")
 
     def _on_typed(self, text: str) -> None:
         """Open what is named last: whoever names a file does not mean the layer that was chosen before."""
@@ -291,6 +291,8 @@ class DataPanel(Panel):
         Job or None
             None where something is to be said first.
         """
+        # the tab may not have been looked at yet
+        self.question.set_in_tab(self.session.schedule)
         if not self.layers.choose(layer):
             if self.begin():
                 self.jobs.say(f"{layer.name} holds no fingerprints; expected an image layer with time and at least a "
@@ -304,7 +306,7 @@ class DataPanel(Panel):
 
     def _ask_schedule_of(self, layer: Layer) -> None:
         self.question.ask(without_fit(layer))
-        self.bring_into_view(self.question)
+        self.bring_into_view(self.open_stack)
 
     def _open_layer(self, layer: Layer) -> None:
         if not self.begin(self.stack_path):
@@ -318,9 +320,7 @@ class DataPanel(Panel):
             self.show_input_error(error)
             return
         self._taken = layer
-        job = self.job(f"Reading {layer.name}", read, self.show_opened)
-        job.ended.connect(self._forget_layer)
-        job.start()
+        self.job(f"Reading {layer.name}", read, self.show_opened).start()
 
     def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps) -> None:
         """Show what layers of others were made to be."""
@@ -328,9 +328,6 @@ class DataPanel(Panel):
         self._turns.add(steps)
         self.jobs.say(f"{name}: taken as {'truth' if isinstance(found, Phantom) else 'maps to compare'}.", "good")
         self.session.added.emit(found)
-
-    def _forget_layer(self) -> None:
-        self._taken = None
 
     def _open_stack(self) -> None:
         if self.layers.layer is not None:
@@ -356,7 +353,7 @@ class DataPanel(Panel):
                     self.question.show_error(failure.sentence)
             else:
                 self.question.ask(failure.sentence, row.paths[0] if row.paths else None)
-            self.bring_into_view(self.question)
+            self.bring_into_view(self.open_stack)
         else:
             # what is wrong with the file, whatever part of it is named
             row.show_error(failure.sentence)
@@ -366,13 +363,14 @@ class DataPanel(Panel):
     def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
         """Show what was read."""
         taken = self._taken
-        yield from layers.opened_steps(self.session, Opened.of(found))
+        made = yield from layers.opened_steps(self.session, Opened.of(found))
         if taken is not None:
-            # the same samples twice, one above the other
-            taken.visible = False
+            stand_for(made, taken)
             self.layers.choose(None)
         self.announce(found)
-        self._hand_on(found)
+        if self.question.is_file and self.question.path and isinstance(found, FingerprintStack):
+            # what is simulated and trained next is so for the schedule that was given here
+            self.schedule_given.emit(found.schedule)
 
     @in_steps
     def show_but_last(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
@@ -388,12 +386,6 @@ class DataPanel(Panel):
 
     def _look_at(self, subject: Phantom | FingerprintStack) -> None:
         self._turns.add(look_at(self.session, self.session.layers(subject=subject), subject.mask))
-
-    def _hand_on(self, found: Opened | Phantom | FingerprintStack) -> None:
-        """Let the Schedule tab show the schedule that was given here: what is trained next is trained for it."""
-        subject = Opened.of(found).subject
-        if self.question.is_file and isinstance(subject, FingerprintStack) and self.question.path:
-            self.schedule_given.emit(subject.schedule)
 
     def announce(self, found: Opened | Phantom | FingerprintStack) -> None:
         """Say what was opened, and how it was understood: the card that keeps it may lie outside the view."""

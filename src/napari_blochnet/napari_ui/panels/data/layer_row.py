@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
@@ -20,10 +20,9 @@ from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 from napari_blochnet.schedules.schedule import Schedule
 
 if TYPE_CHECKING:
-    from napari import Viewer
     from napari.layers import Layer
 
-__all__ = ["LayerRow", "reading_of", "without_fit"]
+__all__ = ["LayerRow", "reading_of", "stand_for", "without_fit"]
 
 # Of how a file's stack is understood, what a layer leaves open, too.
 _HINTS = {"kind", "voxel_size", "time_axis", "receiver_phase"}
@@ -67,24 +66,10 @@ class LayerRow(QWidget):
             self.choice.value = layer
         return is_offered
 
-    def update_choices(self, event: Any = None) -> None:
+    def update_choices(self) -> None:
         """Look again at what is open."""
         self.choice.reset_choices()
         self.setVisible(len(self.choice.choices) > 1)
-
-    def _events(self, viewer: Viewer) -> tuple[Any, ...]:
-        events = viewer.layers.events
-        return events.inserted, events.removed, events.renamed
-
-    def attach(self, viewer: Viewer) -> None:
-        """Follow the viewer's layers."""
-        for event in self._events(viewer):
-            event.connect(self.update_choices)
-
-    def detach(self, viewer: Viewer) -> None:
-        """Follow them no more."""
-        for event in self._events(viewer):
-            event.disconnect(self.update_choices)
 
 
 def without_fit(layer: Layer) -> str:
@@ -105,3 +90,15 @@ def reading_of(layer: Layer, schedule: Schedule, about: FingerprintsSettings) ->
     return functools.partial(
         fingerprints_from_array, source.data, schedule, source.settings, name=source.name, layer=layer.name
     )
+
+
+def stand_for(made: Sequence[Layer], taken: Layer) -> None:
+    """Let the layers that were made of a layer stand for it: the same samples are not drawn twice.
+
+    Where its time is in pixels, so is theirs: napari draws lengths of different units in one frame only where the
+    other axes agree.
+    """
+    taken.visible = False
+    for layer in made:
+        if layer.ndim == 4 and "pixel" in map(str, taken.units):
+            layer.units = ("pixel", *layer.units[1:])

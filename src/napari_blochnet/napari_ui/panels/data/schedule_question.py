@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -56,6 +56,7 @@ class ScheduleQuestion(QWidget):
         self.more.setObjectName("blochnetFold")
         self.more.setText("More of what the file may leave open")
         self.more.setCheckable(True)
+        self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.more.setToolTip("Units, phases, and which array or columns of the file hold the schedule.")
         filled(QVBoxLayout(self), self.choice, self.line, self.error, self.form, self.more, spacing=4)
         self._in_tab: Schedule | None = None
@@ -128,6 +129,7 @@ class ScheduleQuestion(QWidget):
         self.error.setVisible(bool(sentence))
 
     def _show_rows(self, _on: bool = False) -> None:
+        self.more.setArrowType(Qt.ArrowType.DownArrow if self.more.isChecked() else Qt.ArrowType.RightArrow)
         for name in self.form.fields:
             self.form.set_row_visible(name, name in _FIRST or name in self._asked or self.more.isChecked())
 
@@ -178,6 +180,8 @@ class ScheduleQuestion(QWidget):
         self._say()
         if self._read is not None and warned:
             self.line.setText(" ".join([self.line.text(), *warned]))
+        if self._read is not None:
+            self.changed.emit()
 
     def _ask_together(self, error: MissingHintError) -> None:
         """Unfold, tick and mark every field that the file leaves open; none of them has a value yet."""
@@ -191,6 +195,6 @@ class ScheduleQuestion(QWidget):
                 self.form.set_values({name: 0.0})
         self.form.blockSignals(False)
         for name, each in error.asked.items():
-            found = each.found[:1].upper() + each.found[1:]
-            if not self.form.show_error(name, f"{found}: give it{each.how.replace(' as', ', as')}."):
+            how = each.how.replace(" as", ", as", 1)
+            if not self.form.show_error(name, f"Not in {os.path.basename(self._path)}; give it{how}."):
                 self.show_error(str(each))

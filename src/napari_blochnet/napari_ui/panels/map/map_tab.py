@@ -249,6 +249,9 @@ class MapPanel(Panel):
         mask = self.masking.settings()
         return [EstimatorRun(self.form.settings(estimator=name, **mask)) for name in self.estimators.chosen]
 
+    def _forget_sentence(self, _found: object) -> None:
+        self.jobs.say("")
+
     def _voxels(self) -> BoolArray | None:
         """Return the part inside the mask; None: all voxels."""
         part, inside = self.choice.voxels(), self.masking.voxels()
@@ -261,6 +264,7 @@ class MapPanel(Panel):
             return
         job = self.start("Looking at the signal", look)
         job.returned.connect(show)
+        job.returned.connect(self._forget_sentence)
         job.ended.connect(self._go_on)
         job.start()
 
@@ -356,6 +360,7 @@ class MapPanel(Panel):
         task, truth, entry = self._task(stack, mask, self._runs()), self.truth.value, self.stack.entry
         known = None if entry is None else entry.truth
         task.truth = known if truth is None else part_of_truth(truth, stack)
+        self.masking.hide_outline()
         self._mapping.start(task)
         self._update_size()
         self._offer_results()

@@ -227,7 +227,13 @@ class MaskChoice(QWidget):
             self._shown = layers.add_outline(self._session, stack)
         if self._shown is not None:
             self._shown.data = inside.astype(np.uint8)
+            self._shown.visible = True
         self._limit_colours(inside)
+
+    def hide_outline(self) -> None:
+        """Take the outline from above maps to come; moving the threshold brings it back."""
+        if self._shown is not None:
+            self._shown.visible = False
 
     def _update_shown(self) -> None:
         """Take the outline away where there is no threshold; let the colours be those of what lies inside."""
