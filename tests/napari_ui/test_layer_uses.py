@@ -221,16 +221,18 @@ def test_layers_as_mask_b1_truth_and_maps(desk, qtbot):
     desk.viewer.layers.selection.active = t1
     for use, kind in ((layer_uses.use_as_truth, "phantom"), (layer_uses.use_as_maps, "maps")):
         known = len(desk.session.entries(kind))
+        desk.viewer.layers.selection.active = t1
         use(desk.viewer)
-        dialog = desk.workbench.data.findChildren(MapsDialog)[-1]
+        dialog = next(one for one in desk.workbench.data.findChildren(MapsDialog) if one.isVisible())
         assert dialog.choices["t1"].value is t1
         assert dialog.choices["t2"].value.name == "T2 of others"
         dialog.accept()
-        qtbot.waitUntil(lambda kind=kind, known=known: len(desk.session.entries(kind)) == known + 1)
+        assert not dialog.error.text()
+        qtbot.waitUntil(lambda kind=kind, known=known: len(desk.session.entries(kind)) > known, timeout=60_000)
         found = desk.session.entries(kind)[-1].subject
         np.testing.assert_array_equal(found.t1, 900 * volume)
         np.testing.assert_array_equal(found.mask, volume > 0)
-        qtbot.waitUntil(lambda found=found: bool(desk.session.layers(subject=found, role="T1")))
+        qtbot.waitUntil(lambda found=found: bool(desk.session.layers(subject=found, role="T1")), timeout=60_000)
         np.testing.assert_allclose(desk.session.layers(subject=found, role="T1")[0].scale, (2, 2, 2))
 
 

@@ -24,11 +24,11 @@ from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
-from napari_blochnet.napari_ui.panels.data.cards import subject_card
 from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, stand_for, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
+from napari_blochnet.napari_ui.panels.data.subject_cards import subject_card
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
@@ -322,11 +322,12 @@ class DataPanel(Panel):
         self._taken = layer
         self.job(f"Reading {layer.name}", read, self.show_opened).start()
 
-    def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps) -> None:
-        """Show what layers of others were made to be."""
+    def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps, heard: list[str]) -> None:
+        """Show what layers of others were made to be, and what there was to say of them."""
         name = found.name if isinstance(found, Phantom) else found.estimator
         self._turns.add(steps)
         self.jobs.say(f"{name}: taken as {'truth' if isinstance(found, Phantom) else 'maps to compare'}.", "good")
+        self.jobs.warn(heard)
         self.session.added.emit(found)
 
     def _open_stack(self) -> None:

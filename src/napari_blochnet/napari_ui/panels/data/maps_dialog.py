@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.brought_maps import maps_of_arrays
+from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_sources import map_source, volume_layers
 from napari_blochnet.napari_ui.forms.editors import BlankChoice
@@ -121,13 +122,14 @@ class MapsDialog(QDialog):
         try:
             if not {"t1", "t2"} <= chosen.keys():
                 raise InputError("T1 and T2 take a layer each; open the other one first.", field="t2")
-            found = subject_of_layers(chosen, self.unit.value, as_truth=self._as_truth)
+            with data_warnings() as heard:
+                found = subject_of_layers(chosen, self.unit.value, as_truth=self._as_truth)
         except InputError as error:
             self.error.setText(str(error))
             self.error.show()
             return
         super().accept()
-        self._panel.show_layers_as(_steps(self._panel.session, found), found)
+        self._panel.show_layers_as(_steps(self._panel.session, found), found, heard)
 
 
 def _steps(session: Session, found: Phantom | ParameterMaps) -> Steps[Any]:
