@@ -53,7 +53,7 @@ def _spline(desk):
 
 
 def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
-    from napari_blochnet.napari_ui.napari_calls.layer_uses import use_as_fingerprints
+    from napari._app_model import get_app_model
 
     desk = desk()
     schedule = _spline(desk)
@@ -68,7 +68,8 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
     # a right click on the layer, and the command in its menu
     hand.count += 2
     desk.viewer.layers.selection.active = layer
-    use_as_fingerprints(desk.viewer)
+    # as the menu does it: napari hands commands a proxy of the viewer
+    get_app_model().commands.execute_command("napari-blochnet.use_as_fingerprints")
     assert desk.wait(data) == "Opened scan [1]."
     stack = desk.session.entries("stack")[0].subject
     assert isinstance(stack.data, np.ndarray)

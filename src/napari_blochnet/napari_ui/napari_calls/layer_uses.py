@@ -12,6 +12,7 @@ from napari.viewer import Viewer
 
 from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
 from napari_blochnet.napari_ui.panels.data.maps_dialog import MapsDialog
+from napari_blochnet.napari_ui.state.session import session_of
 
 __all__ = [
     "use_as_b1_map",
@@ -24,7 +25,9 @@ __all__ = [
 
 def _selected(viewer: Viewer, kinds: tuple[type[Layer], ...], what: str) -> Layer | None:
     """Return the selected layer where it is of some kinds; else say what is expected."""
-    layer = viewer.layers.selection.active
+    # napari hands commands a proxy, whose layers are proxies too; layers are told by identity
+    plain = session_of(viewer).viewer
+    layer = None if plain is None else plain.layers.selection.active
     if isinstance(layer, kinds):
         return layer
     data = open_workbench(viewer, "Data").data
