@@ -56,7 +56,9 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
     units, labels = ["mm"] * 3, ["z", "y", "x"]
     if data.ndim == 4:
         scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
-        units, labels = ["dimensionless", *units], ["time", *labels]
+        # napari draws lengths of different units in one frame only where other axes agree, and counts time in pixels
+        is_of_layer = entry.subject.record.get("operation") == "fingerprints_from_array"
+        units, labels = ["pixel" if is_of_layer else "dimensionless", *units], ["time", *labels]
     unit = STYLES[entry.role].unit if entry.role in STYLES else ""
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")

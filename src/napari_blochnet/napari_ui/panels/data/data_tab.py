@@ -24,7 +24,7 @@ from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
-from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, stand_for, without_fit
+from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
@@ -364,9 +364,10 @@ class DataPanel(Panel):
     def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
         """Show what was read."""
         taken = self._taken
-        made = yield from layers.opened_steps(self.session, Opened.of(found))
+        yield from layers.opened_steps(self.session, Opened.of(found))
         if taken is not None:
-            stand_for(made, taken)
+            # the same samples are not drawn twice
+            taken.visible = False
             self.layers.choose(None)
         self.announce(found)
         if self.question.is_file and self.question.path and isinstance(found, FingerprintStack):

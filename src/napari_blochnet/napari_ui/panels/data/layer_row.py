@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -22,7 +22,7 @@ from napari_blochnet.schedules.schedule import Schedule
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["LayerRow", "reading_of", "stand_for", "without_fit"]
+__all__ = ["LayerRow", "reading_of", "without_fit"]
 
 # Of how a file's stack is understood, what a layer leaves open, too.
 _HINTS = {"kind", "voxel_size", "time_axis", "receiver_phase"}
@@ -90,15 +90,3 @@ def reading_of(layer: Layer, schedule: Schedule, about: FingerprintsSettings) ->
     return functools.partial(
         fingerprints_from_array, source.data, schedule, source.settings, name=source.name, layer=layer.name
     )
-
-
-def stand_for(made: Sequence[Layer], taken: Layer) -> None:
-    """Let the layers that were made of a layer stand for it: the same samples are not drawn twice.
-
-    Where its time is in pixels, so is theirs: napari draws lengths of different units in one frame only where the
-    other axes agree.
-    """
-    taken.visible = False
-    for layer in made:
-        if layer.ndim == 4 and "pixel" in map(str, taken.units):
-            layer.units = ("pixel", *layer.units[1:])
