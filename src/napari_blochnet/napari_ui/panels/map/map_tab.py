@@ -168,6 +168,7 @@ class MapPanel(Panel):
     def update_session(self, event: Any = None) -> None:
         self.device.update_devices()
         self.stack.reset_choices()
+        self.b1.offer(bool(self.form.values()["refine"]))
         self._on_stack()
         self._offer_results()
 
