@@ -70,11 +70,16 @@ class MaskChoice(QWidget):
             "Voxels whose signal (root mean square over time, in units of the data) lies above this."
         )
         self.slider.setAccessibleName("Threshold of the signal")
+        for part in self.slider.findChildren(QWidget):
+            part.setToolTip(self.slider.toolTip())
+            part.setAccessibleName(self.slider.accessibleName())
         self.slider.setDecimals(3)
         self.otsu = QPushButton("Otsu")
         self.otsu.setToolTip("Go back to Otsu's threshold, which parts signal from background best.")
         self.file = PathEdit(_FILES, optional=True)
-        self.file.tooltip = "What is not 0 in it is mapped; NIfTI lies as its affine says."
+        for part in (self.file.native, *self.file.native.findChildren(QWidget)):
+            part.setToolTip("The mask's file: what is not 0 in it is mapped; NIfTI lies as its affine says.")
+            part.setAccessibleName("File of the mask")
         self._threshold_row = QWidget()
         filled(QHBoxLayout(self._threshold_row), self.slider, self.otsu, spacing=6).setStretch(0, 1)
         row = filled(QHBoxLayout(), self.choice.native, self.paint)
