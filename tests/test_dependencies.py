@@ -37,6 +37,8 @@ WHERE_THERE = {
 }
 # what a declared package hands out as part of its own interface: its values, its types, its files
 BROUGHT = {
+    "app-model": "napari",
+    "dask": "napari",
     "llvmlite": "numba",
     "numcodecs": "zarr",
     "pillow": "matplotlib",

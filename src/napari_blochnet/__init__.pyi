@@ -20,6 +20,7 @@ from .jobs.operations.draw import draw_voxel as draw_voxel
 from .jobs.operations.opening import brainweb_phantom as brainweb_phantom
 from .jobs.operations.reconstruct import reconstruct as reconstruct
 from .jobs.operations.simulate import simulate as simulate
+from .jobs.operations.taking import fingerprints_from_array as fingerprints_from_array
 from .jobs.operations.train import train as train
 from .jobs.packing import unpack_b1 as unpack_b1
 from .jobs.packing import unpack_mask as unpack_mask

@@ -46,7 +46,7 @@ def test_the_command_that_is_named_leaves_no_question(folder: Path, command: lis
     said = _run(*command, "my rad.mat", "-o", output, code=2)
     assert "the unit of the flip angle is not stated" in said
     assert "give angle_unit" not in said
-    advised = said.split("make a schedule that says it: ")[1].split(" (or deg, fraction)")[0]
+    advised = said.split("make a schedule that says it: ")[1].rstrip(".\n")
     words = shlex.split(advised)
     assert words == [
         "blochnet",
@@ -55,11 +55,12 @@ def test_the_command_that_is_named_leaves_no_question(folder: Path, command: lis
         "my rad.mat",
         "--angle-unit",
         "rad",
+        "--inversion-time",
+        "MS",
         "-o",
         "my rad-schedule.csv",
     ]
-    assert "give inversion_time, in ms." in _run(*words[1:], code=2)
-    _run(*words[1:], "--inversion-time", "20")
+    _run(*["20" if word == "MS" else word for word in words[1:]])
     made = read_schedule(words[-1])
     np.testing.assert_allclose(made.flip_angle, np.rad2deg(_FA))
     assert made.inversion_time == 20.0
@@ -72,7 +73,7 @@ def test_every_hint_that_is_asked_for_is_an_option_of_show_and_convert(folder: P
             if field not in ("kind", "path"):
                 assert f"--{field.replace('_', '-')}" in listed
     said = _run("schedule", "show", "my rad.mat", code=2)
-    assert "give angle_unit as 'deg', 'rad' or 'fraction'." in said
+    assert "give angle_unit as 'deg', 'rad' or 'fraction', and inversion_time, in ms." in said
 
 
 def test_options_for_structures_and_columns(folder: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.schedules.generators import fisp_schedule
+from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.schedule import Schedule
 from napari_blochnet.schedules.schedule_files import read_schedule, write_schedule
 
@@ -132,6 +133,20 @@ def test_what_is_missing_is_asked_for(shared_data: Path, hints: dict[str, float]
     assert caught.value.field == field
 
 
+def test_all_that_is_missing_is_asked_for_at_once(shared_data: Path) -> None:
+    with pytest.raises(MissingHintError) as caught:
+        read_schedule(shared_data / "acquired" / "vumc_mrf_500" / "MRF_500.csv")
+    assert str(caught.value) == (
+        "MRF_500.csv: holds fractions of a nominal flip angle that the file does not give, gives additions to a base "
+        "repetition time and gives additions to a base echo time; give flip_angle, in degrees, repetition_time, in ms, "
+        "and echo_time, in ms."
+    )
+    assert list(caught.value.asked) == ["flip_angle", "repetition_time", "echo_time"]
+    with pytest.raises(MissingHintError) as caught:
+        read_schedule(shared_data / "acquired" / "vumc_mrf_500" / "MRF_500.csv", flip_angle=60.0)
+    assert str(caught.value).endswith("; give repetition_time, in ms, and echo_time, in ms.")
+
+
 def test_several_pairs_in_a_folder_are_not_chosen_between(shared_data: Path) -> None:
     with pytest.raises(InputError, match=r"found 2: cao_fa\.txt, yun_fa\.txt"):
         read_schedule(shared_data / "schedules", echo_time=3.0)
@@ -180,7 +195,7 @@ def test_matlab_inversion(tmp_path: Path) -> None:
     [
         (
             {"fa": [0.5, 1.2], "tr": [12.0, 13.0]},
-            "do not tell it; give angle_unit as 'deg', 'rad' or 'fraction'",
+            "do not tell it and has no echo time; give angle_unit as 'deg', 'rad' or 'fraction', and echo_time, in ms",
             "angle_unit",
         ),
         ({"fa": [10.0, 70.0], "tr": [1.0, 1.0]}, "give time_unit as 'ms', 's' or 'us'", "time_unit"),

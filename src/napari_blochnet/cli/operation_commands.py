@@ -39,9 +39,9 @@ def open_schedule(console: Console, path: str, options: Options) -> Schedule:
     try:
         return make_schedule(kind="file", path=path)
     except MissingHintError as error:
-        option = f"--{str(error.field).replace('_', '-')} {error.examples[0]}"
+        option = " ".join(f"--{field.replace('_', '-')} {each.examples[0]}" for field, each in error.asked.items())
         named, made = shlex.quote(path), shlex.quote(f"{Path(path).stem}-schedule.csv")
-        others = f" (or {', '.join(error.examples[1:])})" if error.examples[1:] else ""
+        others = f" (or {', '.join(error.examples[1:])})" if error.examples[1:] and len(error.asked) == 1 else ""
         convert = f"blochnet schedule convert {named} {option} -o {made}{others}"
         raise InputError(f"{error.without_hint}; make a schedule that says it: {convert}", field=error.field) from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +14,10 @@ from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar
-from napari_blochnet.phantoms.map_files import MapHints, choose_maps, map_key, plain_stem, read_maps_of
+from napari_blochnet.phantoms.map_files import MapArray, MapHints, choose_maps, map_key, plain_stem, read_maps_of
 from napari_blochnet.phantoms.phantom_maps import usable_times
 
-__all__ = ["brought_sets", "read_brought_maps"]
+__all__ = ["brought_sets", "maps_of_arrays", "read_brought_maps"]
 
 _MAP = re.compile(r"(?<![a-z0-9])(map)?[tq]?(t1|t2|pd|b1|r1|r2|m0)(_?map)?(?![a-z0-9])", re.IGNORECASE)
 
@@ -75,6 +75,35 @@ def read_brought_maps(paths: Sequence[Path], prefix: str | None = None, hints: M
     notes: list[str] = []
     hints = hints or MapHints(by_file=True)
     maps, geometry = read_maps_of({key: chosen[key] for key in ("t1", "t2", "pd") if key in chosen}, hints, notes)
+    return maps_of_arrays(maps, geometry or Geometry(), where, f"T1map of {where}", hints, notes)
+
+
+def maps_of_arrays(
+    maps: Mapping[str, MapArray],
+    place: Geometry,
+    where: str,
+    estimator: str,
+    hints: MapHints,
+    notes: Sequence[str] = (),
+) -> ParameterMaps:
+    """Return arrays of T1 and T2, and PD where there is one, as maps to compare.
+
+    Parameters
+    ----------
+    maps : mapping of str to MapArray
+        By "t1", "t2" and "pd".
+    place : Geometry
+    where : str
+        What they are of, as a sentence names it.
+    estimator : str
+        What they are called.
+    hints : MapHints
+    notes : sequence of str
+        What was noticed before.
+
+    Returns, raises, warns: see `read_brought_maps`.
+    """
+    notes = list(notes)
     times = usable_times(maps, where, hints, notes)
     with np.errstate(invalid="ignore"):
         valid = {key: (array > 0) & (array < np.inf) for key, array in times.items()}
@@ -86,8 +115,7 @@ def read_brought_maps(paths: Sequence[Path], prefix: str | None = None, hints: M
     if lost:
         notes.append(f"{lost:,} voxels have no T1 or T2 that is a time above 0, and count as not mapped.")
     for note in notes:
-        warnings.warn(f"{where}: {note}", DataWarning, stacklevel=3)
-    place = geometry or Geometry()
+        warnings.warn(f"{where}: {note}", DataWarning, stacklevel=4)
 
     def inside(values: AnyArray) -> FloatArray:
         return np.where(mask, np.nan_to_num(values, nan=0, posinf=0, neginf=0), 0).astype(np.float32)
@@ -98,7 +126,7 @@ def read_brought_maps(paths: Sequence[Path], prefix: str | None = None, hints: M
         inside(maps["pd"].values) if "pd" in maps else None,
         None,
         mask,
-        estimator=f"T1map of {where}",
+        estimator=estimator,
         voxel_size=place.voxel_size,
         affine=place.affine,
     )

@@ -29,7 +29,7 @@ from napari_blochnet.io.origin import check_outputs, listing
 from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["files_to_write", "fingerprint_files", "read_fingerprints", "write_fingerprints"]
+__all__ = ["files_to_write", "fingerprint_files", "in_receiver_frame", "read_fingerprints", "write_fingerprints"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -178,7 +178,7 @@ def read_fingerprints(
             progress=progress,
             cancelled=cancelled,
         )
-    return _in_receiver_frame(file, stack, watch)
+    return in_receiver_frame(file, stack, watch)
 
 
 def fingerprint_files(path: PathLike) -> list[Path]:
@@ -285,7 +285,7 @@ def _number(value: Any) -> float | None:
     return float(value)
 
 
-def _in_receiver_frame(file: Path, stack: FingerprintStack, watch: Watch) -> FingerprintStack:
+def in_receiver_frame(file: Path | str, stack: FingerprintStack, watch: Watch) -> FingerprintStack:
     """Return a stack with the RF phase taken out of its samples, unless it was already or they are magnitudes."""
     if stack.schedule.receiver_phase == "follows":
         return stack

@@ -31,6 +31,7 @@ from napari_blochnet.jobs.settings import (
     SplineSettings,
     SyntheticSettings,
 )
+from napari_blochnet.jobs.settings_arrays import ArraySettings
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
 from napari_blochnet.jobs.settings_figures import MapFigureSettings, VoxelFigureSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
@@ -240,6 +241,11 @@ OPERATIONS: list[Operation] = [
         "open_fingerprints", f"{_JOBS}.opening:open_fingerprints", FingerprintsSettings, "stack",
         (Input("path"), Input("schedule", "schedule", optional=True)),
         python_name="nb.read_fingerprints", command="{path} --schedule {schedule}", inline=True,
+    ),
+    Operation(
+        "fingerprints_from_array", f"{_JOBS}.taking:fingerprints_from_array", ArraySettings, "stack",
+        (Input("data"), Input("schedule", "schedule")), python_name="nb.fingerprints_from_array",
+        command="{data} --schedule {schedule}", inline=True,
     ),
     Operation(
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -28,12 +29,15 @@ from napari_blochnet.phantoms.formats.segmenters import tissues_of_sets
 from napari_blochnet.phantoms.map_files import map_key, plain_stem
 from napari_blochnet.phantoms.quantities import is_weighted
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
+from napari_blochnet.schedules.missing import MissingHintError
+from napari_blochnet.schedules.schedule_files import read_schedule
 
 __all__ = [
     "has_own_schedule",
     "is_our_stack",
     "is_phantom",
     "is_series_of_contrasts",
+    "schedule_beside",
     "unreadable",
     "what_is_in",
 ]
@@ -45,6 +49,10 @@ _TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|[TR][12]map)([
 _STACKS = (".npy", ".npz", ".h5", ".hdf5")
 _NIFTI = (".nii", ".nii.gz")
 _BRAINWEB = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz", ".raws", ".raws.gz")
+# What a table of pulses is written in, how large one may be, and how many files a folder may hold to be looked through.
+_TABLES = (".csv", ".tsv", ".txt")
+_TABLE_BYTES = 4 * 2**20
+_MOST_FILES = 200
 # A sidecar holds the schedule of at most some thousand pulses.
 _SIDECAR_BYTES = 16 * 2**20
 
@@ -167,3 +175,29 @@ def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints",
         return "phantom"
     tissues = [is_phantom(path) or (_ends(path, _NIFTI) and bool(_TISSUE.search(Path(path).name))) for path in paths]
     return "phantom" if paths and all(tissues) else None
+
+
+def schedule_beside(path: PathLike) -> Path | None:
+    """Return the one table beside a file that reads as a schedule, or does once a person says what it leaves open.
+
+    None where there is none, or several: which of them is meant nobody but a person can say.
+    """
+    try:
+        folder = Path(path).expanduser().parent
+        files = sorted(folder.iterdir())
+        small = [file for file in files if _ends(file, _TABLES) and file.stat().st_size <= _TABLE_BYTES]
+        found = [] if len(files) > _MOST_FILES else list(filter(_is_schedule, small))
+    except OSError:
+        return None
+    return found[0] if len(found) == 1 else None
+
+
+@_no_if_it_fails
+def _is_schedule(path: PathLike) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            read_schedule(path)
+        except MissingHintError:
+            return True
+    return True

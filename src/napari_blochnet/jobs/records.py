@@ -127,7 +127,7 @@ def steps_of(*records: Record) -> list[Record]:
         if not isinstance(given, dict):
             raise BadRecordError(f"a record has {given!r:.40} as inputs")
         inputs = {name: link(value) for name, value in given.items()}
-        kept = {key: node[key] for key in ("operation", "settings", *GIVEN) if key in node}
+        kept = {key: node[key] for key in ("operation", "settings", "layer", *GIVEN) if key in node}
         steps.append(kept | {"inputs": inputs})
         return seen.setdefault(same, len(steps) - 1)
 

@@ -381,8 +381,16 @@ class ReconstructSettings(Settings):
     mask: str | None = of_data(
         None,
         "Mask",
-        "File of the voxels to map, of those that hold signal; what is not 0 is mapped. NIfTI lies as its affine says.",
+        "Voxels to map, of those that hold signal: 'otsu', those above Otsu's threshold of the signal; or a file, in "
+        "which they are not 0 (NIfTI lies as its affine says).",
         files="Masks (*.nii *.nii.gz *.npy *.npz *.mat *.h5);;All files (*)",
+    )
+    threshold: float | None = quantity(
+        None,
+        "Threshold",
+        "Only voxels are mapped whose signal, root mean square over time, lies above this, in units of the data; none: "
+        "all.",
+        ge=0,
     )
     slices: tuple[int, int] | None = _SLICES
     batch: int = quantity(4096, "Batch", "Most voxels of a slice estimated together.", "voxels", ge=1, le=10_000_000)

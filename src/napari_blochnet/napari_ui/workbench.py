@@ -135,6 +135,7 @@ class Workbench(QWidget):
         self.train = TrainPanel(napari_viewer)
         for panel in (self.data, self.schedule, self.simulate, self.map, self.compare, self.train):
             self.tabs.addTab(panel, panel.title)
+        self.data.schedule_given.connect(self.schedule.show_schedule)
         self.next_step = NextStep(napari_viewer, self.tabs, functools.partial(self.data.open_sample, _FIRST_SAMPLE))
         self.data.body.addWidget(self.next_step.switch)
         self.view_bar = _ViewBar(napari_viewer)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from napari_blochnet.schedules.schedule_json import read_json_schedule
 __all__ = ["read_schedule", "write_schedule"]
 
 PathLike: TypeAlias = str | os.PathLike[str]
+T = TypeVar("T")
 
 _HEADER = "flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg"
 # Endings of text, and of MATLAB and HDF5 files.
@@ -229,12 +230,19 @@ def _text_columns(files: list[Path]) -> tuple[dict[Quantity, Column], list[Path]
 def _assemble(
     source: str, columns: dict[Quantity, Column], comments: dict[str, str], hints: _Hints, name: str
 ) -> Schedule:
-    flip = columns["flip_angle"].degrees(hints.angle_unit, hints.flip_angle)
-    if (
-        hints.flip_angle is not None
-        and abs(flip.max() - hints.flip_angle) > 0.5
-        and flip is columns["flip_angle"].values
-    ):
+    missing: list[MissingHintError] = []
+
+    def told(read: Callable[..., T], *given: Any) -> T:
+        """Return what is read; what the file leaves open is noted, to be asked for with all else."""
+        try:
+            return read(*given)
+        except MissingHintError as error:
+            missing.append(error)
+            return None  # type: ignore[return-value]
+
+    flip = told(columns["flip_angle"].degrees, hints.angle_unit, hints.flip_angle)
+    stated = hints.flip_angle is not None and flip is columns["flip_angle"].values
+    if stated and abs(flip.max() - hints.flip_angle) > 0.5:
         raise FileError(
             source,
             f"holds degrees up to {flip.max():g}, which a flip_angle of {hints.flip_angle:g} contradicts; "
@@ -242,15 +250,20 @@ def _assemble(
             field="flip_angle",
         )
     repetition = columns.get("repetition_time")
-    unit = repetition.time_unit(hints.time_unit) if repetition is not None else None
+    unit = told(repetition.time_unit, hints.time_unit) if repetition is not None else None
     said = CommentLines(source, comments)
-    inversion_time, efficiency = _inversion(source, columns, said, hints, unit)
-    phase = columns.get("rf_phase")
+    repetition_time = told(_times, source, "repetition_time", repetition, hints.repetition_time, hints, unit)
+    echo_time = told(_times, source, "echo_time", columns.get("echo_time"), hints.echo_time, hints, unit)
+    inversion = told(_inversion, source, columns, said, hints, unit)
+    phases = told(_phases, source, columns.get("rf_phase"), hints)
+    if missing:
+        raise MissingHintError.joined(source, missing)
+    inversion_time, efficiency = inversion
     return Schedule(
         flip,
-        _times(source, "repetition_time", repetition, hints.repetition_time, hints, unit),
-        _times(source, "echo_time", columns.get("echo_time"), hints.echo_time, hints, unit),
-        _phases(source, phase, hints),
+        repetition_time,
+        echo_time,
+        phases,
         inversion_time=inversion_time,
         inversion_efficiency=efficiency,
         slice_profile=said.get("slice_profile"),

@@ -150,6 +150,12 @@ def _given(step: dict[str, Any], number: int) -> Any:
     for key, unpack in GIVEN.items():
         if key in step:
             return unpack(step[key])
+    if "layer" in step:
+        raise InputError(
+            f"Step {number} of the recipe is the layer {step['layer']} of napari",
+            "fingerprints of a file: save those of the layer, and open that file",
+            field="recipe",
+        )
     raise InputError(
         f"Step {number} of the recipe is data that was made in Python", "a step that reads or makes it", field="recipe"
     )

@@ -19,7 +19,7 @@ def as_python(*records: Record) -> str:
     Raises
     ------
     InputError
-        A history that holds data made in Python.
+        A history that holds data made in Python, but for layers of napari, in whose console the script then runs.
     """
     steps = steps_of(*records)
     names = _names(steps)
@@ -35,6 +35,8 @@ def as_python(*records: Record) -> str:
     for name, step in zip(names, steps, strict=True):
         operation = operation_of(step["operation"], step.get("settings", {}))
         if operation is None:
+            if "layer" in step:
+                imports.append("import napari")
             lines.append(f"{name} = {_given_python(step)}")
             continue
         called = operation.python_name
@@ -56,6 +58,9 @@ def _given_python(step: Record) -> str:
     if "schedule" in step:
         values = {key: value for key, value in step["schedule"].items() if key != "record"}
         return f"nb.Schedule({', '.join(f'{key}={value!r}' for key, value in values.items())})"
+    if "layer" in step:
+        # where the script runs in napari's console, and the layer is open
+        return f"napari.current_viewer().layers[{step['layer']!r}].data"
     packed = next((key for key in GIVEN if key in step), None)
     if packed is None:
         raise InputError("A step of this result was made in Python and cannot be written as a script.", field="record")
@@ -91,6 +96,12 @@ def _no_command(step: Record) -> InputError:
     if "schedule" in step:
         return InputError("The schedule was made in Python and not by a command; write it to a file first "
                           "(nb.write_schedule).", field="schedule")  # fmt: skip
+    if "layer" in step:
+        return InputError(
+            f"The fingerprints are the layer {step['layer']} of napari, which no command has; save them to a file "
+            "first and open that, or copy Python.",
+            field="record",
+        )
     if any(key in step for key in GIVEN):
         what = "The B1 map was given as an array" if "b1" in step else "The region was painted"
         return InputError(
@@ -140,6 +151,10 @@ def _names(steps: list[Record]) -> list[str]:
     names: list[str] = []
     for step in steps:
         operation = operation_of(step["operation"], step.get("settings", {}))
-        base = operation.result if operation else next((key for key in GIVEN if key in step), "schedule")
+        base = operation.result if operation else _name_of_given(step)
         names.append(base if base not in names else f"{base}_{sum(name.startswith(base) for name in names) + 1}")
     return names
+
+
+def _name_of_given(step: Record) -> str:
+    return "data" if "layer" in step else next((key for key in GIVEN if key in step), "schedule")

@@ -17,14 +17,14 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition
-from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import batches
 from napari_blochnet.jobs.operations.devices import resolve_device
+from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxels
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
-from napari_blochnet.jobs.settings import ReconstructSettings, check_slices, settings_from
+from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
@@ -53,8 +53,9 @@ def reconstruct(
     stack : FingerprintStack
     estimator : str or Estimator, optional
         A name, or an estimator already made. None: as the settings say.
-    mask : bool array of shape (Z, Y, X), or path, optional
-        Voxels to map, of those inside the stack's mask and the settings' own, as which a path is taken. None: all.
+    mask : bool array of shape (Z, Y, X), "otsu", or path, optional
+        Voxels to map, of those inside the stack's mask and the settings' own, as which "otsu" and paths are taken.
+        None: all.
     settings : ReconstructSettings, optional
     b1 : array of shape (Z, Y, X), or path, optional
         Transmit field, 1 being nominal, for refined maps, which hold it fixed; NIfTI where a path. None: as the
@@ -96,7 +97,7 @@ def reconstruct(
     given = settings_from(ReconstructSettings, settings, **fields)
     chosen = resolve_device(device)
     watch, started = Watch(progress, cancelled), time.perf_counter()
-    inside = _mapped_voxels(stack, mask, given)
+    inside = mapped_voxels(stack, mask, given, watch)
     made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
@@ -194,7 +195,7 @@ def record_of(
     if made_by is not None:
         inputs["estimator"] = made_by
     if in_part:
-        slices = whole_slices(maps.mask, stack.mask)
+        slices = whole_slices(maps.mask, above_threshold(stack, settings))
         settings = settings.model_copy(update={"slices": slices})
         if slices is None:
             inputs["mask"] = {"operation": "given", "mask": pack_mask(maps.mask)}
@@ -306,33 +307,6 @@ def _field(
     if estimator.fit_b1:
         raise InputError("A B1 map is given, and B1 is to be fitted; expected one of the two.", field="fit_b1")
     return checked_b1(b1, stack, inside, unit=unit, nominal=given.b1_nominal, flip_angle=flip_angle)
-
-
-def _mapped_voxels(stack: FingerprintStack, mask: BoolArray | None, settings: ReconstructSettings) -> BoolArray:
-    inside, slices = stack.mask.copy(), settings.slices
-    if settings.mask is not None:
-        _, *shape = stack.shape
-        wanted, note = read_mask(
-            settings.mask, (shape[0], shape[1], shape[2]), stack.geometry, f"the stack {stack.name}"
-        )
-        if note:
-            warnings.warn(note, DataWarning, stacklevel=3)
-        inside &= wanted
-    if mask is not None:
-        if np.shape(mask) != stack.shape[1:]:
-            raise InputError(
-                f"The mask has shape {np.shape(mask)}; expected that of the stack, {stack.shape[1:]}.", field="mask"
-            )
-        inside &= np.asarray(mask, dtype=bool)
-    if slices is not None:
-        check_slices(slices, stack.shape[1], f"the stack {stack.name}")
-        inside[: slices[0]] = False
-        inside[slices[1] :] = False
-    if not inside.any():
-        raise InputError(
-            f"No voxel to map: what was chosen and the mask of {stack.name} have none in common.", field="mask"
-        )
-    return inside
 
 
 def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> dict[str, Any]:

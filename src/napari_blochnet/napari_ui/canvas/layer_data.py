@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from napari.utils import CyclicLabelColormap
 
-from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.contrasts import ContrastSeries
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -43,6 +43,7 @@ __all__ = [
     "phantom_layer_data",
     "region_data",
     "saved_layer_data",
+    "signal_limits",
     "stack_layer_data",
 ]
 
@@ -55,7 +56,9 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
     units, labels = ["mm"] * 3, ["z", "y", "x"]
     if data.ndim == 4:
         scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
-        units, labels = ["dimensionless", *units], ["time", *labels]
+        # napari draws lengths of different units in one frame only where other axes agree, and counts time in pixels
+        is_of_layer = entry.subject.record.get("operation") == "fingerprints_from_array"
+        units, labels = ["pixel" if is_of_layer else "dimensionless", *units], ["time", *labels]
     unit = STYLES[entry.role].unit if entry.role in STYLES else ""
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")
@@ -100,12 +103,17 @@ def _magnitude(stack: FingerprintStack) -> Any:
 def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, title: str = "") -> list[LayerData]:
     """Return the layer (time, z, y, x) of a stack: magnitudes, for one range from black to white fits all TRs."""
     entry = Entry("stack", "signal", stack, title or stack.name, truth=truth, stack=stack)
-    middle = int(np.argmax(stack.mask.sum(axis=(1, 2))))
+    return [image_data(_magnitude(stack), entry, stack.record, signal_limits(stack, stack.mask))]
+
+
+def signal_limits(stack: FingerprintStack, inside: BoolArray) -> tuple[float, float]:
+    """Return 0 and a round number above nearly all magnitudes inside a mask, of the slice with most of its voxels."""
+    middle = int(np.argmax(inside.sum(axis=(1, 2))))
     frames = np.abs(np.asarray(stack.data[:: max(1, len(stack.schedule) // 25), middle]))
-    high = round_up(float(np.percentile(frames[:, stack.mask[middle]], 99.5))) if stack.mask[middle].any() else 1.0
+    high = round_up(float(np.percentile(frames[:, inside[middle]], 99.5))) if inside[middle].any() else 1.0
     if stack.data.dtype.kind in "ui":
         high = min(high, float(np.iinfo(stack.data.dtype).max))
-    return [image_data(_magnitude(stack), entry, stack.record, (0.0, high))]
+    return 0.0, high
 
 
 def contrast_layer_data(series: ContrastSeries) -> LayerData:

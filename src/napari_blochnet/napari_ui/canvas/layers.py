@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_drawing",
     "add_maps",
+    "add_outline",
     "add_phantom",
     "add_region",
     "add_stack",
@@ -286,6 +287,18 @@ def add_region(session: Session, subject: Subject) -> Layer | None:
     if layer is not None:
         layer.brush_size = max(3, round(empty.shape[-1] / 15))
         layer.mode = "paint"
+    return layer
+
+
+def add_outline(session: Session, subject: Subject) -> Layer | None:
+    """Add an empty Labels layer on a subject's grid that shows outlines; what was active stays so."""
+    viewer = session.viewer
+    before = None if viewer is None else viewer.layers.selection.active
+    empty = np.zeros(subject.shape[-3:], np.uint8)
+    layer = _add_empty(session, subject, lambda entry: region_data(empty, entry, name=f"Mask – {entry.title}"))
+    if layer is not None and viewer is not None:
+        layer.contour = 1
+        viewer.layers.selection.active = before
     return layer
 
 

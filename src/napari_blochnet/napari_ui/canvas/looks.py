@@ -101,6 +101,10 @@ def is_upright(entry: Entry) -> bool:
     # frames of an array file are in image order, first row on top; heads and everything made of them are not
     geometry = entry.subject.geometry
     subject = entry.stack if entry.stack is not None else entry.subject
+    # a layer of somebody else's is shown the way up that it was, and so is all that is made of it
+    source = subject.record.get("inputs", {}).get("stack", subject.record)
+    if source.get("operation") == "fingerprints_from_array" or "layers" in source:
+        return False
     if entry.truth is not None or not isinstance(subject, FingerprintStack):
         return True
     path = str(subject.record.get("inputs", {}).get("path", ""))

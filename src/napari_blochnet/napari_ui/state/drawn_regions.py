@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from napari.layers import Labels, Layer, Shapes
+from napari.layers import Image, Labels, Layer, Shapes
 from skimage.draw import polygon
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import lay_on_grid
@@ -19,7 +19,16 @@ from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import affine_in_mm
 
-__all__ = ["LaidRegions", "is_region", "is_tissue", "lay_regions", "name_region", "region_layers", "regions_on"]
+__all__ = [
+    "LaidRegions",
+    "is_region",
+    "is_tissue",
+    "lay_regions",
+    "lay_volume",
+    "name_region",
+    "region_layers",
+    "regions_on",
+]
 
 # Corners of the polygon that stands for an ellipse.
 _CORNERS = 72
@@ -72,7 +81,7 @@ def lay_regions(layer: Layer, target: Layer, *, label: int | None = None) -> Lai
     """
     z, y, x = target.data.shape[-3:]
     if isinstance(layer, Labels):
-        labels, note = _on_grid(layer, target, (z, y, x))
+        labels, note = lay_volume(layer, target)
         if label is not None:
             labels = np.where(labels == label, labels, 0)
         return LaidRegions(label_regions(labels, _label_names(layer)) if labels.any() else (), note)
@@ -144,18 +153,48 @@ def _in_a_plane(affine: FloatArray) -> FloatArray:
     return plane
 
 
-def _on_grid(layer: Labels, target: Layer, shape: tuple[int, int, int]) -> tuple[IntArray, str]:
-    """Return labels at the target's voxels, those of the voxel that each centre falls into, and how they got there."""
-    labels: AnyArray = np.asarray(layer.data[0] if layer.multiscale else layer.data)
-    while labels.ndim > 3:
+def lay_volume(
+    layer: Labels | Image, target: Layer, *, nearest: bool = True, zero_is_empty: bool = False
+) -> tuple[AnyArray, str]:
+    """Return the values of a layer at the voxels of another one's grid, and how they got there, in a sentence.
+
+    Parameters
+    ----------
+    layer : Labels or Image
+        What is known along (y, x) only holds in every slice. Of labels, what is painted at any time point counts.
+    target : Layer
+        One of ours.
+    nearest : bool
+        Whether each voxel takes the value of the voxel that its centre falls into; otherwise values are interpolated.
+    zero_is_empty : bool
+        Whether 0 is no value, and not interpolated with.
+
+    Returns
+    -------
+    array of shape (Z, Y, X)
+    str
+        Empty where it lies on that grid.
+
+    Raises
+    ------
+    InputError
+        Units that are no lengths; an image of colours or of more than three axes.
+    """
+    shape = target.data.shape[-3:]
+    values: AnyArray = np.asarray(layer.data[0] if layer.multiscale else layer.data)
+    axes = list(range(values.ndim))
+    is_movie = values.ndim == 3 and target.ndim == 4 and values.shape == (target.data.shape[0], *shape[1:])
+    if getattr(layer, "rgb", False) or (isinstance(layer, Image) and values.ndim > 3):
+        raise InputError(f"{layer.name} has {values.ndim} axes", "a volume (z, y, x) or a slice", field="region")
+    while isinstance(layer, Labels) and (values.ndim > 3 or (is_movie and shape[0] == 1 and values.ndim == 3)):
         # painted at any time point counts
-        labels = labels.max(axis=0)
-    own, theirs, slices = affine_in_mm(layer), affine_in_mm(target), shape[0]
-    if labels.ndim == 2:
+        values, axes = values.max(axis=0), axes[1:]
+    own, theirs, slices = affine_in_mm(layer, axes), affine_in_mm(target), shape[0]
+    if values.ndim == 2:
         own, theirs, slices = _in_a_plane(own), _in_a_plane(theirs), 1
     laid = lay_on_grid(
-        labels, _geometry(own), (slices, *shape[1:]), _geometry(theirs),
-        name=layer.name, onto=target.name, field="region", nearest=True, is_placed=True,
+        values, _geometry(own), (slices, *shape[1:]), _geometry(theirs), name=layer.name, onto=target.name,
+        field="region", nearest=nearest, is_placed=True, zero_is_empty=zero_is_empty,
     )  # fmt: skip
     return np.broadcast_to(laid.data, shape), laid.note
 

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from napari.layers import Labels, Layer
+from napari.layers import Image, Labels, Layer
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.state.drawn_regions import lay_regions
+from napari_blochnet.napari_ui.state.drawn_regions import lay_regions, lay_volume
 from napari_blochnet.napari_ui.state.entries import Subject
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.session import Session
@@ -96,9 +96,9 @@ def mask_of_region(region: Layer, layer: Layer) -> tuple[BoolArray, str]:
 
     Parameters
     ----------
-    region : Labels or Shapes
-        Every painted voxel and the inside of every closed shape counts, as `drawn_regions.lay_regions` has it. Of a
-        layer that shows its selected label alone, that label counts.
+    region : Labels, Shapes or Image
+        Of an image, what is neither 0 nor NaN. Every painted voxel and the inside of every closed shape counts, as
+        `drawn_regions.lay_regions` has it. Of a layer that shows its selected label alone, that label counts.
     layer : Layer
         One of ours.
 
@@ -113,6 +113,14 @@ def mask_of_region(region: Layer, layer: Layer) -> tuple[BoolArray, str]:
     InputError
         Nothing is painted or drawn inside the layer's grid; a layer in units that are no lengths.
     """
+    if isinstance(region, Image):
+        values, note = lay_volume(region, layer)
+        inside: BoolArray = (values != 0) & ~np.isnan(values)
+        if not inside.any():
+            raise InputError(
+                f"{region.name} is 0 wherever the fingerprints have voxels; expected a mask over them.", field="mask"
+            )
+        return inside, note
     only = region.selected_label if isinstance(region, Labels) and region.show_selected_label else None
     found = lay_regions(region, layer, label=only)
     if not found.regions:

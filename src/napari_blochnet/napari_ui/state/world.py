@@ -41,14 +41,20 @@ def _in_mm(unit: str) -> float | None:
     return 1.0 if unit in ("pixel", "dimensionless") else None
 
 
-def affine_in_mm(layer: Layer) -> FloatArray:
-    """Return where a layer's voxels lie: what sends an index along its last axes (at most z, y, x; 1) to mm.
+def affine_in_mm(layer: Layer, axes: Sequence[int] | None = None) -> FloatArray:
+    """Return where a layer's voxels lie: what sends an index along some axes (and 1) to mm.
 
     Every use of a layer's place goes through here, whatever its units, and whether it is scaled, turned or sheared.
 
+    Parameters
+    ----------
+    layer : Layer
+    axes : sequence of int, optional
+        Counted from 0; by default the last, at most z, y, x.
+
     Returns
     -------
-    array of shape (4, 4), or (3, 3) for a layer of two axes
+    array of shape (4, 4) for three axes, (3, 3) for two
         In the viewer's frame, in mm.
 
     Raises
@@ -56,22 +62,22 @@ def affine_in_mm(layer: Layer) -> FloatArray:
     InputError
         An axis in other units than lengths or pixels.
     """
-    axes = min(3, layer.ndim)
+    chosen = list(range(layer.ndim)[-3:] if axes is None else axes)
     lengths = []
-    for unit, name in zip(layer.units[-axes:], layer.axis_labels[-axes:], strict=True):
-        length = _in_mm(str(unit))
+    for axis in chosen:
+        length = _in_mm(str(layer.units[axis]))
         if length is None:
             raise InputError(
-                f"{layer.name}: its axis {name} is in units of {unit}",
+                f"{layer.name}: its axis {layer.axis_labels[axis]} is in units of {layer.units[axis]}",
                 "a length (mm, µm, m) or pixels; change the layer's units",
                 field="region",
             )
         lengths.append(length)
     origin = np.asarray(layer.data_to_world(np.zeros(layer.ndim)))
     columns = [np.asarray(layer.data_to_world(row)) - origin for row in np.eye(layer.ndim)]
-    affine = np.eye(axes + 1)
-    affine[:-1, :-1] = np.stack(columns, axis=1)[-axes:, -axes:]
-    affine[:-1, -1] = origin[-axes:]
+    affine = np.eye(len(chosen) + 1)
+    affine[:-1, :-1] = np.stack(columns, axis=1)[np.ix_(chosen, chosen)]
+    affine[:-1, -1] = origin[chosen]
     affine[:-1] *= np.array(lengths)[:, None]
     return affine
 

@@ -37,6 +37,8 @@ class OpenChoice(ComboBox):
     newest : bool
         Whether the last is chosen where there was no choice or it has gone; otherwise, and where None may be, the
         first.
+    beyond : callable, optional
+        Returns what stands below, each with its text, and is only ever chosen by a person.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class OpenChoice(ComboBox):
         *,
         called: str = "",
         newest: bool = False,
+        beyond: Callable[[], Iterable[tuple[str, Any]]] = tuple,
         **more: Any,
     ) -> None:
-        self._offer, self._newest, self.null_string = offer, newest, nothing
+        self._offer, self._newest, self.null_string, self._beyond = offer, newest, nothing, beyond
         super().__init__(**more)
         self.native.setAccessibleName(called)
         self.native.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -60,6 +63,8 @@ class OpenChoice(ComboBox):
         offered = list(self._offer())
         if self.null_string and (self._nullable or not offered):
             offered.insert(0, (self.null_string, None))
+        last = len(offered) - 1
+        offered += self._beyond()
         known = [(box.itemText(index), _identity(box.itemData(index))) for index in range(box.count())]
         if known == [(text, _identity(thing)) for text, thing in offered]:
             return
@@ -69,7 +74,7 @@ class OpenChoice(ComboBox):
             box.addItem(text, thing)
         same = _identity(before)
         kept = [index for index, (_, thing) in enumerate(offered) if thing is not None and _identity(thing) == same]
-        box.setCurrentIndex(kept[0] if kept else len(offered) - 1 if self._newest and not self._nullable else 0)
+        box.setCurrentIndex(kept[0] if kept else last if self._newest and not self._nullable else 0)
         box.blockSignals(False)
         if _identity(self.value) != same:
             self.changed.emit(self.value)

@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QComboBox, QFrame, QGridLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
-from napari_blochnet.jobs.recognise import has_own_schedule, what_is_in
+from napari_blochnet.jobs.recognise import has_own_schedule
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
+from napari_blochnet.napari_ui.canvas.layer_sources import fits_schedule
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
+from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
+from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
+from napari_blochnet.napari_ui.panels.data.subject_cards import subject_card
+from napari_blochnet.napari_ui.panels.data.takes_drops import TakesDrops
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.docks import go_to_tab
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
@@ -36,48 +39,23 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
+
+    from napari_blochnet.evaluation.maps import ParameterMaps
 
 __all__ = ["DataPanel"]
 
 # Of what was understood, the sentences beside Cancel: the panel has other things to show.
 _MOST_NOTES = 4
-_OWN = "its own schedule, or the Schedule tab's"
-_CURRENT = "the Schedule tab's schedule"
 
 
-class _Card(QFrame):
-    """What was understood of one thing that is open."""
-
-    def __init__(self, title: str, description: str, notes: tuple[str, ...]) -> None:
-        super().__init__()
-        self.setObjectName("blochnetCard")
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(8, 6, 8, 6)
-        layout.setSpacing(2)
-        name = heading(title)
-        # a long name would make the panel wider than its dock
-        name.setWordWrap(True)
-        layout.addWidget(name)
-        text = QLabel(description)
-        text.setWordWrap(True)
-        layout.addWidget(text)
-        for sentence in notes:
-            layout.addWidget(note(f"• {sentence}"))
-
-
-def _card(entry: Entry[Phantom | FingerprintStack]) -> QWidget:
-    subject, notes = entry.subject, entry.subject.notes
-    kind = "Phantom" if isinstance(subject, Phantom) else "Fingerprints"
-    if isinstance(subject, FingerprintStack):
-        notes = (*notes, f"Schedule: {subject.schedule.describe()}")
-    text = subject.describe().removeprefix(f"{subject.name}: ")
-    return _Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes)
-
-
-class DataPanel(Panel):
+class DataPanel(TakesDrops, Panel):
     """Opens phantoms and fingerprint stacks."""
 
     title = "Data"
+
+    #: the schedule of a stack, which was given with it
+    schedule_given = Signal(object)
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
@@ -108,27 +86,16 @@ class DataPanel(Panel):
 
         self.body.addWidget(heading("Open fingerprints"))
         self.stack_path = PathRow("DICOM, NIfTI, Zarr, NumPy, HDF5, MATLAB", folders=False)
-        self.schedule_choice = QComboBox()
-        self.schedule_choice.addItems([_OWN, _CURRENT])
-        self.schedule_choice.setToolTip(
-            "What made the stack. Stacks written by this plugin carry their schedule; others take the Schedule tab's."
-        )
-        self.schedule_choice.setAccessibleName("Schedule of the stack")
-        self.schedule_line = note()
+        self.layers = LayerRow(self.session)
+        self.question = ScheduleQuestion()
+        self.schedule_choice, self.schedule_line = self.question.choice, self.question.line
+        self.schedule_error = self.question.error
         self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
         self.stack_options = Foldable("Options", self.stack_form)
         self.open_stack = primary_button("Open fingerprints", "Read a stack, one sample per pulse of the schedule.")
-        for widget in (self.stack_path, self.schedule_choice, self.schedule_line, self.stack_options):
+        for widget in (self.stack_path, self.layers, self.question, self.stack_options):
             self.body.addWidget(widget)
         self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
-        self.schedule_error = QLabel()
-        self.schedule_error.setObjectName("blochnetError")
-        self.schedule_error.setWordWrap(True)
-        # the way to what is at fault, for the mouse and the keys
-        self.schedule_error.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self.schedule_error.linkActivated.connect(self._go_to_schedule)
-        self.schedule_error.hide()
-        self.body.insertWidget(self.body.indexOf(self.schedule_line) + 1, self.schedule_error)
         self.sessions = SessionRow(self)
         self.body.addWidget(self.sessions)
 
@@ -149,9 +116,15 @@ class DataPanel(Panel):
         self.phantom_path.submitted.connect(self._open_phantom)
         self.open_stack.clicked.connect(self._open_stack)
         self.stack_path.submitted.connect(self._open_stack)
+        self.stack_path.line.textChanged.connect(self._on_typed)
+        self.question.changed.connect(self._on_answer)
+        self.question.tab_wanted.connect(lambda: go_to_tab(self.session.viewer, self, "Schedule"))
+        self.layers.chosen.connect(self._on_layer)
         self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
+        # the layer that is being taken as fingerprints
+        self._taken: Layer | None = None
         self._turns = Turns(self, self.session.window)
         # with which options each row's path was opened: they are that file's
         self._opened_with: dict[PathRow, dict[str, Any]] = {}
@@ -192,48 +165,15 @@ class DataPanel(Panel):
         if self.is_busy:
             self.jobs.refuse()
             return False
-        self._row = row
+        self._row, self._taken = row, None
         for form in (self.phantom_form, self.stack_form):
             form.clear_errors()
         self._take_away_errors()
         return True
 
-    # -- files that are dropped
-
-    def dragEnterEvent(self, event: Any) -> None:  # noqa: N802
-        found = what_is_in(accept_files(event))
-        self.phantom_path.mark(found == "phantom")
-        self.stack_path.mark(found == "fingerprints")
-
-    def dragLeaveEvent(self, event: Any) -> None:  # noqa: N802
-        self.phantom_path.mark(False)
-        self.stack_path.mark(False)
-
-    def dropEvent(self, event: Any) -> None:  # noqa: N802
-        self.dragLeaveEvent(event)
-        paths = accept_files(event)
-        found = what_is_in(paths)
-        if found == "session":
-            self.sessions.open(paths[0])
-        elif found is not None:
-            (self.phantom_path if found == "phantom" else self.stack_path).take(paths)
-        elif paths:
-            name = Path(paths[0]).name if len(paths) == 1 else f"Each of these {len(paths)} files"
-            self._say_unless_busy(f"{name} may hold a phantom or fingerprints; drop it on the line of one of the two.")
-
-    def _say_unless_busy(self, sentence: str) -> None:
-        if self.is_busy:
-            self.jobs.refuse()
-        else:
-            self.jobs.say(sentence, "error")
-
     def update_session(self) -> None:
-        schedule = self.session.schedule
-        self.schedule_line.setText(
-            "No schedule is chosen in the Schedule tab."
-            if schedule is None
-            else f"In the Schedule tab: {schedule.describe()}"
-        )
+        self.question.set_in_tab(self.session.schedule)
+        self.layers.update_choices()
         entries: list[Entry[Phantom | FingerprintStack]] = [
             *self.session.entries("phantom"),
             *self.session.entries("stack"),
@@ -247,7 +187,7 @@ class DataPanel(Panel):
             # deleted with the next turn of the event loop, and seen until then
             card.hide()
             card.deleteLater()
-        self._cards = [_card(entry) for entry in entries] or [
+        self._cards = [subject_card(entry) for entry in entries] or [
             note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files here.")
         ]
         for card in self._cards:
@@ -306,10 +246,81 @@ class DataPanel(Panel):
             lambda paths, settings: functools.partial(open_phantom, paths[0] if len(paths) == 1 else paths, settings),
         )
 
+    # -- layers as fingerprints
+
+    def _on_layer(self, layer: Layer | None) -> None:
+        if layer is not None:
+            self.stack_path.line.clear()
+            if not self.question.is_file and not fits_schedule(layer, self.session.schedule):
+                self._ask_schedule_of(layer)
+
+    def _on_answer(self) -> None:
+        """Take the sentence away that asked for a schedule."""
+        if not self.is_busy and self._row is self.stack_path:
+            self.jobs.say("")
+
+    def _on_typed(self, text: str) -> None:
+        """Open what is named last: whoever names a file does not mean the layer that was chosen before."""
+        if text:
+            self.layers.choose(None)
+
+    def use_layer(self, layer: Layer) -> Job | None:
+        """Take a layer as fingerprints: at once with a schedule that is known to fit, else ask for that.
+
+        Returns
+        -------
+        Job or None
+            None where something is to be said first.
+        """
+        # the tab may not have been looked at yet
+        self.question.set_in_tab(self.session.schedule)
+        if not self.layers.choose(layer):
+            if self.begin():
+                self.jobs.say(f"{layer.name} holds no fingerprints; expected an image layer with time and at least a "
+                              "slice, that is not one of BlochNet's.", "error")  # fmt: skip
+            return None
+        if fits_schedule(layer, self.question.known):
+            self._open_stack()
+            return self.jobs.job
+        self._ask_schedule_of(layer)
+        return None
+
+    def _ask_schedule_of(self, layer: Layer) -> None:
+        self.question.ask(without_fit(layer))
+        self.bring_into_view(self.open_stack)
+
+    def _open_layer(self, layer: Layer) -> None:
+        if not self.begin(self.stack_path):
+            return
+        try:
+            schedule = self.question.schedule()
+            if schedule is None:
+                raise InputError("No schedule is chosen in the Schedule tab; expected one.", field="schedule")
+            read = reading_of(layer, schedule, self.stack_form.settings())
+        except InputError as error:
+            self.show_input_error(error)
+            return
+        self._taken = layer
+        self.job(f"Reading {layer.name}", read, self.show_opened).start()
+
+    def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps, heard: list[str]) -> None:
+        """Show what layers of others were made to be, and what there was to say of them."""
+        name = found.name if isinstance(found, Phantom) else found.estimator
+        self._turns.add(steps)
+        self.jobs.say(f"{name}: taken as {'truth' if isinstance(found, Phantom) else 'maps to compare'}.", "good")
+        self.jobs.warn(heard)
+        self.session.added.emit(found)
+
     def _open_stack(self) -> None:
+        if self.layers.layer is not None:
+            self._open_layer(self.layers.layer)
+            return
+
         def read(paths: list[str], settings: Any) -> Callable[..., FingerprintStack]:
-            own = self.schedule_choice.currentText() == _OWN and has_own_schedule(Path(paths[0]).expanduser())
-            return functools.partial(open_fingerprints, paths[0], None if own else self.session.schedule, settings)
+            # whoever has named a schedule's file means it
+            is_own = self.schedule_choice.currentText() == OWN or (self.question.is_file and not self.question.path)
+            own = is_own and has_own_schedule(Path(paths[0]).expanduser())
+            return functools.partial(open_fingerprints, paths[0], None if own else self.question.schedule(), settings)
 
         self._open(self.stack_path, InputError("No fingerprint stack is chosen; expected a file.", field="path"), read)
 
@@ -319,18 +330,16 @@ class DataPanel(Panel):
         if row is None or (failure.field or "").split(".")[0] in self.forms()[0].fields:
             return
         if row is self.stack_path and failure.field == "schedule":
-            # Qt's own blue cannot be read on dark
-            link = f'<a href="Schedule" style="color: {self.colours.text}">Choose it in the Schedule tab…</a>'
-            self.schedule_error.setText(f"{escape(failure.sentence)} {link}")
-            self.schedule_error.show()
-            self.bring_into_view(self.schedule_error)
+            if self.question.is_file and self.question.path:
+                if not self.question.form.errors():
+                    self.question.show_error(failure.sentence)
+            else:
+                self.question.ask(failure.sentence, row.paths[0] if row.paths else None)
+            self.bring_into_view(self.open_stack)
         else:
             # what is wrong with the file, whatever part of it is named
             row.show_error(failure.sentence)
             self.bring_into_view(row)
-
-    def _go_to_schedule(self, tab: str) -> None:
-        go_to_tab(self.session.viewer, self, tab)
 
     def forget_complaint(self, sentence: str) -> None:
         super().forget_complaint(sentence)
@@ -339,15 +348,23 @@ class DataPanel(Panel):
     def _take_away_errors(self) -> None:
         for row in (self.phantom_path, self.stack_path):
             row.show_error("")
-        self.schedule_error.hide()
+        self.question.show_error("")
 
     @in_steps
     def show_opened(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:
         """Show what was read."""
         if self._row is not None:
             self._opened_with[self._row] = self._form_of(self._row).values()
+        taken = self._taken
         yield from layers.opened_steps(self.session, Opened.of(found))
+        if taken is not None:
+            # the same samples are not drawn twice
+            taken.visible = False
+            self.layers.choose(None)
         self.announce(found)
+        if self.question.is_file and self.question.path and isinstance(found, FingerprintStack):
+            # what is simulated and trained next is so for the schedule that was given here
+            self.schedule_given.emit(found.schedule)
 
     @in_steps
     def show_but_last(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:

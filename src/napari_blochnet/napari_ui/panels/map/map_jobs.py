@@ -64,7 +64,7 @@ class MapJobs(QObject):
     def start_timing(self, task: MappingTask) -> None:
         """Map a sample of the voxels, for nothing but its time, and say how long all of them will take."""
         # a mask file may hold none of the sample's voxels, and takes no time
-        runs = [EstimatorRun(run.settings.model_copy(update={"mask": None})) for run in task.runs]
+        runs = [EstimatorRun(run.settings.model_copy(update={"mask": None, "threshold": None})) for run in task.runs]
         sample = dataclasses.replace(task, runs=runs, mask=sample_mask(task.stack, task.mask), truth=None)
 
         def run(**how: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Layer
 from qtpy.QtWidgets import QVBoxLayout
 
 from napari_blochnet.common.arrays import BoolArray
@@ -13,11 +15,14 @@ from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas.click_tool import ClickTool
+from napari_blochnet.napari_ui.canvas.layer_sources import stack_layers
 from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
+from napari_blochnet.napari_ui.panels.map.b1_choice import B1Choice
 from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
+from napari_blochnet.napari_ui.panels.map.mask_choice import MaskChoice
 from napari_blochnet.napari_ui.panels.map.needs import Needs, needs_of, voxels_text
 from napari_blochnet.napari_ui.panels.map.pace import Paces
 from napari_blochnet.napari_ui.saving.copying import CopyRow
@@ -27,6 +32,7 @@ from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
+from napari_blochnet.napari_ui.widgets.docks import WORKBENCH, open_dock, turn_to
 from napari_blochnet.napari_ui.widgets.estimator_choice import EstimatorChoice
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.part_choice import PartChoice, slice_mask
@@ -40,6 +46,8 @@ if TYPE_CHECKING:
 __all__ = ["MapPanel"]
 
 _HINT = "click to map"
+# What has a control of its own above.
+_ELSEWHERE = ("estimator", "slices", "mask", "threshold")
 _SWITCHES = {
     "refine": "Refine by physics, with standard errors",
     "fit_b1": "and fit B1 along",
@@ -55,6 +63,7 @@ class MapPanel(Panel):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
         self._next: tuple[FingerprintStack, int] | None = None
+        self._chosen: FingerprintStack | None = None
         self._paces = Paces()
         self._mapping = MapJobs(self)
         self._offered: object = None
@@ -62,7 +71,8 @@ class MapPanel(Panel):
 
         self.stack = subject_choice(
             self.session, FingerprintStack, "no fingerprints are open",
-            "Which fingerprints are mapped; their schedule comes with them.", called="Fingerprints",
+            "Which fingerprints are mapped; their schedule comes with them. A layer of others is taken as such.",
+            called="Fingerprints", beyond=self._foreign_layers,
         )  # fmt: skip
         self.schedule_line = note()
         self.truth = subject_choice(
@@ -71,10 +81,12 @@ class MapPanel(Panel):
         )  # fmt: skip
         self.choice = PartChoice(self.session)
         self.part, self.region, self.paint = self.choice.part, self.choice.region, self.choice.make
+        self.masking = MaskChoice(self.session, self._measure)
+        self.b1 = B1Choice(self.session)
         self.estimators = EstimatorChoice()
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
-        self.form = SettingsForm(ReconstructSettings, leave_out=("estimator", "slices"), starts={"saturation": 250.0})
+        self.form = SettingsForm(ReconstructSettings, leave_out=_ELSEWHERE, starts={"saturation": 250.0})
         self._own = DataFields(self.form)
         self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
         self.options = Foldable("More options: grid, saturation, noise", self.form)
@@ -93,12 +105,16 @@ class MapPanel(Panel):
         self.click.setAccessibleName("Click to map")
 
         source = named_rows(
-            ("Fingerprints", self.stack), ("Part", self.choice), ("Truth", self.truth), ("Device", self.device)
+            ("Fingerprints", self.stack),
+            ("Part", self.choice),
+            ("Mask", self.masking),
+            ("Truth", self.truth),
+            ("Device", self.device),
         )
         buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
         fill(self.body, heading("What is mapped"), source, self.schedule_line)
-        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.options)
+        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.b1, self.options)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling
         footer = QVBoxLayout()
@@ -112,6 +128,7 @@ class MapPanel(Panel):
 
         self.stack.changed.connect(self._on_stack)
         self.choice.changed.connect(self._update_size)
+        self.masking.changed.connect(self._update_size)
         self.device.changed.connect(self._update_size)
         self.estimators.changed.connect(self._update_size)
         self.form.changed.connect(self._on_form)
@@ -135,7 +152,7 @@ class MapPanel(Panel):
         dims, layers = viewer.dims.events, viewer.layers.events
         return [
             *((event, self._update_size) for event in (dims.current_step, dims.ndisplay, dims.order)),
-            *((event, self.update_session) for event in (layers.inserted, layers.removed)),
+            *((event, self.update_session) for event in (layers.inserted, layers.removed, layers.renamed)),
         ]
 
     def attach(self, viewer: Viewer) -> None:
@@ -153,6 +170,7 @@ class MapPanel(Panel):
     def update_session(self, event: Any = None) -> None:
         self.device.update_devices()
         self.stack.reset_choices()
+        self.b1.offer(bool(self.form.values()["refine"]))
         self._on_stack()
         self._offer_results()
 
@@ -169,7 +187,32 @@ class MapPanel(Panel):
         stack = self.stack.value
         return stack is not None and part_of_truth(entry.subject, stack) is not None
 
+    def _foreign_layers(self) -> list[tuple[str, Any]]:
+        return [(f"layer {layer.name}…", layer) for layer in stack_layers(self.session)]
+
+    def _take_layer(self, layer: Layer) -> None:
+        """Let the Data tab make fingerprints of a layer: here at once, or there where it has to ask for a schedule."""
+        viewer = self.session.viewer
+        self.stack.value = self._chosen if self._chosen in self.stack.choices else self.stack.choices[0]
+        if viewer is None:
+            return
+        workbench = open_dock(viewer, WORKBENCH)
+        job = workbench.data.use_layer(layer)
+        if job is None:
+            turn_to(workbench.tabs, "Data")
+        else:
+            job.ended.connect(self._choose_newest)
+
+    def _choose_newest(self) -> None:
+        entries = self.session.entries("stack")
+        if entries:
+            self.stack.value = entries[-1].subject
+
     def _on_stack(self) -> None:
+        if isinstance(self.stack.value, Layer):
+            self._take_layer(self.stack.value)
+            return
+        self._chosen = self.stack.value
         entry = self.stack.entry
         # noise, saturation and mask of one stack are not the next one's
         self._own.turn_to(self.stack.value)
@@ -179,6 +222,7 @@ class MapPanel(Panel):
         self.truth.null_string = "the simulated phantom" if known else "none"
         self.truth.reset_choices()
         self.choice.set_stack(self.stack.value)
+        self.masking.set_stack(self.stack.value)
         self._update_offers()
         self._update_size()
 
@@ -200,16 +244,38 @@ class MapPanel(Panel):
         self._update_offers()
 
     def _on_form(self) -> None:
+        self.b1.offer(bool(self.form.values()["refine"]))
         self._update_offers()
         self._update_size()
 
     # -- what it will take
 
     def _runs(self) -> list[EstimatorRun]:
-        return [EstimatorRun(self.form.settings(estimator=name)) for name in self.estimators.chosen]
+        mask = self.masking.settings()
+        return [EstimatorRun(self.form.settings(estimator=name, **mask)) for name in self.estimators.chosen]
+
+    def _forget_sentence(self, _found: object) -> None:
+        self.jobs.say("")
+
+    def _voxels(self) -> BoolArray | None:
+        """Return the part inside the mask; None: all voxels."""
+        part, inside = self.choice.voxels(), self.masking.voxels()
+        return inside if part is None else part if inside is None else part & inside
+
+    def _measure(self, look: Callable[..., Any], show: Callable[[Any], None]) -> None:
+        """Compute what a mask needs in the background."""
+        if self.is_busy:
+            self.jobs.refuse()
+            return
+        job = self.start("Looking at the signal", look)
+        job.returned.connect(show)
+        job.returned.connect(self._forget_sentence)
+        job.ended.connect(self._go_on)
+        job.start()
 
     def _task(self, stack: FingerprintStack, mask: BoolArray | None, runs: list[EstimatorRun]) -> MappingTask:
-        return MappingTask(stack, runs, mask, self.device.value, self._paces)
+        b1 = self.b1.values(stack) if any(run.settings.refine for run in runs) else None
+        return MappingTask(stack, runs, mask, self.device.value, self._paces, b1=b1)
 
     def _update_size(self, event: Any = None) -> None:
         stack = self.stack.value
@@ -219,7 +285,7 @@ class MapPanel(Panel):
         # where the time is known it stands in the sentence
         self.timing.setVisible(needs.is_untimed)
         self.timing.setEnabled(self.run.isEnabled())
-        text = f"{needs.text} {self.choice.note}".strip()
+        text = " ".join(filter(None, (needs.text, self.choice.note, self.masking.note)))
         self._say_size(text, "error" if needs.is_too_much else "")
 
     def _say_size(self, text: str, state: str) -> None:
@@ -231,7 +297,7 @@ class MapPanel(Panel):
         if stack is None:
             return Needs("Simulate fingerprints, or open a stack in the Data tab first.")
         try:
-            mask = self.choice.voxels()
+            mask = self._voxels()
         except InputError as error:
             return Needs(str(error))
         task = self._task(stack, mask, [])
@@ -276,7 +342,9 @@ class MapPanel(Panel):
             self.jobs.say("Tick an estimator that can map this stack first.")
         elif self.stack.value is stack:
             with self.reading_forms():
-                self._start(stack, slice_mask(stack, z))
+                inside = self.masking.voxels()
+                here = slice_mask(stack, z)
+                self._start(stack, here if inside is None else here & inside)
 
     # -- mapping
 
@@ -284,19 +352,20 @@ class MapPanel(Panel):
         stack = self.stack.value
         with self.reading_forms():
             if stack is not None and not self.is_busy:
-                self._mapping.start_timing(self._task(stack, self.choice.voxels(), self._runs()))
+                self._mapping.start_timing(self._task(stack, self._voxels(), self._runs()))
                 self._update_size()
 
     def _map(self) -> None:
         stack = self.stack.value
         with self.reading_forms():
             if stack is not None and not self.is_busy:
-                self._start(stack, self.choice.voxels())
+                self._start(stack, self._voxels())
 
     def _start(self, stack: FingerprintStack, mask: BoolArray | None) -> None:
         task, truth, entry = self._task(stack, mask, self._runs()), self.truth.value, self.stack.entry
         known = None if entry is None else entry.truth
         task.truth = known if truth is None else part_of_truth(truth, stack)
+        self.masking.hide_outline()
         self._mapping.start(task)
         self._update_size()
         self._offer_results()

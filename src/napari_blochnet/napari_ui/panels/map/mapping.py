@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.evaluation.beside_truth import signed_errors
@@ -81,6 +81,8 @@ class MappingTask:
         Where measured speeds are kept.
     truth : Phantom, optional
         On the stack's grid.
+    b1 : array of shape (Z, Y, X), optional
+        Transmit field for refined maps, of a layer.
     """
 
     stack: FingerprintStack
@@ -89,6 +91,7 @@ class MappingTask:
     device: str
     paces: Paces
     truth: Phantom | None = None
+    b1: AnyArray | None = None
 
     @functools.cached_property
     def voxels(self) -> int:
@@ -109,7 +112,8 @@ class MappingTask:
         """
         done: list[EstimatorRun] = []
         refused: InputError | None = None
-        mapped = functools.partial(reconstruct, self.stack, None, self.mask, device=self.device, cancelled=cancelled)
+        mapped = functools.partial(reconstruct, self.stack, None, self.mask, b1=self.b1, device=self.device,
+                                   cancelled=cancelled)  # fmt: skip
         for index, run in enumerate(self.runs):
 
             def grown(maps: ParameterMaps, run: EstimatorRun = run) -> None:

@@ -1,0 +1,215 @@
+"""Which schedule made a stack: its own, the Schedule tab's, or one of a file with all that the file leaves open."""
+
+from __future__ import annotations
+
+import html
+import logging
+import os
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.operations.opening import make_schedule
+from napari_blochnet.jobs.recognise import schedule_beside
+from napari_blochnet.jobs.settings import ScheduleFileSettings
+from napari_blochnet.napari_ui.background.hearing import data_warnings
+from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.widgets.parts import note
+from napari_blochnet.schedules.missing import MissingHintError
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["FROM_FILE", "OWN", "SCHEDULE_TAB", "ScheduleQuestion"]
+
+OWN = "its own schedule, or the Schedule tab's"
+SCHEDULE_TAB = "the Schedule tab's schedule"
+FROM_FILE = "the schedule of a file"
+# Of the file's form, what stands there at once; more once it is asked for.
+_FIRST = ("path", "flip_angle", "repetition_time", "echo_time", "inversion_time")
+_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0}
+_log = logging.getLogger(__name__)
+
+
+class ScheduleQuestion(QWidget):
+    """A choice of schedule, and the form of a schedule's file."""
+
+    #: there is another answer
+    changed = Signal()
+    #: a person wants to go to the Schedule tab
+    tab_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choice = QComboBox()
+        self.choice.addItems([OWN, SCHEDULE_TAB, FROM_FILE])
+        self.choice.setToolTip(
+            "What made the stack. Stacks written by this plugin carry their schedule; others take the Schedule tab's, "
+            "or that of a file, which can be given here."
+        )
+        self.choice.setAccessibleName("Schedule of the stack")
+        #: what the answer is
+        self.line = note()
+        self.error = QLabel()
+        self.error.setObjectName("blochnetError")
+        self.error.setWordWrap(True)
+        # the way to what is at fault, for the mouse and the keys
+        self.error.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.error.linkActivated.connect(self._go_to_tab)
+        self.error.hide()
+        self.form = SettingsForm(ScheduleFileSettings, leave_out=("kind",), starts=_STARTS)
+        self.more = QToolButton()
+        self.more.setObjectName("blochnetFold")
+        self.more.setText("More of what the file may leave open")
+        self.more.setCheckable(True)
+        self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.more.setToolTip("Units, phases, and which array or columns of the file hold the schedule.")
+        filled(QVBoxLayout(self), self.choice, self.line, self.error, self.form, self.more, spacing=4)
+        self._in_tab: Schedule | None = None
+        self._read: Schedule | None = None
+        # what the file left open when it was read first: 0 is no answer to that
+        self._asked: set[str] = set()
+        self._path = ""
+        self._sentence = ""
+        self.choice.currentIndexChanged.connect(self._update)
+        self.form.changed.connect(self._on_form)
+        self.more.toggled.connect(self._show_rows)
+        self._show_rows()
+        self._update()
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is to be that of a file."""
+        return self.choice.currentText() == FROM_FILE
+
+    @property
+    def path(self) -> str:
+        """The schedule's file, where one is named."""
+        return str(self.form.values()["path"])
+
+    @property
+    def known(self) -> Schedule | None:
+        """The schedule that the tab or the file has, as far as it can be read."""
+        return self._read if self.is_file else self._in_tab
+
+    def set_in_tab(self, schedule: Schedule | None) -> None:
+        """Take note of the Schedule tab's schedule."""
+        self._in_tab = schedule
+        self._say()
+
+    def ask(self, sentence: str, beside: str | os.PathLike[str] | None = None) -> None:
+        """Ask for the schedule's file, and say why; one beside the stack is proposed.
+
+        Parameters
+        ----------
+        sentence : str
+        beside : path, optional
+            The stack's file.
+        """
+        self.choice.setCurrentText(FROM_FILE)
+        if beside is not None and not self.form.values()["path"] and (found := schedule_beside(beside)) is not None:
+            self.form.set_values({"path": str(found)})
+        self._on_form()
+        if self._read is None and not self.form.errors():
+            self.show_error(sentence, leads_on=True)
+
+    def schedule(self) -> Schedule | None:
+        """Return the schedule of the tab or of the file.
+
+        Raises
+        ------
+        InputError
+            The file cannot be read, or leaves something open; which then stands beside the fields.
+        """
+        if not self.is_file:
+            return self._in_tab
+        self._on_form()
+        if self._read is None:
+            known = list(self.form.errors().values()) or [self._sentence]
+            raise InputError(known[0] or "No schedule file is chosen; expected a CSV, text or MATLAB file.",
+                             field="schedule")  # fmt: skip
+        return self._read
+
+    def show_error(self, sentence: str, *, leads_on: bool = False) -> None:
+        """Write a sentence below the choice, where wanted with a way to the Schedule tab; or take it away."""
+        # Qt's own blue cannot be read on dark
+        colour = self.palette().windowText().color().name()
+        way = f' <a href="Schedule" style="color: {colour}">Or choose it in the Schedule tab…</a>' if leads_on else ""
+        self._sentence = sentence
+        self.error.setText(f"{html.escape(sentence, quote=False)}{way}" if sentence else "")
+        self.error.setVisible(bool(sentence))
+
+    def _go_to_tab(self, _link: str) -> None:
+        self.choice.setCurrentText(OWN)
+        self.tab_wanted.emit()
+
+    def _show_rows(self, _on: bool = False) -> None:
+        self.more.setArrowType(Qt.ArrowType.DownArrow if self.more.isChecked() else Qt.ArrowType.RightArrow)
+        for name in self.form.fields:
+            self.form.set_row_visible(name, name in _FIRST or name in self._asked or self.more.isChecked())
+
+    def _update(self) -> None:
+        for widget in (self.form, self.more):
+            widget.setVisible(self.is_file)
+        self.show_error("")
+        if self.is_file:
+            self._on_form()
+        self._say()
+        self.changed.emit()
+
+    def _say(self) -> None:
+        if self.is_file:
+            self.line.setText("" if self._read is None else f"In the file: {self._read.describe()}")
+        elif self._in_tab is None:
+            self.line.setText("No schedule is chosen in the Schedule tab.")
+        else:
+            self.line.setText(f"In the Schedule tab: {self._in_tab.describe()}")
+        self.line.setVisible(bool(self.line.text()))
+
+    def _on_form(self) -> None:
+        """Read the file with what the form says, and ask for all that is still open at once."""
+        values = self.form.values()
+        if values["path"] != self._path:
+            self._path, self._asked = values["path"], set()
+        self.form.clear_errors()
+        self.show_error("")
+        self._read = None
+        if not self._path:
+            self._say()
+            return
+        # what was asked for and stands at 0 was not answered
+        open_still = {name for name in self._asked if values[name] in (0, 0.0)}
+        hints = {name: None if name in open_still else value for name, value in values.items()}
+        warned: list[str] = []
+        try:
+            with data_warnings() as warned:
+                self._read = make_schedule(self.form.settings(**hints))
+        except MissingHintError as error:
+            self._ask_together(error)
+        except InputError as error:
+            if not self.form.show_error(error.field, str(error)):
+                self.show_error(str(error))
+        except Exception as error:  # somebody's file, read while the window waits
+            _log.exception("reading a schedule ended with an error")
+            self.show_error(f"The schedule cannot be read ({type(error).__name__}); the log has the details.")
+        self._say()
+        if self._read is not None and warned:
+            self.line.setText(" ".join([self.line.text(), *warned]))
+        if self._read is not None:
+            self.changed.emit()
+
+    def _ask_together(self, error: MissingHintError) -> None:
+        """Unfold, tick and mark every field that the file leaves open; none of them has a value yet."""
+        new = {name for name in error.asked if name in self.form.fields} - self._asked
+        self._asked |= new
+        self._show_rows()
+        self.form.blockSignals(True)
+        for name in new:
+            tick = getattr(self.form.editor(name), "tick", None)
+            if tick is not None and not tick.value:
+                self.form.set_values({name: 0.0})
+        self.form.blockSignals(False)
+        for name, each in error.asked.items():
+            how = each.how.replace(" as", ", as", 1)
+            if not self.form.show_error(name, f"Not in {os.path.basename(self._path)}; give it{how}."):
+                self.show_error(str(each))
