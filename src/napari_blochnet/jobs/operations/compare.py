@@ -88,7 +88,7 @@ def region_means(
         A label image (NIfTI), or spheres in a CSV file with columns ``sphere,x,y[,z,radius]`` in voxels and, where
         known, reference values such as ``t1_true_ms``; or regions already made, painted ones for example.
     truth : Phantom, optional
-        On the maps' grid, or with more slices. Estimated PD is then scaled to it by one number per model.
+        On the maps' grid, or with more slices. Estimated PD is then scaled to it by one number per stack.
     settings : RegionSettings, optional
     **fields
         Fields of `RegionSettings`.
