@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.beside_truth import turned_maps
@@ -27,6 +28,7 @@ __all__ = ["compare", "region_means"]
 PathLike = str | os.PathLike[str]
 
 
+@tells_of_compiling
 def compare(
     truth: Phantom,
     maps: ParameterMaps | Sequence[ParameterMaps],
