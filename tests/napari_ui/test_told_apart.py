@@ -40,9 +40,6 @@ def test_two_of_one_name_are_told_apart(desk):
     titles = [entry.title for entry in desk.session.entries("stack")]
     assert titles == [stack.name, f"{stack.name} 2"]
     assert [layer.name for layer in desk.session.layers("stack")] == titles
-    # what is chosen by name is told apart as well
-    mapping = desk.turn_to("Map")
-    assert len({str(choice) for choice in (mapping.stack.choices)}) == 2
 
 
 def test_a_hollow_head_opens_at_its_middle_slice(desk):
