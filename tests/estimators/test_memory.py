@@ -16,7 +16,7 @@ from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.estimators.memory import Allowance
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
-from napari_blochnet.estimators.training.loop import _Training, train_estimator
+from napari_blochnet.estimators.training.loop import Training, train_estimator
 from napari_blochnet.estimators.training.options import options_from
 from napari_blochnet.estimators.training.steps import Steps
 from napari_blochnet.estimators.universal.universal_estimator import Universal
@@ -101,7 +101,7 @@ def test_a_step_in_parts_has_the_gradient_of_the_batch(schedule, architecture):
     options = options_from("quick", **SMALL)
     gradients, losses = [], []
     for most in (30, 10):
-        training = _Training(architecture, (schedule,), "quick", options, ACCELERATOR)
+        training = Training(architecture, (schedule,), "quick", options, ACCELERATOR)
         parts = _short_of_memory(training, most)
         training._set_input()
         training.data.prepare(0)
@@ -119,7 +119,7 @@ def test_a_step_in_parts_has_the_gradient_of_the_batch(schedule, architecture):
 @pytest.mark.parametrize(("most", "part"), [(10, (ACCELERATOR, 7)), (0, ("cpu", 30))])
 def test_a_training_short_of_memory_ends(schedule, architecture, most, part):
     undisturbed = train_estimator(architecture, schedule, "quick", **SMALL)
-    training = _Training(architecture, (schedule,), "quick", options_from("quick", **SMALL), ACCELERATOR)
+    training = Training(architecture, (schedule,), "quick", options_from("quick", **SMALL), ACCELERATOR)
     parts = _short_of_memory(training, most)
     with pytest.warns(DataWarning, match="does not suffice for training"):
         disturbed = training.run()
@@ -138,7 +138,7 @@ def test_moments_move_along(schedule):
     """The accelerator fills up in the middle: Adam's moments go on where they were."""
     options = options_from("quick", **SMALL)
     undisturbed = train_estimator("fc", schedule, "quick", **SMALL)
-    training = _Training("fc", (schedule,), "quick", options, ACCELERATOR)
+    training = Training("fc", (schedule,), "quick", options, ACCELERATOR)
     whole = training._losses
 
     def losses(batch, rows):
@@ -154,7 +154,7 @@ def test_moments_move_along(schedule):
 
 
 def test_a_training_that_fits_nowhere_is_a_sentence(schedule):
-    training = _Training("fc", (schedule,), "quick", options_from("quick", **SMALL), "cpu")
+    training = Training("fc", (schedule,), "quick", options_from("quick", **SMALL), "cpu")
     _short_of_memory(training, 0, on="cpu")
     with (
         pytest.warns(DataWarning),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.catalogue import OPERATIONS
-from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, settings_from
+from napari_blochnet.jobs.history.recipes import run_recipe
+from napari_blochnet.jobs.operations.opening import make_schedule
+from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, SplineSettings, settings_from
+from napari_blochnet.schedules.generators import spline_schedule
 
 
 @pytest.mark.parametrize("model", [operation.settings for operation in OPERATIONS], ids=lambda model: model.__name__)
@@ -45,3 +49,14 @@ def test_changes_keep_what_was_chosen():
     first = settings_from(SimulateSettings, snr=20, seed=3)
     second = settings_from(SimulateSettings, first, seed=4)
     assert (second.snr, second.seed) == (20, 4)
+
+
+def test_the_largest_flip_angle_of_the_form_is_that_of_the_train():
+    named = {field.title: name for name, field in SplineSettings.model_fields.items()}
+    asked = {named["Largest flip angle"]: 120.0, "seed": 8, "length": 200}
+    assert make_schedule(SplineSettings(**asked)).flip_angle.max() == 120.0
+    # a recipe of an earlier version knows no such field
+    step = {"operation": "make_schedule", "settings": {"kind": "spline", "seed": 8, "max_flip_angle": 120.0}}
+    (again,) = run_recipe({"blochnet_recipe": 1, "steps": [step]})
+    np.testing.assert_array_equal(again.flip_angle, spline_schedule(seed=8).flip_angle)
+    assert again.flip_angle.max() > 130

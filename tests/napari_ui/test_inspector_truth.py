@@ -11,6 +11,7 @@ from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.physics.bounds import cramer_rao_bound
 from napari_blochnet.schedules.generators import spline_schedule
 
 
@@ -72,3 +73,8 @@ def test_a_stack_of_a_file_takes_any_scale(desk, tmp_path):
     expected = np.sqrt(2 * len(measured)) * scaled.noise_sigma / np.linalg.norm(measured)
     assert shown.residual[0] == pytest.approx(expected, rel=0.25)
     assert _extent(shown.bound) < 3
+    # the truth and the model in one unit, that of the fingerprint; the bound at the truth's PD in it
+    assert [item.pd for item in shown.items] == pytest.approx([600.0, 600.0], rel=0.05)
+    at = [float(values[0, 3, 2]) for values in (truth.t1, truth.t2)]
+    bound = cramer_rao_bound(scaled.schedule, *at, 1.0, sigma=made.noise_sigma)
+    np.testing.assert_allclose(shown.bound.covariance, bound.covariance, rtol=0.03)

@@ -191,3 +191,21 @@ def test_a_window_drawn_by_mesa_never_loads_triton():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=180)
     assert "kept out: True True" in done.stdout, done.stdout + done.stderr
+
+
+def test_how_long_it_takes_is_measured_before_it_is_begun(desk, own_store):
+    desk = desk()
+    train = _train(desk)
+    desk.qtbot.waitUntil(lambda: "by a few steps measured here" in train.time_line.text(), timeout=120_000)
+    few = train.time_line.text()
+    assert not train.is_busy
+    # of another number of epochs it is known at once
+    train.form.set_values({"epochs": 100_000})
+    assert train.time_line.text() != few
+    assert "h" in train.time_line.text().removesuffix("by a few steps measured here.")
+    assert not train.clock.is_measuring
+    # what could not be trained takes no time
+    train.form.set_values({"t1_range": (4000.0, 300.0)})
+    assert train.time_line.text() == ""
+    # the button is not in its way, and the line not over it
+    assert not train.time_line.geometry().intersects(train.run.geometry())

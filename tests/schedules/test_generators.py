@@ -61,6 +61,25 @@ def test_spline_noise_has_the_variance_asked_for() -> None:
     assert noisy.name == "SplineNoise11, seed 3"
 
 
+@pytest.mark.parametrize("seed", [0, 1, 8])
+@pytest.mark.parametrize("noise_variance", [0.0, 10.0])
+def test_the_largest_flip_angle_is_what_was_asked_for(seed: int, noise_variance: float) -> None:
+    given = {"length": 400, "seed": seed, "noise_variance": noise_variance}
+    drawn, scaled = spline_schedule(**given), spline_schedule(**given, largest_flip_angle=120.0)
+    assert scaled.flip_angle.max() == 120.0
+    np.testing.assert_allclose(scaled.flip_angle, drawn.flip_angle * 120 / drawn.flip_angle.max(), rtol=1e-12)
+    np.testing.assert_array_equal(scaled.repetition_time, drawn.repetition_time)
+
+
+def test_without_it_trains_are_those_published() -> None:
+    # a cubic spline through what the generator draws, which may pass its points, and nothing taken off above
+    for seed in (0, 1, 8):
+        points = np.random.default_rng(seed).uniform(0.0, 120.0, 5)
+        expected = CubicSpline(np.linspace(0, 1, 5), points)(np.linspace(0, 1, 1000))
+        np.testing.assert_array_equal(spline_schedule(seed=seed).flip_angle, np.maximum(expected, 0))
+    assert spline_schedule(seed=1).flip_angle.max() == pytest.approx(140.1, abs=0.1)
+
+
 def test_spline_of_1000_pulses_shares_the_published_tr() -> None:
     fisp = fisp_schedule()
     np.testing.assert_array_equal(spline_schedule(seed=5).repetition_time, fisp.repetition_time)
@@ -105,6 +124,8 @@ def test_perlin_is_as_smooth_as_the_published_tr() -> None:
         ({"noise_variance": -1.0}, "noise_variance"),
         ({"seed": -1}, "seed"),
         ({"max_flip_angle": 0.0}, "max_flip_angle"),
+        ({"largest_flip_angle": 0.0}, "largest_flip_angle"),
+        ({"largest_flip_angle": 181.0}, "largest_flip_angle"),
         ({"echo_time": 20.0}, "echo_time"),
     ],
 )

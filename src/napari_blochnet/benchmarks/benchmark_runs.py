@@ -76,7 +76,7 @@ class TrainingBenchmarkSettings(Settings):
     """One epoch of BlochNet, and the quick preset."""
 
     repeats: int = quantity(3, "Repeats", "Epochs of BlochNet, each from nothing.", ge=1, le=100)
-    quick: bool = quantity(True, "Quick", "Train the quick preset too, which takes minutes, and score it.")
+    quick: bool = quantity(True, "Quick", "Train the quick preset too, which takes longest, and score it.")
 
 
 #: The settings of each benchmark; it is the function ``benchmark_NAME`` of the module ``NAME_speed``.

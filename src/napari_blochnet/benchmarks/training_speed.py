@@ -71,7 +71,7 @@ def benchmark_training(
     repeats : int
         Of the epoch, each from nothing, after a step that compiles.
     quick : bool
-        Whether to train the quick preset: some minutes.
+        Whether to train the quick preset, which takes longest.
     device : str
         "cpu", "auto" or a torch device.
     watch : Watch

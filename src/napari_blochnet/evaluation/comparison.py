@@ -12,12 +12,13 @@ import numpy as np
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, parameters_of, pd_scale, values_of
+from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, parameters_of, values_of
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, numbered_names
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
+from napari_blochnet.evaluation.signal_scale import SignalScale, signal_scales
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -61,8 +62,9 @@ def compare_maps(
 
     All models are scored on the same voxels: inside the truth's mask, inside ``mask``, and mapped by every model.
     A voxel that a model rejected, or where its T1 or T2 is not a positive number, is a failure and counts against it
-    (see `napari_blochnet.evaluation.scores.Score`). Estimated PD is relative: before it is scored, each model's is
-    multiplied with one number, the median of truth over estimate. Scores per tissue use pure voxels.
+    (see `napari_blochnet.evaluation.scores.Score`). Estimated PD is relative: before it is scored it is multiplied with
+    one number for each stack, the same for all models (see `napari_blochnet.evaluation.signal_scale`), which brings the
+    noise to the truth's unit, too. Scores per tissue use pure voxels.
 
     Parameters
     ----------
@@ -109,12 +111,13 @@ def compare_maps(
     models = numbered_names([item.estimator for item in maps])
     sets = _tissue_sets(truth, scored)
     constants = {name: best_constant(values_of(truth, name)[scored]) for name in PARAMETERS}
-    bounds, sentences = _bounds(truth, sets, models, maps, bound_voxels, seed, watch)
+    found = signal_scales(truth, maps)
+    bounds, sentences = _bounds(truth, sets, models, maps, found, bound_voxels, seed, watch)
     table: list[Score] = []
     scales: dict[str, float] = {}
-    for model, item in zip(models, maps, strict=True):
+    for model, item, known in zip(models, maps, found, strict=True):
         failed = failures(item)
-        scale = pd_scale(truth, item, scored & ~failed)
+        scale = known.pd_scale
         if item.pd is not None:
             scales[model] = scale
         for tissue, voxels in sets.items():
@@ -145,6 +148,7 @@ def _bounds(
     sets: dict[str, BoolArray],
     models: Sequence[str],
     maps: Sequence[ParameterMaps],
+    scales: Sequence[SignalScale],
     voxels: int,
     seed: int,
     watch: Watch,
@@ -154,12 +158,12 @@ def _bounds(
         return {}, []
     known: dict[str, Acquisition] = {}
     missing: dict[str, list[str]] = {}
-    for model, item in zip(models, maps, strict=True):
+    for model, item, scale in zip(models, maps, scales, strict=True):
         found = acquisition_of(item)
-        if isinstance(found, str):
-            missing.setdefault(found, []).append(model)
+        if isinstance(found, str) or scale.unknown:
+            missing.setdefault(found if isinstance(found, str) else scale.unknown, []).append(model)
         else:
-            known[model] = found
+            known[model] = found.in_units_of(scale)
     # models that mapped the same fingerprints share their bound
     distinct = dict.fromkeys(known.values())
     by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, watch=watch) for data in distinct}
@@ -167,7 +171,8 @@ def _bounds(
     if known:
         most = max(int(chosen.sum()) for chosen in sets.values())
         drawn = f" of up to {voxels:,} voxels a tissue, drawn with seed {seed}" if most > voxels else ""
-        sentences.append(f"The Cramér–Rao bound takes the noise, B1 and the true T1, T2 and PD{drawn}.")
+        units = ", in one unit" if any(scale.signal_per_pd != 1.0 for scale in scales) else ""
+        sentences.append(f"The Cramér–Rao bound takes the noise, B1 and the true T1, T2 and PD{units}{drawn}.")
     return {model: by_data[data] for model, data in known.items()}, sentences
 
 

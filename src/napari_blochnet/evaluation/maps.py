@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray, FloatArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, dimensions
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import OnGrid
 
-__all__ = ["ParameterMaps"]
+__all__ = ["ParameterMaps", "failures"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,3 +87,20 @@ class ParameterMaps(OnGrid):
     def replace(self, **changes: Any) -> ParameterMaps:
         """Return a copy with some fields changed, validated again."""
         return replace(self, **changes)
+
+
+def failures(maps: ParameterMaps, part: tuple[slice | AnyArray, ...] | EllipsisType = ...) -> BoolArray:
+    """Return the mapped voxels without an estimate: rejected, or T1 or T2 not a positive finite number.
+
+    Parameters
+    ----------
+    maps : ParameterMaps
+    part : tuple of slice or of int array, optional
+        (z, y, x) of the voxels to look at; by default all.
+    """
+    t1, t2 = maps.t1[part], maps.t2[part]
+    with np.errstate(invalid="ignore"):
+        good: BoolArray = (t1 > 0) & (t2 > 0) & np.isfinite(t1) & np.isfinite(t2)
+    if maps.pd is not None:
+        good &= np.isfinite(maps.pd[part])
+    return maps.mask[part] & (maps.failed[part] | ~good)

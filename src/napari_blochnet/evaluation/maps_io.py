@@ -311,11 +311,13 @@ def write_error_maps(
     folder: str | os.PathLike[str],
     prefix: str = "sub-01",
     *,
+    beside: Sequence[ParameterMaps] = (),
     cancelled: CancelEvent | None = None,
 ) -> list[Path]:
     """Write signed relative errors of T1, T2 and PD, per cent, as ``<prefix>_desc-error_T1map.nii.gz`` and so on.
 
-    ``cancelled``: see `napari_blochnet.common.progress`.
+    ``beside``: see `napari_blochnet.evaluation.error_maps.error_maps`; ``cancelled``: see
+    `napari_blochnet.common.progress`.
 
     Returns
     -------
@@ -325,7 +327,7 @@ def write_error_maps(
     watch = Watch(cancelled=cancelled)
     written = []
     check_outputs(error_files(folder, prefix), instead="another folder or prefix")
-    for name, values in error_maps(truth, maps).items():
+    for name, values in error_maps(truth, maps, beside).items():
         path = Path(folder) / f"{prefix}_desc-error_{name}map.nii.gz"
         sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
         written.append(write_nifti_with_sidecar(values, maps.geometry, path, sidecar, watch=watch)[0])

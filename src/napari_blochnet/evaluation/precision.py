@@ -6,9 +6,10 @@ somebody knows it, the noise. The bound is computed at the true T1, T2 and PD, v
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast, get_args
 
 import numpy as np
@@ -17,11 +18,15 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.signal_scale import SignalScale
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Acquisition", "acquisition_of", "describe_acquisition", "tissue_bounds"]
+
+# Fingerprints that tell stacks apart.
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -33,20 +38,40 @@ class Acquisition:
     schedule : Schedule
     kind : {"complex", "real", "magnitude"}
     noise_sigma : float
-        Standard deviation of the noise in each real channel, in units of the signal of PD 1; above 0.
+        Standard deviation of the noise in each real channel, in units of the signal of PD 1; above 0. A record has
+        it in units of the samples: `in_units_of` brings it to those of a truth.
     """
 
     schedule: Schedule
     kind: SignalKind
     noise_sigma: float
 
+    def in_units_of(self, scale: SignalScale) -> Acquisition:
+        """Return the same with its noise in units of the truth's PD, where ``scale`` is between it and the samples."""
+        return replace(self, noise_sigma=self.noise_sigma / scale.signal_per_pd)
+
 
 def describe_acquisition(stack: FingerprintStack) -> dict[str, Any]:
-    """Return what `acquisition_of` reads from a record, JSON-ready; the schedule only where the noise is known."""
-    found: dict[str, Any] = {"kind": stack.kind, "noise_sigma": stack.noise_sigma}
+    """Return what `acquisition_of` reads from a record, JSON-ready; the schedule only where the noise is known.
+
+    ``"samples"`` tells stacks apart, whose maps have PD in different units.
+    """
+    found: dict[str, Any] = {"kind": stack.kind, "noise_sigma": stack.noise_sigma, "samples": _told_apart_by(stack)}
     if stack.noise_sigma:
         found["schedule"] = {key: value for key, value in stack.schedule.to_dict().items() if key != "record"}
     return found
+
+
+def _told_apart_by(stack: FingerprintStack) -> str:
+    """Return a digest of a few fingerprints, of one slice: a stack on disk is read in slices."""
+    slices = np.flatnonzero(stack.mask.any(axis=(1, 2)))
+    few = np.zeros_like(stack.mask)
+    if len(slices):
+        middle = slices[len(slices) // 2]
+        index = np.flatnonzero(stack.mask[middle])
+        few[middle].reshape(-1)[index[np.linspace(0, len(index) - 1, _FEW).astype(np.intp)]] = True
+    samples = stack.fingerprints(few)
+    return hashlib.sha256(f"{stack.shape}".encode() + samples.tobytes()).hexdigest()[:16]
 
 
 def acquisition_of(maps: ParameterMaps) -> Acquisition | str:
@@ -84,6 +109,7 @@ def tissue_bounds(
     sets : mapping of str to bool array of shape (Z, Y, X)
         Voxels by tissue, at least one each.
     acquisition : Acquisition
+        Its noise in units of the truth's PD.
     voxels : int
         Looked at in each tissue, at most; above 0. Of more, this many are drawn at random.
     seed : int

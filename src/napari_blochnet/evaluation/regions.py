@@ -19,9 +19,10 @@ from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import lay_on_grid
-from napari_blochnet.evaluation.error_maps import failures, parameters_of, pd_scale, values_of
+from napari_blochnet.evaluation.error_maps import failures, parameters_of, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import TRUTH, Region, RegionTable, numbered_names
+from napari_blochnet.evaluation.signal_scale import signal_scales
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import read_nifti
 from napari_blochnet.io.text_tables import Numbers, open_table
@@ -106,9 +107,7 @@ def region_means(
                 "the same grid",
                 field="truth",
             )
-        # the voxels of a comparison, so that both say the same of PD
-        scored = np.logical_and.reduce([truth.mask, *(item.mask for item in maps)])
-        scales = [1.0 if item.pd is None else pd_scale(truth, item, scored & ~failures(item)) for item in maps]
+        scales = [found.pd_scale for found in signal_scales(truth, maps)]
         rows = [_rows(truth, region) for region in regions]
         table += [row for several in rows for row in several]
         regions = [_with_truth(region, several) for region, several in zip(regions, rows, strict=True)]

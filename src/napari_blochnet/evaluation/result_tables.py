@@ -154,7 +154,7 @@ class RegionTable:
 
 def said_of_scale(scales: Mapping[str, float], before: str) -> tuple[str, ...]:
     """Return a sentence about what PD was multiplied with before it was "scored" or "averaged", or none."""
-    numbers = ", ".join(f"{scale:.4g} ({model})" for model, scale in scales.items())
+    numbers = ", ".join(f"{scale:.4g} ({model})" for model, scale in scales.items() if scale != 1.0)
     return (f"Estimated PD is relative; it was multiplied with {numbers} before it was {before}.",) if numbers else ()
 
 

@@ -38,7 +38,7 @@ class Column:
 COMPARISON_COLUMNS = (
     Column("model", "Model"),
     Column("tissue", "Tissue", "", "Pure voxels of one tissue; all: the whole mask."),
-    Column("parameter", "Map", "", "PD is scaled by one number per model before it is scored."),
+    Column("parameter", "Map", "", "PD is scaled by one number per stack before it is scored."),
     Column("voxels", "Voxels", ",d"),
     Column("failures", "Failed", ",d", "Voxels without an estimate; every score counts them as −100 %, or one decade."),
     Column("bias_percent", "Bias / %", "+.2f", "Mean of (estimate − truth)/truth."),

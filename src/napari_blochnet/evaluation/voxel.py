@@ -15,6 +15,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.signal_scale import SignalScale
 from napari_blochnet.fingerprints.freedom import spare_numbers
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
@@ -56,7 +57,7 @@ class Explanation:
     t1, t2 : float
         ms.
     pd : float
-        Relative.
+        In units of the fingerprint.
     phase : float
         Of PD, degrees.
     b1 : float
@@ -66,8 +67,11 @@ class Explanation:
     slot : int
         Of the model's colour; -1 for the truth.
     has_own_scale : bool
-        Whether PD is in other units than the fingerprint: a truth that the stack was not simulated from in
-        this session, or maps without PD, whose ``pd`` is NaN.
+        Whether PD is in units of its own, or not known (NaN): the fingerprint then tells size and phase. So it is of
+        maps without PD, and of a truth where nothing tells the scale between the two.
+    has_own_phase : bool
+        Whether the phase is not that of the fingerprint, which then tells it: of a truth, but not of what the stack
+        was simulated from in this session.
     """
 
     name: str
@@ -80,6 +84,7 @@ class Explanation:
     t2_se: float | None = None
     slot: int = 0
     has_own_scale: bool = False
+    has_own_phase: bool = False
 
     @property
     def is_truth(self) -> bool:
@@ -195,9 +200,17 @@ class Decoders:
 
 
 def explanation_of(
-    name: str, source: Phantom | ParameterMaps, index: tuple[int, int, int], slot: int, *, has_own_scale: bool = False
+    name: str,
+    source: Phantom | ParameterMaps,
+    index: tuple[int, int, int],
+    slot: int,
+    *,
+    scale: SignalScale | None = None,
 ) -> Explanation | None:
-    """Return what maps say of a voxel; None where they have no value."""
+    """Return what maps, or a truth, say of a voxel; None where they have no value.
+
+    ``scale`` is between a truth and the fingerprints; None for what is in their units, with their phase.
+    """
     if not source.mask[index] or not (0 < source.t1[index] < np.inf and 0 < source.t2[index] < np.inf):
         return None
     more: dict[str, Any] = {}
@@ -207,8 +220,11 @@ def explanation_of(
             more[key] = float(values[index])
     t1, t2 = float(source.t1[index]), float(source.t2[index])
     # maps without PD have none that could explain the signal's size
-    pd = float("nan") if source.pd is None else float(source.pd[index])
-    return Explanation(name, t1, t2, pd, slot=slot, has_own_scale=has_own_scale or source.pd is None, **more)
+    is_known = source.pd is not None and not (scale and scale.unknown)
+    pd = float(source.pd[index]) if source.pd is not None and is_known else float("nan")
+    pd *= 1.0 if scale is None else scale.signal_per_pd
+    own = {"has_own_scale": not is_known, "has_own_phase": scale is not None}
+    return Explanation(name, t1, t2, pd, slot=slot, **own, **more)
 
 
 def explain_voxel(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:
@@ -250,10 +266,11 @@ def explain_voxel(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation
 
 
 def _density(item: Explanation, signal: AnyArray, measured: AnyArray) -> complex:
-    if not item.has_own_scale:
+    if not (item.has_own_scale or item.has_own_phase):
         return complex(item.pd * np.exp(1j * np.radians(item.phase)))
     power = float(np.vdot(signal, signal).real)
-    return complex(np.vdot(signal, measured) / power) if power > 0 else 0.0
+    found = complex(np.vdot(signal, measured) / power) if power > 0 else 0.0
+    return found if item.has_own_scale or found == 0 else found / abs(found) * item.pd
 
 
 def _bound(

@@ -160,7 +160,10 @@ class SplineSettings(Settings):
         le=1000,
     )
     max_flip_angle: float = quantity(
-        120.0, "Largest flip angle", "Control points are drawn from 0 to this.", "°", gt=0, le=180
+        120.0, "Control points up to", "Their flip angles; between them the spline may pass it.", "°", gt=0, le=180
+    )
+    largest_flip_angle: float | None = quantity(
+        None, "Largest flip angle", "Scales the train to it. Left out: as drawn.", "°", gt=0, le=180
     )
     seed: int = quantity(0, "Seed", "Of the control points and the noise.", ge=0)
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)

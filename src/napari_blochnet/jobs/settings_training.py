@@ -25,7 +25,7 @@ class TrainSettings(Settings):
     preset: Literal["quick", "paper", "reduced"] = quantity(
         "quick",
         "Preset",
-        "quick: a small network on 24 SVD coefficients, trained with noise, in minutes (networks with an FC encoder); "
+        "quick: a small network on 24 SVD coefficients, trained with noise (networks with an FC encoder); "
         "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs of small "
         "batches.",
     )

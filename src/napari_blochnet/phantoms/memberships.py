@@ -48,7 +48,7 @@ class ReadAs:
     watch: Watch = UNWATCHED
 
 
-def read_tissue_volume(file: Path, how: ReadAs, *, labels: bool = False) -> Volume:
+def read_tissue_volume(file: Path, how: ReadAs, *, labels: bool = False, quiet: bool = False) -> Volume:
     """Return a volume of labels or of one tissue's membership.
 
     Raises
@@ -57,7 +57,9 @@ def read_tissue_volume(file: Path, how: ReadAs, *, labels: bool = False) -> Volu
         A file that cannot be read, with more axes than three, or with values that are no memberships.
     """
     if is_brainweb_format(file):
-        return read_volume(file, labels=labels, shape=how.shape, voxel_size=how.voxel_size, watch=how.watch)
+        return read_volume(
+            file, labels=labels, shape=how.shape, voxel_size=how.voxel_size, quiet=quiet, watch=how.watch
+        )
     values, geometry = _array(file, how)
     values = without_axes_of_one(values)
     if values.ndim != 3:

@@ -20,7 +20,7 @@ from napari_blochnet.io.origin import strangers_among
 from napari_blochnet.phantoms.formats.brainweb import crisp_classes, is_brainweb_format, role_of
 from napari_blochnet.phantoms.formats.numpy_arrays import is_numpy
 from napari_blochnet.phantoms.formats.segmenters import about_segmentation, label_table, tissues_of_sets
-from napari_blochnet.phantoms.formats.volume import Volume
+from napari_blochnet.phantoms.formats.volume import Volume, warn_of_damage
 from napari_blochnet.phantoms.map_files import MAP_KEYS, MapHints, choose_maps, map_key, plain_stem
 from napari_blochnet.phantoms.matlab import map_arrays, read_labels
 from napari_blochnet.phantoms.memberships import (
@@ -251,6 +251,7 @@ def _from_memberships(
     watch: Watch,
 ) -> Phantom:
     volumes: dict[str, Volume] = {}
+    damaged: dict[str, str] = {}
     for number, (tissue, files) in enumerate(memberships.items()):
         watch.check("reading memberships")
         watch.report(number, len(memberships), f"reading {files[0].name}")
@@ -260,9 +261,11 @@ def _from_memberships(
                 "one volume for each tissue",
                 field="path",
             )
-        volume = read_tissue_volume(files[0], how)
+        volume = read_tissue_volume(files[0], how, quiet=True)
+        damaged[volume.source] = volume.damage
         first = next(iter(volumes.values()), volume)
         volumes[tissue] = lay_beside(volume, first, notes)
+    warn_of_damage(damaged)
     missing = [_BRAIN_FILES[tissue] for tissue in _BRAIN if tissue in table and tissue not in volumes]
     place = "in this folder" if folder is not None else "among these files"
     said = []
@@ -272,7 +275,9 @@ def _from_memberships(
             said.append(f"{crisp[0].name} holds labels of all tissues; open that file for a phantom with them.")
     elif crisp:
         said.append(f"{crisp[0].name} holds labels and was left alone.")
-    return _mixed(volumes, said + notes, table, name, watch)
+    # what it is, and what it lacks, before how it was made
+    phantom = _mixed(volumes, said[1:] + notes if missing else said + notes, table, name, watch)
+    return replace(phantom, notes=(said[0], *phantom.notes)) if missing else phantom
 
 
 def _mixed(

@@ -70,6 +70,7 @@ def spline_schedule(
     echo_time: float = 10.0,
     inversion_time: float | None = 0.0,
     inversion_efficiency: float = 1.0,
+    largest_flip_angle: float | None = None,
 ) -> Schedule:
     """Return a schedule of random flip angles: a cubic spline through random control points, with or without noise.
 
@@ -87,13 +88,17 @@ def spline_schedule(
     seed : int
         At least 0. Equal seeds give equal schedules.
     max_flip_angle : float
-        Degrees, above 0 and at most 180. Between control points the spline may pass it.
+        Of control points, degrees; above 0 and at most 180. Between them the spline may pass it, and noise, too, as
+        published.
     echo_time : float
         TE of every pulse, ms.
     inversion_time : float or None
         TI, ms. 0: perfect inversion right before the first pulse, as in the paper. None: no inversion pulse.
     inversion_efficiency : float
         η from 0 to 1: the inversion turns the equilibrium 1 into −η.
+    largest_flip_angle : float, optional
+        Degrees, above 0 and at most 180: the train is scaled so that its largest flip angle is this. None: it is as
+        control points and noise give it.
 
     Returns
     -------
@@ -111,20 +116,25 @@ def spline_schedule(
     control_points = _integer("control_points", control_points, 2, 1000)
     seed = _integer("seed", seed, 0, None)
     variance = _at_least_zero("noise_variance", noise_variance, "square degrees")
-    if not 0 < max_flip_angle <= 180:
-        raise InputError(f"max_flip_angle is {max_flip_angle:g}°", "above 0° and at most 180°", field="max_flip_angle")
+    for key, angle in (("max_flip_angle", max_flip_angle), ("largest_flip_angle", largest_flip_angle)):
+        if angle is not None and not 0 < angle <= 180:
+            raise InputError(f"{key} is {angle:g}°", "above 0° and at most 180°", field=key)
     random = np.random.default_rng(seed)
     control = random.uniform(0.0, max_flip_angle, control_points)
     spline = CubicSpline(np.linspace(0.0, 1.0, control_points), control)
     flip_angle = np.asarray(spline(np.linspace(0.0, 1.0, length)), dtype=np.float64)
     if variance:
         flip_angle = flip_angle + random.normal(0.0, math.sqrt(variance), length)
+    flip_angle = np.maximum(flip_angle, 0.0)
+    if largest_flip_angle is not None and flip_angle.max() > 0:
+        # divided first: the largest is exactly what was asked for
+        flip_angle = flip_angle / flip_angle.max() * largest_flip_angle
     if length == PUBLISHED_LENGTH:
         repetition_time = published_repetition_time()
     else:
         repetition_time = perlin_repetition_time(length, seed)
     return Schedule(
-        np.maximum(flip_angle, 0.0),
+        flip_angle,
         repetition_time,
         echo_time,
         inversion_time=inversion_time,

@@ -16,13 +16,18 @@ from napari_blochnet.estimators.training.options import TrainingOptions
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["TrainingSet", "draw_tissues", "stream"]
+__all__ = ["TrainingSet", "draw_tissues", "holds_fingerprints", "stream"]
 
 # Fingerprints of a training are held in memory up to this size and otherwise made batch by batch. Held, the published
 # grid (320 MB a schedule) costs its simulation once; made anew it costs as much again in every epoch.
 _HELD_BYTES = 2**30
 _BLOCK = 8192
 _SUBSPACE_TISSUES = 8192
+
+
+def holds_fingerprints(width: int, tissues: int, schedules: int) -> bool:
+    """Whether a training holds its fingerprints, of so many numbers each, in memory."""
+    return width * tissues * schedules * 4 <= _HELD_BYTES
 
 
 def stream(*key: int) -> torch.Generator:
@@ -112,7 +117,7 @@ class TrainingSet:
             self._set_tissues(epoch)
         self._epoch = epoch
         count = len(self.t1)
-        if self.width * count * len(self.schedules) * 4 > _HELD_BYTES:
+        if not holds_fingerprints(self.width, count, len(self.schedules)):
             return
         self._held = []
         for decoder in self.decoders:
@@ -128,6 +133,10 @@ class TrainingSet:
                     samples[part] = self._compressed(signal)
                     watch.report(min(start + _BLOCK, count), count, "fingerprints simulated")
             self._held.append(torch.from_numpy(samples))
+
+    def drop_held(self) -> None:
+        """Hold no fingerprints any more: each batch makes its own."""
+        self._held = None
 
     def _compressed(self, signal: FloatArray) -> FloatArray:
         assert self.subspace is not None

@@ -32,7 +32,7 @@ from napari_blochnet.estimators.training.steps import Steps
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["train_estimator"]
+__all__ = ["Training", "train_estimator"]
 
 # Seconds between two checkpoints, and between two points of the live loss curve.
 _CHECKPOINT_EVERY = 60.0
@@ -94,7 +94,7 @@ def train_estimator(
         raise InputError(f"The preset quick shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
                          f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
     options = options_from(preset, **changes)
-    training = _Training(architecture, several, preset, options, device)
+    training = Training(architecture, several, preset, options, device)
     return training.run(checkpoint, watch, on_loss)
 
 
@@ -112,8 +112,8 @@ class _Batch:
         return _Batch(self.inputs[rows], self.clean[rows], self.labels[rows], self.which[rows])
 
 
-class _Training:
-    """One training: its network, data and state."""
+class Training:
+    """One training: its network, data and state; `train_estimator` runs it."""
 
     def __init__(
         self, architecture: str, schedules: tuple[Schedule, ...], preset: str, options: TrainingOptions, device: str
@@ -264,6 +264,12 @@ class _Training:
         self.modules.train()
         drawn = self._drawn(index, stream(options.seed, _NOISE, step))
         return self.steps.take(len(index), partial(self._losses, drawn))
+
+    def try_step(self, index: IntArray, *, learn: bool) -> list[float]:
+        """Take a step on an index, or look at it, outside of any training: for its time."""
+        self.modules.train(learn)
+        drawn = self._drawn(index, stream(self.options.seed, _NOISE, 0))
+        return (self.steps.take if learn else self.steps.look)(len(index), partial(self._losses, drawn))
 
     def _drawn(self, index: IntArray, noise: torch.Generator) -> _Batch:
         """Return the fingerprints of an index, with noise where options ask for it."""

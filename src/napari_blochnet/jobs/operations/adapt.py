@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["adapt"]
 
 
+@tells_of_compiling
 def adapt(
     estimator: str | os.PathLike[str] | NetworkEstimator,
     stack: FingerprintStack,

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.beside_truth import turned_maps
@@ -28,6 +29,7 @@ __all__ = ["agreement", "compare", "region_means"]
 PathLike = str | os.PathLike[str]
 
 
+@tells_of_compiling
 def compare(
     truth: Phantom,
     maps: ParameterMaps | Sequence[ParameterMaps],
@@ -89,7 +91,7 @@ def region_means(
         A label image (NIfTI), or spheres in a CSV file with columns ``sphere,x,y[,z,radius]`` in voxels and, where
         known, reference values such as ``t1_true_ms``; or regions already made, painted ones for example.
     truth : Phantom, optional
-        On the maps' grid, or with more slices. Estimated PD is then scaled to it by one number per model.
+        On the maps' grid, or with more slices. Estimated PD is then scaled to it by one number per stack.
     settings : RegionSettings, optional
     **fields
         Fields of `RegionSettings`.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["reconstruct", "record_of"]
 
 
+@tells_of_compiling
 def reconstruct(
     stack: FingerprintStack,
     estimator: str | Estimator | None = None,

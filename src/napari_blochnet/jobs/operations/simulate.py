@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -28,6 +29,7 @@ __all__ = ["simulate"]
 _SIMULATED_AT_A_TIME = 2048
 
 
+@tells_of_compiling
 def simulate(
     phantom: Phantom,
     schedule: Schedule,

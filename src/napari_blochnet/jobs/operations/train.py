@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import Cancelled
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.jobs.operations.devices import resolve_device
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 
+@tells_of_compiling
 def train(
     estimator: str | None = None,
     schedules: Schedule | Sequence[Schedule] = (),

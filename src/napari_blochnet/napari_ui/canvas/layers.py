@@ -19,6 +19,7 @@ from napari.layers import Image, Layer
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.result_tables import numbered_names
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas.layer_data import (
@@ -78,6 +79,8 @@ def _follow(session: Session) -> None:
 def _finish(viewer: Viewer, layer: Layer) -> None:
     """Give a layer of ours what layer data cannot carry: colour bar, name in grid cells, links to its peers."""
     entry = entry_of(layer)
+    if entry is not None:
+        entry = _told_apart(viewer, layer, entry)
     if entry is None or not isinstance(layer, Image):
         return
     # before they are seen: napari lays everything out again at every change of what is
@@ -100,6 +103,26 @@ def _finish(viewer: Viewer, layer: Layer) -> None:
     for other, known in others:
         if known.subject is entry.subject:
             link_layers([other, layer], ("opacity",))
+
+
+def _told_apart(viewer: Viewer, layer: Layer, entry: Entry) -> Entry:
+    """Give what is called like another open phantom or stack a number, in its layer's name, too."""
+    if entry.kind not in ("phantom", "stack"):
+        return entry
+    others = [
+        known
+        for other in viewer.layers
+        if other is not layer and (known := entry_of(other)) is not None and known.kind == entry.kind
+    ]
+    same = next((known.title for known in others if known.subject is entry.subject), None)
+    title = same or numbered_names([*dict.fromkeys(known.title for known in others), entry.title])[-1]
+    if title != entry.title:
+        named = layer.name.rfind(entry.title)
+        if named >= 0:
+            layer.name = layer.name[:named] + title
+        entry = replace(entry, title=title)
+        layer.metadata = {**layer.metadata, ENTRY: entry}
+    return entry
 
 
 def _first_layer() -> Steps[None]:

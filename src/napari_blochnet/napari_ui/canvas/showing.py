@@ -31,11 +31,14 @@ _PER_LETTER = 6.1
 
 
 def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
-    """Go to the slice with most voxels inside the mask, and show the last layer alone."""
+    """Go to the middle of the slices that hold voxels inside the mask, and show the last layer alone."""
     viewer = session.viewer
     if viewer is None or not layers:
         return
-    z = int(np.argmax(mask.sum(axis=(1, 2))))
+    voxels = mask.sum(axis=(1, 2))
+    held = np.flatnonzero(voxels)
+    middle = int(held[0] + held[-1]) // 2 if held.size else len(voxels) // 2
+    z = middle if voxels[middle] else int(np.argmax(voxels))
     point = to_viewer(viewer, layers[-1], [0] * (layers[-1].ndim - 3) + [z, 0, 0])
     viewer.dims.set_point(viewer.dims.ndim - 3, point[-3])
     yield

@@ -22,7 +22,7 @@ _COLUMNS = (
     ("error", "(estimate − truth)/truth of T1"),
     ("T2 (ms)", "T2; ± one standard error where the model gives one, of the noise alone."),
     ("error", "(estimate − truth)/truth of T2"),
-    ("PD", "Proton density, relative"),
+    ("PD", "Proton density, in units of the fingerprint; the truth's is brought to them by one factor for the stack"),
     ("residual", "‖x − ŝ‖/‖x‖ of the whole fingerprint x and its explanation ŝ"),
 )
 _ERRORS = (2, 4)

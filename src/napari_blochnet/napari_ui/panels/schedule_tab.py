@@ -45,6 +45,7 @@ _KINDS = (
 # What an optional field shows first once it is ticked.
 _STARTS = {
     "inversion_time": 0.0,
+    "largest_flip_angle": 120.0,
     "flip_angle": 60.0,
     "repetition_time": 15.0,
     "echo_time": 3.0,

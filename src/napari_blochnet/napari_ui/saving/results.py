@@ -169,7 +169,8 @@ def save_maps(
                 for path in ours_among(error_files(item.folder)):
                     path.unlink(missing_ok=True)
                 if item.truth is not None:
-                    write_error_maps(item.truth, item.maps, item.folder, cancelled=cancelled)
+                    beside = [other.maps for other in sets if other.truth is item.truth]
+                    write_error_maps(item.truth, item.maps, item.folder, beside=beside, cancelled=cancelled)
                     written += error_files(item.folder)
         except Cancelled as wish:
             whole = SavedMaps(tuple(sets[:number]), tuple(files)) if number else None

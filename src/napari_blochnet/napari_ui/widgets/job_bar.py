@@ -61,7 +61,7 @@ class JobBar(QWidget):
         self.refusal.hide()
         line = filled(QHBoxLayout(), self.bar, self.cancel)
         line.setStretch(0, 1)
-        filled(QVBoxLayout(self), line, self.message, self.warning, self.told, self.refusal)
+        filled(QVBoxLayout(self), line, self.message, self.told, self.warning, self.refusal)
         self.cancel.clicked.connect(self._cancel)
         self._show_running(False)
 

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from napari_blochnet.common.arrays import IntArray, dimensions
-from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.formats.minc1 import read_minc
 from napari_blochnet.phantoms.formats.minc2 import read_minc2
-from napari_blochnet.phantoms.formats.volume import Volume
+from napari_blochnet.phantoms.formats.volume import Volume, warn_of_damage
 
 __all__ = [
     "CRISP_OLD",
@@ -119,6 +118,7 @@ def read_volume(
     labels: bool = False,
     shape: tuple[int, int, int] | None = None,
     voxel_size: tuple[float, float, float] | None = None,
+    quiet: bool = False,
     watch: Watch = UNWATCHED,
 ) -> Volume:
     """Read one BrainWeb volume: MINC 1 or 2, raw byte (membership = value/255) or short (value/4095), gzipped or not.
@@ -132,6 +132,8 @@ def read_volume(
         (z, y, x) of a raw file; not needed for BrainWeb's grids, which are known by the number of bytes.
     voxel_size : tuple of float, optional
         (z, y, x), mm, of a raw file with a given shape.
+    quiet : bool
+        Whether to leave it to the caller to warn of damage.
     watch : Watch
 
     Returns
@@ -150,7 +152,21 @@ def read_volume(
         Damage around voxels that are all there.
     """
     if _format(path) == ".mnc":
-        return (read_minc2 if unpack(path, len(_HDF5)).data == _HDF5 else read_minc)(path, watch)
+        volume = (read_minc2 if unpack(path, len(_HDF5)).data == _HDF5 else read_minc)(path, watch)
+    else:
+        volume = _read_raw(path, labels, shape, voxel_size, watch)
+    if not quiet:
+        warn_of_damage({volume.source: volume.damage})
+    return volume
+
+
+def _read_raw(
+    path: Path,
+    labels: bool,
+    shape: tuple[int, int, int] | None,
+    voxel_size: tuple[float, float, float] | None,
+    watch: Watch,
+) -> Volume:
     width = 2 if _format(path) == ".raws" else 1
     largest = (math.prod(shape) if shape else max(math.prod(grid) for grid, _, _ in _GRIDS)) * width
     if shape is not None and not (min(shape) > 0 and math.prod(shape) <= _MOST_VOXELS):
@@ -174,14 +190,14 @@ def read_volume(
         raise FileError(path, held, f"a BrainWeb grid of {sizes}, or give shape and voxel_size", field="shape")
     size = tuple(shape) if shape is not None else grid[0]  # type: ignore[index]
     geometry = Geometry(voxel_size) if voxel_size is not None else grid[1]  # type: ignore[index]
-    if content.damage:
-        warnings.warn(f"{path.name} {content.damage}; all voxels are there and were read.", DataWarning, stacklevel=2)
     if width == 1:
-        whole = np.frombuffer(content.data, np.uint8).reshape(size)
-        return Volume(whole, 1.0 if labels else 1.0 / 255, 0.0, geometry, path.name)
-    if labels:
-        return Volume(_labels_of_shorts(path, content.data, size), 1.0, 0.0, geometry, path.name)
-    return Volume(_shorts(path, content.data, size), 1.0 / _TWELVE_BITS, 0.0, geometry, path.name)
+        stored: IntArray = np.frombuffer(content.data, np.uint8).reshape(size)
+        slope = 1.0 if labels else 1.0 / 255
+    elif labels:
+        stored, slope = _labels_of_shorts(path, content.data, size), 1.0
+    else:
+        stored, slope = _shorts(path, content.data, size), 1.0 / _TWELVE_BITS
+    return Volume(stored, slope, 0.0, geometry, path.name, content.damage or "")
 
 
 def _shorts(path: Path, data: bytearray, shape: tuple[int, ...]) -> IntArray:

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 import struct
-import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
-from napari_blochnet.common.errors import DataWarning, FileError
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.unpacking import unpack
 from napari_blochnet.phantoms.formats.minc_volume import SPACE, check_claim, minc_geometry, scaled_volume, valid_range
@@ -100,11 +99,8 @@ def read_minc(path: Path, watch: Watch = UNWATCHED) -> Volume:
     complaints = [content.damage] if content.damage else []
     if len(content.data) < declared and content.complete:
         complaints.append(f"lacks the last {declared - len(content.data)} bytes of its netCDF")
-    if complaints:
-        warnings.warn(
-            f"{path.name} {' and '.join(complaints)}; all voxels are there and were read.", DataWarning, stacklevel=2
-        )
-    return _volume(path, header, image, memoryview(content.data), names)
+    volume = _volume(path, header, image, memoryview(content.data), names)
+    return replace(volume, damage=" and ".join(complaints))
 
 
 def _volume(path: Path, header: _Header, image: _Variable, content: memoryview, names: list[str]) -> Volume:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import Geometry
 
-__all__ = ["Volume"]
+__all__ = ["Volume", "warn_of_damage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +28,8 @@ class Volume:
     geometry : Geometry
     source : str
         The file, as a sentence names it.
+    damage : str
+        What is wrong with the file around voxels that are all there, as the end of a sentence: "lacks …".
     """
 
     stored: AnyArray
@@ -33,6 +37,7 @@ class Volume:
     intercept: FloatArray | float
     geometry: Geometry
     source: str
+    damage: str = ""
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -68,3 +73,14 @@ class Volume:
                 )
             labels[z] = whole
         return labels
+
+
+def warn_of_damage(found: Mapping[str, str]) -> None:
+    """Say what is wrong with files whose voxels are all there, damage by name: a `DataWarning` for all of one kind."""
+    files: dict[str, list[str]] = {}
+    for name, damage in found.items():
+        if damage:
+            files.setdefault(damage, []).append(name)
+    for damage, (first, *others) in files.items():
+        more = f" and {len(others)} other file{'s' if len(others) > 1 else ''}: each" if others else ""
+        warnings.warn(f"{first}{more} {damage}; all voxels are there and were read.", DataWarning, stacklevel=3)

@@ -134,7 +134,7 @@ class MapJobs(QObject):
     def _finish(self, done: list[EstimatorRun]) -> Steps[None]:
         seconds = time.perf_counter() - self._started
         yield from self._settled(done)
-        sentences = [f"Mapped {sum(run.voxels for run in done):,} voxels in {seconds:.1f} s."]
+        sentences = [f"Mapped {_voxels(done)} in {seconds:.1f} s."]
         sentences += [summary(run.result, run.errors) for run in done if run.result is not None]
         # a line for each estimator
         self._panel.jobs.say("\n".join(filter(None, sentences)), "good")
@@ -158,3 +158,9 @@ class MapJobs(QObject):
     def _on_ended(self) -> None:
         self._layers = None
         self.ended.emit()
+
+
+def _voxels(done: list[EstimatorRun]) -> str:
+    """Return how much was mapped: every voxel counts once, however many estimators mapped it."""
+    voxels = f"{max((run.voxels for run in done), default=0):,} voxels"
+    return voxels if len(done) < 2 else f"{voxels} with each of {len(done)} estimators"

@@ -6,19 +6,22 @@ import contextlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QFormLayout
+from qtpy.QtWidgets import QFormLayout, QHBoxLayout
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training.options import options_from
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
 from napari_blochnet.napari_ui.forms.editors import BlankChoice, OptionalEdit
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.train.name_row import NameRow, check_name
 from napari_blochnet.napari_ui.panels.train.tasks import Kept, TrainingTask, adapt_task, train_task
+from napari_blochnet.napari_ui.panels.train.training_clock import TrainingClock
 from napari_blochnet.napari_ui.panels.train.training_view import TrainingView
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice, subject_choice
@@ -65,6 +68,8 @@ class TrainPanel(Panel):
             "Train for my schedule",
             "Train a network on fingerprints that the decoder simulates for this schedule, and put it into Map's list.",
         )
+        self.clock = TrainingClock(self)
+        self.time_line = note()
         self.view = TrainingView()
         self.copy = CopyRow(self.session)
         self.stack = subject_choice(
@@ -97,6 +102,8 @@ class TrainPanel(Panel):
         self.stack.changed.connect(self._update_models)
         self.model.changed.connect(self._update)
         self.adapt.clicked.connect(self._adapt)
+        self.clock.changed.connect(self._say_time)
+        self.device.changed.connect(self._update)
         for field in ("loss", "precision"):
             choice = self.form.editor(field)
             if isinstance(choice, BlankChoice):
@@ -117,7 +124,9 @@ class TrainPanel(Panel):
         second = rows(("Fingerprints", self.stack), ("Network", self.model)), rows(("Name", self.adapt_name))
         self._columns = (*first, self.choice.layout()), second
         fill(self.body, heading("A network for my schedule"), first[0], self.schedule_line, self.choice, self.options)
-        fill(self.body, first[1], self.size_line, row_of(self.run), self.jobs, self.view, self.copy)
+        start = filled(QHBoxLayout(), self.run, self.time_line)
+        start.setStretch(1, 1)
+        fill(self.body, first[1], self.size_line, start, self.jobs, self.view, self.copy)
         fill(self.body, heading("A network adapted to my data"), second[0], self.adapt_options, second[1])
         fill(self.body, self.adapt_line, row_of(self.adapt))
         self.body.addStretch(1)
@@ -139,6 +148,7 @@ class TrainPanel(Panel):
             _align(*layouts)
 
     def detach(self, viewer: Viewer) -> None:
+        self.clock.stop()
         self.session.stop_telling(self._read_models, "models_changed")
 
     def _read_models(self) -> None:
@@ -196,9 +206,21 @@ class TrainPanel(Panel):
             self.adapt_name.propose(f"{self.model.value}-{stack.name or 'adapted'}")
         self.size_line.setText(_amount(values))
         self.run.setEnabled(schedule is not None and not self.is_busy)
+        self.clock.ask(None if self.is_busy else self._wanted(), schedule, self.device.value)
+        self._say_time()
         can = stack is not None and self.model.value is not None
         self.adapt.setEnabled(can and not self.is_busy)
         self.adapt_line.setText(_why_not(stack, can))
+
+    def _wanted(self) -> TrainSettings | None:
+        """Return what would be trained; None where options contradict each other, which pressing the button says."""
+        try:
+            return settings_from(TrainSettings, **self.choice.values(), **self.form.values())
+        except InputError:
+            return None
+
+    def _say_time(self) -> None:
+        self.time_line.setText(self.clock.sentence)
 
     # -- jobs
 
@@ -232,6 +254,7 @@ class TrainPanel(Panel):
         return self.reading_forms()
 
     def _run(self, title: str, task: TrainingTask, epochs: int) -> None:
+        self.clock.stop()
         self._started = time.perf_counter()
         self.view.begin(epochs)
         self.copy.show_record({})
