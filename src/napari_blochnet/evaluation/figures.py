@@ -18,6 +18,7 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import Limits, round_up, widest
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -78,22 +79,21 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
 def _parameter_panel(
     panel: FigureBase, comparison: ComparisonTable, parameter: str, z: int, window: tuple[slice, slice]
 ) -> None:
-    truth, mask, margin = comparison.truth, comparison.mask, comparison.error_limit
+    truth, mask, limits = comparison.truth, comparison.mask, comparison.colour_limits
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
-    limit = _upper(values_of(truth, parameter)[mask])
     step = truth.voxel_size[1] / truth.voxel_size[2]
     errors = [error_maps(truth, maps)[parameter] for maps in comparison.maps]
-    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limit)
+    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limits[parameter])
     axes[0, 0].set_title("truth")
     for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
-        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limit)
+        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limits[parameter])
         axes[0, column].set_title(model)
         shown = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
-        wrong = _image(axes[1, column], shown, _colours(_ERROR_COLOURS, "#c9ccd3"), (-margin, margin), step)
+        wrong = _image(axes[1, column], shown, _colours(_ERROR_COLOURS, "#c9ccd3"), limits[f"{parameter} error"], step)
         found = comparison.score(model, parameter)
         failed = f", {found.failures:,} failed" if found.failures else ""
         axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=_FAINT)
-    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors])
+    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors], limits[f"{parameter} error"])
     _colour_bar(panel, drawn, list(axes[0]), f"{parameter} / ms")
     _colour_bar(panel, wrong, list(axes[1]), f"{parameter} error / %", extend="both")
 
@@ -105,11 +105,11 @@ def _draw_map(
     z: int,
     mask: BoolArray,
     window: tuple[slice, slice],
-    limit: float,
+    limits: Limits,
 ) -> Any:
     shown = np.ma.masked_array(values_of(source, parameter)[z][window], ~mask[window])
     step = source.voxel_size[1] / source.voxel_size[2]
-    return _image(axes, shown, _colours(_COLOURS[parameter], "black"), (0.0, limit), step)
+    return _image(axes, shown, _colours(_COLOURS[parameter], "black"), limits, step)
 
 
 def _image(axes: Axes, shown: Any, colours: Colormap, limits: tuple[float, float], step: float) -> Any:
@@ -128,14 +128,13 @@ def _colour_bar(panel: FigureBase, drawn: Any, places: Any, label: str, extend: 
     bar.outline.set_visible(False)
 
 
-def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray]) -> None:
-    limit = comparison.error_limit
-    bins = np.linspace(-limit, limit, 81)
+def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray], limits: Limits) -> None:
+    bins = np.linspace(*limits, 81)
     for model, values, colour in zip(comparison.models, errors, itertools.cycle(_MODEL_COLOURS), strict=False):
-        share = 100.0 * np.histogram(np.clip(values, -limit, limit), bins)[0] / values.size
+        share = 100.0 * np.histogram(np.clip(values, *limits), bins)[0] / values.size
         axes.stairs(share, bins, color=colour, fill=len(comparison.maps) == 1, linewidth=1.3, label=model)
     axes.axvline(0, color=_FAINT, linewidth=0.6)
-    axes.set_xlim(-limit, limit)
+    axes.set_xlim(*limits)
     axes.set_box_aspect(0.8)
     axes.set_xlabel("error / %", labelpad=1)
     axes.set_ylabel("voxels / %", labelpad=2)
@@ -197,6 +196,10 @@ def region_figure(means: RegionTable) -> Figure:
     rows = np.ravel(figure.subfigures(models, 1, squeeze=False))
     everywhere = np.logical_or.reduce([region.mask for region in means.regions])
     z = int(everywhere.sum(axis=(1, 2)).argmax())
+    limits = {
+        parameter: widest((0.0, _upper(values_of(maps, parameter)[everywhere & maps.mask])) for maps in means.maps)
+        for parameter in ("T1", "T2")
+    }
     for panel, maps in zip(rows, means.maps, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
         window = _window(everywhere[z], margin=0.12)
@@ -204,8 +207,7 @@ def region_figure(means: RegionTable) -> Figure:
         if maps.pd is not None:
             seen = seen & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
-            limit = _upper(1.15 * values_of(maps, parameter)[everywhere & maps.mask], relative_to_median=np.inf)
-            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limit)
+            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limits[parameter])
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])
             place.set_title(maps.estimator)
@@ -332,12 +334,9 @@ def _colours(name: str, outside: str) -> Colormap:
     return colours.with_extremes(bad=outside)
 
 
-def _upper(values: FloatArray, relative_to_median: float = 2.2) -> float:
-    """Return a round upper limit that shows most of the tissue, not the few longest times."""
-    wanted = min(float(np.percentile(values, 99)), relative_to_median * float(np.median(values)))
-    scale = float(10.0 ** np.floor(np.log10(wanted)))
-    nearest = min((1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0), key=lambda m: abs(np.log(m * scale / wanted)))
-    return nearest * scale
+def _upper(values: FloatArray) -> float:
+    """Return a round number above nearly all values of regions."""
+    return round_up(1.15 * float(np.percentile(values, 99))) if values.size else 1.0
 
 
 def _window(mask: BoolArray, margin: float = 0.03) -> tuple[slice, slice]:

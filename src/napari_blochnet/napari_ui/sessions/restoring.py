@@ -19,6 +19,7 @@ from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
+from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.canvas.showing import reveal, show_alone
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import EntryState, LayerState, SessionState, damaged, parse_state
@@ -129,8 +130,10 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
         if viewer is None or not added or not all(layer in viewer.layers for layer in made):
             return []
         made += added
-        _restore_look(added[0], saved)
+        with limits_of(session).restoring():
+            _restore_look(added[0], saved)
         yield
+    limits_of(session).keep()
     session.compared = opened.compared
     session.mapped = weakref.WeakSet(subjects[place] for place in state.mapped)
     pins = {Voxel(subjects[pin.stack], pin.index): pin for pin in state.pins}

@@ -19,6 +19,7 @@ from napari_blochnet.jobs.settings_comparing import CompareSettings
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
 from napari_blochnet.napari_ui.panels.compare.score_table import ComparisonTable
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparePanel"]
 
+_IN_VIEW_BAR = ("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")
 # Text and tooltip of a button; title, file and kinds of files of its dialog.
 _EXPORTS = (
     ("Save table…", "Write the table as CSV, one tidy row per model, tissue and parameter.",
@@ -100,7 +102,8 @@ class ComparePanel(Panel):
         )
         self.maps = CheckList("No maps yet: make some in the Map tab.")
         self.maps.setToolTip("Which maps are compared; one row per model and tissue.")
-        self.form = SettingsForm(CompareSettings)
+        # the view bar sets the limits of each quantity
+        self.form = SettingsForm(CompareSettings, leave_out=_IN_VIEW_BAR)
         self.add = button("Add maps…", "Open T1 and T2 maps (NIfTI) of another program, or written earlier.")
         self.run = primary_button("Compare", "Score T1 and T2 per model and tissue, and show signed error maps.")
         self.table = ComparisonTable()
@@ -211,12 +214,9 @@ class ComparePanel(Panel):
     @in_steps
     def _show(self, result: tuple[Compared, list[dict[str, FloatArray]]]) -> Steps[None]:
         compared, found = result
-        limit = float(self.form.values()["error_limit"])
-        chosen = limit != CompareSettings().error_limit
+        limit = compared.comparison.error_limit
         for maps, values in zip(compared.maps, found, strict=True):
-            # error layers that are there already keep the limits that fit them, unless the person chose others
-            if chosen or not self.session.layers("maps", maps, "T1 error"):
-                yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
+            yield from layers.error_steps(self.session, maps, values, limit)
         yield from canvas.show_result(self.session, compared.maps, compared.truth)
         self.session.compared = compared
         yield from self._compared_steps()
@@ -261,7 +261,9 @@ class ComparePanel(Panel):
         """Write the comparison, in the background; table, page or figures by the ending."""
         if self.comparison is None or self.is_busy:
             return
-        job = self.start(f"Saving {Path(path).name}", functools.partial(_write, self.comparison, path))
+        # the colours of the screen are those of the report and of the figures
+        shown = self.comparison.with_limits(limits_of(self.session).shown())
+        job = self.start(f"Saving {Path(path).name}", functools.partial(_write, shown, path))
         job.returned.connect(lambda files: self.jobs.say(f"Saved {' and '.join(files)}.", "good"))
         job.ended.connect(self._update_buttons)
         job.start()
