@@ -24,6 +24,8 @@ from napari_blochnet.common.colour_limits import error_limits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
+from napari_blochnet.napari_ui.canvas.arranging import HIGHEST_BAR
+from napari_blochnet.napari_ui.canvas.captions import FONT_SIZE, give_caption
 from napari_blochnet.napari_ui.canvas.layer_data import (
     LayerData,
     Opened,
@@ -37,6 +39,7 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
 )
 from napari_blochnet.napari_ui.canvas.limits import family_of, limits_of
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
+from napari_blochnet.napari_ui.canvas.sliders import Sliders
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry, Subject, entry_of
 from napari_blochnet.napari_ui.state.session import Session, every_session, session_of
 from napari_blochnet.phantoms.phantom import Phantom
@@ -75,6 +78,7 @@ def _follow(session: Session) -> None:
     for layer in session.layers():
         _finish(session.viewer, layer)
     session.layer_added.connect(_finish)
+    session.part(Sliders)
     if session.viewer is not None:
         session.viewer.layers.events.removed.connect(functools.partial(_drop_lost, weakref.ref(session)))
 
@@ -92,9 +96,9 @@ def _finish(viewer: Viewer, layer: Layer) -> None:
     if entry is None or not isinstance(layer, Image):
         return
     # before they are seen: napari lays everything out again at every change of what is
-    for overlay in (layer.colorbar, layer.name_overlay):
-        overlay.position, overlay.font_size, overlay.box = "top_left", 7, False
-    layer.colorbar.size, layer.colorbar.tick_length = (9, 72), 4
+    give_caption(layer, position="top_left", box=False)
+    bar = layer.colorbar
+    bar.position, bar.font_size, bar.box, bar.size, bar.tick_length = "top_left", FONT_SIZE, False, (9, HIGHEST_BAR), 4
     layer.colorbar.visible = layer.visible
     layer.events.visible.connect(show_colour_bar)
     session = session_of(viewer)

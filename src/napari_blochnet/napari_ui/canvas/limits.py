@@ -181,11 +181,6 @@ class LimitsOfLayers:
             self._chosen.add(family)
 
 
-_of_sessions: weakref.WeakKeyDictionary[Session, LimitsOfLayers] = weakref.WeakKeyDictionary()
-
-
 def limits_of(session: Session) -> LimitsOfLayers:
-    """Return what knows the limits of a session's layers; made at the first call."""
-    if session not in _of_sessions:
-        _of_sessions[session] = LimitsOfLayers(session)
-    return _of_sessions[session]
+    """Return what knows the limits of a session's layers."""
+    return session.part(LimitsOfLayers)

@@ -18,6 +18,7 @@ from napari_blochnet.jobs.operations.compare import compare
 from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.canvas.showing import reveal, show_alone
@@ -172,7 +173,6 @@ def _restore_look(layer: Layer, state: LayerState) -> None:
             layer.contrast_limits_range = state.contrast_range
             layer.contrast_limits = state.contrast_limits
         layer.gamma = state.gamma
-        layer.name_overlay.visible = state.name_shown
 
 
 def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Steps[None]:
@@ -194,6 +194,13 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
             yield from reveal(layer)
     if session.viewer is None:
         return
+    # after the colour bars: the later of two in one corner stands above
+    for layer, saved in zip(made, state.layers, strict=True):
+        if saved.name_shown and saved.visible and isinstance(layer, Image) and layer in viewer.layers:
+            layer.name_overlay.visible = True
+            yield
+    if session.viewer is None:
+        return
     dims.ndisplay = view.ndisplay
     if sorted(view.order) == list(range(dims.ndim)):
         dims.order = tuple(view.order)
@@ -203,5 +210,8 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
         dims.point = (*view.point[:-3], *(place / to_mm for place in view.point[-3:]))
     camera.center, camera.zoom = tuple(place / to_mm for place in view.center), view.zoom * to_mm
     camera.angles = tuple(view.angles)
+    # names and bars belong above and beside the pictures on this canvas, which may be another size than that one
+    is_framed = view.framed if view.framed is not None else view.grid
+    framing_of(session).frame(framing_of(session).shown(), moves=is_framed and view.ndisplay == 2)
     if view.active is not None and view.active < len(made) and made[view.active] in viewer.layers:
         viewer.layers.selection.active = made[view.active]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Compared", "Session", "every_session", "session_of"]
 
 Of = TypeVar("Of", bound=Subject)
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +93,7 @@ class Session(QObject):
         #: what the last mapping made, one of each estimator, as long as it is open
         self.mapped: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
         self._slots: dict[ParameterMaps, int] = {}
+        self._parts: dict[Callable[[Session], Any], Any] = {}
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -110,6 +112,13 @@ class Session(QObject):
         """Return the viewer's window, or None once it is closed."""
         viewer = self.viewer
         return None if viewer is None else viewer.window._qt_window
+
+    def part(self, kind: Callable[[Session], Part]) -> Part:
+        """Return what a room above keeps for this viewer, one of each class; made of the session at the first call."""
+        if kind not in self._parts:
+            self._parts[kind] = kind(self)
+        found: Part = self._parts[kind]
+        return found
 
     # -- layers
 
