@@ -65,7 +65,7 @@ def test_each_estimate_of_several_models_touches_its_error(several, size):
         if name == "T2":
             # the person asks for the other quantity
             place.click(place.workbench.view_bar.buttons["T2"])
-            place.qtbot.waitUntil(lambda: not place.workbench.view_bar.is_busy, timeout=20_000)
+            place.qtbot.waitUntil(lambda: not place.workbench.view_bar.is_busy, timeout=300_000)
         cells = {
             what: (row, column) for row, line in enumerate(_cells(place.viewer)) for column, what in enumerate(line)
         }

@@ -13,9 +13,11 @@ from napari_blochnet.evaluation.beside_truth import signed_errors
 from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
 from napari_blochnet.napari_ui.sessions.snapshots import snapshot
+from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
 
 SPREADS = {"exact": 0.002, "fair": 0.01, "rough": 0.037}
 
@@ -161,3 +163,26 @@ def test_the_report_has_the_colours_of_the_screen(desk, head, stack, models, mon
     assert shown["T1"] == (500, 1500)
     # what the page says of itself draws it again
     assert comparison.record["settings"]["t1_limits"] == [500, 1500]
+
+
+def test_the_menu_shows_and_sets_the_limits_of_what_is_seen(desk, head, stack, models):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    for name in ("exact", "fair"):
+        _show(place, stack, models[name], head)
+    at_once(canvas.show_quantity(place.session, "T1", beside=True))
+    automatic = _limits(place, "T1 error")
+    place.click(place.workbench.view_bar.limits)
+    (menu,) = place.workbench.view_bar.findChildren(LimitsMenu)
+    assert [family[0] for family in menu.rows] == ["T1", "T1 error"]
+    row = menu.rows["T1 error", 0]
+    assert (row.low.value(), row.high.value(), row.automatic.isChecked()) == (*automatic, True)
+    row.high.setValue(12)
+    assert _limits(place, "T1 error") == (automatic[0], 12)
+    assert not row.automatic.isChecked()
+    # no range: nothing changes
+    row.low.setValue(40)
+    assert _limits(place, "T1 error") == (automatic[0], 12)
+    row.automatic.click()
+    assert _limits(place, "T1 error") == automatic
+    menu.close()

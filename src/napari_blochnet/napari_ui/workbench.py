@@ -18,6 +18,7 @@ from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
 from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
 from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
 from napari_blochnet.napari_ui.state.session import session_of
+from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
 from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
 from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 
@@ -62,6 +63,11 @@ class _ViewBar(QWidget):
             row.addWidget(button)
             self.buttons[role] = button
         row.addStretch(1)
+        self.limits = QPushButton()
+        self.limits.setText("limits")
+        self.limits.setToolTip("Colour limits of what is shown, of each quantity the same for all models.")
+        self.limits.clicked.connect(self.open_limits)
+        row.addWidget(self.limits)
         self.beside = QPushButton()
         self.beside.setText("grid")
         self.beside.setToolTip("Show the truth, every model and the errors of this quantity beside each other.")
@@ -110,6 +116,12 @@ class _ViewBar(QWidget):
             button.setChecked(any(layer.visible for layer in found))
         if viewer is not None:
             self.beside.setChecked(viewer.canvas.grid.enabled)
+
+    def open_limits(self) -> LimitsMenu:
+        """Open the menu of colour limits."""
+        menu = LimitsMenu(self._session, self)
+        menu.open_above(self.limits)
+        return menu
 
     def show_role(self, role: str) -> None:
         """Show one quantity, alone or beside its peers as the grid button says."""
