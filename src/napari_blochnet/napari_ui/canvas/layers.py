@@ -37,6 +37,7 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
     region_data,
     stack_layer_data,
 )
+from napari_blochnet.napari_ui.canvas.letters import PictureLetters
 from napari_blochnet.napari_ui.canvas.limits import family_of, limits_of
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
 from napari_blochnet.napari_ui.canvas.sliders import Sliders
@@ -79,6 +80,7 @@ def _follow(session: Session) -> None:
         _finish(session.viewer, layer)
     session.layer_added.connect(_finish)
     session.part(Sliders)
+    session.part(PictureLetters)
     if session.viewer is not None:
         session.viewer.layers.events.removed.connect(functools.partial(_drop_lost, weakref.ref(session)))
 

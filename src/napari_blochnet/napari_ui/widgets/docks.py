@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtWidgets import QTabWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["INSPECTOR", "WORKBENCH", "is_dock_open", "open_dock", "turn_to"]
+__all__ = ["INSPECTOR", "PLANES", "WORKBENCH", "dock_below", "is_dock_open", "open_dock", "turn_to"]
 
-INSPECTOR, WORKBENCH = "Voxel inspector", "Workbench"
+INSPECTOR, PLANES, WORKBENCH = "Voxel inspector", "Three planes", "Workbench"
 
 
 def open_dock(viewer: Viewer, title: str) -> Any:
@@ -26,6 +27,17 @@ def is_dock_open(viewer: Viewer | None, title: str) -> bool:
     """Whether one of our docks is to be seen."""
     docks = {} if viewer is None else dict(viewer.window.dock_widgets)
     return any(name.startswith(title) and widget.isVisible() for name, widget in docks.items())
+
+
+def dock_below(widget: QWidget, height: int) -> None:
+    """Move the dock that a widget is in to the bottom of the window; napari docks every plugin on the right."""
+    dock = widget.parent()
+    while dock is not None and not isinstance(dock, QDockWidget):
+        dock = dock.parent()
+    window = None if dock is None else dock.parent()
+    if isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        window.resizeDocks([dock], [height], Qt.Orientation.Vertical)
 
 
 def turn_to(tabs: QTabWidget | None, title: str) -> None:
