@@ -114,7 +114,8 @@ class PictureLetters(QObject):
         self._session = session
         self._has_turned = False
         self._overlay = OrientationLetters(visible=True)
-        self._later = qdebounced(self.update, timeout=0, parent=self)
+        # once all that changes the canvas is done: not at each of sixty steps that fill a grid
+        self._later = qdebounced(self.update, timeout=60, parent=self)
         viewer = session.viewer
         if viewer is None:
             return

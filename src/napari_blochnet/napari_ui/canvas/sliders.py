@@ -25,7 +25,7 @@ class Sliders(QObject):
         super().__init__(session)
         self._session = session
         # napari shows them again at many events; this comes after, and once for what happens together
-        self._later = qdebounced(self.update, timeout=0, parent=self)
+        self._later = qdebounced(self.update, timeout=60, parent=self)
         viewer = session.viewer
         if viewer is None:
             return
