@@ -98,7 +98,7 @@ class Framing:
     def frame(self, layers: Sequence[Layer], *, moves: bool = True) -> None:
         """Show slices of these layers as large as they fit; or leave the camera, and fit names and bars alone."""
         viewer = self._session.viewer
-        if viewer is None or self._is_setting:
+        if viewer is None or not layers or self._is_setting:
             return
         self._is_setting = True
         try:

@@ -239,7 +239,9 @@ def refresh_maps(session: Session, maps: ParameterMaps) -> None:
     _assert_main_thread()
     for layer, entry in session.pairs("maps", maps):
         if layer.visible and entry.role not in _ERRORS:
-            limits_of(session).update([layer])
+            # where a truth is known its limits stay
+            if entry.truth is None or entry.role == "PD":
+                limits_of(session).update([layer])
             layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 

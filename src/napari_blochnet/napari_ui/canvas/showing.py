@@ -214,7 +214,8 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         ([*above, *below], (2, count)),
         ([layer for pair in zip(above, below, strict=True) for layer in pair], (count, 2)),
     ]
-    if _has_pairs(*parts[0]) or (len(parts[0][0]) == len(parts[0][2]) == 1):
+    sizes = [[len(layers) for layers in part] for part in parts]
+    if sizes[0] == sizes[1] == [1, len(maps), len(maps)]:
         # a row for each model: both quantities, each with its error to the right; then the truth
         rows = zip(*(part[side] for part in parts for side in (1, 2)), strict=True)
         order = [layer for row in rows for layer in row] + [layer for true, _, _ in parts for layer in true]
