@@ -96,7 +96,7 @@ class LimitsOfLayers:
         peers = [other for other in self.layers(family) if other is not layer]
         if family in self._chosen and peers:
             self._set([layer], tuple(peers[0].contrast_limits))
-        else:
+        elif not self._is_setting:
             self._follow(family)
 
     def update(self, layers: Sequence[Layer]) -> None:

@@ -125,7 +125,8 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
             None if saved.array is None else arrays[saved.array],
         )
         yield
-        added = yield from layers.hidden_steps(session, [data])
+        with limits_of(session).restoring():
+            added = yield from layers.hidden_steps(session, [data])
         # whoever deletes layers while they come, or closes the window, does not want the rest
         viewer = session.viewer
         if viewer is None or not added or not all(layer in viewer.layers for layer in made):
