@@ -39,8 +39,8 @@ FLOORS = """
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
-    jobs.settings jobs.settings_arrays jobs.settings_comparing jobs.settings_figures jobs.settings_training
-    jobs.records jobs.packing
+    jobs.settings jobs.settings_arrays jobs.settings_comparing jobs.settings_figures jobs.settings_schedules
+    jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue
     jobs
@@ -53,7 +53,7 @@ FLOORS = """
     napari_ui.forms
     napari_ui.widgets
     napari_ui.printing
-    napari_ui.sessions | napari_ui.saving | napari_ui.inspector | napari_ui.next_step
+    napari_ui.sessions | napari_ui.saving | napari_ui.inspector | napari_ui.next_step | napari_ui.view_bar
     napari_ui.panels.amounts
     napari_ui.panels | napari_ui.panels.data | napari_ui.panels.map | napari_ui.panels.compare | napari_ui.panels.train
     napari_ui.workbench

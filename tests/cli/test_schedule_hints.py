@@ -12,7 +12,7 @@ import scipy.io
 from click.testing import CliRunner
 
 from napari_blochnet.cli.main import blochnet
-from napari_blochnet.jobs.settings import ScheduleFileSettings
+from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.schedules.schedule_files import read_schedule
 
 _FA = np.deg2rad([5.0, 30.0, 70.0, 10.0])

@@ -9,7 +9,8 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.catalogue import OPERATIONS
 from napari_blochnet.jobs.history.recipes import run_recipe
 from napari_blochnet.jobs.operations.opening import make_schedule
-from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, SplineSettings, settings_from
+from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, settings_from
+from napari_blochnet.jobs.settings_schedules import SplineSettings
 from napari_blochnet.schedules.generators import spline_schedule
 
 

@@ -10,14 +10,9 @@ import yaml
 
 import napari_blochnet as nb
 from napari_blochnet.jobs.catalogue import OPERATIONS
-from napari_blochnet.jobs.settings import (
-    FingerprintsSettings,
-    PhantomSettings,
-    ReconstructSettings,
-    ScheduleFileSettings,
-    SimulateSettings,
-)
+from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, ReconstructSettings, SimulateSettings
 from napari_blochnet.jobs.settings_comparing import CompareSettings
+from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 

@@ -13,9 +13,12 @@ from qtpy.QtWidgets import QApplication
 import napari_blochnet as nb
 from napari_blochnet.evaluation import beside_truth as errors
 from napari_blochnet.jobs.operations.opening import synthetic_head
+from napari_blochnet.jobs.sessions import write_session
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
+from napari_blochnet.napari_ui.sessions.snapshots import snapshot
 from napari_blochnet.napari_ui.state.entries import entry_of
 
 
@@ -54,64 +57,125 @@ def several(desk):
 MODELS = ("dictionary", "universal", "autoencoder-rnn")
 
 
-def test_each_estimate_of_three_models_stands_above_its_error_on_a_wide_canvas(several):
-    place = several((1920, 1080), MODELS)
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_each_estimate_of_several_models_touches_its_error(several, size):
+    models = (*MODELS, "hydra", "fc")
+    place = several(size, models)
     for name in ("T1", "T2"):
         if name == "T2":
             # the person asks for the other quantity
             place.click(place.workbench.view_bar.buttons["T2"])
-            place.qtbot.waitUntil(lambda: ("T2 error", MODELS[-1]) in _cells(place.viewer)[-1], timeout=20_000)
-        above, below = _cells(place.viewer)
-        assert above == [(name, model) for model in (*MODELS, "truth")]
-        assert below == [(f"{name} error", model) for model in MODELS]
-        assert tuple(place.viewer.canvas.grid.shape) == (2, 4)
-
-
-def test_and_beside_its_error_on_a_high_one(several):
-    place = several((1280, 800), MODELS)
-    assert _cells(place.viewer) == [[("T1", model), ("T1 error", model)] for model in MODELS] + [[("T1", "truth")]]
+            place.qtbot.waitUntil(lambda: not place.workbench.view_bar.is_busy, timeout=300_000)
+        cells = {
+            what: (row, column) for row, line in enumerate(_cells(place.viewer)) for column, what in enumerate(line)
+        }
+        assert sorted(cells) == sorted(
+            [(role, model) for role in (name, f"{name} error") for model in models] + [(name, "truth")]
+        )
+        for model in models:
+            (row, column), (error_row, error_column) = cells[name, model], cells[f"{name} error", model]
+            assert (error_row - row, error_column - column) in ((0, 1), (1, 0))
 
 
 def test_two_models_show_both_quantities(several):
-    place = several((1920, 1080), MODELS[:2])
-    assert [[role for role, _ in row] for row in _cells(place.viewer)] == [
-        [name, name, name, f"{name} error", f"{name} error"] for name in ("T1", "T2")
+    place = several((1280, 800), MODELS[:2])
+    assert _cells(place.viewer) == [
+        *([(role, model) for role in ("T1", "T1 error", "T2", "T2 error")] for model in MODELS[:2]),
+        [("T1", "truth"), ("T2", "truth")],
     ]
 
 
-def test_and_in_columns_on_a_high_canvas(several):
-    place = several((1280, 800), MODELS[:2])
-    assert [[role for role, _ in row] for row in _cells(place.viewer)] == [
-        ["T1", "T2"], ["T1", "T2"], ["T1", "T2"], ["T1 error", "T2 error"], ["T1 error", "T2 error"]
-    ]  # fmt: skip
-
-
-def test_one_model_shows_both_quantities_in_columns_on_a_high_canvas(several):
+def test_one_model_shows_both_quantities(several):
     place = several((1280, 800), MODELS[:1])
     assert _cells(place.viewer) == [
-        [("T1", "truth"), ("T2", "truth")],
-        [("T1", "dictionary"), ("T2", "dictionary")],
-        [("T1 error", "dictionary"), ("T2 error", "dictionary")],
+        [(name, "truth"), (name, "dictionary"), (f"{name} error", "dictionary")] for name in ("T1", "T2")
     ]
+
+
+def _overlaps(one, other):
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _check_cells(viewer):
+    """Assert that names are whole and different, and that neither they nor the bars lie on a picture."""
+    shown = [layer for layer in viewer.layers if layer.visible and entry_of(layer) is not None]
+    grid = viewer.canvas.grid
+    rows, columns = grid.shape if grid.enabled else (1, 1)
+    height, width = viewer.canvas.size[0] / rows, viewer.canvas.size[1] / columns
+    canvas = viewer.window._qt_viewer.canvas
+    camera = viewer.scene.camera
+    assert len({canvas._layer_overlay_to_visual[layer][layer.name_overlay].node.text for layer in shown}) == len(shown)
+    for layer in shown:
+        ends = np.asarray(layer.extent.world)[:, -2:]
+        half = np.abs(np.asarray(layer.extent.step)[-2:]) / 2
+        low, high = ends[0] - half, ends[1] + half
+        left, right = (width / 2 + (x - camera.center[-1]) * camera.zoom for x in (low[1], high[1]))
+        top, bottom = (height / 2 + (y - camera.center[-2]) * camera.zoom for y in (low[0], high[0]))
+        picture = (left, top, right, bottom)
+        assert min(left, top) >= 0, layer.name
+        assert right <= width, layer.name
+        assert bottom <= height, layer.name
+        for overlay in (layer.name_overlay, layer.colorbar):
+            assert overlay.visible, layer.name
+            visual = canvas._layer_overlay_to_visual[layer][overlay]
+            x, y = visual.node.transform.translate[:2]
+            box = (x, y, x + visual.x_size, y + visual.y_size)
+            assert box[2] <= width, (layer.name, type(overlay).__name__)
+            assert box[3] <= height, (layer.name, type(overlay).__name__)
+            assert not _overlaps(box, picture), (layer.name, type(overlay).__name__, box, picture)
+        assert canvas._layer_overlay_to_visual[layer][layer.name_overlay].node.text.replace("\n", "").replace(
+            " ", ""
+        ) in (layer.name.replace(" ", ""), layer.name.replace(" – ", "").replace(" ", ""))
 
 
 @pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
-@pytest.mark.parametrize("count", [1, 2, 3])
-def test_names_are_whole_and_above_the_pictures(several, size, count):
-    place = several(size, MODELS[-count:])
-    place.qtbot.wait(500)
-    viewer = place.viewer
-    shown = [layer for layer in viewer.layers if layer.visible and entry_of(layer) is not None]
-    rows, columns = viewer.canvas.grid.shape
-    height, width = (viewer.canvas.size[0] / rows, viewer.canvas.size[1] / columns)
-    visuals = viewer.window._qt_viewer.canvas._layer_overlay_to_visual
-    camera = viewer.scene.camera
-    for layer in shown:
-        name = visuals[layer][layer.name_overlay]
-        assert layer.name_overlay.visible
-        assert name.x_size + 10 <= width, layer.name
-        top, bottom = (height / 2 + (y - camera.center[-2]) * camera.zoom for y in layer.extent.world[:, -2])
-        assert 10 + name.y_size <= top < bottom <= height, layer.name
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_names_are_whole_and_nothing_lies_on_a_picture(several, size, count):
+    place = several(size, (*MODELS, "dictionary (refined)", "BlochNet, FISP 1000 TR, autumn")[-count:])
+    place.qtbot.wait(300)
+    _check_cells(place.viewer)
+    # nor after the window has another size
+    place.viewer.window.resize(1500, 700)
+    place.qtbot.wait(300)
+    _check_cells(place.viewer)
+    # nor after napari's own reset of the view
+    place.viewer.reset_view()
+    place.qtbot.wait(100)
+    _check_cells(place.viewer)
+
+
+def test_nothing_lies_on_a_picture_of_a_session_opened_in_another_window(several, desk, tmp_path):
+    place = several((1920, 1080), MODELS)
+    place.qtbot.wait(300)
+    write_session(snapshot(place.session).saved, tmp_path / "session")
+    other = desk()
+    other.viewer.window.resize(1280, 800)
+    other.qtbot.wait(300)
+    at_once(restore_steps(other.session, open_session(tmp_path / "session")))
+    other.qtbot.wait(300)
+    assert tuple(other.viewer.canvas.grid.shape) == tuple(place.viewer.canvas.grid.shape)
+    _check_cells(other.viewer)
+
+
+def test_a_camera_that_somebody_moved_stays_where_it_is(several):
+    place = several((1280, 800), MODELS)
+    camera = place.viewer.scene.camera
+    camera.zoom *= 3
+    moved = (camera.zoom, tuple(camera.center))
+    place.viewer.window.resize(1400, 900)
+    place.qtbot.wait(300)
+    assert (camera.zoom, tuple(camera.center)) == moved
+
+
+def test_the_slider_of_time_is_there_while_fingerprints_are(several):
+    place = several((1280, 800), MODELS[:1])
+    sliders = place.viewer.window._qt_viewer.dims
+    place.qtbot.waitUntil(lambda: not sliders.slider_widgets[0].isVisible())
+    assert sliders.minimumHeight() == 0
+    at_once(canvas.show_quantity(place.session, "signal", beside=False))
+    place.qtbot.waitUntil(lambda: sliders.slider_widgets[0].isVisible())
+    at_once(canvas.show_quantity(place.session, "T1", beside=False))
+    place.qtbot.waitUntil(lambda: not sliders.slider_widgets[0].isVisible())
 
 
 def test_a_grid_that_was_replaced_is_let_go(desk):

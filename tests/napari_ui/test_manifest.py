@@ -22,7 +22,17 @@ def test_is_found_in_the_menu():
     assert manifest.display_name == "BlochNet"
     assert manifest.visibility == "public"
     widgets = [widget.display_name for widget in manifest.contributions.widgets]
-    assert widgets == ["Workbench", "Voxel inspector", "Data", "Schedule", "Simulate", "Map", "Compare", "Train"]
+    assert widgets == [
+        "Workbench",
+        "Voxel inspector",
+        "Three planes",
+        "Data",
+        "Schedule",
+        "Simulate",
+        "Map",
+        "Compare",
+        "Train",
+    ]
 
 
 def test_each_tab_opens_alone(make_napari_viewer, qtbot):

@@ -111,7 +111,7 @@ def _assert_same_layer(one, other):
             assert getattr(one, key) == getattr(other, key), (one.name, key)
         assert one.colormap.name == other.colormap.name
         np.testing.assert_array_equal(one.colormap.colors, other.colormap.colors)
-        assert one.name_overlay.visible == other.name_overlay.visible
+        assert one.name_overlay.visible == other.name_overlay.visible or not one.visible
         assert other.colorbar.visible or not other.visible
     if isinstance(one, Shapes):
         assert list(one.shape_type) == list(other.shape_type)

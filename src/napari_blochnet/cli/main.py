@@ -16,8 +16,9 @@ from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command, named_files
 from napari_blochnet.cli.studies import experiment
 from napari_blochnet.jobs.catalogue import OPERATIONS
-from napari_blochnet.jobs.settings import BrainWebSettings, PhantomSettings, ScheduleFileSettings, SyntheticSettings
+from napari_blochnet.jobs.settings import BrainWebSettings, PhantomSettings, SyntheticSettings
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
+from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 
 __all__ = ["blochnet", "main"]
 

@@ -6,10 +6,13 @@ import itertools
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from napari_blochnet.common.arrays import BoolArray
+from napari_blochnet.common.colour_limits import Limits, error_limits, value_limits, widest
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.scores import Score
@@ -42,8 +45,11 @@ class ComparisonTable:
     pd_scale : dict
         By model, what its PD was multiplied with before it was scored.
     title : str
-    error_limit : float
-        Error maps are drawn from minus to plus this, per cent.
+    error_limit : float, optional
+        Error maps are drawn from minus to plus this, per cent. None: this follows from the errors of all models.
+    chosen_limits : mapping of str to tuple of float
+        Lowest and highest colour of "T1" and "T2" (ms), "T1 error" and "T2 error" (per cent), where somebody chose
+        them; `colour_limits` has all.
     notes : tuple of str
         What should be known when reading the table, in sentences.
     record : dict
@@ -57,12 +63,29 @@ class ComparisonTable:
     table: tuple[Score, ...]
     pd_scale: dict[str, float]
     title: str = "Comparison of T1 and T2 maps"
-    error_limit: float = 20.0
+    error_limit: float | None = None
     notes: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
+    chosen_limits: Mapping[str, Limits] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Comparison of {', '.join(self.models)} with {self.truth.name}: {int(self.mask.sum()):,} voxels>"
+
+    @cached_property
+    def colour_limits(self) -> dict[str, Limits]:
+        """Lowest and highest colour of "T1" and "T2" (ms), "T1 error" and "T2 error" (per cent), for all models alike.
+
+        What nobody chose follows from the truth, and from the errors of all models together.
+        """
+        found = {}
+        errors = [error_maps(self.truth, maps) for maps in self.maps]
+        for name in ("T1", "T2"):
+            found[name] = value_limits(values_of(self.truth, name), self.truth.mask)
+            if self.error_limit is None:
+                found[f"{name} error"] = widest(error_limits(each[name], self.mask) for each in errors)
+            else:
+                found[f"{name} error"] = (-self.error_limit, self.error_limit)
+        return {**found, **self.chosen_limits}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return `table` as JSON-ready dictionaries."""

@@ -22,18 +22,16 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
     FingerprintsSettings,
-    FispSettings,
     PhantomSettings,
     ReconstructSettings,
-    ScheduleFileSettings,
     Settings,
     SimulateSettings,
-    SplineSettings,
     SyntheticSettings,
 )
 from napari_blochnet.jobs.settings_arrays import ArraySettings
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
 from napari_blochnet.jobs.settings_figures import MapFigureSettings, VoxelFigureSettings
+from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 __all__ = ["KINDS", "OPERATIONS", "Input", "Kind", "Operation", "operation_of"]

@@ -16,14 +16,10 @@ from napari_blochnet.common.errors import InputError
 __all__ = [
     "BrainWebSettings",
     "FingerprintsSettings",
-    "FispSettings",
     "PhantomSettings",
     "ReconstructSettings",
-    "ScheduleFileSettings",
-    "ScheduleSettings",
     "Settings",
     "SimulateSettings",
-    "SplineSettings",
     "SyntheticSettings",
     "check_slices",
     "of_data",
@@ -72,12 +68,6 @@ _TISSUES: str = of_data(
     "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own.",
     files="Tissue values (*.csv);;All files (*)",
 )  # fmt: skip
-_INVERSION_TIME: float | None = quantity(
-    0.0, "Inversion time", "Delay between the inversion pulse and the first pulse; none: no inversion.", "ms", ge=0
-)
-_INVERSION_EFFICIENCY: float = quantity(
-    1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", ge=0, le=1
-)
 _B1_NOMINAL: float | None = of_data(
     None,
     "Nominal B1",
@@ -134,99 +124,6 @@ def check_slices(slices: tuple[int, int], available: int, where: str) -> None:
     if slices[1] > available:
         raise InputError(f"slices is {slices[0]} to {slices[1]}, but {where} has {available} slices; expected an end "
                          f"of at most {available}.", field="slices")  # fmt: skip
-
-
-class FispSettings(Settings):
-    """The published FISP schedule: 1000 pulses (Jiang 2015)."""
-
-    kind: Literal["fisp"] = "fisp"
-    echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
-    inversion_time: float | None = _INVERSION_TIME
-    inversion_efficiency: float = _INVERSION_EFFICIENCY
-
-
-class SplineSettings(Settings):
-    """A random smooth schedule: flip angles on a cubic spline through random control points."""
-
-    kind: Literal["spline"] = "spline"
-    length: int = quantity(1000, "Pulses", "Number of RF pulses.", ge=2, le=20_000)
-    control_points: int = quantity(5, "Control points", "Equally spaced random points of the spline.", ge=2, le=200)
-    noise_variance: float = quantity(
-        0.0,
-        "Noise variance",
-        "Variance of Gaussian noise added to each flip angle (SplineNoise11: 10).",
-        "deg²",
-        ge=0,
-        le=1000,
-    )
-    max_flip_angle: float = quantity(
-        120.0, "Control points up to", "Their flip angles; between them the spline may pass it.", "°", gt=0, le=180
-    )
-    largest_flip_angle: float | None = quantity(
-        None, "Largest flip angle", "Scales the train to it. Left out: as drawn.", "°", gt=0, le=180
-    )
-    seed: int = quantity(0, "Seed", "Of the control points and the noise.", ge=0)
-    echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
-    inversion_time: float | None = _INVERSION_TIME
-    inversion_efficiency: float = _INVERSION_EFFICIENCY
-
-
-class ScheduleFileSettings(Settings):
-    """A schedule from a file, with what the file leaves open."""
-
-    kind: Literal["file"] = "file"
-    path: str = of_data(
-        "",
-        "File",
-        "CSV or text with a column for each quantity, a pair of text files, MATLAB, HDF5, or JSON of ours.",
-        files="Schedules (*.csv *.tsv *.txt *.mat *.h5 *.hdf5 *.json);;All files (*)",
-    )
-    flip_angle: float | None = of_data(
-        None,
-        "Base flip angle",
-        "What the file's fractions multiply; leave out where it holds angles.",
-        "°",
-        gt=0,
-        le=360,
-    )
-    repetition_time: float | None = of_data(
-        None, "Base TR", "What the file's TR column is added to, or TR itself where the file has none.", "ms", gt=0
-    )
-    echo_time: float | None = of_data(
-        None, "Base TE", "What the file's TE column is added to, or TE itself where the file has none.", "ms", ge=0
-    )
-    inversion_time: float | None = of_data(
-        None, "Inversion time", "Where the file does not say; leave out for no inversion.", "ms", ge=0
-    )
-    inversion_efficiency: float | None = of_data(
-        None, "Inversion efficiency", "Where the file does not say: the inversion turns 1 into minus this.", ge=0, le=1
-    )
-    rf_phase: float | None = of_data(None, "RF phase", "Of all pulses, where the file has none.", "°")
-    angle_unit: Literal["deg", "rad", "fraction"] | None = of_data(
-        None, "Angle unit", "Of the file's flip angles, where it does not say."
-    )
-    time_unit: Literal["ms", "s", "us"] | None = of_data(
-        None, "Time unit", "Of the file's times, where it does not say."
-    )
-    receiver_phase: Literal["follows", "fixed"] | None = of_data(
-        None,
-        "Receiver phase",
-        "Whether the scanner took the RF phase out of the data (follows) or not (fixed), where the file does not say.",
-    )
-    variable: str | None = of_data(
-        None,
-        "Variable",
-        "In MATLAB and HDF5 files: the structure to read, such as seq.rf or x(2), or one array with a column for each "
-        "quantity.",
-    )
-    columns: str | None = of_data(
-        None,
-        "Columns",
-        "Of a table without names: what its columns are, in order, such as 'fa tr te' or 'fa_rad tr_s phase_deg'.",
-    )
-
-
-ScheduleSettings = FispSettings | SplineSettings | ScheduleFileSettings
 
 
 class PhantomSettings(Settings):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from napari_blochnet.jobs.settings import Settings, of_data, quantity
 
 __all__ = ["AgreementSettings", "CompareSettings", "RegionSettings"]
@@ -13,8 +15,25 @@ class CompareSettings(Settings):
     """Maps against truth."""
 
     title: str = of_data("Comparison of T1 and T2 maps", "Title", "Heading of the report.")
-    error_limit: float = quantity(
-        20.0, "Error limit", "Error maps show this much above and below 0.", "%", gt=0, le=1000
+    error_limit: float | None = quantity(
+        None,
+        "Error limit",
+        "Error maps show this much above and below 0; none: as much as 98 of 100 errors of every model need.",
+        "%",
+        gt=0,
+        le=1000,
+    )
+    t1_limits: tuple[float, float] | None = of_data(
+        None, "T1 limits", "Lowest and highest colour of T1 maps; none: 0, and above most of the truth.", "ms"
+    )
+    t2_limits: tuple[float, float] | None = of_data(
+        None, "T2 limits", "Lowest and highest colour of T2 maps; none: 0, and above most of the truth.", "ms"
+    )
+    t1_error_limits: tuple[float, float] | None = of_data(
+        None, "T1 error limits", "Lowest and highest colour of T1 errors; none: by the error limit.", "%"
+    )
+    t2_error_limits: tuple[float, float] | None = of_data(
+        None, "T2 error limits", "Lowest and highest colour of T2 errors; none: by the error limit.", "%"
     )
     bound_voxels: int = quantity(
         1000,
@@ -26,6 +45,13 @@ class CompareSettings(Settings):
         le=10_000_000,
     )
     seed: int = quantity(0, "Seed", "Of the draw of those voxels.", ge=0)
+
+    @field_validator("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")
+    @classmethod
+    def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        if limits is not None and not limits[0] < limits[1]:
+            raise ValueError(f"{limits[0]:g} to {limits[1]:g} is no range; expected the lower limit first")
+        return limits
 
 
 class RegionSettings(Settings):

@@ -6,7 +6,8 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QTabWidget, QVBoxLayout, QWidget
+from superqt import QFlowLayout
 
 from napari_blochnet.napari_ui.background.turns import Turns
 from napari_blochnet.napari_ui.canvas import showing as canvas
@@ -20,7 +21,9 @@ from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
 from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
 from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
 from napari_blochnet.napari_ui.state.session import session_of
+from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
 from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
+from napari_blochnet.napari_ui.widgets.docks import PLANES, open_dock
 from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 
 if TYPE_CHECKING:
@@ -51,9 +54,11 @@ class _ViewBar(QWidget):
         self._role = "T1"
         self._turns = Turns(self, self._session.window)
         self._attached = False
-        row = QHBoxLayout(self)
+        # a second row where the dock is too narrow for one: the canvas is worth more
+        row = QFlowLayout(self)
         row.setContentsMargins(8, 2, 8, 6)
-        row.setSpacing(3)
+        row.setHorizontalSpacing(3)
+        row.setVerticalSpacing(3)
         self.buttons: dict[str, QPushButton] = {}
         for role, tooltip in _QUANTITIES.items():
             button = QPushButton()
@@ -63,7 +68,16 @@ class _ViewBar(QWidget):
             button.clicked.connect(functools.partial(self.show_role, role))
             row.addWidget(button)
             self.buttons[role] = button
-        row.addStretch(1)
+        self.planes = QPushButton()
+        self.planes.setText("planes")
+        self.planes.setToolTip("Axial, coronal and sagittal planes through one voxel, linked to the canvas.")
+        self.planes.clicked.connect(self.open_planes)
+        row.addWidget(self.planes)
+        self.limits = QPushButton()
+        self.limits.setText("limits")
+        self.limits.setToolTip("Colour limits of what is shown, of each quantity the same for all models.")
+        self.limits.clicked.connect(self.open_limits)
+        row.addWidget(self.limits)
         self.beside = QPushButton()
         self.beside.setText("grid")
         self.beside.setToolTip("Show the truth, every model and the errors of this quantity beside each other.")
@@ -112,6 +126,18 @@ class _ViewBar(QWidget):
             button.setChecked(any(layer.visible for layer in found))
         if viewer is not None:
             self.beside.setChecked(viewer.canvas.grid.enabled)
+
+    def open_planes(self) -> None:
+        """Open the three planes."""
+        viewer = self._session.viewer
+        if viewer is not None:
+            open_dock(viewer, PLANES)
+
+    def open_limits(self) -> LimitsMenu:
+        """Open the menu of colour limits."""
+        menu = LimitsMenu(self._session, self)
+        menu.open_above(self.limits)
+        return menu
 
     def show_role(self, role: str) -> None:
         """Show one quantity, alone or beside its peers as the grid button says."""

@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.colour_limits import error_limits, round_up, value_limits, widest
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
-from napari_blochnet.evaluation.agreement.difference_maps import difference_limit, difference_maps, round_limit
+from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
 from napari_blochnet.evaluation.agreement.distributions import box_of, histograms
 from napari_blochnet.evaluation.drawing.figures import save_figure
 from napari_blochnet.evaluation.error_maps import values_of
@@ -66,15 +67,14 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
     rows = figure.subplots(2, 2 * models + 1, squeeze=False)
     found = [difference_maps(agreement.source, item) for item in agreement.maps]
     for places, parameter in zip(rows, PARAMETERS, strict=True):
-        known = values_of(agreement.source, parameter)[agreement.mask]
-        high = round_limit(min(float(np.percentile(known, 98)), 2.2 * float(np.median(known))))
+        limits = value_limits(values_of(agreement.source, parameter), agreement.mask)
         shown = [(agreement.reference, agreement.source), *zip(agreement.models, agreement.maps, strict=True)]
         for place, (name, source) in zip(places, shown, strict=False):
             values = np.ma.masked_array(values_of(source, parameter)[here][window], ~inside[window])
-            drawn = _picture(place, values, _COLOURS[parameter], (0.0, high), step, "black")
+            drawn = _picture(place, values, _COLOURS[parameter], limits, step, "black")
             place.set_title(name)
         figure.colorbar(drawn, ax=list(places[: models + 1]), label=f"{parameter} / ms", shrink=0.86, extend="max")
-        limit = agreement.difference_limit or difference_limit(each[parameter][agreement.mask] for each in found)
+        limit = agreement.difference_limit or widest(error_limits(each[parameter], agreement.mask) for each in found)[1]
         for place, name, each in zip(places[models + 1 :], agreement.models, found, strict=True):
             values = np.ma.masked_invalid(np.where(inside, each[parameter][here], np.nan)[window])
             drawn = _picture(place, values, _DIFFERENCES, (-limit, limit), step, "#c9ccd3")
@@ -98,7 +98,7 @@ def bland_altman_figure(agreement: AgreementTable) -> Figure:
             return
         reach = np.percentile(np.abs(found), 99.5)
         known = [abs(row[key + ending]) for key in ("lower", "upper") if row[key + ending] is not None]
-        reach = round_limit(1.15 * max([reach, *known, 1e-3]))
+        reach = round_up(1.15 * max([reach, *known, 1e-3]))
         scale: Literal["log", "linear"] = "log" if middle.max() > middle.min() else "linear"
         place.hexbin(
             middle, np.clip(found, -reach, reach), bins="log", gridsize=60, mincnt=1, linewidths=0.1, vmin=0.35,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
@@ -13,7 +11,7 @@ from napari_blochnet.evaluation.error_maps import failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["difference_limit", "difference_maps", "round_limit"]
+__all__ = ["difference_maps"]
 
 
 def difference_maps(reference: Phantom | ParameterMaps, maps: ParameterMaps) -> dict[str, FloatArray]:
@@ -40,17 +38,3 @@ def difference_maps(reference: Phantom | ParameterMaps, maps: ParameterMaps) -> 
         shown[inside] = differences(first, second, percent=True)
         result[parameter] = shown
     return result
-
-
-def difference_limit(several: Iterable[FloatArray]) -> float:
-    """Return a round limit above nearly all differences of several models, per cent; NaN are none."""
-    found = [float(np.percentile(np.abs(known), 98)) for each in several if (known := each[np.isfinite(each)]).size]
-    return max(1.0, round_limit(max(found))) if found else 1.0
-
-
-def round_limit(value: float) -> float:
-    """Return the next of 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 × a power of ten."""
-    if not np.isfinite(value) or value <= 0:
-        return 1.0
-    steps = 10.0 ** np.floor(np.log10(value)) * np.array([1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10])
-    return float(steps[min(int(np.searchsorted(steps, value * (1 - 1e-9))), 9)])

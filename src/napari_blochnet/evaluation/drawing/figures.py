@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import cmap
 import numpy as np
@@ -17,9 +17,10 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import Limits, round_up, widest
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, figure_png, save_figure
-from napari_blochnet.evaluation.drawing.image_parts import crop, upper_limit
+from napari_blochnet.evaluation.drawing.image_parts import crop
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
@@ -27,7 +28,6 @@ from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
-    "Limits",
     "comparison_figure",
     "comparison_figures",
     "figure_png",
@@ -37,9 +37,6 @@ __all__ = [
     "scatter_figure",
 ]
 
-#: Where the colours of quantities begin and end.
-Limits: TypeAlias = Mapping[str, tuple[float, float]]
-
 # Recommended for T1 and T2 maps, doi 10.1002/mrm.30290.
 _COLOURS = {"T1": "crameri:lipari", "T2": "crameri:navia"}
 _ERROR_COLOURS = "crameri:vik"
@@ -48,17 +45,14 @@ _MODEL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f0
 _TEXT, _FAINT = "#1d2330", "#7a8190"
 
 
-def comparison_figure(comparison: ComparisonTable, z: int | None = None, limits: Limits | None = None) -> Figure:
-    """Draw T1 and T2: truth, every model's map, signed errors and their distribution.
+def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figure:
+    """Draw T1 and T2: truth, every model's map, signed errors and their distribution, in its colour limits.
 
     Parameters
     ----------
     comparison : ComparisonTable
     z : int, optional
         Slice. None: the one with the most voxels scored.
-    limits : mapping of str to (float, float), optional
-        Where the colours of "T1", "T2" (ms), "T1 error" and "T2 error" (per cent) begin and end. What is not in it: a
-        round number above most of the truth, and the comparison's own limit of errors.
 
     Returns
     -------
@@ -76,7 +70,7 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None, limits:
         figure = _figure((models + 1) * cell + 0.9, 4 * cell * tall + 1.1)
         panels = np.ravel(figure.subfigures(2, 1, hspace=0.03, squeeze=False))
     for panel, parameter in zip(panels, ("T1", "T2"), strict=True):
-        _parameter_panel(panel, comparison, parameter, here, window, limits or {})
+        _parameter_panel(panel, comparison, parameter, here, window)
     return _finish(figure)
 
 
@@ -86,25 +80,22 @@ def _parameter_panel(
     parameter: str,
     z: int,
     window: tuple[slice, slice],
-    limits: Limits,
 ) -> None:
-    truth, mask, margin = comparison.truth, comparison.mask, comparison.error_limit
+    truth, mask, limits = comparison.truth, comparison.mask, comparison.colour_limits
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
-    shown = limits.get(parameter) or (0.0, upper_limit(values_of(truth, parameter)[mask]))
-    of_errors = limits.get(f"{parameter} error") or (-margin, margin)
     step = truth.voxel_size[1] / truth.voxel_size[2]
     errors = [error_maps(truth, maps)[parameter] for maps in comparison.maps]
-    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, shown)
+    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limits[parameter])
     axes[0, 0].set_title("truth")
     for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
-        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, shown)
+        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limits[parameter])
         axes[0, column].set_title(model)
-        signed = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
-        wrong = _image(axes[1, column], signed, _colours(_ERROR_COLOURS, "#c9ccd3"), of_errors, step)
+        shown = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
+        wrong = _image(axes[1, column], shown, _colours(_ERROR_COLOURS, "#c9ccd3"), limits[f"{parameter} error"], step)
         found = comparison.score(model, parameter)
         failed = f", {found.failures:,} failed" if found.failures else ""
         axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=_FAINT)
-    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors], max(map(abs, of_errors)))
+    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors], limits[f"{parameter} error"])
     _colour_bar(panel, drawn, list(axes[0]), f"{parameter} / ms")
     _colour_bar(panel, wrong, list(axes[1]), f"{parameter} error / %", extend="both")
 
@@ -116,7 +107,7 @@ def _draw_map(
     z: int,
     mask: BoolArray,
     window: tuple[slice, slice],
-    limits: tuple[float, float],
+    limits: Limits,
 ) -> Any:
     shown = np.ma.masked_array(values_of(source, parameter)[z][window], ~mask[window])
     step = source.voxel_size[1] / source.voxel_size[2]
@@ -139,13 +130,13 @@ def _colour_bar(panel: FigureBase, drawn: Any, places: Any, label: str, extend: 
     bar.outline.set_visible(False)
 
 
-def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray], limit: float) -> None:
-    bins = np.linspace(-limit, limit, 81)
+def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray], limits: Limits) -> None:
+    bins = np.linspace(*limits, 81)
     for model, values, colour in zip(comparison.models, errors, itertools.cycle(_MODEL_COLOURS), strict=False):
-        share = 100.0 * np.histogram(np.clip(values, -limit, limit), bins)[0] / values.size
+        share = 100.0 * np.histogram(np.clip(values, *limits), bins)[0] / values.size
         axes.stairs(share, bins, color=colour, fill=len(comparison.maps) == 1, linewidth=1.3, label=model)
     axes.axvline(0, color=_FAINT, linewidth=0.6)
-    axes.set_xlim(-limit, limit)
+    axes.set_xlim(*limits)
     axes.set_box_aspect(0.8)
     axes.set_xlabel("error / %", labelpad=1)
     axes.set_ylabel("voxels / %", labelpad=2)
@@ -207,6 +198,10 @@ def region_figure(means: RegionTable) -> Figure:
     rows = np.ravel(figure.subfigures(models, 1, squeeze=False))
     everywhere = np.logical_or.reduce([region.mask for region in means.regions])
     z = int(everywhere.sum(axis=(1, 2)).argmax())
+    limits = {
+        parameter: widest(_region_limits(values_of(maps, parameter)[everywhere & maps.mask]) for maps in means.maps)
+        for parameter in ("T1", "T2")
+    }
     for panel, maps in zip(rows, means.maps, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
         window = crop(everywhere[z], margin=0.12)
@@ -214,8 +209,7 @@ def region_figure(means: RegionTable) -> Figure:
         if maps.pd is not None:
             seen = seen & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
-            limit = upper_limit(1.15 * values_of(maps, parameter)[everywhere & maps.mask], relative_to_median=np.inf)
-            drawn = _draw_map(place, maps, parameter, z, seen[z], window, (0.0, limit))
+            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limits[parameter])
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])
             place.set_title(maps.estimator)
@@ -273,9 +267,7 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
 
 
-def save_comparison_figures(
-    comparison: ComparisonTable, path: str | os.PathLike[str], limits: Limits | None = None
-) -> list[Path]:
+def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike[str]) -> list[Path]:
     """Write the figures of a comparison: maps with errors, and estimated against true values.
 
     Parameters
@@ -283,8 +275,6 @@ def save_comparison_figures(
     comparison : ComparisonTable
     path : path
         ``NAME.png``, ``.svg`` or ``.pdf``; the files are ``NAME-maps`` and ``NAME-scatter`` with that ending.
-    limits : mapping, optional
-        As in `comparison_figure`.
 
     Returns
     -------
@@ -299,7 +289,7 @@ def save_comparison_figures(
     check_ending(path, ENDINGS, "figures")
     files = comparison_figures(path)
     check_outputs(files, record=comparison.record)
-    save_figure(comparison_figure(comparison, limits=limits), files[0])
+    save_figure(comparison_figure(comparison), files[0])
     save_figure(scatter_figure(comparison), files[1])
     return files
 
@@ -329,6 +319,11 @@ def _finish(figure: Figure) -> Figure:
 def _colours(name: str, outside: str) -> Colormap:
     colours: Colormap = cmap.Colormap(name).to_matplotlib()
     return colours.with_extremes(bad=outside)
+
+
+def _region_limits(values: FloatArray) -> Limits:
+    """Return 0 and a round number above nearly all values of regions."""
+    return 0.0, round_up(1.15 * float(np.percentile(values, 99))) if values.size else 1.0
 
 
 def _aspect(source: Phantom | ParameterMaps, window: tuple[slice, slice]) -> float:

@@ -1,4 +1,4 @@
-"""What images of maps share: which part is shown, which way up, and where colours end."""
+"""What images of maps share: which part is shown, and which way up."""
 
 from __future__ import annotations
 
@@ -6,15 +6,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 
-__all__ = ["crop", "rows_run_up", "upper_limit"]
-
-
-def upper_limit(values: FloatArray, relative_to_median: float = 2.2) -> float:
-    """Return a round upper limit that shows most of the tissue, not the few longest times."""
-    wanted = min(float(np.percentile(values, 99)), relative_to_median * float(np.median(values)))
-    scale = float(10.0 ** np.floor(np.log10(wanted)))
-    nearest = min((1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0), key=lambda m: abs(np.log(m * scale / wanted)))
-    return nearest * scale
+__all__ = ["crop", "rows_run_up"]
 
 
 def crop(mask: BoolArray, margin: float = 0.03) -> tuple[slice, slice]:

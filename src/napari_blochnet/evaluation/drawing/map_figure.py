@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import Limits, error_limits, value_limits, widest
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.drawing.figure_style import (
     COLOURMAPS,
@@ -24,7 +25,7 @@ from napari_blochnet.evaluation.drawing.figure_style import (
     TEXT,
     colour_table,
 )
-from napari_blochnet.evaluation.drawing.image_parts import crop, rows_run_up, upper_limit
+from napari_blochnet.evaluation.drawing.image_parts import crop, rows_run_up
 from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
 from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -34,7 +35,6 @@ __all__ = ["map_caption", "map_figure", "slice_of"]
 
 _UNITS = {"T1": "ms", "T2": "ms", "T1 error": "%", "T2 error": "%"}
 # Errors reach this far above and below 0 where nobody says, per cent: the first that holds so much of them.
-_ERROR_LIMITS, _MOST = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0), 95.0
 # mm: between tiles, from the last to its colour bar, the bar, its numbers and name, and lines of names above tiles.
 _GAP, _TO_BAR, _BAR, _NUMBERS, _LINE = 0.8, 1.5, 2.2, 11.0, 3.1
 # Tiles narrower than this say nothing: models go on in a further row.
@@ -240,14 +240,10 @@ def _places(
     return found, top - _GAP + 1.0
 
 
-def _limits(quantity: str, tiles: Sequence[_Tile]) -> tuple[float, float]:
-    values = np.concatenate([tile.values[tile.inside] for tile in tiles])
+def _limits(quantity: str, tiles: Sequence[_Tile]) -> Limits:
     if quantity.endswith("error"):
-        most = float(np.percentile(np.abs(values), _MOST)) if values.size else 0.0
-        limit = next((one for one in _ERROR_LIMITS if one >= most), _ERROR_LIMITS[-1])
-        return -limit, limit
-    values = values[values > 0]
-    return 0.0, upper_limit(values) if values.size else 1.0
+        return widest(error_limits(tile.values, tile.inside) for tile in tiles)
+    return widest(value_limits(tile.values, tile.inside & (tile.values > 0)) for tile in tiles)
 
 
 def _extend(tiles: Sequence[_Tile], low: float, high: float) -> str:

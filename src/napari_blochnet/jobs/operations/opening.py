@@ -16,14 +16,11 @@ from napari_blochnet.jobs.records import embed_schedule, make_record, plain_path
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
     FingerprintsSettings,
-    FispSettings,
     PhantomSettings,
-    ScheduleFileSettings,
-    ScheduleSettings,
-    SplineSettings,
     SyntheticSettings,
     settings_from,
 )
+from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, ScheduleSettings, SplineSettings
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 

@@ -14,6 +14,7 @@ import numpy as np
 from napari.utils import CyclicLabelColormap
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.colour_limits import round_up, value_limits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.contrasts import ContrastSeries
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -24,8 +25,6 @@ from napari_blochnet.napari_ui.canvas.looks import (
     colormap,
     display_transform,
     is_upright,
-    round_up,
-    value_limits,
 )
 from napari_blochnet.napari_ui.canvas.magnitudes import Magnitudes
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry

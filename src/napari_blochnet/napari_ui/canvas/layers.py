@@ -5,9 +5,11 @@ What they look like says `napari_blochnet.napari_ui.canvas.layer_data`.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -18,10 +20,13 @@ from napari.experimental import link_layers
 from napari.layers import Image, Layer
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import error_limits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import numbered_names
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
+from napari_blochnet.napari_ui.canvas.arranging import HIGHEST_BAR
+from napari_blochnet.napari_ui.canvas.captions import FONT_SIZE, give_caption
 from napari_blochnet.napari_ui.canvas.layer_data import (
     LayerData,
     Opened,
@@ -33,10 +38,12 @@ from napari_blochnet.napari_ui.canvas.layer_data import (
     region_data,
     stack_layer_data,
 )
-from napari_blochnet.napari_ui.canvas.looks import STYLES, round_up, value_limits
+from napari_blochnet.napari_ui.canvas.letters import PictureLetters
+from napari_blochnet.napari_ui.canvas.limits import family_of, limits_of
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
+from napari_blochnet.napari_ui.canvas.sliders import Sliders
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry, Subject, entry_of
-from napari_blochnet.napari_ui.state.session import Session, every_session
+from napari_blochnet.napari_ui.state.session import Session, every_session, session_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -74,6 +81,17 @@ def _follow(session: Session) -> None:
     for layer in session.layers():
         _finish(session.viewer, layer)
     session.layer_added.connect(_finish)
+    session.part(Sliders)
+    session.part(PictureLetters)
+    if session.viewer is not None:
+        session.viewer.layers.events.removed.connect(functools.partial(_drop_lost, weakref.ref(session)))
+
+
+def _drop_lost(session: weakref.ref[Session], _event: object) -> None:
+    """Let the limits of the layers that stay follow from these alone."""
+    found = session()
+    if found is not None and found.viewer is not None:
+        limits_of(found).drop_lost()
 
 
 def _finish(viewer: Viewer, layer: Layer) -> None:
@@ -84,21 +102,21 @@ def _finish(viewer: Viewer, layer: Layer) -> None:
     if entry is None or not isinstance(layer, Image):
         return
     # before they are seen: napari lays everything out again at every change of what is
-    for overlay in (layer.colorbar, layer.name_overlay):
-        overlay.position, overlay.font_size, overlay.box = "top_left", 7, False
-    layer.colorbar.size, layer.colorbar.tick_length = (9, 72), 4
+    give_caption(layer, position="top_left", box=False)
+    bar = layer.colorbar
+    bar.position, bar.font_size, bar.box, bar.size, bar.tick_length = "top_left", FONT_SIZE, False, (9, HIGHEST_BAR), 4
     layer.colorbar.visible = layer.visible
     layer.events.visible.connect(show_colour_bar)
+    session = session_of(viewer)
     others = [
         (other, known) for other in viewer.layers if other is not layer and (known := entry_of(other)) is not None
     ]
-    peers = [other for other, known in others if known.role == entry.role and "stack" not in (known.kind, entry.kind)]
-    if peers:
-        # maps of one quantity are read against each other: same limits, same colours, now and later
-        layer.contrast_limits_range = peers[0].contrast_limits_range
-        layer.contrast_limits = peers[0].contrast_limits
-        for peer in peers:
-            # each with each: napari unlinks a layer that is deleted, and the others are to stay together
+    family = family_of(entry)
+    # maps of one quantity are read against each other: same limits, same colours, now and later
+    limits_of(session).add(layer, entry)
+    for peer, known in others:
+        # each with each: napari unlinks a layer that is deleted, and the others are to stay together
+        if family is not None and family_of(known) == family:
             link_layers([peer, layer], ("contrast_limits", "gamma", "colormap"))
     for other, known in others:
         if known.subject is entry.subject:
@@ -235,20 +253,9 @@ def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps,
         if entry.role in _ERRORS:
             continue
         layer.data = map_values(new, entry.role)
-        _fit_limits(session, layer, new)
+        limits_of(session).update([layer])
         yield
     session.changed.emit()
-
-
-def _fit_limits(session: Session, layer: Layer, maps: ParameterMaps) -> None:
-    """Let the contrast limits follow the values, where neither a truth nor other maps have set them."""
-    entry = entry_of(layer)
-    if entry is None or entry.truth is not None or STYLES[entry.role].limits is not None:
-        return
-    if not any(other is not layer and known.kind != "stack" for other, known in session.pairs(role=entry.role)):
-        limits = value_limits(map_values(maps, entry.role), maps.mask & ~maps.failed)
-        if tuple(layer.contrast_limits) != limits:
-            layer.contrast_limits_range = layer.contrast_limits = limits
 
 
 def refresh_maps(session: Session, maps: ParameterMaps) -> None:
@@ -256,14 +263,16 @@ def refresh_maps(session: Session, maps: ParameterMaps) -> None:
     _assert_main_thread()
     for layer, entry in session.pairs("maps", maps):
         if layer.visible and entry.role not in _ERRORS:
-            _fit_limits(session, layer, maps)
+            # where a truth is known its limits stay
+            if entry.truth is None or entry.role == "PD":
+                limits_of(session).update([layer])
             layer.refresh(thumbnail=False, extent=False, highlight=False)
 
 
 def error_steps(
     session: Session, maps: ParameterMaps, errors: dict[str, FloatArray], limit: float | None = None
 ) -> Steps[list[Layer]]:
-    """Show signed errors in per cent, limits symmetric, in the layers of earlier errors of these maps if there are any.
+    """Show signed errors in per cent, in the layers of earlier errors of these maps if there are any.
 
     Parameters
     ----------
@@ -273,7 +282,8 @@ def error_steps(
     errors : dict of str to array of shape (Z, Y, X)
         "T1" and "T2", per cent, NaN where there is nothing to compare.
     limit : float, optional
-        Shown above and below 0, per cent. None: a round number above nearly all errors.
+        Shown above and below 0, per cent, for all models. None: what is shown so far, or what follows from the errors
+        of all models that are open.
     """
     entry = session.entry(maps)
     if entry is None:
@@ -281,25 +291,22 @@ def error_steps(
     shown: list[Layer] = []
     for role in _ERRORS:
         values = errors[role.removesuffix(" error")]
-        high = _error_limit(values[np.isfinite(values)]) if limit is None else limit
         found = session.layers("maps", maps, role)
         for layer in found:
             layer.data = values
-            layer.contrast_limits_range = layer.contrast_limits = (-high, high)
             layer.metadata = {
                 "blochnet": {**layer.metadata["blochnet"], "record": maps.record},
                 ENTRY: replace(entry, role=role),
             }
             yield
+        limits_of(session).update(found)
         shown += found
         if not found:
-            item = image_data(values, replace(entry, role=role), maps.record, (-high, high), visible=False)
+            item = image_data(values, replace(entry, role=role), maps.record, error_limits(values), visible=False)
             shown += yield from _add(session, [item])
+        if limit is not None:
+            limits_of(session).choose((role, 0), (-limit, limit))
     return shown
-
-
-def _error_limit(values: FloatArray) -> float:
-    return min(100.0, max(1.0, round_up(float(np.percentile(np.abs(values), 98))))) if values.size else 1.0
 
 
 def add_region(session: Session, subject: Subject) -> Layer | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from napari.utils import Colormap
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, DIVERGING, colour_table
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -22,8 +22,6 @@ __all__ = [
     "colormap",
     "display_transform",
     "is_upright",
-    "round_up",
-    "value_limits",
 ]
 
 
@@ -66,8 +64,6 @@ TISSUE_COLOURS = (
 )  # fmt: skip
 # Of painted regions: to be seen on dark and on light tissue, whatever the map.
 REGION_COLOURS = ("#00e5ff", "#ff3dcb", "#b6ff3d", "#ffe14d", "#b28dff", "#ff8c42")
-# Voxels that show well enough how the values of a map are spread.
-_ENOUGH = 2**21
 
 
 def _runs_up(geometry: Geometry) -> bool:
@@ -110,28 +106,6 @@ def is_upright(entry: Entry) -> bool:
     path = str(subject.record.get("inputs", {}).get("path", ""))
     plain = np.array_equal(np.asarray(geometry.affine), np.diag([*geometry.voxel_size[::-1], 1.0]))
     return not plain or path.endswith((".nii", ".nii.gz"))
-
-
-def round_up(value: float) -> float:
-    """Return the next of 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 × a power of ten."""
-    if not np.isfinite(value) or value <= 0:
-        return 1.0
-    power = 10.0 ** np.floor(np.log10(value))
-    steps = np.array([1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10]) * power
-    return float(steps[np.searchsorted(steps, value * (1 - 1e-9))])
-
-
-def value_limits(values: AnyArray, mask: BoolArray) -> tuple[float, float]:
-    """Return 0 and a round number above most values; a little fluid with a long T must not darken all tissue."""
-    # of a large volume every so many slices tell as much, in a fraction of the time
-    every = slice(None, None, max(1, min(values.shape[0] // 16, values.size // _ENOUGH)))
-    inside = values[every][mask[every]]
-    if not inside.size:
-        inside = values[mask]
-    if not inside.size:
-        return 0.0, 1.0
-    most, half = np.percentile(inside, (99, 50))
-    return 0.0, round_up(min(float(most), 2.5 * float(half)))
 
 
 @functools.cache

@@ -16,7 +16,8 @@ from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
-from napari_blochnet.napari_ui.canvas.arranging import Room
+from napari_blochnet.napari_ui.canvas.arranging import pairs_below, pairs_beside
+from napari_blochnet.napari_ui.canvas.framing import framing_of, room_for
 from napari_blochnet.napari_ui.canvas.swapping import hide_together, move_to_top, swap_steps
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import extent_in_viewer, to_viewer
@@ -26,8 +27,6 @@ __all__ = ["fill_cells", "look_at", "reveal", "show_alone", "show_colour_bar", "
 
 # Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
 _LEGIBLE = 180.0
-# Pixels that a letter of a name takes, about.
-_PER_LETTER = 6.1
 
 
 def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
@@ -71,7 +70,7 @@ def _show(
         return
     chosen = set(map(id, layers))
     grid = viewer.canvas.grid
-    wanted = _room(session, layers).shape(len(layers)) if shape is None else shape
+    wanted = room_for(session, layers).shape(len(layers)) if shape is None else shape
     # the grid fills its cells in the order of the layers, the lowest first
     hidden = [layer for layer, entry in session.pairs() if entry.kind != "region" and id(layer) not in chosen]
     going = set(map(id, hidden))
@@ -86,7 +85,9 @@ def _show(
         if (yield from fill_cells(session, layers, hidden)):
             # who looks closely at one quantity looks there at the next
             if before is None or not _lie_alike(session, before, layers[0]):
-                _fit(session, layers)
+                framing_of(session).frame(layers)
+            else:
+                framing_of(session).frame(layers, moves=False)
             _select(session, layers)
             return
     moves = sorts or grid.enabled != beside or (beside and tuple(grid.shape) != wanted)
@@ -116,7 +117,7 @@ def _show(
     if beside:
         yield from _forget_overlays(session)
     _drop_old_grids(session)
-    _fit(session, layers)
+    framing_of(session).frame(layers)
     yield
     if beside:
         yield from fill_cells(session, layers)
@@ -173,27 +174,6 @@ def _select(session: Session, layers: Sequence[Layer]) -> None:
     if layers and layers[-1] in viewer.layers:
         viewer.layers.selection.active = layers[-1]
     session.view_changed.emit()
-
-
-def _fit(session: Session, layers: Sequence[Layer]) -> None:
-    """Show slices as large as they fit, below their names."""
-    viewer = session.viewer
-    if viewer is None:
-        return
-    viewer.reset_view()
-    camera, grid = viewer.scene.camera, viewer.canvas.grid
-    if viewer.dims.ndisplay != 2 or not layers or camera.orientation2d[0] != "down":
-        return
-    axis = viewer.dims.displayed[-2] - viewer.dims.ndim
-    if -axis > layers[0].ndim:
-        return
-    room = _room(session, layers)
-    rows = grid.actual_shape(viewer.layers)[0] if grid.enabled else 1
-    start = extent_in_viewer(viewer, layers[0])[0][axis]
-    middle = room.canvas[0] / rows / 2
-    top, zoom = room.below_name(rows, middle + (start - camera.center[-2]) * camera.zoom, camera.zoom)
-    camera.zoom = zoom
-    camera.center = (*camera.center[:-2], start + (middle - top) / zoom, camera.center[-1])
 
 
 def _set_visible(thing: Any, visible: bool) -> bool:
@@ -295,16 +275,22 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         # somebody has deleted layers meanwhile
         yield from _show_in_order(session, [*above, *below])
         return
-    lying, standing = (2, len(above)), (len(above), 2)
-    room = _room(session, above)
-    shape = room.best((lying, standing))
-    if len(maps) > 2 and _has_pairs(*parts[0]) and room.legibility(shape) < _LEGIBLE:
+    count = len(above)
+    ways = [
+        ([*above, *below], (2, count)),
+        ([layer for pair in zip(above, below, strict=True) for layer in pair], (count, 2)),
+    ]
+    sizes = [[len(layers) for layers in part] for part in parts]
+    if sizes[0] == sizes[1] == [1, len(maps), len(maps)]:
+        # a row for each model: both quantities, each with its error to the right; then the truth
+        rows = zip(*(part[side] for part in parts for side in (1, 2)), strict=True)
+        order = [layer for row in rows for layer in row] + [layer for true, _, _ in parts for layer in true]
+        ways.append((order, (len(maps) + 1, 4)))
+    shape, order = _best(session, ways)
+    if len(maps) > 2 and _has_pairs(*parts[0]) and room_for(session, order).legibility(shape) < _LEGIBLE:
         yield from _show_pairs(session, *parts[0])
-    elif shape == lying:
-        yield from _show_in_order(session, [*above, *below], lying)
     else:
-        columns = zip(above, below, strict=True)
-        yield from _show_in_order(session, [layer for row in columns for layer in row], standing)
+        yield from _show_in_order(session, order, shape)
 
 
 def _compared_layers(
@@ -318,18 +304,10 @@ def _compared_layers(
     return _truth_layer(session, truth, maps[0], role), estimates, errors
 
 
-def _room(session: Session, layers: Sequence[Layer]) -> Room:
-    """Return the canvas as it is, and the shape of a slice of these layers as it is displayed."""
-    viewer = session.viewer
-    if viewer is None or not layers:
-        return Room((1, 1))
-    extent = np.ptp(extent_in_viewer(viewer, layers[0]), axis=0)
-    # the last dimensions of all layers are the same ones
-    shown = [
-        extent[axis - viewer.dims.ndim] for axis in viewer.dims.displayed[-2:] if viewer.dims.ndim - axis <= len(extent)
-    ]
-    picture = (shown[0], shown[1]) if len(shown) == 2 else (1.0, 1.0)
-    return Room(viewer.canvas.size, picture, _PER_LETTER * max(len(layer.name) + 2 for layer in layers))
+def _best(session: Session, ways: Sequence[tuple[list[Layer], tuple[int, int]]]) -> tuple[tuple[int, int], list[Layer]]:
+    """Return the shape and the order in which pictures are largest; of equal ones, the first."""
+    order, shape = max(ways, key=lambda way: room_for(session, way[0]).legibility(way[1]))
+    return shape, order
 
 
 def _has_pairs(true: Sequence[object], estimates: Sequence[object], errors: Sequence[object]) -> bool:
@@ -340,13 +318,11 @@ def _has_pairs(true: Sequence[object], estimates: Sequence[object], errors: Sequ
 def _show_pairs(
     session: Session, true: Sequence[Layer], estimates: Sequence[Layer], errors: Sequence[Layer]
 ) -> Steps[None]:
-    """Show each estimate with its error, above each other or, on a high canvas, beside; then the truth."""
-    lying, standing = (2, len(estimates) + 1), (len(estimates) + 1, 2)
-    if _room(session, estimates).best((lying, standing)) == lying:
-        yield from _show_in_order(session, [*estimates, *true, *errors], lying)
-    else:
-        pairs = [layer for pair in zip(estimates, errors, strict=True) for layer in pair]
-        yield from _show_in_order(session, [*pairs, *true], standing)
+    """Show each estimate with its error, below it or beside it, and the truth."""
+    layers = {"truth": true, "estimate": estimates, "error": errors}
+    found = [*pairs_below(len(estimates), len(true)), *pairs_beside(len(estimates), len(true))]
+    shape, order = _best(session, [([layers[kind][number] for kind, number in order], shape) for order, shape in found])
+    yield from _show_in_order(session, order, shape)
 
 
 def _show_in_order(session: Session, shown: Sequence[Layer], shape: tuple[int, int] | None = None) -> Steps[None]:

@@ -16,8 +16,8 @@ import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_blochnet.common.colour_limits import round_up
 from napari_blochnet.evaluation.voxel import Explanations
-from napari_blochnet.napari_ui.canvas.looks import round_up
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
 from napari_blochnet.napari_ui.inspector.styles import colour_of, is_second_round, number_text, translucent

@@ -32,6 +32,7 @@ from napari_blochnet.napari_ui.state.pins import MAX_PINS, Voxel
 from napari_blochnet.napari_ui.state.places import voxel_under
 from napari_blochnet.napari_ui.state.tools import ToolWatch, layer_in_hand
 from napari_blochnet.napari_ui.widgets.appearance import button_style
+from napari_blochnet.napari_ui.widgets.docks import dock_below
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.rows import button, fill, row_of
 
@@ -176,7 +177,7 @@ class VoxelInspector(Panel):
         if not self._was_placed:
             self._was_placed = True
             # napari docks every plugin on the right; curves want width
-            QTimer.singleShot(0, lambda: self._stands.move_below(_HEIGHT))
+            QTimer.singleShot(0, lambda: dock_below(self, _HEIGHT))
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         super().hideEvent(event)

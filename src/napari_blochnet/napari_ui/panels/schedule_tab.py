@@ -11,7 +11,8 @@ from qtpy.QtWidgets import QComboBox
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.operations.opening import make_schedule
-from napari_blochnet.jobs.settings import FispSettings, ScheduleFileSettings, Settings, SplineSettings, settings_from
+from napari_blochnet.jobs.settings import Settings, settings_from
+from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets.panel import Panel

@@ -17,7 +17,9 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
+from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.canvas.showing import fill_cells, reveal, show_alone
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
@@ -137,14 +139,17 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
             None if saved.array is None else arrays[saved.array],
         )
         yield
-        added = yield from layers.hidden_steps(session, [data])
+        with limits_of(session).restoring():
+            added = yield from layers.hidden_steps(session, [data])
         # whoever deletes layers while they come, or closes the window, does not want the rest
         viewer = session.viewer
         if viewer is None or not added or not all(layer in viewer.layers for layer in made):
             return []
         made += added
-        _restore_look(added[0], saved)
+        with limits_of(session).restoring():
+            _restore_look(added[0], saved)
         yield
+    limits_of(session).keep()
     session.compared = opened.compared
     if state.comparison is not None:
         session.plot_choice = state.comparison.plot.model_dump()
@@ -187,7 +192,6 @@ def _restore_look(layer: Layer, state: LayerState) -> None:
             layer.contrast_limits_range = state.contrast_range
             layer.contrast_limits = state.contrast_limits
         layer.gamma = state.gamma
-        layer.name_overlay.visible = state.name_shown
 
 
 def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Steps[None]:
@@ -210,6 +214,13 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
             yield from reveal(layer)
     if session.viewer is None:
         return
+    # after the colour bars: the later of two in one corner stands above
+    for layer, saved in zip(made, state.layers, strict=True):
+        if saved.name_shown and saved.visible and isinstance(layer, Image) and layer in viewer.layers:
+            layer.name_overlay.visible = True
+            yield
+    if session.viewer is None:
+        return
     dims.ndisplay = view.ndisplay
     if sorted(view.order) == list(range(dims.ndim)):
         dims.order = tuple(view.order)
@@ -219,5 +230,8 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
         dims.point = (*view.point[:-3], *(place / to_mm for place in view.point[-3:]))
     camera.center, camera.zoom = tuple(place / to_mm for place in view.center), view.zoom * to_mm
     camera.angles = tuple(view.angles)
+    # names and bars belong above and beside the pictures on this canvas, which may be another size than that one
+    is_framed = view.framed if view.framed is not None else view.grid
+    framing_of(session).frame(framing_of(session).shown(), moves=is_framed and view.ndisplay == 2)
     if view.active is not None and view.active < len(made) and made[view.active] in viewer.layers:
         viewer.layers.selection.active = made[view.active]

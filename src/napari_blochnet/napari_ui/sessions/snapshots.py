@@ -14,6 +14,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SavedSession
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
+from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
@@ -122,7 +123,7 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
     active = viewer.layers.selection.active
     state = SessionState(
         layers=states,
-        view=_view_state(viewer, kept.index(active) if active in kept else None, tab, inspector),
+        view=_view_state(session, viewer, kept.index(active) if active in kept else None, tab, inspector),
         pins=[
             PinState(
                 stack=places.subject(voxel.stack),
@@ -184,7 +185,7 @@ def _chosen_colormap(layer: Image, entry: Entry | None) -> ColormapState | None:
     )
 
 
-def _view_state(viewer: Viewer, active: int | None, tab: str, inspector: bool) -> ViewState:
+def _view_state(session: Session, viewer: Viewer, active: int | None, tab: str, inspector: bool) -> ViewState:
     camera, grid = viewer.scene.camera, viewer.canvas.grid
     # layers that no session holds may have made the viewer count in other units
     to_mm = mm_per_unit(viewer)
@@ -201,6 +202,7 @@ def _view_state(viewer: Viewer, active: int | None, tab: str, inspector: bool) -
         active=active,
         tab=tab,
         inspector=inspector,
+        framed=framing_of(session).is_framed,
     )
 
 

@@ -119,7 +119,11 @@ class LayerState(_State):
 
 
 class ViewState(_State):
-    """Where the viewer stood, in mm."""
+    """Where the viewer stood, in mm.
+
+    `framed`: whether pictures filled their cells, to be framed anew in a window of any size; earlier versions do not
+    say so.
+    """
 
     point: _Point
     order: Annotated[list[_Place], Field(max_length=8)]
@@ -133,6 +137,7 @@ class ViewState(_State):
     active: _Place | None = None
     tab: _Text = ""
     inspector: bool = False
+    framed: bool | None = None
 
 
 class PinState(_State):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["Compared", "Session", "every_session", "session_of"]
 
 Of = TypeVar("Of", bound=Subject)
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +115,7 @@ class Session(QObject):
         self.hidden_maps: weakref.WeakSet[ParameterMaps] = weakref.WeakSet()
         self.is_truth_hidden = False
         self._slots: dict[ParameterMaps, int] = {}
+        self._parts: dict[Callable[[Session], Any], Any] = {}
         self.is_closed = False
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -132,6 +134,13 @@ class Session(QObject):
         """Return the viewer's window, or None once it is closed."""
         viewer = self.viewer
         return None if viewer is None else viewer.window._qt_window
+
+    def part(self, kind: Callable[[Session], Part]) -> Part:
+        """Return what a room above keeps for this viewer, one of each class; made of the session at the first call."""
+        if kind not in self._parts:
+            self._parts[kind] = kind(self)
+        found: Part = self._parts[kind]
+        return found
 
     # -- layers
 

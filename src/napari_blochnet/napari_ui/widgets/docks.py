@@ -5,14 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from npe2 import PluginManager
-from qtpy.QtWidgets import QDockWidget, QTabWidget, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QTabWidget, QWidget
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["INSPECTOR", "WORKBENCH", "go_to_tab", "is_dock_open", "open_dock", "turn_to"]
+__all__ = [
+    "INSPECTOR",
+    "PLANES",
+    "WORKBENCH",
+    "dock_below",
+    "dock_of",
+    "go_to_tab",
+    "is_dock_open",
+    "open_dock",
+    "turn_to",
+]
 
-INSPECTOR, WORKBENCH = "Voxel inspector", "Workbench"
+INSPECTOR, PLANES, WORKBENCH = "Voxel inspector", "Three planes", "Workbench"
 _PLUGIN = "napari-blochnet"
 # What stands behind a dock's title: in napari's menu the plugin's name for people, in its Python call that of the
 # package. A dock is looked for under both, or the menu and a command would open one each.
@@ -35,9 +46,7 @@ def open_dock(viewer: Viewer, title: str) -> Any:
         found = [made(viewer)]
         viewer.window.add_dock_widget(found[0], name=f"{title} ({_MENU})")
     widget = found[0]
-    dock = widget.parent()
-    while dock is not None and not isinstance(dock, QDockWidget):
-        dock = dock.parent()
+    dock, _ = dock_of(widget)
     if dock is not None:
         dock.show()
         dock.raise_()
@@ -47,6 +56,23 @@ def open_dock(viewer: Viewer, title: str) -> Any:
 def is_dock_open(viewer: Viewer | None, title: str) -> bool:
     """Whether one of our docks is to be seen."""
     return viewer is not None and any(widget.isVisible() for widget in _open_docks(viewer, title))
+
+
+def dock_of(widget: QWidget) -> tuple[QDockWidget | None, QMainWindow | None]:
+    """Return the dock that a widget stands in, and its window."""
+    dock = widget.parent()
+    while dock is not None and not isinstance(dock, QDockWidget):
+        dock = dock.parent()
+    window = None if dock is None else dock.parent()
+    return dock, window if isinstance(window, QMainWindow) else None
+
+
+def dock_below(widget: QWidget, height: int) -> None:
+    """Move the dock that a widget is in to the bottom of the window; napari docks every plugin on the right."""
+    dock, window = dock_of(widget)
+    if dock is not None and window is not None:
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+        window.resizeDocks([dock], [height], Qt.Orientation.Vertical)
 
 
 def turn_to(tabs: QTabWidget | None, title: str) -> None:

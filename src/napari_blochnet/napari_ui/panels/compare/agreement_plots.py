@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.colour_limits import round_up
 from napari_blochnet.evaluation.agreement.bland_altman import differences
-from napari_blochnet.evaluation.agreement.difference_maps import round_limit
 from napari_blochnet.evaluation.agreement.distributions import Box
 from napari_blochnet.evaluation.agreement.series import RegionSeries
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
@@ -146,7 +146,7 @@ class BlandAltmanPlot(BoundedPlot):
             for cloud in layer:
                 self.draw(cloud)
         if ends:
-            high = round_limit(reach)
+            high = round_up(reach)
             self.set_home((min(ends) - 0.05, max(ends) + 0.05), (-high, high))
 
     def _line(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel
 
-from napari_blochnet.evaluation.agreement.difference_maps import difference_limit
 from napari_blochnet.evaluation.agreement.series import RegionSeries
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import numbered_names
@@ -18,6 +17,7 @@ from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.canvas.differences import difference_steps
+from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.compare.compare_jobs import Found, read_chosen, run_comparison, write_made
 from napari_blochnet.napari_ui.panels.compare.compare_words import AGREEMENT_EXPORT, EXPORTS, missing
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ComparePanel"]
 
+# The view bar sets the limits of each quantity.
+_IN_VIEW_BAR = ("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")
+
 
 class ComparePanel(Panel):
     """Compares maps with the truth, or with one of them."""
@@ -63,7 +66,7 @@ class ComparePanel(Panel):
         self._is_chosen = False
         self.maps = CheckList("No maps yet: make some in the Map tab.")
         self.maps.setToolTip("Which maps are compared with the reference; one column for each model.")
-        self.form = SettingsForm(CompareSettings)
+        self.form = SettingsForm(CompareSettings, leave_out=_IN_VIEW_BAR)
         self.agreement_form = SettingsForm(AgreementSettings, leave_out=("reference", "radius", "unit"))
         self.add = button("Add maps…", "Open T1 and T2 maps (NIfTI) of another program, or written earlier.")
         self.run = primary_button(
@@ -260,19 +263,15 @@ class ComparePanel(Panel):
     def _show(self, found: Found) -> Steps[None]:
         compared, reference = found.compared, found.compared.reference
         if reference is None:
-            limit = float(self.form.values()["error_limit"])
-            chosen = limit != CompareSettings().error_limit
+            wanted = self.form.values()["error_limit"]
             for maps, values in zip(compared.maps, found.apart, strict=True):
-                # error layers that are there already keep the limits that fit them, unless the person chose others
-                if chosen or not self.session.layers("maps", maps, "T1 error"):
-                    yield from layers.error_steps(self.session, maps, values, limit if chosen else None)
+                yield from layers.error_steps(self.session, maps, values, wanted)
         else:
             entry = self.session.entry(reference)
             title = reference.estimator if entry is None else entry.title
             wanted = self.agreement_form.values()["difference_limit"]
-            limits = {name: wanted or difference_limit(each[name] for each in found.apart) for name in ("T1", "T2")}
             for maps, values in zip(compared.maps, found.apart, strict=True):
-                yield from difference_steps(self.session, maps, title, values, limits)
+                yield from difference_steps(self.session, maps, title, values, wanted)
         self.session.compared = compared
         yield from canvas.show_result(self.session, compared.maps, reference or compared.truth)
         yield from self._compared_steps(found.series)
@@ -365,7 +364,8 @@ class ComparePanel(Panel):
     def save(self, path: str) -> None:
         """Write the comparison, in the background; table, page or figures by the ending."""
         if self.comparison is not None:
-            self._save(self.comparison, path)
+            # the colours of the screen are those of the report and of the figures
+            self._save(self.comparison.with_limits(limits_of(self.session).shown()), path)
 
     def _save(self, made: Comparison | Agreement, path: str) -> None:
         if self.is_busy:

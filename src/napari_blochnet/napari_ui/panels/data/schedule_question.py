@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.recognise import schedule_beside
-from napari_blochnet.jobs.settings import ScheduleFileSettings
+from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled

@@ -1,0 +1,188 @@
+"""Colour limits: of one quantity the same for all, whatever the order in which layers came, until somebody chooses."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import napari_blochnet as nb
+from napari_blochnet.evaluation.beside_truth import signed_errors
+from napari_blochnet.jobs.operations.opening import synthetic_head
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.canvas.limits import limits_of
+from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
+from napari_blochnet.napari_ui.sessions.snapshots import snapshot
+from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
+
+SPREADS = {"exact": 0.002, "fair": 0.01, "rough": 0.037}
+
+
+@pytest.fixture
+def head():
+    return synthetic_head(shape=(1, 24, 20))
+
+
+@pytest.fixture
+def stack(head):
+    return nb.simulate(head, nb.spline_schedule(length=60))
+
+
+@pytest.fixture
+def models(head, stack):
+    """Return maps by name, each off by a relative spread of its own."""
+    found = {}
+    plain = nb.reconstruct(stack, "dictionary", step=0.3)
+    for seed, (name, spread) in enumerate(SPREADS.items()):
+        noise = 1 + spread * np.random.default_rng(seed).standard_normal((2, *head.shape))
+        values = {"t1": head.t1 * noise[0], "t2": head.t2 * noise[1]}
+        found[name] = replace(
+            plain, estimator=name, mask=head.mask, failed=np.zeros(head.shape, bool),
+            **{key: np.where(head.mask, value, 0).astype(np.float32) for key, value in values.items()},
+        )  # fmt: skip
+    return found
+
+
+def _show(place, stack, maps, truth):
+    layers.add_maps(place.session, maps, stack, truth, maps.estimator)
+    if truth is not None:
+        at_once(layers.error_steps(place.session, maps, signed_errors(truth, maps)))
+
+
+def _limits(place, role):
+    (found,) = {tuple(layer.contrast_limits) for layer in place.session.layers(role=role)}
+    return found
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(SPREADS))[::2], ids="-".join)
+def test_errors_of_all_models_set_the_limits_in_any_order(desk, head, stack, models, order):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    for name in order:
+        _show(place, stack, models[name], head)
+    for role, key in (("T1 error", "t1"), ("T2 error", "t2")):
+        true = getattr(head, key)[head.mask]
+        most = max(
+            np.percentile(100 * np.abs(getattr(maps, key)[head.mask] - true) / true, 98) for maps in models.values()
+        )
+        low, high = _limits(place, role)
+        assert low == -high
+        assert most <= high <= 1.5 * most
+        # mapping again changes nothing, as the numbers are the same
+        before = (low, high)
+        _show(place, stack, replace(models[order[0]]), head)
+        assert _limits(place, role) == before
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(SPREADS))[::2], ids="-".join)
+def test_and_so_do_maps_where_there_is_no_truth(desk, stack, models, order):
+    place = desk()
+    layers.add_stack(place.session, stack)
+    longer = replace(models["rough"], t1=2 * models["rough"].t1)
+    for name in order:
+        _show(place, stack, longer if name == "rough" else models[name], None)
+    inside = longer.t1[longer.mask]
+    most = min(np.percentile(inside, 99), 2.5 * np.median(inside))
+    low, high = _limits(place, "T1")
+    assert low == 0
+    assert most <= high <= 1.5 * most
+
+
+def test_what_is_closed_has_no_say(desk, head, stack, models):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    _show(place, stack, models["exact"], head)
+    alone = _limits(place, "T1 error")
+    _show(place, stack, models["rough"], head)
+    assert _limits(place, "T1 error")[1] > alone[1]
+    for layer in place.session.layers(subject=models["rough"]):
+        place.viewer.layers.remove(layer)
+    assert _limits(place, "T1 error") == alone
+
+
+def test_a_choice_holds_for_those_that_come_and_can_be_taken_back(desk, head, stack, models):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    _show(place, stack, models["exact"], head)
+    alone = _limits(place, "T1 error")
+    # by napari's own slider
+    place.session.layers(role="T1 error")[0].contrast_limits = (-7, 7)
+    _show(place, stack, models["rough"], head)
+    assert _limits(place, "T1 error") == (-7, 7)
+    limits_of(place.session).choose(("T1 error", 0), None)
+    assert _limits(place, "T1 error")[1] > alone[1]
+
+
+def test_pd_of_a_stack_in_its_own_units_is_not_drawn_in_the_phantoms(desk, head, stack, models):
+    place = desk()
+    layers.add_phantom(place.session, head)
+    layers.add_stack(place.session, stack, head)
+    scaled = replace(models["exact"], pd=(1000 * head.pd).astype(np.float32))
+    _show(place, stack, scaled, head)
+    (phantom,), (mapped,) = place.session.layers("phantom", role="PD"), place.session.layers("maps", role="PD")
+    assert mapped.contrast_limits[1] == pytest.approx(1000 * phantom.contrast_limits[1])
+
+
+def test_a_choice_survives_a_session(desk, head, stack, models, tmp_path):
+    from napari_blochnet.jobs.sessions import write_session
+
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    _show(place, stack, models["exact"], head)
+    limits_of(place.session).choose(("T1 error", 0), (-7.0, 7.0))
+    write_session(snapshot(place.session).saved, tmp_path / "session")
+    other = desk()
+    at_once(restore_steps(other.session, open_session(tmp_path / "session")))
+    assert _limits(other, "T1 error") == (-7, 7)
+    assert limits_of(other.session).is_chosen(("T1 error", 0))
+    assert not limits_of(other.session).is_chosen(("T2 error", 0))
+
+
+def test_the_report_has_the_colours_of_the_screen(desk, head, stack, models, monkeypatch, tmp_path):
+    from napari_blochnet.evaluation.comparison import Comparison
+
+    place = desk()
+    layers.add_phantom(place.session, head)
+    layers.add_stack(place.session, stack, head)
+    for maps in models.values():
+        _show(place, stack, maps, head)
+    panel = place.turn_to("Compare")
+    place.run(panel, panel.run)
+    limits_of(place.session).choose(("T1", 0), (500.0, 1500.0))
+    drawn = []
+    monkeypatch.setattr(Comparison, "to_html", lambda self, path: drawn.append(self))
+    panel.save(str(tmp_path / "report.html"))
+    place.wait(panel)
+    (comparison,) = drawn
+    shown = {role: _limits(place, role) for role in ("T1", "T2", "T1 error", "T2 error")}
+    assert comparison.colour_limits == shown
+    assert shown["T1"] == (500, 1500)
+    # what the page says of itself draws it again
+    assert comparison.record["settings"]["t1_limits"] == [500, 1500]
+
+
+def test_the_menu_shows_and_sets_the_limits_of_what_is_seen(desk, head, stack, models):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    for name in ("exact", "fair"):
+        _show(place, stack, models[name], head)
+    at_once(canvas.show_quantity(place.session, "T1", beside=True))
+    automatic = _limits(place, "T1 error")
+    place.click(place.workbench.view_bar.limits)
+    (menu,) = place.workbench.view_bar.findChildren(LimitsMenu)
+    assert [family[0] for family in menu.rows] == ["T1", "T1 error"]
+    row = menu.rows["T1 error", 0]
+    assert (row.low.value(), row.high.value(), row.automatic.isChecked()) == (*automatic, True)
+    row.high.setValue(12)
+    assert _limits(place, "T1 error") == (automatic[0], 12)
+    assert not row.automatic.isChecked()
+    # no range: nothing changes
+    row.low.setValue(40)
+    assert _limits(place, "T1 error") == (automatic[0], 12)
+    row.automatic.click()
+    assert _limits(place, "T1 error") == automatic
+    menu.close()
