@@ -160,5 +160,5 @@ def test_figures_are_written_in_the_format_of_the_ending(tmp_path):
         files = found.to_figures(tmp_path / f"scores.{ending}")
         assert [file.name for file in files] == [f"scores-maps.{ending}", f"scores-scatter.{ending}"]
         assert all(file.read_bytes().startswith(start) for file in files)
-    with pytest.raises(InputError, match="expected one of these endings"):
+    with pytest.raises(InputError, match="expected a name ending in"):
         found.to_figures(tmp_path / "scores.gif")

@@ -155,7 +155,7 @@ def reconstruct(
     watch.report(total, total, work)
     whole = recorded()
     if "misfit" in whole.record:
-        warnings.warn(whole.record["misfit"], DataWarning, stacklevel=2)
+        warnings.warn(whole.record["misfit"], DataWarning, stacklevel=3)
     return whole
 
 
