@@ -1,0 +1,208 @@
+"""Give damaged and hostile files to every reader, and see that it answers: with a result, or with one sentence.
+
+    python tests/hostile/trial.py --cases 20000 --seed 1
+
+Cases run in a process with a limit on its memory, each with an alarm; one that ends its process is counted, and the
+rest go on in another. A case is made again from its number: ``--only 1234``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import json
+import os
+import random
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+import warnings
+from pathlib import Path
+
+SECONDS = 5.0
+# What a case may take beside four times its files, and what a process may set aside beside what it has after warming up.
+MEGABYTES = 100
+_LIMIT = 3 * 2**30
+# Seconds without a word after which a process is taken as hanging, whatever else the machine does.
+_SILENT = 60
+
+
+class _TooLong(BaseException):
+    """The alarm: no reader catches it."""
+
+
+def _ring(*_: object) -> None:
+    raise _TooLong
+
+
+def _memory(key: str) -> int:
+    text = Path("/proc/self/status").read_text()
+    return int(re.search(rf"{key}:\s+(\d+)", text)[1]) * 1024  # type: ignore[index]
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))
+
+
+def _work(root: Path, seed: int, numbers: list[int]) -> None:
+    """Run cases, and print a line of JSON for each."""
+    import seed_files
+    from napari_blochnet.common.errors import InputError
+    from mutators import mutate
+    from readers import DOORS, command_line
+
+    said, sys.stdout = sys.stdout, sys.stderr
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGPROF, _ring)
+    signal.signal(signal.SIGALRM, _ring)
+    seeds = root / "seeds"
+    if not seeds.exists():
+        seed_files.make_seeds(seeds)
+    else:
+        seed_files.MAIN.update(json.loads((root / "main.json").read_text()))
+    (root / "main.json").write_text(json.dumps(seed_files.MAIN))
+    fitting = {
+        door.name: [s.name for s in sorted(seeds.iterdir()) if re.search(f"^({door.seeds})", s.name)] for door in DOORS
+    }
+    weighted = [door for door in DOORS for _ in range(door.often)]
+    place = root / f"case-{os.getpid()}"
+
+    def run(door, name, change):
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(seeds / name, place / name)
+        what = change(place / name)
+        size = _size(place)
+        with open("/proc/self/clear_refs", "w") as peak:
+            peak.write("5")
+        before, start = _memory("VmRSS"), time.process_time()
+        answer, where = "success", ""
+        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.alarm(_SILENT // 3)
+        try:
+            path = place / name / seed_files.MAIN.get(name, "")
+            if door is None:
+                what = command_line(change.random, place)
+            else:
+                door.read(path)
+        except BaseException as error:
+            answer = type(error).__name__
+            if not isinstance(error, InputError):
+                frames = [f for f in traceback.extract_tb(error.__traceback__) if "napari_blochnet" in f.filename]
+                if frames:
+                    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
+                where += f" {str(error)[:200]}"
+            else:
+                answer = "InputError"
+                if len(str(error)) > 1000 or re.search(r"[\x00-\x08\x1b\n]", str(error)):
+                    answer, where = "not a sentence", str(error)[:300]
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.alarm(0)
+        taken = _memory("VmHWM") - before
+        if answer in ("success", "InputError") and taken > 4 * size + MEGABYTES * 2**20:
+            where, answer = f"{taken >> 20} MB for {size:,} bytes, {answer}", "memory"
+        return {"door": door.name if door else "command line", "seed": name, "change": what, "answer": answer,
+                "where": where, "seconds": round(time.process_time() - start, 2), "taken": taken}  # fmt: skip
+
+    if not os.environ.get("HOSTILE_COLD"):
+        # what is loaded and compiled once is no case's
+        for door in DOORS:
+            for name in fitting[door.name]:
+                answer = run(door, name, lambda folder: "nothing")
+                if answer["answer"] not in ("success", "InputError"):
+                    print(json.dumps({"number": -1, **answer}), file=said, flush=True)
+    if _LIMIT:
+        resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + _LIMIT,) * 2)
+    for number in numbers:
+        r = random.Random(seed * 1_000_003 + number)
+
+        def change(folder: Path, r: random.Random = r) -> str:
+            return mutate(r, folder)
+
+        change.random = r
+        door = None if r.random() < 0.06 else r.choice(weighted)
+        name = "schedule-json" if door is None else r.choice(fitting[door.name])
+        print(json.dumps({"number": number}), file=said, flush=True)
+        found = run(door, name, (change if door else _nothing(r)))
+        print(json.dumps({"number": number, **found}), file=said, flush=True)
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _nothing(r: random.Random):
+    def change(folder: Path) -> str:
+        return ""
+
+    change.random = r
+    return change
+
+
+def trial(seed: int, numbers: list[int], folder: Path, said=lambda row: None) -> list[dict]:
+    """Run cases in processes of their own; return a row for each."""
+    rows, left = [], list(numbers)
+    while left:
+        command = [sys.executable, __file__, "--work", str(folder), "--seed", str(seed)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True) as process:  # fmt: skip
+            process.stdin.write(json.dumps(left))
+            process.stdin.close()
+            begun = None
+            signal.signal(signal.SIGALRM, lambda *_, process=process: process.kill())
+            for line in process.stdout:
+                signal.alarm(_SILENT)
+                row = json.loads(line)
+                if len(row) == 1:
+                    begun = row["number"]
+                    continue
+                begun = None
+                rows.append(row)
+                said(row)
+                if row["number"] in left[:1]:
+                    left.pop(0)
+            signal.alarm(0)
+        if begun is not None:
+            rows.append({"number": begun, "door": "?", "answer": f"process ended ({process.returncode})", "where": ""})
+            left.remove(begun)
+        elif left and process.returncode:
+            raise RuntimeError(f"the cases cannot be run: exit {process.returncode}")
+    return rows
+
+
+def bad(rows: list[dict]) -> list[dict]:
+    """Return the cases that were not answered as they should be."""
+    return [row for row in rows if row["answer"] not in ("success", "InputError")]
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=14)
+    parser.add_argument("--only", type=int)
+    parser.add_argument("--rows", type=Path, help="where to write a row of JSON for each case")
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.work is not None:
+        _work(given.work, given.seed, json.load(sys.stdin))
+        return
+    numbers = [given.only] if given.only is not None else list(range(given.first, given.first + given.cases))
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
+        rows = trial(given.seed, numbers, Path(folder))
+    if given.rows is not None:
+        given.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    print(f"{len(rows)} cases in {time.monotonic() - start:.0f} s")
+    for answer, count in collections.Counter(row["answer"] for row in rows).most_common():
+        print(f"{count:7,} {answer}")
+    for row in bad(rows)[:200]:
+        print(json.dumps({key: row.get(key) for key in ("number", "door", "seed", "change", "answer", "where", "seconds")}))
+
+
+if __name__ == "__main__":
+    main()
