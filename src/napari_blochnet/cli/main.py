@@ -15,6 +15,7 @@ from napari_blochnet.cli.operation_commands import add_operation, open_maps, ope
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command, named_files
 from napari_blochnet.cli.studies import experiment
+from napari_blochnet.common.plain_text import plain_line
 from napari_blochnet.jobs.catalogue import OPERATIONS
 from napari_blochnet.jobs.settings import BrainWebSettings, PhantomSettings, ScheduleFileSettings, SyntheticSettings
 from napari_blochnet.jobs.settings_comparing import CompareSettings, RegionSettings
@@ -168,5 +169,9 @@ def main() -> None:
     except Exception as error:
         # a defect of ours: still one sentence, with what a report of it needs
         detail = f"{type(error).__name__}: {error}".split("\n")[0]
-        click.echo(f"blochnet: an unexpected fault ({detail}); please report it with the command you gave.", err=True)
+        click.echo(
+            f"blochnet: an unexpected fault ({plain_line(detail)}); "
+            "please report it with the command you gave.",
+            err=True,
+        )
         sys.exit(1)

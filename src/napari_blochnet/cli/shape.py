@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import click
 
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
+from napari_blochnet.common.plain_text import plain_line, plain_lines
 from napari_blochnet.common.progress import ProgressCallback
 
 __all__ = [
@@ -82,7 +83,7 @@ class Console:
     def say(self, text: str) -> None:
         """Print words, unless only JSON or nothing is wanted."""
         if not (self.quiet or self.as_json):
-            click.echo(text)
+            click.echo(plain_lines(text))
 
     def result(self, **content: Any) -> None:
         """Print the result as JSON, if that is wanted."""
@@ -101,6 +102,7 @@ class Console:
 
         def show(done: int, total: int, message: str = "", /) -> None:
             nonlocal bar
+            message = plain_line(message)
             if bar is None or bar.desc != message:
                 if bar is not None:
                     bar.close()
@@ -145,7 +147,7 @@ def command(
             def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
                 if issubclass(category, DataWarning):
                     told.add(str(message))
-                    click.echo(f"blochnet: note: {message}", err=True)
+                    click.echo(f"blochnet: note: {plain_line(str(message))}", err=True)
 
             with warnings.catch_warnings():
                 warnings.simplefilter("always", DataWarning)
@@ -180,5 +182,5 @@ def _file_of(error: OSError) -> str:
 
 
 def _fail(sentence: str, code: int) -> None:
-    click.echo(f"blochnet: {sentence}", err=True)
+    click.echo(f"blochnet: {plain_line(sentence)}", err=True)
     sys.exit(code)

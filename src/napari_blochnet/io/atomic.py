@@ -8,17 +8,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.plain_files import existing_file
 from napari_blochnet.io.origin import check_outputs
 
 __all__ = ["existing_file", "named_by", "replacing", "replacing_set"]
-
-# What stores of large files leave in place of a file that was not fetched yet, by how it begins.
-_POINTERS = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"/annex/objects/": "git-annex"}
-_FETCH = {
-    "Git LFS": "; fetch it with: git lfs pull",
-    "git-annex": "; fetch it with: git annex get, or datalad get",
-}
 
 
 @contextlib.contextmanager
@@ -114,20 +107,3 @@ def _below(name: object, folder: Path) -> tuple[str, ...]:
 
 def _prefix(target: Path) -> str:
     return f".{target.name.split('.')[0]}-"
-
-
-def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path if a file is there, and the file itself, not the note that large-file stores leave for it."""
-    found = Path(path).expanduser()
-    if not found.exists():
-        annexed = found.is_symlink() and ".git/annex" in os.readlink(found).replace(os.sep, "/")
-        raise FileError(str(found), f"there is no such file or folder{_FETCH['git-annex'] if annexed else ''}.")
-    if found.is_file():
-        head = b""
-        # who may not read it is told so by what reads it
-        with contextlib.suppress(OSError), found.open("rb") as file:
-            head = file.read(64)
-        for beginning, store in _POINTERS.items():
-            if head.startswith(beginning):
-                raise FileError(found, f"holds only a pointer of {store}, not the file itself{_FETCH[store]}.")
-    return found

@@ -6,7 +6,6 @@ bytes, transpose, crc32c, gzip (zlib), zstd, blosc. What chunks claim is checked
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -22,6 +21,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
+from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import named_by
 from napari_blochnet.io.origin import check_outputs
@@ -79,8 +79,8 @@ def _metadata(file: Path) -> dict[str, Any]:
     try:
         if file.is_symlink() or file.stat().st_size > _META_BYTES:
             raise ValueError("it is a link, or larger than metadata are")
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise FileError(
             f"{file.parent.name}/{file.name}", f"cannot be read ({error})", "Zarr's metadata, in JSON"
         ) from None

@@ -15,7 +15,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -23,11 +23,13 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.common.plain_files import existing_file, plain_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.containers.mapped_arrays import MappedArray
+from napari_blochnet.io.containers.numpy_headers import read_npy_header
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
@@ -69,15 +71,15 @@ class SavedSession:
     Parameters
     ----------
     subjects : tuple of Phantom, FingerprintStack or ParameterMaps
-        What was open.
+        What was open; None in the place of one that is damaged and was left out.
     arrays : tuple of ndarray
-        Further arrays: painted regions, error maps.
+        Further arrays: painted regions, error maps; likewise.
     state : dict
         How they were shown and linked, JSON; it refers to subjects and arrays by their place.
     """
 
-    subjects: tuple[Subject, ...]
-    arrays: tuple[AnyArray, ...]
+    subjects: tuple[Subject | None, ...]
+    arrays: tuple[AnyArray | None, ...]
     state: dict[str, Any]
 
 
@@ -137,10 +139,10 @@ def write_session(
     name = f"data-{secrets.token_hex(4)}"
     try:
         (folder / name).mkdir(parents=True)
-        total = sum(map(_bytes, (*session.subjects, *session.arrays)))
+        total = sum(_bytes(part) for part in (*session.subjects, *session.arrays) if part is not None)
         writer = _Writer(folder / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
         try:
-            described = [writer.subject(subject, place) for place, subject in enumerate(session.subjects)]
+            described = [writer.subject(part, place) for place, part in enumerate(session.subjects) if part is not None]
             for place, array in enumerate(session.arrays):
                 writer.array(np.asarray(array), f"array-{place}")
             write_json(
@@ -164,7 +166,11 @@ def write_session(
 
 
 def read_session(
-    path: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+    path: str | os.PathLike[str],
+    *,
+    left_out: list[str] | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> SavedSession:
     """Read what `write_session` wrote; equal bit for bit.
 
@@ -172,6 +178,8 @@ def read_session(
     ----------
     path : path
         The folder, or ``session.json`` in it.
+    left_out : list of str, optional
+        Where it is given, what is damaged is left out, and said here in a sentence each; otherwise it is an error.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in megabytes.
 
@@ -183,7 +191,8 @@ def read_session(
     Raises
     ------
     InputError
-        No session, one of a later version, a file that is missing, damaged or of another size.
+        No session, one of a later version, a file that is missing, damaged, of another size, or a link out of the
+        session's folder; with ``left_out``, where nothing else is left.
     """
     folder = session_folder(existing_file(path))
     content = _json(existing_file(folder / SESSION_FILE))
@@ -205,10 +214,22 @@ def read_session(
         raise InputError(
             f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.", field="path"
         )
-    total = sum(file.stat().st_size for file in (folder / data).glob("*.npy"))
+    total = sum(file.lstat().st_size for file in (folder / data).glob("*.npy"))
     reader = _Reader(folder / data, _Watched(Watch(progress, cancelled), total, "opening the session"))
-    subjects = tuple(reader.subject(item, place) for place, item in enumerate(described))
-    arrays = tuple(reader.array(f"array-{place}") for place in range(count))
+
+    def whole(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except InputError as error:
+            if left_out is None:
+                raise
+            left_out.append(str(error))
+            return None
+
+    subjects = tuple(whole(lambda: reader.subject(item, place)) for place, item in enumerate(described))
+    arrays = tuple(whole(lambda: reader.array(f"array-{place}")) for place in range(count))
+    if left_out and all(part is None for part in (*subjects, *arrays)):
+        raise InputError(left_out[0], field="path")
     return SavedSession(subjects, arrays, state)
 
 
@@ -283,7 +304,7 @@ class _Reader:
             raise InputError(f"{SESSION_FILE}: what it says of subject {place} is damaged; expected a phantom, a stack "
                              "or maps.", field="path")  # fmt: skip
         stem = f"{kind}-{place}"
-        file = existing_file(self.folder / f"{stem}.json")
+        file = self._member(f"{stem}.json")
         about = _json(file)
         fields: dict[str, Any] = {key: about.get(key) for key in _VALUES[kind]}
         for key in listed:
@@ -314,26 +335,31 @@ class _Reader:
 
     def array(self, stem: str) -> AnyArray:
         """Read an array; its size is held against the file before anything is allocated."""
-        path = existing_file(self.folder / f"{stem}.npy")
+        path = self._member(f"{stem}.npy")
         try:
             with path.open("rb") as stream:
-                if np.lib.format.read_magic(stream) != (1, 0):
-                    raise ValueError
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+                shape, fortran, dtype = read_npy_header(stream)
                 size = math.prod(shape) * dtype.itemsize
                 start = stream.tell()
                 if fortran or dtype.kind not in "biufc" or path.stat().st_size != start + size:
                     raise ValueError
                 if size > _MAPPED_BYTES:
                     self.file.done += size
-                    return np.memmap(path, dtype, "r", start, shape)
+                    return MappedArray(path, dtype, "r", start, shape)
                 stream.seek(0)
                 self.file.stream = stream
                 return np.lib.format.read_array(self.file, allow_pickle=False)
-        except (ValueError, EOFError):
+        except (ValueError, EOFError, OSError):
             raise InputError(
                 f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path"
             ) from None
+
+    def _member(self, name: str) -> Path:
+        """Return a file of the session; what lies elsewhere, behind a link, is nobody's to read."""
+        path = plain_file(self.folder / name)
+        if not path.resolve().is_relative_to(self.folder.parent.resolve()):
+            raise FileError(path, "is a link to a file outside of the session", "the file itself")
+        return path
 
 
 def _is_data(folder: Path) -> bool:

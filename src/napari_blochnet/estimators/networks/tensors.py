@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import struct
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.common.json_text import parse_json
+from napari_blochnet.common.plain_files import plain_file
+from napari_blochnet.io.atomic import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,10 +47,8 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     InputError
         No such file; a file that is not safetensors, that is cut short, or whose header contradicts itself.
     """
-    found = existing_file(path)
+    found = plain_file(path, "a model file (.safetensors)")
     name = found.name
-    if found.is_dir():
-        raise InputError(f"{name}: is a folder; expected a model file (.safetensors).", field="path")
     size = found.stat().st_size
     with found.open("rb") as file:
         start = file.read(8)
@@ -62,7 +61,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
                              "expected the whole file.", field="path")  # fmt: skip
         text = file.read(length)
     try:
-        header = json.loads(text.decode("utf-8"))
+        header = parse_json(text)
         metadata = dict(header.pop("__metadata__", {}))
         end = 0
         for entry in sorted(header.values(), key=lambda entry: tuple(entry["data_offsets"])):
@@ -72,7 +71,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
             if not fits or last - first != math.prod(shape) * _BYTES[entry["dtype"]]:
                 raise ValueError
             end = last
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError(f"{name}: its safetensors header is damaged; expected a model file.", field="path") from None
     if size != 8 + length + end:
         word = "is cut short" if size < 8 + length + end else "goes on after its end"

@@ -117,13 +117,13 @@ def read_state(
     expected = {f"weights.{key}": value.shape for key, value in modules.state_dict().items()}
     tensors, metadata = read_tensors(path, expected=expected)
     try:
-        content = json.loads(metadata["blochnet_training"])
-        found = content["key"]
+        content = parse_json(metadata["blochnet_training"])
+        found = dict(content["key"])
         history = [LossPoint(**point) for point in content["history"]]
         best_loss = float("inf") if content["best_loss"] is None else float(content["best_loss"])
         state = TrainingState(int(content["step"]), [float(value) for value in content["sums"]], history, None,
                               best_loss, int(content["best_epoch"]), float(content["seconds"]))  # fmt: skip
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(
             f"{name}: is no saved training; expected one that was interrupted here.", field="checkpoint"
         ) from None
