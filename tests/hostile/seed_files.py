@@ -227,7 +227,6 @@ def _own(root: Path) -> None:
         {"operation": "given", "b1": pack_b1(_T1), "inputs": {}},
         {"operation": "given", "regions": pack_regions([region]), "inputs": {}},
         {"operation": "make_schedule", "settings": {"kind": "spline", "length": 40}, "inputs": {}},
-        {"operation": "synthetic_head", "settings": {"shape": [2, 12, 10]}, "inputs": {}},
     ]
     _json(_place(root, "recipe-given", "recipe.json"), {"blochnet_recipe": 1, "steps": steps})
     from napari_blochnet.estimators.training.state import TrainingState, write_state

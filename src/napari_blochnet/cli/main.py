@@ -147,12 +147,15 @@ def compare(
 @command(click.argument("recipe", type=PATH), OUTPUT)
 def run(console: Console, recipe: Path, output: Path) -> Answer:
     """Run RECIPE again: a recipe saved from napari, or the JSON beside any result; write into a folder."""
-    from napari_blochnet.jobs.history.recipes import check_results, read_recipe, run_recipe, write_results
+    from napari_blochnet.jobs.history.recipes import check_results, files_read, read_recipe, run_recipe, write_results
 
     steps = read_recipe(recipe)
     check_results(steps, output)
+    read = files_read(steps)
+    console.say(f"Reads {', '.join(read) or 'no files'}; writes into {output}.")
     files = write_results(run_recipe(steps, progress=console.progress), output)
-    return "Written: " + ", ".join(map(str, files)), {"output": output, "files": list(map(str, files))}
+    content = {"output": output, "files": list(map(str, files)), "read": read}
+    return "Written: " + ", ".join(map(str, files)), content
 
 
 schedule.add_command(show)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
 
 __all__ = ["LossPoint", "TrainingState", "read_state", "write_state"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from napari_blochnet.common.errors import InputError, in_file
+from napari_blochnet.common.errors import FileError, InputError, in_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
@@ -17,7 +17,7 @@ from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import as_recipe, check_step, shown
 from napari_blochnet.jobs.settings import settings_from
 
-__all__ = ["check_results", "read_recipe", "run_recipe", "write_results"]
+__all__ = ["check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
 
 # The longest history of a study has some hundred.
 _MOST_STEPS = 10_000
@@ -152,8 +152,40 @@ def _resolve(value: Any, results: list[Any]) -> Any:
     return value
 
 
+def files_read(recipe: dict[str, Any]) -> list[str]:
+    """Return what a recipe's steps name to be read, in their order: files and folders, models, data to download.
+
+    Beside a file that is named its operation looks for what belongs to it: its JSON, its mask, its other part.
+
+    Parameters
+    ----------
+    recipe : dict
+        As `read_recipe` gives it.
+    """
+    found: list[str] = []
+    for step in recipe["steps"]:
+        settings, inputs = step.get("settings", {}), step.get("inputs", {})
+        operation = operation_of(step.get("operation"), settings)
+        if operation is None:
+            continue
+        for value in inputs.values():
+            found += [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+        for name, field in operation.settings.model_fields.items():
+            extra, value = field.json_schema_extra, settings.get(name)
+            # an input of the same name stands in its place
+            is_file = isinstance(extra, dict) and "files" in extra and name not in inputs
+            if is_file and isinstance(value, str) and value and value != field.default:
+                found.append(value)
+        if operation.name == "brainweb_phantom":
+            found.append(f"BrainWeb's subject {settings.get('subject', '')} (downloaded)")
+    return list(dict.fromkeys(found))
+
+
 def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> None:
-    """Raise `InputError` where files that `write_results` will write are there and not ours, before anything is run."""
+    """Raise `InputError` where `write_results` may not write, before anything is run.
+
+    Files that are there and not ours; places that lead out of the folder through links in it.
+    """
     kinds, settings = [], []
     for step in recipe["steps"]:
         if isinstance(step, dict) and isinstance(given := step.get("settings"), dict):
@@ -163,7 +195,17 @@ def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> Non
                 known = {name: given[name] for name in operation.settings.model_fields if name in given}
                 settings.append(settings_from(operation.settings, **known))
     for kind, path, chosen in zip(kinds, _places(kinds, folder), settings, strict=True):
+        _check_inside(path, Path(folder))
         check_outputs(kind.targets(path, chosen), instead="another folder", field="output")
+
+
+def _check_inside(path: Path, folder: Path) -> None:
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        is_inside = False
+    if not is_inside:
+        raise FileError(path, f"is a link that leads out of {folder.name}", "another folder", field="output")
 
 
 def _places(kinds: Sequence[Kind], folder: str | os.PathLike[str]) -> list[Path]:
@@ -187,6 +229,8 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     found = [(kind, result) for result in results for kind in KINDS.values() if kind.holds(result)]
     kinds = [kind for kind, _ in found]
     written = _places(kinds, folder)
+    for path in written:
+        _check_inside(path, Path(folder))
     check_outputs((file for kind, path in zip(kinds, written, strict=True) for file in kind.targets(path)),
                   instead="another folder", field="output")  # fmt: skip
     for (kind, result), path in zip(found, written, strict=True):
