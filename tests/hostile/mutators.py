@@ -295,7 +295,9 @@ def changed_json(r: Random, content: bytes) -> bytes:
         return text.replace(mark, open_ * depth + "1" + close * depth, 1).encode()
     if what == 1:
         text = json.dumps(_changed(r, tree, "@@long@@"))
-        return text.replace('"@@long@@"', r.choice(("9" * 5000, "1" + "0" * 400, "-" + "9" * 5000, "1e400")), 1).encode()
+        return text.replace(
+            '"@@long@@"', r.choice(("9" * 5000, "1" + "0" * 400, "-" + "9" * 5000, "1e400")), 1
+        ).encode()
     for _ in range(r.choice((1, 1, 1, 3))):
         tree = _changed(r, tree, _hostile(r))
     return json.dumps(tree).encode("utf-8", "surrogatepass")

@@ -137,8 +137,8 @@ def _recognised(path: Path) -> None:
         getattr(recognise, look)(path)
 
 
-_NUMBERS = ("nan", "inf", "-inf", "-1", "0", "1e-320", "1e-300", "1e300", "1e308", "9" * 400, "9" * 5000, "1e9", "x", "",
-            "1_000", "٣", " 5", "5 ", "0x10", "2147483648", "9223372036854775808", "1e-5", "0.001")  # fmt: skip
+_NUMBERS = ("nan", "inf", "-inf", "-1", "0", "1e-320", "1e-300", "1e300", "1e308", "9" * 400, "9" * 5000, "1e9", "x",
+            "", "1_000", "٣", " 5", "5 ", "0x10", "2147483648", "9223372036854775808", "1e-5", "0.001")  # fmt: skip
 
 
 _SPLINE = ("length", "control-points", "noise-variance", "max-flip-angle", "seed", "echo-time", "inversion-time",
@@ -159,23 +159,25 @@ def command_line(r: random.Random, folder: Path) -> str:
         return [r.choice(_NUMBERS) if r.random() < 0.7 else "3" for _ in range(count)]
 
     few = ["--t1-range", "800", "900", "--t2-range", "80", "90"]
-    words = r.choice((
-        ["schedule", "spline", f"--{r.choice(_SPLINE)}", *some()],
-        ["schedule", "fisp", f"--{r.choice(('echo-time', 'inversion-time', 'inversion-efficiency'))}", *some()],
-        ["schedule", "convert", schedule, f"--{r.choice(_SCHEDULE)}", *some()],
-        ["phantom", head, "--voxel-size", *some(3)],
-        ["phantom", head, "--shape", *some(3)],
-        ["phantom", head, "--b1-nominal", *some()],
-        ["phantom", "--synthetic", "--seed", *some()],
-        ["reconstruct", stack, "--step", "1", "--t1-range", *some(2)],
-        ["reconstruct", stack, "--step", "1", "--t2-range", *some(2)],
-        ["reconstruct", stack, *few, "--step", *some()],
-        ["reconstruct", stack, *few, "--slices", *some(2)],
-        ["reconstruct", stack, *few, f"--{r.choice(('noise-sigma', 'batch', 'saturation'))}", *some()],
-        ["compare", "--truth", head, maps, "--regions", spheres, "--radius", *some()],
-        ["compare", "--truth", head, maps, f"--{r.choice(('seed', 'explain-voxels'))}", *some()],
-        ["simulate", "--phantom", head, "--schedule", schedule, f"--{r.choice(_SIMULATE)}", *some()],
-    ))
+    words = r.choice(
+        (
+            ["schedule", "spline", f"--{r.choice(_SPLINE)}", *some()],
+            ["schedule", "fisp", f"--{r.choice(('echo-time', 'inversion-time', 'inversion-efficiency'))}", *some()],
+            ["schedule", "convert", schedule, f"--{r.choice(_SCHEDULE)}", *some()],
+            ["phantom", head, "--voxel-size", *some(3)],
+            ["phantom", head, "--shape", *some(3)],
+            ["phantom", head, "--b1-nominal", *some()],
+            ["phantom", "--synthetic", "--seed", *some()],
+            ["reconstruct", stack, "--step", "1", "--t1-range", *some(2)],
+            ["reconstruct", stack, "--step", "1", "--t2-range", *some(2)],
+            ["reconstruct", stack, *few, "--step", *some()],
+            ["reconstruct", stack, *few, "--slices", *some(2)],
+            ["reconstruct", stack, *few, f"--{r.choice(('noise-sigma', 'batch', 'saturation'))}", *some()],
+            ["compare", "--truth", head, maps, "--regions", spheres, "--radius", *some()],
+            ["compare", "--truth", head, maps, f"--{r.choice(('seed', 'explain-voxels'))}", *some()],
+            ["simulate", "--phantom", head, "--schedule", schedule, f"--{r.choice(_SIMULATE)}", *some()],
+        )
+    )
     suffix = {"schedule": ".csv", "compare": ".html", "simulate": ".nii.gz"}.get(words[0], "")
     done = CliRunner().invoke(blochnet, [*words, "-o", out + suffix])
     if done.exception is not None and not isinstance(done.exception, SystemExit):

@@ -26,7 +26,7 @@ import warnings
 from pathlib import Path
 
 SECONDS = 5.0
-# What a case may take beside four times its files, and what a process may set aside beside what it has after warming up.
+# What a case may take beside four times its files, and what a process may set aside beside what it has once it is warm.
 MEGABYTES = 100
 _LIMIT = 3 * 2**30
 # Seconds without a word after which a process is taken as hanging, whatever else the machine does.
@@ -53,9 +53,10 @@ def _size(folder: Path) -> int:
 def _work(root: Path, seed: int, numbers: list[int], only: str = "") -> None:
     """Run cases, and print a line of JSON for each."""
     import seed_files
-    from napari_blochnet.common.errors import InputError
     from mutators import mutate
     from readers import DOORS, command_line
+
+    from napari_blochnet.common.errors import InputError
 
     said, sys.stdout = sys.stdout, sys.stderr
     warnings.simplefilter("ignore")

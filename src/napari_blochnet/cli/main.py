@@ -173,8 +173,7 @@ def main() -> None:
         # a defect of ours: still one sentence, with what a report of it needs
         detail = f"{type(error).__name__}: {error}".split("\n")[0]
         click.echo(
-            f"blochnet: an unexpected fault ({plain_line(detail)}); "
-            "please report it with the command you gave.",
+            f"blochnet: an unexpected fault ({plain_line(detail)}); please report it with the command you gave.",
             err=True,
         )
         sys.exit(1)

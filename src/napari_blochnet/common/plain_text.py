@@ -11,7 +11,7 @@ _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u20
 
 
 def plain_line(text: str, longest: int | None = None) -> str:
-    """Return text in one line, what steers terminals or turns reading visible as ``\\x1b``, its middle cut if too long.
+    """Return text in one line, what steers terminals or turns reading as its escape, its middle cut if too long.
 
     Parameters
     ----------

@@ -217,17 +217,17 @@ def read_session(
     total = sum(file.lstat().st_size for file in (folder / data).glob("*.npy"))
     reader = _Reader(folder / data, _Watched(Watch(progress, cancelled), total, "opening the session"))
 
-    def whole(read: Callable[[], Any]) -> Any:
+    def whole(read: Callable[..., Any], *given: Any) -> Any:
         try:
-            return read()
+            return read(*given)
         except InputError as error:
             if left_out is None:
                 raise
             left_out.append(str(error))
             return None
 
-    subjects = tuple(whole(lambda: reader.subject(item, place)) for place, item in enumerate(described))
-    arrays = tuple(whole(lambda: reader.array(f"array-{place}")) for place in range(count))
+    subjects = tuple(whole(reader.subject, item, place) for place, item in enumerate(described))
+    arrays = tuple(whole(reader.array, f"array-{place}") for place in range(count))
     if left_out and all(part is None for part in (*subjects, *arrays)):
         raise InputError(left_out[0], field="path")
     return SavedSession(subjects, arrays, state)

@@ -36,8 +36,8 @@ class TissueGrid:
     Raises
     ------
     InputError
-        A range that is not ascending, or beyond 0.001 to 1,000,000 ms; a step outside (0, 10]; no pair with T2 ≤ T1; more than
-        fifty million pairs.
+        A range that is not ascending, or beyond 0.001 to 1,000,000 ms; a step outside (0, 10]; no pair with T2 ≤ T1;
+        more than fifty million pairs.
     """
 
     t1_range: tuple[float, float] = (20.0, 6000.0)

@@ -19,24 +19,29 @@ from napari_blochnet.io.containers.numpy_headers import read_npy_header
 __all__ = ["MappedArray", "map_npy", "watched"]
 
 
-class MappedArray(np.memmap):  # type: ignore[type-arg]
+class MappedArray(np.memmap):
     """A memory-mapped array that looks whether its file is still whole before each piece of it is taken."""
 
     def __getitem__(self, index: Any) -> Any:
         self.check()
         found = super().__getitem__(index)
         # a copy is on disk no longer
-        return found.view(np.ndarray) if isinstance(found, MappedArray) and found._mmap is None else found
+        return found.view(np.ndarray) if isinstance(found, MappedArray) and found._held is None else found
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
+
+    @property
+    def _held(self) -> Any:
+        """The mapping; None of an array that is none any more."""
+        return getattr(self, "_mmap", None)
 
     def check(self) -> None:
         """Raise `InputError` where the file is shorter than it was.
 
         A file that another one has replaced, or that was removed, is still there for who has mapped it.
         """
-        held: Any = self._mmap
+        held = self._held
         if held is None:
             return
         begin = self.offset - self.offset % mmap.ALLOCATIONGRANULARITY

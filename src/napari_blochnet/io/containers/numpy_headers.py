@@ -37,7 +37,7 @@ def read_npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
         shape, is_fortran, dtype = read(text)
     except Exception as error:  # NumPy parses it as Python, which raises what Python raises
         raise ValueError(f"its header is damaged, {type(error).__name__}: {str(error).splitlines()[:1]}") from None
-    size = math.prod(shape) * dtype.itemsize
-    if not all(type(length) is int and length >= 0 for length in shape) or len(shape) > _MOST_AXES or size > _MOST_BYTES:
+    are_lengths = all(type(length) is int and length >= 0 for length in shape)
+    if not are_lengths or len(shape) > _MOST_AXES or math.prod(shape) * dtype.itemsize > _MOST_BYTES:
         raise ValueError(f"its header claims the shape {shape}")
     return shape, is_fortran, dtype

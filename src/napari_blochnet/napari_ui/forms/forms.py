@@ -78,6 +78,8 @@ class SettingsForm(QWidget):
         unit = field.json_schema_extra.get("unit") if isinstance(field.json_schema_extra, dict) else ""
         tooltip = f"{field.description or ''}{f' Unit: {unit}.' if unit else ''}".strip()
         label, error, column = QLabel(title), QLabel(), QWidget()
+        for line in (label, error):
+            line.setTextFormat(Qt.TextFormat.PlainText)
         error.setObjectName("blochnetError")
         error.setWordWrap(True)
         error.hide()

@@ -96,6 +96,7 @@ class VoxelInspector(Panel):
             "All pins", "On: the T1–T2 plane holds all pins. Off: the current one, closer.", checkable=True
         )
         self.place = QLabel(_INVITATION)
+        self.place.setTextFormat(Qt.TextFormat.PlainText)
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.save_button = button("Save…", "Save the curves with their numbers (CSV), or a picture (PNG).")
         self.copy_button = button("Copy picture", "Put a picture of the inspector on the clipboard.")

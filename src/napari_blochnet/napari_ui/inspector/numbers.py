@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -105,7 +106,7 @@ class VoxelTable(NumberTable):
                 self.cell(row, column).setText(text)
             if self._colours is not None:
                 self.cell(row, 0).setIcon(swatch(colour_of(item, self._colours), item.is_truth))
-            self.cell(row, 0).setToolTip(item.name)
+            self.cell(row, 0).setToolTip(f"<p>{escape(item.name)}</p>")
         self._fit_rows()
         self._fit_columns()
         self._shade()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QGridLayout
@@ -81,5 +82,7 @@ class EstimatorChoice(TickList):
 
 def _rich(offer: Offer) -> str:
     """Return a tooltip that Qt wraps."""
-    lines = ([f"<b>Not for this stack:</b> {offer.refusal}"] if offer.refusal else []) + offer.description.split("\n")
+    # models of anybody lie in the store, and a name is no markup
+    refused = [f"<b>Not for this stack:</b> {escape(offer.refusal)}"] if offer.refusal else []
+    lines = refused + escape(offer.description).split("\n")
     return "<p>" + "</p><p>".join(lines) + "</p>"

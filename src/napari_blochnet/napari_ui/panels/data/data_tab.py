@@ -56,6 +56,7 @@ class _Card(QFrame):
         name.setWordWrap(True)
         layout.addWidget(name)
         text = QLabel(description)
+        text.setTextFormat(Qt.TextFormat.PlainText)
         text.setWordWrap(True)
         layout.addWidget(text)
         for sentence in notes:
@@ -119,6 +120,7 @@ class DataPanel(Panel):
             self.body.addWidget(widget)
         self.body.addWidget(self.open_stack, 0, Qt.AlignmentFlag.AlignLeft)
         self.schedule_error = QLabel()
+        self.schedule_error.setTextFormat(Qt.TextFormat.PlainText)
         self.schedule_error.setObjectName("blochnetError")
         self.schedule_error.setWordWrap(True)
         self.schedule_error.hide()

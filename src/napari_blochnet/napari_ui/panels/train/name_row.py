@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -58,6 +59,7 @@ class NameRow(QWidget):
         self.line.setToolTip("What the model is called in Map's list and in the model store.")
         self.line.setAccessibleName("Name of the new model")
         self.error = QLabel()
+        self.error.setTextFormat(Qt.TextFormat.PlainText)
         self.error.setObjectName("blochnetError")
         self.error.setWordWrap(True)
         self.error.hide()
