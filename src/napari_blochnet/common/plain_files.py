@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 from pathlib import Path
@@ -50,9 +49,11 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     if not os.access(found, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
         raise FileError(found, "may not be read by you", "a file or folder with permission to read it")
     if stat.S_ISREG(mode):
-        head = b""
-        with contextlib.suppress(OSError), found.open("rb") as file:
-            head = file.read(64)
+        try:
+            with found.open("rb") as file:
+                head = file.read(64)
+        except OSError as error:  # a bad disk, a share that is gone, what the system shows of a process
+            raise FileError(found, f"cannot be read ({error.strerror or error})", "a file that can be read") from None
         for beginning, store in _POINTERS.items():
             if head.startswith(beginning):
                 raise FileError(found, f"holds only a pointer of {store}, not the file itself{_FETCH[store]}.")

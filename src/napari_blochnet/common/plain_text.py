@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-__all__ = ["plain_line", "plain_lines"]
+__all__ = ["cell_text", "comment_text", "plain_line", "plain_lines"]
 
 # Marks that turn the direction of what follows, so that it reads otherwise than it is.
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -29,6 +30,16 @@ def plain_line(text: str, longest: int | None = None) -> str:
 def plain_lines(text: str) -> str:
     """Return each line of text as `plain_line` does."""
     return "\n".join(map(plain_line, text.split("\n")))
+
+
+def cell_text(text: str) -> str:
+    """Return text as a cell of a table: a spreadsheet would run what starts like a formula."""
+    return f"'{text}" if text[:1] in tuple("=+-@\t\r") else text
+
+
+def comment_text(text: str) -> str:
+    """Return text as a comment line above a table: a spreadsheet cuts it into cells, too, and runs none of them."""
+    return re.sub(r"([,;\t|])(?=[=+\-@])", r"\1 ", " ".join(text.split()))
 
 
 def _shown(sign: str) -> str:

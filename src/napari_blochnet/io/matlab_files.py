@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.plain_files import plain_file
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab4 import is_matlab_4, list_matlab_4_arrays
 from napari_blochnet.io.matlab5 import is_matlab_5, is_matlab_73, list_matlab_arrays
@@ -44,7 +45,7 @@ def list_arrays(path: Path) -> dict[str, MatlabArray]:
     InputError
         No MATLAB file, or one that is damaged before its first array.
     """
-    with path.open("rb") as file:
+    with plain_file(path, "a MATLAB file").open("rb") as file:
         head = file.read(128)
     if is_matlab_73(path):
         return list_matlab_73_arrays(path)

@@ -213,11 +213,13 @@ def _check_chunks(folder: Path, name: str, chunk_bytes: int, packer: str, watch:
     """Refuse links among the chunks, and chunks that hold more than the array's shape says."""
     for parent, _, files in os.walk(folder):
         for file in (Path(parent, each) for each in files):
-            if file.parent == folder and (file.name.startswith(".z") or file.name == "zarr.json"):
-                continue
             watch.check(f"reading {name}")
+            is_told = file.parent == folder and (file.name.startswith(".z") or file.name == "zarr.json")
             if file.is_symlink() or not file.is_file():
-                raise FileError(name, f"its chunk {file.name} is a link or no plain file", "chunks that lie in it")
+                what = "metadata" if is_told else "chunk"
+                raise FileError(name, f"its {what} {file.name} is a link or no plain file", f"{what} in plain files")
+            if is_told:
+                continue
             if _unpacked(file, packer, chunk_bytes) > chunk_bytes + 4:  # a checksum
                 raise FileError(name, f"its chunk {file.name} holds more than {chunk_bytes:,} bytes", "whole chunks")
 

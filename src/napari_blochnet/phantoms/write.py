@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_blochnet.common.plain_text import cell_text
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.json_files import write_json
@@ -107,7 +108,9 @@ def _write_members(phantom: Phantom, folder: Path, record: dict[str, Any] | None
         write("TB1map", phantom.b1, {"Units": "arbitrary", "Description": "relative transmit field, 1 = nominal"})
     if phantom.labels is not None:
         write("dseg", phantom.labels)
-        rows = [f"{number}\t{' '.join(name.split())}" for number, name in enumerate(phantom.tissues, start=1)]
+        rows = [
+            f"{number}\t{cell_text(' '.join(name.split()))}" for number, name in enumerate(phantom.tissues, start=1)
+        ]
         table = "\n".join(["index\tname", *rows]) + "\n"
         (folder / f"{prefix}_dseg.tsv").write_text(table, encoding="utf-8")
     for tissue, share in (phantom.fractions or {}).items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.common.plain_files import plain_file
+from napari_blochnet.common.plain_text import plain_line
 from napari_blochnet.io.atomic import replacing
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ def read_tensors(
     InputError
         As `read_header`; a tensor that is missing or of another shape (of another network).
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     header, metadata = read_header(path)
@@ -103,4 +105,10 @@ def read_tensors(
                 f"expected {tuple(shape)}.",
                 field="path",
             )
-    return load_file(str(path)), metadata
+    try:
+        return load_file(str(path)), metadata
+    except SafetensorError as error:  # its own parser takes less than Python's
+        reason = plain_line(str(error), 100)
+        raise InputError(
+            f"{name}: its safetensors header is damaged ({reason})", "a model file", field="path"
+        ) from None

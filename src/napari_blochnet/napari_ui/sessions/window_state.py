@@ -11,7 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
@@ -65,6 +65,14 @@ class EntryState(_State):
     title: _Text
     truth: _Place | None = None
     stack: _Place | None = None
+
+    @field_validator("role")
+    @classmethod
+    def _known(cls, role: str) -> str:
+        known = {"region", "tissue", *STYLES}
+        if role not in known:
+            raise ValueError(f"it is {role!r}; expected one of {', '.join(sorted(known))}")
+        return role
 
 
 class ColormapState(_State):
@@ -168,15 +176,6 @@ class SessionState(_State):
     mapped: Annotated[list[_Place], Field(max_length=1000)] = []
     schedule: dict[str, Any] | None = None
 
-    @model_validator(mode="after")
-    def _roles(self) -> SessionState:
-        for number, layer in enumerate(self.layers):
-            entry = layer.entry
-            known = {"region", "tissue", *STYLES}
-            if entry is not None and entry.role not in known:
-                raise ValueError(f"layer {number} has the role {entry.role!r}; expected one of {', '.join(known)}")
-        return self
-
 
 def damaged(what: str) -> InputError:
     """Return what is said of a session that is not as it was written."""
@@ -235,6 +234,12 @@ def parse_state(
             return False
         return True
 
+    def check_pin(pin: PinState) -> None:
+        check(pin.stack, "stack", "a pin")
+        subject: Any = saved.subjects[pin.stack]
+        if any(index >= length for index, length in zip(pin.index, subject.shape[1:], strict=True)):
+            raise damaged(f"a pin lies at {pin.index}, outside its stack")
+
     def check_comparison(made: ComparisonState) -> None:
         check(made.truth, "phantom", "the comparison")
         for place in made.maps:
@@ -254,7 +259,7 @@ def parse_state(
         update={
             "layers": [layer for _, layer in shown],
             "view": state.view.model_copy(update={"active": active}),
-            "pins": [pin for pin in state.pins if whole(partial(check, pin.stack, "stack", "a pin"))],
+            "pins": [pin for pin in state.pins if whole(partial(check_pin, pin))],
             "comparison": compared if compared and whole(partial(check_comparison, compared)) else None,
             "mapped": [place for place in state.mapped if whole(partial(check, place, "maps", "the latest result"))],
         }
