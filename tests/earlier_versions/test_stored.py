@@ -154,6 +154,8 @@ def test_tables_of_stored_maps(folder):
             _free_pd_of_its_scale(stored, table.pd_scale)
         pairs = zip(itertools.chain(*stored), itertools.chain(*again), strict=True)
         for old, new in pairs:
+            # earlier versions wrote an apostrophe where a cell is empty text
+            old = "" if old == "'" else old
             # another processor's sums may end in another digit
             assert old == new or float(old) == pytest.approx(float(new), rel=1e-6), name
 
