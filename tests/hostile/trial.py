@@ -29,6 +29,7 @@ SECONDS = 5.0
 # What a case may take beside four times its files, and what a process may set aside beside what it has once it is warm.
 MEGABYTES = 100
 _LIMIT = 3 * 2**30
+_GOOD = ("success", "InputError")
 # Seconds without a word after which a process is taken as hanging, whatever else the machine does.
 _SILENT = 60
 
@@ -54,7 +55,7 @@ def _work(root: Path, seed: int, numbers: list[int], only: str = "") -> None:
     """Run cases, and print a line of JSON for each."""
     import seed_files
     from mutators import mutate
-    from readers import DOORS, command_line
+    from readers import DOORS, Door, command_line
 
     from napari_blochnet.common.errors import InputError
 
@@ -74,10 +75,11 @@ def _work(root: Path, seed: int, numbers: list[int], only: str = "") -> None:
     weighted = [door for door in DOORS for _ in range(door.often)]
     place = root / f"case-{os.getpid()}"
 
-    def run(door, name, change):
+    def run(door: Door | None, name: str, r: random.Random | None) -> dict:
+        """Run a case, or a seed as it is."""
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(seeds / name, place / name)
-        what = change(place / name)
+        what = mutate(r, place / name) if r and door else "nothing"
         size = _size(place)
         with open("/proc/self/clear_refs", "w") as peak:
             peak.write("5")
@@ -86,67 +88,48 @@ def _work(root: Path, seed: int, numbers: list[int], only: str = "") -> None:
         signal.setitimer(signal.ITIMER_PROF, SECONDS)
         signal.alarm(_SILENT // 3)
         try:
-            path = place / name / seed_files.MAIN.get(name, "")
             if door is None:
-                what = command_line(change.random, place)
+                what = command_line(r or random.Random(0), place)
             else:
-                door.read(path)
+                door.read(place / name / seed_files.MAIN.get(name, ""))
+        except InputError as error:
+            answer = "InputError"
+            if len(str(error)) > 1500 or not str(error).isprintable():
+                answer, where = "not a sentence", str(error)[:300]
         except BaseException as error:
-            answer = type(error).__name__
-            if not isinstance(error, InputError):
-                frames = [f for f in traceback.extract_tb(error.__traceback__) if "napari_blochnet" in f.filename]
-                if frames:
-                    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
-                where += f" {str(error)[:200]}"
-            else:
-                answer = "InputError"
-                if len(str(error)) > 1000 or re.search(r"[\x00-\x08\x1b\n]", str(error)):
-                    answer, where = "not a sentence", str(error)[:300]
+            frames = [f for f in traceback.extract_tb(error.__traceback__) if "napari_blochnet" in f.filename]
+            place_of = f"{Path(frames[-1].filename).name}:{frames[-1].lineno} " if frames else ""
+            answer, where = type(error).__name__, f"{place_of}{str(error)[:200]}"
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
             signal.alarm(0)
         taken = _memory("VmHWM") - before
-        if door is not None and answer in ("success", "InputError") and taken > 4 * size + MEGABYTES * 2**20:
+        # a command computes; what it may take is the limit of the process
+        if door is not None and answer in _GOOD and taken > 4 * size + MEGABYTES * 2**20:
             where, answer = f"{taken >> 20} MB for {size:,} bytes, {answer}", "memory"
         return {"door": door.name if door else "command line", "seed": name, "change": what, "answer": answer,
                 "where": where, "seconds": round(time.process_time() - start, 2), "taken": taken}  # fmt: skip
 
-    if not os.environ.get("HOSTILE_COLD"):
-        # what is loaded and compiled once is no case's
-        for door in DOORS:
-            for name in fitting[door.name]:
-                answer = run(door, name, lambda folder: "nothing")
-                if answer["answer"] not in ("success", "InputError"):
-                    print(json.dumps({"number": -1, **answer}), file=said, flush=True)
-    if _LIMIT:
-        resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + _LIMIT,) * 2)
+    # what is loaded and compiled once is no case's
+    for door in DOORS:
+        for name in fitting[door.name]:
+            found = run(door, name, None)
+            if found["answer"] not in _GOOD:
+                print(json.dumps({"number": -1, **found}), file=said, flush=True)
+    resource.setrlimit(resource.RLIMIT_AS, (_memory("VmSize") + _LIMIT,) * 2)
     for number in numbers:
         r = random.Random(seed * 1_000_003 + number)
-
-        def change(folder: Path, r: random.Random = r) -> str:
-            return mutate(r, folder)
-
-        change.random = r
-        door = None if r.random() < 0.06 else r.choice(weighted)
+        chosen = None if r.random() < 0.06 else r.choice(weighted)
         if only:
-            door = next((each for each in DOORS if each.name == only), None)
-        name = "schedule-json" if door is None else r.choice(fitting[door.name])
+            chosen = next((door for door in DOORS if door.name == only), None)
+        name = "schedule-json" if chosen is None else r.choice(fitting[chosen.name])
         print(json.dumps({"number": number}), file=said, flush=True)
-        found = run(door, name, (change if door else _nothing(r)))
-        print(json.dumps({"number": number, **found}), file=said, flush=True)
+        print(json.dumps({"number": number, **run(chosen, name, r)}), file=said, flush=True)
     shutil.rmtree(place, ignore_errors=True)
 
 
-def _nothing(r: random.Random):
-    def change(folder: Path) -> str:
-        return ""
-
-    change.random = r
-    return change
-
-
-def trial(seed: int, numbers: list[int], folder: Path, door: str = "") -> list[dict]:
-    """Run cases in processes of their own; return a row for each."""
+def trial(seed: int, numbers: list[int], folder: Path, door: str = "", log: Path | None = None) -> list[dict]:
+    """Run cases in processes of their own; return a row for each, written to ``log`` as it comes."""
     rows, left = [], list(numbers)
     while left:
         command = [sys.executable, __file__, "--work", str(folder), "--seed", str(seed), "--door", door]
@@ -164,20 +147,28 @@ def trial(seed: int, numbers: list[int], folder: Path, door: str = "") -> list[d
                     continue
                 begun = None
                 rows.append(row)
+                _note(log, row)
                 if row["number"] in left[:1]:
                     left.pop(0)
             signal.alarm(0)
         if begun is not None:
             rows.append({"number": begun, "door": "?", "answer": f"process ended ({process.returncode})", "where": ""})
+            _note(log, rows[-1])
             left.remove(begun)
         elif left and process.returncode:
             raise RuntimeError(f"the cases cannot be run: exit {process.returncode}")
     return rows
 
 
+def _note(log: Path | None, row: dict) -> None:
+    if log is not None:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+
 def bad(rows: list[dict]) -> list[dict]:
     """Return the cases that were not answered as they should be."""
-    return [row for row in rows if row["answer"] not in ("success", "InputError")]
+    return [row for row in rows if row["answer"] not in _GOOD]
 
 
 def main() -> None:
@@ -195,11 +186,11 @@ def main() -> None:
         _work(given.work, given.seed, json.load(sys.stdin), given.door)
         return
     numbers = [given.only] if given.only is not None else list(range(given.first, given.first + given.cases))
+    if given.rows is not None:
+        given.rows.unlink(missing_ok=True)
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hostile-") as folder:
-        rows = trial(given.seed, numbers, Path(folder), given.door)
-    if given.rows is not None:
-        given.rows.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        rows = trial(given.seed, numbers, Path(folder), given.door, given.rows)
     print(f"{len(rows)} cases in {time.monotonic() - start:.0f} s")
     for answer, count in collections.Counter(row["answer"] for row in rows).most_common():
         print(f"{count:7,} {answer}")
