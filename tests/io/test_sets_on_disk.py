@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -161,7 +162,7 @@ def test_a_stack_that_could_not_be_written_leaves_the_old_one_whole(made, tmp_pa
     assert read_fingerprints(path).schedule == other.schedule
 
 
-@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("step", range(5))
 @pytest.mark.parametrize("what", ["stack", "maps", "phantom"])
 def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_path, monkeypatch):
     def write(number):
@@ -174,16 +175,20 @@ def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_
 
     write(1)
     before = digests(tmp_path)
-    true, count = Path.rename, []
+    count = []
 
-    def rename(self, target):
-        count.append(target)
-        if len(count) == step + 1:
-            raise PermissionError(errno.EACCES, "Permission denied", str(self))
-        return true(self, target)
+    def refusing(true):
+        def rename(source, target):
+            count.append(target)
+            if len(count) == step + 1:
+                raise PermissionError(errno.EACCES, "Permission denied", str(source))
+            return true(source, target)
+
+        return rename
 
     with monkeypatch.context() as during:
-        during.setattr(Path, "rename", rename)
+        during.setattr(os, "rename", refusing(os.rename))
+        during.setattr(os, "replace", refusing(os.replace))
         with pytest.raises(PermissionError):
             write(2)
     assert digests(tmp_path) == before
@@ -192,15 +197,12 @@ def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_
 
 
 def test_what_cannot_be_written_is_named_as_the_person_named_it(made, tmp_path, monkeypatch):
-    import tempfile
-
-    def denied(suffix=None, prefix=None, place=None, **more):
-        folder = Path(place or more["dir"]).absolute()
-        raise PermissionError(errno.EACCES, "Permission denied", f"{folder}/{prefix}xvopmadw.csv")
+    def denied(self, mode=0o777, parents=False, exist_ok=False):
+        if not exist_ok:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self.absolute()))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tempfile, "mkstemp", denied)
-    monkeypatch.setattr(tempfile, "mkdtemp", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     for write, name in (
         (lambda: nb.write_schedule(made["stack"].schedule, "foo.csv"), "foo.csv"),
         (lambda: write_fingerprints(made["stack"], "foo.nii.gz"), "foo.nii.gz"),
@@ -309,7 +311,7 @@ def test_an_empty_folder_is_free_for_a_store(made, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.nii.gz", "s.csv"])
 @pytest.mark.parametrize("is_there", [True, False])
-def test_no_link_is_replaced(name, is_there, made, tmp_path):
+def test_what_a_link_leads_to_is_written_where_it_is_ours(name, is_there, made, tmp_path):
     def write(path):
         if name == "s.csv":
             nb.write_schedule(made["stack"].schedule, path)
@@ -322,10 +324,23 @@ def test_no_link_is_replaced(name, is_there, made, tmp_path):
         write(there)
     link.symlink_to(there)
     before = digests(tmp_path)
-    with pytest.raises(InputError, match=rf"{name} is a link to .*{name}, and no link is replaced; expected another"):
-        write(link)
+    if is_there and name != "a.nii.gz":
+        other = nb.spline_schedule(length=40, seed=9)
+        if name == "s.csv":
+            there.chmod(0o600)
+            nb.write_schedule(other, link)
+            assert nb.read_schedule(there) == other
+            assert there.stat().st_mode & 0o777 == 0o600
+        else:
+            write_fingerprints(replace(made["stack"], schedule=other), link)
+            assert read_fingerprints(there).schedule == other
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([name, "store"])
+        assert [entry.name for entry in there.parent.iterdir()] == [name]
+    else:  # a set of several lies in one folder; where a link leads nowhere, nobody knows whose that is
+        with pytest.raises(InputError, match=rf"{name} is a link to .*{name}, and no link is replaced; expected ano"):
+            write(link)
+        assert digests(tmp_path) == before
     assert link.is_symlink()
-    assert digests(tmp_path) == before
     # through a folder that is one, everything is as ever
     (tmp_path / "way").symlink_to(tmp_path / "store")
     write(tmp_path / "way" / name)

@@ -26,6 +26,7 @@ from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
 from napari_blochnet.io.origin import check_outputs, listing
+from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
@@ -38,6 +39,7 @@ _PHASE_TOLERANCE = 1e-6
 _AS_CONTRASTS = "as a series of contrasts it opens without one: nb.read_contrasts, or dropped on napari's canvas"
 
 
+@reads_whole
 def read_fingerprints(
     path: PathLike,
     schedule: Schedule | None = None,

@@ -8,7 +8,6 @@ was written with: lists without digests, records, headers.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -28,6 +27,9 @@ from napari_blochnet.common.origin_marks import (
     is_our_json,
     json_object,
 )
+from napari_blochnet.io.sets.digests import digest
+from napari_blochnet.io.sets.rooms import is_in_room
+from napari_blochnet.io.sets.switching import settle
 
 __all__ = [
     "LISTING",
@@ -45,8 +47,6 @@ __all__ = [
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-# Files up to this size are digested whole; of larger ones this many pieces, evenly spread.
-_WHOLE, _PIECES, _PIECE = 64 * 2**20, 256, 2**16
 # Files named in a sentence.
 _NAMED = 4
 # How the files of a phantom end.
@@ -71,7 +71,8 @@ def check_outputs(
 ) -> None:
     """Raise `InputError` where writing these files would replace what this package did not write, or an input.
 
-    Nor is a link replaced, a set of maps by a phantom, or a phantom by maps.
+    Nor is a link replaced where files are written together (of a single one, what it leads to is), a set of maps by a
+    phantom, or a phantom by maps. What a process that was ended left half written there is finished first.
 
     Parameters
     ----------
@@ -86,7 +87,9 @@ def check_outputs(
     field : str
         Of the setting at fault.
     """
-    wanted = list(dict.fromkeys(map(Path, paths)))
+    wanted = [path for path in dict.fromkeys(map(Path, paths)) if not is_in_room(path)]
+    for folder in dict.fromkeys(path.parent for path in wanted):
+        settle(folder)
     there = [path for path in wanted if path.exists() or path.is_symlink()]
     if not there:
         return
@@ -94,9 +97,9 @@ def check_outputs(
     for path in there:
         if path.resolve() in used:
             raise InputError(f"{path} is what this is made from and is not replaced by it", instead, field=field)
-        if path.is_symlink():
+        if path.is_symlink() and (len(wanted) > 1 or not path.exists()):
             raise InputError(f"{path} is a link to {os.readlink(path)}, and no link is replaced", instead, field=field)
-    foreign = [path for path in there if not is_ours(path)]
+    foreign = [path for path in there if not is_ours(path.resolve())]
     if foreign:
         names = ", ".join(path.name for path in foreign[:_NAMED])
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
@@ -193,7 +196,7 @@ def _texts(record: Mapping[str, Any], *, nested: bool = True) -> Iterator[str]:
 
 def listing(paths: Iterable[PathLike]) -> dict[str, dict[str, str]]:
     """Return the entry of a set's JSON that lists its members, as they are now, with their digests."""
-    return {LISTING: {Path(path).name: _digest(Path(path)) for path in paths}}
+    return {LISTING: {Path(path).name: digest(Path(path)) for path in paths}}
 
 
 def strangers_among(files: Iterable[Path]) -> list[Path]:
@@ -248,20 +251,6 @@ def _entries(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir() if entry.is_dir() or not _LITTER.fullmatch(entry.name)}
 
 
-def _digest(path: Path) -> str:
-    digest, size = hashlib.blake2b(digest_size=16), path.stat().st_size
-    with path.open("rb") as file:
-        if size <= _WHOLE:
-            while block := file.read(2**20):
-                digest.update(block)
-        else:
-            digest.update(str(size).encode())
-            for piece in range(_PIECES):
-                file.seek((size - _PIECE) * piece // (_PIECES - 1))
-                digest.update(file.read(_PIECE))
-    return digest.hexdigest()
-
-
 # -- members of sets
 
 
@@ -278,7 +267,7 @@ def _is_listed(file: Path) -> bool:
         members = content.get(LISTING)
         if isinstance(members, dict):
             if file.name in members and is_our_json(content):
-                return bool(members[file.name] == _digest(file))
+                return bool(members[file.name] == digest(file))
         elif _listed_before(file, stem, name, content):
             return True
     return False

@@ -14,7 +14,6 @@ import math
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +26,11 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.io.sets.reading_whole import reads_whole
+from napari_blochnet.io.sets.rooms import is_room
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -126,43 +127,34 @@ def write_session(
         The folder is as it was.
     """
     folder = session_folder(path)
+    check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
-    if folder.is_dir() and not is_session(folder) and any(folder.iterdir()):
+    if folder.is_dir() and not is_session(folder) and any(not is_room(item) for item in folder.iterdir()):
         raise InputError(
             f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"
         )
-    check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
-    was_there = folder.is_dir()
     name = f"data-{secrets.token_hex(4)}"
     try:
-        (folder / name).mkdir(parents=True)
-        total = sum(map(_bytes, (*session.subjects, *session.arrays)))
-        writer = _Writer(folder / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
-        try:
+        with replacing_set([folder / name, folder / SESSION_FILE], left=lambda: _data_in(folder)) as draft:
+            (draft / name).mkdir()
+            total = sum(map(_bytes, (*session.subjects, *session.arrays)))
+            writer = _Writer(draft / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
             described = [writer.subject(subject, place) for place, subject in enumerate(session.subjects)]
             for place, array in enumerate(session.arrays):
                 writer.array(np.asarray(array), f"array-{place}")
             write_json(
                 {"blochnet_session": _FORMAT, "data": name, "subjects": described, "arrays": len(session.arrays),
                  "state": session.state},
-                folder / SESSION_FILE,
+                draft / SESSION_FILE,
             )  # fmt: skip
-        except BaseException:
-            shutil.rmtree(folder / name, ignore_errors=True)
-            if not was_there:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-        for old in folder.iterdir():
-            if _DATA.fullmatch(old.name) and old.name != name and _is_data(old):
-                # a file still open elsewhere stays, where the system wants it so; the next saving removes it
-                shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{folder}: the session cannot be written ({error.strerror or error}); expected a folder "
                          "with room that may be written to.", field="path") from None  # fmt: skip
     return folder
 
 
+@reads_whole
 def read_session(
     path: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
 ) -> SavedSession:
@@ -334,6 +326,11 @@ class _Reader:
             raise InputError(
                 f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path"
             ) from None
+
+
+def _data_in(folder: Path) -> list[Path]:
+    """Return the arrays of earlier sessions in a folder."""
+    return [old for old in folder.iterdir() if _DATA.fullmatch(old.name) and _is_data(old)]
 
 
 def _is_data(folder: Path) -> bool:
