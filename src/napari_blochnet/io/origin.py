@@ -171,7 +171,11 @@ def note_inputs(record: Mapping[str, Any]) -> None:
 def inputs_of(record: Mapping[str, Any]) -> set[Path]:
     """Return the files that a record names, and those in the folder that a phantom was read from; resolved."""
     found: set[Path] = set()
-    source = record.get("inputs", {}).get("source") if record.get("operation") == "open_phantom" else None
+    first: Any = record
+    while isinstance(first, Mapping) and first.get("operation") == "cut_phantom":
+        first = first.get("inputs", {}).get("phantom")
+    is_opened = isinstance(first, Mapping) and first.get("operation") == "open_phantom"
+    source = first.get("inputs", {}).get("source") if is_opened else None
     if isinstance(source, str):
         # a phantom is all that lies in its folder
         folders = {Path(source).resolve(), *_READ.get(source, set())}
