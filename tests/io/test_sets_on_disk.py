@@ -18,7 +18,7 @@ import zarr
 from matplotlib.figure import Figure
 
 import napari_blochnet as nb
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.evaluation.maps_io import files_to_write, read_maps, write_map, write_maps
 from napari_blochnet.fingerprints.stack_files import read_fingerprints, write_fingerprints
 from napari_blochnet.io.origin import check_outputs, is_ours
@@ -393,3 +393,58 @@ def test_the_demonstration_looks_before_it_simulates(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"report\.html"):
         demo.run_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+# -- members that are not what was written
+
+
+def test_a_member_that_a_person_edited_is_read_and_told(made, tmp_path):
+    path = tmp_path / "a.nii.gz"
+    write_fingerprints(made["stack"], path)
+    assert not any("changed" in note for note in read_fingerprints(path).notes)
+    mask = nib.load(tmp_path / "a_mask.nii.gz")
+    smaller = np.asarray(mask.dataobj).copy()
+    smaller[: len(smaller) // 2] = 0
+    nib.save(nib.Nifti1Image(smaller, mask.affine), tmp_path / "a_mask.nii.gz")
+    back = read_fingerprints(path)
+    assert np.array_equal(back.mask, smaller.T.astype(bool))
+    told = "a_mask.nii.gz was changed since it was written with the others; it is read as it is now."
+    assert told in back.notes
+
+    write_maps(made["maps"], tmp_path / "maps")
+    twice = nib.load(tmp_path / "maps" / "sub-01_T2map.nii.gz")
+    nib.save(nib.Nifti1Image(2 * twice.get_fdata(), twice.affine), tmp_path / "maps" / "sub-01_T2map.nii.gz")
+    with pytest.warns(DataWarning, match=r"sub-01_T2map\.nii\.gz was changed since"):
+        back = read_maps(tmp_path / "maps")
+    np.testing.assert_allclose(back.t2, 2 * made["maps"].t2, rtol=1e-6)
+
+    head = named(made["truth"], "head")
+    write_phantom(head, tmp_path / "p")
+    t1 = nib.load(tmp_path / "p" / "sub-head_T1map.nii.gz")
+    nib.save(nib.Nifti1Image(1.5 * t1.get_fdata(), t1.affine), tmp_path / "p" / "sub-head_T1map.nii.gz")
+    back = nb.read_phantom(tmp_path / "p")
+    np.testing.assert_allclose(back.t1[back.mask], 1.5 * head.t1[back.mask], rtol=1e-6)
+    assert any("sub-head_T1map.nii.gz was changed since" in note for note in back.notes)
+
+
+def test_what_is_left_of_another_set_is_said_and_not_used(made, tmp_path):
+    b1 = np.where(made["truth"].mask, 0.8, 0).astype(np.float32)
+    write_phantom(replace(named(made["truth"], "head"), b1=b1), tmp_path / "other")
+    write_phantom(named(made["truth"], "head"), tmp_path / "p")
+    shutil.copy(tmp_path / "other" / "sub-head_TB1map.nii.gz", tmp_path / "p")
+    back = nb.read_phantom(tmp_path / "p")
+    assert back.b1 is None
+    assert any("sub-head_TB1map.nii.gz" in note and "left alone" in note for note in back.notes)
+
+    write_maps(made["maps"], tmp_path / "maps")
+    shutil.copy(tmp_path / "maps" / "sub-01_T1map.nii.gz", tmp_path / "maps" / "sub-01_desc-se_T1map.nii.gz")
+    with pytest.warns(DataWarning, match=r"sub-01_desc-se_T1map\.nii\.gz in .* is not of the set"):
+        assert read_maps(tmp_path / "maps").t1_se is None
+
+    path = tmp_path / "a.nii.gz"
+    write_fingerprints(made["stack"], path)
+    content = json.loads((tmp_path / "a.json").read_text())
+    del content["NapariBlochnetFiles"]["a_mask.nii.gz"]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    back = read_fingerprints(path)
+    assert "a_mask.nii.gz beside it is not of its set, and left alone." in back.notes

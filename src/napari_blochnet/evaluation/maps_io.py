@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -11,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.brought_maps import brought_sets, read_brought_maps
 from napari_blochnet.evaluation.error_maps import PARAMETERS, error_maps
@@ -19,7 +20,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
-from napari_blochnet.io.origin import check_outputs, listing, set_members
+from napari_blochnet.io.origin import about_changes, check_outputs, listing, set_members
 from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.phantoms.map_files import MapHints
 from napari_blochnet.phantoms.phantom import Phantom
@@ -266,7 +267,13 @@ def read_maps(
         raise FileError(sidecars[0], "its list of files is missing or incomplete", "a sidecar written by this package")
     fields: dict[str, Any] = {}
     geometry = None
-    for field, path in map_paths(found, sidecars[0].name.removesuffix("_T1map.json")).items():
+    paths_of = map_paths(found, sidecars[0].name.removesuffix("_T1map.json"))
+    strange = [path.name for field, path in paths_of.items() if field not in listing and path.is_file()]
+    told = about_changes(content, (paths_of[field] for field in listing))
+    told += [f"{name} in {found} is not of the set of maps there, and left alone." for name in strange]
+    for words in told:
+        warnings.warn(words, DataWarning, stacklevel=3)
+    for field, path in paths_of.items():
         if field not in listing:
             continue
         values, here = read_nifti(path)

@@ -34,11 +34,13 @@ from napari_blochnet.io.sets.switching import settle
 __all__ = [
     "LISTING",
     "PROGRAM",
+    "about_changes",
     "check_outputs",
     "figure_mark",
     "inputs_of",
     "is_ours",
     "listing",
+    "members_named",
     "note_inputs",
     "ours_among",
     "set_members",
@@ -203,15 +205,41 @@ def listing(paths: Iterable[PathLike]) -> dict[str, dict[str, str]]:
     return {LISTING: {Path(path).name: digest(Path(path)) for path in paths}}
 
 
+def members_named(content: Mapping[str, Any]) -> set[str] | None:
+    """Return the names that a set's JSON lists; None where it lists none."""
+    listed = content.get(LISTING)
+    return set(listed) if isinstance(listed, dict) else None
+
+
+def about_changes(content: Mapping[str, Any], files: Iterable[PathLike]) -> list[str]:
+    """Return, in sentences, which files of a set are not as they were when it was written.
+
+    Parameters
+    ----------
+    content : mapping
+        Of the set's JSON.
+    files : iterable of path
+        Members of it that are read.
+    """
+    listed = content.get(LISTING)
+    known = listed if isinstance(listed, dict) else {}
+    paths = [path for path in map(Path, files) if path.name in known and path.is_file()]
+    changed = [path.name for path in paths if known[path.name] != digest(path)]
+    return [f"{name} was changed since it was written with the others; it is read as it is now." for name in changed]
+
+
 def strangers_among(files: Iterable[Path]) -> list[Path]:
-    """Return those of the files in a folder that lie among maps of ours, by their names, and are none of them."""
+    """Return those of the files in a folder that lie among ours, by their names, and are not of their set."""
     every, found = list(files), []
     for sidecar in (file for file in every if file.name.endswith("_T1map.json")):
-        maps = json_object(sidecar).get("NapariBlochnetMaps")
+        content, start = json_object(sidecar), sidecar.name.removesuffix("T1map.json")
+        maps, listed = content.get("NapariBlochnetMaps"), content.get(LISTING)
+        images = [file for file in every if file.name.startswith(start) and ".nii" in file.suffixes]
         if isinstance(maps, dict):
-            start = sidecar.name.removesuffix("T1map.json")
-            images = (file for file in every if file.name.startswith(start) and ".nii" in file.suffixes)
             found += [file for file in images if file.name not in maps.values()]
+        elif describes_phantom(content) and isinstance(listed, dict):
+            found += [file for file in images
+                      if _PHANTOM.fullmatch(file.name.removeprefix(start)) and file.name not in listed]  # fmt: skip
     return found
 
 

@@ -229,11 +229,13 @@ OPERATIONS: list[Operation] = [
     ),
     Operation(
         "cut_phantom", f"{_JOBS}.cutting:cut_phantom", CutSettings, "phantom", (Input("phantom", "phantom"),),
-        python_name="nb.cut_phantom", command="cut-phantom {phantom}", watched=False, summary="Write some slices of PHANTOM as one of their own.",
+        python_name="nb.cut_phantom", command="cut-phantom {phantom}", watched=False,
+        summary="Write some slices of PHANTOM as one of their own.",
     ),
     Operation(
         "cut_stack", f"{_JOBS}.cutting:cut_stack", CutSettings, "stack", (_STACK,),
-        python_name="nb.cut_stack", command="cut-stack {stack}", watched=False, summary="Write some slices of STACK as one of their own.",
+        python_name="nb.cut_stack", command="cut-stack {stack}", watched=False,
+        summary="Write some slices of STACK as one of their own.",
     ),
     Operation(
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",
