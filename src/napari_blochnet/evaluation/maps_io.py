@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -12,7 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.brought_maps import brought_sets, read_brought_maps
 from napari_blochnet.evaluation.error_maps import PARAMETERS, error_maps
@@ -21,7 +20,7 @@ from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
 from napari_blochnet.io.origin import about_changes, check_outputs, listing, set_members
-from napari_blochnet.io.sets.reading_whole import reads_whole
+from napari_blochnet.io.sets.reading_whole import reads_whole, tell_of
 from napari_blochnet.phantoms.map_files import MapHints
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import TimeUnit
@@ -272,7 +271,7 @@ def read_maps(
     told = about_changes(content, (paths_of[field] for field in listing))
     told += [f"{name} in {found} is not of the set of maps there, and left alone." for name in strange]
     for words in told:
-        warnings.warn(words, DataWarning, stacklevel=3)
+        tell_of(words)
     for field, path in paths_of.items():
         if field not in listing:
             continue

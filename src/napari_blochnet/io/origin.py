@@ -28,6 +28,7 @@ from napari_blochnet.common.origin_marks import (
     json_object,
 )
 from napari_blochnet.io.sets.digests import digest
+from napari_blochnet.io.sets.reading_whole import looked_at, stays_as
 from napari_blochnet.io.sets.rooms import is_in_room
 from napari_blochnet.io.sets.switching import settle
 
@@ -49,6 +50,8 @@ __all__ = [
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
+# How often files are looked at that change meanwhile.
+_TRIES = 50
 # Files named in a sentence.
 _NAMED = 4
 # How the files of a phantom end.
@@ -90,9 +93,14 @@ def check_outputs(
         Of the setting at fault.
     """
     wanted = [path for path in dict.fromkeys(map(Path, paths)) if not is_in_room(path)]
-    for folder in dict.fromkeys(path.parent for path in wanted):
-        settle(folder)
-    there = [path for path in wanted if path.exists() or path.is_symlink()]
+    for _ in range(_TRIES):
+        for folder in dict.fromkeys(path.parent for path in wanted):
+            settle(folder)
+        seen = looked_at(wanted)
+        there = [path for path in wanted if path.exists() or path.is_symlink()]
+        foreign = [path for path in there if not is_ours(path.resolve())]
+        if not foreign or stays_as(seen):  # what another process is just replacing is looked at again
+            break
     if not there:
         return
     used = {Path(path).expanduser().resolve() for path in inputs} | inputs_of(record or {})
@@ -101,7 +109,6 @@ def check_outputs(
             raise InputError(f"{path} is what this is made from and is not replaced by it", instead, field=field)
         if path.is_symlink() and (len(wanted) > 1 or not path.exists()):
             raise InputError(f"{path} is a link to {os.readlink(path)}, and no link is replaced", instead, field=field)
-    foreign = [path for path in there if not is_ours(path.resolve())]
     if foreign:
         names = ", ".join(path.name for path in foreign[:_NAMED])
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""

@@ -26,6 +26,7 @@ from napari_blochnet.estimators.networks.tensors import read_tensors, write_tens
 from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["read_model", "write_model"]
@@ -79,6 +80,7 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
     return target
 
 
+@reads_whole
 def read_model(path: Path) -> tuple[LabelNetwork, list[Schedule], dict[str, Any]]:
     """Return a network, the schedules it was trained for, and its card.
 

@@ -89,7 +89,8 @@ def _take_turn(room: Room) -> None:
         try:
             os.rename(room.path, switch)
         except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.EACCES) or not switch.is_dir():
+            is_taken = error.errno in (errno.EEXIST, errno.ENOTEMPTY)
+            if not is_taken and not (error.errno == errno.EACCES and switch.is_dir()):  # as Windows says it
                 raise
             settle(switch.parent)
         else:
