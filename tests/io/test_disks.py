@@ -119,7 +119,7 @@ def test_a_disk_that_may_only_be_read_is_told_and_read(write, disk):
     write(place, 1)
     before = digests(place)
     remount(place, "ro")
-    with pytest.raises(OSError, match="Read-only file system"):
+    with pytest.raises(InputError, match="disk0 may not be written to; expected another"):
         write(place, 2)
     assert digests(place) == before
 
@@ -284,3 +284,56 @@ def test_modes_stay_and_the_umask_is_not_touched(tmp_path, monkeypatch):
     assert modes.pop("a_mask.nii.gz") & 0o200
     assert set(modes.values()) == {0o600}
     assert np.array_equal(read_fingerprints(tmp_path / "a.nii").data, stack(2).data)
+
+
+# -- the last step
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(disk, monkeypatch):
+    from napari_blochnet.jobs.operations import opening
+
+    place = disk("size=64k")
+    remount(place, "ro")
+    worked = []
+    monkeypatch.setattr(opening, "synthetic_head", lambda *args, **more: worked.append(True))
+    for where in (place, place / "deeper" / "p"):
+        done = CliRunner().invoke(blochnet, ["phantom", "--synthetic", "-o", str(where)])
+        assert (done.exit_code, worked) == (2, [])
+        assert "may not be written to; expected another" in done.output
+
+
+def test_what_cannot_be_written_at_the_end_is_kept_elsewhere_and_told(disk, tmp_path, monkeypatch):
+    place = disk("size=64k")
+    write_phantom(phantom(1)[1:3], tmp_path / "p")
+    nb.write_schedule(nb.Schedule([30.0] * 200, 12.0, 2.0), tmp_path / "s.csv")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    done = CliRunner().invoke(blochnet, ["simulate", "--phantom", str(tmp_path / "p"), "--schedule",
+                                         str(tmp_path / "s.csv"), "-o", str(place / "a.nii")])  # fmt: skip
+    assert done.exit_code == 2
+    assert "No space left on device; so that it is not lost, the result was written to " in done.output
+    (kept,) = (tmp_path / "home").rglob("a.nii")
+    assert str(kept) in done.output
+    assert read_fingerprints(kept).shape == (200, 2, 20, 20)
+    assert digests(place) == {}
+
+
+def test_names_that_are_no_text_cost_no_result(tmp_path):
+    name = os.fsdecode(b"caf\xe9")
+    (tmp_path / name).mkdir()
+    record = {"operation": "open_phantom", "settings": {}, "inputs": {"source": str(tmp_path / name)}}
+    write_maps(maps(1).replace(record=record), tmp_path / name / "maps")
+    assert read_maps(tmp_path / name / "maps").record == record
+    write_fingerprints(stack(1), tmp_path / name / "a.nii", record=record)
+    assert read_fingerprints(tmp_path / name / "a.nii").record == record
+    nb.write_schedule(SCHEDULE.replace(name=name), tmp_path / name / "s.csv")
+    assert nb.read_schedule(tmp_path / name / "s.csv") == SCHEDULE
+    nb.compare(phantom(1), maps(1).replace(record=record)).to_html(tmp_path / name / "r.html")
+    nb.compare(phantom(1), maps(1).replace(estimator=name)).to_csv(tmp_path / name / "r.csv")
+    assert "caf\\udce9" in (tmp_path / name / "r.csv").read_text(encoding="utf-8")
+
+
+def test_a_train_beyond_what_the_format_can_say_is_written(tmp_path):
+    long = np.ones((32_768, 1, 1, 2), np.float32)
+    made = nb.FingerprintStack(long, nb.Schedule([10.0] * 32_768, 12.0, 2.0), "real")
+    write_fingerprints(made, tmp_path / "a.nii")
+    assert read_fingerprints(tmp_path / "a.nii").shape == long.shape

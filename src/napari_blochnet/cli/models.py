@@ -10,6 +10,7 @@ import click
 from napari_blochnet.cli.operation_commands import STACK, open_schedule, open_stack
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, Answer, Console, command, named_files, output
+from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.settings import FingerprintsSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
@@ -74,7 +75,7 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
         if checkpoint.is_file():
             console.say(f"The training is saved in {checkpoint}; the same command goes on with it.")
         raise
-    written = trained.save(output)
+    written = write_or_keep(trained.save, output)
     lines = []
     for name, scores in trained.card["scores"].items():
         ratios = ", ".join(f"{key} {value['ratio']:.2f}" for key, value in scores.items() if isinstance(value, dict))
@@ -118,5 +119,5 @@ def adapt(console: Console, model: str, stack_path: str, output: Path, device: s
     stack = open_stack(console, stack_path, options)
     fields = given_settings(AdaptSettings, options)
     adapted = run(model, stack, device=device, progress=console.progress, watch=watch, **fields)
-    written = adapted.save(output)
+    written = write_or_keep(adapted.save, output)
     return f"Written to {written}.", {"output": written, "seconds": adapted.card["record"].get("seconds")}

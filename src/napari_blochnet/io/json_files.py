@@ -21,6 +21,8 @@ _MOST_CONTAINERS = 1_000_000
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write JSON (UTF-8, indented; NaN refused) by renaming."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # of a path that is no text
+        text = json.dumps(content, indent=1, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

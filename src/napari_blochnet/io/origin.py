@@ -37,6 +37,7 @@ __all__ = [
     "PROGRAM",
     "about_changes",
     "check_outputs",
+    "check_place",
     "figure_mark",
     "inputs_of",
     "is_ours",
@@ -93,6 +94,8 @@ def check_outputs(
         Of the setting at fault.
     """
     wanted = [path for path in dict.fromkeys(map(Path, paths)) if not is_in_room(path)]
+    for folder in dict.fromkeys(path.resolve().parent for path in wanted):
+        check_place(folder, instead, field)
     for _ in range(_TRIES):
         for folder in dict.fromkeys(path.parent for path in wanted):
             settle(folder)
@@ -119,6 +122,15 @@ def check_outputs(
             field=field,
         )
     _check_sets(wanted, instead, field)
+
+
+def check_place(folder: Path, instead: str = "another folder", field: str = "path") -> None:
+    """Raise `InputError` where nothing can be written in a folder, which need not be there yet."""
+    place = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if not place.is_dir():
+        raise InputError(f"{place} is no folder, and nothing can be written in it", instead, field=field)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{place} may not be written to", instead, field=field)
 
 
 def _check_sets(paths: list[Path], instead: str, field: str) -> None:

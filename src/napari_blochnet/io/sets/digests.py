@@ -23,13 +23,13 @@ def digest(path: Path) -> str:
                 found.update(f"{below.relative_to(path)}\0{below.lstat().st_size}\0".encode(errors="surrogateescape"))
         return found.hexdigest()
     size = path.stat().st_size
-    with path.open("rb") as file:
+    with path.open("rb") as stream:
         if size <= _WHOLE:
-            while block := file.read(2**20):
+            while block := stream.read(2**20):
                 found.update(block)
         else:
             found.update(str(size).encode())
             for piece in range(_PIECES):
-                file.seek((size - _PIECE) * piece // (_PIECES - 1))
-                found.update(file.read(_PIECE))
+                stream.seek((size - _PIECE) * piece // (_PIECES - 1))
+                found.update(stream.read(_PIECE))
     return found.hexdigest()

@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 try:
-    import fcntl
+    from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    LOCK_EX = LOCK_NB = 0
+
+    def flock(descriptor: int, how: int) -> None:  # type: ignore[misc]
+        raise OSError
 
 __all__ = [
     "LOCK",
@@ -149,10 +152,8 @@ def is_in_room(path: Path) -> bool:
 
 def lock(descriptor: int, *, wait: bool = True) -> bool | None:
     """Lock an open file. False: somebody else has; None: there are no locks here."""
-    if fcntl is None:
-        return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(descriptor, LOCK_EX if wait else LOCK_EX | LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
