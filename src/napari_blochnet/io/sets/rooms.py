@@ -17,12 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
+    import fcntl
 except ImportError:  # Windows
-    LOCK_EX = LOCK_NB = 0
-
-    def flock(descriptor: int, how: int) -> None:  # type: ignore[misc]
-        raise OSError
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "LOCK",
@@ -152,8 +149,10 @@ def is_in_room(path: Path) -> bool:
 
 def lock(descriptor: int, *, wait: bool = True) -> bool | None:
     """Lock an open file. False: somebody else has; None: there are no locks here."""
+    if not hasattr(fcntl, "flock"):
+        return None
     try:
-        flock(descriptor, LOCK_EX if wait else LOCK_EX | LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
