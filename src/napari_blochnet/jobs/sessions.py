@@ -127,9 +127,9 @@ def write_session(
         The folder is as it was.
     """
     folder = session_folder(path)
-    check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
+    check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
     if folder.is_dir() and not is_session(folder) and any(not is_room(item) for item in folder.iterdir()):
         raise InputError(
             f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"

@@ -127,7 +127,7 @@ def settle(folder: Path) -> None:
             if is_alone is None and time.time() - switch.stat().st_mtime < _YOUNG:
                 time.sleep(_PAUSE)
                 continue
-            if (switch / PLAN).exists():
+            if os.path.isfile(switch / PLAN):
                 plan = _read_plan(switch / PLAN)
                 if plan is None:
                     return  # none of ours
@@ -228,4 +228,6 @@ def _take_mode(new: Path, target: Path) -> None:
 
 
 def _digest_of(path: Path) -> str | None:
-    return digest(path) if path.exists() else None
+    if not path.exists():
+        return None
+    return digest(path) if path.is_file() or path.is_dir() else ""  # a pipe has none, and is not opened
