@@ -11,6 +11,8 @@ from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.operations.adapt import adapt as adapt
 from .jobs.operations.compare import compare as compare
 from .jobs.operations.compare import region_means as region_means
+from .jobs.operations.cutting import cut_phantom as cut_phantom
+from .jobs.operations.cutting import cut_stack as cut_stack
 from .jobs.operations.opening import brainweb_phantom as brainweb_phantom
 from .jobs.operations.reconstruct import reconstruct as reconstruct
 from .jobs.operations.simulate import simulate as simulate

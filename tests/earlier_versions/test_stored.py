@@ -214,4 +214,5 @@ def test_a_training_that_was_stopped_goes_on(folder, monkeypatch):
     assert (min(seen) >= 3, max(seen)) == (True, 6)
     for key, value in trained.model.state_dict().items():
         assert float(value.abs().mean()) == pytest.approx(known["weights"][key]["mean"], rel=0.02, abs=1e-4), key
+    trained.save("gone-on.safetensors")
     assert not Path("stopped.training").exists()

@@ -18,13 +18,13 @@ from click.testing import CliRunner
 import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
 from napari_blochnet.common.json_text import parse_json
-from napari_blochnet.common.plain_files import existing_file
 from napari_blochnet.common.plain_text import plain_line
 from napari_blochnet.evaluation.maps_io import read_maps
 from napari_blochnet.evaluation.regions import read_regions
 from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.json_files import read_json
+from napari_blochnet.io.plain_files import existing_file
 from napari_blochnet.jobs.history.recipes import check_results, files_read, read_recipe
 from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.recognise import unreadable, what_is_in

@@ -114,6 +114,7 @@ def compare(
     """Compare the maps in FOLDERS with the truth, or average them over regions; write an HTML page."""
     from napari_blochnet.common.errors import InputError
     from napari_blochnet.evaluation.figures import comparison_figures
+    from napari_blochnet.io.atomic import replacing_set
     from napari_blochnet.io.origin import check_outputs
     from napari_blochnet.jobs.operations.compare import compare as run
     from napari_blochnet.jobs.operations.compare import region_means
@@ -136,8 +137,10 @@ def compare(
         comparison: Any = run(truth, several, progress=console.progress, **fields)
     else:
         comparison = region_means(several, str(regions), truth, **given_settings(RegionSettings, options))
-    comparison.to_html(output)
-    comparison.to_csv(table)
+    check_outputs([output, table], record=comparison.record, field="output")
+    with replacing_set([output, table]) as draft:
+        comparison.to_html(draft / output.name)
+        comparison.to_csv(draft / table.name)
     if figures is not None:
         comparison.to_figures(figures)
     text = f"{comparison.to_text()}\nWritten to {output} and {table.name}."

@@ -17,6 +17,7 @@ import click
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.plain_text import plain_line, plain_lines
 from napari_blochnet.common.progress import ProgressCallback
+from napari_blochnet.io.origin import check_place
 
 __all__ = [
     "DEVICE",
@@ -153,6 +154,8 @@ def command(
                 warnings.simplefilter("always", DataWarning)
                 warnings.showwarning = show
                 try:
+                    if OUTPUT in parts:  # before any work
+                        check_place(given["output"] if given["output"].is_dir() else given["output"].parent)
                     with console.bar():
                         text, content = function(console, **given)
                     # what was told while it worked is not said again

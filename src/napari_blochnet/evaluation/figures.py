@@ -22,7 +22,7 @@ from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
-from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.atomic import replacing, replacing_set
 from napari_blochnet.io.origin import check_outputs, figure_mark
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -287,8 +287,9 @@ def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike
         raise FileError(target, f"figures are written as {', '.join(_ENDINGS)}", "one of these endings")
     files = comparison_figures(target)
     check_outputs(files, record=comparison.record)
-    for draw, file in zip((comparison_figure, scatter_figure), files, strict=True):
-        save_figure(draw(comparison), file)
+    with replacing_set(files) as draft:
+        for draw, file in zip((comparison_figure, scatter_figure), files, strict=True):
+            save_figure(draw(comparison), draft / file.name)
     return files
 
 

@@ -129,7 +129,10 @@ def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
     """Write rows as CSV (UTF-8, a header, full precision, empty cells for what does not apply), by renaming."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         writer = csv.DictWriter(stream, keys, restval="")
         writer.writerow({key: cell_text(key) for key in keys})
         writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)

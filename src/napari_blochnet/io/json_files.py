@@ -9,8 +9,8 @@ from typing import Any
 
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.json_text import parse_json
-from napari_blochnet.common.plain_files import plain_file
 from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.plain_files import plain_file
 
 __all__ = ["beside_json", "read_json", "write_json"]
 
@@ -21,6 +21,8 @@ _LARGEST = 256 * 2**20
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write JSON (UTF-8, indented; NaN refused) by renaming."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # of a path that is no text
+        text = json.dumps(content, indent=1, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 

@@ -8,12 +8,12 @@ from typing import Generic, Protocol, TypeVar
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError
-from napari_blochnet.common.plain_files import plain_file
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab4 import is_matlab_4, list_matlab_4_arrays
 from napari_blochnet.io.matlab5 import is_matlab_5, is_matlab_73, list_matlab_arrays
 from napari_blochnet.io.matlab73 import list_matlab_73_arrays
 from napari_blochnet.io.matlab_array import MatlabArray, plain_name
+from napari_blochnet.io.plain_files import plain_file
 
 __all__ = ["ArraysOnDemand", "MatlabArray", "find_array", "list_arrays", "names_of", "outermost"]
 

@@ -18,7 +18,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.io.atomic import existing_file, replacing, replacing_set
 from napari_blochnet.io.containers.mapped_arrays import watched
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.origin import check_outputs, listing
@@ -140,8 +140,10 @@ def write_nifti_with_sidecar(
     target = Path(path)
     beside = target.with_name(f"{nifti_stem(target)}.json")
     check_outputs([target, beside])
-    write_nifti(data, geometry, target, double=double, watch=watch)
-    write_json({**sidecar, **listing([target])}, beside)
+    with replacing_set([target, beside]) as draft:
+        image = draft / target.name
+        write_nifti(data, geometry, image, double=double, watch=watch)
+        write_json({**sidecar, **listing([image])}, draft / beside.name)
     return [target, beside]
 
 

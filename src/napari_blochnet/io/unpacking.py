@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_blochnet.common.errors import FileError
-from napari_blochnet.common.plain_files import plain_file
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.plain_files import plain_file
 
 __all__ = ["Unpacked", "is_gzipped", "unpack"]
 

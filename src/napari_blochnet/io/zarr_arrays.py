@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -23,7 +21,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.atomic import named_by
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.reading import blocks, read_in_blocks, refuse_beyond_memory
 
@@ -285,26 +283,12 @@ def write_zarr_group(
     Cancelled
         There is the old store, or none.
     """
-    target = Path(path)
-    check_outputs([target])
-    with named_by(target):
-        _write_group(target, arrays, attributes, watch)
-
-
-def _write_group(
-    target: Path,
-    arrays: Mapping[str, tuple[AnyArray, np.dtype[Any], tuple[int, ...], tuple[str, ...]]],
-    attributes: dict[str, Any],
-    watch: Watch,
-) -> None:
     import zarr
 
-    there = target.exists()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    try:
-        made = room / "new"
-        group = zarr.create_group(zarr.storage.LocalStore(made), zarr_format=3, attributes=attributes)
+    target = Path(path)
+    check_outputs([target])
+    with replacing_set([target]) as draft:
+        group = zarr.create_group(zarr.storage.LocalStore(draft / target.name), zarr_format=3, attributes=attributes)
         for name, (values, dtype, chunks, axes) in arrays.items():
             stored = group.create_array(
                 name, shape=values.shape, dtype=dtype, chunks=chunks, dimension_names=axes, fill_value=0,
@@ -320,13 +304,3 @@ def _write_group(
                 block = np.asarray(values[inside], dtype)
                 stored[inside] = block
                 done += block.nbytes
-        if there:
-            target.rename(room / "old")
-        try:
-            made.rename(target)
-        except OSError:
-            if there:
-                (room / "old").rename(target)
-            raise
-    finally:
-        shutil.rmtree(room, ignore_errors=True)

@@ -20,6 +20,7 @@ from typing import Any
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
+    CutSettings,
     FingerprintsSettings,
     FispSettings,
     PhantomSettings,
@@ -225,6 +226,16 @@ OPERATIONS: list[Operation] = [
         "open_fingerprints", f"{_JOBS}.opening:open_fingerprints", FingerprintsSettings, "stack",
         (Input("path"), Input("schedule", "schedule", optional=True)),
         python_name="nb.read_fingerprints", command="{path} --schedule {schedule}", inline=True,
+    ),
+    Operation(
+        "cut_phantom", f"{_JOBS}.cutting:cut_phantom", CutSettings, "phantom", (Input("phantom", "phantom"),),
+        python_name="nb.cut_phantom", command="cut-phantom {phantom}", watched=False,
+        summary="Write some slices of PHANTOM as one of their own.",
+    ),
+    Operation(
+        "cut_stack", f"{_JOBS}.cutting:cut_stack", CutSettings, "stack", (_STACK,),
+        python_name="nb.cut_stack", command="cut-stack {stack}", watched=False,
+        summary="Write some slices of STACK as one of their own.",
     ),
     Operation(
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",

@@ -14,7 +14,6 @@ import math
 import os
 import re
 import secrets
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +23,17 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError, InputError
-from napari_blochnet.common.plain_files import existing_file, plain_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.containers.numpy_headers import read_npy_header
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.io.plain_files import existing_file, plain_file
+from napari_blochnet.io.sets.reading_whole import reads_whole
+from napari_blochnet.io.sets.rooms import is_room
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -130,35 +132,23 @@ def write_session(
     folder = session_folder(path)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
-    if folder.is_dir() and not is_session(folder) and any(folder.iterdir()):
-        raise InputError(
-            f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"
-        )
     check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
-    was_there = folder.is_dir()
+    if folder.is_dir() and not is_session(folder) and any(not is_room(item) for item in folder.iterdir()):
+        raise FileError(str(folder), "holds other files", "a new or empty folder, or an earlier session")
     name = f"data-{secrets.token_hex(4)}"
     try:
-        (folder / name).mkdir(parents=True)
-        total = sum(_bytes(part) for part in (*session.subjects, *session.arrays) if part is not None)
-        writer = _Writer(folder / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
-        try:
+        with replacing_set([folder / name, folder / SESSION_FILE], left=lambda: _data_in(folder)) as draft:
+            (draft / name).mkdir()
+            total = sum(_bytes(part) for part in (*session.subjects, *session.arrays) if part is not None)
+            writer = _Writer(draft / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
             described = [writer.subject(part, place) for place, part in enumerate(session.subjects) if part is not None]
             for place, array in enumerate(session.arrays):
                 writer.array(np.asarray(array), f"array-{place}")
             write_json(
                 {"blochnet_session": _FORMAT, "data": name, "subjects": described, "arrays": len(session.arrays),
                  "state": session.state},
-                folder / SESSION_FILE,
+                draft / SESSION_FILE,
             )  # fmt: skip
-        except BaseException:
-            shutil.rmtree(folder / name, ignore_errors=True)
-            if not was_there:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-        for old in folder.iterdir():
-            if _DATA.fullmatch(old.name) and old.name != name and _is_data(old):
-                # a file still open elsewhere stays, where the system wants it so; the next saving removes it
-                shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{folder}: the session cannot be written ({error.strerror or error}); expected a folder "
                          "with room that may be written to.", field="path") from None  # fmt: skip
@@ -194,6 +184,15 @@ def read_session(
         No session, one of a later version, a file that is missing, damaged, of another size, or a link out of the
         session's folder; with ``left_out``, where nothing else is left.
     """
+    saved, damage = _read_whole(path, left_out is not None, Watch(progress, cancelled))
+    if left_out is not None:
+        left_out += damage
+    return saved
+
+
+@reads_whole
+def _read_whole(path: str | os.PathLike[str], leaves_out: bool, watch: Watch) -> tuple[SavedSession, list[str]]:
+    """Return a session, and what is damaged of it where that is left out."""
     folder = session_folder(existing_file(path))
     content = _json(existing_file(folder / SESSION_FILE))
     version = content.get("blochnet_session")
@@ -211,26 +210,25 @@ def read_session(
         or not 0 <= count <= 10_000
         or not isinstance(state, dict)
     ):
-        raise InputError(
-            f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.", field="path"
-        )
+        raise FileError(str(folder / SESSION_FILE), "is damaged", "data, subjects, arrays and state")
     total = sum(file.lstat().st_size for file in (folder / data).glob("*.npy"))
-    reader = _Reader(folder / data, _Watched(Watch(progress, cancelled), total, "opening the session"))
+    reader = _Reader(folder / data, _Watched(watch, total, "opening the session"))
+    damage: list[str] = []
 
     def whole(read: Callable[..., Any], *given: Any) -> Any:
         try:
             return read(*given)
         except InputError as error:
-            if left_out is None:
+            if not leaves_out:
                 raise
-            left_out.append(str(error))
+            damage.append(str(error))
             return None
 
     subjects = tuple(whole(reader.subject, item, place) for place, item in enumerate(described))
     arrays = tuple(whole(reader.array, f"array-{place}") for place in range(count))
-    if left_out and all(part is None for part in (*subjects, *arrays)):
-        raise InputError(left_out[0], field="path")
-    return SavedSession(subjects, arrays, state)
+    if damage and all(part is None for part in (*subjects, *arrays)):
+        raise InputError(damage[0], field="path")
+    return SavedSession(subjects, arrays, state), damage
 
 
 @dataclass
@@ -360,6 +358,11 @@ class _Reader:
         if not path.resolve().is_relative_to(self.folder.parent.resolve()):
             raise FileError(path, "is a link to a file outside of the session", "the file itself")
         return path
+
+
+def _data_in(folder: Path) -> list[Path]:
+    """Return the arrays of earlier sessions in a folder."""
+    return [old for old in folder.iterdir() if _DATA.fullmatch(old.name) and _is_data(old)]
 
 
 def _is_data(folder: Path) -> bool:

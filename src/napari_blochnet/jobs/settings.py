@@ -321,6 +321,14 @@ class SimulateSettings(Settings):
     _order = field_validator("slices")(_ordered)
 
 
+class CutSettings(Settings):
+    """Some slices of a volume."""
+
+    slices: tuple[int, int] = quantity((0, 1), "Slices", "First slice kept and first one not, counted from 0.")
+
+    _order = field_validator("slices")(_ordered)
+
+
 class ReconstructSettings(Settings):
     """T1, T2 and PD maps from fingerprints."""
 

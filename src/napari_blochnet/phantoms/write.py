@@ -63,13 +63,14 @@ def write_phantom(
     target = Path(folder)
     files = phantom_files(phantom, target)
     check_outputs(files, record=record or phantom.record, instead="another folder")
-    # members of an earlier phantom of this name that this one has not
-    left = [path for path in set_members(files[1], "phantom") if path not in files]
+
+    def left() -> list[Path]:
+        """Return members of an earlier phantom of this name that this one has not."""
+        return [path for path in set_members(files[1], "phantom") if path not in files]
+
     # a phantom that is there already stays whole until the new one is; the file that lists the set is its last
-    with replacing_set(sorted(files, key=lambda path: path == files[1])) as draft:
+    with replacing_set(sorted(files, key=lambda path: path == files[1]), left=left) as draft:
         _write_members(phantom, draft, record, Watch(progress, cancelled))
-    for path in left:
-        path.unlink(missing_ok=True)
     return files
 
 

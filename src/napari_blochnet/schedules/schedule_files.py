@@ -190,7 +190,7 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
     lines += [",".join(repr(float(value)) for value in row) for row in zip(*columns, strict=True)]
     check_outputs([target], record=schedule.record)
     with replacing(target) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _only_pair(folder: Path) -> list[Path]:

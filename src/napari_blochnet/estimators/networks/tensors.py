@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.json_text import parse_json
-from napari_blochnet.common.plain_files import plain_file
 from napari_blochnet.common.plain_text import plain_line
 from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.plain_files import plain_file
+from napari_blochnet.io.sets.reading_whole import reads_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -80,6 +81,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     return header, {str(key): str(value) for key, value in metadata.items()}
 
 
+@reads_whole
 def read_tensors(
     path: str | os.PathLike[str], *, expected: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,7 @@ def write_state(
     state: TrainingState,
     modules: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a state; a crash leaves the one before it.
 
@@ -86,6 +88,8 @@ def write_state(
     path : path
     key : dict
         What the training is (estimator, schedules, options): only the same can go on from it.
+    about : mapping, optional
+        Further JSON; see `napari_blochnet.estimators.training.stopped`.
     """
     tensors = {f"weights.{name}": value for name, value in modules.state_dict().items()}
     for name, parameter in modules.named_parameters():
@@ -98,7 +102,7 @@ def write_state(
         # JSON has no infinity
         "best_loss": state.best_loss if state.best else None, "best_epoch": state.best_epoch, "seconds": state.seconds,
     }  # fmt: skip
-    write_tensors(path, tensors, {"blochnet_training": json.dumps({"key": key, **counts})})
+    write_tensors(path, tensors, {"blochnet_training": json.dumps({"key": key, **counts, "about": dict(about or {})})})
 
 
 def read_state(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Kind, Operation, operation_of
+from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import as_recipe, check_step, shown
 from napari_blochnet.jobs.settings import settings_from
@@ -234,5 +236,5 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     check_outputs((file for kind, path in zip(kinds, written, strict=True) for file in kind.targets(path)),
                   instead="another folder", field="output")  # fmt: skip
     for (kind, result), path in zip(found, written, strict=True):
-        resolve_name(kind.write)(result, path)
+        write_or_keep(functools.partial(resolve_name(kind.write), result), path)
     return written

@@ -1,4 +1,7 @@
-"""The one door for paths: a plain file or a folder, or a sentence; nothing is opened that could wait or never end."""
+"""The one door for paths: a plain file or a folder, or a sentence; nothing is opened that could wait or never end.
+
+Sets of files are whole behind it: see `napari_blochnet.io.sets`.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import stat
 from pathlib import Path
 
 from napari_blochnet.common.errors import FileError
+from napari_blochnet.io.sets.reading_whole import note_read
+from napari_blochnet.io.sets.switching import settle
 
 __all__ = ["existing_file", "plain_file"]
 
@@ -28,6 +33,8 @@ _SPECIAL = (
 def existing_file(path: str | os.PathLike[str]) -> Path:
     """Return the path if a plain file or a folder is there, and not the note that large-file stores leave for it.
 
+    What a process that was ended left half written there is finished first.
+
     Raises
     ------
     InputError
@@ -35,6 +42,9 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     """
     try:
         found = Path(path).expanduser()
+        for folder in (found.parent, found):
+            settle(folder)
+        note_read(found)
         mode = found.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         annexed = found.is_symlink() and ".git/annex" in os.readlink(found).replace(os.sep, "/")
