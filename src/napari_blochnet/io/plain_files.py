@@ -9,7 +9,7 @@ import os
 import stat
 from pathlib import Path
 
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.io.sets.reading_whole import note_read
 from napari_blochnet.io.sets.switching import settle
 
@@ -50,6 +50,8 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
         annexed = found.is_symlink() and ".git/annex" in os.readlink(found).replace(os.sep, "/")
         why = "there is no such file or folder"
         raise FileError(str(found), f"{why}{_FETCH['git-annex'] if annexed else ''}.") from None
+    except InputError:  # what was broken off there cannot be finished
+        raise
     except (OSError, RuntimeError, ValueError) as error:  # too long, links in a circle, no home, a byte of 0
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise FileError(os.fspath(path), f"cannot be opened ({reason})", "the name of a file or folder") from None
