@@ -19,6 +19,7 @@ SOURCE = Path(napari_blochnet.__file__).parent
 # What is imported lies in the same room or on a floor further down. The longest name that fits says where a module is.
 FLOORS = """
     common
+    io.sets
     io
     schedules
     physics.tissue_values

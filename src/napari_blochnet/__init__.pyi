@@ -15,6 +15,8 @@ from .jobs.operations.adapt import adapt as adapt
 from .jobs.operations.compare import agreement as agreement
 from .jobs.operations.compare import compare as compare
 from .jobs.operations.compare import region_means as region_means
+from .jobs.operations.cutting import cut_phantom as cut_phantom
+from .jobs.operations.cutting import cut_stack as cut_stack
 from .jobs.operations.draw import draw_maps as draw_maps
 from .jobs.operations.draw import draw_voxel as draw_voxel
 from .jobs.operations.opening import brainweb_phantom as brainweb_phantom

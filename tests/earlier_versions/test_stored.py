@@ -168,6 +168,8 @@ def test_tables_of_stored_maps(folder):
             _free_pd_of_its_scale(stored, table.pd_scale)
         pairs = zip(itertools.chain(*stored), itertools.chain(*again), strict=True)
         for old, new in pairs:
+            # earlier versions wrote an apostrophe where a cell is empty text
+            old = "" if old == "'" else old
             # another processor's sums may end in another digit
             assert old == new or float(old) == pytest.approx(float(new), rel=1e-6), name
 
@@ -226,4 +228,5 @@ def test_a_training_that_was_stopped_goes_on(folder, monkeypatch):
     assert (min(seen) >= 3, max(seen)) == (True, 6)
     for key, value in trained.model.state_dict().items():
         assert float(value.abs().mean()) == pytest.approx(known["weights"][key]["mean"], rel=0.02, abs=1e-4), key
+    trained.save("gone-on.safetensors")
     assert not Path("stopped.training").exists()

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.common.progress import Watch
+from napari_blochnet.common.progress import Watch, ctrl_c_waits
 from napari_blochnet.estimators.training.against_bound import tissue_scores
 from napari_blochnet.estimators.training.data import TrainingSet, draw_tissues
 from napari_blochnet.estimators.training.decoders import TrainingDecoder, softly_bounded
@@ -202,7 +202,11 @@ def test_a_cancelled_training_keeps_the_best_so_far_and_goes_on_to_the_same_end(
     assert not _same(_weights(partial), _weights(whole))
     resumed = train_estimator("blochnet", schedule, **SMALL, snr_range=(10, 100), held_out=0.1, checkpoint=checkpoint)
     assert _same(_weights(resumed), _weights(whole))
+    # it goes last: once the model is written
+    assert checkpoint.exists()
+    resumed.save(tmp_path / "run.safetensors")
     assert not checkpoint.exists()
+    resumed.save(tmp_path / "run.safetensors")
 
 
 _KILLED = """
@@ -242,7 +246,71 @@ def test_a_training_killed_in_the_middle_resumes_to_the_same_end(schedule, tmp_p
     assert _same(_weights(resumed), _weights(whole))
     for name in ("final_loss", "held_out_loss", "epoch_kept", "steps_trained"):
         assert resumed.card["training"][name] == whole.card["training"][name], name
+    # killed again while scores are computed, it begins at its end
+    more = []
+    again = train_estimator(architecture, plain, "quick", checkpoint=checkpoint, **small,
+                            watch=Watch(lambda done, total, message="": more.append(message)))  # fmt: skip
+    assert not any(message.startswith("training") for message in more)
+    assert _same(_weights(again), _weights(whole))
+    again.save(tmp_path / "killed.safetensors")
     assert not checkpoint.exists()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+@pytest.mark.parametrize("step", [2, 11])
+def test_ctrl_c_saves_what_was_reached(schedule, tmp_path, step):
+    checkpoint = tmp_path / "stopped.training"
+    script = _KILLED.replace("SIGKILL", "SIGINT").replace("_CHECKPOINT_EVERY = 0.0", "_CHECKPOINT_EVERY = 1e9")
+    done = subprocess.run([sys.executable, "-c", script, "fc", str(checkpoint), str(step)], capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+    plain, small = schedule.replace(name=""), {"fingerprints": 600, "batch": 100, "epochs": 4, "held_out": 0.1}
+    steps = []
+    resumed = train_estimator("fc", plain, "quick", checkpoint=checkpoint, **small,
+                              watch=Watch(lambda done, total, message="": steps.append((message, done))))  # fmt: skip
+    assert [done for message, done in steps if message.startswith("training")] == list(range(step + 1, 25))
+    assert _same(_weights(resumed), _weights(train_estimator("fc", plain, "quick", **small)))
+
+
+def test_ctrl_c_waits_once_and_then_interrupts():
+    reached = []
+
+    def press(times):
+        with ctrl_c_waits() as pressed:
+            for number in range(times):
+                signal.raise_signal(signal.SIGINT)
+                reached.append((number, pressed.is_set()))
+
+    for times in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            press(times)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    # the first waits, the second does not
+    assert reached == [(0, True), (0, True)]
+
+
+def test_what_was_stopped_is_listed_with_all_that_going_on_takes(schedule, tmp_path):
+    from napari_blochnet.estimators.training.stopped import stopped_trainings
+    from napari_blochnet.jobs.settings_training import TrainSettings
+
+    cancelled = threading.Event()
+
+    def stop(done, total, message="", /):
+        if done == 5 and message.startswith("training"):
+            cancelled.set()
+
+    small = {"fingerprints": 600, "batch": 100, "epochs": 4}
+    with pytest.raises(nb.Cancelled):
+        nb.train("fc", schedule, checkpoint=tmp_path / "brain.training", device="cpu", progress=stop,
+                 cancelled=cancelled, **small)  # fmt: skip
+    (tmp_path / "other.training").write_bytes(b"not a checkpoint")
+    (found,) = stopped_trainings(tmp_path)
+    assert (found.name, found.step, found.total, found.epochs) == ("brain", 5, 24, 4)
+    assert found.describe() == "brain (fc): 5 of 24 steps"
+    again = nb.train(None, [nb.Schedule.from_dict(found.schedules[0])], TrainSettings(**found.settings),
+                     device=found.device, checkpoint=found.path)  # fmt: skip
+    whole = nb.train("fc", schedule, device="cpu", **small)
+    assert _same(_weights(again), _weights(whole))
 
 
 def test_a_checkpoint_of_another_training_is_refused_and_kept(schedule, tmp_path):

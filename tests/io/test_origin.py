@@ -336,13 +336,13 @@ def test_a_device_or_folder_is_no_place_for_a_file(made, tmp_path):
 
 # What replaces, removes or opens for writing but by `replacing` and its temporary file, module by module.
 WRITING = {
-    "io.atomic": "a draft of a set, then the set; who calls it checks first",
-    "evaluation.maps_io": "a draft, then the set; checks first",
-    "phantoms.write": "a draft, then the set; checks first",
-    "jobs.sessions": "into a folder of its own",
-    "estimators.training.loop": "its own checkpoint, which it has read",
+    "io.sets.rooms": "rooms, which nobody but we make",
+    "io.sets.switching": "what the plan of a set names, and is as it was when that was written",
+    "phantoms.write": "into a draft",
+    "jobs.sessions": "into a draft",
+    "estimators.networks.network_estimator": "the checkpoint of its own training",
+    "napari_ui.panels.train.stopped_row": "a checkpoint that the person discards",
     "napari_ui.saving.results": "error maps that are ours",
-    "io.zarr_arrays": "a draft, then the store; checks first",
     "benchmarks.measuring": "/proc",
     "benchmarks.window_smoothness": "temporary files",
     "napari_ui.benchmark.smoothness": "temporary files",

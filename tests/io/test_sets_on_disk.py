@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import zarr
 from matplotlib.figure import Figure
 
 import napari_blochnet as nb
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.evaluation.maps_io import files_to_write, read_maps, write_map, write_maps
 from napari_blochnet.fingerprints.stack_files import read_fingerprints, write_fingerprints
 from napari_blochnet.io.origin import check_outputs, is_ours
@@ -161,7 +162,7 @@ def test_a_stack_that_could_not_be_written_leaves_the_old_one_whole(made, tmp_pa
     assert read_fingerprints(path).schedule == other.schedule
 
 
-@pytest.mark.parametrize("step", range(6))
+@pytest.mark.parametrize("step", range(5))
 @pytest.mark.parametrize("what", ["stack", "maps", "phantom"])
 def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_path, monkeypatch):
     def write(number):
@@ -174,16 +175,20 @@ def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_
 
     write(1)
     before = digests(tmp_path)
-    true, count = Path.rename, []
+    count = []
 
-    def rename(self, target):
-        count.append(target)
-        if len(count) == step + 1:
-            raise PermissionError(errno.EACCES, "Permission denied", str(self))
-        return true(self, target)
+    def refusing(true):
+        def rename(source, target):
+            count.append(target)
+            if len(count) == step + 1:
+                raise PermissionError(errno.EACCES, "Permission denied", str(source))
+            return true(source, target)
+
+        return rename
 
     with monkeypatch.context() as during:
-        during.setattr(Path, "rename", rename)
+        during.setattr(os, "rename", refusing(os.rename))
+        during.setattr(os, "replace", refusing(os.replace))
         with pytest.raises(PermissionError):
             write(2)
     assert digests(tmp_path) == before
@@ -192,15 +197,12 @@ def test_a_set_that_could_not_be_put_in_place_is_put_back(what, step, made, tmp_
 
 
 def test_what_cannot_be_written_is_named_as_the_person_named_it(made, tmp_path, monkeypatch):
-    import tempfile
-
-    def denied(suffix=None, prefix=None, place=None, **more):
-        folder = Path(place or more["dir"]).absolute()
-        raise PermissionError(errno.EACCES, "Permission denied", f"{folder}/{prefix}xvopmadw.csv")
+    def denied(self, mode=0o777, parents=False, exist_ok=False):
+        if not exist_ok:
+            raise PermissionError(errno.EACCES, "Permission denied", str(self.absolute()))
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tempfile, "mkstemp", denied)
-    monkeypatch.setattr(tempfile, "mkdtemp", denied)
+    monkeypatch.setattr(Path, "mkdir", denied)
     for write, name in (
         (lambda: nb.write_schedule(made["stack"].schedule, "foo.csv"), "foo.csv"),
         (lambda: write_fingerprints(made["stack"], "foo.nii.gz"), "foo.nii.gz"),
@@ -309,7 +311,7 @@ def test_an_empty_folder_is_free_for_a_store(made, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.zarr", "a.nii.gz", "s.csv"])
 @pytest.mark.parametrize("is_there", [True, False])
-def test_no_link_is_replaced(name, is_there, made, tmp_path):
+def test_what_a_link_leads_to_is_written_where_it_is_ours(name, is_there, made, tmp_path):
     def write(path):
         if name == "s.csv":
             nb.write_schedule(made["stack"].schedule, path)
@@ -322,10 +324,23 @@ def test_no_link_is_replaced(name, is_there, made, tmp_path):
         write(there)
     link.symlink_to(there)
     before = digests(tmp_path)
-    with pytest.raises(InputError, match=rf"{name} is a link to .*{name}, and no link is replaced; expected another"):
-        write(link)
+    if is_there and name != "a.nii.gz":
+        other = nb.spline_schedule(length=40, seed=9)
+        if name == "s.csv":
+            there.chmod(0o600)
+            nb.write_schedule(other, link)
+            assert nb.read_schedule(there) == other
+            assert there.stat().st_mode & 0o777 == 0o600
+        else:
+            write_fingerprints(replace(made["stack"], schedule=other), link)
+            assert read_fingerprints(there).schedule == other
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted([name, "store"])
+        assert [entry.name for entry in there.parent.iterdir()] == [name]
+    else:  # a set of several lies in one folder; where a link leads nowhere, nobody knows whose that is
+        with pytest.raises(InputError, match=rf"{name} is a link to .*{name}, and no link is replaced; expected ano"):
+            write(link)
+        assert digests(tmp_path) == before
     assert link.is_symlink()
-    assert digests(tmp_path) == before
     # through a folder that is one, everything is as ever
     (tmp_path / "way").symlink_to(tmp_path / "store")
     write(tmp_path / "way" / name)
@@ -378,3 +393,58 @@ def test_the_demonstration_looks_before_it_simulates(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"report\.html"):
         demo.run_demo(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+# -- members that are not what was written
+
+
+def test_a_member_that_a_person_edited_is_read_and_told(made, tmp_path):
+    path = tmp_path / "a.nii.gz"
+    write_fingerprints(made["stack"], path)
+    assert not any("changed" in note for note in read_fingerprints(path).notes)
+    mask = nib.load(tmp_path / "a_mask.nii.gz")
+    smaller = np.asarray(mask.dataobj).copy()
+    smaller[: len(smaller) // 2] = 0
+    nib.save(nib.Nifti1Image(smaller, mask.affine), tmp_path / "a_mask.nii.gz")
+    back = read_fingerprints(path)
+    assert np.array_equal(back.mask, smaller.T.astype(bool))
+    told = "a_mask.nii.gz was changed since it was written with the others; it is read as it is now."
+    assert told in back.notes
+
+    write_maps(made["maps"], tmp_path / "maps")
+    twice = nib.load(tmp_path / "maps" / "sub-01_T2map.nii.gz")
+    nib.save(nib.Nifti1Image(2 * twice.get_fdata(), twice.affine), tmp_path / "maps" / "sub-01_T2map.nii.gz")
+    with pytest.warns(DataWarning, match=r"sub-01_T2map\.nii\.gz was changed since"):
+        back = read_maps(tmp_path / "maps")
+    np.testing.assert_allclose(back.t2, 2 * made["maps"].t2, rtol=1e-6)
+
+    head = named(made["truth"], "head")
+    write_phantom(head, tmp_path / "p")
+    t1 = nib.load(tmp_path / "p" / "sub-head_T1map.nii.gz")
+    nib.save(nib.Nifti1Image(1.5 * t1.get_fdata(), t1.affine), tmp_path / "p" / "sub-head_T1map.nii.gz")
+    back = nb.read_phantom(tmp_path / "p")
+    np.testing.assert_allclose(back.t1[back.mask], 1.5 * head.t1[back.mask], rtol=1e-6)
+    assert any("sub-head_T1map.nii.gz was changed since" in note for note in back.notes)
+
+
+def test_what_is_left_of_another_set_is_said_and_not_used(made, tmp_path):
+    b1 = np.where(made["truth"].mask, 0.8, 0).astype(np.float32)
+    write_phantom(replace(named(made["truth"], "head"), b1=b1), tmp_path / "other")
+    write_phantom(named(made["truth"], "head"), tmp_path / "p")
+    shutil.copy(tmp_path / "other" / "sub-head_TB1map.nii.gz", tmp_path / "p")
+    back = nb.read_phantom(tmp_path / "p")
+    assert back.b1 is None
+    assert any("sub-head_TB1map.nii.gz" in note and "left alone" in note for note in back.notes)
+
+    write_maps(made["maps"], tmp_path / "maps")
+    shutil.copy(tmp_path / "maps" / "sub-01_T1map.nii.gz", tmp_path / "maps" / "sub-01_desc-se_T1map.nii.gz")
+    with pytest.warns(DataWarning, match=r"sub-01_desc-se_T1map\.nii\.gz in .* is not of the set"):
+        assert read_maps(tmp_path / "maps").t1_se is None
+
+    path = tmp_path / "a.nii.gz"
+    write_fingerprints(made["stack"], path)
+    content = json.loads((tmp_path / "a.json").read_text())
+    del content["NapariBlochnetFiles"]["a_mask.nii.gz"]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    back = read_fingerprints(path)
+    assert "a_mask.nii.gz beside it is not of its set, and left alone." in back.notes

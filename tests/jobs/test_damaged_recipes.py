@@ -60,8 +60,11 @@ def _nested(depth):
             "gives simulate 'head' as phantom; expected an earlier step that makes phantom.",
         ),
         (_steps({**HEAD, "inputs": {}}, {"operation": "simulate", "inputs": {"phantom": {"step": True}}}), "step True"),
-        ({"Record": {"operation": "compare", "settings": {}, "inputs": 5}}, "a record has 5 as inputs"),
-        (_nested(450), "lie in one another too deeply"),
+        (
+            {"Record": {"operation": "compare", "settings": {}, "inputs": 5}},
+            "history has 5 as inputs; expected an object.",
+        ),
+        (_nested(450), "nested too deeply"),
         (_mask([1] * 70, "eJxLBAAAYgBi"), "mask in the recipe is damaged"),
         (_mask([2**40, 2**40], ""), "mask in the recipe is damaged"),
         (_mask([float("inf")], ""), "mask in the recipe is damaged"),

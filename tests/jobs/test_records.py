@@ -81,7 +81,9 @@ def test_files_that_were_read_are_named_in_every_form(maps, tmp_path):
     assert (tmp_path / "maps").is_dir()
     truth = open_phantom(tmp_path / "first" / "phantom")
     comparison = nb.compare(truth[3:5], maps)
-    assert comparison.record["inputs"]["truth"]["inputs"]["source"] == str(tmp_path / "first" / "phantom")
+    assert comparison.record["inputs"]["truth"]["inputs"]["phantom"]["inputs"]["source"] == str(
+        tmp_path / "first" / "phantom"
+    )
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,20 @@ class Stage:
         said = self.desk.run(train, train.run, timeout=300_000)
         assert "was made in" in said, said
 
+    def stopped(self) -> None:
+        """Begin to train a network, and stop."""
+        self.stack()
+        self._once("stopped", self._stop)
+
+    def _stop(self) -> None:
+        train = self.desk.turn_to("Train")
+        train.form.set_values({**SHORT_TRAINING, "epochs": 1000})
+        self.desk.click(train.run)
+        job = train.jobs.job
+        job.partial.connect(lambda points: points[-1].step > 40 and job.cancel())
+        self.desk.wait(train, timeout=300_000)
+        assert train.stopped.isVisible()
+
     def pins(self) -> None:
         """Open the inspector and click a voxel of white and one of grey matter."""
         self.maps()
@@ -190,7 +204,7 @@ class Stage:
                 layer.visible = name == "Regions"
         at_once(canvas.show_quantity(self.session, role, beside=beside))
         self.desk.qtbot.wait(300)
-        lowest = {"Train": "copy", "Regions": "regions", "Agreement": "plots"}.get(name)
+        lowest = {"Train": "copy", "Stopped": "stopped", "Regions": "regions", "Agreement": "plots"}.get(name)
         for scroll in panel.findChildren(QScrollArea):
             scroll.verticalScrollBar().setValue(0)
             if lowest:
@@ -210,6 +224,7 @@ _SCENES: dict[str, tuple[str, tuple[str, ...], str, bool]] = {
     "Models": ("Compare", ("models",), "T1", True),
     "Agreement": ("Compare", ("models",), "T1", True),
     "Train": ("Train", ("training",), "T2", False),
+    "Stopped": ("Train", ("stopped",), "T2", False),
     "Inspector": ("Map", ("pins",), "T1", False),
 }
 PANELS = tuple(_SCENES)

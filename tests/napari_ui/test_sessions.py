@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.sessions import SESSION_FILE
 from napari_blochnet.napari_ui.sessions.restoring import open_session
@@ -263,21 +263,90 @@ def _spoil(folder, change):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (lambda state: state["layers"][0].update(opacity="thick"), "layers.0.opacity is damaged"),
+        (lambda state: state["layers"][0].update(opacity="thick"), r"layers.0.opacity is damaged"),
         (lambda state: state["layers"][0]["entry"].update(role="__class__"), "role"),
         (lambda state: state["layers"][0]["entry"].update(subject=99), "refers to subject 99"),
         (lambda state: state["layers"][0]["entry"].update(kind="stack"), "not a stack"),
         (lambda state: state["layers"][0]["entry"].update(role="T1 SE"), "does not fit"),
         (lambda state: state["layers"][0].update(array=77), "array 77"),
         (lambda state: state["layers"][-1]["place"].update(scale=[1.0]), "does not fit"),
+        (lambda state: state["layers"][-1]["place"].update(scale=[1e300] * 3), "place.scale"),
         (lambda state: state["layers"][-1]["place"].update(units=["mm", "no unit"]), "does not fit"),
         (lambda state: state["layers"][-1]["place"].update(affine=[[1.0, 0.0], [0.0, 1.0]]), "does not fit"),
         (lambda state: state["layers"][-1]["features"].update(name=["one"]), "does not fit"),
         (lambda state: state["layers"][-1].update(features={"name": [{}, {}]}), "features.name.0"),
-        (lambda state: state.update(mapped=[0]), "not a maps"),
+    ],
+)
+def test_a_damaged_layer_is_named_and_the_others_are_shown(saved_once, tmp_path, change, sentence):
+    folder = tmp_path / "copy"
+    shutil.copytree(saved_once, folder)
+    there = _layers_saved_in(folder)
+    _spoil(folder, change)
+    with pytest.warns(DataWarning, match=sentence):
+        opened = open_session(folder)
+    names = [layer.name for layer in opened.state.layers]
+    assert len(names) == len(there) - 1
+    assert names in (there[1:], there[:-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence", "left"),
+    [
+        (lambda state: state.update(mapped=[0]), "not a maps", "mapped"),
+        (lambda state: state["pins"][0].update(stack=0), "not a stack", "pins"),
+        (lambda state: state["pins"][0].update(index=[0, 2**30, 0]), "outside its stack", "pins"),
+        (lambda state: state["comparison"].update(truth=1), "not a phantom", "comparison"),
+    ],
+)
+def test_other_parts_that_refer_to_nothing_are_left_out(saved_once, tmp_path, change, sentence, left):
+    folder = tmp_path / "copy"
+    shutil.copytree(saved_once, folder)
+    _spoil(folder, change)
+    with pytest.warns(DataWarning, match=sentence):
+        opened = open_session(folder)
+    assert len(opened.state.layers) == len(_layers_saved_in(folder))
+    assert not getattr(opened.state, left) or left == "pins"
+
+
+def test_damaged_data_takes_its_own_layers_along_only(saved_once, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(saved_once, folder)
+    (file,) = folder.glob("data-*/phantom-0-t1.npy")
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.warns(DataWarning, match=r"phantom-0-t1\.npy"):
+        opened = open_session(folder)
+    content = json.loads((folder / SESSION_FILE).read_text())["state"]["layers"]
+    kept = [
+        layer["name"]
+        for layer in content
+        if not layer["entry"] or 0 not in (layer["entry"]["subject"], layer["entry"]["truth"])
+    ]
+    assert [layer.name for layer in opened.state.layers] == kept
+    assert 0 < len(kept) < len(content)
+
+
+def test_a_link_out_of_a_session_is_not_followed(saved_once, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(saved_once, folder)
+    (file,) = folder.glob("data-*/phantom-0-t1.npy")
+    file.rename(tmp_path / "mine.npy")
+    file.symlink_to(tmp_path / "mine.npy")
+    with pytest.warns(DataWarning, match="link to a file outside"):
+        open_session(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
         (lambda state: state.update(more=1), "more is damaged"),
         (lambda state: state["schedule"].update(flip_angle=[]), "flip_angle"),
         (lambda state: state["comparison"]["settings"].update(seed=-1), "comparison.settings.seed is damaged"),
+        (lambda state: state["view"].update(grid_shape=[2**40, 1]), "view.grid_shape"),
+        (lambda state: state["view"].update(grid_stride=2**31), "view.grid_stride"),
+        (lambda state: state["view"].update(zoom=1e-300), "view.zoom"),
+        (lambda state: state["view"].update(center=[1e300, 0, 0]), "view.center"),
+        (lambda state: state["pins"][0].update(number=2**31), "pins.0.number"),
+        (lambda state: state["pins"][0].update(index=[0, 2**40, 0]), "pins.0.index"),
     ],
 )
 def test_a_session_that_was_tampered_with_says_so(saved_once, tmp_path, change, sentence):

@@ -209,3 +209,48 @@ def test_how_long_it_takes_is_measured_before_it_is_begun(desk, own_store):
     assert train.time_line.text() == ""
     # the button is not in its way, and the line not over it
     assert not train.time_line.geometry().intersects(train.run.geometry())
+
+
+def test_a_training_that_was_stopped_is_offered_and_gone_on_with(desk, own_store):
+    desk = desk()
+    train = _train(desk, epochs=40)
+    assert not train.stopped.isVisible()
+    name = train.name.line.text()
+    desk.click(train.run)
+    job = train.jobs.job
+
+    def stop(points):
+        if points[-1].step > 12:
+            job.cancel()
+
+    job.partial.connect(stop)
+    desk.wait(train)
+    checkpoint = own_store / f"{name}.training"
+    assert checkpoint.is_file()
+    # other settings and another schedule in the tab change nothing: those of the training are gone on with
+    train.form.set_values({"epochs": 2})
+    assert train.stopped.isVisible()
+    assert train.stopped.choice.currentText().startswith(f"{name} (fc): ")
+    assert train.stopped.choice.currentText().endswith(" of 400 steps")
+    # a new one takes another name, and is refused this one
+    assert train.name.line.text() != name
+    desk.click(train.stopped.go_on)
+    assert not train.stopped.isVisible()
+    said = desk.wait(train)
+    assert said.startswith(f"{name} was made in")
+    assert read_card(own_store / f"{name}.safetensors")["training"]["epochs_trained"] == 40
+    assert not checkpoint.exists()
+    assert not train.stopped.isVisible()
+
+
+def test_a_training_that_was_stopped_is_discarded(desk, own_store):
+    desk = desk()
+    train = _train(desk, epochs=40)
+    name = train.name.line.text()
+    desk.click(train.run)
+    job = train.jobs.job
+    job.partial.connect(lambda points: job.cancel())
+    desk.wait(train)
+    desk.click(train.stopped.discard)
+    assert not (own_store / f"{name}.training").exists()
+    assert not train.stopped.isVisible()

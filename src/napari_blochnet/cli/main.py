@@ -15,6 +15,7 @@ from napari_blochnet.cli.operation_commands import add_operation, open_maps, ope
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command, named_files
 from napari_blochnet.cli.studies import experiment
+from napari_blochnet.common.plain_text import plain_line
 from napari_blochnet.jobs.catalogue import OPERATIONS
 from napari_blochnet.jobs.settings import BrainWebSettings, PhantomSettings, SyntheticSettings
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
@@ -133,6 +134,7 @@ def compare(
     from napari_blochnet.evaluation.agreement.agreement_figures import agreement_files
     from napari_blochnet.evaluation.drawing.figure_files import ENDINGS
     from napari_blochnet.evaluation.drawing.figures import comparison_figures
+    from napari_blochnet.io.atomic import replacing_set
     from napari_blochnet.io.origin import check_outputs
     from napari_blochnet.jobs.operations.compare import agreement as agree
     from napari_blochnet.jobs.operations.compare import compare as run
@@ -167,8 +169,10 @@ def compare(
         comparison = run(truth, several, progress=console.progress, **fields)
     else:
         comparison = region_means(several, str(regions), truth, **given_settings(RegionSettings, options))
-    comparison.to_html(output)
-    comparison.to_csv(table)
+    check_outputs([output, table], record=comparison.record, field="output")
+    with replacing_set([output, table]) as draft:
+        comparison.to_html(draft / output.name)
+        comparison.to_csv(draft / table.name)
     if figures is not None:
         comparison.to_figures(figures)
     text = f"{comparison.to_text()}\nWritten to {output} and {table.name}."
@@ -178,12 +182,15 @@ def compare(
 @command(click.argument("recipe", type=PATH), OUTPUT)
 def run(console: Console, recipe: Path, output: Path) -> Answer:
     """Run RECIPE again: a recipe saved from napari, or the JSON beside any result; write into a folder."""
-    from napari_blochnet.jobs.history.recipes import check_results, read_recipe, run_recipe, write_results
+    from napari_blochnet.jobs.history.recipes import check_results, files_read, read_recipe, run_recipe, write_results
 
     steps = read_recipe(recipe)
     check_results(steps, output)
+    read = files_read(steps)
+    console.say(f"Reads {', '.join(read) or 'no files'}; writes into {output}.")
     files = write_results(run_recipe(steps, progress=console.progress), output)
-    return "Written: " + ", ".join(map(str, files)), {"output": output, "files": list(map(str, files))}
+    content = {"output": output, "files": list(map(str, files)), "read": read}
+    return "Written: " + ", ".join(map(str, files)), content
 
 
 schedule.add_command(show)
@@ -200,5 +207,8 @@ def main() -> None:
     except Exception as error:
         # a defect of ours: still one sentence, with what a report of it needs
         detail = f"{type(error).__name__}: {error}".split("\n")[0]
-        click.echo(f"blochnet: an unexpected fault ({detail}); please report it with the command you gave.", err=True)
+        click.echo(
+            f"blochnet: an unexpected fault ({plain_line(detail)}); please report it with the command you gave.",
+            err=True,
+        )
         sys.exit(1)

@@ -10,6 +10,7 @@ import click
 from napari_blochnet.cli.operation_commands import STACK, open_schedule, open_stack
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, Answer, Console, command, named_files, output
+from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.settings import FingerprintsSettings
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
@@ -48,6 +49,7 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
 
     Interrupted, the same command goes on where it was.
     """
+    from napari_blochnet.estimators.training.stopped import CHECKPOINT
     from napari_blochnet.jobs.operations.train import train as run
 
     output = _model_path(output, named_files({"paths": paths, **options}))
@@ -63,11 +65,17 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
             console.say(f"epoch {point.epoch}: loss {point.loss:.3g}{held_out}, {point.seconds:.0f} s")
 
     fields = given_settings(TrainSettings, options)
-    trained = run(
-        fields.pop("estimator", None), schedules, device=device, checkpoint=output.with_suffix(".training"),
-        progress=console.progress, watch=watch, **fields,
-    )  # fmt: skip
-    written = trained.save(output)
+    checkpoint = output.with_suffix(CHECKPOINT)
+    try:
+        trained = run(
+            fields.pop("estimator", None), schedules, device=device, checkpoint=checkpoint, progress=console.progress,
+            watch=watch, **fields,
+        )  # fmt: skip
+    except KeyboardInterrupt:
+        if checkpoint.is_file():
+            console.say(f"The training is saved in {checkpoint}; the same command goes on with it.")
+        raise
+    written = write_or_keep(trained.save, output)
     lines = []
     for name, scores in trained.card["scores"].items():
         ratios = ", ".join(f"{key} {value['ratio']:.2f}" for key, value in scores.items() if isinstance(value, dict))
@@ -80,14 +88,18 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
 def models(console: Console) -> Answer:
     """List the trained networks at hand: the user's own and those of the package."""
     from napari_blochnet.estimators.networks.cards import stored_models, user_folder
+    from napari_blochnet.estimators.training.stopped import stopped_trainings
 
     found = stored_models()
     lines = []
     for model in found:
         lines += [model.describe(), *(f"    {note}" for note in model.card.get("notes", []))]
+    stopped = stopped_trainings(user_folder())
+    lines += [f"Stopped: {training.describe()}; the command that began it goes on with it." for training in stopped]
     text = "\n".join([*lines, f"Your own models lie in {user_folder()}."])
     return text, {
-        "models": [{key: getattr(model, key) for key in ("name", "path", "packaged", "card")} for model in found]
+        "models": [{key: getattr(model, key) for key in ("name", "path", "packaged", "card")} for model in found],
+        "stopped": [{key: getattr(training, key) for key in ("name", "path", "step", "total")} for training in stopped],
     }
 
 
@@ -107,5 +119,5 @@ def adapt(console: Console, model: str, stack_path: str, output: Path, device: s
     stack = open_stack(console, stack_path, options)
     fields = given_settings(AdaptSettings, options)
     adapted = run(model, stack, device=device, progress=console.progress, watch=watch, **fields)
-    written = adapted.save(output)
+    written = write_or_keep(adapted.save, output)
     return f"Written to {written}.", {"output": written, "seconds": adapted.card["record"].get("seconds")}

@@ -15,6 +15,7 @@ from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Par
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
+from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, settings_from
 
 if TYPE_CHECKING:
@@ -155,7 +156,8 @@ def operation_command(operation: Operation, name: str) -> click.Command:
             given["progress"] = console.progress
         settings = settings_from(operation.settings, **given_settings(operation.settings, options))
         result = operation(**given, settings=settings)
-        resolve_name(kind.write)(result, output, **({"progress": console.progress} if kind.watched else {}))
+        watched = {"progress": console.progress} if kind.watched else {}
+        write_or_keep(lambda path: resolve_name(kind.write)(result, path, **watched), output)
         return (_maps_said if kind.name == "maps" else _said)(result, output)
 
     return run

@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 import click
 
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
+from napari_blochnet.common.plain_text import plain_line, plain_lines
 from napari_blochnet.common.progress import ProgressCallback
+from napari_blochnet.io.origin import check_place
 
 __all__ = [
     "DEVICE",
@@ -82,7 +84,7 @@ class Console:
     def say(self, text: str) -> None:
         """Print words, unless only JSON or nothing is wanted."""
         if not (self.quiet or self.as_json):
-            click.echo(text)
+            click.echo(plain_lines(text))
 
     def result(self, **content: Any) -> None:
         """Print the result as JSON, if that is wanted."""
@@ -101,6 +103,7 @@ class Console:
 
         def show(done: int, total: int, message: str = "", /) -> None:
             nonlocal bar
+            message = plain_line(message)
             if bar is None or bar.desc != message:
                 if bar is not None:
                     bar.close()
@@ -145,12 +148,14 @@ def command(
             def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
                 if issubclass(category, DataWarning):
                     told.add(str(message))
-                    click.echo(f"blochnet: note: {message}", err=True)
+                    click.echo(f"blochnet: note: {plain_line(str(message))}", err=True)
 
             with warnings.catch_warnings():
                 warnings.simplefilter("always", DataWarning)
                 warnings.showwarning = show
                 try:
+                    if OUTPUT in parts:  # before any work
+                        check_place(given["output"] if given["output"].is_dir() else given["output"].parent)
                     with console.bar():
                         text, content = function(console, **given)
                     # what was told while it worked is not said again
@@ -180,5 +185,5 @@ def _file_of(error: OSError) -> str:
 
 
 def _fail(sentence: str, code: int) -> None:
-    click.echo(f"blochnet: {sentence}", err=True)
+    click.echo(f"blochnet: {plain_line(sentence)}", err=True)
     sys.exit(code)

@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from napari_blochnet.common.plain_text import plain_line
+
 __all__ = ["Cancelled", "DataWarning", "FileError", "InputError", "in_file"]
+
+# Of each half of a sentence: what is longer no terminal and no field of a form shows.
+_LONGEST = 700
 
 
 class InputError(ValueError):
@@ -28,7 +33,9 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str, expected: str = "", *, field: str | None = None) -> None:
-        super().__init__(f"{message}; expected {expected}." if expected else message)
+        # what was found may be anything that a stranger wrote, of any length
+        what = plain_line(message, _LONGEST)
+        super().__init__(f"{what}; expected {plain_line(expected, _LONGEST)}." if expected else what)
         self.field = field
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -94,3 +95,11 @@ class OnGrid:
         if step != 1 or stop <= start:
             raise InputError(f"The slices {start}:{stop}:{step} hold no contiguous part of {count} slices.")
         return slice(start, stop)
+
+    def _record_of_slices(self, kind: str, record: dict[str, Any], kept: slice, count: int) -> dict[str, Any]:
+        """Return the record of some slices of a volume with this record: the same where they are all there are."""
+        if not record or (kept.start, kept.stop) == (0, count):
+            return record
+        software = {"software": record["software"]} if "software" in record else {}
+        settings = {"slices": [kept.start, kept.stop]}
+        return {"operation": f"cut_{kind}", "settings": settings, "inputs": {kind: record}, **software}

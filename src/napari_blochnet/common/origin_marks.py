@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -10,6 +9,8 @@ import struct
 import zipfile
 from pathlib import Path
 from typing import Any
+
+from napari_blochnet.common.json_text import parse_json
 
 __all__ = ["LISTING", "PROGRAM", "describes_phantom", "describes_stack", "is_marked", "is_our_json", "json_object"]
 
@@ -27,8 +28,8 @@ def json_object(path: Path) -> dict[str, Any]:
     try:
         if not path.is_file() or path.stat().st_size > _JSON:
             return {}
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = parse_json(path.read_bytes())
+    except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -127,7 +128,7 @@ def _is_our_model(file: Path) -> bool:
         (length,) = struct.unpack("<Q", stream.read(8))
         if length > _HEADER:
             return False
-        header = json.loads(stream.read(length).decode("utf-8"))
+        header = parse_json(stream.read(length))
     metadata = header.get("__metadata__") if isinstance(header, dict) else None
     return isinstance(metadata, dict) and bool(metadata.keys() & {"blochnet_card", "blochnet_training"})
 

@@ -6,12 +6,17 @@ they are one `Watch`, which is asked and told once per batch, from the thread th
 
 from __future__ import annotations
 
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import Protocol
 
 from napari_blochnet.common.errors import Cancelled
 
-__all__ = ["UNWATCHED", "CancelEvent", "ProgressCallback", "Watch"]
+__all__ = ["UNWATCHED", "CancelEvent", "ProgressCallback", "Watch", "ctrl_c_waits"]
 
 
 class ProgressCallback(Protocol):
@@ -55,6 +60,32 @@ class Watch:
     def quiet(self) -> Watch:
         """Asked, and told nothing: for a part that counts in other units than the whole."""
         return Watch(cancelled=self.cancelled)
+
+
+@contextlib.contextmanager
+def ctrl_c_waits() -> Iterator[CancelEvent]:
+    """Give an event that the first Ctrl-C sets, in the main thread; the second one interrupts at once, as ever.
+
+    Who takes this for long work looks at the event, and raises `KeyboardInterrupt` once what was reached is saved.
+    """
+    pressed = threading.Event()
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield pressed
+        return
+
+    def press(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            signal.default_int_handler(number, frame)
+        pressed.set()
+
+    signal.signal(signal.SIGINT, press)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if pressed.is_set():  # after the last look at it
+        raise KeyboardInterrupt
 
 
 #: Nobody looks on.

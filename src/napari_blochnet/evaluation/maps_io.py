@@ -19,7 +19,8 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
-from napari_blochnet.io.origin import check_outputs, listing, set_members
+from napari_blochnet.io.origin import about_changes, check_outputs, listing, set_members
+from napari_blochnet.io.sets.reading_whole import reads_whole, tell_of
 from napari_blochnet.phantoms.map_files import MapHints
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import TimeUnit
@@ -134,10 +135,14 @@ def write_maps(
                   instead="another folder or prefix")  # fmt: skip
     # optional maps of an earlier result under the same names do not belong to this one
     written = [target / names[field] for field in present]
-    left = [path for path in set_members(sidecars["t1"], "maps") if path.name in names.values() and path not in written]
+
+    def left() -> list[Path]:
+        earlier = set_members(sidecars["t1"], "maps")
+        return [path for path in earlier if path.name in names.values() and path not in written]
+
     watch = Watch(progress, cancelled)
     # a set that is there already stays whole until the new one is
-    with replacing_set([*written, *sidecars.values()]) as draft:
+    with replacing_set([*written, *sidecars.values()], left=left) as draft:
         for number, field in enumerate(present):
             values: AnyArray = getattr(maps, field)
             watch.report(number, len(present), f"writing {names[field]}")
@@ -149,8 +154,6 @@ def write_maps(
                 sidecar[_LISTING] = {known: names[known] for known in present}
                 sidecar |= listing(draft / file.name for file in written)
             write_json(sidecar, draft / path.name)
-    for path in left:
-        path.unlink(missing_ok=True)
     watch.report(len(present), len(present), "written")
     return [*written, *sidecars.values()]
 
@@ -203,6 +206,7 @@ def _sidecar(maps: ParameterMaps, unit: str) -> dict[str, Any]:
     }
 
 
+@reads_whole
 def read_maps(
     folder: PathLike | Sequence[PathLike],
     prefix: str | None = None,
@@ -262,7 +266,13 @@ def read_maps(
         raise FileError(sidecars[0], "its list of files is missing or incomplete", "a sidecar written by this package")
     fields: dict[str, Any] = {}
     geometry = None
-    for field, path in map_paths(found, sidecars[0].name.removesuffix("_T1map.json")).items():
+    paths_of = map_paths(found, sidecars[0].name.removesuffix("_T1map.json"))
+    strange = [path.name for field, path in paths_of.items() if field not in listing and path.is_file()]
+    told = about_changes(content, (paths_of[field] for field in listing))
+    told += [f"{name} in {found} is not of the set of maps there, and left alone." for name in strange]
+    for words in told:
+        tell_of(words)
+    for field, path in paths_of.items():
         if field not in listing:
             continue
         values, here = read_nifti(path)
@@ -325,13 +335,14 @@ def write_error_maps(
         The files written.
     """
     watch = Watch(cancelled=cancelled)
-    written = []
-    check_outputs(error_files(folder, prefix), instead="another folder or prefix")
-    for name, values in error_maps(truth, maps, beside).items():
-        path = Path(folder) / f"{prefix}_desc-error_{name}map.nii.gz"
-        sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
-        written.append(write_nifti_with_sidecar(values, maps.geometry, path, sidecar, watch=watch)[0])
-    return written
+    files = error_files(folder, prefix)
+    check_outputs(files, instead="another folder or prefix")
+    with replacing_set(files) as draft:
+        for name, values in error_maps(truth, maps, beside).items():
+            path = draft / f"{prefix}_desc-error_{name}map.nii.gz"
+            sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
+            write_nifti_with_sidecar(values, maps.geometry, path, sidecar, watch=watch)
+    return files[::2]
 
 
 def map_paths(folder: str | os.PathLike[str], prefix: str = _PREFIX) -> dict[str, Path]:

@@ -139,15 +139,15 @@ def write_page(
             {
                 "name": name,
                 "text": json.dumps(_shortened(record), indent=1, ensure_ascii=False, default=str),
-                "whole": base64.b64encode(json.dumps(record, ensure_ascii=False, default=str).encode()).decode("ascii"),
+                "whole": base64.b64encode(said.encode(errors="backslashreplace")).decode("ascii"),
             }
             for name, record in records
-            if record
+            if record and (said := json.dumps(record, ensure_ascii=False, default=str))
         ],
     )
     check_outputs([path], record=records[0][1])
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _typeset(text: str, column: Column) -> str:

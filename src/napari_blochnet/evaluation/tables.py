@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from napari_blochnet.common.plain_text import cell_text
 from napari_blochnet.io.atomic import replacing
 
 __all__ = ["COMPARISON_COLUMNS", "Column", "cell", "mean_and_sd", "region_columns", "text_table", "write_csv"]
@@ -128,14 +129,14 @@ def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> 
 def write_csv(rows: Sequence[Mapping[str, Any]], path: str | os.PathLike[str]) -> None:
     """Write rows as CSV (UTF-8, a header, full precision, empty cells for what does not apply), by renaming."""
     keys = list(dict.fromkeys(key for row in rows for key in row))
-    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream,
+    ):
         writer = csv.DictWriter(stream, keys, restval="")
-        writer.writeheader()
+        writer.writerow({key: cell_text(key) for key in keys})
         writer.writerows({key: _plain(value) for key, value in row.items()} for row in rows)
 
 
 def _plain(value: Any) -> Any:
-    # a spreadsheet would run a name that starts like a formula
-    if isinstance(value, str) and value[:1] in "=+-@\t\r":
-        return "'" + value
-    return value
+    return cell_text(value) if isinstance(value, str) else value

@@ -183,5 +183,7 @@ def with_noise(stack: FingerprintStack, snr: float, seed: int = 0, kind: SignalK
         samples = samples.copy()
     sigma = add_noise(samples, stack.mask, snr, seed)
     data = np.moveaxis(np.abs(samples) if wanted == "magnitude" else samples, -1, 0)
-    record = {**stack.record, "noise": {"snr": snr, "seed": seed, "sigma": sigma}}
+    # no operation makes this of the stack again: its history alone would make it without the noise
+    noise = {"snr": snr, "seed": seed, "sigma": sigma}
+    record = {"operation": "given", "stack": stack.name, "noise": noise, "noise_free": stack.record}
     return replace(stack, data=data, kind=wanted, snr=snr, noise_sigma=sigma, record=record)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
@@ -15,6 +13,7 @@ from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.zarr_stacks import open_zarr
 from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, numbers_of, read_hdf5_array
+from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
 from napari_blochnet.io.matlab5 import is_matlab_73
 from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
@@ -102,7 +101,7 @@ def open_array(
         data, geometry = read_nifti(path, most_axes=5, watch=watch)
         return SourceArray(_numeric(path, data, kinds), geometry)
     if name.endswith(".npy"):
-        return SourceArray(_numeric(path, _npy(path), kinds))
+        return SourceArray(_numeric(path, map_npy(path), kinds))
     if name.endswith(".npz"):
         return SourceArray(_numeric(path, _npz(path, variable, how), kinds))
     if name.endswith((".h5", ".hdf5", ".mat")):
@@ -132,18 +131,6 @@ def _numeric(path: Path, data: AnyArray, kinds: str = _KINDS) -> AnyArray:
     if data.dtype.kind not in kinds:
         raise FileError(path, f"holds {data.dtype}", "complex or real numbers")
     return data
-
-
-def _npy(path: Path) -> AnyArray:
-    try:
-        with path.open("rb") as file:
-            if file.read(6) != b"\x93NUMPY":  # NumPy would speak of pickles, or open an archive
-                raise ValueError("it does not begin as one does")
-        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
-        reason = str(error).split("\n")[0]
-        raise FileError(path, f"cannot be read as a NumPy array ({reason})", "a whole .npy file of numbers") from None
-    return mapped
 
 
 def _npz(path: Path, variable: str | None, how: _How) -> AnyArray:

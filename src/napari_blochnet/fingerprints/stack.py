@@ -172,7 +172,9 @@ class FingerprintStack(OnGrid):
     def __getitem__(self, slices: slice | int) -> FingerprintStack:
         """Return the fingerprints of some slices along z, geometry kept: ``stack[40:46]``; z stays an axis."""
         kept = self._slices_along_z(slices, self.shape[1])
-        return replace(self, data=self.data[:, kept], mask=self.mask[kept], affine=self.geometry.cut(kept.start).affine)
+        record = self._record_of_slices("stack", self.record, kept, self.shape[1])
+        affine = self.geometry.cut(kept.start).affine
+        return replace(self, data=self.data[:, kept], mask=self.mask[kept], affine=affine, record=record)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:

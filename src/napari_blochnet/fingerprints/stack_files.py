@@ -25,7 +25,8 @@ from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, is_zarr_stack
 from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
-from napari_blochnet.io.origin import check_outputs, listing
+from napari_blochnet.io.origin import about_changes, check_outputs, listing, members_named
+from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
@@ -38,6 +39,7 @@ _PHASE_TOLERANCE = 1e-6
 _AS_CONTRASTS = "as a series of contrasts it opens without one: nb.read_contrasts, or dropped on napari's canvas"
 
 
+@reads_whole
 def read_fingerprints(
     path: PathLike,
     schedule: Schedule | None = None,
@@ -112,6 +114,7 @@ def read_fingerprints(
     main = file if sidecar or is_scanned or is_zarr(file) else main_part(file)
     if main != file:
         sidecar, recorded = _sidecar(main, notes, is_needed=schedule is None)
+    notes += about_changes(sidecar, [main, beside_stack(main)[0]])
     if schedule is None:
         if recorded is None:
             why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
@@ -161,7 +164,8 @@ def read_fingerprints(
         notes.append("The file states no voxel size; it is taken as 1 mm.")
     # a voxel size that a person gives says nothing of where the stack lies
     place = source.geometry if voxel_size is None else None
-    inside = _mask(file, source.mask if mask is None else mask, data.shape[1:], place, notes)
+    given = source.mask if mask is None else mask
+    inside = _mask(file, given, data.shape[1:], place, notes, members_named(sidecar))
     with in_file(file):
         stack = FingerprintStack(
             data,
@@ -321,12 +325,23 @@ def _turned(data: AnyArray, turn: AnyArray, watch: Watch) -> AnyArray:
 
 
 def _mask(
-    file: Path, given: AnyArray | PathLike | None, shape: tuple[int, int, int], place: Geometry | None, notes: list[str]
+    file: Path,
+    given: AnyArray | PathLike | None,
+    shape: tuple[int, int, int],
+    place: Geometry | None,
+    notes: list[str],
+    members: set[str] | None,
 ) -> BoolArray | None:
-    """Return the mask on the stack's grid; ``place``: where that lies, if its file says so."""
+    """Return the mask on the stack's grid.
+
+    ``place``: where that lies, if its file says so; ``members``: the files of its set, if that says so.
+    """
     if given is None:
         beside = beside_stack(file)[0]
         if not beside.is_file():
+            return None
+        if members is not None and beside.name not in members:
+            notes.append(f"{beside.name} beside it is not of its set, and left alone.")
             return None
         given = beside
         notes.append(f"The mask is that of {beside.name}.")

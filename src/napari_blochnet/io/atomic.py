@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from napari_blochnet.common.errors import FileError
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.io.plain_files import existing_file
+from napari_blochnet.io.sets.rooms import PREFIX, is_in_room, open_room
+from napari_blochnet.io.sets.switching import commit
 
 __all__ = ["existing_file", "named_by", "replacing", "replacing_set"]
-
-# What stores of large files leave in place of a file that was not fetched yet, by how it begins.
-_POINTERS = {b"version https://git-lfs.github.com/spec/": "Git LFS", b"/annex/objects/": "git-annex"}
-_FETCH = {
-    "Git LFS": "; fetch it with: git lfs pull",
-    "git-annex": "; fetch it with: git annex get, or datalad get",
-}
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` to write to; rename it to ``path`` if the block ends well.
-
-    The temporary name keeps every suffix of ``path`` (``.nii.gz``), because writers choose the format by it.
+    """Give a file of this name to write to, in a room beside ``path``; put it in its place if the block ends well.
 
     Raises
     ------
@@ -34,63 +26,61 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     check_outputs([target])
-    with named_by(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        suffix = "".join(target.suffixes[-2:])
-        handle, name = tempfile.mkstemp(prefix=_prefix(target), suffix=suffix, dir=target.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            # mkstemp makes files only the owner can read; a result is as readable as any file its user makes
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
-            yield temporary
-            temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
+    with replacing_set([target]) as draft:
+        yield draft / target.name
 
 
 @contextlib.contextmanager
-def replacing_set(files: Sequence[Path]) -> Iterator[Path]:
-    """Give a folder to write files of these names to; put them in their places if the block ends well.
+def replacing_set(files: Sequence[Path], *, left: Callable[[], Iterable[Path]] | None = None) -> Iterator[Path]:
+    """Give a folder to write files of these names to; put them in their places, as one, if the block ends well.
+
+    A process that is killed, a disk that is full or a power cut leaves the old set or the new one, to whoever reads
+    by `existing_file` and `napari_blochnet.io.sets.reading_whole.reads_whole`. Files keep their mode.
 
     Parameters
     ----------
     files : sequence of Path
-        In one folder, made if it is not there. The last tells what the others are: what lies there by its name goes
-        first and comes last, so that no set is ever read half old, half new. What was there comes back if that fails.
-        Who calls this has seen by `napari_blochnet.io.origin.check_outputs` that they may be replaced.
+        Files, or folders that are stores, in one folder, made if it is not there. The last tells what the others are.
+        A single one may be a link; what it leads to is written. Who calls this has seen by
+        `napari_blochnet.io.origin.check_outputs` that they may be replaced.
+    left : callable, optional
+        Returns what is there of an earlier set and is not part of this one: it goes when these come.
     """
     folder = files[0].parent
+    if is_in_room(files[0]):  # of a larger set, which is put in place as one
+        with named_by(*files):
+            yield folder
+        return
+    if len(files) == 1:
+        folder = files[0].resolve().parent if files[0].is_symlink() else folder
     with named_by(*files):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as room:
-            draft, former = Path(room, "new"), Path(room, "former")
-            draft.mkdir()
-            former.mkdir()
-            yield draft
-            missing = next((path for path in files if not (draft / path.name).is_file()), None)
-            assert missing is None, f"{missing} was not written"
+        made = _make(folder)
+        try:
+            room = open_room(folder)
             try:
-                for path in reversed(files):
-                    if path.exists():
-                        path.rename(former / path.name)
-                for path in files:
-                    (draft / path.name).rename(path)
+                yield room.new
+                missing = next((path for path in files if not (room.new / path.name).exists()), None)
+                assert missing is None, f"{missing} was not written"
+                names = [path.name for path in files]
+                if files[0].is_symlink():
+                    names = [files[0].resolve().name]
+                    os.replace(room.new / files[0].name, room.new / names[0])
             except BaseException:
-                _put_back(files, draft, former)
+                room.remove()
                 raise
+            commit(room, names, left)
+        except BaseException:
+            for path in made:  # what was made for it goes again, if it is empty
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+            raise
 
 
-def _put_back(files: Sequence[Path], draft: Path, former: Path) -> None:
-    for path in files:
-        with contextlib.suppress(OSError):
-            if not (draft / path.name).exists():
-                path.unlink()
-            if (former / path.name).exists():
-                (former / path.name).rename(path)
+def _make(folder: Path) -> list[Path]:
+    """Make a folder; return what had to be made, the innermost first."""
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return made
 
 
 @contextlib.contextmanager
@@ -100,7 +90,7 @@ def named_by(target: Path, *others: Path) -> Iterator[None]:
         yield
     except OSError as error:
         parts = _below(error.filename, target.parent)
-        if error.filename is None or (parts and parts[0].startswith((".writing-", _prefix(target)))):
+        if error.filename is None or (parts and parts[0].startswith(PREFIX)):
             error.filename = str(next((path for path in others if path.name == parts[-1]), target) if parts else target)
             error.filename2 = None
         raise
@@ -110,24 +100,3 @@ def _below(name: object, folder: Path) -> tuple[str, ...]:
     """Return the parts of a path below a folder; none of another place."""
     path, start = os.path.abspath(os.fsdecode(name)) if isinstance(name, (str, bytes)) else "", os.path.abspath(folder)
     return Path(path).relative_to(start).parts if Path(start) in Path(path).parents else ()
-
-
-def _prefix(target: Path) -> str:
-    return f".{target.name.split('.')[0]}-"
-
-
-def existing_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path if a file is there, and the file itself, not the note that large-file stores leave for it."""
-    found = Path(path).expanduser()
-    if not found.exists():
-        annexed = found.is_symlink() and ".git/annex" in os.readlink(found).replace(os.sep, "/")
-        raise FileError(str(found), f"there is no such file or folder{_FETCH['git-annex'] if annexed else ''}.")
-    if found.is_file():
-        head = b""
-        # who may not read it is told so by what reads it
-        with contextlib.suppress(OSError), found.open("rb") as file:
-            head = file.read(64)
-        for beginning, store in _POINTERS.items():
-            if head.startswith(beginning):
-                raise FileError(found, f"holds only a pointer of {store}, not the file itself{_FETCH[store]}.")
-    return found

@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from napari_blochnet.common.errors import FileError, InputError
-from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.common.json_text import parse_json
+from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.plain_files import plain_file
 
 __all__ = ["beside_json", "read_json", "write_json"]
 
-# Whole numbers of more digits become floating-point ones: most of them are beyond those, and so infinite.
-_LONGEST_INTEGER = 300
-# Each list and object takes some 60 bytes of memory, and one of three bytes in a file has no meaning in ours.
-_MOST_CONTAINERS = 1_000_000
+# A record holds schedules of some thousand pulses, several times over.
+_LARGEST = 256 * 2**20
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
     """Write JSON (UTF-8, indented; NaN refused) by renaming."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # of a path that is no text
+        text = json.dumps(content, indent=1, allow_nan=False)
     with replacing(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
 
@@ -33,20 +35,16 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     Raises
     ------
     InputError
-        A file that is not JSON, that nests too deeply, or that holds more than a million lists and objects.
+        A file that is not JSON, that nests too deeply, that holds more than a million lists and objects, or that has
+        more than 256 MiB.
     """
-    found = existing_file(path)
-    content = found.read_bytes()
-    containers = content.count(b"[") + content.count(b"{")
-    if containers > _MOST_CONTAINERS:
-        raise FileError(found, f"holds {containers:,} lists and objects", f"at most {_MOST_CONTAINERS:,}")
+    found = plain_file(path, "a JSON file")
+    if found.stat().st_size > _LARGEST:
+        raise FileError(found, f"has {found.stat().st_size:,} bytes", f"JSON of at most {_LARGEST:,}")
     try:
-        return json.loads(content, parse_int=_integer)
+        return parse_json(found.read_bytes())
     except ValueError as error:  # among them bytes that are no text
-        reason = "it is empty" if not content.strip() else str(error)
-        raise FileError(found, f"found something that is not JSON ({reason})", "a JSON file") from None
-    except RecursionError:
-        raise FileError(found, "found lists or objects nested too deeply", "a JSON file") from None
+        raise FileError(found, f"found something that is not JSON ({error})", "a JSON file") from None
 
 
 def beside_json(path: Path) -> tuple[dict[str, Any], str]:
@@ -71,7 +69,3 @@ def beside_json(path: Path) -> tuple[dict[str, Any], str]:
         reason = str(error).removeprefix(f"{path.name}: ").split("; expected")[0].rstrip(".")
         return {}, f"{path.name} beside it is left aside: {reason}."
     return (content, "") if isinstance(content, dict) else ({}, "")
-
-
-def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)

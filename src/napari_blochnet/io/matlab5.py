@@ -20,6 +20,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
 from napari_blochnet.io.matlab_stream import DamageError, Element, Stream
 
@@ -149,7 +150,7 @@ class _Numbers:
                 plain = self.parts == 1 and not self.element.packed and stored == dtype and size > _MAPPED
                 if plain and stream.start + tag.begin + size <= self.element.stop:
                     place = stream.start + tag.begin
-                    return np.memmap(path, dtype, "c", place, self.shape, order="F")
+                    return MappedArray(path, dtype, "c", place, self.shape, order="F")
                 self._fill(stream, values if self.parts == 1 else values.real, stored)
                 if self.parts == 2:
                     stream.skip(tag.after - stream.at)

@@ -13,6 +13,7 @@ from napari_blochnet.io.matlab4 import is_matlab_4, list_matlab_4_arrays
 from napari_blochnet.io.matlab5 import is_matlab_5, is_matlab_73, list_matlab_arrays
 from napari_blochnet.io.matlab73 import list_matlab_73_arrays
 from napari_blochnet.io.matlab_array import MatlabArray, plain_name
+from napari_blochnet.io.plain_files import plain_file
 
 __all__ = ["ArraysOnDemand", "MatlabArray", "find_array", "list_arrays", "names_of", "outermost"]
 
@@ -44,7 +45,7 @@ def list_arrays(path: Path) -> dict[str, MatlabArray]:
     InputError
         No MATLAB file, or one that is damaged before its first array.
     """
-    with path.open("rb") as file:
+    with plain_file(path, "a MATLAB file").open("rb") as file:
         head = file.read(128)
     if is_matlab_73(path):
         return list_matlab_73_arrays(path)

@@ -18,7 +18,8 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.io.atomic import existing_file, replacing, replacing_set
+from napari_blochnet.io.containers.mapped_arrays import watched
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.origin import check_outputs, listing
 from napari_blochnet.io.reading import read_in_blocks
@@ -36,6 +37,8 @@ __all__ = [
 
 # The deflate format cannot pack more tightly than this (RFC 1951: 258 bytes in 2 bits).
 _DEFLATE_LIMIT = 1032
+# mm a unit of length, by the code of its header: metres and micrometres; all else is taken as mm.
+_LENGTHS = {1: 1e3, 3: 1e-3}
 # The longest of NIfTI's headers, and the mark behind it.
 _HEADER_BYTES = 544
 # Header and extensions: what AFNI, FSL and DICOM converters write there is a hundred times smaller.
@@ -137,8 +140,10 @@ def write_nifti_with_sidecar(
     target = Path(path)
     beside = target.with_name(f"{nifti_stem(target)}.json")
     check_outputs([target, beside])
-    write_nifti(data, geometry, target, double=double, watch=watch)
-    write_json({**sidecar, **listing([target])}, beside)
+    with replacing_set([target, beside]) as draft:
+        image = draft / target.name
+        write_nifti(data, geometry, image, double=double, watch=watch)
+        write_json({**sidecar, **listing([image])}, draft / beside.name)
     return [target, beside]
 
 
@@ -296,8 +301,7 @@ def _check_extensions(path: Path, start: int, stop: float | None, order: str) ->
 
 def _geometry(path: Path, header: Any, is_sized: bool) -> Geometry:
     """Return where an image lies, by the first of its header's statements that can be used."""
-    units = header.get_xyzt_units()[0]
-    scale = {"micron": 1e-3, "meter": 1e3}.get(units, 1.0)
+    scale = _LENGTHS.get(int(header["xyzt_units"]) & 7, 1.0)
     stated = []
     useless = []
     if header["sform_code"] > 0:
@@ -336,7 +340,7 @@ def _voxels(image: Any, file: Path, watch: Watch) -> AnyArray:
     """Return the voxels of a NIfTI image in its own order of axes, mapped into memory or read in blocks."""
     stored = image.dataobj
     if file.suffix.lower() != ".gz" and (stored.slope, stored.inter) == (1, 0):
-        return np.asanyarray(stored)
+        return watched(np.asanyarray(stored))
     if 0 in image.shape:
         return np.asanyarray(stored)
     # scaling makes other numbers of those that are stored

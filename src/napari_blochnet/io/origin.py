@@ -8,7 +8,6 @@ was written with: lists without digests, records, headers.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import stat
@@ -28,15 +27,22 @@ from napari_blochnet.common.origin_marks import (
     is_our_json,
     json_object,
 )
+from napari_blochnet.io.sets.digests import digest
+from napari_blochnet.io.sets.reading_whole import looked_at, stays_as
+from napari_blochnet.io.sets.rooms import is_in_room
+from napari_blochnet.io.sets.switching import settle
 
 __all__ = [
     "LISTING",
     "PROGRAM",
+    "about_changes",
     "check_outputs",
+    "check_place",
     "figure_mark",
     "inputs_of",
     "is_ours",
     "listing",
+    "members_named",
     "note_inputs",
     "ours_among",
     "set_members",
@@ -45,8 +51,8 @@ __all__ = [
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-# Files up to this size are digested whole; of larger ones this many pieces, evenly spread.
-_WHOLE, _PIECES, _PIECE = 64 * 2**20, 256, 2**16
+# How often files are looked at that change meanwhile.
+_TRIES = 50
 # Files named in a sentence.
 _NAMED = 4
 # How the files of a phantom end.
@@ -71,7 +77,8 @@ def check_outputs(
 ) -> None:
     """Raise `InputError` where writing these files would replace what this package did not write, or an input.
 
-    Nor is a link replaced, a set of maps by a phantom, or a phantom by maps.
+    Nor is a link replaced where files are written together (of a single one, what it leads to is), a set of maps by a
+    phantom, or a phantom by maps. What a process that was ended left half written there is finished first.
 
     Parameters
     ----------
@@ -86,17 +93,25 @@ def check_outputs(
     field : str
         Of the setting at fault.
     """
-    wanted = list(dict.fromkeys(map(Path, paths)))
-    there = [path for path in wanted if path.exists() or path.is_symlink()]
+    wanted = [path for path in dict.fromkeys(map(Path, paths)) if not is_in_room(path)]
+    for folder in dict.fromkeys(path.resolve().parent for path in wanted):
+        check_place(folder, instead, field)
+    for _ in range(_TRIES):
+        for folder in dict.fromkeys(path.parent for path in wanted):
+            settle(folder)
+        seen = looked_at(wanted)
+        there = [path for path in wanted if path.exists() or path.is_symlink()]
+        foreign = [path for path in there if not is_ours(path.resolve())]
+        if not foreign or stays_as(seen):  # what another process is just replacing is looked at again
+            break
     if not there:
         return
     used = {Path(path).expanduser().resolve() for path in inputs} | inputs_of(record or {})
     for path in there:
         if path.resolve() in used:
             raise InputError(f"{path} is what this is made from and is not replaced by it", instead, field=field)
-        if path.is_symlink():
+        if path.is_symlink() and (len(wanted) > 1 or not path.exists()):
             raise InputError(f"{path} is a link to {os.readlink(path)}, and no link is replaced", instead, field=field)
-    foreign = [path for path in there if not is_ours(path)]
     if foreign:
         names = ", ".join(path.name for path in foreign[:_NAMED])
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
@@ -107,6 +122,15 @@ def check_outputs(
             field=field,
         )
     _check_sets(wanted, instead, field)
+
+
+def check_place(folder: Path, instead: str = "another folder", field: str = "path") -> None:
+    """Raise `InputError` where nothing can be written in a folder, which need not be there yet."""
+    place = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    if not place.is_dir():
+        raise InputError(f"{place} is no folder, and nothing can be written in it", instead, field=field)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"{place} may not be written to", instead, field=field)
 
 
 def _check_sets(paths: list[Path], instead: str, field: str) -> None:
@@ -168,7 +192,11 @@ def note_inputs(record: Mapping[str, Any]) -> None:
 def inputs_of(record: Mapping[str, Any]) -> set[Path]:
     """Return the files that a record names, and those in the folder that a phantom was read from; resolved."""
     found: set[Path] = set()
-    source = record.get("inputs", {}).get("source") if record.get("operation") == "open_phantom" else None
+    first: Any = record
+    while isinstance(first, Mapping) and first.get("operation") == "cut_phantom":
+        first = first.get("inputs", {}).get("phantom")
+    is_opened = isinstance(first, Mapping) and first.get("operation") == "open_phantom"
+    source = first.get("inputs", {}).get("source") if is_opened else None
     if isinstance(source, str):
         # a phantom is all that lies in its folder
         folders = {Path(source).resolve(), *_READ.get(source, set())}
@@ -193,18 +221,44 @@ def _texts(record: Mapping[str, Any], *, nested: bool = True) -> Iterator[str]:
 
 def listing(paths: Iterable[PathLike]) -> dict[str, dict[str, str]]:
     """Return the entry of a set's JSON that lists its members, as they are now, with their digests."""
-    return {LISTING: {Path(path).name: _digest(Path(path)) for path in paths}}
+    return {LISTING: {Path(path).name: digest(Path(path)) for path in paths}}
+
+
+def members_named(content: Mapping[str, Any]) -> set[str] | None:
+    """Return the names that a set's JSON lists; None where it lists none."""
+    listed = content.get(LISTING)
+    return set(listed) if isinstance(listed, dict) else None
+
+
+def about_changes(content: Mapping[str, Any], files: Iterable[PathLike]) -> list[str]:
+    """Return, in sentences, which files of a set are not as they were when it was written.
+
+    Parameters
+    ----------
+    content : mapping
+        Of the set's JSON.
+    files : iterable of path
+        Members of it that are read.
+    """
+    listed = content.get(LISTING)
+    known = listed if isinstance(listed, dict) else {}
+    paths = [path for path in map(Path, files) if path.name in known and path.is_file()]
+    changed = [path.name for path in paths if known[path.name] != digest(path)]
+    return [f"{name} was changed since it was written with the others; it is read as it is now." for name in changed]
 
 
 def strangers_among(files: Iterable[Path]) -> list[Path]:
-    """Return those of the files in a folder that lie among maps of ours, by their names, and are none of them."""
+    """Return those of the files in a folder that lie among ours, by their names, and are not of their set."""
     every, found = list(files), []
     for sidecar in (file for file in every if file.name.endswith("_T1map.json")):
-        maps = json_object(sidecar).get("NapariBlochnetMaps")
+        content, start = json_object(sidecar), sidecar.name.removesuffix("T1map.json")
+        maps, listed = content.get("NapariBlochnetMaps"), content.get(LISTING)
+        images = [file for file in every if file.name.startswith(start) and ".nii" in file.suffixes]
         if isinstance(maps, dict):
-            start = sidecar.name.removesuffix("T1map.json")
-            images = (file for file in every if file.name.startswith(start) and ".nii" in file.suffixes)
             found += [file for file in images if file.name not in maps.values()]
+        elif describes_phantom(content) and isinstance(listed, dict):
+            found += [file for file in images
+                      if _PHANTOM.fullmatch(file.name.removeprefix(start)) and file.name not in listed]  # fmt: skip
     return found
 
 
@@ -248,20 +302,6 @@ def _entries(folder: Path) -> set[str]:
     return {entry.name for entry in folder.iterdir() if entry.is_dir() or not _LITTER.fullmatch(entry.name)}
 
 
-def _digest(path: Path) -> str:
-    digest, size = hashlib.blake2b(digest_size=16), path.stat().st_size
-    with path.open("rb") as file:
-        if size <= _WHOLE:
-            while block := file.read(2**20):
-                digest.update(block)
-        else:
-            digest.update(str(size).encode())
-            for piece in range(_PIECES):
-                file.seek((size - _PIECE) * piece // (_PIECES - 1))
-                digest.update(file.read(_PIECE))
-    return digest.hexdigest()
-
-
 # -- members of sets
 
 
@@ -278,7 +318,7 @@ def _is_listed(file: Path) -> bool:
         members = content.get(LISTING)
         if isinstance(members, dict):
             if file.name in members and is_our_json(content):
-                return bool(members[file.name] == _digest(file))
+                return bool(members[file.name] == digest(file))
         elif _listed_before(file, stem, name, content):
             return True
     return False

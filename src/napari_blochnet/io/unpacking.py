@@ -8,6 +8,7 @@ from pathlib import Path
 
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.plain_files import plain_file
 
 __all__ = ["Unpacked", "is_gzipped", "unpack"]
 
@@ -37,7 +38,7 @@ class Unpacked:
 
 def is_gzipped(path: Path) -> bool:
     """Return whether a file begins as gzip files do, whatever it is called."""
-    with path.open("rb") as file:
+    with plain_file(path).open("rb") as file:
         return file.read(2) == _GZIP
 
 
@@ -54,7 +55,7 @@ def unpack(path: Path, limit: int, watch: Watch = UNWATCHED) -> Unpacked:
     Cancelled
     """
     data = bytearray()
-    with path.open("rb") as file:
+    with plain_file(path).open("rb") as file:
         first = file.read(2)
         file.seek(0)
         if first != _GZIP:

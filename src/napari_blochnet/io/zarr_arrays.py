@@ -6,12 +6,9 @@ bytes, transpose, crc32c, gzip (zlib), zstd, blosc. What chunks claim is checked
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
-import shutil
-import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,8 +19,9 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
+from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.atomic import named_by
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.reading import blocks, read_in_blocks, refuse_beyond_memory
 
@@ -79,8 +77,8 @@ def _metadata(file: Path) -> dict[str, Any]:
     try:
         if file.is_symlink() or file.stat().st_size > _META_BYTES:
             raise ValueError("it is a link, or larger than metadata are")
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = parse_json(file.read_bytes())
+    except (OSError, ValueError) as error:
         raise FileError(
             f"{file.parent.name}/{file.name}", f"cannot be read ({error})", "Zarr's metadata, in JSON"
         ) from None
@@ -213,11 +211,13 @@ def _check_chunks(folder: Path, name: str, chunk_bytes: int, packer: str, watch:
     """Refuse links among the chunks, and chunks that hold more than the array's shape says."""
     for parent, _, files in os.walk(folder):
         for file in (Path(parent, each) for each in files):
-            if file.parent == folder and (file.name.startswith(".z") or file.name == "zarr.json"):
-                continue
             watch.check(f"reading {name}")
+            is_told = file.parent == folder and (file.name.startswith(".z") or file.name == "zarr.json")
             if file.is_symlink() or not file.is_file():
-                raise FileError(name, f"its chunk {file.name} is a link or no plain file", "chunks that lie in it")
+                what = "metadata" if is_told else "chunk"
+                raise FileError(name, f"its {what} {file.name} is a link or no plain file", f"{what} in plain files")
+            if is_told:
+                continue
             if _unpacked(file, packer, chunk_bytes) > chunk_bytes + 4:  # a checksum
                 raise FileError(name, f"its chunk {file.name} holds more than {chunk_bytes:,} bytes", "whole chunks")
 
@@ -283,26 +283,12 @@ def write_zarr_group(
     Cancelled
         There is the old store, or none.
     """
-    target = Path(path)
-    check_outputs([target])
-    with named_by(target):
-        _write_group(target, arrays, attributes, watch)
-
-
-def _write_group(
-    target: Path,
-    arrays: Mapping[str, tuple[AnyArray, np.dtype[Any], tuple[int, ...], tuple[str, ...]]],
-    attributes: dict[str, Any],
-    watch: Watch,
-) -> None:
     import zarr
 
-    there = target.exists()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
-    try:
-        made = room / "new"
-        group = zarr.create_group(zarr.storage.LocalStore(made), zarr_format=3, attributes=attributes)
+    target = Path(path)
+    check_outputs([target])
+    with replacing_set([target]) as draft:
+        group = zarr.create_group(zarr.storage.LocalStore(draft / target.name), zarr_format=3, attributes=attributes)
         for name, (values, dtype, chunks, axes) in arrays.items():
             stored = group.create_array(
                 name, shape=values.shape, dtype=dtype, chunks=chunks, dimension_names=axes, fill_value=0,
@@ -318,13 +304,3 @@ def _write_group(
                 block = np.asarray(values[inside], dtype)
                 stored[inside] = block
                 done += block.nbytes
-        if there:
-            target.rename(room / "old")
-        try:
-            made.rename(target)
-        except OSError:
-            if there:
-                (room / "old").rename(target)
-            raise
-    finally:
-        shutil.rmtree(room, ignore_errors=True)

@@ -21,6 +21,7 @@ from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
     BrainWebSettings,
+    CutSettings,
     FingerprintsSettings,
     PhantomSettings,
     ReconstructSettings,
@@ -244,6 +245,16 @@ OPERATIONS: list[Operation] = [
         "fingerprints_from_array", f"{_JOBS}.taking:fingerprints_from_array", ArraySettings, "stack",
         (Input("data"), Input("schedule", "schedule")), python_name="nb.fingerprints_from_array",
         command="{data} --schedule {schedule}", inline=True,
+    ),
+    Operation(
+        "cut_phantom", f"{_JOBS}.cutting:cut_phantom", CutSettings, "phantom", (Input("phantom", "phantom"),),
+        python_name="nb.cut_phantom", command="cut-phantom {phantom}", watched=False,
+        summary="Write some slices of PHANTOM as one of their own.",
+    ),
+    Operation(
+        "cut_stack", f"{_JOBS}.cutting:cut_stack", CutSettings, "stack", (_STACK,),
+        python_name="nb.cut_stack", command="cut-stack {stack}", watched=False,
+        summary="Write some slices of STACK as one of their own.",
     ),
     Operation(
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.operations.compare import compare
@@ -83,13 +84,14 @@ def run_demo(
     comparison = compare(truth, maps, title="T1 and T2 of the built-in head, dictionary matching at SNR 30")
 
     write_phantom(truth, target / "truth")
-    write_schedule(schedule, target / "schedule.csv")
     write_maps(maps, target / "maps")
     write_error_maps(truth, maps, target / "errors")
-    save_figure(comparison_figure(comparison), target / "maps.png")
-    comparison.to_html(target / "report.html")
-    comparison.to_csv(target / "report.csv")
-    write_json(as_recipe(maps.record), target / "recipe.json")
+    with replacing_set([target / name for name in names if Path(name).suffix]) as draft:
+        write_schedule(schedule, draft / "schedule.csv")
+        save_figure(comparison_figure(comparison), draft / "maps.png")
+        comparison.to_html(draft / "report.html")
+        comparison.to_csv(draft / "report.csv")
+        write_json(as_recipe(maps.record), draft / "recipe.json")
     seconds = time.perf_counter() - started
     text = f"""{stack.describe()}
 {schedule.describe()}

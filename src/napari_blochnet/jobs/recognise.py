@@ -119,7 +119,7 @@ def unreadable(path: PathLike) -> str:
     try:
         list_arrays(found)
     except InputError as error:
-        return str(error)
+        return str(error).removeprefix(f"{found.parent}{os.sep}")
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         return f"{found.name}: cannot be read as a MATLAB file ({reason})."

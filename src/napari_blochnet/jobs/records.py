@@ -19,19 +19,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.origin import note_inputs
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = [
-    "BadRecordError",
     "Record",
     "as_recipe",
+    "check_step",
     "embed_estimator",
     "embed_schedule",
     "make_record",
     "plain_path",
+    "shown",
     "steps_of",
 ]
 
@@ -110,36 +114,79 @@ def embed_estimator(estimator: Any) -> Record | str:
     return {"operation": "given", "estimator": getattr(estimator, "description", estimator.name)}
 
 
-class BadRecordError(ValueError):
-    """What in a history is no record, as the middle of a sentence."""
+class _Step(BaseModel):
+    """What a step of a history, or a record, has to be; all else in it is for people."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    operation: str
+    settings: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+
+
+_EXPECTED = {"operation": "a name", "settings": "an object", "inputs": "an object"}
+
+
+def check_step(step: Any, what: str) -> None:
+    """Raise `InputError` where a step, or a record, is none: no object, or of other types than these have.
+
+    Parameters
+    ----------
+    step : object
+    what : str
+        What people call it, as the beginning of a sentence.
+    """
+    try:
+        _Step.model_validate(step)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = str(first["loc"][0]) if first["loc"] else ""
+        if not key:
+            raise InputError(f"{what} is {shown(step)}", "an object", field="recipe") from None
+        found = "no operation" if first["type"] == "missing" else f"{shown(first['input'])} as {key}"
+        raise InputError(f"{what} has {found}", _EXPECTED.get(key, "text as its keys"), field="recipe") from None
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence shows it."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def steps_of(*records: Record) -> list[Record]:
-    """Return the records' common history, first step first; a step's inputs name earlier steps by ``{"step": i}``."""
+    """Return the records' common history, first step first; a step's inputs name earlier steps by ``{"step": i}``.
+
+    Raises
+    ------
+    InputError
+        Something among them that is no record.
+    """
     steps: list[Record] = []
     seen: dict[str, int] = {}
 
     def visit(node: Record) -> int:
-        same = json.dumps(node, sort_keys=True, default=repr)
+        check_step(node, "A record in its history")
+        inputs = {name: link(value) for name, value in node.get("inputs", {}).items()}
+        # inputs by their steps: each part of a history is written out once, however wide or deep it is
+        same = json.dumps(node | {"inputs": inputs}, sort_keys=True, default=repr)
         if same in seen:
             return seen[same]
-        given = node.get("inputs", {})
-        if not isinstance(given, dict):
-            raise BadRecordError(f"a record has {given!r:.40} as inputs")
-        inputs = {name: link(value) for name, value in given.items()}
         kept = {key: node[key] for key in ("operation", "settings", "layer", *GIVEN) if key in node}
         steps.append(kept | {"inputs": inputs})
         return seen.setdefault(same, len(steps) - 1)
 
     def link(value: Any) -> Any:
-        if isinstance(value, dict) and "operation" in value:
+        if isinstance(value, dict):
             return {"step": visit(value)}
         if isinstance(value, list):
             return [link(item) for item in value]
         return value
 
-    for record in records:
-        visit(record)
+    try:
+        for record in records:
+            visit(record)
+    except RecursionError:
+        raise InputError("Its steps lie in one another too deeply", "the record of a result", field="recipe") from None
     return steps
 
 

@@ -14,8 +14,7 @@ import math
 import os
 import re
 import secrets
-import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -23,13 +22,18 @@ from typing import Any, BinaryIO, TypeAlias
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.atomic import replacing_set
+from napari_blochnet.io.containers.mapped_arrays import MappedArray
+from napari_blochnet.io.containers.numpy_headers import read_npy_header
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.io.plain_files import existing_file, plain_file
+from napari_blochnet.io.sets.reading_whole import reads_whole
+from napari_blochnet.io.sets.rooms import is_room
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -69,15 +73,15 @@ class SavedSession:
     Parameters
     ----------
     subjects : tuple of Phantom, FingerprintStack or ParameterMaps
-        What was open.
+        What was open; None in the place of one that is damaged and was left out.
     arrays : tuple of ndarray
-        Further arrays: painted regions, error maps.
+        Further arrays: painted regions, error maps; likewise.
     state : dict
         How they were shown and linked, JSON; it refers to subjects and arrays by their place.
     """
 
-    subjects: tuple[Subject, ...]
-    arrays: tuple[AnyArray, ...]
+    subjects: tuple[Subject | None, ...]
+    arrays: tuple[AnyArray | None, ...]
     state: dict[str, Any]
 
 
@@ -128,35 +132,23 @@ def write_session(
     folder = session_folder(path)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
-    if folder.is_dir() and not is_session(folder) and any(folder.iterdir()):
-        raise InputError(
-            f"{folder}: holds other files; expected a new or empty folder, or an earlier session.", field="path"
-        )
     check_outputs([folder / SESSION_FILE], instead="a new or empty folder")
-    was_there = folder.is_dir()
+    if folder.is_dir() and not is_session(folder) and any(not is_room(item) for item in folder.iterdir()):
+        raise FileError(str(folder), "holds other files", "a new or empty folder, or an earlier session")
     name = f"data-{secrets.token_hex(4)}"
     try:
-        (folder / name).mkdir(parents=True)
-        total = sum(map(_bytes, (*session.subjects, *session.arrays)))
-        writer = _Writer(folder / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
-        try:
-            described = [writer.subject(subject, place) for place, subject in enumerate(session.subjects)]
+        with replacing_set([folder / name, folder / SESSION_FILE], left=lambda: _data_in(folder)) as draft:
+            (draft / name).mkdir()
+            total = sum(_bytes(part) for part in (*session.subjects, *session.arrays) if part is not None)
+            writer = _Writer(draft / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
+            described = [writer.subject(part, place) for place, part in enumerate(session.subjects) if part is not None]
             for place, array in enumerate(session.arrays):
                 writer.array(np.asarray(array), f"array-{place}")
             write_json(
                 {"blochnet_session": _FORMAT, "data": name, "subjects": described, "arrays": len(session.arrays),
                  "state": session.state},
-                folder / SESSION_FILE,
+                draft / SESSION_FILE,
             )  # fmt: skip
-        except BaseException:
-            shutil.rmtree(folder / name, ignore_errors=True)
-            if not was_there:
-                shutil.rmtree(folder, ignore_errors=True)
-            raise
-        for old in folder.iterdir():
-            if _DATA.fullmatch(old.name) and old.name != name and _is_data(old):
-                # a file still open elsewhere stays, where the system wants it so; the next saving removes it
-                shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         raise InputError(f"{folder}: the session cannot be written ({error.strerror or error}); expected a folder "
                          "with room that may be written to.", field="path") from None  # fmt: skip
@@ -164,7 +156,11 @@ def write_session(
 
 
 def read_session(
-    path: str | os.PathLike[str], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+    path: str | os.PathLike[str],
+    *,
+    left_out: list[str] | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> SavedSession:
     """Read what `write_session` wrote; equal bit for bit.
 
@@ -172,6 +168,8 @@ def read_session(
     ----------
     path : path
         The folder, or ``session.json`` in it.
+    left_out : list of str, optional
+        Where it is given, what is damaged is left out, and said here in a sentence each; otherwise it is an error.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in megabytes.
 
@@ -183,8 +181,18 @@ def read_session(
     Raises
     ------
     InputError
-        No session, one of a later version, a file that is missing, damaged or of another size.
+        No session, one of a later version, a file that is missing, damaged, of another size, or a link out of the
+        session's folder; with ``left_out``, where nothing else is left.
     """
+    saved, damage = _read_whole(path, left_out is not None, Watch(progress, cancelled))
+    if left_out is not None:
+        left_out += damage
+    return saved
+
+
+@reads_whole
+def _read_whole(path: str | os.PathLike[str], leaves_out: bool, watch: Watch) -> tuple[SavedSession, list[str]]:
+    """Return a session, and what is damaged of it where that is left out."""
     folder = session_folder(existing_file(path))
     content = _json(existing_file(folder / SESSION_FILE))
     version = content.get("blochnet_session")
@@ -202,14 +210,25 @@ def read_session(
         or not 0 <= count <= 10_000
         or not isinstance(state, dict)
     ):
-        raise InputError(
-            f"{folder / SESSION_FILE}: is damaged; expected data, subjects, arrays and state.", field="path"
-        )
-    total = sum(file.stat().st_size for file in (folder / data).glob("*.npy"))
-    reader = _Reader(folder / data, _Watched(Watch(progress, cancelled), total, "opening the session"))
-    subjects = tuple(reader.subject(item, place) for place, item in enumerate(described))
-    arrays = tuple(reader.array(f"array-{place}") for place in range(count))
-    return SavedSession(subjects, arrays, state)
+        raise FileError(str(folder / SESSION_FILE), "is damaged", "data, subjects, arrays and state")
+    total = sum(file.lstat().st_size for file in (folder / data).glob("*.npy"))
+    reader = _Reader(folder / data, _Watched(watch, total, "opening the session"))
+    damage: list[str] = []
+
+    def whole(read: Callable[..., Any], *given: Any) -> Any:
+        try:
+            return read(*given)
+        except InputError as error:
+            if not leaves_out:
+                raise
+            damage.append(str(error))
+            return None
+
+    subjects = tuple(whole(reader.subject, item, place) for place, item in enumerate(described))
+    arrays = tuple(whole(reader.array, f"array-{place}") for place in range(count))
+    if damage and all(part is None for part in (*subjects, *arrays)):
+        raise InputError(damage[0], field="path")
+    return SavedSession(subjects, arrays, state), damage
 
 
 @dataclass
@@ -283,7 +302,7 @@ class _Reader:
             raise InputError(f"{SESSION_FILE}: what it says of subject {place} is damaged; expected a phantom, a stack "
                              "or maps.", field="path")  # fmt: skip
         stem = f"{kind}-{place}"
-        file = existing_file(self.folder / f"{stem}.json")
+        file = self._member(f"{stem}.json")
         about = _json(file)
         fields: dict[str, Any] = {key: about.get(key) for key in _VALUES[kind]}
         for key in listed:
@@ -314,26 +333,36 @@ class _Reader:
 
     def array(self, stem: str) -> AnyArray:
         """Read an array; its size is held against the file before anything is allocated."""
-        path = existing_file(self.folder / f"{stem}.npy")
+        path = self._member(f"{stem}.npy")
         try:
             with path.open("rb") as stream:
-                if np.lib.format.read_magic(stream) != (1, 0):
-                    raise ValueError
-                shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+                shape, fortran, dtype = read_npy_header(stream)
                 size = math.prod(shape) * dtype.itemsize
                 start = stream.tell()
                 if fortran or dtype.kind not in "biufc" or path.stat().st_size != start + size:
                     raise ValueError
                 if size > _MAPPED_BYTES:
                     self.file.done += size
-                    return np.memmap(path, dtype, "r", start, shape)
+                    return MappedArray(path, dtype, "r", start, shape)
                 stream.seek(0)
                 self.file.stream = stream
                 return np.lib.format.read_array(self.file, allow_pickle=False)
-        except (ValueError, EOFError):
+        except (ValueError, EOFError, OSError):
             raise InputError(
                 f"{path.name}: is damaged or cut off; expected a whole array of numbers.", field="path"
             ) from None
+
+    def _member(self, name: str) -> Path:
+        """Return a file of the session; what lies elsewhere, behind a link, is nobody's to read."""
+        path = plain_file(self.folder / name)
+        if not path.resolve().is_relative_to(self.folder.parent.resolve()):
+            raise FileError(path, "is a link to a file outside of the session", "the file itself")
+        return path
+
+
+def _data_in(folder: Path) -> list[Path]:
+    """Return the arrays of earlier sessions in a folder."""
+    return [old for old in folder.iterdir() if _DATA.fullmatch(old.name) and _is_data(old)]
 
 
 def _is_data(folder: Path) -> bool:

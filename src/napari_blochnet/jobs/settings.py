@@ -22,6 +22,7 @@ __all__ = [
     "SimulateSettings",
     "SyntheticSettings",
     "check_slices",
+    "check_times",
     "of_data",
     "quantity",
     "settings_from",
@@ -117,6 +118,15 @@ def _ordered(slices: tuple[int, int] | None) -> tuple[int, int] | None:
     if slices is not None and not 0 <= slices[0] < slices[1]:
         raise ValueError("expected first < end, counted from 0")
     return slices
+
+
+def check_times(limits: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Refuse a range of T1 or T2 that is none, or that no grid can hold (`TissueGrid` has the same bounds)."""
+    if limits is not None and not 0 < limits[0] <= limits[1]:
+        raise ValueError("expected 0 < smallest ≤ largest")
+    if limits is not None and not (limits[0] >= 1e-3 and limits[1] <= 1e6):
+        raise ValueError("expected times from 0.001 to 1,000,000 ms")
+    return limits
 
 
 def check_slices(slices: tuple[int, int], available: int, where: str) -> None:
@@ -226,6 +236,14 @@ class SimulateSettings(Settings):
     _order = field_validator("slices")(_ordered)
 
 
+class CutSettings(Settings):
+    """Some slices of a volume."""
+
+    slices: tuple[int, int] = quantity((0, 1), "Slices", "First slice kept and first one not, counted from 0.")
+
+    _order = field_validator("slices")(_ordered)
+
+
 class ReconstructSettings(Settings):
     """T1, T2 and PD maps from fingerprints."""
 
@@ -297,9 +315,4 @@ class ReconstructSettings(Settings):
 
     _order = field_validator("slices")(_ordered)
 
-    @field_validator("t1_range", "t2_range")
-    @classmethod
-    def _ranges(cls, limits: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < limits[0] <= limits[1]:
-            raise ValueError("expected 0 < smallest ≤ largest")
-        return limits
+    _ranges = field_validator("t1_range", "t2_range")(check_times)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from napari_blochnet.jobs.settings import Settings, quantity
+from napari_blochnet.jobs.settings import Settings, check_times, quantity
 
 __all__ = ["AdaptSettings", "ExperimentSettings", "TrainSettings"]
 
@@ -48,9 +48,11 @@ class TrainSettings(Settings):
     precision: Literal["float32", "half"] | None = _preset("Precision", "Of the network's products.")
     seed: int | None = _preset("Seed", "Of weights, tissues, order and noise.", ge=0)
 
-    @field_validator("t1_range", "t2_range", "snr_range")
+    _times = field_validator("t1_range", "t2_range")(check_times)
+
+    @field_validator("snr_range")
     @classmethod
-    def _ranges(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+    def _ratios(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
         if limits is not None and not 0 < limits[0] <= limits[1]:
             raise ValueError("expected 0 < smallest ≤ largest")
         return limits

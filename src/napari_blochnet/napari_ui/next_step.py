@@ -106,6 +106,7 @@ class NextStep(QFrame):
         self._tools: ToolWatch | None = None
         self._attached = False
         self.text = QLabel()
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.text.setWordWrap(True)
         self.text.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.button = QPushButton()

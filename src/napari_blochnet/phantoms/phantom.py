@@ -111,6 +111,7 @@ class Phantom(OnGrid):
         }
         if self.fractions is not None:
             part["fractions"] = {tissue: share[kept] for tissue, share in self.fractions.items()}
+        part["record"] = self._record_of_slices("phantom", self.record, kept, self.shape[0])
         return replace(self, **part, affine=self.geometry.cut(kept.start).affine)
 
     def on_grid(self, shape: tuple[int, int, int], geometry: Geometry) -> Phantom:

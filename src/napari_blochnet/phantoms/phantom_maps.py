@@ -18,6 +18,7 @@ from napari_blochnet.common.errors import DataWarning, FileError, InputError, in
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar
+from napari_blochnet.io.origin import about_changes
 from napari_blochnet.phantoms.map_files import MAP_KEYS, NO_HINTS, MapArray, MapHints, plain_stem, read_maps_of
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import in_ms, nominal_b1, stated_unit, time_units
@@ -72,6 +73,7 @@ def read_map_files(
     shape = next(iter(maps.values())).values.shape
     found = None if labels is None else labels_beside(labels, shape, geometry, first.name, notes, watch)
     about = nifti_sidecar(first) if is_nifti(first) else {}
+    notes += about_changes(about, [*files.values(), *([] if labels is None else [labels])])
     name = about.get("Name")
     if not isinstance(name, str) or not name:
         name = re.sub(r"_[A-Za-z0-9]+map$", "", plain_stem(first))

@@ -17,6 +17,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.nifti import is_nifti, nifti_stem
 from napari_blochnet.io.origin import strangers_among
+from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.phantoms.formats.brainweb import crisp_classes, is_brainweb_format, role_of
 from napari_blochnet.phantoms.formats.numpy_arrays import is_numpy
 from napari_blochnet.phantoms.formats.segmenters import about_segmentation, label_table, tissues_of_sets
@@ -46,6 +47,7 @@ _BRAIN = ("CSF", "grey matter", "white matter")
 _BRAIN_FILES = {"CSF": "csf", "grey matter": "gm", "white matter": "wm"}
 
 
+@reads_whole
 def read_phantom(
     path: PathLike | Sequence[PathLike],
     tissues: PathLike = "paper",

@@ -88,7 +88,7 @@ def _names_beside(labels: Path) -> dict[int, str]:
     """Return the names of labels from the BIDS table beside the segmentation."""
     table = labels.with_name(f"{nifti_stem(labels)}.tsv")
     names: dict[int, str] = {}
-    if table.exists() and table.stat().st_size < 2**20:
+    if table.is_file() and table.stat().st_size < 2**20:
         rows = [line.split("\t") for line in table.read_text(encoding="utf-8", errors="replace").splitlines()]
         header = rows[0] if rows else []
         if "index" in header and "name" in header:

@@ -122,7 +122,11 @@ def synthetic_phantom(
         affine=affine,
         name="synthetic head",
         notes=(f"A head made by code, seed {seed}.",),
-        record={"operation": "synthetic_phantom", "shape": list(sizes), "seed": seed, "tissues": str(tissues)},
+        record={
+            "operation": "synthetic_head",
+            "settings": {"shape": list(sizes), "seed": seed, "tissues": str(tissues)},
+            "inputs": {},
+        },
     )
 
 

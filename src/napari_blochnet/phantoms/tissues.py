@@ -135,7 +135,7 @@ def load_tissues(tissues: str | os.PathLike[str]) -> Mapping[str, Tissue]:
     if str(tissues) in TISSUE_TABLES:
         return TISSUE_TABLES[str(tissues)]
     path = Path(tissues).expanduser()
-    if not path.exists() and path.suffix.lower() != ".csv":
+    if not os.path.exists(path) and path.suffix.lower() != ".csv":
         raise InputError(
             f"tissues is {str(tissues)!r}",
             f"{' or '.join(map(repr, TISSUE_TABLES))}, or the name of a CSV file",

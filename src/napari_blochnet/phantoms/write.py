@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_blochnet.common.plain_text import cell_text
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.json_files import write_json
@@ -62,13 +63,14 @@ def write_phantom(
     target = Path(folder)
     files = phantom_files(phantom, target)
     check_outputs(files, record=record or phantom.record, instead="another folder")
-    # members of an earlier phantom of this name that this one has not
-    left = [path for path in set_members(files[1], "phantom") if path not in files]
+
+    def left() -> list[Path]:
+        """Return members of an earlier phantom of this name that this one has not."""
+        return [path for path in set_members(files[1], "phantom") if path not in files]
+
     # a phantom that is there already stays whole until the new one is; the file that lists the set is its last
-    with replacing_set(sorted(files, key=lambda path: path == files[1])) as draft:
+    with replacing_set(sorted(files, key=lambda path: path == files[1]), left=left) as draft:
         _write_members(phantom, draft, record, Watch(progress, cancelled))
-    for path in left:
-        path.unlink(missing_ok=True)
     return files
 
 
@@ -107,7 +109,9 @@ def _write_members(phantom: Phantom, folder: Path, record: dict[str, Any] | None
         write("TB1map", phantom.b1, {"Units": "arbitrary", "Description": "relative transmit field, 1 = nominal"})
     if phantom.labels is not None:
         write("dseg", phantom.labels)
-        rows = [f"{number}\t{' '.join(name.split())}" for number, name in enumerate(phantom.tissues, start=1)]
+        rows = [
+            f"{number}\t{cell_text(' '.join(name.split()))}" for number, name in enumerate(phantom.tissues, start=1)
+        ]
         table = "\n".join(["index\tname", *rows]) + "\n"
         (folder / f"{prefix}_dseg.tsv").write_text(table, encoding="utf-8")
     for tissue, share in (phantom.fractions or {}).items():

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
+from napari_blochnet.common.plain_text import comment_text
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.assigning import assign_columns
@@ -178,7 +179,7 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
     target = Path(path)
     if target.suffix.lower() != ".csv":
         raise FileError(target, "a schedule is written as CSV", "a name ending in .csv")
-    lines = [f"# name: {' '.join(schedule.name.split())}"] if schedule.name else []
+    lines = [f"# name: {comment_text(schedule.name)}"] if schedule.name else []
     if schedule.inversion_time is not None:
         lines.append(f"# inversion_time_ms: {schedule.inversion_time!r}")
     if schedule.inversion_time is not None or schedule.inversion_efficiency != 1.0:
@@ -190,7 +191,7 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
     lines += [",".join(repr(float(value)) for value in row) for row in zip(*columns, strict=True)]
     check_outputs([target], record=schedule.record)
     with replacing(target) as temporary:
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def _only_pair(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.atomic import replacing, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import PROGRAM, check_outputs
 
@@ -94,9 +94,10 @@ class Study:
 
         files = self.folder / f"{self.name}.csv", self.folder / f"{self.name}.md"
         check_outputs(files, instead="another folder", field="output")
-        write_rows(rows, files[0])
-        with replacing(files[1]) as temporary:
-            temporary.write_text(f"<!-- {PROGRAM} -->\n{text}", encoding="utf-8")
+        with replacing_set(files) as draft:
+            write_rows(rows, draft / files[0].name)
+            with replacing(draft / files[1].name) as temporary:
+                temporary.write_text(f"<!-- {PROGRAM} -->\n{text}", encoding="utf-8")
         return ExperimentResult(text, list(rows), files)
 
 

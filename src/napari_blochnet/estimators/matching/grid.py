@@ -10,7 +10,10 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 
-__all__ = ["TissueGrid"]
+__all__ = ["LONGEST", "SHORTEST", "TissueGrid"]
+
+#: Times that are taken, ms: far beyond those of any tissue, and far from where numbers end.
+SHORTEST, LONGEST = 1e-3, 1e6
 
 # Atoms per axis in a patch: the atoms of one patch are stored side by side, see `TissueGrid.atoms`.
 _PATCH = 16
@@ -33,8 +36,8 @@ class TissueGrid:
     Raises
     ------
     InputError
-        A range that is not positive, finite and ascending; a step outside (0, 10]; no pair with T2 ≤ T1; more than
-        fifty million pairs.
+        A range that is not ascending, or beyond 0.001 to 1,000,000 ms; a step outside (0, 10]; no pair with T2 ≤ T1;
+        more than fifty million pairs.
     """
 
     t1_range: tuple[float, float] = (20.0, 6000.0)
@@ -118,9 +121,9 @@ def _checked_range(field: str, given: tuple[float, float]) -> tuple[float, float
         raise InputError(
             f"{field} is {given!r}; expected two numbers, smallest and largest, in ms.", field=field
         ) from None
-    if not (0 < low <= high < math.inf):
+    if not (SHORTEST <= low <= high <= LONGEST):
         raise InputError(
-            f"{field} is {low:g} to {high:g} ms; expected 0 < smallest ≤ largest, both finite.", field=field
+            f"{field} is {low:g} to {high:g} ms", f"{SHORTEST:g} ≤ smallest ≤ largest ≤ {LONGEST:,.0f}", field=field
         )
     return low, high
 

@@ -6,13 +6,13 @@ copy of the card lies beside it as ``NAME.json`` for people to read.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.estimators.networks.tensors import read_header
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -134,8 +134,8 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
 def card_of(metadata: dict[str, str], name: str) -> dict[str, Any]:
     """Return the card in a file's header, checked."""
     try:
-        card = json.loads(metadata[CARD_KEY])
-    except (KeyError, ValueError, RecursionError):
+        card = parse_json(metadata[CARD_KEY])
+    except (KeyError, ValueError):
         raise InputError(
             f"{name}: carries no model card; expected a model that blochnet wrote.", field="path"
         ) from None

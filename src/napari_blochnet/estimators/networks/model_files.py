@@ -23,8 +23,10 @@ from napari_blochnet.estimators.networks.cards import (
 )
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["read_model", "write_model"]
@@ -72,11 +74,13 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
                 f"The weights {name} are not finite; expected a training that did not diverge.", field="estimator"
             )
         tensors[name] = stored
-    write_tensors(target, tensors, {CARD_KEY: json.dumps(card, allow_nan=False)})
-    write_json(card, target.with_suffix(".json"))
+    with replacing_set([target, target.with_suffix(".json")]) as draft:
+        write_tensors(draft / target.name, tensors, {CARD_KEY: json.dumps(card, allow_nan=False)})
+        write_json(card, draft / f"{target.stem}.json")
     return target
 
 
+@reads_whole
 def read_model(path: Path) -> tuple[LabelNetwork, list[Schedule], dict[str, Any]]:
     """Return a network, the schedules it was trained for, and its card.
 

@@ -84,6 +84,8 @@ class NetworkEstimator(DeclaredNetwork):
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
+        #: What its training could be gone on from; it goes once the network is saved.
+        self.checkpoint: Path | None = None
 
     @property
     def description(self) -> str:
@@ -93,7 +95,11 @@ class NetworkEstimator(DeclaredNetwork):
 
     def save(self, path: str | os.PathLike[str], *, half: bool = True) -> Path:
         """Write the model to a file; see `napari_blochnet.estimators.networks.model_files.write_model`."""
-        return write_model(self.model, self.card, path, half=half)
+        written = write_model(self.model, self.card, path, half=half)
+        if self.checkpoint is not None:
+            self.checkpoint.unlink(missing_ok=True)
+            self.checkpoint = None
+        return written
 
     def to(self, device: str) -> Self:
         """Move the network to another device."""

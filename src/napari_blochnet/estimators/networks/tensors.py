@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import struct
@@ -11,7 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.io.atomic import existing_file, replacing
+from napari_blochnet.common.json_text import parse_json
+from napari_blochnet.common.plain_text import plain_line
+from napari_blochnet.io.atomic import replacing
+from napari_blochnet.io.plain_files import plain_file
+from napari_blochnet.io.sets.reading_whole import reads_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,10 +49,8 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     InputError
         No such file; a file that is not safetensors, that is cut short, or whose header contradicts itself.
     """
-    found = existing_file(path)
+    found = plain_file(path, "a model file (.safetensors)")
     name = found.name
-    if found.is_dir():
-        raise InputError(f"{name}: is a folder; expected a model file (.safetensors).", field="path")
     size = found.stat().st_size
     with found.open("rb") as file:
         start = file.read(8)
@@ -62,7 +63,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
                              "expected the whole file.", field="path")  # fmt: skip
         text = file.read(length)
     try:
-        header = json.loads(text.decode("utf-8"))
+        header = parse_json(text)
         metadata = dict(header.pop("__metadata__", {}))
         end = 0
         for entry in sorted(header.values(), key=lambda entry: tuple(entry["data_offsets"])):
@@ -72,7 +73,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
             if not fits or last - first != math.prod(shape) * _BYTES[entry["dtype"]]:
                 raise ValueError
             end = last
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         raise InputError(f"{name}: its safetensors header is damaged; expected a model file.", field="path") from None
     if size != 8 + length + end:
         word = "is cut short" if size < 8 + length + end else "goes on after its end"
@@ -80,6 +81,7 @@ def read_header(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str,
     return header, {str(key): str(value) for key, value in metadata.items()}
 
 
+@reads_whole
 def read_tensors(
     path: str | os.PathLike[str], *, expected: Mapping[str, tuple[int, ...]]
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -90,6 +92,7 @@ def read_tensors(
     InputError
         As `read_header`; a tensor that is missing or of another shape (of another network).
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     header, metadata = read_header(path)
@@ -104,4 +107,10 @@ def read_tensors(
                 f"expected {tuple(shape)}.",
                 field="path",
             )
-    return load_file(str(path)), metadata
+    try:
+        return load_file(str(path)), metadata
+    except SafetensorError as error:  # its own parser takes less than Python's
+        reason = plain_line(str(error), 100)
+        raise InputError(
+            f"{name}: its safetensors header is damaged ({reason})", "a model file", field="path"
+        ) from None

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from napari_blochnet.common.arrays import IntArray
 from napari_blochnet.common.errors import Cancelled, InputError
-from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.common.progress import UNWATCHED, CancelEvent, Watch, ctrl_c_waits
 from napari_blochnet.estimators.base import check_signal
 from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.networks.architectures import ARCHITECTURES
@@ -50,6 +50,7 @@ def train_estimator(
     *,
     device: str = "cpu",
     checkpoint: str | os.PathLike[str] | None = None,
+    about: dict[str, Any] | None = None,
     watch: Watch = UNWATCHED,
     on_loss: Callable[[LossPoint], None] | None = None,
     **changes: Any,
@@ -68,7 +69,10 @@ def train_estimator(
         "cpu", "auto" or a torch device.
     checkpoint : path, optional
         Where the training is saved about once a minute. If the file is there already, the training goes on from it
-        and ends as if it had not been interrupted, to the last bit on the same machine; it is removed at the end.
+        and ends as if it had not been interrupted, to the last bit on the same machine. It stays until the network's
+        ``save`` has written it elsewhere: a training that has ended is gone on from, too.
+    about : dict, optional
+        JSON that is kept in the checkpoint, for who goes on with it.
     watch : Watch
         Told, and looked at, at every step.
     on_loss : callable, optional
@@ -88,6 +92,8 @@ def train_estimator(
         training, a training that diverges; a checkpoint file keeps what was reached.
     Cancelled
         Its ``partial`` is the estimator with the best weights so far, None before the first step.
+    KeyboardInterrupt
+        Ctrl-C: after the step that was being taken, where there is a checkpoint, and once that is saved.
     """
     several = (schedules,) if isinstance(schedules, Schedule) else tuple(schedules)
     if preset == "quick" and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
@@ -95,6 +101,7 @@ def train_estimator(
                          f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
     options = options_from(preset, **changes)
     training = Training(architecture, several, preset, options, device)
+    training.about = about or {}
     return training.run(checkpoint, watch, on_loss)
 
 
@@ -140,6 +147,7 @@ class Training:
         self.steps = Steps(self.modules, optimizer, options.batch, asked, f"training {architecture}")
         self.data = TrainingSet(schedules, options)
         self.state = TrainingState()
+        self.about: dict[str, Any] = {}
 
     @property
     def key(self) -> dict[str, Any]:
@@ -173,10 +181,16 @@ class Training:
             self.data.prepare(self.state.step // self.steps_per_epoch, watch)
         except Cancelled:
             raise Cancelled(f"Cancelled: training {self.architecture}; no step was taken.") from None
-        self._loop(checkpoint, watch, on_loss)
-        if checkpoint is not None:
-            Path(checkpoint).unlink(missing_ok=True)
-        return self.estimator()
+        if checkpoint is None:
+            self._loop(checkpoint, watch, on_loss)
+            return self.estimator()
+        with ctrl_c_waits() as interrupted:
+            self._loop(checkpoint, watch, on_loss, interrupted)
+        # what comes after can be killed, too: the network's `save` removes it
+        self._save(checkpoint)
+        trained = self.estimator()
+        trained.checkpoint = Path(checkpoint)
+        return trained
 
     def _set_input(self, watch: Watch = UNWATCHED) -> None:
         """Give the network the subspace of its input and the scale of its labels, where it has them."""
@@ -200,6 +214,7 @@ class Training:
         checkpoint: str | os.PathLike[str] | None,
         watch: Watch,
         on_loss: Callable[[LossPoint], None] | None,
+        interrupted: CancelEvent | None = None,
     ) -> None:
         state, options = self.state, self.options
         per_epoch, total = self.steps_per_epoch, self.steps_per_epoch * options.epochs
@@ -218,6 +233,8 @@ class Training:
             for number in range(step, per_epoch):
                 if watch.cancelled is not None and watch.cancelled.is_set():
                     raise self._stopped(total, checkpoint)
+                if interrupted is not None and interrupted.is_set():
+                    raise KeyboardInterrupt from self._stopped(total, checkpoint)
                 losses = self._step(order[number * options.batch : (number + 1) * options.batch], total)
                 first_loss = losses[0] if first_loss is None else first_loss
                 if not math.isfinite(losses[0]) or losses[0] > _DIVERGED * max(first_loss, 1e-3):
@@ -239,10 +256,12 @@ class Training:
                     saved = now
 
     def _save(self, checkpoint: str | os.PathLike[str]) -> None:
-        write_state(checkpoint, self.key, self.state, self.modules, self.steps.optimizer)
+        total = self.steps_per_epoch * self.options.epochs
+        about = {**self.about, "total": total}
+        write_state(checkpoint, self.key, self.state, self.modules, self.steps.optimizer, about)
 
     def _stopped(self, total: int, checkpoint: str | os.PathLike[str] | None) -> Cancelled:
-        if checkpoint is not None:
+        if checkpoint is not None and self.state.step:
             self._save(checkpoint)
         words = f"Cancelled: training {self.architecture} after {self.state.step} of {total} steps."
         return Cancelled(words, partial=self.estimator() if self.state.step else None)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.matching.grid import LONGEST, SHORTEST
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "options_from"]
 
@@ -88,7 +89,9 @@ class TrainingOptions:
             if limits is not None:
                 low, high = (float(value) for value in limits)
                 object.__setattr__(self, name, (low, high))
-                _require(0 < low <= high < math.inf, name, f"{low:g} to {high:g}", "0 < smallest ≤ largest")
+                least, most = (0.0, math.inf) if name == "snr_range" else (SHORTEST, LONGEST)
+                is_range = 0 < low <= high < math.inf and least <= low and high <= most
+                _require(is_range, name, f"{low:g} to {high:g}", f"smallest ≤ largest, from {least:g} to {most:g}")
         if self.widths is not None:
             object.__setattr__(self, "widths", tuple(self.widths))
         if self.grid_step is None:

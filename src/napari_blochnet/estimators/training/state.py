@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
 
 __all__ = ["LossPoint", "TrainingState", "read_state", "write_state"]
@@ -77,6 +79,7 @@ def write_state(
     state: TrainingState,
     modules: torch.nn.Module,
     optimizer: torch.optim.Optimizer,
+    about: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a state; a crash leaves the one before it.
 
@@ -85,6 +88,8 @@ def write_state(
     path : path
     key : dict
         What the training is (estimator, schedules, options): only the same can go on from it.
+    about : mapping, optional
+        Further JSON; see `napari_blochnet.estimators.training.stopped`.
     """
     tensors = {f"weights.{name}": value for name, value in modules.state_dict().items()}
     for name, parameter in modules.named_parameters():
@@ -97,7 +102,7 @@ def write_state(
         # JSON has no infinity
         "best_loss": state.best_loss if state.best else None, "best_epoch": state.best_epoch, "seconds": state.seconds,
     }  # fmt: skip
-    write_tensors(path, tensors, {"blochnet_training": json.dumps({"key": key, **counts})})
+    write_tensors(path, tensors, {"blochnet_training": json.dumps({"key": key, **counts, "about": dict(about or {})})})
 
 
 def read_state(
@@ -117,13 +122,13 @@ def read_state(
     expected = {f"weights.{key}": value.shape for key, value in modules.state_dict().items()}
     tensors, metadata = read_tensors(path, expected=expected)
     try:
-        content = json.loads(metadata["blochnet_training"])
-        found = content["key"]
+        content = parse_json(metadata["blochnet_training"])
+        found = dict(content["key"])
         history = [LossPoint(**point) for point in content["history"]]
         best_loss = float("inf") if content["best_loss"] is None else float(content["best_loss"])
         state = TrainingState(int(content["step"]), [float(value) for value in content["sums"]], history, None,
                               best_loss, int(content["best_epoch"]), float(content["seconds"]))  # fmt: skip
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(
             f"{name}: is no saved training; expected one that was interrupted here.", field="checkpoint"
         ) from None

@@ -24,6 +24,7 @@ from napari_blochnet.evaluation.drawing.image_parts import crop
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
+from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -289,8 +290,9 @@ def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike
     check_ending(path, ENDINGS, "figures")
     files = comparison_figures(path)
     check_outputs(files, record=comparison.record)
-    save_figure(comparison_figure(comparison), files[0])
-    save_figure(scatter_figure(comparison), files[1])
+    with replacing_set(files) as draft:
+        for draw, file in zip((comparison_figure, scatter_figure), files, strict=True):
+            save_figure(draw(comparison), draft / file.name)
     return files
 
 

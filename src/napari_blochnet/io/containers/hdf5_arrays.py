@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.progress import Watch
+from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.reading import read_in_blocks
 
 __all__ = ["list_hdf5_arrays", "map_hdf5_array", "numbers_of", "read_hdf5_array", "unpack_hdf5_array"]
@@ -93,14 +94,14 @@ def map_hdf5_array(path: Path, dataset: Any, mode: Literal["r", "c"] = "r") -> A
         return None
     parts = _parts(stored)
     if parts is None:
-        return np.memmap(path, stored, mode, offset, dataset.shape)
+        return MappedArray(path, stored, mode, offset, dataset.shape)
     (real, at), (imaginary, then) = (stored.fields[name][:2] for name in parts)
     if real != imaginary or real.kind != "f" or real.itemsize not in (4, 8) or then != at + real.itemsize:
         return None
     # the two lie as NumPy's complex numbers do, whatever is around them
     pair = np.dtype(f"{real.byteorder}c{2 * real.itemsize}")
     whole = np.dtype({"names": ["z"], "formats": [pair], "offsets": [at], "itemsize": stored.itemsize})
-    mapped: AnyArray = np.memmap(path, whole, mode, offset, dataset.shape)["z"]
+    mapped: AnyArray = MappedArray(path, whole, mode, offset, dataset.shape)["z"]
     return mapped
 
 

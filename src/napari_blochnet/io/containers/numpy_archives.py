@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
 from dataclasses import dataclass
@@ -14,12 +13,11 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.numpy_headers import read_npy_header
 from napari_blochnet.io.reading import read_bytes, refuse_beyond_memory
 
 __all__ = ["ArchivedArray", "list_archived_arrays"]
 
-# Of one array; NumPy itself takes no longer ones.
-_HEADER_BYTES = 10_000
 # deflate packs no more tightly than to 1/1032 (RFC 1951)
 _DEFLATE_LIMIT = 1040
 
@@ -76,7 +74,7 @@ class ArchivedArray:
         self.check()
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.name}.npy") as file:
-                _header(file)
+                read_npy_header(file)
                 values: AnyArray = np.empty(math.prod(self.shape), self.dtype)
                 read_bytes(file, values, what=f"reading {self.path.name}", watch=watch)
         except (InputError, Cancelled):
@@ -101,25 +99,13 @@ def list_archived_arrays(path: Path) -> dict[str, ArchivedArray]:
                 if not member.filename.endswith(".npy"):
                     continue
                 with archive.open(member) as file:
-                    shape, is_fortran, dtype = _header(file)
+                    shape, is_fortran, dtype = read_npy_header(file)
                 name = member.filename.removesuffix(".npy")
                 if not dtype.hasobject:
                     found[name] = ArchivedArray(path, name, shape, dtype, is_fortran, member.compress_size)
     except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
         raise _damaged(path, error) from None
     return found
-
-
-def _header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(file)
-    field = file.read(2 if version == (1, 0) else 4)
-    length = int.from_bytes(field, "little")
-    if length > _HEADER_BYTES:  # NumPy would read all of it first
-        raise ValueError(f"a header claims {length:,} bytes")
-    header = io.BytesIO(field + file.read(length))
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(header)
-    return np.lib.format.read_array_header_2_0(header)
 
 
 def _damaged(path: Path, reason: object) -> InputError:

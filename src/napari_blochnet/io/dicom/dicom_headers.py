@@ -237,6 +237,10 @@ def _frame(file: Path, index: int | None, header: Any, macros: Sequence[Any]) ->
     if not np.allclose(lengths, 1, atol=1e-3) or abs(orientation[:3] @ orientation[3:]) > 1e-3:
         raise FileError(file, f"its directions are {orientation.tolist()}", "two unit vectors at right angles")
     spacing = tuple(float(value) for value in first("PixelSpacing"))
+    position = np.array([float(value) for value in first("ImagePositionPatient")])
+    if len(spacing) != 2 or position.shape != (3,):
+        found = f"has {len(spacing)} lengths of a voxel and {position.size} numbers of its place"
+        raise FileError(file, found, "two and three")
     if min(spacing) <= 0:
         raise FileError(file, f"its voxels measure {spacing} mm", "lengths above 0")
     maker = str(first("Manufacturer", "")).lower()
@@ -274,7 +278,7 @@ def _frame(file: Path, index: int | None, header: Any, macros: Sequence[Any]) ->
         size=(int(header.Rows), int(header.Columns)),
         spacing=(spacing[0], spacing[1]),
         orientation=orientation,
-        position=np.array([float(value) for value in first("ImagePositionPatient")]),
+        position=position,
         thickness=number("SliceThickness") or 1.0,
         part=part,
         contrasts=contrasts,

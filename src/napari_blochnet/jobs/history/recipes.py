@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError, in_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Kind, Operation, operation_of
+from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.packing import GIVEN
-from napari_blochnet.jobs.records import BadRecordError, as_recipe
+from napari_blochnet.jobs.records import as_recipe, check_step, shown
 from napari_blochnet.jobs.settings import settings_from
 
-__all__ = ["check_results", "read_recipe", "run_recipe", "write_results"]
+__all__ = ["check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
+
+# The longest history of a study has some hundred.
+_MOST_STEPS = 10_000
 
 
 def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -28,11 +33,10 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
     InputError
         A file that holds neither, or a recipe whose steps are not what steps are.
     """
-    name = Path(path).name
-    try:
-        content = read_json(path)
-        if isinstance(content, dict):
-            content = content.get("Record", content.get("record", content))
+    content = read_json(path)
+    if isinstance(content, dict):
+        content = content.get("Record", content.get("record", content))
+    with in_file(path):
         if isinstance(content, dict) and "operation" in content:
             content = as_recipe(content)
         if (
@@ -41,33 +45,15 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
             or not isinstance(content.get("steps"), list)
         ):
             raise InputError(
-                f"{name}: found neither a recipe nor a record",
+                "found neither a recipe nor a record",
                 "a recipe saved from napari or the JSON file beside a result",
                 field="recipe",
             )
+        if len(content["steps"]) > _MOST_STEPS:
+            raise InputError(f"holds {len(content['steps']):,} steps", f"at most {_MOST_STEPS:,}", field="recipe")
         for number, step in enumerate(content["steps"], start=1):
-            _check_step(step, number)
-    except RecursionError:
-        raise InputError(
-            f"{name}: its steps lie in one another too deeply", "the recipe of a result", field="recipe"
-        ) from None
-    except BadRecordError as error:
-        raise InputError(f"{name}: {error}", "an object with an operation and its inputs", field="recipe") from None
+            check_step(step, f"Step {number} of the recipe")
     return content
-
-
-def _check_step(step: Any, number: int) -> None:
-    """Refuse a step that is no object, or whose operation, settings or inputs are of another type."""
-    if not isinstance(step, dict):
-        raise InputError(f"Step {number} of the recipe is {_shown(step)}", "an object", field="recipe")
-    for key, of, word in (("operation", str, "a name"), ("settings", dict, "an object"), ("inputs", dict, "an object")):
-        if not isinstance(step.get(key, of()), of):
-            raise InputError(f"Step {number} of the recipe has {_shown(step[key])} as {key}", word, field="recipe")
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}…"
 
 
 def run_recipe(
@@ -92,7 +78,7 @@ def run_recipe(
     """
     results: list[Any] = []
     for number, step in enumerate(recipe["steps"], start=1):
-        _check_step(step, number)
+        check_step(step, f"Step {number} of the recipe")
         if step.get("operation") == "given":
             results.append(_given(step, number))
             continue
@@ -101,7 +87,7 @@ def run_recipe(
         if operation is None:
             known = dict.fromkeys(operation.name for operation in OPERATIONS)
             raise InputError(
-                f"Step {number} of the recipe is {_shown(step.get('operation'))}",
+                f"Step {number} of the recipe is {shown(step.get('operation'))}",
                 f"one of {', '.join(known)}",
                 field="recipe",
             )
@@ -138,7 +124,7 @@ def _input(operation: Operation, name: str, value: Any, results: list[Any], numb
             fits = kind.holds(item) or (kind.name == "estimator" and isinstance(item, str))
         if not fits:
             raise InputError(
-                f"Step {number} of the recipe gives {operation.name} {_shown(value)} as {name}",
+                f"Step {number} of the recipe gives {operation.name} {shown(value)} as {name}",
                 f"an earlier step that makes {kind.name}" if kind else "a file's name",
                 field="recipe",
             )
@@ -166,7 +152,7 @@ def _resolve(value: Any, results: list[Any]) -> Any:
         index = value["step"]
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(results):
             raise InputError(
-                f"The recipe refers to step {_shown(index)} before it was run", "an earlier step", field="recipe"
+                f"The recipe refers to step {shown(index)} before it was run", "an earlier step", field="recipe"
             )
         return results[index]
     if isinstance(value, list):
@@ -174,8 +160,40 @@ def _resolve(value: Any, results: list[Any]) -> Any:
     return value
 
 
+def files_read(recipe: dict[str, Any]) -> list[str]:
+    """Return what a recipe's steps name to be read, in their order: files and folders, models, data to download.
+
+    Beside a file that is named its operation looks for what belongs to it: its JSON, its mask, its other part.
+
+    Parameters
+    ----------
+    recipe : dict
+        As `read_recipe` gives it.
+    """
+    found: list[str] = []
+    for step in recipe["steps"]:
+        settings, inputs = step.get("settings", {}), step.get("inputs", {})
+        operation = operation_of(step.get("operation"), settings)
+        if operation is None:
+            continue
+        for value in inputs.values():
+            found += [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str)]
+        for name, field in operation.settings.model_fields.items():
+            extra, value = field.json_schema_extra, settings.get(name)
+            # an input of the same name stands in its place
+            is_file = isinstance(extra, dict) and "files" in extra and name not in inputs
+            if is_file and isinstance(value, str) and value and value != field.default:
+                found.append(value)
+        if operation.name == "brainweb_phantom":
+            found.append(f"BrainWeb's subject {settings.get('subject', '')} (downloaded)")
+    return list(dict.fromkeys(found))
+
+
 def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> None:
-    """Raise `InputError` where files that `write_results` will write are there and not ours, before anything is run."""
+    """Raise `InputError` where `write_results` may not write, before anything is run.
+
+    Files that are there and not ours; places that lead out of the folder through links in it.
+    """
     kinds, settings = [], []
     for step in recipe["steps"]:
         if isinstance(step, dict) and isinstance(given := step.get("settings"), dict):
@@ -185,7 +203,17 @@ def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> Non
                 known = {name: given[name] for name in operation.settings.model_fields if name in given}
                 settings.append(settings_from(operation.settings, **known))
     for kind, path, chosen in zip(kinds, _places(kinds, folder), settings, strict=True):
+        _check_inside(path, Path(folder))
         check_outputs(kind.targets(path, chosen), instead="another folder", field="output")
+
+
+def _check_inside(path: Path, folder: Path) -> None:
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links in a circle
+        is_inside = False
+    if not is_inside:
+        raise FileError(path, f"is a link that leads out of {folder.name}", "another folder", field="output")
 
 
 def _places(kinds: Sequence[Kind], folder: str | os.PathLike[str]) -> list[Path]:
@@ -209,8 +237,10 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     found = [(kind, result) for result in results for kind in KINDS.values() if kind.holds(result)]
     kinds = [kind for kind, _ in found]
     written = _places(kinds, folder)
+    for path in written:
+        _check_inside(path, Path(folder))
     check_outputs((file for kind, path in zip(kinds, written, strict=True) for file in kind.targets(path)),
                   instead="another folder", field="output")  # fmt: skip
     for (kind, result), path in zip(found, written, strict=True):
-        resolve_name(kind.write)(result, path)
+        write_or_keep(functools.partial(resolve_name(kind.write), result), path)
     return written

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.catalogue import KINDS, Operation, operation_of
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import Record, steps_of
+from napari_blochnet.jobs.settings import settings_from
 
 __all__ = ["as_command", "as_python"]
 
@@ -21,7 +23,7 @@ def as_python(*records: Record) -> str:
     InputError
         A history that holds data made in Python, but for layers of napari, in whose console the script then runs.
     """
-    steps = steps_of(*records)
+    steps = _checked(records)
     names = _names(steps)
     imports, lines = ["import napari_blochnet as nb"], []
 
@@ -53,6 +55,31 @@ def as_python(*records: Record) -> str:
     return "\n".join([*dict.fromkeys(imports), "", *lines]) + "\n"
 
 
+def _checked(records: Sequence[Record]) -> list[Record]:
+    """Return the steps of a history with all that their operations need, settings validated.
+
+    Raises
+    ------
+    InputError
+        A setting or an input that the operation has not, or cannot take.
+    """
+    steps = steps_of(*records)
+    for step in steps:
+        operation = operation_of(step["operation"], step.setdefault("settings", {}))
+        if operation is None:
+            continue
+        settings = settings_from(operation.settings, None, **step["settings"])
+        step["settings"] = settings.model_dump(mode="json") | step["settings"]
+        for name in step["inputs"]:
+            if operation.input(name) is None:
+                takes = ", ".join(each.name for each in operation.inputs) or "none"
+                raise InputError(f"The record gives {operation.name} a {name}", takes, field="record")
+        for each in operation.inputs:
+            if not each.optional and step["inputs"].get(each.name) is None:
+                raise InputError(f"The record gives {operation.name} no {each.name}", "one", field="record")
+    return steps
+
+
 def _given_python(step: Record) -> str:
     """Return the Python of what the history holds itself."""
     if "schedule" in step:
@@ -75,7 +102,7 @@ def as_command(*records: Record) -> str:
     InputError
         A history that holds a schedule or data made in Python, or a painted mask.
     """
-    steps = steps_of(*records)
+    steps = _checked(records)
     lines: list[str] = []
     results: list[list[str]] = []  # the words that name what each step makes
     for name, step in zip(_names(steps), steps, strict=True):
@@ -138,7 +165,7 @@ def _words(operation: Operation, step: Record, results: list[list[str]]) -> list
 def _changed(operation: Operation, step: Record) -> dict[str, Any]:
     """Return the settings that are not as by default, but for those that an input stands for."""
     model = operation.settings
-    plain = model.model_validate(step["settings"]).model_dump()
+    plain = settings_from(model, None, **step["settings"]).model_dump()
     return {
         name: value
         for name, value in plain.items()

@@ -48,7 +48,8 @@ def train(
     device : str
         "auto", "cpu" or a GPU such as "cuda:0".
     checkpoint : path, optional
-        Where the training is saved about once a minute; an interrupted one goes on from there. Removed at the end.
+        Where the training is saved about once a minute, and at Ctrl-C; an interrupted one goes on from there. Removed
+        when the network is saved (``.save``), so that nothing is lost while its scores are computed.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
     watch : callable, optional
@@ -95,6 +96,10 @@ def train(
             given.preset,
             device=chosen,
             checkpoint=checkpoint,
+            about={
+                "settings": given.model_dump(mode="json"),
+                "schedules": [schedule.to_dict() for schedule in several],
+            },
             watch=Watch(progress, cancelled),
             on_loss=watch,
             **given.options(),

@@ -14,6 +14,7 @@ from magicgui.backends._qtpy.widgets import QBaseRangedWidget
 from magicgui.widgets import CheckBox, ComboBox, TupleEdit, create_widget
 from magicgui.widgets.bases import BaseValueWidget, RangedWidget, ValuedContainerWidget
 from pydantic.fields import FieldInfo
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QValidator
 from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QLabel, QSpinBox
 
@@ -92,7 +93,9 @@ class Numbers(TupleEdit):
             # napari's style makes each as wide as one that stands alone; three are wider than a panel
             number.native.setStyleSheet("min-width: 36px;")
         if unit:
-            self.native.layout().addWidget(QLabel(unit))
+            shown = QLabel(unit)
+            shown.setTextFormat(Qt.TextFormat.PlainText)
+            self.native.layout().addWidget(shown)
 
 
 class BlankChoice(ComboBox):

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from magicgui.widgets.bases import BaseValueWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -69,6 +69,8 @@ class SettingsForm(QWidget):
         unit = field.json_schema_extra.get("unit") if isinstance(field.json_schema_extra, dict) else ""
         tooltip = f"{field.description or ''}{f' Unit: {unit}.' if unit else ''}".strip()
         label, error, column = QLabel(title), QLabel(), QWidget()
+        for line in (label, error):
+            line.setTextFormat(Qt.TextFormat.PlainText)
         error.setObjectName("blochnetError")
         error.setWordWrap(True)
         error.hide()

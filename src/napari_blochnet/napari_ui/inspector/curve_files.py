@@ -7,6 +7,7 @@ import os
 from collections.abc import Container
 
 from napari_blochnet.common.endings import check_ending
+from napari_blochnet.common.plain_text import cell_text, comment_text
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.io.atomic import replacing
 
@@ -51,9 +52,9 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
         columns[_free(f"residual of {item.name} (a.u.)", columns)] = shown.measured - curve
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         for line in about:
-            file.write(f"# {' '.join(line.split())}\n")
+            file.write(f"# {comment_text(line)}\n")
         writer = csv.writer(file)
-        writer.writerow(columns)
+        writer.writerow(map(cell_text, columns))
         writer.writerows([f"{value:.8g}" for value in row] for row in zip(*columns.values(), strict=True))
 
 

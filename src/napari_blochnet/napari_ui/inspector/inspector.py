@@ -100,6 +100,7 @@ class VoxelInspector(Panel):
         self.back = button("Undo", "Put the pin back where it was before the last click.")
         self._moved: tuple[Voxel, Voxel] | None = None
         self.place = QElidingLabel()
+        self.place.setTextFormat(Qt.TextFormat.PlainText)
         self.place.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         self.files = HandingOut(self)
         self.save_button, self.figure_button, self.copy_button = self.files.buttons

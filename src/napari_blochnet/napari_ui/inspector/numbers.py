@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from qtpy.QtCore import QSize, Qt, Signal
@@ -126,7 +127,8 @@ class VoxelTable(NumberTable):
                 font.setStrikeOut(is_hidden)
                 name.setFont(font)
             name.setToolTip(
-                f"{item.name}\nClick the name to {'show' if is_hidden else 'hide'} its curves and its mark."
+                f"<p>{escape(item.name)}</p><p>Click the name to {'show' if is_hidden else 'hide'} its curves and its "
+                "mark.</p>"
             )
         self._fit_rows()
         self._fit_columns()

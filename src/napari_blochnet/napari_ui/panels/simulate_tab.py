@@ -6,6 +6,7 @@ import functools
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel
 
 from napari_blochnet.common.errors import InputError
@@ -47,6 +48,7 @@ class SimulatePanel(Panel):
             self.session, Phantom, "no phantom is open", "Whose T1, T2 and proton density are simulated."
         )
         self.schedule_line = QLabel()
+        self.schedule_line.setTextFormat(Qt.TextFormat.PlainText)
         self.schedule_line.setWordWrap(True)
         self.part = QComboBox()
         self.part.addItems([_SLICE, _ALL, _RANGE])

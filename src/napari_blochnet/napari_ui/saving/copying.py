@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.endings import check_ending
@@ -106,6 +107,7 @@ class CopyRow(QWidget):
         self.command = QPushButton("Copy as command")
         self.recipe = QPushButton("Save recipe…")
         self.said = QLabel()
+        self.said.setTextFormat(Qt.TextFormat.PlainText)
         self.said.setWordWrap(True)
         self.said.hide()
         row = QHBoxLayout()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from napari.layers import Image, Layer
 from napari.utils import Colormap
 
 from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
@@ -27,7 +29,6 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     EntryState,
     LayerState,
     SessionState,
-    damaged,
     parse_state,
 )
 from napari_blochnet.napari_ui.state.comparing import compare_with
@@ -64,15 +65,15 @@ def open_session(path: str | os.PathLike[str], **watched: Any) -> SessionRead:
     InputError
         See `napari_blochnet.jobs.sessions.read_session`.
     """
-    saved = read_session(path, **watched)
-    state = parse_state(saved)
+    left_out: list[str] = []
+    saved = read_session(path, left_out=left_out, **watched)
+    state = parse_state(saved, _fits, left_out)
+    for sentence in left_out:
+        warnings.warn(f"Left out: {sentence}", DataWarning, stacklevel=2)
     schedule = None if state.schedule is None else Schedule.from_dict(state.schedule)
     compared = None
     if state.comparison is not None:
         compared = _compared(saved, state.comparison, **watched)
-    for number, layer in enumerate(state.layers):
-        if not _fits(layer, saved):
-            raise damaged(f"layer {number} does not fit what it shows")
     return SessionRead(saved, state, schedule, compared)
 
 
@@ -103,7 +104,8 @@ def _fits(state: LayerState, saved: SavedSession) -> bool:
             and all(values is None or len(values) == state.ndim for values in (state.scale, state.translate))
             and (state.place is None or foreign_layers.place_fits(state.place, state.ndim))
         )
-    subject, role = saved.subjects[state.entry.subject], state.entry.role
+    subject: Any = saved.subjects[state.entry.subject]
+    role = state.entry.role
     if array is not None and array.shape != subject.shape[-3:]:
         return False
     if state.entry.kind == "region":

@@ -6,10 +6,12 @@ folder. The models below are the file's format.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
@@ -31,11 +33,16 @@ __all__ = [
     "parse_state",
 ]
 
-_Place = Annotated[int, Field(ge=0)]
-_Point = Annotated[list[float], Field(max_length=8)]
-_Row = Annotated[list[float], Field(min_length=4, max_length=4)]
+_MOST_LAYERS = 10_000
+# Beyond these Qt's integers of 32 bits, OpenGL's floats and napari's own arithmetic raise midway or never end.
+_FURTHEST, _FINEST = 1e7, 1e-7
+_Place = Annotated[int, Field(ge=0, lt=2**31)]
+_Length = Annotated[float, Field(ge=-_FURTHEST, le=_FURTHEST)]
+_Point = Annotated[list[_Length], Field(max_length=8)]
+_Level = Annotated[float, Field(ge=-1e30, le=1e30)]
+_Row = Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=4, max_length=4)]
 _Text = Annotated[str, Field(max_length=1000)]
-_Matrix = Annotated[list[Annotated[list[float], Field(max_length=9)]], Field(max_length=9)]
+_Matrix = Annotated[list[Annotated[list[_Length], Field(max_length=9)]], Field(max_length=9)]
 # What a table of features holds: names of regions, numbers that a person measured.
 _Cells = Annotated[list[bool | int | float | _Text | None], Field(max_length=100_000)]
 
@@ -60,13 +67,21 @@ class EntryState(_State):
     truth: _Place | None = None
     stack: _Place | None = None
 
+    @field_validator("role")
+    @classmethod
+    def _known(cls, role: str) -> str:
+        known = {"region", "tissue", *STYLES}
+        if role not in known:
+            raise ValueError(f"it is {role!r}; expected one of {', '.join(sorted(known))}")
+        return role
+
 
 class ColormapState(_State):
     """A colour map that a person chose."""
 
     name: _Text
     colors: Annotated[list[_Row], Field(min_length=1, max_length=4096)]
-    controls: Annotated[list[float], Field(max_length=4097)]
+    controls: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(max_length=4097)]
     interpolation: Literal["linear", "zero"]
 
 
@@ -77,7 +92,7 @@ class ShapeState(_State):
     corners: Annotated[list[_Point], Field(min_length=2, max_length=100_000)]
     edge: _Row | None = None
     face: _Row | None = None
-    width: Annotated[float, Field(ge=0)] | None = None
+    width: Annotated[float, Field(ge=0, le=1e5)] | None = None
 
 
 class PlaceState(_State):
@@ -86,7 +101,7 @@ class PlaceState(_State):
     scale: _Point
     translate: _Point
     rotate: _Matrix
-    shear: Annotated[list[float], Field(max_length=28)]
+    shear: Annotated[list[_Length], Field(max_length=28)]
     affine: _Matrix
     units: Annotated[list[_Text], Field(max_length=8)]
     axis_labels: Annotated[list[_Text], Field(max_length=8)]
@@ -105,9 +120,9 @@ class LayerState(_State):
     blending: _Text
     entry: EntryState | None = None
     array: _Place | None = None
-    contrast_limits: tuple[float, float] | None = None
-    contrast_range: tuple[float, float] | None = None
-    gamma: Annotated[float, Field(gt=0, le=10)] = 1.0
+    contrast_limits: tuple[_Level, _Level] | None = None
+    contrast_range: tuple[_Level, _Level] | None = None
+    gamma: Annotated[float, Field(ge=0.01, le=10)] = 1.0
     colormap: ColormapState | None = None
     name_shown: bool = False
     ndim: Annotated[int, Field(ge=2, le=8)] = 3
@@ -128,12 +143,12 @@ class ViewState(_State):
     point: _Point
     order: Annotated[list[_Place], Field(max_length=8)]
     ndisplay: Literal[2, 3]
-    center: Annotated[list[float], Field(min_length=3, max_length=3)]
-    zoom: Annotated[float, Field(gt=0)]
-    angles: Annotated[list[float], Field(min_length=3, max_length=3)]
+    center: Annotated[list[_Length], Field(min_length=3, max_length=3)]
+    zoom: Annotated[float, Field(ge=_FINEST, le=_FURTHEST)]
+    angles: Annotated[list[_Length], Field(min_length=3, max_length=3)]
     grid: bool
-    grid_shape: tuple[int, int]
-    grid_stride: int
+    grid_shape: tuple[Annotated[int, Field(ge=-1, le=1000)], Annotated[int, Field(ge=-1, le=1000)]]
+    grid_stride: Annotated[int, Field(ge=-1000, le=1000)]
     active: _Place | None = None
     tab: _Text = ""
     inspector: bool = False
@@ -145,7 +160,7 @@ class PinState(_State):
 
     stack: _Place
     index: tuple[_Place, _Place, _Place]
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[int, Field(ge=1, lt=2**31)]
     current: bool
 
 
@@ -174,7 +189,7 @@ class ComparisonState(_State):
 class SessionState(_State):
     """Everything but the numbers; `mapped` are the maps that were made last, `hidden` those not in the inspector."""
 
-    layers: Annotated[list[LayerState], Field(max_length=10_000)]
+    layers: Annotated[list[LayerState], Field(max_length=_MOST_LAYERS)]
     view: ViewState
     pins: Annotated[list[PinState], Field(max_length=100)] = []
     comparison: ComparisonState | None = None
@@ -183,60 +198,117 @@ class SessionState(_State):
     truth_hidden: bool = False
     schedule: dict[str, Any] | None = None
 
-    @model_validator(mode="after")
-    def _roles(self) -> SessionState:
-        for number, layer in enumerate(self.layers):
-            entry = layer.entry
-            known = {"region", "tissue", *STYLES}
-            if entry is not None and entry.role not in known:
-                raise ValueError(f"layer {number} has the role {entry.role!r}; expected one of {', '.join(known)}")
-        return self
-
 
 def damaged(what: str) -> InputError:
     """Return what is said of a session that is not as it was written."""
     return InputError(f"{SESSION_FILE}: {what}; expected what this package wrote.", field="path")
 
 
-def parse_state(saved: SavedSession) -> SessionState:
+def parse_state(
+    saved: SavedSession, fits: Callable[[LayerState, SavedSession], bool], left_out: list[str] | None = None
+) -> SessionState:
     """Return the state in a session that was read, with every reference checked.
+
+    Parameters
+    ----------
+    saved : SavedSession
+    fits : callable
+        Whether a layer fits what it shows.
+    left_out : list of str, optional
+        Where it is given, layers, pins and scores that are damaged, or whose data are, are left out, and said here.
 
     Raises
     ------
     InputError
         The first thing that is not as it was written.
     """
+    kept, content = _whole_layers(saved.state, left_out)
     try:
-        state = SessionState.model_validate(saved.state)
+        state = SessionState.model_validate(content)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise damaged(f"{where or 'its state'} is damaged ({first['msg']})") from None
+        raise damaged(_first(error)) from None
     classes = {"phantom": "Phantom", "stack": "FingerprintStack", "maps": "ParameterMaps"}
     kinds = [type(subject).__name__ for subject in saved.subjects]
 
     def check(place: int | None, kind: str, what: str) -> None:
-        if place is not None and (place >= len(kinds) or (kind != "region" and kinds[place] != classes[kind])):
+        if place is not None and (
+            place >= len(kinds) or saved.subjects[place] is None or (kind != "region" and kinds[place] != classes[kind])
+        ):
             raise damaged(f"{what} refers to subject {place}, which is not a {kind} of this session")
 
-    for number, layer in enumerate(state.layers):
+    def check_layer(number: int, layer: LayerState) -> None:
         if layer.entry is not None:
             check(layer.entry.subject, layer.entry.kind, f"layer {number}")
             check(layer.entry.truth, "phantom", f"layer {number}")
             check(layer.entry.stack, "stack", f"layer {number}")
-        if layer.array is not None and layer.array >= len(saved.arrays):
+        if layer.array is not None and (layer.array >= len(saved.arrays) or saved.arrays[layer.array] is None):
             raise damaged(f"layer {number} refers to array {layer.array} of {len(saved.arrays)}")
-    for pin in state.pins:
+        if not fits(layer, saved):
+            raise damaged(f"layer {number} does not fit what it shows")
+
+    def whole(check_one: Callable[[], None]) -> bool:
+        try:
+            check_one()
+        except InputError as error:
+            if left_out is None:
+                raise
+            left_out.append(str(error))
+            return False
+        return True
+
+    def check_pin(pin: PinState) -> None:
         check(pin.stack, "stack", "a pin")
-    if state.comparison is not None:
-        check(state.comparison.truth, "phantom", "the comparison")
-        check(state.comparison.reference, "maps", "the comparison")
-        if state.comparison.truth is None and state.comparison.reference is None:
+        subject: Any = saved.subjects[pin.stack]
+        if any(index >= length for index, length in zip(pin.index, subject.shape[1:], strict=True)):
+            raise damaged(f"a pin lies at {pin.index}, outside its stack")
+
+    def check_comparison(made: ComparisonState) -> None:
+        check(made.truth, "phantom", "the comparison")
+        check(made.reference, "maps", "the comparison")
+        if made.truth is None and made.reference is None:
             raise damaged("the comparison has no reference")
-        for place in state.comparison.maps:
+        for place in made.maps:
             check(place, "maps", "the comparison")
-    for place in state.mapped:
-        check(place, "maps", "the latest result")
-    for place in state.hidden:
-        check(place, "maps", "what the inspector hides")
-    return state
+
+    shown = [
+        (place, layer)
+        for place, layer in zip(kept, state.layers, strict=True)
+        if whole(partial(check_layer, place, layer))
+    ]
+    if not shown and state.layers and left_out:
+        raise InputError(left_out[0], field="path")
+    places = [place for place, _ in shown]
+    active = places.index(state.view.active) if state.view.active in places else None
+    compared = state.comparison
+    return state.model_copy(
+        update={
+            "layers": [layer for _, layer in shown],
+            "view": state.view.model_copy(update={"active": active}),
+            "pins": [pin for pin in state.pins if whole(partial(check_pin, pin))],
+            "comparison": compared if compared and whole(partial(check_comparison, compared)) else None,
+            "mapped": [place for place in state.mapped if whole(partial(check, place, "maps", "the latest result"))],
+            "hidden": [place for place in state.hidden if whole(partial(check, place, "maps", "what is hidden"))],
+        }
+    )
+
+
+def _whole_layers(state: dict[str, Any], left_out: list[str] | None) -> tuple[list[int], dict[str, Any]]:
+    """Return the places of the layers that are as they were written, and the state with these alone."""
+    layers = state.get("layers")
+    if left_out is None or not isinstance(layers, list) or len(layers) > _MOST_LAYERS:
+        return list(range(len(layers) if isinstance(layers, list) else 0)), state
+    kept = []
+    for place, layer in enumerate(layers):
+        try:
+            LayerState.model_validate(layer)
+        except ValidationError as error:
+            left_out.append(str(damaged(f"layers.{place}.{_first(error)}")))
+            continue
+        kept.append(place)
+    return kept, {**state, "layers": [layers[place] for place in kept]}
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return f"{where or 'its state'} is damaged ({first['msg']})"

@@ -108,9 +108,10 @@ class EstimatorChoice(TickList):
 
 def _rich(offer: Offer) -> str:
     """Return a tooltip that Qt wraps."""
+    # models of anybody lie in the store, and a name is no markup
     lines = [
         f"<b>{escape(offer.name)}</b>",
-        *([f"<b>Not for this stack:</b> {offer.refusal}"] if offer.refusal else []),
+        *([f"<b>Not for this stack:</b> {escape(offer.refusal)}"] if offer.refusal else []),
+        *escape(offer.description).split("\n"),
     ]
-    lines += offer.description.split("\n")
     return "<p>" + "</p><p>".join(lines) + "</p>"

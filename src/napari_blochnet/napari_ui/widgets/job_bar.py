@@ -47,6 +47,7 @@ class JobBar(QWidget):
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("Stop after the current batch; what is finished stays.")
         self.message = QLabel()
+        self.message.setTextFormat(Qt.TextFormat.PlainText)
         self.message.setWordWrap(True)
         self.message.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

@@ -17,6 +17,7 @@ def heading(text: str) -> QLabel:
     """Return the title of a part of a panel."""
     label = QLabel(text)
     label.setObjectName("blochnetHeading")
+    label.setTextFormat(Qt.TextFormat.PlainText)
     return label
 
 
@@ -24,6 +25,7 @@ def note(text: str = "") -> QLabel:
     """Return a wrapped line of explanation."""
     label = QLabel(text)
     label.setObjectName("blochnetNote")
+    label.setTextFormat(Qt.TextFormat.PlainText)
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.MinimumExpanding)

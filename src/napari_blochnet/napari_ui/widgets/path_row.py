@@ -58,6 +58,7 @@ class PathRow(QFrame):
         row = filled(QHBoxLayout(), self.line, *self.buttons, spacing=4)
         row.setStretch(0, 1)
         self.error = QLabel()
+        self.error.setTextFormat(Qt.TextFormat.PlainText)
         self.error.setObjectName("blochnetError")
         self.error.setWordWrap(True)
         self.error.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)

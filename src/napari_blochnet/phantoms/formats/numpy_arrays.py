@@ -6,11 +6,10 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import ArchivedArray, list_archived_arrays
 from napari_blochnet.io.matlab_files import ArraysOnDemand
 
@@ -43,11 +42,7 @@ def numpy_arrays(path: Path, watch: Watch = UNWATCHED) -> Mapping[str, AnyArray]
                 raise FileError(path, f"{name} claims {each.nbytes:,} bytes", f"at most {_MOST_VOXELS:,} voxels")
             each.check()
         return ArraysOnDemand(usable, watch)
-    try:
-        mapped: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-    except Exception as error:  # a damaged header makes numpy raise what Python's own parser raises
-        reason = str(error).split("\n")[0]
-        raise FileError(path, f"cannot be read as NumPy arrays ({reason})", "a whole .npy or .npz file") from None
+    mapped = map_npy(path)
     _check_volumes(path, {path.stem: mapped})
     return {path.stem: mapped}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -33,6 +33,7 @@ class BrainWebDialog(QDialog):
         self.setWindowTitle("BrainWeb: one of 20 normal brains")
         self.form = SettingsForm(BrainWebSettings)
         self.text = QLabel()
+        self.text.setTextFormat(Qt.TextFormat.PlainText)
         self.text.setWordWrap(True)
         self.text.setMinimumWidth(380)
         buttons = QDialogButtonBox()

@@ -56,6 +56,7 @@ class LossPlot(QWidget):
         )
         # not pyqtgraph's legend, which lies on the curves and fails while a window is being closed
         self.legend = QLabel()
+        self.legend.setTextFormat(Qt.TextFormat.RichText)
         self.legend.setAlignment(Qt.AlignmentFlag.AlignRight)
         self._view = pg.PlotWidget(axisItems={"left": _PowerAxis("left")}, viewBox=HomeBox())
         # the scores below it are to be seen with it in a small window

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import SUFFIX, stored_models, user_folder
 from napari_blochnet.estimators.registry import estimator_names
+from napari_blochnet.estimators.training.stopped import CHECKPOINT
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.napari_ui.forms.layouts import filled
 
@@ -23,7 +25,7 @@ def _taken() -> set[str]:
 def free_name(start: str) -> str:
     """Return a name for a new model that none in the store has."""
     base = re.sub(r"[^a-z0-9.]+", "-", start.lower()).strip("-.") or "model"
-    taken = {name.lower() for name in _taken()}
+    taken = {name.lower() for name in _taken()} | {path.stem.lower() for path in user_folder().glob(f"*{CHECKPOINT}")}
     name, number = base, 2
     while name in taken:
         name, number = f"{base}-{number}", number + 1
@@ -44,6 +46,10 @@ def check_name(name: str) -> str:
         )
     if name.lower() in {taken.lower() for taken in _taken()} or name.lower().endswith(SUFFIX):
         raise InputError(f"There is an estimator called {name} already; expected another name.", field="name")
+    if (user_folder() / f"{name}{CHECKPOINT}").exists():
+        raise InputError(
+            f"A training of {name} was stopped and is kept", "another name, or Go on or Discard below", field="name"
+        )
     files = [user_folder() / f"{name}{ending}" for ending in (SUFFIX, ".json", ".training")]
     check_outputs(files, instead="another name", field="name")
     return name
@@ -58,6 +64,7 @@ class NameRow(QWidget):
         self.line.setToolTip("What the model is called in Map's list and in the model store.")
         self.line.setAccessibleName("Name of the new model")
         self.error = QLabel()
+        self.error.setTextFormat(Qt.TextFormat.PlainText)
         self.error.setObjectName("blochnetError")
         self.error.setWordWrap(True)
         self.error.hide()

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.common.errors import Cancelled, FileError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.estimators.networks.cards import SUFFIX, user_folder
+from napari_blochnet.estimators.training.stopped import CHECKPOINT, StoppedTraining, stopped_trainings
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.adapt import adapt
 from napari_blochnet.jobs.operations.train import train
+from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.panels.train.loss_view import thinned
 from napari_blochnet.schedules.schedule import Schedule
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
     from napari_blochnet.estimators.training.state import LossPoint
 
-__all__ = ["Kept", "Points", "TrainingTask", "adapt_task", "train_task"]
+__all__ = ["Kept", "Points", "TrainingTask", "adapt_task", "go_on_task", "stopped_in_store", "train_task"]
 
 Points = tuple["LossPoint", ...]
 
@@ -47,6 +49,11 @@ class Kept:
     def scores(self) -> dict[str, Any]:
         """Its scores under its first schedule, empty where it was stopped."""
         return dict(next(iter(self.card.get("scores", {}).values()), {}))
+
+
+def stopped_in_store() -> tuple[StoppedTraining, ...]:
+    """Return the trainings of the model store that can be gone on with."""
+    return stopped_trainings(user_folder())
 
 
 def _keep(estimator: NetworkEstimator, name: str) -> Kept:
@@ -93,8 +100,27 @@ class TrainingTask:
 
 
 def train_task(settings: TrainSettings, schedule: Schedule, device: str, name: str) -> TrainingTask:
-    """Return the task to train a network for a schedule."""
-    return TrainingTask(functools.partial(train, None, [schedule], settings, device=device), name)
+    """Return the task to train a network for a schedule, saved about once a minute."""
+    checkpoint = user_folder() / f"{name}{CHECKPOINT}"
+    function = functools.partial(train, None, [schedule], settings, device=device, checkpoint=checkpoint)
+    return TrainingTask(function, name)
+
+
+def go_on_task(stopped: StoppedTraining) -> TrainingTask:
+    """Return the task to go on with a training that was stopped.
+
+    Raises
+    ------
+    InputError
+        Settings or schedules in its checkpoint that this version does not take.
+    """
+    settings = settings_from(TrainSettings, None, **stopped.settings)
+    try:
+        schedules = [Schedule.from_dict(schedule) for schedule in stopped.schedules]
+    except (TypeError, ValueError) as error:
+        raise FileError(stopped.path, str(error), field="checkpoint") from None
+    function = functools.partial(train, None, schedules, settings, device=stopped.device, checkpoint=stopped.path)
+    return TrainingTask(function, stopped.name)
 
 
 def adapt_task(settings: AdaptSettings, model: str, stack: FingerprintStack, device: str, name: str) -> TrainingTask:

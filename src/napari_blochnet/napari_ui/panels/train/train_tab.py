@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QFormLayout, QHBoxLayout
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training.options import options_from
+from napari_blochnet.estimators.training.stopped import StoppedTraining
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
@@ -20,7 +21,8 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.train.name_row import NameRow, check_name
-from napari_blochnet.napari_ui.panels.train.tasks import Kept, TrainingTask, adapt_task, train_task
+from napari_blochnet.napari_ui.panels.train.stopped_row import StoppedRow
+from napari_blochnet.napari_ui.panels.train.tasks import Kept, TrainingTask, adapt_task, go_on_task, train_task
 from napari_blochnet.napari_ui.panels.train.training_clock import TrainingClock
 from napari_blochnet.napari_ui.panels.train.training_view import TrainingView
 from napari_blochnet.napari_ui.saving.copying import CopyRow
@@ -70,6 +72,7 @@ class TrainPanel(Panel):
         )
         self.clock = TrainingClock(self)
         self.time_line = note()
+        self.stopped = StoppedRow()
         self.view = TrainingView()
         self.copy = CopyRow(self.session)
         self.stack = subject_choice(
@@ -99,6 +102,7 @@ class TrainPanel(Panel):
         self.choice.changed.connect(self._on_choice)
         self.form.changed.connect(self._update)
         self.run.clicked.connect(self._train)
+        self.stopped.wanted.connect(self._go_on)
         self.stack.changed.connect(self._update_models)
         self.model.changed.connect(self._update)
         self.adapt.clicked.connect(self._adapt)
@@ -126,7 +130,7 @@ class TrainPanel(Panel):
         fill(self.body, heading("A network for my schedule"), first[0], self.schedule_line, self.choice, self.options)
         start = filled(QHBoxLayout(), self.run, self.time_line)
         start.setStretch(1, 1)
-        fill(self.body, first[1], self.size_line, start, self.jobs, self.view, self.copy)
+        fill(self.body, first[1], self.size_line, start, self.stopped, self.jobs, self.view, self.copy)
         fill(self.body, heading("A network adapted to my data"), second[0], self.adapt_options, second[1])
         fill(self.body, self.adapt_line, row_of(self.adapt))
         self.body.addStretch(1)
@@ -143,6 +147,7 @@ class TrainPanel(Panel):
     def attach(self, viewer: Viewer) -> None:
         self.session.models_changed.connect(self._read_models)
         self._models = stored_models()
+        self.stopped.look(is_busy=self.is_busy)
         # napari's style decides how wide words are, and it is known once the panel is shown
         for layouts in self._columns:
             _align(*layouts)
@@ -234,6 +239,12 @@ class TrainPanel(Panel):
             epochs = options_from(settings.preset, **settings.options()).epochs
             self._run(f"Training {name}", train_task(settings, schedule, self.device.value, name), epochs)
 
+    def _go_on(self, stopped: StoppedTraining) -> None:
+        if self.is_busy:
+            return
+        with self._reading(self.name):
+            self._run(f"Training {stopped.name}", go_on_task(stopped), int(stopped.epochs))
+
     def _adapt(self) -> None:
         stack, model = self.stack.value, self.model.value
         if stack is None or model is None or self.is_busy:
@@ -265,6 +276,7 @@ class TrainPanel(Panel):
         job.stopped.connect(self._finish_stopped)
         job.ended.connect(self._on_ended)
         job.start()
+        self.stopped.look(is_busy=True)
         self._update()
 
     def _finish(self, kept: Kept) -> None:
@@ -290,6 +302,7 @@ class TrainPanel(Panel):
         self.session.models_changed.emit()
 
     def _on_ended(self) -> None:
+        self.stopped.look(is_busy=False)
         self.view.time_left.clear()
         self.device.update_devices()
         self._update()

@@ -1,0 +1,1 @@
+"""Sets of files that are written, and read, as one."""
