@@ -143,7 +143,6 @@ def test_large_arrays_that_are_not_packed_stay_on_disk(tmp_path: Path) -> None:
     [
         (b"", "it is empty"),
         (b"# Created by Octave 8.4.0\n# name: fa\n", "Octave's text format; save it with save -v7"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git lfs pull"),
         (bytes(200), "does not begin as one of version 4, 5 or 7.3"),
         (b"\x89HDF\r\n\x1a\n" + bytes(600), "cannot be read as a MATLAB 7.3 file"),
     ],
@@ -154,6 +153,12 @@ def test_what_is_no_matlab_file_is_said(tmp_path: Path, content: bytes, sentence
         list_arrays(tmp_path / "a.mat")
     assert str(caught.value).startswith("a.mat: cannot be read as a MATLAB")
     assert sentence in str(caught.value)
+
+
+def test_a_pointer_in_place_of_a_matlab_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.mat").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(InputError, match=r"^a\.mat: holds only a pointer of Git LFS.*fetch it with: git lfs pull"):
+        list_arrays(tmp_path / "a.mat")
 
 
 def test_what_lies_in_another_file_is_never_read(tmp_path: Path) -> None:

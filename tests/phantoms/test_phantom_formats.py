@@ -79,7 +79,7 @@ def test_volumes_of_numpy_by_tissue_and_labels(tmp_path):
 def test_objects_and_claims_in_numpy_files_are_refused(tmp_path):
     np.save(tmp_path / "T1.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     np.save(tmp_path / "T2.npy", T2)
-    with pytest.raises(InputError, match=r"^T1\.npy: cannot be read as NumPy arrays"):
+    with pytest.raises(InputError, match=r"^T1\.npy: cannot be read as a NumPy array \(it holds object, no numbers\)"):
         nb.read_phantom([tmp_path / "T1.npy", tmp_path / "T2.npy"])
     import io
     import zipfile

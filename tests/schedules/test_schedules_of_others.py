@@ -291,7 +291,7 @@ def test_one_row_of_numbers_and_decimal_commas_in_pairs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("[" * 100_000, "s.json: found lists or objects nested too deeply"),
+        ("[" * 100_000, "s.json: found something that is not JSON (lists or objects nested too deeply)"),
         ('{"flip_angle": [' + "9" * 5000 + "]}", "s.json: "),
         ('{"flip_angle": [' + "9" * 400 + '], "repetition_time": [12], "echo_time": [3]}', "s.json: flip_angle"),
         (
