@@ -17,6 +17,7 @@ from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.panels.map import mapping
+from napari_blochnet.napari_ui.state.world import extent_in_viewer
 from napari_blochnet.phantoms.phantom import Phantom
 
 SIDE = 40
@@ -266,8 +267,12 @@ def test_the_slice_is_the_stacks_own(desk):
     viewer.reset_view()
     clicks.desk.qtbot.wait(300)
     assert clicks.map.size_line.text().startswith("The viewer shows no slice")
+    # the slices are a narrow strip now, which stands below its name, and not in the middle of its cell
     rows, columns = viewer.canvas.grid.shape
-    clicks.click_at(0.5 / columns, 0.5 / rows)
+    middle = np.mean(extent_in_viewer(viewer, layer), axis=0)[list(viewer.dims.displayed)]
+    signs = [1 if word in ("down", "right") else -1 for word in viewer.scene.camera.orientation2d]
+    y, x = signs * (middle - viewer.scene.camera.center[-2:]) * viewer.scene.camera.zoom
+    clicks.click_at(0.5 / columns + x / clicks.native.width(), 0.5 / rows + y / clicks.native.height())
     clicks.desk.qtbot.waitUntil(lambda: clicks.map.is_busy, timeout=5000)
     clicks.desk.wait(clicks.map)
     assert clicks.maps()[0].mask.any(axis=(1, 2)).sum() in (1, 2)
