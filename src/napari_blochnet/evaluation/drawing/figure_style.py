@@ -17,6 +17,7 @@ __all__ = [
     "COLOURMAPS",
     "COLUMNS",
     "DIVERGING",
+    "ENDINGS",
     "FAINT",
     "FONT_SIZE",
     "GROUND",
@@ -26,9 +27,12 @@ __all__ = [
     "TRUTH_COLOUR",
     "colour_table",
     "error_bars",
+    "lane_tick",
     "round_ticks",
 ]
 
+#: Of the files that figures are written as.
+ENDINGS = (".pdf", ".svg", ".png")
 #: Widths of figures by the columns of a page that they fill, mm.
 COLUMNS = {"single": 88.0, "double": 180.0}
 #: Size of text and of what stands at ticks, points.
@@ -81,6 +85,20 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(digit * power for digit in (1, 2, 2.5, 5, 10) if digit * power >= rough)
     return [float(n * step) for n in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
+
+
+def lane_tick(reach: float) -> float:
+    """Return the round number (1, 2, 2.5 or 5 of a decade) that is numbered above and below 0 of an axis.
+
+    Parameters
+    ----------
+    reach : float
+        How far the axis goes from 0, above 0; the number is at most about three quarters of it.
+    """
+    most = 0.75 * reach
+    power = float(10.0 ** np.floor(np.log10(most)))
+    # just below a power of ten its logarithm is rounded to a whole number
+    return max((digit * power for digit in (1, 2, 2.5, 5) if digit * power <= most), default=power)
 
 
 def error_bars(item: Explanation) -> FloatArray | None:
