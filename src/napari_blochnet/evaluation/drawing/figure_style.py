@@ -20,13 +20,13 @@ __all__ = [
     "ENDINGS",
     "FAINT",
     "FONT_SIZE",
-    "GROUND",
     "MODEL_COLOURS",
     "SMALL_SIZE",
     "TEXT",
     "TRUTH_COLOUR",
     "colour_table",
     "error_bars",
+    "ground",
     "lane_tick",
     "round_ticks",
 ]
@@ -38,8 +38,8 @@ COLUMNS = {"single": 88.0, "double": 180.0}
 #: Size of text and of what stands at ticks, points.
 FONT_SIZE, SMALL_SIZE = 7.0, 6.0
 TEXT, FAINT = "#1d2330", "#7a8190"
-#: Around a map.
-GROUND = "#000000"
+# Around a map, and around one of errors, in which black is a value.
+_GROUND, _ERROR_GROUND = "#000000", "#c9ccd3"
 #: Of models by their number: the window's on a light background.
 MODEL_COLOURS = ("#0072b2", "#b86e00", "#b0508a", "#7a7000", "#c03a00", "#5a3fc0", "#55585e", "#6b3f12")
 TRUTH_COLOUR = "#1b7f52"
@@ -57,6 +57,11 @@ DIVERGING = ("crameri:berlin",)
 _COLOURS = 257
 # 95 % of a normal distribution, in standard errors to either side.
 _INTERVAL = 1.96
+
+
+def ground(quantity: str) -> str:
+    """Return the colour around a map of a quantity."""
+    return _ERROR_GROUND if COLOURMAPS[quantity] in DIVERGING else _GROUND
 
 
 @functools.cache

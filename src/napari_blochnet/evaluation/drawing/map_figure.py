@@ -20,10 +20,10 @@ from napari_blochnet.evaluation.drawing.figure_style import (
     COLOURMAPS,
     COLUMNS,
     FONT_SIZE,
-    GROUND,
     SMALL_SIZE,
     TEXT,
     colour_table,
+    ground,
 )
 from napari_blochnet.evaluation.drawing.image_parts import crop, extension, row_order
 from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
@@ -40,8 +40,8 @@ _GAP, _TO_BAR, _BAR, _NUMBERS, _LINE = 0.8, 1.5, 2.2, 12.0, 3.1
 _NARROWEST = 15.0
 # A page holds no more, and a bar's numbers reach beyond its ends; mm.
 _HIGHEST, _INSET = 235.0, 1.2
-# T1 stands beside T2 where one below the other leave so much of the width blank, and tiles stay about as large.
-_BLANK, _AS_LARGE = 0.15, 0.7
+# T1 stands beside T2 where one below the other leave so much of the width blank, if tiles stay about half as large.
+_BLANK, _AS_LARGE = 0.15, 0.55
 # Lengths of scale bars, mm; the longest that is at most this share of a tile.
 _LENGTHS = [digit * power for power in (0.1, 1, 10, 100) for digit in (1, 2, 5)]
 _SHARE = 0.4
@@ -138,13 +138,13 @@ def map_figure(
 
         for (quantity, tiles), spots in zip(block.rows.items(), block.spots, strict=True):
             low, top = (limits or {}).get(quantity) or _limits(quantity, tiles)
-            colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=GROUND)
+            colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=ground(quantity))
             scale = Normalize(low, top)
             shown = [np.ma.masked_array(tile.values[window], ~tile.inside[window]) for tile in tiles]
             for values, (x, y, title) in zip(shown, spots, strict=True):
                 axes = axes_at(x, y, *block.tile)
                 axes.imshow(values, cmap=colours, norm=scale, origin=origin, aspect="auto", interpolation="nearest")
-                axes.set(xticks=[], yticks=[], facecolor=GROUND)
+                axes.set(xticks=[], yticks=[], facecolor=ground(quantity))
                 axes.spines[:].set_visible(False)
                 if title:
                     axes.set_title(plain(title), fontsize=FONT_SIZE, color=TEXT, pad=2, linespacing=1.1)
@@ -290,7 +290,7 @@ def _limits(quantity: str, tiles: Sequence[_Tile]) -> Limits:
 def _draw_scale(axes: Axes, across: float) -> None:
     """Draw a round length, in white with a dark edge: it is seen on tissue, too."""
     length = max((one for one in _LENGTHS if one <= _SHARE * across), default=_LENGTHS[0])
-    edge = [withStroke(linewidth=1.6, foreground=GROUND)]
+    edge = [withStroke(linewidth=1.6, foreground="black")]
     end = 0.95
     axes.plot([end - length / across, end], [0.06, 0.06], color="white", linewidth=1.4, transform=axes.transAxes,
               solid_capstyle="butt", path_effects=edge)  # fmt: skip

@@ -11,23 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure, FigureBase
 
-from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, FAINT, GROUND, TEXT, colour_table
+from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, FAINT, TEXT, colour_table, ground
 from napari_blochnet.evaluation.drawing.image_parts import extension
 
-__all__ = ["AROUND_ERRORS", "LINE", "colour_bar", "decades", "density", "image", "report_look"]
+__all__ = ["LINE", "colour_bar", "decades", "density", "image", "report_look"]
 
 #: Of lines over points.
 LINE = "#d55e00"
-#: Around a map of errors, in which black is a value.
-AROUND_ERRORS = "#c9ccd3"
 
 
 def image(
     axes: Axes, values: Any, quantity: str, limits: tuple[float, float], step: float, origin: Literal["lower", "upper"]
 ) -> Any:
     """Draw a masked map of "T1", "T2" or their "… error"; ``step`` is a voxel's height in widths."""
-    around = AROUND_ERRORS if quantity.endswith("error") else GROUND
-    colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=around)
+    colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=ground(quantity))
     low, high = limits
     drawn = axes.imshow(
         values, cmap=colours, vmin=low, vmax=high, origin=origin, aspect=step, interpolation="nearest"
