@@ -55,8 +55,8 @@ def test_figures_are_drawn_within_them(head, models):
     assert limits["T1"] == value_limits(head.t1, head.mask)
     drawn = _drawn(comparison)
     assert drawn == {
-        "T1 / ms": limits["T1"], "T2 / ms": limits["T2"],
-        "T1 error / %": limits["T1 error"], "T2 error / %": limits["T2 error"],
+        "T1 (ms)": limits["T1"], "T2 (ms)": limits["T2"],
+        "T1 error (%)": limits["T1 error"], "T2 error (%)": limits["T2 error"],
     }  # fmt: skip
 
 
@@ -65,8 +65,8 @@ def test_chosen_limits_are_drawn_and_stated(head, models):
     assert comparison.colour_limits["T1"] == (200, 1800)
     assert comparison.colour_limits["T2 error"] == (-25, 25)
     other = comparison.with_limits({"T2 error": (-3.0, 5.0)})
-    assert _drawn(other)["T2 error / %"] == (-3, 5)
-    assert _drawn(other)["T1 / ms"] == (200, 1800)
+    assert _drawn(other)["T2 error (%)"] == (-3, 5)
+    assert _drawn(other)["T1 (ms)"] == (200, 1800)
     settings = other.record["settings"]
     again = nb.compare(head, list(models), CompareSettings(**settings))
     assert again.colour_limits == other.colour_limits

@@ -81,6 +81,21 @@ def test_commands_draw_stored_maps(made, tmp_path, monkeypatch):
     assert "T1 (ms)" not in text
 
 
+def test_errors_of_t1_and_t2_have_limits_of_their_own(made):
+    head, _, maps = made
+
+    def drawn(**limits):
+        axes = nb.draw_maps(maps, head, **limits).figure.axes
+        return {one.get_ylabel(): one.get_ylim() for one in axes if "error" in one.get_ylabel()}
+
+    found = drawn(t1_error_limits=(-10.0, 10.0), t2_error_limits=(-30.0, 20.0))
+    assert found == {"T1 error (%)": (-10, 10), "T2 error (%)": (-30, 20)}
+    found = drawn(t1_error_limits=(-10.0, 10.0), error_limit=40.0)
+    assert found == {"T1 error (%)": (-10, 10), "T2 error (%)": (-40, 40)}
+    with pytest.raises(nb.InputError, match="t2_error_limits run from 3 to -3"):
+        nb.draw_maps(maps, head, t2_error_limits=(3.0, -3.0))
+
+
 def test_no_option_stands_twice():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -13,9 +13,11 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from test_inspector import MODELS, Scene
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.beside_truth import signed_errors
 from napari_blochnet.jobs.sessions import write_session
 from napari_blochnet.napari_ui.background.turns import at_once
-from napari_blochnet.napari_ui.panels.compare.compare_tab import _write
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.panels.compare.compare_jobs import write_made
 from napari_blochnet.napari_ui.saving.copying import save_recipes
 from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
 from napari_blochnet.napari_ui.sessions.snapshots import snapshot
@@ -197,7 +199,11 @@ def test_a_figure_of_the_voxel_in_four_interactions(scene, tmp_path, monkeypatch
     assert asked[0].endswith("voxel-1-9-12.pdf")
     qtbot.waitUntil(lambda: not inspector.is_busy, timeout=60_000)
     svg = (tmp_path / "voxel.svg").read_text("utf-8")
-    assert inspector.jobs.message.text().startswith(f"Saved {tmp_path / 'voxel.svg'}, 88 × ")
+    high = inspector.views.height()
+    assert inspector.place.text().startswith(f"Saved {tmp_path / 'voxel.svg'}, 88 × ")
+    # a row of its own would push the curves out of a low dock
+    assert not inspector.jobs.message.isVisible()
+    assert inspector.views.height() == high
     words = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
     assert {"truth", "dictionary", "BlochNet", "T1 (ms)", "residual (a.u.)"} <= set(words)
     assert not any("universal" in word for word in words)
@@ -213,12 +219,19 @@ def test_a_figure_of_compared_maps_with_the_screens_colours(scene, tmp_path, mon
     for maps in scene.maps:
         for layer in scene.session.layers("maps", maps, "T1"):
             layer.contrast_limits = (0.0, 1300.0)
+    for maps in scene.maps:
+        truth = scene.session.truth_of(scene.session.entry(maps).stack)
+        at_once(layers.error_steps(scene.session, maps, signed_errors(truth, maps)))
+    for role, reach in (("T1 error", 10.0), ("T2 error", 30.0)):
+        for layer in scene.session.layers("maps", scene.maps[0], role):
+            layer.contrast_limits = (-reach, reach)
     scene.go_to(2)
     scene.qtbot.waitUntil(lambda: panel.paper.isVisible())
     _answers(monkeypatch, tmp_path / "maps.svg")
     scene.qtbot.mouseClick(panel.paper, LEFT)  # 1
     dialog = panel.paper.dialog
     assert "slice z 2, T1 0 to 1300 ms" in dialog.said.text()
+    assert "T1 error −10 to 10 %, T2 error −30 to 30 %" in dialog.said.text()
     scene.qtbot.mouseClick(dialog.save_as, LEFT)  # 2, and 3 in the dialog of files
     scene.qtbot.waitUntil(lambda: not panel.is_busy, timeout=60_000)
     assert panel.jobs.message.text().startswith(f"Saved {tmp_path / 'maps.svg'}, 180 × ")
@@ -241,7 +254,7 @@ def test_no_dialog_writes_one_thing_into_a_name_of_another(scene, tmp_path, monk
     scene = scene()
     compare, schedule = scene.desk.workbench.compare, scene.desk.workbench.schedule
     with pytest.raises(InputError, match=r"^a\.tif: comparisons are not written as \.tif; expected a name ending in"):
-        _write(None, str(tmp_path / "a.tif"))
+        write_made(None, str(tmp_path / "a.tif"))
     said = []
     monkeypatch.setattr(compare.regions, "_say", lambda text, state: said.append((text, state)))
     monkeypatch.setattr(compare.regions, "_found", ([], (), None))

@@ -55,9 +55,16 @@ class MapFigureSettings(Settings):
         gt=0, le=1000,
     )  # fmt: skip
 
+    t1_error_limits: tuple[float, float] | None = quantity(
+        None, "T1 error colours", "Where the colours of T1 errors begin and end; none: by the error limit.", "%"
+    )
+    t2_error_limits: tuple[float, float] | None = quantity(
+        None, "T2 error colours", "Where the colours of T2 errors begin and end; none: by the error limit.", "%"
+    )
+
     @model_validator(mode="after")
     def _ascending(self) -> Self:
-        for name in ("t1_limits", "t2_limits"):
+        for name in ("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits"):
             limits = getattr(self, name)
             if limits is not None and not limits[0] < limits[1]:
                 raise ValueError(f"{name} run from {limits[0]:g} to {limits[1]:g}; expected a larger second number")

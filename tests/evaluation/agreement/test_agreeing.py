@@ -76,6 +76,20 @@ def test_the_truth_is_one_more_of_them_and_gives_its_tissues_to_a_model_that_is_
     assert white["bias"] == pytest.approx((T1[inside] * 0.05).mean())
 
 
+def test_one_set_of_maps_twice_agrees_with_itself():
+    same = _maps("fc")
+    found = agree([same, same])
+    assert (found.reference, found.models) == ("fc", ("fc 2",))
+    assert (found.row("fc 2")["bias"], found.row("fc 2")["concordance"]) == (0, pytest.approx(1))
+
+
+def test_a_model_called_truth_is_no_truth():
+    found = agree([_maps("truth", 1.05), _maps("fc", 1.1)], _truth(), reference="truth")
+    assert (found.reference, found.models) == ("truth", ("truth 2", "fc"))
+    assert found.row("truth 2", "T1")["bias_percent"] == pytest.approx(200 * 0.05 / 2.05)
+    assert agree([_maps("truth"), _maps("fc", 1.1)], reference="truth").models == ("fc",)
+
+
 def test_voxels_that_one_lacks_or_rejected_are_no_pairs_and_are_counted():
     mask, failed, t1 = np.ones(SHAPE, bool), np.zeros(SHAPE, bool), T1.copy()
     mask[0], failed[1, 0, 0], t1[1, 0, 1] = False, True, np.nan
@@ -149,5 +163,5 @@ def test_a_page_a_table_and_figures_are_written(tmp_path):
     assert [file.name for file in files] == [
         f"figure-{name}.svg" for name in ("differences", "bland-altman", "scatter", "distributions")
     ]
-    with pytest.raises(nb.InputError, match=r"\.png, \.svg, \.pdf"):
+    with pytest.raises(nb.InputError, match=r"\.pdf, \.svg or \.png"):
         found.to_figures(tmp_path / "figure.gif")

@@ -14,7 +14,13 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from napari_blochnet import EPGDecoder, FingerprintStack, InputError, ParameterMaps, Phantom, simulate, spline_schedule
-from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, MODEL_COLOURS, TRUTH_COLOUR, colour_table
+from napari_blochnet.evaluation.drawing.figure_style import (
+    COLOURMAPS,
+    MODEL_COLOURS,
+    TRUTH_COLOUR,
+    colour_table,
+    lane_tick,
+)
 from napari_blochnet.evaluation.drawing.map_figure import map_figure
 from napari_blochnet.evaluation.drawing.sheets import DrawnFigure, wrapped
 from napari_blochnet.evaluation.drawing.voxel_figure import voxel_figure
@@ -154,6 +160,14 @@ def test_other_endings_are_refused(shown, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("reach", "tick"), [(1.0, 0.5), (2.0, 1.0), (3.4, 2.5), (7.0, 5.0), (0.004, 0.0025), (133.33333333333331, 100.0)]
+)
+def test_the_number_of_a_lane_is_round(reach, tick):
+    # three quarters of the last lie just below a power of ten, whose logarithm is rounded to 2
+    assert lane_tick(reach) == pytest.approx(tick)
+
+
 def test_a_voxel_that_nothing_explains():
     schedule = spline_schedule(length=20)
     stack = FingerprintStack(np.zeros((20, 1, 1, 1)), schedule, kind="real")
@@ -205,6 +219,32 @@ def test_maps_fill_a_column_and_no_text_is_cut(head, width, count, with_truth):
             min(box.x1, its.x1) - max(box.x0, its.x0) > 1e-9 and min(box.y1, its.y1) - max(box.y0, its.y0) > 1e-9
             for its in (other.get_position() for other in images[number + 1 :])
         )
+
+
+@pytest.mark.parametrize(("count", "with_truth"), [(1, True), (1, False), (2, True), (3, True)])
+def test_the_width_is_used_and_names_of_bars_keep_clear_of_their_numbers(head, count, with_truth):
+    maps = [_maps(head, 1.0 + 0.01 * n, 0.97) for n in range(count)]
+    figure = map_figure(maps, [f"model {n}" for n in range(count)], head if with_truth else None)
+    drawn, sheet = _texts(figure)
+    mm = figure.dpi / 25.4
+    boxes = [axes.get_window_extent() for axes in figure.axes] + [box for _, box in drawn]
+    left, right = min(box.x0 for box in boxes) - sheet.x0, sheet.x1 - max(box.x1 for box in boxes)
+    # what is left blank is shared by both sides, but for what numbers of a bar do not need of their room
+    assert abs(left - right) < 6 * mm
+    extents = dict(drawn)
+    for axes in figure.axes:
+        if not axes.images:
+            numbers = [extents[text] for text in axes.get_yticklabels() if text in extents]
+            assert extents[axes.yaxis.label].x0 - max(box.x1 for box in numbers) >= 0.8 * mm
+
+
+def test_one_models_t1_stands_beside_its_t2(head):
+    figure = map_figure([_maps(head, 1.0, 0.97)], ["a"], head)
+    assert figure.get_size_inches()[1] * 25.4 < 120
+    boxes = [axes.get_position() for axes in figure.axes if axes.images]
+    # truth, model, error of T1; then of T2
+    assert boxes[0].y0 == boxes[1].y0 == boxes[3].y0 == boxes[4].y0
+    assert boxes[2].x0 == boxes[1].x0 < boxes[3].x0
 
 
 def test_what_is_drawn_of_maps(head):

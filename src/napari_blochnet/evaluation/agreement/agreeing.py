@@ -96,10 +96,12 @@ def agree(
             "maps of two models, or of one and a truth",
             field="maps",
         )
-    names = numbered_names([item.estimator for item in maps])
+    # a model of that name is no truth
+    taken = [] if truth is None else [TRUTH]
+    names = numbered_names([*taken, *(item.estimator for item in maps)])[len(taken) :]
     models = dict(zip(names, maps, strict=True))
     source: Phantom | ParameterMaps
-    if reference not in models and truth is not None and reference in (None, TRUTH):
+    if truth is not None and reference in (None, TRUTH):
         source, called = truth, TRUTH
     else:
         called = names[0] if reference is None else reference
@@ -107,7 +109,7 @@ def agree(
             known = ", ".join([*names, *([TRUTH] if truth is not None else [])])
             raise InputError(f"There is no {called} among what is compared", f"one of {known}", field="reference")
         source = models[called]
-    others = {name: item for name, item in models.items() if item is not source}
+    others = {name: item for name, item in models.items() if name != called}
     if not others:
         raise InputError(
             f"{called} is the only model, and cannot be compared with itself",

@@ -6,23 +6,25 @@ import itertools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import cmap
 import numpy as np
-from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.colour_limits import error_limits, round_up, value_limits, widest
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
 from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
-from napari_blochnet.evaluation.agreement.distributions import box_of, histograms
-from napari_blochnet.evaluation.drawing.figures import save_figure
+from napari_blochnet.evaluation.agreement.distributions import Box
+from napari_blochnet.evaluation.agreement.series import series_of
+from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, save_figure
+from napari_blochnet.evaluation.drawing.figure_style import FAINT, MODEL_COLOURS, TEXT
+from napari_blochnet.evaluation.drawing.image_parts import crop, row_order
+from napari_blochnet.evaluation.drawing.report_parts import LINE, colour_bar, decades, density, image, report_look
+from napari_blochnet.evaluation.drawing.sheets import plain
 from napari_blochnet.evaluation.error_maps import values_of
 from napari_blochnet.io.origin import check_outputs
 
@@ -35,14 +37,6 @@ __all__ = [
     "scatter_figure",
 ]
 
-# Recommended for T1 and T2 maps, doi 10.1002/mrm.30290.
-_COLOURS = {"T1": "crameri:lipari", "T2": "crameri:navia"}
-_DIFFERENCES = "crameri:vik"
-_DENSITY = "crameri:oslo_r"
-# Okabe and Ito's colours that are legible on white.
-_MODEL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#55585e", "#5a3fc0")
-_TEXT, _FAINT, _LINE = "#1d2330", "#7a8190", "#d55e00"
-_ENDINGS = (".png", ".svg", ".pdf")
 # Inches.
 _CELL = 2.5
 
@@ -58,7 +52,8 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
     """
     here = int(agreement.mask.sum(axis=(1, 2)).argmax()) if z is None else z
     inside = agreement.mask[here]
-    window = tuple(_span(inside.any(axis=axis)) for axis in (1, 0))
+    window = crop(inside)
+    origin = row_order(agreement.maps[0])
     height, width = (part.stop - part.start for part in window)
     step = agreement.source.voxel_size[1] / agreement.source.voxel_size[2]
     tall = height * step / width
@@ -69,19 +64,20 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
     for places, parameter in zip(rows, PARAMETERS, strict=True):
         limits = value_limits(values_of(agreement.source, parameter), agreement.mask)
         shown = [(agreement.reference, agreement.source), *zip(agreement.models, agreement.maps, strict=True)]
+        drawn = []
         for place, (name, source) in zip(places, shown, strict=False):
             values = np.ma.masked_array(values_of(source, parameter)[here][window], ~inside[window])
-            drawn = _picture(place, values, _COLOURS[parameter], limits, step, "black")
+            drawn.append(image(place, values, parameter, limits, step, origin))
             place.set_title(name)
-        figure.colorbar(drawn, ax=list(places[: models + 1]), label=f"{parameter} / ms", shrink=0.86, extend="max")
+        colour_bar(figure, drawn, list(places[: models + 1]), f"{parameter} (ms)")
         limit = agreement.difference_limit or widest(error_limits(each[parameter], agreement.mask) for each in found)[1]
+        drawn = []
         for place, name, each in zip(places[models + 1 :], agreement.models, found, strict=True):
             values = np.ma.masked_invalid(np.where(inside, each[parameter][here], np.nan)[window])
-            drawn = _picture(place, values, _DIFFERENCES, (-limit, limit), step, "#c9ccd3")
+            drawn.append(image(place, values, f"{parameter} error", (-limit, limit), step, origin))
             place.set_title(f"{name} − {agreement.reference}")
-        label = f"{parameter} difference / %"
-        figure.colorbar(drawn, ax=list(places[models + 1 :]), label=label, shrink=0.86, extend="both")
-    return _finish(figure)
+        colour_bar(figure, drawn, list(places[models + 1 :]), f"{parameter} difference (%)")
+    return report_look(figure)
 
 
 def bland_altman_figure(agreement: AgreementTable) -> Figure:
@@ -102,27 +98,25 @@ def bland_altman_figure(agreement: AgreementTable) -> Figure:
         scale: Literal["log", "linear"] = "log" if middle.max() > middle.min() else "linear"
         place.hexbin(
             middle, np.clip(found, -reach, reach), bins="log", gridsize=60, mincnt=1, linewidths=0.1, vmin=0.35,
-            cmap=_colours(_DENSITY, "white").with_extremes(under="white"), xscale=scale,
+            cmap=density(), xscale=scale,
         )  # fmt: skip
         place.set_ylim(-reach, reach)
-        place.axhline(0, color=_FAINT, linewidth=0.6)
+        place.axhline(0, color=FAINT, linewidth=0.6)
         for key, style in (("bias", "-"), ("lower", (0, (4, 3))), ("upper", (0, (4, 3)))):
             value = row[key + ending]
             if value is None:
                 continue
-            place.axhline(value, color=_LINE, linewidth=0.9, linestyle=style)
+            place.axhline(value, color=LINE, linewidth=0.9, linestyle=style)
             if row[f"{key}{ending}_from"] is not None:
-                place.axhspan(
-                    row[f"{key}{ending}_from"], row[f"{key}{ending}_to"], color=_LINE, alpha=0.18, linewidth=0
-                )
+                place.axhspan(row[f"{key}{ending}_from"], row[f"{key}{ending}_to"], color=LINE, alpha=0.18, linewidth=0)
             place.annotate(
                 f"{value:+.3g}".replace("-", "−"),
-                (1.0, value), xycoords=("axes fraction", "data"), color=_LINE, fontsize=6.5,
+                (1.0, value), xycoords=("axes fraction", "data"), color=LINE, fontsize=6.5,
                 xytext=(2, 0), textcoords="offset points", va="center",
             )  # fmt: skip
-        _decades(place.xaxis)
-        place.set_xlabel(f"mean {parameter} of both / ms")
-        place.set_ylabel(f"{model} − {agreement.reference} / {unit}")
+        decades(place.xaxis)
+        place.set_xlabel(f"mean {parameter} of both (ms)")
+        place.set_ylabel(f"{model} − {agreement.reference} ({unit})")
 
     return _grid(agreement, draw)
 
@@ -141,16 +135,16 @@ def scatter_figure(agreement: AgreementTable) -> Figure:
         ends = tuple(np.log10([low, high]))
         place.hexbin(
             first, second, xscale="log", yscale="log", bins="log", gridsize=60, extent=(*ends, *ends), mincnt=1,
-            cmap=_colours(_DENSITY, "white").with_extremes(under="white"), vmin=0.35, linewidths=0.1,
+            cmap=density(), vmin=0.35, linewidths=0.1,
         )  # fmt: skip
         line = np.array([low, high])
         for factor, style in ((1.0, "-"), (0.9, (0, (4, 3))), (1.1, (0, (4, 3)))):
-            place.plot(line, factor * line, color=_LINE, linewidth=0.8 if factor == 1 else 0.5, linestyle=style)
+            place.plot(line, factor * line, color=LINE, linewidth=0.8 if factor == 1 else 0.5, linestyle=style)
         place.set(xlim=(low, high), ylim=(low, high), box_aspect=1)
-        _decades(place.xaxis)
-        _decades(place.yaxis)
-        place.set_xlabel(f"{agreement.reference}, {parameter} / ms")
-        place.set_ylabel(f"{model}, {parameter} / ms")
+        decades(place.xaxis)
+        decades(place.yaxis)
+        place.set_xlabel(f"{agreement.reference}, {parameter} (ms)")
+        place.set_ylabel(f"{model}, {parameter} (ms)")
 
     return _grid(agreement, draw)
 
@@ -158,45 +152,42 @@ def scatter_figure(agreement: AgreementTable) -> Figure:
 def distribution_figure(agreement: AgreementTable) -> Figure:
     """Draw box plots of T1 and T2, and of differences from the reference, in each region; and histograms of all."""
     names = [agreement.reference, *agreement.models]
-    colours = [_FAINT, *itertools.islice(itertools.cycle(_MODEL_COLOURS), len(agreement.models))]
+    colours = [FAINT, *itertools.islice(itertools.cycle(MODEL_COLOURS), len(agreement.models))]
     regions = agreement.regions
-    percent = agreement.unit == "percent"
+    unit = "%" if agreement.unit == "percent" else "ms"
     wide = max(3.2, 0.2 * (len(names) + 1) * len(regions))
     figure = Figure(figsize=(2 * wide + 3.2, 5.6), layout="constrained")
     rows = figure.subplots(2, 3, width_ratios=[wide, wide, 3.0])
     for (boxes, apart, bars), parameter in zip(rows, PARAMETERS, strict=True):
         for place, region in enumerate(regions):
-            pairs = [agreement.pairs(model, parameter, region) for model in agreement.models]
-            _boxes(boxes, place, [pairs[0][0], *(second for _, second in pairs)], colours)
-            found = [differences(*each, percent=percent) for each in pairs]
-            _boxes(apart, place, found, colours[1:])
+            shown = series_of(agreement, parameter, region)
+            _boxes(boxes, place, [shown.reference.box, *(model.box for model in shown.models)], colours)
+            _boxes(apart, place, [model.apart[agreement.unit] for model in shown.models], colours[1:])
         for axes, number in ((boxes, len(names)), (apart, len(names) - 1)):
             centres = [place * (number + 1) + (number - 1) / 2 for place in range(len(regions))]
-            axes.set_xticks(centres, [region.name.replace("$", r"\$") for region in regions])
+            axes.set_xticks(centres, [plain(region.name) for region in regions])
             if len(regions) > 3:
                 axes.tick_params(axis="x", labelrotation=30)
         boxes.set_yscale("log")
-        _decades(boxes.yaxis)
-        boxes.set_ylabel(f"{parameter} / ms")
-        apart.axhline(0, color=_FAINT, linewidth=0.6)
-        apart.set_ylabel(f"{parameter}, model − {agreement.reference} / {'%' if percent else 'ms'}")
-        pairs = [agreement.pairs(model, parameter, regions[0]) for model in agreement.models]
-        edges, shares = histograms([pairs[0][0], *(second for _, second in pairs)])
-        for share, colour in zip(shares, colours, strict=True):
-            bars.stairs(share, edges, color=colour, linewidth=1.2)
-        bars.set_xlabel(f"{parameter} / ms, {regions[0].name} voxels")
-        bars.set_ylabel("voxels / %")
+        decades(boxes.yaxis)
+        boxes.set_ylabel(f"{parameter} (ms)")
+        apart.axhline(0, color=FAINT, linewidth=0.6)
+        apart.set_ylabel(f"{parameter}, model − {agreement.reference} ({unit})")
+        shown = series_of(agreement, parameter, regions[0])
+        for series, colour in zip((shown.reference, *shown.models), colours, strict=True):
+            bars.stairs(series.share, shown.edges, color=colour, linewidth=1.2)
+        bars.set_xlabel(f"{parameter} (ms), {regions[0].name} voxels")
+        bars.set_ylabel("voxels (%)")
         for axes in (boxes, apart, bars):
             axes.spines[["top", "right"]].set_visible(False)
     patches = [Patch(color=colour, label=name) for name, colour in zip(names, colours, strict=True)]
     figure.legend(handles=patches, frameon=False, fontsize=7, ncols=len(names), loc="outside upper center")
-    return _finish(figure)
+    return report_look(figure)
 
 
-def _boxes(axes: Axes, place: int, several: Sequence[AnyArray], colours: Sequence[str]) -> None:
+def _boxes(axes: Axes, place: int, several: Sequence[Box], colours: Sequence[str]) -> None:
     """Draw a group of box plots, one for each set of values that holds any."""
-    for number, (values, colour) in enumerate(zip(several, colours, strict=True)):
-        found = box_of(values)
+    for number, (found, colour) in enumerate(zip(several, colours, strict=True)):
         if not found.values:
             continue
         stats = {"med": found.median, "q1": found.first, "q3": found.third, "whislo": found.lower,
@@ -208,7 +199,7 @@ def _boxes(axes: Axes, place: int, several: Sequence[AnyArray], colours: Sequenc
             showfliers=False,
             patch_artist=True,
             manage_ticks=False,
-            medianprops={"color": _TEXT},
+            medianprops={"color": TEXT},
         )
         for patch in drawn["boxes"]:
             patch.set(facecolor=colour, alpha=0.75, linewidth=0.5)
@@ -224,50 +215,7 @@ def _grid(agreement: AgreementTable, draw: Callable[[Axes, str, str], None]) -> 
             draw(place, model, parameter)
             place.set_title(f"{parameter}: {model}")
             place.spines[["top", "right"]].set_visible(False)
-    return _finish(figure)
-
-
-def _picture(place: Axes, values: Any, name: str, limits: tuple[float, float], step: float, outside: str) -> Any:
-    # y points to anterior (RAS+), which belongs at the top
-    drawn = place.imshow(
-        values, cmap=_colours(name, outside), vmin=limits[0], vmax=limits[1], origin="lower", aspect=step,
-        interpolation="nearest",
-    )  # fmt: skip
-    place.set_xticks([])
-    place.set_yticks([])
-    place.spines[:].set_visible(False)
-    return drawn
-
-
-def _colours(name: str, outside: str) -> Any:
-    return cmap.Colormap(name).to_matplotlib().with_extremes(bad=outside)
-
-
-def _decades(axis: Any) -> None:
-    """Write 1, 2 and 5 of each decade of a logarithmic axis in plain numbers."""
-    if axis.get_scale() == "log":
-        axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=12))
-        axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(ticker.NullLocator())
-
-
-def _span(used: AnyArray) -> slice:
-    """Return where a mask is along an axis, and a voxel on either side."""
-    found = np.flatnonzero(used)
-    return slice(max(0, int(found[0]) - 1), int(found[-1]) + 2) if found.size else slice(0, used.size)
-
-
-def _finish(figure: Figure) -> Figure:
-    """Give all axes one look; matplotlib's own settings are global, and others draw with them at the same time."""
-    figure.set_facecolor("white")
-    for axes in figure.findobj(Axes):
-        axes.title.set_fontsize(8)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.label.set(fontsize=7.5, color=_TEXT)
-            axis.set_tick_params(labelsize=6.5, labelcolor=_TEXT, color=_FAINT, width=0.5, length=2.5)
-        for spine in axes.spines.values():
-            spine.set(linewidth=0.6, edgecolor=_FAINT)
-    return figure
+    return report_look(figure)
 
 
 _FIGURES: dict[str, Callable[[AgreementTable], Figure]] = {
@@ -299,8 +247,7 @@ def save_agreement_figures(agreement: AgreementTable, path: str | os.PathLike[st
         Another ending.
     """
     target = Path(path)
-    if target.suffix.lower() not in _ENDINGS:
-        raise FileError(target, f"figures are written as {', '.join(_ENDINGS)}", "one of these endings")
+    check_ending(target, ENDINGS, "figures")
     files = agreement_files(target)
     check_outputs(files, record=agreement.record)
     for draw, file in zip(_FIGURES.values(), files, strict=True):

@@ -13,12 +13,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from napari_blochnet.common.endings import check_ending
+from napari_blochnet.evaluation.drawing.figure_style import ENDINGS
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.origin import figure_mark
 
 __all__ = ["ENDINGS", "PRINTED", "figure_png", "save_figure"]
 
-ENDINGS = (".pdf", ".svg", ".png")
 #: Dots per inch of pictures that are printed, as journals ask for at least.
 PRINTED = 300
 # Of pictures on a page that is read on a screen.

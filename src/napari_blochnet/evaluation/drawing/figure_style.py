@@ -17,25 +17,29 @@ __all__ = [
     "COLOURMAPS",
     "COLUMNS",
     "DIVERGING",
+    "ENDINGS",
     "FAINT",
     "FONT_SIZE",
-    "GROUND",
     "MODEL_COLOURS",
     "SMALL_SIZE",
     "TEXT",
     "TRUTH_COLOUR",
     "colour_table",
     "error_bars",
+    "ground",
+    "lane_tick",
     "round_ticks",
 ]
 
+#: Of the files that figures are written as.
+ENDINGS = (".pdf", ".svg", ".png")
 #: Widths of figures by the columns of a page that they fill, mm.
 COLUMNS = {"single": 88.0, "double": 180.0}
 #: Size of text and of what stands at ticks, points.
 FONT_SIZE, SMALL_SIZE = 7.0, 6.0
 TEXT, FAINT = "#1d2330", "#7a8190"
-#: Around a map.
-GROUND = "#000000"
+# Around a map, and around one of errors, in which black is a value.
+_GROUND, _ERROR_GROUND = "#000000", "#c9ccd3"
 #: Of models by their number: the window's on a light background.
 MODEL_COLOURS = ("#0072b2", "#b86e00", "#b0508a", "#7a7000", "#c03a00", "#5a3fc0", "#55585e", "#6b3f12")
 TRUTH_COLOUR = "#1b7f52"
@@ -53,6 +57,11 @@ DIVERGING = ("crameri:berlin",)
 _COLOURS = 257
 # 95 % of a normal distribution, in standard errors to either side.
 _INTERVAL = 1.96
+
+
+def ground(quantity: str) -> str:
+    """Return the colour around a map of a quantity."""
+    return _ERROR_GROUND if COLOURMAPS[quantity] in DIVERGING else _GROUND
 
 
 @functools.cache
@@ -81,6 +90,20 @@ def round_ticks(low: float, high: float, most: int) -> list[float]:
     power = 10.0 ** np.floor(np.log10(rough))
     step = next(digit * power for digit in (1, 2, 2.5, 5, 10) if digit * power >= rough)
     return [float(n * step) for n in range(int(np.ceil(low / step)), int(np.floor(high / step)) + 1)]
+
+
+def lane_tick(reach: float) -> float:
+    """Return the round number (1, 2, 2.5 or 5 of a decade) that is numbered above and below 0 of an axis.
+
+    Parameters
+    ----------
+    reach : float
+        How far the axis goes from 0, above 0; the number is at most about three quarters of it.
+    """
+    most = 0.75 * reach
+    power = float(10.0 ** np.floor(np.log10(most)))
+    # just below a power of ten its logarithm is rounded to a whole number
+    return max((digit * power for digit in (1, 2, 2.5, 5) if digit * power <= most), default=power)
 
 
 def error_bars(item: Explanation) -> FloatArray | None:

@@ -6,13 +6,10 @@ import itertools
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import cmap
 import numpy as np
-from matplotlib import ticker
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
@@ -20,7 +17,10 @@ from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.colour_limits import Limits, round_up, widest
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, figure_png, save_figure
-from napari_blochnet.evaluation.drawing.image_parts import crop
+from napari_blochnet.evaluation.drawing.figure_style import FAINT, MODEL_COLOURS, TEXT
+from napari_blochnet.evaluation.drawing.image_parts import crop, row_order
+from napari_blochnet.evaluation.drawing.report_parts import LINE, colour_bar, decades, density, image, report_look
+from napari_blochnet.evaluation.drawing.sheets import plain
 from napari_blochnet.evaluation.error_maps import error_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
@@ -37,13 +37,6 @@ __all__ = [
     "save_figure",
     "scatter_figure",
 ]
-
-# Recommended for T1 and T2 maps, doi 10.1002/mrm.30290.
-_COLOURS = {"T1": "crameri:lipari", "T2": "crameri:navia"}
-_ERROR_COLOURS = "crameri:vik"
-# Okabe and Ito's colours that are legible on white.
-_MODEL_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#55585e", "#5a3fc0")
-_TEXT, _FAINT = "#1d2330", "#7a8190"
 
 
 def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figure:
@@ -72,7 +65,7 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
         panels = np.ravel(figure.subfigures(2, 1, hspace=0.03, squeeze=False))
     for panel, parameter in zip(panels, ("T1", "T2"), strict=True):
         _parameter_panel(panel, comparison, parameter, here, window)
-    return _finish(figure)
+    return report_look(figure)
 
 
 def _parameter_panel(
@@ -86,19 +79,23 @@ def _parameter_panel(
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
     step = truth.voxel_size[1] / truth.voxel_size[2]
     errors = [error_maps(truth, maps)[parameter] for maps in comparison.maps]
-    drawn = _draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limits[parameter])
+    origin = row_order(comparison.maps[0])
+    maps_drawn = [_draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limits[parameter], origin)]
+    errors_drawn = []
     axes[0, 0].set_title("truth")
     for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
-        _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limits[parameter])
+        drawn = _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limits[parameter], origin)
+        maps_drawn.append(drawn)
         axes[0, column].set_title(model)
         shown = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
-        wrong = _image(axes[1, column], shown, _colours(_ERROR_COLOURS, "#c9ccd3"), limits[f"{parameter} error"], step)
+        wrong = f"{parameter} error"
+        errors_drawn.append(image(axes[1, column], shown, wrong, limits[wrong], step, origin))
         found = comparison.score(model, parameter)
         failed = f", {found.failures:,} failed" if found.failures else ""
-        axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=_FAINT)
+        axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=FAINT)
     _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors], limits[f"{parameter} error"])
-    _colour_bar(panel, drawn, list(axes[0]), f"{parameter} / ms")
-    _colour_bar(panel, wrong, list(axes[1]), f"{parameter} error / %", extend="both")
+    colour_bar(panel, maps_drawn, list(axes[0]), f"{parameter} (ms)")
+    colour_bar(panel, errors_drawn, list(axes[1]), f"{parameter} error (%)")
 
 
 def _draw_map(
@@ -109,38 +106,23 @@ def _draw_map(
     mask: BoolArray,
     window: tuple[slice, slice],
     limits: Limits,
+    origin: Literal["lower", "upper"],
 ) -> Any:
     shown = np.ma.masked_array(values_of(source, parameter)[z][window], ~mask[window])
     step = source.voxel_size[1] / source.voxel_size[2]
-    return _image(axes, shown, _colours(_COLOURS[parameter], "black"), limits, step)
-
-
-def _image(axes: Axes, shown: Any, colours: Colormap, limits: tuple[float, float], step: float) -> Any:
-    # y points to anterior (RAS+), which belongs at the top
-    low, high = limits
-    drawn = axes.imshow(shown, cmap=colours, vmin=low, vmax=high, origin="lower", aspect=step, interpolation="nearest")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-    return drawn
-
-
-def _colour_bar(panel: FigureBase, drawn: Any, places: Any, label: str, extend: str = "max") -> None:
-    bar = panel.colorbar(drawn, ax=places, shrink=0.86, pad=0.02, extend=extend, aspect=22)
-    bar.set_label(label)
-    bar.outline.set_visible(False)
+    return image(axes, shown, parameter, limits, step, origin)
 
 
 def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray], limits: Limits) -> None:
     bins = np.linspace(*limits, 81)
-    for model, values, colour in zip(comparison.models, errors, itertools.cycle(_MODEL_COLOURS), strict=False):
+    for model, values, colour in zip(comparison.models, errors, itertools.cycle(MODEL_COLOURS), strict=False):
         share = 100.0 * np.histogram(np.clip(values, *limits), bins)[0] / values.size
         axes.stairs(share, bins, color=colour, fill=len(comparison.maps) == 1, linewidth=1.3, label=model)
-    axes.axvline(0, color=_FAINT, linewidth=0.6)
+    axes.axvline(0, color=FAINT, linewidth=0.6)
     axes.set_xlim(*limits)
     axes.set_box_aspect(0.8)
-    axes.set_xlabel("error / %", labelpad=1)
-    axes.set_ylabel("voxels / %", labelpad=2)
+    axes.set_xlabel("error (%)", labelpad=1)
+    axes.set_ylabel("voxels (%)", labelpad=2)
     axes.spines[["top", "right"]].set_visible(False)
     if len(comparison.maps) > 1:
         axes.legend(frameon=False, fontsize=6.5, handlelength=1.0, loc="upper right", borderpad=0)
@@ -167,26 +149,24 @@ def scatter_figure(comparison: ComparisonTable) -> Figure:
                 gridsize=70,
                 extent=(*np.log10([low, high]), *np.log10([low, high])),
                 mincnt=1,
-                cmap=_colours("crameri:oslo_r", "white").with_extremes(under="white"),
+                cmap=density(),
                 vmin=0.35,
                 linewidths=0.1,
             )
             line = np.array([low, high])
-            place.plot(line, line, color="#d55e00", linewidth=0.8)
+            place.plot(line, line, color=LINE, linewidth=0.8)
             for factor in (0.9, 1.1):
-                place.plot(line, factor * line, color="#d55e00", linewidth=0.5, linestyle=(0, (4, 3)))
+                place.plot(line, factor * line, color=LINE, linewidth=0.5, linestyle=(0, (4, 3)))
             place.set(xlim=(low, high), ylim=(low, high), box_aspect=1, title=model)
-            for axis in (place.xaxis, place.yaxis):
-                axis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5), numticks=12))
-                axis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:g}"))
-                axis.set_minor_locator(ticker.NullLocator())
-            place.set_xlabel(f"true {parameter} / ms")
-            place.set_ylabel(f"estimated {parameter} / ms")
+            decades(place.xaxis)
+            decades(place.yaxis)
+            place.set_xlabel(f"true {parameter} (ms)")
+            place.set_ylabel(f"estimated {parameter} (ms)")
             place.spines[["top", "right"]].set_visible(False)
             missing = int((~good).sum())
             if missing:
-                place.annotate(f"{missing:,} failed, not drawn", (0.03, 0.95), xycoords="axes fraction", color=_FAINT)
-    return _finish(figure)
+                place.annotate(f"{missing:,} failed, not drawn", (0.03, 0.95), xycoords="axes fraction", color=FAINT)
+    return report_look(figure)
 
 
 def region_figure(means: RegionTable) -> Figure:
@@ -210,19 +190,14 @@ def region_figure(means: RegionTable) -> Figure:
         if maps.pd is not None:
             seen = seen & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
-            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limits[parameter])
+            drawn = _draw_map(place, maps, parameter, z, seen[z], window, limits[parameter], row_order(maps))
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])
             place.set_title(maps.estimator)
-            _colour_bar(panel, drawn, place, f"{parameter} / ms")
+            colour_bar(panel, [drawn], place, f"{parameter} (ms)")
         if references:
             _draw_deviations(axes[2], means, maps.estimator)
-    return _finish(figure)
-
-
-def _words(name: str) -> str:
-    # Matplotlib takes what stands between dollars for a formula
-    return name.replace("$", r"\$")
+    return report_look(figure)
 
 
 def _outline(axes: Axes, name: str, mask: BoolArray) -> None:
@@ -233,14 +208,14 @@ def _outline(axes: Axes, name: str, mask: BoolArray) -> None:
     edges = [np.arange(-1, 8 * length + 1) / 8.0 - 0.5 + 1 / 16 for length in mask.shape[::-1]]
     axes.contour(*edges, fine, levels=[0.5], colors="white", linewidths=0.6)
     y, x = (float(index.mean()) for index in np.nonzero(mask))
-    label = axes.annotate(_words(name), (x, y), color="white", ha="center", va="center", fontsize=6)
-    label.set_path_effects([withStroke(linewidth=1.5, foreground=_TEXT)])
+    label = axes.annotate(plain(name), (x, y), color="white", ha="center", va="center", fontsize=6)
+    label.set_path_effects([withStroke(linewidth=1.5, foreground=TEXT)])
 
 
 def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     limit = 25.0
     names = [region.name for region in means.regions]
-    for parameter, colour, shift in (("T1", _MODEL_COLOURS[0], -0.12), ("T2", _MODEL_COLOURS[1], 0.12)):
+    for parameter, colour, shift in (("T1", MODEL_COLOURS[0], -0.12), ("T2", MODEL_COLOURS[1], 0.12)):
         for number, origin in enumerate(means.references):
             mine = [row for row in means.table if row["model"] == model and row["parameter"] == parameter]
             rows = {row["region"]: row.get(f"{origin}_percent") for row in mine}
@@ -259,11 +234,11 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
                 label=f"{parameter}, from {origin}",
                 clip_on=False,
             )
-    axes.axhline(0, color=_FAINT, linewidth=0.6)
-    axes.set_xticks(range(len(names)), [_words(name) for name in names])
+    axes.axhline(0, color=FAINT, linewidth=0.6)
+    axes.set_xticks(range(len(names)), [plain(name) for name in names])
     axes.set_ylim(-limit, limit)
     axes.set_xlabel(f"region (deviations beyond ±{limit:g} % are drawn at the edge)")
-    axes.set_ylabel("mean − known value / %")
+    axes.set_ylabel("mean − known value (%)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
 
@@ -304,23 +279,6 @@ def comparison_figures(path: str | os.PathLike[str]) -> list[Path]:
 
 def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
-
-
-def _finish(figure: Figure) -> Figure:
-    """Give all axes one look; matplotlib's own settings are global, and others draw with them at the same time."""
-    for axes in figure.findobj(Axes):
-        axes.title.set_fontsize(8)
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.label.set(fontsize=7.5, color=_TEXT)
-            axis.set_tick_params(labelsize=6.5, labelcolor=_TEXT, color=_FAINT, width=0.5, length=2.5)
-        for spine in axes.spines.values():
-            spine.set(linewidth=0.6, edgecolor=_FAINT)
-    return figure
-
-
-def _colours(name: str, outside: str) -> Colormap:
-    colours: Colormap = cmap.Colormap(name).to_matplotlib()
-    return colours.with_extremes(bad=outside)
 
 
 def _region_limits(values: FloatArray) -> Limits:

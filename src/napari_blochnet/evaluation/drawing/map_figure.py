@@ -20,12 +20,12 @@ from napari_blochnet.evaluation.drawing.figure_style import (
     COLOURMAPS,
     COLUMNS,
     FONT_SIZE,
-    GROUND,
     SMALL_SIZE,
     TEXT,
     colour_table,
+    ground,
 )
-from napari_blochnet.evaluation.drawing.image_parts import crop, rows_run_up
+from napari_blochnet.evaluation.drawing.image_parts import crop, extension, row_order
 from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
 from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -34,13 +34,14 @@ from napari_blochnet.phantoms.phantom import Phantom
 __all__ = ["map_caption", "map_figure", "slice_of"]
 
 _UNITS = {"T1": "ms", "T2": "ms", "T1 error": "%", "T2 error": "%"}
-# Errors reach this far above and below 0 where nobody says, per cent: the first that holds so much of them.
 # mm: between tiles, from the last to its colour bar, the bar, its numbers and name, and lines of names above tiles.
-_GAP, _TO_BAR, _BAR, _NUMBERS, _LINE = 0.8, 1.5, 2.2, 11.0, 3.1
+_GAP, _TO_BAR, _BAR, _NUMBERS, _LINE = 0.8, 1.5, 2.2, 12.0, 3.1
 # Tiles narrower than this say nothing: models go on in a further row.
 _NARROWEST = 15.0
 # A page holds no more, and a bar's numbers reach beyond its ends; mm.
 _HIGHEST, _INSET = 235.0, 1.2
+# T1 stands beside T2 where one below the other leave so much of the width blank, if tiles stay about half as large.
+_BLANK, _AS_LARGE = 0.15, 0.55
 # Lengths of scale bars, mm; the longest that is at most this share of a tile.
 _LENGTHS = [digit * power for power in (0.1, 1, 10, 100) for digit in (1, 2, 5)]
 _SHARE = 0.4
@@ -53,6 +54,21 @@ class _Tile:
     name: str
     values: FloatArray
     inside: BoolArray
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows of tiles below each other, and where all of it stands; mm from its left upper corner."""
+
+    rows: Mapping[str, Sequence[_Tile]]
+    #: left, top and title of each tile of each row
+    spots: list[list[tuple[float, float, str]]]
+    #: width and height of all tiles
+    tile: tuple[float, float]
+    #: left edge of the colour bars
+    bar: float
+    wide: float
+    high: float
 
 
 def map_figure(
@@ -109,51 +125,40 @@ def map_figure(
     window = crop(inside)
     size = [(part.stop - part.start) * step for part, step in zip(window, first.voxel_size[1:], strict=True)]
     wide = COLUMNS[width]
-    room = wide - _TO_BAR - _BAR - _NUMBERS
-    most = max(map(len, rows.values()))
-    columns = min(most, max(1, int((room + _GAP) // (_NARROWEST + _GAP))))
-    # as even as can be: eight models in two rows of four; more beside each other where a page would not hold them
-    fewest = -(-most // -(-most // columns))
-    for columns in range(fewest, most + 1):
-        # a lone tile is no wider than it is in two columns
-        tile_wide = min((room - _GAP * (columns - 1)) / columns, (wide - 2 * _TO_BAR) / 2)
-        tile_high = tile_wide * size[0] / size[1]
-        place, high = _places(rows, columns, tile_wide, tile_high)
-        if high <= _HIGHEST:
-            break
-    else:
-        part = max(
-            0.2, 1.0 - (high - _HIGHEST) / (tile_high * sum(-(-len(tiles) // columns) for tiles in rows.values()))
-        )
-        tile_wide, tile_high = part * tile_wide, part * tile_high
-        place, high = _places(rows, columns, tile_wide, tile_high)
+    blocks = _blocks(rows, wide, size[0] / size[1])
+    high = max(block.high for block in blocks)
     figure = sheet(wide, high)
-    up = rows_run_up(first.affine)
-    for number, (quantity, tiles) in enumerate(rows.items()):
-        low, top = (limits or {}).get(quantity) or _limits(quantity, tiles)
-        colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=GROUND)
-        scale = Normalize(low, top)
-        for column, tile in enumerate(tiles):
-            left, above, title = place[number][column]
-            axes = figure.add_axes((left / wide, 1 - (above + tile_high) / high, tile_wide / wide, tile_high / high))
-            axes.imshow(np.ma.masked_array(tile.values[window], ~tile.inside[window]), cmap=colours, norm=scale,
-                        origin="lower" if up else "upper", aspect="auto", interpolation="nearest")  # fmt: skip
-            axes.set(xticks=[], yticks=[], facecolor=GROUND)
-            axes.spines[:].set_visible(False)
-            if title:
-                axes.set_title(plain(title), fontsize=FONT_SIZE, color=TEXT, pad=2, linespacing=1.1)
-            if scale_bar and number == column == 0:
-                _draw_scale(axes, size[1])
-        starts = [spot[1] for spot in place[number]]
-        # what stands at its ends keeps clear of the next bar's
-        bar_top, bar_high = starts[0] + _INSET, starts[-1] + tile_high - starts[0] - 2 * _INSET
-        across = min(columns, len(tiles)) if len(rows) == 1 else columns
-        bar_left = across * (tile_wide + _GAP) - _GAP + _TO_BAR
-        cax = figure.add_axes((bar_left / wide, 1 - (bar_top + bar_high) / high, _BAR / wide, bar_high / high))
-        bar = figure.colorbar(ScalarMappable(scale, colours), cax=cax, extend=_extend(tiles, low, top), extendfrac=0.04)
-        bar.set_label(f"{quantity} ({_UNITS[quantity]})", labelpad=1)
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    origin = row_order(first)
+    for number, block in enumerate(blocks):
+        # in the middle of its share of the width
+        left = (number + 0.5) * wide / len(blocks) - 0.5 * block.wide
+
+        def axes_at(x: float, y: float, across: float, down: float, left: float = left) -> Axes:
+            return figure.add_axes(((left + x) / wide, 1 - (y + down) / high, across / wide, down / high))
+
+        for (quantity, tiles), spots in zip(block.rows.items(), block.spots, strict=True):
+            low, top = (limits or {}).get(quantity) or _limits(quantity, tiles)
+            colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=ground(quantity))
+            scale = Normalize(low, top)
+            shown = [np.ma.masked_array(tile.values[window], ~tile.inside[window]) for tile in tiles]
+            for values, (x, y, title) in zip(shown, spots, strict=True):
+                axes = axes_at(x, y, *block.tile)
+                axes.imshow(values, cmap=colours, norm=scale, origin=origin, aspect="auto", interpolation="nearest")
+                axes.set(xticks=[], yticks=[], facecolor=ground(quantity))
+                axes.spines[:].set_visible(False)
+                if title:
+                    axes.set_title(plain(title), fontsize=FONT_SIZE, color=TEXT, pad=2, linespacing=1.1)
+                if scale_bar and len(figure.axes) == 1:
+                    _draw_scale(axes, size[1])
+            # what stands at its ends keeps clear of the next bar's
+            start, end = spots[0][1] + _INSET, spots[-1][1] + block.tile[1] - _INSET
+            cax = axes_at(block.bar, start, _BAR, end - start)
+            bar = figure.colorbar(
+                ScalarMappable(scale, colours), cax=cax, extend=extension(shown, low, top), extendfrac=0.04
+            )
+            bar.set_label(f"{quantity} ({_UNITS[quantity]})", labelpad=3)
+            bar.outline.set_visible(False)
+            bar.ax.yaxis.set_major_locator(ticker.MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     return finish(figure)
 
 
@@ -209,6 +214,42 @@ def _rows(
     return rows
 
 
+def _blocks(rows: Mapping[str, Sequence[_Tile]], wide: float, tall: float) -> list[_Block]:
+    """Return all rows below each other, or those of T1 beside those of T2."""
+    below = _block(rows, wide, tall)
+    groups: dict[str, dict[str, Sequence[_Tile]]] = {}
+    for quantity, tiles in rows.items():
+        groups.setdefault(quantity.split()[0], {})[quantity] = tiles
+    if len(groups) == 2 and below.wide < (1 - _BLANK) * wide:
+        beside = [_block(group, wide / 2, tall) for group in groups.values()]
+        if min(block.tile[0] for block in beside) >= _AS_LARGE * below.tile[0]:
+            return beside
+    return [below]
+
+
+def _block(rows: Mapping[str, Sequence[_Tile]], wide: float, tall: float) -> _Block:
+    """Return rows below each other, as large as they can be; ``tall`` is a tile's height in widths."""
+    room = wide - _TO_BAR - _BAR - _NUMBERS
+    most = max(map(len, rows.values()))
+    columns = min(most, max(1, int((room + _GAP) // (_NARROWEST + _GAP))))
+    # as even as can be: eight models in two rows of four; more beside each other where a page would not hold them
+    fewest = -(-most // -(-most // columns))
+    for columns in range(fewest, most + 1):
+        tile_wide = (room - _GAP * (columns - 1)) / columns
+        tile_high = tile_wide * tall
+        spots, high = _places(rows, columns, tile_wide, tile_high)
+        if high <= _HIGHEST:
+            break
+    else:
+        lines = sum(-(-len(tiles) // columns) for tiles in rows.values())
+        part = max(0.2, 1.0 - (high - _HIGHEST) / (tile_high * lines))
+        tile_wide, tile_high = part * tile_wide, part * tile_high
+        spots, high = _places(rows, columns, tile_wide, tile_high)
+    across = min(columns, max(map(len, rows.values())))
+    bar = across * (tile_wide + _GAP) - _GAP + _TO_BAR
+    return _Block(rows, spots, (tile_wide, tile_high), bar, bar + _BAR + _NUMBERS, high)
+
+
 def _places(
     rows: Mapping[str, Sequence[_Tile]], columns: int, wide: float, high: float
 ) -> tuple[list[list[tuple[float, float, str]]], float]:
@@ -246,17 +287,10 @@ def _limits(quantity: str, tiles: Sequence[_Tile]) -> Limits:
     return widest(value_limits(tile.values, tile.inside & (tile.values > 0)) for tile in tiles)
 
 
-def _extend(tiles: Sequence[_Tile], low: float, high: float) -> str:
-    values = [tile.values[tile.inside] for tile in tiles if tile.inside.any()]
-    below = any(float(part.min()) < low for part in values)
-    above = any(float(part.max()) > high for part in values)
-    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
-
-
 def _draw_scale(axes: Axes, across: float) -> None:
     """Draw a round length, in white with a dark edge: it is seen on tissue, too."""
     length = max((one for one in _LENGTHS if one <= _SHARE * across), default=_LENGTHS[0])
-    edge = [withStroke(linewidth=1.6, foreground=GROUND)]
+    edge = [withStroke(linewidth=1.6, foreground="black")]
     end = 0.95
     axes.plot([end - length / across, end], [0.06, 0.06], color="white", linewidth=1.4, transform=axes.transAxes,
               solid_capstyle="butt", path_effects=edge)  # fmt: skip

@@ -21,6 +21,7 @@ from napari_blochnet.evaluation.drawing.figure_style import (
     TEXT,
     TRUTH_COLOUR,
     error_bars,
+    lane_tick,
     round_ticks,
 )
 from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, text_width, wrapped
@@ -188,13 +189,14 @@ def _draw_curves(
     left = [measured - curves[number] for number in models]
     band = 0.0 if shown.bound is None else 1.96 * shown.bound.sigma
     limit = max([1.4 * band, *(float(np.abs(values).max()) for values in left)]) * 1.05 or 1.0
+    tick = lane_tick(limit)
     for row, number, values in zip(rows, models, left, strict=True):
         row.axhspan(-band, band, color="#e4e6ea", linewidth=0)
         row.axhline(0, color=FAINT, linewidth=0.5)
         row.plot(index, values, linewidth=0.7, **_look(shown.items[number]))
         row.set_ylim(-limit, limit)
         # no number of a lane reaches into the next
-        row.yaxis.set_major_locator(ticker.FixedLocator(_lane_ticks(limit)))
+        row.yaxis.set_major_locator(ticker.FixedLocator([-tick, 0.0, tick]))
         row.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:.3g}".replace("-", "−")))
     for axes in (signal, *rows):
         axes.spines[["top", "right"]].set_visible(False)
@@ -214,12 +216,6 @@ def _draw_curves(
 def _across(axes: Axes) -> float:
     """Return how wide axes are, mm."""
     return float(axes.get_position().width * axes.get_figure().get_size_inches()[0] * 25.4)  # type: ignore[union-attr]
-
-
-def _lane_ticks(limit: float) -> list[float]:
-    power = 10.0 ** np.floor(np.log10(0.75 * limit))
-    step = max(digit * power for digit in (1, 2, 2.5, 5) if digit * power <= 0.75 * limit)
-    return [-step, 0.0, step]
 
 
 def _draw_plane(axes: Axes, shown: Explanations) -> None:

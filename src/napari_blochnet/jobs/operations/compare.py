@@ -145,8 +145,8 @@ def agreement(
     Returns
     -------
     Agreement
-        ``.table`` has a row per model, region and parameter, with 95 % confidence intervals; ``.to_html``, ``.to_csv``
-        and ``.to_figures`` write it.
+        ``.table`` has a row per model, region and parameter, with confidence intervals (95 % unless the settings say
+        otherwise); ``.to_html``, ``.to_csv`` and ``.to_figures`` write it.
 
     Raises
     ------

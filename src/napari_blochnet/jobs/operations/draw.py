@@ -149,7 +149,12 @@ def draw_maps(
     names = numbered_names([source.estimator for source in several])
     z = slice_of(several, given.slice)
     of_errors = None if given.error_limit is None else (-given.error_limit, given.error_limit)
-    limits = {"T1": given.t1_limits, "T2": given.t2_limits, "T1 error": of_errors, "T2 error": of_errors}
+    limits = {
+        "T1": given.t1_limits,
+        "T2": given.t2_limits,
+        "T1 error": given.t1_error_limits or of_errors,
+        "T2 error": given.t2_error_limits or of_errors,
+    }
     watch.report(1, 2, _STEPS)
     watch.check()
     figure = map_figure(

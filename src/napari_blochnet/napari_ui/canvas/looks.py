@@ -10,7 +10,9 @@ from napari.utils import Colormap
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.evaluation.drawing import image_parts
 from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, DIVERGING, colour_table
+from napari_blochnet.evaluation.drawing.image_parts import rows_run_up
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.state.entries import Entry
 
@@ -66,13 +68,6 @@ TISSUE_COLOURS = (
 REGION_COLOURS = ("#00e5ff", "#ff3dcb", "#b6ff3d", "#ffe14d", "#b28dff", "#ff8c42")
 
 
-def _runs_up(geometry: Geometry) -> bool:
-    """Whether rows (y) run mainly to anterior or superior."""
-    column = np.asarray(geometry.affine)[:3, 1]
-    axis = int(np.argmax(np.abs(column)))
-    return axis in (1, 2) and column[axis] > 0
-
-
 def display_transform(geometry: Geometry, *, upright: bool = True) -> tuple[FloatArray, FloatArray]:
     """Return scale and translation (z, y, x) in mm of a volume in the frame of its own voxels.
 
@@ -88,24 +83,16 @@ def display_transform(geometry: Geometry, *, upright: bool = True) -> tuple[Floa
     directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     # the scanner position of voxel 0, told along the voxel axes: sub-volumes of one volume stay where they were
     origin = np.linalg.solve(directions, affine[:3, 3])[::-1]
-    turn = np.array([1.0, -1.0 if upright and _runs_up(geometry) else 1.0, 1.0])
+    turn = np.array([1.0, -1.0 if upright and rows_run_up(geometry.affine) else 1.0, 1.0])
     return size * turn, origin * turn
 
 
 def is_upright(entry: Entry) -> bool:
     """Whether a layer's image may be turned by its affine."""
-    # frames of an array file are in image order, first row on top; heads and everything made of them are not
-    geometry = entry.subject.geometry
-    subject = entry.stack if entry.stack is not None else entry.subject
-    # a layer of somebody else's is shown the way up that it was, and so is all that is made of it
-    source = subject.record.get("inputs", {}).get("stack", subject.record)
-    if source.get("operation") == "fingerprints_from_array" or "layers" in source:
-        return False
-    if entry.truth is not None or not isinstance(subject, FingerprintStack):
-        return True
-    path = str(subject.record.get("inputs", {}).get("path", ""))
-    plain = np.array_equal(np.asarray(geometry.affine), np.diag([*geometry.voxel_size[::-1], 1.0]))
-    return not plain or path.endswith((".nii", ".nii.gz"))
+    subject = entry.subject
+    record = subject.record or (subject if entry.stack is None else entry.stack).record
+    is_stack = isinstance(subject, FingerprintStack)
+    return image_parts.is_upright(record, subject.geometry, is_stack=is_stack)
 
 
 @functools.cache

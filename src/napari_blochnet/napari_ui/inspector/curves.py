@@ -17,6 +17,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_blochnet.common.colour_limits import round_up
+from napari_blochnet.evaluation.drawing.figure_style import lane_tick
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.inspector.plot_parts import BOTTOM, CornerText, PaintedPlots, style_small
@@ -199,17 +200,13 @@ class CurvesView(QWidget):
             axis.setTicks(None)
             return
         high = (self.residual.getViewBox().height() or self.residual.height() - BOTTOM) / len(self.lanes)
-        step = self._round_step()
+        step = lane_tick(self.lane)
         ticks = []
         for lane in self.lanes.values():
             ticks += [(-lane, "0")] if high >= _NUMBERED else []
             if high >= _ROOMY:
                 ticks += [(-lane + sign * step, number_text(sign * step)) for sign in (-1, 1)]
         axis.setTicks([ticks, []])
-
-    def _round_step(self) -> float:
-        power = 10.0 ** np.floor(np.log10(0.75 * self.lane))
-        return float(max(digit * power for digit in (1, 2, 2.5, 5) if digit * power <= 0.75 * self.lane))
 
     def _style_lanes(self) -> None:
         if self._colours is not None:

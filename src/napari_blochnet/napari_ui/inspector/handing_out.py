@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.drawing.figure_style import ENDINGS
 from napari_blochnet.evaluation.result_tables import numbered_names
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.jobs.operations.draw import draw_voxel
@@ -19,7 +20,6 @@ from napari_blochnet.jobs.settings_figures import VoxelFigureSettings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.inspector.curve_files import write_curves
 from napari_blochnet.napari_ui.printing.figure_dialog import (
-    FIGURE_ENDINGS,
     FIGURE_KINDS,
     FigureDialog,
     save_figure_of,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["HandingOut"]
 
 # The endings by which `HandingOut.save` tells what is written.
-_ENDINGS = (".csv", *FIGURE_ENDINGS)
+_ENDINGS = (".csv", *ENDINGS)
 _FROM_SCREEN = ("voxel", "pulses", "leave_out")
 
 
@@ -84,6 +84,7 @@ class HandingOut(QObject):
                 said,
                 f"voxel-{z}-{y}-{x}",
                 functools.partial(self._figure, shown),
+                self._say,
             )
             self.dialog.open()
 
@@ -129,13 +130,20 @@ class HandingOut(QObject):
         if clipboard is not None:
             clipboard.setPixmap(self._panel.grab())
 
+    def _say(self, text: str) -> None:
+        """Say in the row of buttons what was saved: one more row would take its height from the curves."""
+        self._panel.jobs.say("", "good")
+        self._panel.place.setText(text)
+
     def save(self, path: str) -> None:
         """Write the curves to a .csv file, or a figure to a .pdf, .svg or .png file; no other name is taken."""
         if self._panel.shown is None:
             return
         try:
             if check_ending(path, _ENDINGS, "curves and figures") != ".csv":
-                save_figure_of(self._panel, path, self._figure(self._panel.shown, self._figure_form().values()))
+                save_figure_of(
+                    self._panel, path, self._figure(self._panel.shown, self._figure_form().values()), self._say
+                )
                 return
             write_curves(self._panel.shown, path)
         except InputError as error:
@@ -143,4 +151,4 @@ class HandingOut(QObject):
         except OSError as error:
             self._panel.jobs.say(f"{path} was not written: {error.strerror or error}.", "error")
         else:
-            self._panel.place.setText(f"Saved {path}.")
+            self._say(f"Saved {path}.")

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QDialog, QVBoxLayout
 
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.drawing.figure_style import ENDINGS
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.widgets.appearance import panel_style
@@ -22,9 +23,8 @@ if TYPE_CHECKING:
     from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
     from napari_blochnet.napari_ui.widgets.panel import Panel
 
-__all__ = ["FIGURE_ENDINGS", "FIGURE_KINDS", "FigureDialog", "save_figure_of"]
+__all__ = ["FIGURE_KINDS", "FigureDialog", "save_figure_of"]
 
-FIGURE_ENDINGS = (".pdf", ".svg", ".png")
 FIGURE_KINDS = "PDF (*.pdf);;SVG (*.svg);;PNG, 300 dpi (*.png)"
 # The kind under which the folder of figures is remembered.
 _FOLDER = "figures"
@@ -47,6 +47,8 @@ class FigureDialog(QDialog):
     draw : callable
         Called with the form's settings; returns what draws, called with ``progress`` and ``cancelled`` on a worker
         thread.
+    say : callable, optional
+        Says what was saved. None: the panel's line of jobs.
     """
 
     def __init__(
@@ -57,9 +59,11 @@ class FigureDialog(QDialog):
         said: str,
         name: str,
         draw: Callable[[dict[str, Any]], Callable[..., DrawnFigure]],
+        say: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__(panel)
         self._panel, self._name, self._draw, self.form = panel, name, draw, form
+        self._say = say
         self.setWindowTitle(title)
         self.setStyleSheet(panel_style(panel.colours))
         self.said = note(said)
@@ -76,7 +80,7 @@ class FigureDialog(QDialog):
         if not path:
             return
         preferences.set_folder(_FOLDER, path)
-        if save_figure_of(self._panel, path, self._draw(self.form.values())):
+        if save_figure_of(self._panel, path, self._draw(self.form.values()), self._say):
             self.accept()
 
     def done(self, result: int) -> None:
@@ -86,18 +90,20 @@ class FigureDialog(QDialog):
         self.deleteLater()
 
 
-def save_figure_of(panel: Panel, path: str, draw: Callable[..., DrawnFigure]) -> bool:
+def save_figure_of(
+    panel: Panel, path: str, draw: Callable[..., DrawnFigure], say: Callable[[str], None] | None = None
+) -> bool:
     """Draw and save a figure in the background, shown in a panel; False where it cannot begin."""
     if panel.is_busy:
         panel.jobs.say("Wait for what runs here, or cancel it, before a figure is drawn.", "error")
         return False
     try:
-        check_ending(path, FIGURE_ENDINGS, "figures")
+        check_ending(path, ENDINGS, "figures")
     except InputError as error:
         panel.jobs.say(str(error), "error")
         return False
     job = panel.start(f"Drawing {Path(path).name}", functools.partial(_drawn, draw, path))
-    job.returned.connect(functools.partial(panel.jobs.say, state="good"))
+    job.returned.connect(say or functools.partial(panel.jobs.say, state="good"))
     job.start()
     return True
 

@@ -1,4 +1,4 @@
-"""Figure…: the maps that are looked at, as a figure for a paper, with the colours and the slice on the screen."""
+"""Paper figure…: the maps that are looked at, as a figure for a paper, with the colours and the slice on the screen."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.operations.draw import draw_maps
 from napari_blochnet.jobs.settings_figures import MapFigureSettings
+from napari_blochnet.napari_ui.canvas.limits import limits_of
+from napari_blochnet.napari_ui.canvas.looks import STYLES
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.printing.figure_dialog import FigureDialog
 from napari_blochnet.phantoms.phantom import Phantom
@@ -23,8 +25,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FROM_SCREEN", "MapFigureButton", "as_on_screen"]
 
+# Settings of what the view bar sets.
+_LIMITS = {
+    "T1": "t1_limits",
+    "T2": "t2_limits",
+    "T1 error": "t1_error_limits",
+    "T2 error": "t2_error_limits",
+}
 #: Settings that are taken from the viewer.
-FROM_SCREEN = ("slice", "t1_limits", "t2_limits", "error_limit")
+FROM_SCREEN = ("slice", "error_limit", *_LIMITS.values())
 
 
 class MapFigureButton(QPushButton):
@@ -43,7 +52,7 @@ class MapFigureButton(QPushButton):
     def __init__(
         self, panel: Panel, maps: Callable[[], Sequence[ParameterMaps]], truth: Callable[[], Phantom | None]
     ) -> None:
-        super().__init__("Figure…")
+        super().__init__("Paper figure…")
         self.setToolTip(
             "Draw the maps in a grid for a paper (PDF, SVG, PNG): colour bars with units and a scale bar, as wide as a "
             "column of a journal, with the slice and the colours that the viewer shows."
@@ -66,6 +75,8 @@ class MapFigureButton(QPushButton):
             self._panel.remember(figure=self._form)
         self._form.set_row_visible("errors", truth is not None)
         seen = as_on_screen(session, maps)
+        if truth is None:
+            seen = {name: value for name, value in seen.items() if not name.endswith("error_limits")}
         # as the window calls them
         named = [item.replace(estimator=_title(session, item)) for item in maps]
         draw = functools.partial(_prepared, named, truth, seen)
@@ -84,30 +95,16 @@ def as_on_screen(session: Session, maps: Sequence[ParameterMaps]) -> dict[str, A
         z = round(float(layers[0].world_to_data(world)[-3]))
         if 0 <= z < maps[0].shape[0]:
             found["slice"] = z
-    for role, name in (("T1", "t1_limits"), ("T2", "t2_limits")):
-        limits = [layer.contrast_limits for item in maps for layer in session.layers("maps", item, role)]
-        if limits:
-            found[name] = (min(low for low, _ in limits), max(high for _, high in limits))
-    errors = [
-        float(max(abs(edge) for edge in layer.contrast_limits))
-        for item in maps
-        for role in ("T1 error", "T2 error")
-        for layer in session.layers("maps", item, role)
-    ]
-    if errors:
-        found["error_limit"] = max(errors)
-    return found
+    shown = limits_of(session).shown()
+    return found | {name: shown[role] for role, name in _LIMITS.items() if role in shown}
 
 
 def _said(seen: dict[str, Any]) -> str:
     said = [f"slice z {seen['slice']}"] if "slice" in seen else []
-    said += [
-        f"{name} {seen[key][0]:g} to {seen[key][1]:g} ms"
-        for name, key in (("T1", "t1_limits"), ("T2", "t2_limits"))
-        if key in seen
-    ]
-    if "error_limit" in seen:
-        said.append(f"errors ±{seen['error_limit']:g} %")
+    for role, name in _LIMITS.items():
+        if name in seen:
+            low, high = (f"{end:g}".replace("-", "−") for end in seen[name])
+            said.append(f"{role} {low} to {high} {STYLES[role].unit}")
     return f"As the viewer shows them: {', '.join(said)}." if said else ""
 
 

@@ -12,7 +12,7 @@ EXPORTS = (
      ("Save the table", "comparison.csv", "CSV (*.csv)")),
     ("Save report…", "Write a page with table, maps, errors, and how they were made.",
      ("Save the report", "report.html", "HTML (*.html)")),
-    ("Save figures…", "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
+    ("Report figures…", "Draw maps with errors, and estimated against true values, as PNG, SVG or PDF.",
      ("Save the figures", "comparison.png", "PNG (*.png);;SVG (*.svg);;PDF (*.pdf)")),
 )  # fmt: skip
 AGREEMENT_EXPORT = (
