@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.colour_limits import error_limits, round_up, value_limits, widest
+from napari_blochnet.common.colour_limits import round_up
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
@@ -67,17 +67,17 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
     rows = figure.subplots(2, 2 * models + 1, squeeze=False)
     found = [difference_maps(agreement.source, item) for item in agreement.maps]
     for places, parameter in zip(rows, PARAMETERS, strict=True):
-        limits = value_limits(values_of(agreement.source, parameter), agreement.mask)
+        limits = agreement.colour_limits[parameter]
         shown = [(agreement.reference, agreement.source), *zip(agreement.models, agreement.maps, strict=True)]
         for place, (name, source) in zip(places, shown, strict=False):
             values = np.ma.masked_array(values_of(source, parameter)[here][window], ~inside[window])
             drawn = _picture(place, values, _COLOURS[parameter], limits, step, "black")
             place.set_title(name)
         figure.colorbar(drawn, ax=list(places[: models + 1]), label=f"{parameter} / ms", shrink=0.86, extend="max")
-        limit = agreement.difference_limit or widest(error_limits(each[parameter], agreement.mask) for each in found)[1]
+        apart = agreement.colour_limits[f"{parameter} difference"]
         for place, name, each in zip(places[models + 1 :], agreement.models, found, strict=True):
             values = np.ma.masked_invalid(np.where(inside, each[parameter][here], np.nan)[window])
-            drawn = _picture(place, values, _DIFFERENCES, (-limit, limit), step, "#c9ccd3")
+            drawn = _picture(place, values, _DIFFERENCES, apart, step, "#c9ccd3")
             place.set_title(f"{name} − {agreement.reference}")
         label = f"{parameter} difference / %"
         figure.colorbar(drawn, ax=list(places[models + 1 :]), label=label, shrink=0.86, extend="both")
