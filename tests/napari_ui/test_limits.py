@@ -266,7 +266,7 @@ def test_the_menu_chooses_pd_in_any_unit(desk, models, unit):
     place = desk()
     maps = replace(models["exact"], pd=(unit * models["exact"].pd).astype(np.float32))
     layers.add_maps(place.session, maps, None, None, "exact")
-    at_once(canvas.show_quantity(place.session, "PD"))
+    at_once(canvas.show_quantity(place.session, "PD", beside=False))
     (layer,) = place.session.layers("maps", maps, "PD")
     before = tuple(layer.contrast_limits)
     place.click(place.workbench.view_bar.limits)
