@@ -11,9 +11,15 @@ from matplotlib.axes import Axes
 import napari_blochnet as nb
 from napari_blochnet.common.colour_limits import error_limits, round_up, value_limits, widest
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.drawing.figures import comparison_figure
+from napari_blochnet.evaluation.agreement.agreement_figures import difference_figure
+from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
+from napari_blochnet.evaluation.drawing.figures import comparison_figure, region_figure
+from napari_blochnet.evaluation.drawing.map_figure import map_figure
+from napari_blochnet.evaluation.error_maps import limits_of_maps
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.jobs.operations.opening import synthetic_head
-from napari_blochnet.jobs.settings_comparing import CompareSettings
+from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
 
 
 @pytest.fixture(scope="module")
@@ -90,3 +96,73 @@ def test_few_wild_errors_do_not_blank_the_others():
     errors[0, :50] = 300
     assert error_limits(errors) == (-100, 100)
     assert error_limits(np.full((1, 2, 2), np.nan)) == (-1, 1)
+
+
+@pytest.fixture(scope="module")
+def three_slices():
+    """Return maps of two models without a truth: the slice in the middle has longer times than all others."""
+    rng = np.random.default_rng(3)
+    mask = np.ones((3, 14, 12), bool)
+    t1, t2 = rng.uniform(400, 700, mask.shape), rng.uniform(30, 60, mask.shape)
+    t1[1], t2[1] = 1.8 * t1[1], 1.8 * t2[1]
+    plain = ParameterMaps(t1, t2, None, None, mask, estimator="short")
+    long = plain.replace(t1=1.5 * t1, t2=1.5 * t2, estimator="long")
+    lost = np.zeros(mask.shape, bool)
+    lost[0, 0] = True
+    return plain, long.replace(failed=lost, t1=np.where(lost, np.nan, long.t1))
+
+
+def test_one_rule_for_maps_without_a_truth_whichever_figure_draws_them(three_slices):
+    """The numbers: 0, and the next round one above min(99th percentile, 2.5 medians) of the model with the longest."""
+    long = three_slices[1]
+    inside = long.t1[long.mask & ~long.failed]
+    high = round_up(min(np.percentile(inside, 99), 2.5 * np.median(inside)))
+    assert limits_of_maps("T1", three_slices) == (0, high)
+    for order in (three_slices, three_slices[::-1]):
+        found = nb.agreement(order)
+        assert found.colour_limits["T1"] == (0, high)
+        drawn = [image.get_clim() for axes in difference_figure(found).axes for image in axes.get_images()]
+        assert drawn[:2] == [(0, high)] * 2
+    means = nb.region_means(list(three_slices), (Region("all", long.mask),))
+    assert {image.get_clim() for axes in region_figure(means).findobj(Axes) for image in axes.get_images()} == {
+        (0, high), limits_of_maps("T2", three_slices)
+    }  # fmt: skip
+    for z in range(3):
+        figure = map_figure(three_slices, ["short", "long"], parameters=["T1"], z=z)
+        drawn = {image.norm.vmax for axes in figure.axes for image in axes.get_images()}
+        assert drawn == {high}, z
+
+
+def test_a_truth_stands_for_its_maps_and_errors_count_over_all_slices(three_slices):
+    first, second = three_slices
+    truth = nb.Phantom(first.t1, first.t2, np.ones(first.shape), first.mask)
+    wanted = value_limits(truth.t1, truth.mask)
+    wrong = first.replace(t1=np.where(np.arange(3)[:, None, None] == 1, 1.27, 1.01) * first.t1, estimator="wrong")
+    comparison = nb.compare(truth, [wrong], bound_voxels=0)
+    # errors of 27 % in a third of the voxels
+    assert comparison.colour_limits["T1 error"] == (-30, 30)
+    figure = map_figure([wrong, second], ["wrong", "long"], truth, parameters=["T1"], z=0)
+    tiles = [image.get_clim() for axes in figure.axes for image in axes.get_images() if len(axes.get_images()) == 1]
+    assert tiles[:3] == [wanted] * 3
+    alone = map_figure([wrong], ["wrong"], truth, parameters=["T1"], z=0)
+    assert (-30, 30) in [image.get_clim() for axes in alone.axes for image in axes.get_images()]
+    # a model is the reference, and the truth is known
+    assert nb.agreement([wrong, second], truth, reference="wrong").colour_limits["T1"] == wanted
+
+
+def test_agreement_is_drawn_with_chosen_limits_and_states_them(three_slices):
+    plain = nb.agreement(three_slices)
+    assert plain.colour_limits["T1 difference"] == error_limits(difference_maps(*three_slices)["T1"])
+    seen = {"T1": (200.0, 900.0), "T2 difference": (-7.0, 3.0), "T1 error": (-1.0, 1.0)}
+    found = plain.with_limits(seen)
+    drawn = [image.get_clim() for axes in difference_figure(found).axes for image in axes.get_images()]
+    assert drawn == [
+        (200, 900), (200, 900), plain.colour_limits["T1 difference"],
+        plain.colour_limits["T2"], plain.colour_limits["T2"], (-7, 3),
+    ]  # fmt: skip
+    again = nb.agreement(three_slices, settings=AgreementSettings(**found.record["settings"]))
+    assert again.colour_limits == found.colour_limits
+    # what the screen has beside it is not its own
+    assert "t1_error_limits" not in found.record["settings"]
+    with pytest.raises(InputError, match="no range"):
+        nb.agreement(three_slices, t2_difference_limits=(4, 4))

@@ -9,9 +9,10 @@ import napari_blochnet as nb
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import read_maps, write_error_maps, write_maps
-from napari_blochnet.evaluation.signal_scale import signal_scales
+from napari_blochnet.evaluation.signal_scale import is_simulated_from, signal_scales, stack_scale
 from napari_blochnet.evaluation.voxel import explanation_of
 from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.jobs.samples import sample_path
 
 SHAPE = (1, 12, 16)
@@ -126,3 +127,63 @@ def test_a_truth_is_explained_in_units_of_the_fingerprint(head, stack):
     told = explanation_of("truth", head, (0, 3, 4), -1, scale=unknown)
     assert np.isnan(told.pd)
     assert told.has_own_scale
+
+
+@pytest.mark.parametrize("has_record", [True, False])
+def test_what_was_simulated_from_the_truth_is_in_its_unit_whatever_maps_say(has_record, tmp_path):
+    """Mapped as if B1 were nominal, PD is off by a tenth: that is the model's bias, and no unit."""
+    head = synthetic_head(shape=(3, 20, 18))
+    low = replace(head, b1=np.where(head.mask, 0.85, 1.0), record=head.record if has_record else {})
+    stack = nb.simulate(low, nb.spline_schedule(length=60), snr=50)
+    maps = nb.reconstruct(stack, "dictionary", step=0.1)
+    pd = maps.pd[maps.mask] / low.pd[maps.mask]
+    assert abs(float(np.median(pd)) - 1) > 0.05
+    assert signal_scales(low, [maps])[0].signal_per_pd == 1
+    found = nb.compare(low, maps)
+    good = found.mask & ~maps.failed & (maps.pd > 0)
+    wrong = np.where(good, maps.pd / np.where(found.mask, low.pd, 1) - 1.0, -1.0)[found.mask]
+    assert found.score("dictionary", "PD").bias_percent == pytest.approx(100 * float(wrong.mean()), abs=1e-3)
+    assert found.pd_scale == {"dictionary": 1.0}
+    # the noise is in the truth's unit: the bound follows from σ as it was drawn
+    tissue = [getattr(low, key)[found.mask].astype(np.float64) for key in ("t1", "t2", "pd")]
+    own = nb.cramer_rao_bound(stack.schedule, *tissue, low.b1[found.mask], sigma=stack.noise_sigma)
+    assert found.score("dictionary", "T1").bound == pytest.approx(float(np.sqrt(np.mean(own.t1**2))), rel=0.02)
+    # the inspector and figures of a voxel ask the same
+    assert stack_scale(low, stack.record, [maps]) is None
+    # what files keep, and a phantom that is opened again, tell the same
+    write_maps(maps, tmp_path / "maps")
+    again = replace(low, record={**low.record, "created": "later"} if has_record else {})
+    assert signal_scales(again, [read_maps(tmp_path / "maps")])[0].signal_per_pd == 1
+    # a part of it, where its record is known
+    assert is_simulated_from(low[1:2], stack.record) is has_record
+    other = nb.Phantom(head.t1, head.t2, 3 * head.pd, head.mask)
+    assert not is_simulated_from(other, stack.record)
+
+
+def test_what_finished_maps_tell_is_looked_at_once(head, stack, monkeypatch):
+    from napari_blochnet.evaluation import signal_scale
+
+    maps = nb.reconstruct(_scaled(stack, 600.0), "dictionary", step=0.05)
+    running = maps.replace(record={}, pd=maps.pd.copy())
+    before = signal_scales(head, [maps, running])
+    looked = []
+    look = signal_scale._look
+    monkeypatch.setattr(signal_scale, "_look", lambda truth, item: looked.append(item) or look(truth, item))
+    assert signal_scales(head, [maps]) == before[:1]
+    assert looked == []
+    # a job may still be filling maps without a record
+    running.pd[...] *= 2
+    assert signal_scales(head, [running])[0].signal_per_pd == pytest.approx(2 * before[1].signal_per_pd)
+
+
+def test_neither_truth_nor_maps_are_held(head, stack):
+    import gc
+    import weakref
+
+    maps = nb.reconstruct(_scaled(stack, 600.0), "dictionary", step=0.05)
+    truth = nb.Phantom(head.t1, head.t2, head.pd)
+    signal_scales(truth, [maps])
+    alive = [weakref.ref(truth), weakref.ref(maps)]
+    del truth, maps
+    gc.collect()
+    assert [ref() for ref in alive] == [None, None]

@@ -3,6 +3,7 @@
 import csv
 import json
 import shlex
+import warnings
 
 import pytest
 from click.testing import CliRunner
@@ -88,7 +89,10 @@ def test_with_a_truth_alone_the_command_still_scores(two_models, tmp_path):
     write_phantom(head, tmp_path / "phantom")
     write_maps(maps[0], tmp_path / "maps")
     words = ["compare", "--truth", tmp_path / "phantom", tmp_path / "maps", "-o", tmp_path / "page.html"]
-    scored = _run(*words)
+    # limits of colours are no wish for agreement
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        scored = _run(*words, "--t1-limits", "0", "1500")
     assert "MAE / %" in scored.output, scored.output
     agreed = _run(*words[:-1], tmp_path / "agreement.html", "--agreement")
     assert "Lower limit / %" in agreed.output, agreed.output

@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
+from napari_blochnet.common.colour_limits import error_limits
+from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
 from napari_blochnet.evaluation.beside_truth import signed_errors
 from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.napari_ui.background.turns import at_once
-from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas import differences, layers, limits
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.canvas.differences import difference_steps
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
 from napari_blochnet.napari_ui.sessions.snapshots import snapshot
@@ -186,3 +189,131 @@ def test_the_menu_shows_and_sets_the_limits_of_what_is_seen(desk, head, stack, m
     row.automatic.click()
     assert _limits(place, "T1 error") == automatic
     menu.close()
+
+
+def test_a_form_takes_back_what_it_said_and_no_persons_choice(desk, head, stack, models):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    _show(place, stack, models["exact"], head)
+    alone, wrong = _limits(place, "T1 error"), signed_errors(head, models["exact"])
+
+    def compare(limit):
+        at_once(layers.error_steps(place.session, models["exact"], wrong, limit))
+
+    compare(5.0)
+    assert _limits(place, "T1 error") == (-5, 5)
+    compare(None)
+    assert _limits(place, "T1 error") == alone
+    assert not limits_of(place.session).is_chosen(("T1 error", 0))
+    compare(5.0)
+    # by napari's slider, and by the menu: a person's
+    place.session.layers(role="T1 error")[0].contrast_limits = (-7, 7)
+    limits_of(place.session).choose(("T2 error", 0), (-9.0, 9.0))
+    compare(None)
+    assert (_limits(place, "T1 error"), _limits(place, "T2 error")) == ((-7, 7), (-9, 9))
+
+
+def test_differences_follow_and_are_taken_back_alike(desk, stack, models):
+    place = desk()
+    layers.add_stack(place.session, stack)
+    for name in ("exact", "rough"):
+        _show(place, stack, models[name], None)
+    apart = difference_maps(models["exact"], models["rough"])
+
+    def compare(limit):
+        at_once(difference_steps(place.session, models["rough"], "exact", apart, limit))
+
+    compare(None)
+    automatic = _limits(place, "T1 difference")
+    assert automatic == error_limits(apart["T1"])
+    compare(40.0)
+    assert _limits(place, "T1 difference") == (-40, 40)
+    compare(None)
+    assert _limits(place, "T1 difference") == automatic
+
+
+def test_limits_of_a_layer_are_computed_once(desk, head, stack, models, monkeypatch):
+    place = desk()
+    layers.add_stack(place.session, stack, head)
+    _show(place, stack, models["exact"], None)
+    seen = []
+    for module in (limits, layers, differences):
+        if hasattr(module, "error_limits"):
+            monkeypatch.setattr(module, "error_limits", lambda values: seen.append(values) or error_limits(values))
+    wrong = signed_errors(head, models["exact"])
+    for _ in range(2):
+        at_once(layers.error_steps(place.session, models["exact"], wrong))
+        assert len(seen) == 2
+        seen.clear()
+        at_once(difference_steps(place.session, models["exact"], "truth", wrong))
+        assert len(seen) == 2
+        seen.clear()
+
+
+def test_pd_of_maps_without_a_stack_is_in_units_of_its_own(desk, models):
+    place = desk()
+    loud = replace(models["fair"], pd=1000 * models["fair"].pd)
+    for maps in (models["exact"], loud):
+        layers.add_maps(place.session, maps, None, None, maps.estimator)
+    (one,), (two,) = (place.session.layers("maps", maps, "PD") for maps in (models["exact"], loud))
+    assert two.contrast_limits[1] == pytest.approx(1000 * one.contrast_limits[1])
+    two.contrast_limits = (0, 5)
+    assert one.contrast_limits[1] != 5
+
+
+@pytest.mark.parametrize("unit", [2e-6, 1.0, 3e7])
+def test_the_menu_chooses_pd_in_any_unit(desk, models, unit):
+    place = desk()
+    maps = replace(models["exact"], pd=(unit * models["exact"].pd).astype(np.float32))
+    layers.add_maps(place.session, maps, None, None, "exact")
+    at_once(canvas.show_quantity(place.session, "PD", beside=False))
+    (layer,) = place.session.layers("maps", maps, "PD")
+    before = tuple(layer.contrast_limits)
+    place.click(place.workbench.view_bar.limits)
+    menu = place.workbench.view_bar.findChildren(LimitsMenu)[-1]
+    ((family, row),) = menu.rows.items()
+    assert (row.low.value(), row.high.value()) == pytest.approx(before, rel=1e-2)
+    row.automatic.click()
+    assert limits_of(place.session).is_chosen(family)
+    assert tuple(layer.contrast_limits) == pytest.approx(before, rel=1e-2)
+    row.automatic.click()
+    # no range: unticked, nothing is chosen and what is shown comes back
+    row.low.setValue(2 * row.high.value())
+    row.automatic.click()
+    assert not limits_of(place.session).is_chosen(family)
+    assert row.automatic.isChecked()
+    assert tuple(layer.contrast_limits) == before
+    assert row.low.value() == 0
+    menu.close()
+
+
+def test_limits_that_are_no_range_are_not_chosen(desk, head):
+    place = desk()
+    layers.add_phantom(place.session, head)
+    before = _limits(place, "T1")
+    with pytest.raises(ValueError, match="lower limit first"):
+        limits_of(place.session).choose(("T1", 0), (5.0, 5.0))
+    assert not limits_of(place.session).is_chosen(("T1", 0))
+    assert _limits(place, "T1") == before
+
+
+def test_the_report_of_agreement_has_the_colours_of_the_screen(desk, stack, models, monkeypatch, tmp_path):
+    from napari_blochnet.evaluation.agreement.agreeing import Agreement
+
+    place = desk()
+    layers.add_stack(place.session, stack)
+    for maps in models.values():
+        _show(place, stack, maps, None)
+    panel = place.turn_to("Compare")
+    place.run(panel, panel.run)
+    limits_of(place.session).choose(("T1", 0), (500.0, 1500.0))
+    limits_of(place.session).choose(("T2 difference", 0), (-3.0, 2.0))
+    drawn = []
+    monkeypatch.setattr(Agreement, "to_html", lambda self, path: drawn.append(self))
+    panel.save_agreement(str(tmp_path / "report.html"))
+    place.wait(panel)
+    (agreement,) = drawn
+    roles = ("T1", "T2", "T1 difference", "T2 difference")
+    assert agreement.colour_limits == {role: _limits(place, role) for role in roles}
+    assert agreement.colour_limits["T2 difference"] == (-3, 2)
+    assert agreement.record["settings"]["t1_limits"] == [500, 1500]

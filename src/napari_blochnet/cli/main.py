@@ -98,6 +98,10 @@ def show(console: Console, path: str, **options: Any) -> Answer:
     return made.describe(), {"description": made.describe(), "pulses": len(made)}
 
 
+# Options of a comparison or of means that agreement has, too.
+_OF_BOTH = ("title", "radius", "t1_limits", "t2_limits")
+
+
 @command(
     click.argument("folders", nargs=-1, required=True, type=FILE),
     click.option("--truth", "source", type=FILE, help="Phantom folder or file."),
@@ -111,7 +115,7 @@ def show(console: Console, path: str, **options: Any) -> Answer:
         is_flag=True,
         help="Bias and limits of agreement (Bland-Altman) of the models, with --regions in each; so without --truth.",
     ),
-    settings_options(AgreementSettings, leave_out=("title", "radius")),
+    settings_options(AgreementSettings, leave_out=_OF_BOTH),
     OUTPUT,
 )
 def compare(
@@ -141,7 +145,7 @@ def compare(
     from napari_blochnet.jobs.operations.compare import region_means
 
     named = given_settings(AgreementSettings, dict(options))
-    agrees = agreement or any(key not in ("title", "radius") for key in named) or (source is None and regions is None)
+    agrees = agreement or any(key not in _OF_BOTH for key in named) or (source is None and regions is None)
     if agrees and source is None and len(folders) < 2:
         raise InputError("There is one model; expected another to compare it with, --truth (a phantom), or --regions "
                          "(labels or spheres).", field="truth")  # fmt: skip

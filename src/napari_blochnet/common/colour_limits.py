@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 
-__all__ = ["Limits", "error_limits", "round_up", "value_limits", "widest"]
+__all__ = ["Limits", "error_limits", "round_up", "shared_limits", "value_limits", "widest"]
 
 #: Lowest and highest value that have a colour of their own.
 Limits = tuple[float, float]
@@ -40,10 +40,28 @@ def _inside(values: AnyArray, mask: BoolArray) -> AnyArray:
 def value_limits(values: AnyArray, mask: BoolArray) -> Limits:
     """Return 0 and a round number above most values; a little fluid with a long T must not darken all tissue."""
     inside = _inside(values, mask)
+    inside = inside[np.isfinite(inside)]
     if not inside.size:
         return 0.0, 1.0
     most, half = np.percentile(inside, (99, 50))
     return 0.0, round_up(min(float(most), 2.5 * float(half)))
+
+
+def shared_limits(
+    shown: Iterable[tuple[AnyArray, BoolArray]], truth: tuple[AnyArray, BoolArray] | None = None
+) -> Limits:
+    """Return the limits of maps that are read against each other: the truth's, or without one the widest of all.
+
+    Parameters
+    ----------
+    shown : iterable of tuple
+        Values of each map, and where to look.
+    truth : tuple, optional
+        The same of what is true of all of them.
+    """
+    if truth is not None and truth[1].any():
+        return value_limits(*truth)
+    return widest(value_limits(*each) for each in shown)
 
 
 def error_limits(errors: FloatArray, mask: BoolArray | None = None) -> Limits:

@@ -35,9 +35,11 @@ class Comparison(ComparisonTable):
         Parameters
         ----------
         limits : mapping of str to tuple of float
-            By "T1", "T2" (ms), "T1 error" or "T2 error" (per cent); the others stay.
+            By "T1", "T2" (ms), "T1 error" or "T2 error" (per cent); the others stay. What else it names is not drawn
+            here.
         """
-        chosen = {**self.chosen_limits, **limits}
+        names = ("T1", "T2", "T1 error", "T2 error")
+        chosen = {**self.chosen_limits, **{name: limits[name] for name in names if name in limits}}
         stated = {f"{name.lower().replace(' ', '_')}_limits": list(pair) for name, pair in chosen.items()}
         record = {**self.record, "settings": {**self.record.get("settings", {}), **stated}} if self.record else {}
         return replace(self, chosen_limits=chosen, record=record)

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import Limits, shared_limits
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps, failures
 from napari_blochnet.evaluation.signal_scale import signal_scales
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["PARAMETERS", "check_grid", "error_maps", "failures", "parameters_of", "values_of"]
+__all__ = ["PARAMETERS", "check_grid", "error_maps", "failures", "limits_of_maps", "parameters_of", "values_of"]
 
 #: The parameters that are scored, with their units; PD is relative.
 PARAMETERS = {"T1": "ms", "T2": "ms", "PD": ""}
@@ -61,6 +62,25 @@ def values_of(source: Phantom | ParameterMaps, parameter: str) -> FloatArray:
     """Return the map of a parameter, "T1", "T2" or "PD"."""
     values: FloatArray = getattr(source, parameter.lower())
     return values
+
+
+def limits_of_maps(parameter: str, sources: Sequence[Phantom | ParameterMaps], truth: Phantom | None = None) -> Limits:
+    """Return the colour limits of T1 or T2 where nobody has chosen any: of whole volumes, the same wherever drawn.
+
+    Parameters
+    ----------
+    parameter : {"T1", "T2"}
+    sources : sequence of ParameterMaps or Phantom
+        What is drawn, at least one; voxels without an estimate have no say.
+    truth : Phantom, optional
+        Stands for all of them.
+    """
+    shown = ((values_of(each, parameter), _known(each)) for each in sources)
+    return shared_limits(shown, None if truth is None else (values_of(truth, parameter), truth.mask))
+
+
+def _known(source: Phantom | ParameterMaps) -> BoolArray:
+    return source.mask & ~failures(source) if isinstance(source, ParameterMaps) else source.mask
 
 
 def check_grid(truth: Phantom, maps: ParameterMaps) -> None:

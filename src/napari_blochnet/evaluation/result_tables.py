@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import Any
 
 from napari_blochnet.common.arrays import BoolArray
-from napari_blochnet.common.colour_limits import Limits, error_limits, value_limits, widest
+from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.error_maps import error_maps, values_of
+from napari_blochnet.evaluation.error_maps import error_maps, limits_of_maps
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.scores import Score
@@ -80,9 +80,12 @@ class ComparisonTable:
         found = {}
         errors = [error_maps(self.truth, maps) for maps in self.maps]
         for name in ("T1", "T2"):
-            found[name] = value_limits(values_of(self.truth, name), self.truth.mask)
+            found[name] = limits_of_maps(name, self.maps, self.truth)
             if self.error_limit is None:
-                found[f"{name} error"] = widest(error_limits(each[name], self.mask) for each in errors)
+                found[f"{name} error"] = widest(
+                    error_limits(each[name], self.truth.mask & maps.mask)
+                    for each, maps in zip(errors, self.maps, strict=True)
+                )
             else:
                 found[f"{name} error"] = (-self.error_limit, self.error_limit)
         return {**found, **self.chosen_limits}

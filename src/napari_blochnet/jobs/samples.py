@@ -80,6 +80,8 @@ def write_samples(folder: str | os.PathLike[str]) -> list[Path]:
     stack = simulate(truth, schedule, snr=_SNR, seed=1, kind="real")
     step = float(stack.noise_sigma or 1.0) / _STEPS
     samples = np.rint(np.asarray(stack.data) / np.float32(step)).astype(np.int16)
-    stored = replace(stack, data=samples, noise_sigma=_STEPS, name="synthetic head slice, FISP, SNR 20")
+    # in units of their own, and no longer in those of the phantom's PD
+    record = {key: value for key, value in stack.record.items() if key != "pd_mark"}
+    stored = replace(stack, data=samples, noise_sigma=_STEPS, name="synthetic head slice, FISP, SNR 20", record=record)
     written += write_fingerprints(stored, target / SAMPLES["fingerprints"])
     return written

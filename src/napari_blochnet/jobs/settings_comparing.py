@@ -11,6 +11,12 @@ from napari_blochnet.jobs.settings import Settings, of_data, quantity
 __all__ = ["AgreementSettings", "CompareSettings", "RegionSettings"]
 
 
+def _ascending(limits: tuple[float, float] | None) -> tuple[float, float] | None:
+    if limits is not None and not limits[0] < limits[1]:
+        raise ValueError(f"{limits[0]:g} to {limits[1]:g} is no range; expected the lower limit first")
+    return limits
+
+
 class CompareSettings(Settings):
     """Maps against truth."""
 
@@ -49,9 +55,7 @@ class CompareSettings(Settings):
     @field_validator("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")
     @classmethod
     def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
-        if limits is not None and not limits[0] < limits[1]:
-            raise ValueError(f"{limits[0]:g} to {limits[1]:g} is no range; expected the lower limit first")
-        return limits
+        return _ascending(limits)
 
 
 class RegionSettings(Settings):
@@ -87,4 +91,21 @@ class AgreementSettings(Settings):
         gt=0,
         le=200,
     )
+    t1_limits: tuple[float, float] | None = of_data(
+        None, "T1 limits", "Lowest and highest colour of T1 maps; none: 0, and above most.", "ms"
+    )
+    t2_limits: tuple[float, float] | None = of_data(
+        None, "T2 limits", "Lowest and highest colour of T2 maps; none: 0, and above most.", "ms"
+    )
+    t1_difference_limits: tuple[float, float] | None = of_data(
+        None, "T1 difference limits", "Lowest and highest colour of T1 differences; none: by the difference limit.", "%"
+    )
+    t2_difference_limits: tuple[float, float] | None = of_data(
+        None, "T2 difference limits", "Lowest and highest colour of T2 differences; none: by the difference limit.", "%"
+    )
     radius: float = of_data(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)
+
+    @field_validator("t1_limits", "t2_limits", "t1_difference_limits", "t2_difference_limits")
+    @classmethod
+    def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
+        return _ascending(limits)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import Limits
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
@@ -24,6 +25,21 @@ __all__ = ["Agreement", "agree"]
 
 class Agreement(AgreementTable):
     """What `agree` found: an `AgreementTable` that is also drawn, and written as a page."""
+
+    def with_limits(self, limits: Mapping[str, Limits]) -> Agreement:
+        """Return the same agreement drawn with other colour limits, which its record states.
+
+        Parameters
+        ----------
+        limits : mapping of str to tuple of float
+            By "T1", "T2" (ms), "T1 difference" or "T2 difference" (per cent); the others stay. What else it names is
+            not drawn here.
+        """
+        names = (*PARAMETERS, *(f"{name} difference" for name in PARAMETERS))
+        chosen = {**self.chosen_limits, **{name: limits[name] for name in names if name in limits}}
+        stated = {f"{name.lower().replace(' ', '_')}_limits": list(pair) for name, pair in chosen.items()}
+        record = {**self.record, "settings": {**self.record.get("settings", {}), **stated}} if self.record else {}
+        return replace(self, chosen_limits=chosen, record=record)
 
     def to_figures(self, path: Any) -> list[Any]:
         """Write the figures as PNG, SVG or PDF, by the ending: ``NAME-differences``, ``-bland-altman``, …."""
@@ -47,6 +63,10 @@ def agree(
     confidence: float = 95.0,
     unit: str = "percent",
     difference_limit: float | None = None,
+    t1_limits: Limits | None = None,
+    t2_limits: Limits | None = None,
+    t1_difference_limits: Limits | None = None,
+    t2_difference_limits: Limits | None = None,
     title: str = "Agreement of T1 and T2 maps",
     record: dict[str, Any] | None = None,
     watch: Watch = UNWATCHED,
@@ -75,6 +95,11 @@ def agree(
         Of the differences in figures; the table has both.
     difference_limit : float, optional
         Difference maps are drawn from minus to plus this, per cent. None: a round number above nearly all.
+    t1_limits, t2_limits : tuple of float, optional
+        Lowest and highest colour of T1 and of T2, ms. None: 0 and a round number above most of the truth's values, or
+        without a truth of all models'.
+    t1_difference_limits, t2_difference_limits : tuple of float, optional
+        Lowest and highest colour of the differences of one of them, per cent. None: by ``difference_limit``.
     title : str
         Heading of the report.
     record : dict, optional
@@ -142,9 +167,13 @@ def agree(
                 )
     wanted = np.logical_or.reduce([item.mask for item in maps])
     notes = _notes(called, source, confidence, int((wanted & ~mask).sum()), int(wanted.sum()))
+    limits = {
+        "T1": t1_limits, "T2": t2_limits, "T1 difference": t1_difference_limits, "T2 difference": t2_difference_limits,
+    }  # fmt: skip
     return Agreement(
         source, called, tuple(others.values()), tuple(others), truth, chosen, mask, tuple(table), confidence, unit,
         difference_limit, title, notes, dict(record or {}),
+        {name: pair for name, pair in limits.items() if pair is not None},
     )  # fmt: skip
 
 

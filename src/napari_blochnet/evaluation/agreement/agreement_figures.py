@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from napari_blochnet.common.colour_limits import error_limits, round_up, value_limits, widest
+from napari_blochnet.common.colour_limits import round_up
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
@@ -62,7 +62,7 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
     rows = figure.subplots(2, 2 * models + 1, squeeze=False)
     found = [difference_maps(agreement.source, item) for item in agreement.maps]
     for places, parameter in zip(rows, PARAMETERS, strict=True):
-        limits = value_limits(values_of(agreement.source, parameter), agreement.mask)
+        limits = agreement.colour_limits[parameter]
         shown = [(agreement.reference, agreement.source), *zip(agreement.models, agreement.maps, strict=True)]
         drawn = []
         for place, (name, source) in zip(places, shown, strict=False):
@@ -70,11 +70,11 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
             drawn.append(image(place, values, parameter, limits, step, origin))
             place.set_title(name)
         colour_bar(figure, drawn, list(places[: models + 1]), f"{parameter} (ms)")
-        limit = agreement.difference_limit or widest(error_limits(each[parameter], agreement.mask) for each in found)[1]
+        apart = agreement.colour_limits[f"{parameter} difference"]
         drawn = []
         for place, name, each in zip(places[models + 1 :], agreement.models, found, strict=True):
             values = np.ma.masked_invalid(np.where(inside, each[parameter][here], np.nan)[window])
-            drawn.append(image(place, values, f"{parameter} error", (-limit, limit), step, origin))
+            drawn.append(image(place, values, f"{parameter} error", apart, step, origin))
             place.set_title(f"{name} − {agreement.reference}")
         colour_bar(figure, drawn, list(places[models + 1 :]), f"{parameter} difference (%)")
     return report_look(figure)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
+from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.error_maps import failures, values_of
+from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS, difference_maps
+from napari_blochnet.evaluation.error_maps import failures, limits_of_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, Region
 from napari_blochnet.evaluation.tables import Column, text_table, write_csv
@@ -18,9 +22,6 @@ from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["AGREEMENT_COLUMNS", "PARAMETERS", "AgreementTable"]
-
-#: What is compared; both in ms.
-PARAMETERS = ("T1", "T2")
 
 AGREEMENT_COLUMNS = (
     Column("model", "Model"),
@@ -80,6 +81,9 @@ class AgreementTable:
         What should be known when reading the table, in sentences.
     record : dict
         How it was made.
+    chosen_limits : mapping of str to tuple of float
+        Lowest and highest colour of "T1" and "T2" (ms), "T1 difference" and "T2 difference" (per cent), where somebody
+        chose them; `colour_limits` has all.
     """
 
     source: Phantom | ParameterMaps
@@ -96,9 +100,25 @@ class AgreementTable:
     title: str = "Agreement of T1 and T2 maps"
     notes: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
+    chosen_limits: Mapping[str, Limits] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Agreement of {', '.join(self.models)} with {self.reference}: {int(self.mask.sum()):,} voxels>"
+
+    @cached_property
+    def colour_limits(self) -> dict[str, Limits]:
+        """Lowest and highest colour of "T1", "T2" (ms), "T1 difference" and "T2 difference" (per cent), for all models.
+
+        What nobody chose follows from the truth, or without one from all models together, and from all differences.
+        """
+        found = {name: limits_of_maps(name, (self.source, *self.maps), self.truth) for name in PARAMETERS}
+        wanted = {f"{name} difference" for name in PARAMETERS}
+        if self.difference_limit is not None:
+            found |= dict.fromkeys(wanted, (-self.difference_limit, self.difference_limit))
+        elif not wanted <= self.chosen_limits.keys():
+            apart = [difference_maps(self.source, item) for item in self.maps]
+            found |= {f"{name} difference": widest(error_limits(each[name]) for each in apart) for name in PARAMETERS}
+        return {**found, **self.chosen_limits}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return `table` as JSON-ready dictionaries."""

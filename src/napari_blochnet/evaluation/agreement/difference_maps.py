@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS
 from napari_blochnet.evaluation.agreement.bland_altman import differences
 from napari_blochnet.evaluation.error_maps import failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["difference_maps"]
+__all__ = ["PARAMETERS", "difference_maps"]
+
+#: What is compared; both in ms.
+PARAMETERS = ("T1", "T2")
 
 
 def difference_maps(reference: Phantom | ParameterMaps, maps: ParameterMaps) -> dict[str, FloatArray]:

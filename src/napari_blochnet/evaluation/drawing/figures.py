@@ -14,14 +14,14 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
-from napari_blochnet.common.colour_limits import Limits, round_up, widest
+from napari_blochnet.common.colour_limits import Limits, shared_limits
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, figure_png, save_figure
 from napari_blochnet.evaluation.drawing.figure_style import FAINT, MODEL_COLOURS, TEXT
 from napari_blochnet.evaluation.drawing.image_parts import crop, row_order
 from napari_blochnet.evaluation.drawing.report_parts import LINE, colour_bar, decades, density, image, report_look
 from napari_blochnet.evaluation.drawing.sheets import plain
-from napari_blochnet.evaluation.error_maps import error_maps, values_of
+from napari_blochnet.evaluation.error_maps import error_maps, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
 from napari_blochnet.io.atomic import replacing_set
@@ -179,16 +179,17 @@ def region_figure(means: RegionTable) -> Figure:
     rows = np.ravel(figure.subfigures(models, 1, squeeze=False))
     everywhere = np.logical_or.reduce([region.mask for region in means.regions])
     z = int(everywhere.sum(axis=(1, 2)).argmax())
+    drawn_at = [_seen(maps, everywhere) for maps in means.maps]
     limits = {
-        parameter: widest(_region_limits(values_of(maps, parameter)[everywhere & maps.mask]) for maps in means.maps)
+        parameter: shared_limits(
+            (values_of(maps, parameter), seen & ~failures(maps))
+            for maps, seen in zip(means.maps, drawn_at, strict=True)
+        )
         for parameter in ("T1", "T2")
     }
-    for panel, maps in zip(rows, means.maps, strict=True):
+    for panel, maps, seen in zip(rows, means.maps, drawn_at, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
         window = crop(everywhere[z], margin=0.12)
-        seen = maps.mask
-        if maps.pd is not None:
-            seen = seen & (maps.pd >= 0.1 * np.median(maps.pd[everywhere & maps.mask]))
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
             drawn = _draw_map(place, maps, parameter, z, seen[z], window, limits[parameter], row_order(maps))
             for region in means.regions:
@@ -281,9 +282,12 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained", facecolor="white")
 
 
-def _region_limits(values: FloatArray) -> Limits:
-    """Return 0 and a round number above nearly all values of regions."""
-    return 0.0, round_up(1.15 * float(np.percentile(values, 99))) if values.size else 1.0
+def _seen(maps: ParameterMaps, everywhere: BoolArray) -> BoolArray:
+    """Return the voxels of maps that are drawn beside regions."""
+    inside = everywhere & maps.mask
+    if maps.pd is None or not inside.any():
+        return maps.mask
+    return maps.mask & (maps.pd >= 0.1 * np.median(maps.pd[inside]))
 
 
 def _aspect(source: Phantom | ParameterMaps, window: tuple[slice, slice]) -> float:

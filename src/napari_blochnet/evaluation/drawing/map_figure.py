@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
-from napari_blochnet.common.colour_limits import Limits, error_limits, value_limits, widest
+from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.drawing.figure_style import (
     COLOURMAPS,
@@ -27,7 +27,7 @@ from napari_blochnet.evaluation.drawing.figure_style import (
 )
 from napari_blochnet.evaluation.drawing.image_parts import crop, extension, row_order
 from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
-from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, values_of
+from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, limits_of_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -137,7 +137,7 @@ def map_figure(
             return figure.add_axes(((left + x) / wide, 1 - (y + down) / high, across / wide, down / high))
 
         for (quantity, tiles), spots in zip(block.rows.items(), block.spots, strict=True):
-            low, top = (limits or {}).get(quantity) or _limits(quantity, tiles)
+            low, top = (limits or {}).get(quantity) or _limits(quantity, maps, truth)
             colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=ground(quantity))
             scale = Normalize(low, top)
             shown = [np.ma.masked_array(tile.values[window], ~tile.inside[window]) for tile in tiles]
@@ -281,10 +281,11 @@ def _places(
     return found, top - _GAP + 1.0
 
 
-def _limits(quantity: str, tiles: Sequence[_Tile]) -> Limits:
-    if quantity.endswith("error"):
-        return widest(error_limits(tile.values, tile.inside) for tile in tiles)
-    return widest(value_limits(tile.values, tile.inside & (tile.values > 0)) for tile in tiles)
+def _limits(quantity: str, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Limits:
+    if truth is not None and quantity.endswith("error"):
+        name = quantity.removesuffix(" error")
+        return widest(error_limits(error_maps(truth, each)[name], truth.mask & each.mask) for each in maps)
+    return limits_of_maps(quantity, maps, truth)
 
 
 def _draw_scale(axes: Axes, across: float) -> None:

@@ -64,7 +64,7 @@ def draw_voxel(
     """
     from napari_blochnet.evaluation.drawing.sheets import DrawnFigure
     from napari_blochnet.evaluation.drawing.voxel_figure import voxel_caption, voxel_figure
-    from napari_blochnet.evaluation.signal_scale import SignalScale, signal_scales
+    from napari_blochnet.evaluation.signal_scale import stack_scale
     from napari_blochnet.evaluation.voxel import Decoders, Voxel, explain_voxel, explanation_of
 
     given = settings_from(VoxelFigureSettings, settings, **fields)
@@ -78,10 +78,9 @@ def draw_voxel(
     items = []
     if truth is not None:
         inputs["truth"] = truth.record or {"operation": "given", "phantom": truth.name}
-        is_own = stack.record.get("operation") == "simulate" and stack.record["inputs"].get("phantom") == truth.record
         laid = lay_phantom(truth, stack.mask.shape, stack.geometry, onto=f"the fingerprints of {stack.name}")
-        found = signal_scales(laid, several) or [SignalScale(unknown="there are no maps of it")]
-        items.append(explanation_of("truth", laid, index, -1, scale=None if is_own else found[0]))
+        scale = stack_scale(laid, stack.record, several)
+        items.append(explanation_of("truth", laid, index, -1, scale=scale))
     names = numbered_names([source.estimator for source in several])
     unwanted = _left_out(given.leave_out, names)
     for slot, (name, source) in enumerate(zip(names, several, strict=True)):

@@ -69,6 +69,7 @@ def simulate(
         Nothing is kept of a stack that is not complete.
     """
     from napari_blochnet.estimators.memory import Allowance
+    from napari_blochnet.evaluation.signal_scale import mark_of_pd
     from napari_blochnet.fingerprints.noise import add_noise
     from napari_blochnet.physics.train_signal import check_train_signal
 
@@ -105,7 +106,7 @@ def simulate(
     inputs = {"phantom": source, "schedule": embed_schedule(schedule)}
     memory = {"memory": list(allowance.notes)} if allowance.notes else {}
     record = make_record("simulate", given, inputs, device=allowance.device, seconds=time.perf_counter() - started,
-                         decoder=backend, **memory)  # fmt: skip
+                         decoder=backend, pd_mark=mark_of_pd(phantom), **memory)  # fmt: skip
     return FingerprintStack(
         np.moveaxis(volume, -1, 0), schedule, given.kind, phantom.mask, phantom.voxel_size, phantom.affine,
         snr=given.snr, noise_sigma=sigma, name=f"{phantom.name}, {schedule.name or 'schedule'}", record=record,

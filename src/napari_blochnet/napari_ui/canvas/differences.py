@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from napari_blochnet.common.arrays import FloatArray
-from napari_blochnet.common.colour_limits import error_limits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas.layer_data import image_data
@@ -52,10 +51,9 @@ def difference_steps(
             yield
         if not found:
             shown = replace(entry, role=role)
-            item = image_data(values, shown, maps.record, error_limits(values), visible=False, name=name)
+            # once it is there its limits follow
+            item = image_data(values, shown, maps.record, (-1.0, 1.0), visible=False, name=name)
             yield from hidden_steps(session, [item])
-        limits = limits_of(session)
-        limits.update(session.layers("maps", maps, role))
-        if limit is not None:
-            limits.choose((role, 0), (-limit, limit))
+        limits_of(session).update(found)
+        limits_of(session).choose_by_form((role, 0), limit)
         yield

@@ -20,7 +20,6 @@ from napari.experimental import link_layers
 from napari.layers import Image, Layer
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
-from napari_blochnet.common.colour_limits import error_limits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import numbered_names
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -302,10 +301,10 @@ def error_steps(
         limits_of(session).update(found)
         shown += found
         if not found:
-            item = image_data(values, replace(entry, role=role), maps.record, error_limits(values), visible=False)
+            # once it is there its limits follow
+            item = image_data(values, replace(entry, role=role), maps.record, (-1.0, 1.0), visible=False)
             shown += yield from _add(session, [item])
-        if limit is not None:
-            limits_of(session).choose((role, 0), (-limit, limit))
+        limits_of(session).choose_by_form((role, 0), limit)
     return shown
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from napari.layers import Image, Layer
 
 from napari_blochnet.common.colour_limits import Limits, error_limits, value_limits, widest
+from napari_blochnet.evaluation.error_maps import limits_of_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.canvas.layer_data import map_values
 from napari_blochnet.napari_ui.canvas.looks import STYLES
@@ -23,7 +24,8 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["Family", "LimitsOfLayers", "family_of", "limits_of"]
 
-#: What is read against each other: a role, and of PD, whose scale is each stack's own, whose it is.
+#: What is read against each other: a role, and of PD, whose scale is each stack's own, whose it is; of maps without a
+#: stack their own.
 Family = tuple[str, int]
 
 
@@ -31,7 +33,9 @@ def family_of(entry: Entry) -> Family | None:
     """Return the family of a layer by what it shows; None of fingerprints, labels and regions."""
     if entry.kind not in ("phantom", "maps") or entry.role not in STYLES:
         return None
-    return entry.role, id(entry.stack) if entry.role == "PD" and entry.kind == "maps" else 0
+    if entry.role != "PD" or entry.kind != "maps":
+        return entry.role, 0
+    return entry.role, id(entry.subject if entry.stack is None else entry.stack)
 
 
 def _own_limits(layer: Layer, entry: Entry) -> Limits:
@@ -41,12 +45,12 @@ def _own_limits(layer: Layer, entry: Entry) -> Limits:
         return fixed
     if is_derived(entry.role):
         return error_limits(layer.data)
-    subject, truth = entry.subject, entry.truth
+    subject = entry.subject
     if isinstance(subject, Phantom):
         return value_limits(getattr(subject, entry.role.lower()), subject.mask)
-    if truth is not None and entry.role in ("T1", "T2") and truth.mask.any():
-        return value_limits(getattr(truth, entry.role.lower()), truth.mask)
     assert isinstance(subject, ParameterMaps)
+    if entry.role in ("T1", "T2"):
+        return limits_of_maps(entry.role, [subject], entry.truth)
     return value_limits(map_values(subject, entry.role), subject.mask & ~subject.failed)
 
 
@@ -62,6 +66,8 @@ class LimitsOfLayers:
         self._session = session
         self._own: weakref.WeakKeyDictionary[Layer, Limits] = weakref.WeakKeyDictionary()
         self._chosen: set[Family] = set()
+        # of these, by a form, which can take it back by saying nothing
+        self._by_form: set[Family] = set()
         self._is_setting = False
 
     def layers(self, family: Family) -> list[Layer]:
@@ -115,17 +121,35 @@ class LimitsOfLayers:
         """Look again after layers have gone."""
         there = self.families()
         self._chosen &= there.keys()
+        self._by_form &= self._chosen
         for family in there:
             self._follow(family)
 
     def choose(self, family: Family, limits: Limits | None) -> None:
-        """Give a family limits, or let them follow again from what is open."""
+        """Give a family limits, the lower first, or let them follow again from what is open.
+
+        Raises
+        ------
+        ValueError
+            Limits that are no range; nothing has changed.
+        """
+        if limits is not None and not limits[0] < limits[1]:
+            raise ValueError(f"expected the lower limit first, not {limits}")
+        self._by_form.discard(family)
         if limits is None:
             self._chosen.discard(family)
             self._follow(family)
         else:
             self._chosen.add(family)
             self._set(self.layers(family), limits)
+
+    def choose_by_form(self, family: Family, limit: float | None) -> None:
+        """Take what a form says is shown above and below 0; None takes back what it said before, and nothing else."""
+        if limit is not None:
+            self.choose(family, (-limit, limit))
+            self._by_form.add(family)
+        elif family in self._by_form:
+            self.choose(family, None)
 
     @contextmanager
     def restoring(self) -> Iterator[None]:
@@ -143,11 +167,11 @@ class LimitsOfLayers:
                 self._chosen.add(family)
 
     def shown(self) -> dict[str, Limits]:
-        """Return the limits of T1, T2 and their errors, by role, as far as there are layers."""
+        """Return the limits of T1, T2, their errors and their differences, by role, as far as there are layers."""
         return {
             role: tuple(layers[0].contrast_limits)
             for (role, _), layers in self.families().items()
-            if role in ("T1", "T2", "T1 error", "T2 error")
+            if role in ("T1", "T2") or is_derived(role)
         }
 
     def _follow(self, family: Family) -> None:
@@ -179,6 +203,7 @@ class LimitsOfLayers:
         family = None if entry is None or self._is_setting else family_of(entry)
         if family is not None:
             self._chosen.add(family)
+            self._by_form.discard(family)
 
 
 def limits_of(session: Session) -> LimitsOfLayers:

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, Signal
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.signal_scale import SignalScale, signal_scales
+from napari_blochnet.evaluation.signal_scale import stack_scale
 from napari_blochnet.evaluation.voxel import Decoders, Explanation, Explanations, explain_voxel, explanation_of
 from napari_blochnet.napari_ui.state.pins import Voxel
 
 if TYPE_CHECKING:
-    from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.napari_ui.widgets.panel import Panel
-    from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["Explainer"]
 
@@ -41,7 +39,6 @@ class Explainer(QObject):
         #: what was found of pinned voxels, perhaps before the latest maps
         self.kept: dict[Voxel, Explanations] = {}
         self._waiting: Voxel | None = None
-        self._scaled: tuple[Phantom, list[ParameterMaps], SignalScale] | None = None
 
     def known(self, voxel: Voxel) -> Explanations | None:
         """Return what was found of a pinned voxel, if nothing has changed since."""
@@ -54,26 +51,16 @@ class Explainer(QObject):
 
     def items(self, voxel: Voxel) -> tuple[Explanation, ...]:
         """Return what the truth and the maps say of a voxel."""
-        entry = self._session.entry(voxel.stack)
         truth = self._session.truth_of(voxel.stack)
         maps = [known for known in self._session.entries("maps") if known.stack is voxel.stack]
         found: list[Explanation | None] = []
         if truth is not None:
-            # a stack of a file comes in the units of what wrote it, even where it came with its truth
-            is_own = entry is not None and entry.truth is not None and voxel.stack.record.get("operation") == "simulate"
-            scale = None if is_own else self._scale(truth, [known.subject for known in maps])
+            scale = stack_scale(truth, voxel.stack.record, [known.subject for known in maps])
             found.append(explanation_of("truth", truth, voxel.index, -1, scale=scale))
         for known in maps:
             slot = self._session.slot(known.subject)
             found.append(explanation_of(known.title, known.subject, voxel.index, slot))
         return tuple(item for item in found if item is not None)
-
-    def _scale(self, truth: Phantom, maps: list[ParameterMaps]) -> SignalScale:
-        """Return what is between the truth and the maps of a stack; the last is kept."""
-        if self._scaled is None or self._scaled[:2] != (truth, maps):
-            found = signal_scales(truth, maps)
-            self._scaled = truth, maps, found[0] if found else SignalScale(unknown="there are no maps of it")
-        return self._scaled[2]
 
     def ask(self, voxel: Voxel) -> None:
         """Explain a voxel, now or soon; of those asked for while a job runs, the last."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from qtpy.QtCore import QPoint, Qt
@@ -14,8 +15,6 @@ from napari_blochnet.napari_ui.widgets.appearance import palette, panel_style
 
 __all__ = ["LimitsMenu"]
 
-_MOST = 1e9
-
 
 class _Row:
     """The limits of one family: lowest, highest, and whether they follow from what is open."""
@@ -27,8 +26,6 @@ class _Row:
         of_whom = f" – {titles.pop()}" if len(titles) == 1 else ""
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         for box, which in ((self.low, "Lowest"), (self.high, "Highest")):
-            box.setRange(-_MOST, _MOST)
-            box.setDecimals(0 if unit == "ms" and "SE" not in role else 2)
             box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
             box.setKeyboardTracking(False)
             box.setMinimumWidth(84)
@@ -36,6 +33,7 @@ class _Row:
             box.setAccessibleName(f"{which} {role}")
             # a wheel that passes over it changes nothing
             box.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self._fewest = 0 if unit == "ms" and "SE" not in role else 2
         self.automatic = QCheckBox("automatic")
         self.automatic.setToolTip("From all that is open, whatever the order in which it came.")
         label = QLabel(f"{role}{f' ({unit})' if unit else ''}{of_whom}")
@@ -51,8 +49,13 @@ class _Row:
         found = self._limits.layers(self._family)
         if not found:
             return
-        for box, value in zip((self.low, self.high), found[0].contrast_limits, strict=True):
+        limits = found[0].contrast_limits
+        # PD may be in millionths of any unit, or in millions
+        power = math.floor(math.log10(max(map(abs, limits)) or 1.0))
+        for box, value in zip((self.low, self.high), limits, strict=True):
             box.blockSignals(True)
+            box.setDecimals(max(self._fewest, 2 - power))
+            box.setRange(-(10.0 ** (power + 5)), 10.0 ** (power + 5))
             box.setValue(value)
             box.blockSignals(False)
         self.automatic.setChecked(not self._limits.is_chosen(self._family))
@@ -64,7 +67,10 @@ class _Row:
             self.show()
 
     def _switch(self, is_automatic: bool) -> None:
-        self._limits.choose(self._family, None if is_automatic else (self.low.value(), self.high.value()))
+        if is_automatic:
+            self._limits.choose(self._family, None)
+        elif self.low.value() < self.high.value():
+            self._limits.choose(self._family, (self.low.value(), self.high.value()))
         self.show()
 
 

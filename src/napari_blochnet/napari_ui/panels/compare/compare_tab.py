@@ -46,6 +46,7 @@ __all__ = ["ComparePanel"]
 
 # The view bar sets the limits of each quantity.
 _IN_VIEW_BAR = ("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")
+_OF_AGREEMENT = ("t1_limits", "t2_limits", "t1_difference_limits", "t2_difference_limits")
 
 
 class ComparePanel(Panel):
@@ -67,7 +68,7 @@ class ComparePanel(Panel):
         self.maps = CheckList("No maps yet: make some in the Map tab.")
         self.maps.setToolTip("Which maps are compared with the reference; one column for each model.")
         self.form = SettingsForm(CompareSettings, leave_out=_IN_VIEW_BAR)
-        self.agreement_form = SettingsForm(AgreementSettings, leave_out=("reference", "radius", "unit"))
+        self.agreement_form = SettingsForm(AgreementSettings, leave_out=("reference", "radius", "unit", *_OF_AGREEMENT))
         self.add = button("Add maps…", "Open T1 and T2 maps (NIfTI) of another program, or written earlier.")
         self.run = primary_button(
             "Compare", "Compare T1 and T2 with the reference per model and tissue, and show maps of what is different."
@@ -359,7 +360,7 @@ class ComparePanel(Panel):
     def save_agreement(self, path: str) -> None:
         """Write agreement, in the background; page, table or figures by the ending."""
         if self._shown is not None and self._shown.agreement is not None:
-            self._save(self._shown.agreement, path)
+            self._save(self._shown.agreement.with_limits(limits_of(self.session).shown()), path)
 
     def save(self, path: str) -> None:
         """Write the comparison, in the background; table, page or figures by the ending."""
