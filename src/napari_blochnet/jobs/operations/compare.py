@@ -145,7 +145,7 @@ def agreement(
     Returns
     -------
     Agreement
-        ``.table`` has a row per model, region and parameter, with 95 % confidence intervals; ``.to_html``, ``.to_csv``
+        ``.table`` has a row per model, region and parameter, with confidence intervals; ``.to_html``, ``.to_csv``
         and ``.to_figures`` write it.
 
     Raises
