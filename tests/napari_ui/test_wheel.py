@@ -200,5 +200,5 @@ def test_every_plot_of_the_window_has_limits(desk):
     _, inspector = desk.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
     views = [*desk.workbench.findChildren(QGraphicsView), *inspector.findChildren(QGraphicsView)]
     boxes = [item for view in views for item in view.scene().items() if isinstance(item, pg.ViewBox)]
-    assert len(boxes) >= 8
+    assert len(boxes) >= 6
     assert [box for box in boxes if not isinstance(box, HomeBox)] == []

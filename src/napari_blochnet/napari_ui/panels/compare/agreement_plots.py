@@ -59,6 +59,8 @@ class AgreementPlot(pg.PlotWidget):
         self.setBackground(colours.background)
         style_plot(self.item, colours, **labels)
         self.legend.setLabelTextColor(colours.text)
+        # readable over points
+        self.legend.setBrush(pg.mkBrush(colours.background))
 
     def clear_drawn(self) -> None:
         """Take away what was drawn."""
