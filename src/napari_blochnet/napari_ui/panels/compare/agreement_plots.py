@@ -84,6 +84,13 @@ class AgreementPlot(pg.PlotWidget):
         self.item.setRange(xRange=x, yRange=y, padding=0)
 
 
+class _WholeAxis(DecadeAxis):
+    """An axis whose last number is drawn though half of it stands beyond the end; pyqtgraph leaves it out."""
+
+    def boundingRect(self) -> pg.QtCore.QRectF:  # noqa: N802
+        return super().boundingRect().adjusted(-_LAST_NUMBER, 0, _LAST_NUMBER, 0)
+
+
 class BlandAltmanPlot(AgreementPlot):
     """Differences from the reference over the mean of both, with bias and limits of agreement."""
 
@@ -93,7 +100,7 @@ class BlandAltmanPlot(AgreementPlot):
             "One point per voxel. Solid line: bias; dashed: limits of agreement, bias ± 1.96 SD; shaded: their "
             "confidence intervals."
         )
-        super().__init__(f"Bland–Altman plot of {parameter}", meaning, bottom=DecadeAxis("bottom"))
+        super().__init__(f"Bland–Altman plot of {parameter}", meaning, bottom=_WholeAxis("bottom"))
 
     def show_series(
         self, found: RegionSeries, rows: Mapping[str, Mapping[str, Any]], unit: str, colours: Colours, theme: Palette
