@@ -5,9 +5,12 @@ import numpy as np
 import pytest
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.comparison import compare_maps
+from napari_blochnet.evaluation.agreement.agreeing import agree
+from napari_blochnet.evaluation.comparison import _said_of_chance, compare_maps
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.scores import score
+from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
 from napari_blochnet.phantoms.phantom import Phantom
 
 SHAPE = (2, 12, 10)
@@ -56,6 +59,41 @@ def test_only_pure_voxels_enter_a_tissue_s_scores():
     truth = _truth()
     tissues = {entry.tissue for entry in compare_maps(truth, [_maps(truth)]).table}
     assert tissues == {"all", "white matter"}  # grey matter is 98 % pure, one per cent short
+
+
+def test_it_is_said_how_many_voxels_are_in_no_tissue_s_row():
+    truth = _truth()
+    found = compare_maps(truth, [_maps(truth)])
+    pure = found.score("model", "T1", "white matter").voxels
+    everything = found.score("model", "T1").voxels
+    assert 0 < pure < everything
+    sentence = f"Tissues: the {pure:,} of {everything:,} voxels that hold one tissue alone; “all” has all."
+    assert sentence in found.notes
+    assert sentence in found.to_text()
+    assert sentence in agree([_maps(truth)], truth).notes
+    # nothing to say where nothing is labelled
+    plain = compare_maps(_truth(labels=None, tissues=(), fractions={}), [_maps(truth)])
+    assert not any(note.startswith("Tissues") for note in plain.notes)
+
+
+def test_an_error_below_the_bound_is_explained_by_the_voxels_it_is_from():
+    row = score(
+        np.full(50, 1000.0), np.full(50, 1010.0), np.zeros(50, bool), 1000.0,
+        model="a", tissue="CSF", parameter="T1", unit="ms",
+    )  # fmt: skip
+    assert _said_of_chance([row.with_bound(9.0), row]) == []
+    # 50 normal errors: a tenth
+    (said,) = _said_of_chance([row.with_bound(9.0), row.with_bound(20.0)])
+    assert "10 % for the 50 voxels of CSF" in said
+    draws = np.random.default_rng(0).normal(size=(20_000, 50))
+    assert np.sqrt((draws**2).mean(axis=1)).std() == pytest.approx(0.1, abs=0.003)
+
+
+def test_a_bias_that_rounds_to_nothing_has_no_sign_of_a_loss():
+    bias = next(column for column in COMPARISON_COLUMNS if column.key == "bias_percent")
+    assert [cell({"bias_percent": value}, bias) for value in (-0.004, 0.004, -0.006)] == ["+0.00", "+0.00", "-0.01"]
+    scaled = next(column for column in COMPARISON_COLUMNS if column.key == "bias")
+    assert cell({"bias": -0.00004, "parameter": "PD"}, scaled) == "+0.000"
 
 
 def test_all_models_are_scored_on_the_same_voxels_and_what_is_left_out_is_said():

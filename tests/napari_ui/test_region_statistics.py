@@ -79,6 +79,16 @@ def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path
                                             ["", "dictionary", f"{inside.sum():,}"]]  # fmt: skip
     assert cells[0][3].startswith(f"{truth.t1[inside].mean():.0f}"[:3])
     assert "±" in cells[1][4]
+    # no number is cut in the narrowest dock, and PD is seen where all have room
+    metrics = table.fontMetrics()
+    needed = [max(metrics.horizontalAdvance(text) for text in (table.headings[j].text(), *(line[j] for line in cells)))
+              for j in range(6)]  # fmt: skip
+    for width in (panel.regions.width(), sum(needed) + 70, sum(needed)):
+        table.fit(width)
+        assert table.isColumnHidden(5) == (sum(needed) + 60 + 2 * table.frameWidth() > width)
+        shown = [j for j in range(6) if not table.isColumnHidden(j)]
+        assert all(table.columnWidth(j) >= needed[j] + 4 for j in shown)
+        assert sum(table.columnWidth(j) for j in shown) <= max(width, sum(needed[:5]) + 50)
 
     # a second label is a second region; undo takes it away again
     layer.selected_label = 2
@@ -87,10 +97,17 @@ def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path
     layer.undo()
     qtbot.waitUntil(lambda: len(panel.regions.means.regions) == 1, timeout=5000)
     panel.regions.save(str(tmp_path / "regions.csv"))
+    # in the background, as everything that takes longer than a moment
+    assert panel.is_busy
+    assert desk.wait(panel) == f"Saved {tmp_path / 'regions.csv'}."
     with (tmp_path / "regions.csv").open(encoding="utf-8", newline="") as file:
         saved = list(csv.DictReader(file))
     assert float(saved[0]["mean"]) == rows["label 1", "truth", "T1"]["mean"]
     panel.regions.save(str(tmp_path / "regions.html"))
+    # what is painted from now on is not in it
+    layer.data = np.zeros_like(layer.data)
+    assert desk.wait(panel) == f"Saved {tmp_path / 'regions.html'}."
+    assert f"{rows['label 1', 'truth', 'T1']['mean']:.1f}" in (tmp_path / "regions.html").read_text(encoding="utf-8")
     assert "region_means" in (tmp_path / "regions.html").read_text(encoding="utf-8")
     desk.viewer.layers.remove(layer)
     assert panel.regions.means is None

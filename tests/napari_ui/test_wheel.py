@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -10,6 +11,15 @@ from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QGraphicsView, QTabBar, QWidget
 
+from napari_blochnet.evaluation.agreement.agreeing import agree
+from napari_blochnet.evaluation.agreement.series import series_of
+from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.napari_ui.panels.compare.agreement_plots import (
+    AgreementPlot,
+    BlandAltmanPlot,
+    BoxPlot,
+    HistogramPlot,
+)
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot
 from napari_blochnet.napari_ui.widgets.appearance import palette
 from napari_blochnet.napari_ui.widgets.plots import HomeBox, ScatterPlot, SchedulePlot, pg
@@ -91,11 +101,36 @@ def _schedule() -> SchedulePlot:
     return plot
 
 
-@pytest.mark.parametrize("make", [_scatter, _schedule, LossPlot])
+def _agreed(kind: type[AgreementPlot]) -> AgreementPlot:
+    """Return a plot of how two models agree."""
+    draw = np.random.default_rng(0)
+    true = draw.uniform(300, 3000, (1, 20, 20))
+    maps = [
+        ParameterMaps(t1=true * scale, t2=true * scale / 10, pd=None, residual=None, mask=true > 0, estimator=name,
+                      voxel_size=(1.0, 1.0, 1.0), affine=np.eye(4))
+        for name, scale in (("dictionary", 1.0), ("universal", draw.normal(1.02, 0.02, true.shape)))
+    ]  # fmt: skip
+    agreement = agree(maps)
+    found, colours = series_of(agreement, "T1", agreement.regions[0]), {"dictionary": "#56b4e9", "universal": "#e69f00"}
+    plot, theme = kind("T1"), palette("dark")
+    if isinstance(plot, BlandAltmanPlot):
+        plot.show_series(found, {"universal": agreement.row("universal", "T1", "all")}, "percent", colours, theme)
+    elif isinstance(plot, BoxPlot):
+        plot.show_series(found, "", colours, theme)
+    else:
+        plot.show_series(found, colours, theme)
+    return plot
+
+
+_AGREED = [functools.partial(_agreed, kind) for kind in (BlandAltmanPlot, HistogramPlot, BoxPlot)]
+
+
+@pytest.mark.parametrize("make", [_scatter, _schedule, LossPlot, *_AGREED])
 def test_a_plot_stays_near_its_data_and_comes_back_by_a_double_click(make, qtbot):
     plot = make()
     qtbot.addWidget(plot)
-    plot.apply_theme(palette("dark"))
+    if not isinstance(plot, AgreementPlot):
+        plot.apply_theme(palette("dark"))
     plot.resize(340, 320)
     with qtbot.waitExposed(plot):
         plot.show()
@@ -131,6 +166,15 @@ def test_a_plot_stays_near_its_data_and_comes_back_by_a_double_click(make, qtbot
             np.testing.assert_allclose(box.viewRange(), home, rtol=1e-6)
 
 
+def test_a_tooltip_says_how_a_plot_is_moved_whatever_it_shows(qtbot):
+    plot = _scatter()
+    qtbot.addWidget(plot)
+    for reference in ("truth", "dictionary"):
+        plot.name_axes(reference, palette("dark"))
+        assert "turn the wheel" in plot.toolTip()
+        assert "double-click" in plot.toolTip()
+
+
 def test_new_content_is_shown_whole_though_the_old_was_looked_at_closely(qtbot):
     plot = _scatter()
     qtbot.addWidget(plot)
@@ -156,5 +200,5 @@ def test_every_plot_of_the_window_has_limits(desk):
     _, inspector = desk.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
     views = [*desk.workbench.findChildren(QGraphicsView), *inspector.findChildren(QGraphicsView)]
     boxes = [item for view in views for item in view.scene().items() if isinstance(item, pg.ViewBox)]
-    assert len(boxes) >= 8
+    assert len(boxes) >= 6
     assert [box for box in boxes if not isinstance(box, HomeBox)] == []

@@ -46,6 +46,20 @@ def test_what_was_finished_last_comes_before_the_end(qtbot, how, wants_last):
     assert told == ([3, "last", how] if wants_last else [how])
 
 
+@pytest.mark.parametrize("how", ["returned", "stopped", "failed"])
+def test_of_a_job_whose_window_is_gone_nothing_is_told_but_its_end(qtbot, how):
+    job = Job("Training", _ends(how), wants_partial=True, wants_last=True)
+    told = []
+    for name in ("progressed", "partial", "returned", "stopped", "failed"):
+        getattr(job, name).connect(lambda *content: told.append(content))
+    with qtbot.waitSignal(job.ended, timeout=10_000):
+        job.start()
+        job._timer.stop()
+        job.close()
+    assert told == []
+    assert not job.is_running
+
+
 @pytest.mark.parametrize("end", ["rest", "quit"])
 def test_the_process_gets_its_limits_back(qtbot, monkeypatch, end):
     monkeypatch.setattr(workers, "_QUIET", 50)

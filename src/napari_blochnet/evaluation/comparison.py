@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failur
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
-from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, numbered_names
+from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, numbered_names, said_of_mixed
 from napari_blochnet.evaluation.scores import Score, best_constant, mean_of_logs, score
 from napari_blochnet.evaluation.signal_scale import SignalScale, signal_scales
 from napari_blochnet.phantoms.phantom import Phantom
@@ -158,7 +159,7 @@ def compare_maps(
     left_out = int(wanted.sum()) - int(scored.sum())
     if left_out:
         sentences.insert(0, f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.")
-    sentences += recorded_misfits(maps)
+    sentences += said_of_mixed(scored, truth) + _said_of_chance(table) + recorded_misfits(maps)
     limits = {"T1": t1_limits, "T2": t2_limits, "T1 error": t1_error_limits, "T2 error": t2_error_limits}
     chosen = {name: found for name, found in limits.items() if found is not None}
     about = (title, error_limit, tuple(sentences), dict(record or {}), chosen)
@@ -196,6 +197,20 @@ def _bounds(
         units = ", in one unit" if any(scale.signal_per_pd != 1.0 for scale in scales) else ""
         sentences.append(f"The Cramér–Rao bound takes the noise, B1 and the true T1, T2 and PD{units}{drawn}.")
     return {model: by_data[data] for model, data in known.items()}, sentences
+
+
+def _said_of_chance(table: Sequence[Score]) -> list[str]:
+    """Return how an RMSE comes to lie below its bound, where one does."""
+    below = [row for row in table if row.rmse_per_bound is not None and row.rmse_per_bound < 1.0]
+    if not below:
+        return []
+    least = min(below, key=lambda row: row.voxels)
+    # of n normal errors the root mean square has the standard deviation 1/√(2n), relative to its expectation
+    chance = 100.0 / math.sqrt(2.0 * least.voxels)
+    return [
+        f"RMSE / bound below 1 is chance (one SD is 1/√(2n): {chance:.2g} % for the {least.voxels:,} voxels of "
+        f"{least.tissue}), bias or prior knowledge."
+    ]
 
 
 def _tissue_sets(truth: Phantom, scored: BoolArray) -> dict[str, BoolArray]:

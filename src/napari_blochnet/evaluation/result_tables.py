@@ -20,7 +20,16 @@ from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, region_columns
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["ALL_TISSUES", "TRUTH", "ComparisonTable", "Region", "RegionTable", "numbered_names", "said_of_scale"]
+__all__ = [
+    "ALL_TISSUES",
+    "TRUTH",
+    "ComparisonTable",
+    "Region",
+    "RegionTable",
+    "numbered_names",
+    "said_of_mixed",
+    "said_of_scale",
+]
 
 #: What the rows over the whole mask are called.
 ALL_TISSUES = "all"
@@ -182,6 +191,17 @@ def said_of_scale(scales: Mapping[str, float], before: str) -> tuple[str, ...]:
     """Return a sentence about what PD was multiplied with before it was "scored" or "averaged", or none."""
     numbers = ", ".join(f"{scale:.4g} ({model})" for model, scale in scales.items() if scale != 1.0)
     return (f"Estimated PD is relative; it was multiplied with {numbers} before it was {before}.",) if numbers else ()
+
+
+def said_of_mixed(mask: BoolArray, truth: Phantom | None) -> list[str]:
+    """Return why the rows of tissues hold fewer voxels than the row over the whole mask, where they do."""
+    labels = None if truth is None else truth.pure_labels
+    if labels is None:
+        return []
+    pure, everything = int((mask & (labels > 0)).sum()), int(mask.sum())
+    if pure == everything:
+        return []
+    return [f"Tissues: the {pure:,} of {everything:,} voxels that hold one tissue alone; “{ALL_TISSUES}” has all."]
 
 
 def numbered_names(names: Sequence[str]) -> tuple[str, ...]:

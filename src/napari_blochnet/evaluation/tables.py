@@ -25,7 +25,7 @@ class Column:
     heading : str
         With the unit.
     form : str
-        Format specification of numbers; empty for words.
+        Format specification of numbers; empty for words. What rounds to 0 has no minus.
     meaning : str
         One sentence.
     """
@@ -42,10 +42,10 @@ COMPARISON_COLUMNS = (
     Column("parameter", "Map", "", "PD is scaled by one number per stack before it is scored."),
     Column("voxels", "Voxels", ",d"),
     Column("failures", "Failed", ",d", "Voxels without an estimate; every score counts them as −100 %, or one decade."),
-    Column("bias_percent", "Bias / %", "+.2f", "Mean of (estimate − truth)/truth."),
+    Column("bias_percent", "Bias / %", "+z.2f", "Mean of (estimate − truth)/truth."),
     Column("median_percent", "Median |error| / %", ".2f", "Median of |estimate − truth|/truth."),
     Column("mae_percent", "MAE / %", ".2f", "Mean of |estimate − truth|/truth."),
-    Column("bias", "Bias / ms", "+.1f", "Mean of estimate − truth; PD in its own unit."),
+    Column("bias", "Bias / ms", "+z.1f", "Mean of estimate − truth; PD in its own unit."),
     Column("mae", "MAE / ms", ".1f", "Mean of |estimate − truth|; PD in its own unit."),
     Column("rmse", "RMSE / ms", ".1f", "Root mean square of estimate − truth; PD in its own unit."),
     Column(
@@ -73,7 +73,7 @@ def region_columns(references: Sequence[str]) -> tuple[Column, ...]:
         for name in references
         for column in (
             Column(name, f"{name.capitalize()} / ms", ".1f"),
-            Column(f"{name}_percent", f"Mean − {name} / %", "+.1f", f"(mean − {name})/{name}."),
+            Column(f"{name}_percent", f"Mean − {name} / %", "+z.1f", f"(mean − {name})/{name}."),
         )
     ]
     return (

@@ -17,7 +17,7 @@ from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, Agr
 from napari_blochnet.evaluation.agreement.bland_altman import BlandAltman, bland_altman, concordance, differences
 from napari_blochnet.evaluation.error_maps import check_grid, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.result_tables import ALL_TISSUES, TRUTH, Region, numbered_names
+from napari_blochnet.evaluation.result_tables import ALL_TISSUES, TRUTH, Region, numbered_names, said_of_mixed
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["Agreement", "agree"]
@@ -166,10 +166,13 @@ def agree(
                     }
                 )
     wanted = np.logical_or.reduce([item.mask for item in maps])
-    notes = _notes(called, source, confidence, int((wanted & ~mask).sum()), int(wanted.sum()))
     limits = {
         "T1": t1_limits, "T2": t2_limits, "T1 difference": t1_difference_limits, "T2 difference": t2_difference_limits,
     }  # fmt: skip
+    notes = (
+        *_notes(called, source, confidence, int((wanted & ~mask).sum()), int(wanted.sum())),
+        *said_of_mixed(mask, truth),
+    )
     return Agreement(
         source, called, tuple(others.values()), tuple(others), truth, chosen, mask, tuple(table), confidence, unit,
         difference_limit, title, notes, dict(record or {}),

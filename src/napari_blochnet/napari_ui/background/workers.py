@@ -175,6 +175,7 @@ class Job(QObject):
         self._wants_partial = wants_partial
         self._wants_last = wants_last
         self._cancelled = threading.Event()
+        self._is_closed = False
         self._bar: _Bar | None = None
         self._bar_text = ""
         self._message.connect(self._receive, Qt.ConnectionType.QueuedConnection)
@@ -209,7 +210,8 @@ class Job(QObject):
         self._cancelled.set()
 
     def close(self) -> None:
-        """Cancel it, and show nothing more: the window is gone."""
+        """Cancel it, and tell nothing but that it has ended: the window is gone."""
+        self._is_closed = True
         self.cancel()
         self._turns.clear()
 
@@ -288,7 +290,7 @@ class Job(QObject):
 
     def _look(self) -> None:
         """Pass on how far the worker is; main thread."""
-        if self._is_looking or not self.is_running:
+        if self._is_looking or self._is_closed or not self.is_running:
             return
         self._is_looking = True
         try:
@@ -313,7 +315,7 @@ class Job(QObject):
         progress, last = self._progress, self._partial
         # a panel keeps its last job for its message; what that worked on is not to stay in memory with it
         self._function = self._progress = self._partial = None
-        if self._wants_last and last is not None:
+        if self._wants_last and last is not None and not self._is_closed:
             if progress is not None:
                 self.progressed.emit(*progress)
             self.partial.emit(last)
@@ -322,7 +324,9 @@ class Job(QObject):
             self._bar.close()
             self._bar = None
         try:
-            getattr(self, kind).emit(content)
+            # whoever would show it is gone with the window
+            if not self._is_closed:
+                getattr(self, kind).emit(content)
         finally:
             self._end()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from napari_blochnet.common.arrays import FloatArray
@@ -12,7 +13,29 @@ from napari_blochnet.napari_ui.canvas.layers import hidden_steps
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.state.session import Session
 
-__all__ = ["difference_steps"]
+__all__ = ["difference_steps", "drop_others_steps"]
+
+_ROLES = ("T2 difference", "T1 difference")
+
+
+def drop_others_steps(session: Session, compared: Sequence[ParameterMaps]) -> Steps[None]:
+    """Take away layers of differences of other maps than those that were compared: from an earlier reference.
+
+    Parameters
+    ----------
+    session : Session
+    compared : sequence of ParameterMaps
+        Whose layers stay.
+    """
+    for entry in session.entries("maps"):
+        if any(entry.subject is maps for maps in compared):
+            continue
+        for role in _ROLES:
+            for layer in session.layers("maps", entry.subject, role):
+                viewer = session.viewer
+                if viewer is not None and layer in viewer.layers:
+                    viewer.layers.remove(layer)
+                yield
 
 
 def difference_steps(
@@ -40,8 +63,8 @@ def difference_steps(
     entry = session.entry(maps)
     if entry is None:
         return
-    for parameter in ("T2", "T1"):
-        role = f"{parameter} difference"
+    for role in _ROLES:
+        parameter = role.removesuffix(" difference")
         values = differences[parameter]
         name = f"Δ{parameter} (%) – {entry.title} − {reference}"
         found = session.layers("maps", maps, role)

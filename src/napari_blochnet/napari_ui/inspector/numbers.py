@@ -183,7 +183,7 @@ def _texts(item: Explanation, residual: float, truth: Explanation | None) -> Seq
         return time_text(time) + (f" ± {_two_digits(error)}" if error is not None else "")
 
     def error(time: float, true: float | None) -> str:
-        return "" if true is None or item.is_truth else f"{100 * (time / true - 1):+.1f} %".replace("-", "−")
+        return "" if true is None or item.is_truth else f"{100 * (time / true - 1):+z.1f} %".replace("-", "−")
 
     return (
         item.name,

@@ -16,8 +16,10 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["DecadeAxis", "HomeBox", "ScatterPlot", "SchedulePlot", "pg"]
+__all__ = ["BY_HAND", "DecadeAxis", "HomeBox", "ScatterPlot", "SchedulePlot", "pg"]
 
+#: Of every plot's tooltip.
+BY_HAND = "Click, then turn the wheel: closer or farther; double-click: all of it."
 # More points than this add ink, not information, and slow the view down.
 _POINTS = 6000
 # Of each model's points, drawn in turn with the other models'.
@@ -181,10 +183,7 @@ class ScatterPlot(pg.PlotWidget):
         self._of = (name, unit)
         self._labels = {"left": f"estimated {name} ({unit})", "bottom": f"true {name} ({unit})"}
         self.setAccessibleName(f"Estimated against true {name}")
-        self.setToolTip(
-            "One point per voxel; solid line: estimate = truth; dashed: ±10 %. Click, then turn the wheel: "
-            "closer or farther; double-click: all of it."
-        )
+        self.setToolTip(f"One point per voxel; solid line: estimate = truth; dashed: ±10 %. {BY_HAND}")
         # square inside its axes, or equal errors would look unequal
         self.setFixedHeight(330)
         self.setMaximumWidth(360)
@@ -217,7 +216,7 @@ class ScatterPlot(pg.PlotWidget):
         across = f"true {parameter}" if reference == "truth" else f"{parameter} by {reference}"
         along = "estimated" if reference == "truth" else "other models'"
         self._labels = {"left": f"{along} {parameter} ({unit})", "bottom": f"{across} ({unit})"}
-        self.setToolTip("One point per voxel; solid line: both are equal; dashed: ±10 %.")
+        self.setToolTip(f"One point per voxel; solid line: both are equal; dashed: ±10 %. {BY_HAND}")
         self.apply_theme(colours)
 
     def show_points(self, points: Sequence[tuple[str, FloatArray, FloatArray, str]]) -> None:

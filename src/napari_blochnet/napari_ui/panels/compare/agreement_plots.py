@@ -10,37 +10,44 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.colour_limits import round_up
+from napari_blochnet.evaluation.agreement.agreement_table import AGREEMENT_COLUMNS
 from napari_blochnet.evaluation.agreement.bland_altman import differences
 from napari_blochnet.evaluation.agreement.distributions import Box
 from napari_blochnet.evaluation.agreement.series import RegionSeries
+from napari_blochnet.evaluation.tables import cell
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
-from napari_blochnet.napari_ui.widgets.plots import DecadeAxis, pg
+from napari_blochnet.napari_ui.widgets.plots import BY_HAND, DecadeAxis, HomeBox, pg
 
-__all__ = ["BlandAltmanPlot", "BoundedPlot", "BoxPlot", "HistogramPlot"]
+__all__ = ["AgreementPlot", "BlandAltmanPlot", "BoxPlot", "HistogramPlot"]
 
+# Numbers at lines have the digits of the table.
+_COLUMNS = {column.key: column for column in AGREEMENT_COLUMNS}
 Colours = Mapping[str, str]
 
 #: Of the plots, pixels.
 HEIGHT = 300
 # Of more models, numbers at the lines would stand on each other; the table has them.
 _MOST_LABELS = 1
+# Pixels that half of an axis's last number takes.
+_LAST_NUMBER = 18
 # Letters of a name in a line before a box.
 _LINE = 16
 # Of each model's points, drawn in turn with the other models'.
 _LAYERS = 8
 
 
-class BoundedPlot(pg.PlotWidget):
-    """A plot that cannot be left: it has limits, a double-click brings it back, and the wheel waits for the focus."""
+class AgreementPlot(pg.PlotWidget):
+    """A plot of one region, drawn anew for another."""
 
     def __init__(self, name: str, meaning: str, **axes: Any) -> None:
-        super().__init__(axisItems=axes)
+        super().__init__(axisItems=axes, viewBox=HomeBox())
         self.setAccessibleName(name)
-        self.setToolTip(f"{meaning} Double-click: the whole plot.")
+        self.setToolTip(f"{meaning} {BY_HAND}")
         self.setFixedHeight(HEIGHT)
         self.item = self.getPlotItem()
         self.item.getAxis("left").setWidth(56)
-        self._home: tuple[tuple[float, float], tuple[float, float]] | None = None
+        # half of the last number of the axis stands beyond its end
+        self.item.layout.setContentsMargins(1, 1, _LAST_NUMBER, 1)
         self._drawn: list[Any] = []
         self.legend = self.item.addLegend(offset=(-8, 4))
 
@@ -52,6 +59,8 @@ class BoundedPlot(pg.PlotWidget):
         self.setBackground(colours.background)
         style_plot(self.item, colours, **labels)
         self.legend.setLabelTextColor(colours.text)
+        # readable over points
+        self.legend.setBrush(pg.mkBrush(colours.background))
 
     def clear_drawn(self) -> None:
         """Take away what was drawn."""
@@ -71,34 +80,18 @@ class BoundedPlot(pg.PlotWidget):
         self.legend.addItem(pg.ScatterPlotItem(size=8, pen=None, brush=pg.mkBrush(colour)), title)
 
     def set_home(self, x: tuple[float, float], y: tuple[float, float]) -> None:
-        """Show this part, and let nobody leave its surroundings or go into nothing."""
-        self._home = (x, y)
-        wide, high = max(x[1] - x[0], 1e-9), max(y[1] - y[0], 1e-9)
-        box = self.item.getViewBox()
-        box.setLimits(
-            xMin=x[0] - wide, xMax=x[1] + wide, yMin=y[0] - high, yMax=y[1] + high,
-            minXRange=wide / 1000, maxXRange=3 * wide, minYRange=high / 1000, maxYRange=3 * high,
-        )  # fmt: skip
-        self.reset_view()
-
-    def reset_view(self) -> None:
-        """Show the whole plot again."""
-        if self._home is not None:
-            self.item.setRange(xRange=self._home[0], yRange=self._home[1], padding=0)
-
-    def mouseDoubleClickEvent(self, event: Any) -> None:  # noqa: N802
-        self.reset_view()
-        event.accept()
-
-    def wheelEvent(self, event: Any) -> None:  # noqa: N802
-        # the wheel scrolls the panel, unless somebody has clicked into the plot
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
+        """Show this part."""
+        self.item.setRange(xRange=x, yRange=y, padding=0)
 
 
-class BlandAltmanPlot(BoundedPlot):
+class _WholeAxis(DecadeAxis):
+    """An axis whose last number is drawn though half of it stands beyond the end; pyqtgraph leaves it out."""
+
+    def boundingRect(self) -> pg.QtCore.QRectF:  # noqa: N802
+        return super().boundingRect().adjusted(-_LAST_NUMBER, 0, _LAST_NUMBER, 0)
+
+
+class BlandAltmanPlot(AgreementPlot):
     """Differences from the reference over the mean of both, with bias and limits of agreement."""
 
     def __init__(self, parameter: str) -> None:
@@ -107,7 +100,7 @@ class BlandAltmanPlot(BoundedPlot):
             "One point per voxel. Solid line: bias; dashed: limits of agreement, bias ± 1.96 SD; shaded: their "
             "confidence intervals."
         )
-        super().__init__(f"Bland–Altman plot of {parameter}", meaning, bottom=DecadeAxis("bottom"))
+        super().__init__(f"Bland–Altman plot of {parameter}", meaning, bottom=_WholeAxis("bottom"))
 
     def show_series(
         self, found: RegionSeries, rows: Mapping[str, Mapping[str, Any]], unit: str, colours: Colours, theme: Palette
@@ -139,9 +132,9 @@ class BlandAltmanPlot(BoundedPlot):
                 if value is None:
                     continue
                 reach = max(reach, 1.15 * abs(value))
-                self._line(
-                    key, value, (row[f"{key}{ending}_from"], row[f"{key}{ending}_to"]), colour, len(found.models)
-                )
+                label = cell(row, _COLUMNS[f"{key}{ending}"]) if len(found.models) <= _MOST_LABELS else ""
+                interval = row[f"{key}{ending}_from"], row[f"{key}{ending}_to"]
+                self._line(key, value, interval, label, colour, theme)
         for layer in zip(*clouds, strict=True):
             for cloud in layer:
                 self.draw(cloud)
@@ -150,7 +143,13 @@ class BlandAltmanPlot(BoundedPlot):
             self.set_home((min(ends) - 0.05, max(ends) + 0.05), (-high, high))
 
     def _line(
-        self, key: str, value: float, interval: tuple[float | None, float | None], colour: str, models: int
+        self,
+        key: str,
+        value: float,
+        interval: tuple[float | None, float | None],
+        label: str,
+        colour: str,
+        theme: Palette,
     ) -> None:
         """Draw bias or a limit, with its confidence interval."""
         low, high = interval
@@ -163,19 +162,17 @@ class BlandAltmanPlot(BoundedPlot):
             band.setZValue(5)
             self.draw(band)
         style = pg.QtCore.Qt.PenStyle.SolidLine if key == "bias" else pg.QtCore.Qt.PenStyle.DashLine
-        label: dict[str, Any] = {}
-        if models <= _MOST_LABELS:
-            text = f"{value:+.3g}".replace("-", "−")
-            label = {
-                "label": text,
-                "labelOpts": {"position": 0.08, "color": colour, "anchors": [(0.5, 1.15), (0.5, 1.15)]},
-            }
-        line = pg.InfiniteLine(pos=value, angle=0, pen=pg.mkPen(colour, width=1.6, style=style), **label)
+        more: dict[str, Any] = {}
+        if label:
+            # from the axis on, above the line, and readable over points
+            how = {"position": 0.0, "anchors": [(0, 1), (0, 1)], "color": colour, "fill": theme.background}
+            more = {"label": label.replace("-", "−"), "labelOpts": how}
+        line = pg.InfiniteLine(pos=value, angle=0, pen=pg.mkPen(colour, width=1.6, style=style), **more)
         line.setZValue(10)
         self.draw(line)
 
 
-class HistogramPlot(BoundedPlot):
+class HistogramPlot(AgreementPlot):
     """The share of voxels over the value, of the reference and of each model."""
 
     def __init__(self, parameter: str) -> None:
@@ -198,7 +195,7 @@ class HistogramPlot(BoundedPlot):
             self.set_home((float(found.edges[0]), float(found.edges[-1])), (0.0, 1.3 * high))
 
 
-class BoxPlot(BoundedPlot):
+class BoxPlot(AgreementPlot):
     """A box for each model: quartiles, median and whiskers, of values or of differences from the reference."""
 
     def __init__(self, parameter: str) -> None:

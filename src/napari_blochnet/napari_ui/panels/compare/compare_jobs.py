@@ -16,6 +16,7 @@ from napari_blochnet.evaluation.beside_truth import signed_errors, turned_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import read_maps
 from napari_blochnet.evaluation.result_tables import Region
+from napari_blochnet.jobs.operations.compare import region_means
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
 from napari_blochnet.napari_ui.panels.compare.plot_view import region_series
 from napari_blochnet.napari_ui.state.comparing import agree_with, compare_with
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from napari_blochnet.evaluation.agreement.agreeing import Agreement
     from napari_blochnet.evaluation.comparison import Comparison
 
-__all__ = ["Found", "read_chosen", "run_agreement", "run_comparison", "write_made"]
+__all__ = ["Found", "read_chosen", "run_agreement", "run_comparison", "write_made", "write_means"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,3 +108,21 @@ def write_made(
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
     return [str(target)]
+
+
+def write_means(
+    maps: Sequence[ParameterMaps],
+    regions: Sequence[Region],
+    truth: Phantom | None,
+    path: str,
+    *,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> list[str]:
+    """Write means over regions with their record; worker thread, for pages take seconds."""
+    means = region_means(maps, regions, truth)
+    try:
+        (means.to_csv if Path(path).suffix.lower() == ".csv" else means.to_html)(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
+    return [path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSe
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
-from napari_blochnet.napari_ui.canvas.differences import difference_steps
+from napari_blochnet.napari_ui.canvas.differences import difference_steps, drop_others_steps
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.compare.compare_jobs import Found, read_chosen, run_comparison, write_made
@@ -24,7 +25,13 @@ from napari_blochnet.napari_ui.panels.compare.compare_words import AGREEMENT_EXP
 from napari_blochnet.napari_ui.panels.compare.live_agreement import LiveAgreement
 from napari_blochnet.napari_ui.panels.compare.plot_view import BLAND_ALTMAN, SCATTER, PlotView
 from napari_blochnet.napari_ui.panels.compare.region_statistics import RegionStatistics
-from napari_blochnet.napari_ui.panels.compare.score_table import LIMITS, ComparisonTable, Measure, measures_of
+from napari_blochnet.napari_ui.panels.compare.score_table import (
+    LIMITS,
+    ComparisonTable,
+    Measure,
+    current_name,
+    measures_of,
+)
 from napari_blochnet.napari_ui.printing.map_figures import MapFigureButton
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.state import preferences
@@ -85,7 +92,7 @@ class ComparePanel(Panel):
         self.copy = CopyRow(self.session)
         self.save_agreement_button = ExportButton(*AGREEMENT_EXPORT, self.save_agreement)
         self.copy_agreement = CopyRow(self.session)
-        self.regions = RegionStatistics(self.session, lambda: self.truth, self._all_chosen, self.jobs.say)
+        self.regions = RegionStatistics(self.session, lambda: self.truth, self._all_chosen, self.jobs.say, self._write)
 
         choices = named_rows(("Reference", self.reference))
         measures = row_of(self._measure_label, self.measure)
@@ -271,6 +278,7 @@ class ComparePanel(Panel):
             entry = self.session.entry(reference)
             title = reference.estimator if entry is None else entry.title
             wanted = self.agreement_form.values()["difference_limit"]
+            yield from drop_others_steps(self.session, compared.maps)
             for maps, values in zip(compared.maps, found.apart, strict=True):
                 yield from difference_steps(self.session, maps, title, values, wanted)
         self.session.compared = compared
@@ -324,7 +332,7 @@ class ComparePanel(Panel):
         measures = measures_of(compared)
         names = [measure.name for measure in measures]
         usual = LIMITS if compared.comparison is None else names[0]
-        wanted = self.session.plot_choice.get("measure") or self.measure.currentText()
+        wanted = current_name(self.session.plot_choice.get("measure") or self.measure.currentText())
         if names != [self.measure.itemText(index) for index in range(self.measure.count())]:
             with QSignalBlocker(self.measure):
                 self.measure.clear()
@@ -369,9 +377,13 @@ class ComparePanel(Panel):
             self._save(self.comparison.with_limits(limits_of(self.session).shown()), path)
 
     def _save(self, made: Comparison | Agreement, path: str) -> None:
+        self._write(path, functools.partial(write_made, made, path))
+
+    def _write(self, path: str, write: Callable[..., list[str]]) -> None:
         if self.is_busy:
+            self.jobs.say("Nothing was saved: wait for what runs here, or cancel it.", "error")
             return
-        job = self.start(f"Saving {Path(path).name}", functools.partial(write_made, made, path))
+        job = self.start(f"Saving {Path(path).name}", write)
         job.returned.connect(lambda files: self.jobs.say(f"Saved {' and '.join(files)}.", "good"))
         job.ended.connect(self._update_buttons)
         job.start()

@@ -57,7 +57,8 @@ class LiveAgreement(QObject):
 
     def update(self) -> None:
         """Compute again where something has changed."""
-        compared = self._session.compared
+        # what has changed while it was computed asks again, and the window may be gone since
+        compared = None if self._session.viewer is None else self._session.compared
         agreement = None if compared is None else compared.agreement
         self._again = self._job is not None
         if compared is None or agreement is None or self._again:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS
 from napari_blochnet.evaluation.agreement.series import RegionSeries, series_of
@@ -77,10 +77,10 @@ class PlotView(QWidget):
         #: by kind and parameter, made when they are first shown
         self.plots: dict[tuple[str, str], Any] = {}
         self._stack = filled(QVBoxLayout(), spacing=4)
-        row = row_of(self.kind, self.region, self.unit)
-        # the region's name takes the room, and not what follows
-        row.setStretch(1, 100)
-        filled(QVBoxLayout(self), row, self._stack, spacing=4)
+        # a region has a person's name, which is seen in full
+        where = row_of(QLabel("Region"), self.region)
+        where.setStretch(1, 100)
+        filled(QVBoxLayout(self), row_of(self.kind, self.unit), where, self._stack, spacing=4)
         self.kind.currentIndexChanged.connect(self._on_choice)
         self.region.currentIndexChanged.connect(self._on_choice)
         self.unit.currentIndexChanged.connect(self._on_choice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +19,11 @@ from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans, region_means
 from napari_blochnet.evaluation.result_tables import TRUTH, Region
-from napari_blochnet.jobs.operations.compare import region_means as recorded_means
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.panels.compare.compare_jobs import write_means
 from napari_blochnet.napari_ui.panels.compare.region_table import RegionTable
 from napari_blochnet.napari_ui.state import drawn_regions as regions
 from napari_blochnet.napari_ui.state.session import Session
@@ -57,6 +58,8 @@ class RegionStatistics(QWidget):
         Returns the maps to show; none: all that are open.
     say : callable
         Where sentences go: text and state, as `napari_blochnet.napari_ui.widgets.panel.JobBar.say`.
+    write : callable
+        Does what writes a file in the background: the file, and the function, which returns the names of what it wrote.
     """
 
     #: other regions, or other voxels in them
@@ -68,9 +71,11 @@ class RegionStatistics(QWidget):
         truth: Callable[[], Phantom | None],
         chosen: Callable[[], Sequence[ParameterMaps]],
         say: Callable[[str, str], None],
+        write: Callable[[str, Callable[..., list[str]]], None],
     ) -> None:
         super().__init__()
-        self._session, self._truth, self._chosen, self._say = session, truth, chosen, say
+        self._session, self._truth, self._chosen = session, truth, chosen
+        self._say, self._write = say, write
         self._watched: Layer | None = None
         self._attached = False
         self._colours: Palette | None = None
@@ -204,16 +209,15 @@ class RegionStatistics(QWidget):
                 self._found = (maps, found, phantom if part is not None else None)
             except InputError as error:
                 sentence = str(error)
+        can_be_named = layer is not None and not regions.is_tissue(layer)
+        if self.means is not None and can_be_named:
+            sentence = f"{sentence} Double-click a region's name to change it.".lstrip()
         self.hint.setText(sentence)
         self.hint.setVisible(bool(sentence))
         self.table.setVisible(self.means is not None)
         self.save_button.setVisible(self.means is not None)
         if self.means is not None:
-            self.table.show_means(
-                self.means,
-                self._model_colours(self.means),
-                can_be_named=layer is not None and not regions.is_tissue(layer),
-            )
+            self.table.show_means(self.means, self._model_colours(self.means), can_be_named=can_be_named)
             self.table.fit(self.width())
         self.found.emit()
 
@@ -252,18 +256,16 @@ class RegionStatistics(QWidget):
             self.choose(add(self._session, maps[-1]))
 
     def save(self, path: str) -> None:
-        """Write the means with their record; the format by the ending."""
+        """Write the means with their record, in the background; the format by the ending."""
         if self._found is None:
             return
         try:
-            ending = check_ending(path, (".csv", ".html", ".htm"), "means over regions")
-            maps, found, truth = self._found
-            means = recorded_means(maps, found, truth)
-            (means.to_csv if ending == ".csv" else means.to_html)(path)
-        except (InputError, OSError) as error:
+            check_ending(path, (".csv", ".html", ".htm"), "means over regions")
+        except InputError as error:
             self._say(str(error), "error")
         else:
-            self._say(f"Saved {path}.", "good")
+            maps, found, truth = self._found
+            self._write(path, functools.partial(write_means, maps, found, truth, path))
 
 
 def _edits_of(layer: Layer | None) -> list[Any]:

@@ -30,6 +30,8 @@ _COLUMNS = (
         "each model's own unit.",
     ),
 )
+_FIRST_MEAN = 3
+_PADDING = 10
 # More rows than this are scrolled.
 _ROWS = 12
 
@@ -93,14 +95,28 @@ class RegionTable(NumberTable):
             self._names.append(name if can_be_named else "")
             if model in colours:
                 self.cell(line, 1).setForeground(QColor(colours[model]))
-        self.resizeColumnsToContents()
         self.setFixedHeight(self.head.sizeHint().height() + ROW_HEIGHT * min(len(order), _ROWS) + 8)
 
     def fit(self, width: int) -> None:
-        """Leave PD out where there is no room for it; what is saved holds it."""
+        """Give columns what their texts need and means what is left; leave PD out where there is no room for it.
+
+        What is saved holds it.
+        """
         last = len(_COLUMNS) - 1
-        needed = sum(self.columnWidth(column) for column in range(last)) + self.sizeHintForColumn(last)
+        widths = [self._width(column) for column in range(last + 1)]
         bar = self.verticalScrollBar()
+        room = width - 2 * self.frameWidth()
         if bar is not None and self.rowCount() > _ROWS:
-            needed += bar.sizeHint().width()
-        self.setColumnHidden(last, needed + 4 > width)
+            room -= bar.sizeHint().width()
+        self.setColumnHidden(last, sum(widths) > room)
+        shown = range(last if self.isColumnHidden(last) else last + 1)
+        left = max(0, room - sum(widths[column] for column in shown))
+        means = shown[_FIRST_MEAN:]
+        for column in shown:
+            self.setColumnWidth(column, widths[column] + (left // len(means) if column in means else 0))
+
+    def _width(self, column: int) -> int:
+        """Return what the cells and the heading need."""
+        metrics = self.fontMetrics()
+        texts = (self.headings[column].text(), *(self.cell(row, column).text() for row in range(self.rowCount())))
+        return max(map(metrics.horizontalAdvance, texts)) + _PADDING

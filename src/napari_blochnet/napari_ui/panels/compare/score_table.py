@@ -17,15 +17,18 @@ from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTab
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.state.session import Compared
 
-__all__ = ["LIMITS", "ComparisonTable", "Measure", "measures_of"]
+__all__ = ["LIMITS", "ComparisonTable", "Measure", "current_name", "measures_of"]
 
 #: The measure that is a text of two numbers: bias, and how far from it the limits of agreement are.
-LIMITS = "Bias ± 1.96 SD / %"
+LIMITS = "Bland–Altman bias ± 1.96 SD / % of mean"
+# What it was called in sessions that were saved earlier.
+_EARLIER = {"Bias ± 1.96 SD / %": LIMITS}
+# What matters first comes first.
 _SCORES = (
-    "median_percent", "bias_percent", "mae_percent", "rmse", "rmse_per_bound", "mse_log10", "bias", "mae", "bound",
+    "median_percent", "rmse_per_bound", "bias_percent", "mae_percent", "rmse", "bound", "bias", "mae", "mse_log10",
     "failures",
 )  # fmt: skip
-_AGREEMENT = ("median_percent", "bias", "sd", "sd_percent", "concordance", "failures")
+_AGREEMENT = ("median_percent", "sd_percent", "concordance", "bias", "sd", "failures")
 _PADDING = 12
 
 
@@ -46,6 +49,11 @@ class Measure:
     name: str
     column: Column
     agreement: bool
+
+
+def current_name(measure: str) -> str:
+    """Return what a measure is called today that a session names."""
+    return _EARLIER.get(measure, measure)
 
 
 def measures_of(compared: Compared) -> list[Measure]:
@@ -241,7 +249,7 @@ def _text(row: Mapping[str, Any], measure: Measure) -> str:
     if measure.name != LIMITS:
         return cell(row, measure.column).replace("-", "−")
     bias, upper = row["bias_percent"], row["upper_percent"]
-    text = f"{bias:+.2f}" if upper is None else f"{bias:+.2f} ± {upper - bias:.2f}"
+    text = f"{bias:+z.2f}" if upper is None else f"{bias:+z.2f} ± {upper - bias:.2f}"
     return text.replace("-", "−")
 
 

@@ -44,7 +44,7 @@ class TissueScores(NumberTable):
         rows = [(name, value) for name, value in scores.items() if isinstance(value, Mapping)]
         self.setRowCount(len(rows))
         for i, (name, value) in enumerate(rows):
-            bias = f"{round(value['bias'], 1) + 0.0:+.1f}"
+            bias = f"{value['bias']:+z.1f}"
             cells = (bias, f"{value['rmse']:.1f}", f"{value['bound']:.1f}", f"{value['ratio']:.2f}")
             for j, text in enumerate((name, *cells)):
                 self.write(i, j, text, _COLUMNS[j][1])
