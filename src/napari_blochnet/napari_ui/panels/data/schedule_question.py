@@ -6,12 +6,13 @@ import html
 import logging
 import os
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.operations.opening import make_schedule
+from napari_blochnet.jobs.operations.opening import leaves_inversion_open, make_schedule
 from napari_blochnet.jobs.recognise import schedule_beside
+from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
@@ -70,6 +71,7 @@ class ScheduleQuestion(QWidget):
         # what the file left open when it was read first: 0 is no answer to that
         self._asked: set[str] = set()
         self._path = ""
+        self._is_inversion_open = False
         self._sentence = ""
         self.choice.currentIndexChanged.connect(self._update)
         self.form.changed.connect(self._on_form)
@@ -106,12 +108,15 @@ class ScheduleQuestion(QWidget):
         beside : path, optional
             The stack's file.
         """
+        # whoever is asked has not answered yet
+        blocker = QSignalBlocker(self)
         self.choice.setCurrentText(FROM_FILE)
         if beside is not None and not self.form.values()["path"] and (found := schedule_beside(beside)) is not None:
             self.form.set_values({"path": str(found)})
         self._on_form()
         if self._read is None and not self.form.errors():
             self.show_error(sentence, leads_on=True)
+        blocker.unblock()
 
     def schedule(self) -> Schedule | None:
         """Return the schedule of the tab or of the file.
@@ -159,7 +164,8 @@ class ScheduleQuestion(QWidget):
 
     def _say(self) -> None:
         if self.is_file:
-            self.line.setText("" if self._read is None else f"In the file: {self._read.describe()}")
+            silent = " (the file does not say)" if self._is_inversion_open else ""
+            self.line.setText("" if self._read is None else f"In the file: {self._read.describe()}{silent}")
         elif self._in_tab is None:
             self.line.setText("No schedule is chosen in the Schedule tab.")
         else:
@@ -173,7 +179,7 @@ class ScheduleQuestion(QWidget):
             self._path, self._asked = values["path"], set()
         self.form.clear_errors()
         self.show_error("")
-        self._read = None
+        self._read, self._is_inversion_open = None, False
         if not self._path:
             self._say()
             return
@@ -192,11 +198,24 @@ class ScheduleQuestion(QWidget):
         except Exception as error:  # somebody's file, read while the window waits
             _log.exception("reading a schedule ended with an error")
             self.show_error(f"The schedule cannot be read ({type(error).__name__}); the log has the details.")
+        self._ask_inversion()
         self._say()
         if self._read is not None and warned:
             self.line.setText(" ".join([self.line.text(), *warned]))
         if self._read is not None:
             self.changed.emit()
+
+    def _ask_inversion(self) -> None:
+        """Ask for the inversion time of a file that does not say; without one it is none, which nobody may mean."""
+        try:
+            settings = settings_from(ScheduleFileSettings, **self.form.values())
+        except InputError:
+            return
+        self._is_inversion_open = leaves_inversion_open(settings)
+        if self._is_inversion_open:
+            name = os.path.basename(self._path)
+            sentence = f"Not in {name}: leave out for no inversion, or give its time."
+            self.form.show_error("inversion_time", sentence, is_question=True)
 
     def _ask_together(self, error: MissingHintError) -> None:
         """Unfold, tick and mark every field that the file leaves open; none of them has a value yet."""
