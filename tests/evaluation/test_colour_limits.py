@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from napari_blochnet.evaluation.drawing.figures import comparison_figure
 
 import napari_blochnet as nb
 from napari_blochnet.common.colour_limits import error_limits, round_up, value_limits, widest
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.drawing.figures import comparison_figure
 from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.jobs.settings_comparing import CompareSettings
 

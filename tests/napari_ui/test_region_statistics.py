@@ -87,10 +87,13 @@ def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path
     layer.undo()
     qtbot.waitUntil(lambda: len(panel.regions.means.regions) == 1, timeout=5000)
     panel.regions.save(str(tmp_path / "regions.csv"))
+    assert desk.wait(panel) == f"Saved {tmp_path / 'regions.csv'}."
     with (tmp_path / "regions.csv").open(encoding="utf-8", newline="") as file:
         saved = list(csv.DictReader(file))
     assert float(saved[0]["mean"]) == rows["label 1", "truth", "T1"]["mean"]
     panel.regions.save(str(tmp_path / "regions.html"))
+    assert panel.is_busy, "a page is written in the background"
+    desk.wait(panel)
     assert "region_means" in (tmp_path / "regions.html").read_text(encoding="utf-8")
     desk.viewer.layers.remove(layer)
     assert panel.regions.means is None

@@ -99,7 +99,7 @@ def recorded_misfits(maps: Iterable[ParameterMaps]) -> list[str]:
 
 
 def _is_most(found: BoolArray) -> bool:
-    return 2 * np.count_nonzero(found) > len(found)
+    return bool(2 * np.count_nonzero(found) > len(found))
 
 
 def _sample(inside: np.ndarray) -> np.ndarray:

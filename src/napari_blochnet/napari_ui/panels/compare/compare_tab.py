@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ class ComparePanel(Panel):
         self.copy = CopyRow(self.session)
         self.save_agreement_button = ExportButton(*AGREEMENT_EXPORT, self.save_agreement)
         self.copy_agreement = CopyRow(self.session)
-        self.regions = RegionStatistics(self.session, lambda: self.truth, self._all_chosen, self.jobs.say)
+        self.regions = RegionStatistics(self.session, lambda: self.truth, self._all_chosen, self._write)
 
         choices = named_rows(("Reference", self.reference))
         measures = row_of(self._measure_label, self.measure)
@@ -368,9 +369,13 @@ class ComparePanel(Panel):
             self._save(self.comparison.with_limits(limits_of(self.session).shown()), path)
 
     def _save(self, made: Comparison | Agreement, path: str) -> None:
+        self._write(functools.partial(write_made, made, path), path)
+
+    def _write(self, writing: Callable[..., list[str]], path: str) -> None:
         if self.is_busy:
+            self.jobs.refuse()
             return
-        job = self.start(f"Saving {Path(path).name}", functools.partial(write_made, made, path))
+        job = self.start(f"Saving {Path(path).name}", writing)
         job.returned.connect(lambda files: self.jobs.say(f"Saved {' and '.join(files)}.", "good"))
         job.ended.connect(self._update_buttons)
         job.start()

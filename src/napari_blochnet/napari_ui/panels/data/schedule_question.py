@@ -6,7 +6,7 @@ import html
 import logging
 import os
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
@@ -37,6 +37,8 @@ class ScheduleQuestion(QWidget):
 
     #: there is another answer
     changed = Signal()
+    #: it may ask for something now, or no more
+    asking_changed = Signal()
     #: a person wants to go to the Schedule tab
     tab_wanted = Signal()
 
@@ -71,7 +73,7 @@ class ScheduleQuestion(QWidget):
         # what the file left open when it was read first: 0 is no answer to that
         self._asked: set[str] = set()
         self._path = ""
-        self._is_inversion_open = False
+        self._is_inversion_open = self._is_asked = False
         self._sentence = ""
         self.choice.currentIndexChanged.connect(self._update)
         self.form.changed.connect(self._on_form)
@@ -83,6 +85,11 @@ class ScheduleQuestion(QWidget):
     def is_file(self) -> bool:
         """Whether it is to be that of a file."""
         return self.choice.currentText() == FROM_FILE
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a file is to be named, or leaves something open."""
+        return self._is_asked and self.is_file
 
     @property
     def path(self) -> str:
@@ -108,15 +115,19 @@ class ScheduleQuestion(QWidget):
         beside : path, optional
             The stack's file.
         """
-        # whoever is asked has not answered yet
-        blocker = QSignalBlocker(self)
+        self._is_asked = True
         self.choice.setCurrentText(FROM_FILE)
         if beside is not None and not self.form.values()["path"] and (found := schedule_beside(beside)) is not None:
             self.form.set_values({"path": str(found)})
         self._on_form()
         if self._read is None and not self.form.errors():
             self.show_error(sentence, leads_on=True)
-        blocker.unblock()
+        self.asking_changed.emit()
+
+    def end(self) -> None:
+        """Ask for nothing more: the stack is open."""
+        self._is_asked = False
+        self.asking_changed.emit()
 
     def schedule(self) -> Schedule | None:
         """Return the schedule of the tab or of the file.
