@@ -99,7 +99,7 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
     np.testing.assert_allclose(drawn.translate, (9.0, -4.0, 3.0))
 
 
-def test_an_acquired_stack_with_its_schedule_file_in_nine(desk, shared_data):
+def test_an_acquired_stack_with_its_schedule_file_in_nine(desk, qtbot, shared_data):
     desk = desk()
     desk.turn_to("Data")
     data, mapping = desk.workbench.data, desk.workbench.map
@@ -120,6 +120,9 @@ def test_an_acquired_stack_with_its_schedule_file_in_nine(desk, shared_data):
     for sentence in form.findChildren(QLabel):
         if sentence.isVisible() and sentence.wordWrap():
             assert sentence.height() >= sentence.heightForWidth(sentence.width()), sentence.text()
+    hint = desk.workbench.next_step
+    qtbot.waitUntil(lambda: "press Open fingerprints" in hint.text.text())
+    assert not hint.button.isVisible()
     desk.click(data.open_stack)
     assert not data.is_busy, "0 is no answer"
     for field, value in (("flip_angle", 60.0), ("repetition_time", 15.0), ("echo_time", 3.3)):
@@ -137,7 +140,8 @@ def test_an_acquired_stack_with_its_schedule_file_in_nine(desk, shared_data):
     # the Schedule tab has it, too
     assert desk.session.schedule == stack.schedule
     assert desk.workbench.schedule.kind.currentText() == "From a file"
-    hand.click(desk.workbench.next_step.button)
+    qtbot.waitUntil(lambda: hint.button.text() == "Map…")
+    hand.click(hint.button)
     hand.click(mapping.run, mapping)
     assert hand.count <= 9
     maps = desk.session.entries("maps")[0].subject

@@ -41,9 +41,13 @@ class _Sentence(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        height = self.heightForWidth(self.width())
-        if height != self.minimumHeight():
-            self.setMinimumHeight(height)
+        before = self.minimumHeight()
+        # it would be no lower than that
+        self.setMinimumHeight(0)
+        needed = max(0, self.heightForWidth(self.width())) if self.text() else 0
+        self.setMinimumHeight(needed)
+        if needed != before:
+            self.updateGeometry()
 
     def call(self, name: str) -> None:
         """Take the colours of another name in the panel's style."""

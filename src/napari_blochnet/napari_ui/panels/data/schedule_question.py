@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import logging
 import os
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
@@ -194,9 +195,7 @@ class ScheduleQuestion(QWidget):
         if not self._path:
             self._say()
             return
-        # what was asked for and stands at 0 was not answered
-        open_still = {name for name in self._asked if values[name] in (0, 0.0)}
-        hints = {name: None if name in open_still else value for name, value in values.items()}
+        hints = self._hints()
         warned: list[str] = []
         try:
             with data_warnings() as warned:
@@ -216,10 +215,15 @@ class ScheduleQuestion(QWidget):
         if self._read is not None:
             self.changed.emit()
 
+    def _hints(self) -> dict[str, Any]:
+        """Return what the form answers: what was asked for and stands at 0 was not answered."""
+        values = self.form.values()
+        return {name: None if name in self._asked and value == 0 else value for name, value in values.items()}
+
     def _ask_inversion(self) -> None:
         """Ask for the inversion time of a file that does not say; without one it is none, which nobody may mean."""
         try:
-            settings = settings_from(ScheduleFileSettings, **self.form.values())
+            settings = settings_from(ScheduleFileSettings, **self._hints())
         except InputError:
             return
         self._is_inversion_open = leaves_inversion_open(settings)
