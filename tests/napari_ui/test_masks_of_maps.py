@@ -205,3 +205,16 @@ def test_layers_of_others_are_given_mm_when_they_are_taken(desk, qtbot):
     assert ours.name == entry.title == "my scan, fingerprints"
     mapping = desk.turn_to("Map")
     assert mapping.stack.native.currentText() == ours.name
+
+
+def test_maps_that_do_not_fit_are_not_announced_in_green(ready):
+    desk, mapping, stack = ready
+    assert desk.run(mapping, mapping.run).startswith("Mapped")
+    assert mapping.jobs.message.property("state") == "good"
+    assert stack.schedule.inversion_time is not None
+    layers.add_stack(desk.session, FingerprintStack(stack.data, stack.schedule.replace(inversion_time=None)))
+    mapping.stack.value = desk.session.entries("stack")[-1].subject
+    said = desk.run(mapping, mapping.run)
+    assert "median residual" in said
+    assert "inversion" in mapping.jobs.warning.text() or "check the schedule" in mapping.jobs.warning.text()
+    assert not mapping.jobs.message.property("state")

@@ -215,7 +215,10 @@ def leaves_inversion_open(settings: ScheduleFileSettings) -> bool:
 
 def _is_ours(path: str) -> bool:
     """Whether a schedule's file has the comment that ends those of `write_schedule`."""
-    with Path(path).expanduser().open(encoding="utf-8", errors="replace") as file:
+    source = Path(path).expanduser()
+    if not source.is_file():
+        return False
+    with source.open(encoding="utf-8", errors="replace") as file:
         head = itertools.takewhile(lambda line: line.startswith("#"), file)
         return any(line.startswith("# receiver_phase:") for line in head)
 

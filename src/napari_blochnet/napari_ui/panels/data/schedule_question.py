@@ -16,6 +16,7 @@ from napari_blochnet.jobs.recognise import schedule_beside
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
+from napari_blochnet.napari_ui.background.workers import is_any_working
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.parts import note
@@ -222,6 +223,9 @@ class ScheduleQuestion(QWidget):
 
     def _ask_inversion(self) -> None:
         """Ask for the inversion time of a file that does not say; without one it is none, which nobody may mean."""
+        # the job that works is the one hearer of warnings, by which a file contradicts
+        if is_any_working():
+            return
         try:
             settings = settings_from(ScheduleFileSettings, **self._hints())
         except InputError:
