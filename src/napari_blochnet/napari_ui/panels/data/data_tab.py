@@ -124,7 +124,6 @@ class DataPanel(TakesDrops, Panel):
         self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
-        # the layer that is being taken as fingerprints
         self._taken: Layer | None = None
         self._turns = Turns(self, self.session.window)
         # with which options each row's path was opened: they are that file's
@@ -264,6 +263,7 @@ class DataPanel(TakesDrops, Panel):
         """Open what is named last: whoever names a file does not mean the layer that was chosen before."""
         if text:
             self.layers.choose(None)
+            self.question.drop()
 
     def use_layer(self, layer: Layer) -> Job | None:
         """Take a layer as fingerprints: at once with a schedule that is known to fit, else ask for that.

@@ -126,6 +126,12 @@ class ScheduleQuestion(QWidget):
             self.show_error(sentence, leads_on=True)
         self.asking_changed.emit()
 
+    def drop(self) -> None:
+        """Ask no more for what nobody has begun to answer: another stack may need no file."""
+        if self.is_asking and not self.path:
+            self.choice.setCurrentText(OWN)
+            self.end()
+
     def end(self) -> None:
         """Ask for nothing more: the stack is open."""
         self._is_asked = False
