@@ -10,6 +10,7 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.evaluation.beside_truth import summary
 from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.fingerprints.noise import noise_in
@@ -154,6 +155,31 @@ def test_acquired_data_keeps_silent(name, length, shared_data):
     )
     frames = np.load(folder / "frames.npz", allow_pickle=False)["frames"][:, 60:180:4, 60:180:4]
     assert said(nb.FingerprintStack(frames[:, None], schedule)) == []
+
+
+def test_an_inversion_left_out_is_said_of_acquired_data(shared_data):
+    folder = shared_data / "acquired" / "vumc_mrf_500"
+    frames = np.load(folder / "frames.npz", allow_pickle=False)["frames"][:, 60:180:4, 60:180:4]
+    medians = []
+    for time in (None, 15.0):
+        schedule = nb.read_schedule(
+            folder / "MRF_500.csv", flip_angle=60.0, repetition_time=15.0, echo_time=3.3, inversion_time=time
+        )
+        stack = nb.FingerprintStack(frames[:, None], schedule)
+        sentences = said(stack, mask="otsu")
+        maps = nb.reconstruct(stack, step=STEP, mask="otsu")
+        medians.append(float(np.median(maps.t1[maps.mask])))
+        if time is not None:
+            assert sentences == []
+            continue
+        (sentence,) = sentences
+        assert f"median residual {100 * np.median(maps.residual[maps.mask]):.0f} %" in sentence
+        assert "no inversion pulse" in sentence
+        assert summary(maps, None) == (
+            f"{maps.estimator}: median residual {100 * np.median(maps.residual[maps.mask]):.2g} % of the signal."
+        )
+    # what is at stake
+    assert medians[1] > 5 * medians[0]
 
 
 def test_noise_of_white_noise():

@@ -30,7 +30,7 @@ def test_no_error_is_black_and_no_voxel_is_not_drawn(desk, theme):
     maps = ParameterMaps(found, found / 10, np.ones(shape), np.zeros(shape), everywhere, estimator="some")
     layers.add_maps(desk.session, maps, stack, truth, "some")
     values = errors.signed_errors(truth, maps)
-    assert errors.summary(maps, values) == "some: median |error| T1 5 %, T2 5 %."
+    assert errors.summary(maps, values) == "some: median |error| T1 5 %, T2 5 %, residual 0 % of the signal."
     at_once(layers.error_steps(desk.session, maps, values))
     layer = desk.layer("T1 error (%) – some")
     for other in desk.viewer.layers:

@@ -255,13 +255,11 @@ def test_no_dialog_writes_one_thing_into_a_name_of_another(scene, tmp_path, monk
     compare, schedule = scene.desk.workbench.compare, scene.desk.workbench.schedule
     with pytest.raises(InputError, match=r"^a\.tif: comparisons are not written as \.tif; expected a name ending in"):
         write_made(None, str(tmp_path / "a.tif"))
-    said = []
-    monkeypatch.setattr(compare.regions, "_say", lambda text, state: said.append((text, state)))
     monkeypatch.setattr(compare.regions, "_found", ([], (), None))
     compare.regions.save(str(tmp_path / "b.svg"))
-    assert said == [
-        ("b.svg: means over regions are not written as .svg; expected a name ending in .csv, .html or .htm.", "error")
-    ]
+    assert scene.desk.wait(compare) == (
+        "b.svg: means over regions are not written as .svg; expected a name ending in .csv, .html or .htm."
+    )
     _answers(monkeypatch, tmp_path / "c.txt")
     with pytest.raises(InputError, match=r"c\.txt: recipes are not written as \.txt; expected a name ending in \.json"):
         save_recipes(None, [("maps", {"operation": "given"})])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QLabel
 
 from napari_blochnet.fingerprints.thresholds import otsu_threshold
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -98,7 +99,7 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
     np.testing.assert_allclose(drawn.translate, (9.0, -4.0, 3.0))
 
 
-def test_an_acquired_stack_with_its_schedule_file_in_eight(desk, shared_data):
+def test_an_acquired_stack_with_its_schedule_file_in_ten(desk, qtbot, shared_data):
     desk = desk()
     desk.turn_to("Data")
     data, mapping = desk.workbench.data, desk.workbench.map
@@ -113,21 +114,41 @@ def test_an_acquired_stack_with_its_schedule_file_in_eight(desk, shared_data):
     assert form.values()["path"].endswith("MRF_500.csv")
     assert list(form.errors()) == ["flip_angle", "repetition_time", "echo_time"]
     assert form.errors()["echo_time"] == "Not in MRF_500.csv; give it, in ms."
+    inversion = form.row("inversion_time").findChild(QLabel)
+    asked = "Not in MRF_500.csv: leave out for no inversion, or give its time."
+    assert (inversion.text(), inversion.isVisible()) == (asked, True)
+    for sentence in form.findChildren(QLabel):
+        if sentence.isVisible() and sentence.wordWrap():
+            assert sentence.height() >= sentence.heightForWidth(sentence.width()), sentence.text()
+    hint = desk.workbench.next_step
+    qtbot.waitUntil(lambda: "press Open fingerprints" in hint.text.text())
+    assert not hint.button.isVisible()
     desk.click(data.open_stack)
     assert not data.is_busy, "0 is no answer"
     for field, value in (("flip_angle", 60.0), ("repetition_time", 15.0), ("echo_time", 3.3)):
         hand.choose(form.editor(field).inner, value)
     assert not form.errors()
+    # none may be meant: it is asked for as long as nobody has said
+    assert inversion.isVisible()
+    assert data.schedule_line.text().endswith("no inversion (the file does not say)")
+    hand.choose(form.editor("inversion_time").tick, True)
+    hand.choose(form.editor("inversion_time").inner, 15.0)
+    assert not inversion.isVisible()
+    assert data.schedule_line.text().endswith("inversion, TI 15 ms")
     assert hand.click(data.open_stack, data) == "Opened frames."
     stack = desk.session.entries("stack")[0].subject
     assert stack.schedule.flip_angle.max() == pytest.approx(60.0)
     # the Schedule tab has it, too
     assert desk.session.schedule == stack.schedule
     assert desk.workbench.schedule.kind.currentText() == "From a file"
-    hand.click(desk.workbench.next_step.button)
+    qtbot.waitUntil(lambda: hint.button.text() == "Map…")
+    hand.click(hint.button)
     hand.click(mapping.run, mapping)
-    assert hand.count <= 8
-    assert desk.session.entries("maps")[0].subject.mask.any()
+    assert hand.count <= 10
+    maps = desk.session.entries("maps")[0].subject
+    assert maps.mask.any()
+    left = 100 * np.median(maps.residual[maps.mask & ~maps.failed])
+    assert f"median residual {left:.2g} % of the signal" in mapping.jobs.message.text()
 
 
 def test_otsu_its_slider_and_what_is_recorded(desk, qtbot, tmp_path):
@@ -250,8 +271,8 @@ def test_what_no_layer_can_be_is_said(desk, tmp_path):
     short = desk.viewer.add_image(np.ones((24, 3, 5, 6), np.uint16), name="short")
     use_as_fingerprints(desk.viewer)
     assert data.question.is_file
-    assert data.question.error.text() == (
-        "short (24 × 3 × 5 × 6) has no axis as long as the Schedule tab's schedule; give the file of its own."
+    assert data.question.error.text().startswith(
+        "short (24 × 3 × 5 × 6) has no axis as long as the Schedule tab's schedule; give the file of its own. <a "
     )
     import napari_blochnet as nb
 

@@ -47,7 +47,12 @@ def _stroke(desk, qtbot, start, moves):
     qtbot.mouseRelease(native, desk.button, pos=centre + QPoint(*moves[-1]))
 
 
-def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path):
+def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path, monkeypatch):
+    from napari_blochnet.napari_ui.panels.compare import region_statistics
+
+    scaled = []
+    found = region_statistics.signal_scales
+    monkeypatch.setattr(region_statistics, "signal_scales", lambda *what: scaled.append(what) or found(*what))
     desk = mapped
     panel = desk.turn_to("Compare")
     assert panel.regions.means is None
@@ -96,6 +101,8 @@ def test_what_is_painted_is_averaged_while_it_is_painted(mapped, qtbot, tmp_path
     qtbot.waitUntil(lambda: len(panel.regions.means.regions) == 2, timeout=5000)
     layer.undo()
     qtbot.waitUntil(lambda: len(panel.regions.means.regions) == 1, timeout=5000)
+    # once for all strokes: it takes longer than the means
+    assert len(scaled) == 1
     panel.regions.save(str(tmp_path / "regions.csv"))
     # in the background, as everything that takes longer than a moment
     assert panel.is_busy

@@ -55,13 +55,20 @@ def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
 
 
 def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
-    """Return one sentence about how good maps are."""
+    """Return one sentence about how good maps are: beside the truth, and how much of the signal they leave unexplained.
+
+    An estimator that fits wrong models says so by its residual alone, where no truth is known.
+    """
     failed = int(maps.failed.sum())
     lost = f" {failed:,} voxels got no answer." if failed else ""
     scored = maps.mask & ~maps.failed
     if errors is not None:
         scored &= np.isfinite(errors["T1"])
-    if errors is None or not scored.any():
-        return lost.strip()
-    parts = [f"{name} {np.median(np.abs(values[scored])):.2g} %" for name, values in errors.items()]
-    return f"{maps.estimator}: median |error| {', '.join(parts)}.{lost}"
+    parts = []
+    if errors is not None and scored.any():
+        parts = [f"{name} {np.median(np.abs(values[scored])):.2g} %" for name, values in errors.items()]
+        parts[0] = f"|error| {parts[0]}"
+    answered = maps.mask & ~maps.failed
+    if maps.residual is not None and answered.any():
+        parts.append(f"residual {100 * float(np.median(maps.residual[answered])):.2g} % of the signal")
+    return f"{maps.estimator}: median {', '.join(parts)}.{lost}" if parts else lost.strip()

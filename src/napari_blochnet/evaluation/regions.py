@@ -56,6 +56,7 @@ def region_means(
     truth: Phantom | None = None,
     title: str = "T1 and T2 by region",
     record: dict[str, Any] | None = None,
+    scales: Sequence[float] | None = None,
 ) -> RegionMeans:
     """Average maps over regions.
 
@@ -75,6 +76,8 @@ def region_means(
         Heading of the report.
     record : dict, optional
         Entered in the result.
+    scales : sequence of float, optional
+        What PD of each model is multiplied with beside the truth, where that is known already: it takes a while.
 
     Returns
     -------
@@ -99,15 +102,16 @@ def region_means(
                     field="regions",
                 )
     table: list[dict[str, Any]] = []
-    scales = [1.0] * len(maps)
-    if truth is not None:
+    if truth is None:
+        scales = [1.0] * len(maps)
+    else:
         if truth.shape != maps[0].shape:
             raise InputError(
                 f"The truth {truth.name} has {truth.shape} voxels (z, y, x), the maps have {maps[0].shape}",
                 "the same grid",
                 field="truth",
             )
-        scales = [found.pd_scale for found in signal_scales(truth, maps)]
+        scales = [found.pd_scale for found in signal_scales(truth, maps)] if scales is None else scales
         rows = [_rows(truth, region) for region in regions]
         table += [row for several in rows for row in several]
         regions = [_with_truth(region, several) for region, several in zip(regions, rows, strict=True)]

@@ -303,7 +303,7 @@ class ReconstructSettings(Settings):
         "which they are not 0 (NIfTI lies as its affine says).",
         files="Masks (*.nii *.nii.gz *.npy *.npz *.mat *.h5);;All files (*)",
     )
-    threshold: float | None = quantity(
+    threshold: float | None = of_data(
         None,
         "Threshold",
         "Only voxels are mapped whose signal, root mean square over time, lies above this, in units of the data; none: "

@@ -41,7 +41,7 @@ class Step(NamedTuple):
     goal: str = ""
 
 
-def next_step(session: Session, tab: str, *, inspecting: bool) -> Step | None:
+def next_step(session: Session, tab: str, *, inspecting: bool, asked: bool = False) -> Step | None:
     """Return what comes next, by what is open.
 
     Parameters
@@ -51,6 +51,8 @@ def next_step(session: Session, tab: str, *, inspecting: bool) -> Step | None:
         Title of the tab that is in front: nobody is sent where he is.
     inspecting : bool
         Whether the voxel inspector is open.
+    asked : bool
+        Whether the Data tab asks for the schedule of fingerprints that are to be opened.
 
     Returns
     -------
@@ -58,6 +60,8 @@ def next_step(session: Session, tab: str, *, inspecting: bool) -> Step | None:
         None once the whole way has been gone.
     """
     maps = session.entries("maps")
+    if asked and tab == "Data":
+        return Step("Give what is marked above of the schedule, then press Open fingerprints.")
     if maps:
         has_truth = any(session.layers("maps", role=f"{name} error") for name in ("T1", "T2"))
         if session.voxel is None:
@@ -95,13 +99,17 @@ class NextStep(QFrame):
         The workbench's tabs.
     open_sample : callable
         Opens the sample to begin with.
+    asked : callable
+        Returns whether the Data tab asks for a schedule.
     """
 
-    def __init__(self, napari_viewer: Viewer, tabs: QTabWidget, open_sample: Callable[[], None]) -> None:
+    def __init__(
+        self, napari_viewer: Viewer, tabs: QTabWidget, open_sample: Callable[[], None], asked: Callable[[], bool]
+    ) -> None:
         super().__init__()
         self.setObjectName("blochnetNext")
         self._session = session_of(napari_viewer)
-        self._tabs, self._open_sample = tabs, open_sample
+        self._tabs, self._open_sample, self._asked = tabs, open_sample, asked
         self._step: Step | None = None
         self._tools: ToolWatch | None = None
         self._attached = False
@@ -163,6 +171,11 @@ class NextStep(QFrame):
         if viewer is not None:
             viewer.events.theme.disconnect(self._apply_theme)
 
+    def look_again(self) -> None:
+        """Look again at what comes next, soon."""
+        if self._attached:
+            self._update_later()
+
     def _look_again(self, _content: object = None) -> None:
         self._update_later()
 
@@ -186,7 +199,7 @@ class NextStep(QFrame):
         self._step = None
         if self.switch.isChecked():
             tab = self._tabs.tabText(self._tabs.currentIndex())
-            self._step = next_step(self._session, tab, inspecting=is_dock_open(viewer, INSPECTOR))
+            self._step = next_step(self._session, tab, inspecting=is_dock_open(viewer, INSPECTOR), asked=self._asked())
         if self._step is not None:
             self.text.setText(self._step.text)
             self.button.setText(self._step.button)

@@ -162,7 +162,9 @@ class Workbench(QWidget):
         for panel in (self.data, self.schedule, self.simulate, self.map, self.compare, self.train):
             self.tabs.addTab(panel, panel.title)
         self.data.schedule_given.connect(self.schedule.show_schedule)
-        self.next_step = NextStep(napari_viewer, self.tabs, functools.partial(self.data.open_sample, _FIRST_SAMPLE))
+        first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
+        self.next_step = NextStep(napari_viewer, self.tabs, first, lambda: question.is_asking)
+        question.asking_changed.connect(self.next_step.look_again)
         self.data.body.addWidget(self.next_step.switch)
         self.view_bar = _ViewBar(napari_viewer)
         layout = QVBoxLayout(self)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import check_memory
@@ -24,9 +27,15 @@ from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSe
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["SCHEDULE_KINDS", "brainweb_phantom", "make_schedule", "open_fingerprints", "open_phantom", "synthetic_head"]
+__all__ = [
+    "SCHEDULE_KINDS", "brainweb_phantom", "leaves_inversion_open", "make_schedule", "open_fingerprints", "open_phantom",
+    "synthetic_head",
+]  # fmt: skip
 
 PathLike = str | os.PathLike[str]
+
+# ms: no file states it.
+_UNLIKELY_TIME = 13.0078125
 
 #: The settings model of each kind of schedule.
 SCHEDULE_KINDS: dict[str, type[FispSettings] | type[SplineSettings] | type[ScheduleFileSettings]] = {
@@ -170,6 +179,48 @@ def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp
     else:
         schedule = fisp_schedule(**values)
     return schedule.replace(record=make_record("make_schedule", given, {}))
+
+
+def leaves_inversion_open(settings: ScheduleFileSettings) -> bool:
+    """Whether a schedule's file says nothing of an inversion pulse, and nobody else does: it is read as without one.
+
+    Parameters
+    ----------
+    settings : ScheduleFileSettings
+
+    Returns
+    -------
+    bool
+        False, too, where the file cannot be read.
+    """
+    from napari_blochnet.schedules.missing import MissingHintError
+
+    if settings.inversion_time is not None or not settings.path:
+        return False
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataWarning)
+        for time_given in (None, _UNLIKELY_TIME):
+            try:
+                make_schedule(settings.model_copy(update={"inversion_time": time_given}))
+            except MissingHintError as error:
+                # an inversion is stated without its time
+                if "inversion_time" in error.asked:
+                    return False
+            except InputError:
+                return False
+    # what says something contradicts that time; files of ours have a line about inversion where there is one
+    contradicts = any("inversion_time" in str(each.message) for each in caught)
+    return not contradicts and not _is_ours(settings.path)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a schedule's file has the comment that ends those of `write_schedule`."""
+    source = Path(path).expanduser()
+    if not source.is_file():
+        return False
+    with source.open(encoding="utf-8", errors="replace") as file:
+        head = itertools.takewhile(lambda line: line.startswith("#"), file)
+        return any(line.startswith("# receiver_phase:") for line in head)
 
 
 def open_fingerprints(

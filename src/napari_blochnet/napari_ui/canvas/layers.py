@@ -133,6 +133,12 @@ def _told_apart(viewer: Viewer, layer: Layer, entry: Entry) -> Entry:
     ]
     same = next((known.title for known in others if known.subject is entry.subject), None)
     title = same or numbered_names([*dict.fromkeys(known.title for known in others), entry.title])[-1]
+    if entry.role == "signal" and same is None and _is_taken(viewer, layer, title):
+        # napari would number the layer alone, and nothing else would be called so
+        layer.name = f"{title}, fingerprints"
+        entry = replace(entry, title=layer.name)
+        layer.metadata = {**layer.metadata, ENTRY: entry}
+        return entry
     if title != entry.title:
         named = layer.name.rfind(entry.title)
         if named >= 0:
@@ -140,6 +146,11 @@ def _told_apart(viewer: Viewer, layer: Layer, entry: Entry) -> Entry:
         entry = replace(entry, title=title)
         layer.metadata = {**layer.metadata, ENTRY: entry}
     return entry
+
+
+def _is_taken(viewer: Viewer, layer: Layer, name: str) -> bool:
+    """Whether a layer of somebody else has a name."""
+    return any(other.name == name for other in viewer.layers if other is not layer and entry_of(other) is None)
 
 
 def _first_layer() -> Steps[None]:
@@ -324,7 +335,12 @@ def add_outline(session: Session, subject: Subject) -> Layer | None:
     viewer = session.viewer
     before = None if viewer is None else viewer.layers.selection.active
     empty = np.zeros(subject.shape[-3:], np.uint8)
-    layer = _add_empty(session, subject, lambda entry: region_data(empty, entry, name=f"Mask – {entry.title}"))
+    layer = _add_empty(
+        session,
+        subject,
+        lambda entry: region_data(empty, entry, name=f"Mask – {entry.title}"),
+        role="mask",
+    )
     if layer is not None and viewer is not None:
         layer.contour = 1
         viewer.layers.selection.active = before
@@ -339,10 +355,12 @@ def add_drawing(session: Session, subject: Subject) -> Layer | None:
     return layer
 
 
-def _add_empty(session: Session, subject: Subject, make: Callable[[Entry], LayerData]) -> Layer | None:
+def _add_empty(
+    session: Session, subject: Subject, make: Callable[[Entry], LayerData], role: str = "region"
+) -> Layer | None:
     entry, viewer = session.entry(subject), session.viewer
     if entry is None or viewer is None:
         return None
-    layer = at_once(_add(session, [make(replace(entry, kind="region", role="region"))]))[0]
+    layer = at_once(_add(session, [make(replace(entry, kind="region", role=role))]))[0]
     viewer.layers.selection.active = layer
     return layer

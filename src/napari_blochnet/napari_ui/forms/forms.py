@@ -25,11 +25,44 @@ from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 __all__ = ["SettingsForm"]
 
 
+class _Sentence(QLabel):
+    """A sentence below a field, as high as its lines: a form's layout counts on one line in what it shows anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWordWrap(True)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        super().resizeEvent(event)
+        self._fit()
+
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        super().setText(text)
+        self._fit()
+
+    def _fit(self) -> None:
+        before = self.minimumHeight()
+        # it would be no lower than that
+        self.setMinimumHeight(0)
+        needed = max(0, self.heightForWidth(self.width())) if self.text() else 0
+        self.setMinimumHeight(needed)
+        if needed != before:
+            self.updateGeometry()
+
+    def call(self, name: str) -> None:
+        """Take the colours of another name in the panel's style."""
+        self.setObjectName(name)
+        style = self.style()
+        if style is not None:
+            style.unpolish(self)
+            style.polish(self)
+
+
 class _Row(NamedTuple):
     label: QLabel
     editor: BaseValueWidget[Any]
     #: what is wrong with the value
-    error: QLabel
+    error: _Sentence
     #: editor and error
     column: QWidget
 
@@ -68,11 +101,10 @@ class SettingsForm(QWidget):
         title = field.title or name
         unit = field.json_schema_extra.get("unit") if isinstance(field.json_schema_extra, dict) else ""
         tooltip = f"{field.description or ''}{f' Unit: {unit}.' if unit else ''}".strip()
-        label, error, column = QLabel(title), QLabel(), QWidget()
+        label, error, column = QLabel(title), _Sentence(), QWidget()
         for line in (label, error):
             line.setTextFormat(Qt.TextFormat.PlainText)
         error.setObjectName("blochnetError")
-        error.setWordWrap(True)
         error.hide()
         filled(QVBoxLayout(column), editor.native, error, spacing=1)
         label.setToolTip(tooltip)
@@ -160,17 +192,30 @@ class SettingsForm(QWidget):
             if name in self._rows:
                 self._rows[name].editor.value = value
 
-    def show_error(self, field: str | None, sentence: str) -> bool:
-        """Write a sentence beside the field; False where the form has no such field."""
+    def show_error(self, field: str | None, sentence: str, *, is_question: bool = False) -> bool:
+        """Write a sentence beside the field; False where the form has no such field.
+
+        Parameters
+        ----------
+        field : str or None
+        sentence : str
+        is_question : bool
+            Whether leaving the field as it is may be right: in the colour of warnings, and none of `errors`.
+        """
         row = self._rows.get((field or "").split(".")[0])
         if row is not None:
+            row.error.call("blochnetWarning" if is_question else "blochnetError")
             row.error.setText(sentence)
             row.error.show()
         return row is not None
 
     def errors(self) -> dict[str, str]:
         """Return the sentences that stand beside fields."""
-        return {name: row.error.text() for name, row in self._rows.items() if not row.error.isHidden()}
+        return {
+            name: row.error.text()
+            for name, row in self._rows.items()
+            if not row.error.isHidden() and row.error.objectName() == "blochnetError"
+        }
 
     def clear_errors(self) -> None:
         """Take all sentences away."""

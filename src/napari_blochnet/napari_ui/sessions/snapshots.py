@@ -97,6 +97,9 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
             if not any(key.startswith("blochnet") for key in layer.metadata):
                 left_out.append(layer.name)
             continue
+        if entry is not None and entry.role == "mask":
+            # made anew when a threshold is chosen
+            continue
         states.append(_layer_state(layer, entry, places))
         kept.append(layer)
     if viewer is None or not states:

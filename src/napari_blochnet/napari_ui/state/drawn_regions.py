@@ -35,8 +35,9 @@ _CORNERS = 72
 
 
 def is_region(layer: Layer) -> bool:
-    """Whether a layer holds regions: painted or drawn ones, or a phantom's tissues."""
-    return isinstance(layer, (Labels, Shapes))
+    """Whether a layer holds regions: painted or drawn ones, or a phantom's tissues; a threshold's outline is none."""
+    entry = entry_of(layer)
+    return isinstance(layer, (Labels, Shapes)) and (entry is None or entry.role != "mask")
 
 
 def region_layers(session: Session) -> list[Layer]:

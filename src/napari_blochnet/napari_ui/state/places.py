@@ -122,16 +122,20 @@ def mask_of_region(region: Layer, layer: Layer) -> tuple[BoolArray, str]:
             )
         return inside, note
     only = region.selected_label if isinstance(region, Labels) and region.show_selected_label else None
-    found = lay_regions(region, layer, label=only)
-    if not found.regions:
+    if isinstance(region, Labels):
+        labels, note = lay_volume(region, layer)
+        inside = labels > 0 if only is None else (labels == only) & (labels > 0)
+    else:
+        drawn = lay_regions(region, layer)
+        inside, note = np.any([item.mask for item in drawn.regions], axis=0), drawn.note
+    if not inside.any():
         done = "painted" if isinstance(region, Labels) else "drawn"
         what = "Nothing" if only is None else f"Nothing with label {only}"
         raise InputError(
             f"{what} is {done} in {region.name} where the fingerprints have voxels; expected a region over them.",
             field="mask",
         )
-    mask: BoolArray = np.any([item.mask for item in found.regions], axis=0)
-    return mask, found.note
+    return inside, note
 
 
 def current_slice(session: Session, subject: Subject) -> int | None:

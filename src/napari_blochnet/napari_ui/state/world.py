@@ -22,7 +22,7 @@ from napari_blochnet.common.errors import InputError
 if TYPE_CHECKING:
     from napari import Viewer
 
-__all__ = ["affine_in_mm", "extent_in_viewer", "from_viewer", "mm_per_unit", "to_viewer"]
+__all__ = ["affine_in_mm", "extent_in_viewer", "from_viewer", "give_mm", "mm_per_unit", "to_viewer"]
 
 
 @functools.cache
@@ -80,6 +80,24 @@ def affine_in_mm(layer: Layer, axes: Sequence[int] | None = None) -> FloatArray:
     affine[:-1, -1] = origin[chosen]
     affine[:-1] *= np.array(lengths)[:, None]
     return affine
+
+
+def give_mm(layer: Layer, *, time_axis: int | None = None) -> None:
+    """Say of a layer that nobody gave units that it is in mm, as it is taken to be: napari draws no scale otherwise.
+
+    Parameters
+    ----------
+    layer : Layer
+        Of somebody else; it stays where it is.
+    time_axis : int, optional
+        The axis that is none of space; by default the one before the last three, if there is one.
+    """
+    if layer.ndim > 3 and time_axis is None:
+        time_axis = layer.ndim - 4
+    before = [str(unit) for unit in layer.units]
+    units = ["mm" if unit == "pixel" and axis != time_axis else unit for axis, unit in enumerate(before)]
+    if units != before:
+        layer.units = units
 
 
 def mm_per_unit(viewer: Viewer) -> float:

@@ -16,6 +16,7 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.laid_masks import LaidMask
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 
@@ -37,6 +38,8 @@ def slice_mask(stack: FingerprintStack, z: int) -> BoolArray:
 def _may_hold(layer: Layer) -> bool:
     """Whether a layer's labels or shapes are somebody's region; a phantom's tissues are, once one of them is shown."""
     entry = entry_of(layer)
+    if entry is not None and entry.role == "mask":
+        return False
     return entry is None or entry.kind == "region" or (isinstance(layer, Labels) and layer.show_selected_label)
 
 
@@ -73,6 +76,8 @@ class PartChoice(QWidget):
         self.part.currentIndexChanged.connect(self._on_part)
         self.region.changed.connect(lambda: self.changed.emit())
         self.make.clicked.connect(self._make)
+        self._laid = LaidMask(session, self)
+        self._laid.edited.connect(self._on_edit)
         self._update()
 
     def set_stack(self, stack: FingerprintStack | None) -> None:
@@ -84,6 +89,16 @@ class PartChoice(QWidget):
     def _holds(self) -> type[Layer] | None:
         """The kind of layer that holds the chosen part; None: no layer does."""
         return {_REGION: Labels, _SHAPE: Shapes}.get(self.part.currentText())
+
+    def _on_edit(self) -> None:
+        if self.isVisible() and self._holds is not None:
+            self.changed.emit()
+
+    def hide_held(self) -> None:
+        """Take the region or the shapes that are the part from above maps to come."""
+        held = self.region.value if self._holds is not None else None
+        if held is not None and held.visible:
+            held.visible = False
 
     def _on_part(self, _index: int = 0) -> None:
         self._update()
@@ -134,7 +149,7 @@ class PartChoice(QWidget):
             shown = self._session.layers("stack", stack)
             if not shown:
                 raise InputError(f"The layer of {stack.name} is gone; choose other fingerprints.", field="stack")
-            mask, self.note = places.mask_of_region(region, shown[-1])
+            mask, self.note = self._laid.of(region, shown[-1])
             return mask
         here = places.current_slice(self._session, stack)
         if here is None:

@@ -120,9 +120,10 @@ def write_means(
     cancelled: CancelEvent | None = None,
 ) -> list[str]:
     """Write means over regions with their record; worker thread, for pages take seconds."""
+    ending = check_ending(path, (".csv", ".html", ".htm"), "means over regions")
     means = region_means(maps, regions, truth)
     try:
-        (means.to_csv if Path(path).suffix.lower() == ".csv" else means.to_html)(path)
+        (means.to_csv if ending == ".csv" else means.to_html)(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
     return [path]

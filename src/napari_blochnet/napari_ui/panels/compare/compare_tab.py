@@ -92,7 +92,7 @@ class ComparePanel(Panel):
         self.copy = CopyRow(self.session)
         self.save_agreement_button = ExportButton(*AGREEMENT_EXPORT, self.save_agreement)
         self.copy_agreement = CopyRow(self.session)
-        self.regions = RegionStatistics(self.session, lambda: self.truth, self._all_chosen, self.jobs.say, self._write)
+        self.regions = RegionStatistics(self.session, lambda: self.truth, self._all_chosen, self._write)
 
         choices = named_rows(("Reference", self.reference))
         measures = row_of(self._measure_label, self.measure)
@@ -377,13 +377,13 @@ class ComparePanel(Panel):
             self._save(self.comparison.with_limits(limits_of(self.session).shown()), path)
 
     def _save(self, made: Comparison | Agreement, path: str) -> None:
-        self._write(path, functools.partial(write_made, made, path))
+        self._write(functools.partial(write_made, made, path), path)
 
-    def _write(self, path: str, write: Callable[..., list[str]]) -> None:
+    def _write(self, writing: Callable[..., list[str]], path: str) -> None:
         if self.is_busy:
-            self.jobs.say("Nothing was saved: wait for what runs here, or cancel it.", "error")
+            self.jobs.refuse()
             return
-        job = self.start(f"Saving {Path(path).name}", write)
+        job = self.start(f"Saving {Path(path).name}", writing)
         job.returned.connect(lambda files: self.jobs.say(f"Saved {' and '.join(files)}.", "good"))
         job.ended.connect(self._update_buttons)
         job.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,13 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qdebounced
 
-from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.regions import RegionMeans, region_means
 from napari_blochnet.evaluation.result_tables import TRUTH, Region
+from napari_blochnet.evaluation.signal_scale import signal_scales
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
@@ -26,6 +27,7 @@ from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.compare.compare_jobs import write_means
 from napari_blochnet.napari_ui.panels.compare.region_table import RegionTable
 from napari_blochnet.napari_ui.state import drawn_regions as regions
+from napari_blochnet.napari_ui.state.laid_masks import REST, edits_of
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
@@ -38,13 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RegionStatistics"]
 
-# A stroke of the brush is many events; the table follows when the hand rests for this long, ms.
-_REST = 150
-# Layers do not name the events of all the ways in which they can be edited alike: brush, undo, data set from outside.
-_EDITS = ("paint", "labels_update", "data", "set_data", "features")
-# And where it lies.
-_MOVES = ("units", "scale", "translate", "rotate", "shear", "affine")
-
 
 class RegionStatistics(QWidget):
     """A choice of region layers, and mean ± SD of every model and of the truth in each region.
@@ -56,10 +51,8 @@ class RegionStatistics(QWidget):
         Returns the phantom that counts as true, or None.
     chosen : callable
         Returns the maps to show; none: all that are open.
-    say : callable
-        Where sentences go: text and state, as `napari_blochnet.napari_ui.widgets.panel.JobBar.say`.
     write : callable
-        Does what writes a file in the background: the file, and the function, which returns the names of what it wrote.
+        Called with what writes a file on a worker thread, and the file's path.
     """
 
     #: other regions, or other voxels in them
@@ -70,17 +63,16 @@ class RegionStatistics(QWidget):
         session: Session,
         truth: Callable[[], Phantom | None],
         chosen: Callable[[], Sequence[ParameterMaps]],
-        say: Callable[[str, str], None],
-        write: Callable[[str, Callable[..., list[str]]], None],
+        write: Callable[[Callable[..., list[str]], str], None],
     ) -> None:
         super().__init__()
-        self._session, self._truth, self._chosen = session, truth, chosen
-        self._say, self._write = say, write
+        self._session, self._truth, self._chosen, self._write = session, truth, chosen, write
         self._watched: Layer | None = None
         self._attached = False
         self._colours: Palette | None = None
         self._found: tuple[list[ParameterMaps], tuple[Region, ...], Phantom | None] | None = None
         self.means: RegionMeans | None = None
+        self._scales: tuple[Callable[[], Phantom | None], list[tuple[Any, int]], list[float]] | None = None
         self.layer = OpenChoice(
             lambda: [(layer.name, layer) for layer in regions.region_layers(session)],
             "none",
@@ -104,7 +96,7 @@ class RegionStatistics(QWidget):
         row.setStretch(0, 1)
         row.setSpacing(4)
         filled(QVBoxLayout(self), heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button))
-        self._update_later = qdebounced(self.update_table, timeout=_REST, parent=self)
+        self._update_later = qdebounced(self.update_table, timeout=REST, parent=self)
         self.layer.changed.connect(self._watch)
         self.table.named.connect(self._name)
         self.paint.clicked.connect(lambda: self._add(layers.add_region))
@@ -205,7 +197,8 @@ class RegionStatistics(QWidget):
                 found, sentence = laid.regions, laid.note
                 phantom = self._truth()
                 part = None if phantom is None else part_of_truth(phantom, maps[0])
-                self.means = region_means(maps, found, truth=part)
+                scales = None if part is None else self._scales_of(phantom, part, maps)
+                self.means = region_means(maps, found, truth=part, scales=scales)
                 self._found = (maps, found, phantom if part is not None else None)
             except InputError as error:
                 sentence = str(error)
@@ -220,6 +213,19 @@ class RegionStatistics(QWidget):
             self.table.show_means(self.means, self._model_colours(self.means), can_be_named=can_be_named)
             self.table.fit(self.width())
         self.found.emit()
+
+    def _scales_of(self, phantom: Phantom | None, part: Phantom, maps: list[ParameterMaps]) -> list[float]:
+        """Return the scales of PD, which take longer than the means: kept until others are compared or voxels come."""
+        state = [(item, int(np.count_nonzero(item.mask))) for item in maps]
+        known = self._scales
+        is_known = known is not None and known[0]() is phantom and len(known[1]) == len(state) and all(
+            ref() is item and count == now for (ref, count), (item, now) in zip(known[1], state, strict=True)
+        )  # fmt: skip
+        if known is None or not is_known:
+            found = [scale.pd_scale for scale in signal_scales(part, maps)]
+            refs = [(weakref.ref(item), count) for item, count in state]
+            known = self._scales = (weakref.ref(phantom) if phantom is not None else lambda: None, refs, found)
+        return known[2]
 
     def _name(self, old: str, new: str) -> None:
         layer = self.layer.value
@@ -257,18 +263,9 @@ class RegionStatistics(QWidget):
 
     def save(self, path: str) -> None:
         """Write the means with their record, in the background; the format by the ending."""
-        if self._found is None:
-            return
-        try:
-            check_ending(path, (".csv", ".html", ".htm"), "means over regions")
-        except InputError as error:
-            self._say(str(error), "error")
-        else:
-            maps, found, truth = self._found
-            self._write(path, functools.partial(write_means, maps, found, truth, path))
+        if self._found is not None:
+            self._write(functools.partial(write_means, *self._found, path), path)
 
 
 def _edits_of(layer: Layer | None) -> list[Any]:
-    """Return what a layer emits when it is edited."""
-    found = [] if layer is None else [getattr(layer.events, name, None) for name in (*_EDITS, *_MOVES)]
-    return [emitter for emitter in found if emitter is not None]
+    return [*edits_of(layer), *([] if layer is None else [layer.events.set_data])]

@@ -31,6 +31,7 @@ from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.panels.data.subject_cards import subject_card
 from napari_blochnet.napari_ui.panels.data.takes_drops import TakesDrops
 from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.state.world import give_mm
 from napari_blochnet.napari_ui.widgets.docks import go_to_tab
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
@@ -123,7 +124,6 @@ class DataPanel(TakesDrops, Panel):
         self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
-        # the layer that is being taken as fingerprints
         self._taken: Layer | None = None
         self._turns = Turns(self, self.session.window)
         # with which options each row's path was opened: they are that file's
@@ -263,6 +263,7 @@ class DataPanel(TakesDrops, Panel):
         """Open what is named last: whoever names a file does not mean the layer that was chosen before."""
         if text:
             self.layers.choose(None)
+            self.question.drop()
 
     def use_layer(self, layer: Layer) -> Job | None:
         """Take a layer as fingerprints: at once with a schedule that is known to fit, else ask for that.
@@ -303,12 +304,11 @@ class DataPanel(TakesDrops, Panel):
         self._taken = layer
         self.job(f"Reading {layer.name}", read, self.show_opened).start()
 
-    def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps, heard: list[str]) -> None:
+    def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps) -> None:
         """Show what layers of others were made to be, and what there was to say of them."""
         name = found.name if isinstance(found, Phantom) else found.estimator
         self._turns.add(steps)
         self.jobs.say(f"{name}: taken as {'truth' if isinstance(found, Phantom) else 'maps to compare'}.", "good")
-        self.jobs.warn(heard)
         self.session.added.emit(found)
 
     def _open_stack(self) -> None:
@@ -325,7 +325,11 @@ class DataPanel(TakesDrops, Panel):
         self._open(self.stack_path, InputError("No fingerprint stack is chosen; expected a file.", field="path"), read)
 
     def show_failure(self, failure: Failure) -> None:
+        # first: what is asked for changes controls, and with these the sentence would go
+        self._show_at_row(failure)
         super().show_failure(failure)
+
+    def _show_at_row(self, failure: Failure) -> None:
         row = self._row
         if row is None or (failure.field or "").split(".")[0] in self.forms()[0].fields:
             return
@@ -356,12 +360,16 @@ class DataPanel(TakesDrops, Panel):
         if self._row is not None:
             self._opened_with[self._row] = self._form_of(self._row).values()
         taken = self._taken
+        if taken is not None:
+            # before ours, which is in mm: napari warns of layers whose units differ
+            give_mm(taken, time_axis=Opened.of(found).subject.record.get("settings", {}).get("time_axis"))
         yield from layers.opened_steps(self.session, Opened.of(found))
         if taken is not None:
             # the same samples are not drawn twice
             taken.visible = False
             self.layers.choose(None)
         self.announce(found)
+        self.question.end()
         if self.question.is_file and self.question.path and isinstance(found, FingerprintStack):
             # what is simulated and trained next is so for the schedule that was given here
             self.schedule_given.emit(found.schedule)

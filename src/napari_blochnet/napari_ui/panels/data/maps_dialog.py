@@ -11,11 +11,11 @@ from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.brought_maps import maps_of_arrays
-from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_sources import map_source, volume_layers
 from napari_blochnet.napari_ui.forms.editors import BlankChoice
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import give_mm
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 from napari_blochnet.napari_ui.widgets.rows import named_rows
 from napari_blochnet.phantoms.map_files import MapArray, MapHints
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from napari_blochnet.evaluation.maps import ParameterMaps
     from napari_blochnet.napari_ui.background.turns import Steps
+    from napari_blochnet.napari_ui.background.workers import Failure
     from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
     from napari_blochnet.phantoms.phantom import Phantom
 
@@ -106,30 +107,59 @@ class MapsDialog(QDialog):
             ("T1", self.choices["t1"]), ("T2", self.choices["t2"]), ("PD, if there is one", self.choices["pd"]),
             ("Unit of T1 and T2", self.unit),
         )  # fmt: skip
-        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
+        self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel)
         layout = QVBoxLayout(self)
         layout.addLayout(rows)
         layout.addWidget(self.error)
-        layout.addWidget(buttons)
-        buttons.accepted.connect(self.accept)
-        buttons.rejected.connect(self.reject)
+        layout.addWidget(self.buttons)
+        self.buttons.accepted.connect(self.accept)
+        self.buttons.rejected.connect(self.reject)
         self.setMinimumWidth(360)
         _guess(self.choices, layer)
 
     def accept(self) -> None:
-        """Make them what they are to be; a mistake is said here."""
+        """Make them what they are to be, in the background; a mistake is said here."""
         chosen = {key: choice.value for key, choice in self.choices.items() if choice.value is not None}
-        try:
-            if not {"t1", "t2"} <= chosen.keys():
-                raise InputError("T1 and T2 take a layer each; open the other one first.", field="t2")
-            with data_warnings() as heard:
-                found = subject_of_layers(chosen, self.unit.value, as_truth=self._as_truth)
-        except InputError as error:
-            self.error.setText(str(error))
-            self.error.show()
+        self._say("")
+        if not {"t1", "t2"} <= chosen.keys():
+            self._say("T1 and T2 take a layer each; open the other one first.")
             return
+        if not self._panel.begin():
+            self._say("Something else is running in the Data tab; wait for it, or cancel it.")
+            return
+
+        unit, as_truth = self.unit.value, self._as_truth
+
+        def read(**_watched: Any) -> Phantom | ParameterMaps:
+            return subject_of_layers(chosen, unit, as_truth=as_truth)
+
+        self._set_busy(True)
+        job = self._panel.job("Reading layers", read, self._take)
+        job.failed.connect(self._on_failed)
+        job.stopped.connect(self._on_stopped)
+        job.start()
+
+    def _say(self, sentence: str) -> None:
+        self.error.setText(sentence)
+        self.error.setVisible(bool(sentence))
+
+    def _set_busy(self, busy: bool) -> None:
+        self.buttons.setEnabled(not busy)
+
+    def _on_failed(self, failure: Failure) -> None:
+        self._set_busy(False)
+        self._say(failure.sentence)
+
+    def _on_stopped(self, _partial: object) -> None:
+        self._set_busy(False)
+
+    def _take(self, found: Phantom | ParameterMaps) -> None:
+        panel = self._panel
         super().accept()
-        self._panel.show_layers_as(_steps(self._panel.session, found), found, heard)
+        for choice in self.choices.values():
+            if choice.value is not None:
+                give_mm(choice.value)
+        panel.show_layers_as(_steps(panel.session, found), found)
 
 
 def _steps(session: Session, found: Phantom | ParameterMaps) -> Steps[Any]:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import html
 import logging
 import os
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.operations.opening import make_schedule
+from napari_blochnet.jobs.operations.opening import leaves_inversion_open, make_schedule
 from napari_blochnet.jobs.recognise import schedule_beside
+from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
+from napari_blochnet.napari_ui.background.workers import is_any_working
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.widgets.parts import note
@@ -36,6 +39,8 @@ class ScheduleQuestion(QWidget):
 
     #: there is another answer
     changed = Signal()
+    #: it may ask for something now, or no more
+    asking_changed = Signal()
     #: a person wants to go to the Schedule tab
     tab_wanted = Signal()
 
@@ -70,6 +75,7 @@ class ScheduleQuestion(QWidget):
         # what the file left open when it was read first: 0 is no answer to that
         self._asked: set[str] = set()
         self._path = ""
+        self._is_inversion_open = self._is_asked = False
         self._sentence = ""
         self.choice.currentIndexChanged.connect(self._update)
         self.form.changed.connect(self._on_form)
@@ -81,6 +87,11 @@ class ScheduleQuestion(QWidget):
     def is_file(self) -> bool:
         """Whether it is to be that of a file."""
         return self.choice.currentText() == FROM_FILE
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a file is to be named, or leaves something open."""
+        return self._is_asked and self.is_file
 
     @property
     def path(self) -> str:
@@ -106,12 +117,25 @@ class ScheduleQuestion(QWidget):
         beside : path, optional
             The stack's file.
         """
+        self._is_asked = True
         self.choice.setCurrentText(FROM_FILE)
         if beside is not None and not self.form.values()["path"] and (found := schedule_beside(beside)) is not None:
             self.form.set_values({"path": str(found)})
         self._on_form()
         if self._read is None and not self.form.errors():
             self.show_error(sentence, leads_on=True)
+        self.asking_changed.emit()
+
+    def drop(self) -> None:
+        """Ask no more for what nobody has begun to answer: another stack may need no file."""
+        if self.is_asking and not self.path:
+            self.choice.setCurrentText(OWN)
+            self.end()
+
+    def end(self) -> None:
+        """Ask for nothing more: the stack is open."""
+        self._is_asked = False
+        self.asking_changed.emit()
 
     def schedule(self) -> Schedule | None:
         """Return the schedule of the tab or of the file.
@@ -159,7 +183,8 @@ class ScheduleQuestion(QWidget):
 
     def _say(self) -> None:
         if self.is_file:
-            self.line.setText("" if self._read is None else f"In the file: {self._read.describe()}")
+            silent = " (the file does not say)" if self._is_inversion_open else ""
+            self.line.setText("" if self._read is None else f"In the file: {self._read.describe()}{silent}")
         elif self._in_tab is None:
             self.line.setText("No schedule is chosen in the Schedule tab.")
         else:
@@ -173,13 +198,11 @@ class ScheduleQuestion(QWidget):
             self._path, self._asked = values["path"], set()
         self.form.clear_errors()
         self.show_error("")
-        self._read = None
+        self._read, self._is_inversion_open = None, False
         if not self._path:
             self._say()
             return
-        # what was asked for and stands at 0 was not answered
-        open_still = {name for name in self._asked if values[name] in (0, 0.0)}
-        hints = {name: None if name in open_still else value for name, value in values.items()}
+        hints = self._hints()
         warned: list[str] = []
         try:
             with data_warnings() as warned:
@@ -192,11 +215,32 @@ class ScheduleQuestion(QWidget):
         except Exception as error:  # somebody's file, read while the window waits
             _log.exception("reading a schedule ended with an error")
             self.show_error(f"The schedule cannot be read ({type(error).__name__}); the log has the details.")
+        self._ask_inversion()
         self._say()
         if self._read is not None and warned:
             self.line.setText(" ".join([self.line.text(), *warned]))
         if self._read is not None:
             self.changed.emit()
+
+    def _hints(self) -> dict[str, Any]:
+        """Return what the form answers: what was asked for and stands at 0 was not answered."""
+        values = self.form.values()
+        return {name: None if name in self._asked and value == 0 else value for name, value in values.items()}
+
+    def _ask_inversion(self) -> None:
+        """Ask for the inversion time of a file that does not say; without one it is none, which nobody may mean."""
+        # the job that works is the one hearer of warnings, by which a file contradicts
+        if is_any_working():
+            return
+        try:
+            settings = settings_from(ScheduleFileSettings, **self._hints())
+        except InputError:
+            return
+        self._is_inversion_open = leaves_inversion_open(settings)
+        if self._is_inversion_open:
+            name = os.path.basename(self._path)
+            sentence = f"Not in {name}: leave out for no inversion, or give its time."
+            self.form.show_error("inversion_time", sentence, is_question=True)
 
     def _ask_together(self, error: MissingHintError) -> None:
         """Unfold, tick and mark every field that the file leaves open; none of them has a value yet."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from napari.layers import Layer
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -11,6 +13,7 @@ from napari_blochnet.napari_ui.canvas.layer_sources import volume_layers
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.state.drawn_regions import lay_volume
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import give_mm
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 
 __all__ = ["B1Choice"]
@@ -35,6 +38,7 @@ class B1Choice(QWidget):
             nullable=True,
             tooltip="An image layer with the transmit field, 1 (or 100) where nominal; it is held fixed.",
         )
+        self.choice.changed.connect(lambda layer: None if layer is None else give_mm(layer))
         filled(QHBoxLayout(self), QLabel("B1 map"), self.choice.native, spacing=8).setStretch(1, 1)
         self.offer(False)
 
@@ -52,16 +56,12 @@ class B1Choice(QWidget):
             self.choice.value = layer
         return is_offered
 
-    def values(self, stack: FingerprintStack) -> AnyArray | None:
-        """Return the field on a stack's grid; None where no layer is chosen.
+    def reading(self, stack: FingerprintStack) -> Callable[[], AnyArray] | None:
+        """Return what reads the field onto a stack's grid, on any thread; None where no layer is chosen.
 
-        Raises
-        ------
-        InputError
-            A layer that lies elsewhere, or whose units are no lengths.
+        It raises an `InputError` for a layer that lies elsewhere, or whose units are no lengths.
         """
-        shown = self._session.layers("stack", stack)
-        if self.choice.value is None or not shown:
+        layer, shown = self.choice.value, self._session.layers("stack", stack)
+        if layer is None or not shown:
             return None
-        values, _ = lay_volume(self.choice.value, shown[-1], nearest=False, zero_is_empty=True)
-        return values
+        return lambda: lay_volume(layer, shown[-1], nearest=False, zero_is_empty=True)[0]

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_blochnet.estimators.registry import declared
 from napari_blochnet.evaluation.beside_truth import summary
+from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
@@ -20,6 +21,7 @@ from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.map.growing import GrowingLayers
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask, sample_mask
 from napari_blochnet.napari_ui.widgets.panel import in_steps
+from napari_blochnet.napari_ui.widgets.parts import restyle
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.widgets.panel import Panel
@@ -138,6 +140,9 @@ class MapJobs(QObject):
         sentences += [summary(run.result, run.errors) for run in done if run.result is not None]
         # a line for each estimator
         self._panel.jobs.say("\n".join(filter(None, sentences)), "good")
+        if recorded_misfits(run.result for run in done if run.result is not None):
+            # nothing is well with maps that do not fit
+            restyle(self._panel.jobs.message, "state", "")
 
     @in_steps
     def _settle(self, done: list[EstimatorRun] | None) -> Steps[None]:

@@ -262,19 +262,20 @@ class MapPanel(Panel):
         part, inside = self.choice.voxels(), self.masking.voxels()
         return inside if part is None else part if inside is None else part & inside
 
-    def _measure(self, look: Callable[..., Any], show: Callable[[Any], None]) -> None:
-        """Compute what a mask needs in the background."""
+    def _measure(self, look: Callable[..., Any], show: Callable[[Any], None]) -> bool:
+        """Compute what a mask needs in the background; return False where another job is in the way."""
         if self.is_busy:
             self.jobs.refuse()
-            return
+            return False
         job = self.start("Looking at the signal", look)
         job.returned.connect(show)
         job.returned.connect(self._forget_sentence)
         job.ended.connect(self._go_on)
         job.start()
+        return True
 
     def _task(self, stack: FingerprintStack, mask: BoolArray | None, runs: list[EstimatorRun]) -> MappingTask:
-        b1 = self.b1.values(stack) if any(run.settings.refine for run in runs) else None
+        b1 = self.b1.reading(stack) if any(run.settings.refine for run in runs) else None
         return MappingTask(stack, runs, mask, self.device.value, self._paces, b1=b1)
 
     def _update_size(self, event: Any = None) -> None:
@@ -366,6 +367,7 @@ class MapPanel(Panel):
         known = None if entry is None else entry.truth
         task.truth = known if truth is None else part_of_truth(truth, stack)
         self.masking.hide_outline()
+        self.choice.hide_held()
         self._mapping.start(task)
         self._update_size()
         self._offer_results()
@@ -381,3 +383,5 @@ class MapPanel(Panel):
         waiting, self._next = self._next, None
         if waiting is not None and self.session.entry(waiting[0]) is not None:
             self._map_slice(*waiting)
+        else:
+            self.masking.ask_again()

@@ -81,8 +81,8 @@ class MappingTask:
         Where measured speeds are kept.
     truth : Phantom, optional
         On the stack's grid.
-    b1 : array of shape (Z, Y, X), optional
-        Transmit field for refined maps, of a layer.
+    b1 : callable, optional
+        Returns the transmit field for refined maps, an array of shape (Z, Y, X), of a layer: it may take a while.
     """
 
     stack: FingerprintStack
@@ -91,7 +91,7 @@ class MappingTask:
     device: str
     paces: Paces
     truth: Phantom | None = None
-    b1: AnyArray | None = None
+    b1: Callable[[], AnyArray] | None = None
 
     @functools.cached_property
     def voxels(self) -> int:
@@ -112,7 +112,8 @@ class MappingTask:
         """
         done: list[EstimatorRun] = []
         refused: InputError | None = None
-        mapped = functools.partial(reconstruct, self.stack, None, self.mask, b1=self.b1, device=self.device,
+        b1 = None if self.b1 is None else self.b1()
+        mapped = functools.partial(reconstruct, self.stack, None, self.mask, b1=b1, device=self.device,
                                    cancelled=cancelled)  # fmt: skip
         for index, run in enumerate(self.runs):
 

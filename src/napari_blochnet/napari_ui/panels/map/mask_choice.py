@@ -22,9 +22,11 @@ from napari_blochnet.napari_ui.canvas.layer_data import signal_limits
 from napari_blochnet.napari_ui.canvas.layer_sources import volume_layers
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.forms.text_lines import PathEdit
-from napari_blochnet.napari_ui.state import places
+from napari_blochnet.napari_ui.state.drawn_regions import is_region
 from napari_blochnet.napari_ui.state.entries import entry_of
+from napari_blochnet.napari_ui.state.laid_masks import LaidMask
 from napari_blochnet.napari_ui.state.session import Session
+from napari_blochnet.napari_ui.state.world import give_mm
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 
 __all__ = ["MaskChoice"]
@@ -41,13 +43,13 @@ class MaskChoice(QWidget):
     session : Session
     measure : callable
         Called with a function of no argument but ``progress`` and ``cancelled``, and what to call with its result on
-        the main thread: computes in the background.
+        the main thread: computes in the background. Returns whether it may.
     """
 
     #: other voxels are chosen
     changed = Signal()
 
-    def __init__(self, session: Session, measure: Callable[[Callable[..., Any], Callable[[Any], None]], None]) -> None:
+    def __init__(self, session: Session, measure: Callable[[Callable[..., Any], Callable[[Any], None]], bool]) -> None:
         super().__init__()
         self._session, self._measure = session, measure
         self._stack: FingerprintStack | None = None
@@ -91,17 +93,15 @@ class MaskChoice(QWidget):
         self.slider.valueChanged.connect(self._on_slider)
         self.otsu.clicked.connect(self._to_otsu)
         self.file.changed.connect(lambda _: self.changed.emit())
+        self._laid = LaidMask(session, self)
+        self._laid.edited.connect(self._on_edit)
         self._show_rows()
 
     # -- what there is
 
     def _offered(self) -> list[tuple[str, Any]]:
         viewer = self._session.viewer
-        drawn = [
-            layer
-            for layer in (viewer.layers if viewer is not None else ())
-            if isinstance(layer, (Labels, Shapes)) and layer is not self._shown and _may_be_mask(layer)
-        ]
+        drawn = [layer for layer in (viewer.layers if viewer is not None else ()) if _may_be_mask(layer)]
         found = [*drawn, *volume_layers(self._session)]
         return [(_ALL, _ALL), (_THRESHOLD, _THRESHOLD), (_FILE, _FILE), *((layer.name, layer) for layer in found)]
 
@@ -129,12 +129,21 @@ class MaskChoice(QWidget):
         self._threshold_row.setVisible(self.choice.value == _THRESHOLD and is_known)
         self.file.native.setVisible(self.choice.value == _FILE)
 
+    def _on_edit(self) -> None:
+        if self.isVisible():
+            self._update_shown()
+            self.changed.emit()
+
     def _on_choice(self, _value: Any = None) -> None:
         stack = self._stack
         if self.choice.value == _THRESHOLD and stack is not None and stack not in self._otsu:
             self._ask_level(stack)
         elif self.choice.value == _THRESHOLD:
             self._to_otsu()
+        layer = self.choice.value if isinstance(self.choice.value, Layer) else None
+        if layer is not None:
+            give_mm(layer)
+        self._laid.follow(layer)
         self._show_rows()
         self._update_shown()
         self.changed.emit()
@@ -150,7 +159,14 @@ class MaskChoice(QWidget):
             return otsu_threshold(stack, watch=Watch(**watched))
 
         self._asked = stack
-        self._measure(look, self._on_level)
+        if not self._measure(look, self._on_level):
+            self._asked = None
+
+    def ask_again(self) -> None:
+        """Look at the samples now, where a job was in the way when a threshold was chosen."""
+        stack = self._stack
+        if self.choice.value == _THRESHOLD and stack is not None and stack not in self._otsu and self._asked is None:
+            self._ask_level(stack)
 
     def _on_level(self, threshold: float) -> None:
         stack, self._asked = self._asked, None
@@ -213,7 +229,7 @@ class MaskChoice(QWidget):
         shown = self._session.layers("stack", stack)
         if not shown:
             raise InputError(f"The layer of {stack.name} is gone; choose other fingerprints.", field="stack")
-        mask, self.note = places.mask_of_region(chosen, shown[-1])
+        mask, self.note = self._laid.of(chosen, shown[-1])
         return mask
 
     # -- what is seen of it
@@ -236,9 +252,12 @@ class MaskChoice(QWidget):
         self._limit_colours(inside)
 
     def hide_outline(self) -> None:
-        """Take the outline from above maps to come; moving the threshold brings it back."""
-        if self._shown is not None:
-            self._shown.visible = False
+        """Take the outline, or the layer that is the mask, from above maps to come; painting needs it back."""
+        chosen = self.choice.value
+        for layer in (self._shown, chosen if isinstance(chosen, (Labels, Shapes)) else None):
+            # the tissues of a phantom, or a layer that somebody hid
+            if layer is not None and layer.visible:
+                layer.visible = False
 
     def _update_shown(self) -> None:
         """Take the outline away where there is no threshold; let the colours be those of what lies inside."""
@@ -275,4 +294,4 @@ class MaskChoice(QWidget):
 
 def _may_be_mask(layer: Layer) -> bool:
     entry = entry_of(layer)
-    return entry is None or entry.kind == "region"
+    return is_region(layer) and (entry is None or entry.kind == "region")
