@@ -172,7 +172,11 @@ class ComparisonState(_State):
 
 
 class SessionState(_State):
-    """Everything but the numbers; `mapped` are the maps that were made last, `hidden` those not in the inspector."""
+    """Everything but the numbers.
+
+    `mapped` are the maps that were made last, `hidden` those not in the inspector, `slots` the numbers of the maps'
+    colours; earlier versions do not tell them, and colours follow the order of the maps.
+    """
 
     layers: Annotated[list[LayerState], Field(max_length=10_000)]
     view: ViewState
@@ -180,6 +184,7 @@ class SessionState(_State):
     comparison: ComparisonState | None = None
     mapped: Annotated[list[_Place], Field(max_length=1000)] = []
     hidden: Annotated[list[_Place], Field(max_length=1000)] = []
+    slots: Annotated[list[tuple[_Place, Annotated[int, Field(ge=0, lt=1000)]]], Field(max_length=1000)] = []
     truth_hidden: bool = False
     schedule: dict[str, Any] | None = None
 
@@ -239,4 +244,6 @@ def parse_state(saved: SavedSession) -> SessionState:
         check(place, "maps", "the latest result")
     for place in state.hidden:
         check(place, "maps", "what the inspector hides")
+    for place, _ in state.slots:
+        check(place, "maps", "a colour")
     return state
