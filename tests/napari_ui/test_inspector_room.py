@@ -271,3 +271,32 @@ def test_a_name_without_an_ending_gets_that_of_the_kind(tmp_path, monkeypatch):
         assert ask_where_to_save(None, "", "", kinds) == path
     _answers(monkeypatch, "")
     assert ask_where_to_save(None, "", "", kinds) == ""
+
+
+def test_the_workbench_keeps_its_height_beside_the_inspector(desk):
+    place = desk()
+    window = place.viewer.window._qt_window
+    corners = (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner)
+    before = [window.corner(corner) for corner in corners]
+    height = place.dock.height()
+    dock, _ = place.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
+    place.qtbot.waitUntil(lambda: window.dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea)
+    place.qtbot.waitUntil(lambda: place.dock.geometry().bottom() >= dock.geometry().bottom() - 2)
+    assert place.dock.height() >= height - 40
+    assert not place.dock.geometry().intersects(dock.geometry())
+    dock.hide()
+    assert [window.corner(corner) for corner in corners] == before
+
+
+def test_marks_shrink_with_small_pictures(scene):
+    scene = scene()
+    (overlay,) = [item for item in scene.viewer.scene.overlays.values() if type(item).__name__ == "PinMarks"]
+    visual = scene.canvas._overlay_to_visual[overlay][0]
+    camera = scene.viewer.scene.camera
+    camera.zoom = 400 / overlay.picture
+    assert visual._rings._data["a_size"].max() == 20
+    assert visual._badges.visible
+    camera.zoom = 60 / overlay.picture
+    # a ring and its dark edge no wider than a sixth of the picture, no badge on it
+    assert visual._rings._data["a_size"].max() <= 10
+    assert not visual._badges.visible
