@@ -15,7 +15,7 @@ from test_inspector import MODELS, Scene
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import write_session
 from napari_blochnet.napari_ui.background.turns import at_once
-from napari_blochnet.napari_ui.panels.compare.compare_tab import _write
+from napari_blochnet.napari_ui.panels.compare.compare_jobs import write_made
 from napari_blochnet.napari_ui.saving.copying import save_recipes
 from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
 from napari_blochnet.napari_ui.sessions.snapshots import snapshot
@@ -241,7 +241,7 @@ def test_no_dialog_writes_one_thing_into_a_name_of_another(scene, tmp_path, monk
     scene = scene()
     compare, schedule = scene.desk.workbench.compare, scene.desk.workbench.schedule
     with pytest.raises(InputError, match=r"^a\.tif: comparisons are not written as \.tif; expected a name ending in"):
-        _write(None, str(tmp_path / "a.tif"))
+        write_made(None, str(tmp_path / "a.tif"))
     said = []
     monkeypatch.setattr(compare.regions, "_say", lambda text, state: said.append((text, state)))
     monkeypatch.setattr(compare.regions, "_found", ([], (), None))
