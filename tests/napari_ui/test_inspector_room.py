@@ -273,17 +273,22 @@ def test_a_name_without_an_ending_gets_that_of_the_kind(tmp_path, monkeypatch):
     assert ask_where_to_save(None, "", "", kinds) == ""
 
 
-def test_the_workbench_keeps_its_height_beside_the_inspector(desk):
+def test_the_workbench_keeps_its_height_where_the_inspector_has_room_beside_it(desk):
     place = desk()
     window = place.viewer.window._qt_window
+    right, bottom = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
     corners = (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner)
     before = [window.corner(corner) for corner in corners]
-    height = place.dock.height()
+    window.resize(1920, 1080)
     dock, _ = place.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
-    place.qtbot.waitUntil(lambda: window.dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea)
+    place.qtbot.waitUntil(lambda: window.dockWidgetArea(dock) == bottom and window.corner(corners[1]) == right)
     place.qtbot.waitUntil(lambda: place.dock.geometry().bottom() >= dock.geometry().bottom() - 2)
-    assert place.dock.height() >= height - 40
+    assert dock.width() >= 760
     assert not place.dock.geometry().intersects(dock.geometry())
+    # in a small window its views would stand below each other
+    window.resize(1280, 800)
+    place.qtbot.waitUntil(lambda: window.corner(corners[1]) == before[1])
+    place.qtbot.waitUntil(lambda: dock.width() >= 760)
     dock.hide()
     assert [window.corner(corner) for corner in corners] == before
 

@@ -36,7 +36,7 @@ _KEY = "blochnet_pins"
 _RING, _CURRENT_RING, _BADGE = 13.0, 18.0, 14.0
 _BADGE_OFFSET = 14.0
 # In smaller pictures marks shrink, to a third at the least; where badges would hide the picture, there are none.
-_ROOMY, _LEAST, _BADGED = 220.0, 1 / 3, 120.0
+_ROOMY, _LEAST, _BADGED = 220.0, 1 / 3, 180.0
 _PREVIEW_COLOUR = "#ffffff"
 
 

@@ -9,10 +9,7 @@ from napari_blochnet.napari_ui.widgets.docks import dock_of
 
 __all__ = ["DockPlace"]
 
-_SIDES = {
-    Qt.Corner.BottomLeftCorner: Qt.DockWidgetArea.LeftDockWidgetArea,
-    Qt.Corner.BottomRightCorner: Qt.DockWidgetArea.RightDockWidgetArea,
-}
+_LEFT, _RIGHT = Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner
 
 
 class DockPlace:
@@ -21,20 +18,31 @@ class DockPlace:
     Parameters
     ----------
     widget : QWidget
+    least : int
+        The width below which what the widget shows stands below each other, pixels.
     """
 
-    def __init__(self, widget: QWidget) -> None:
-        self._widget = widget
+    def __init__(self, widget: QWidget, least: int) -> None:
+        self._widget, self._least = widget, least
         # whose the window's lower corners were before this dock was shown
         self._corners: dict[Qt.Corner, Qt.DockWidgetArea] = {}
 
     def make_room(self) -> None:
-        """Let layer list and workbench go on beside this dock: above it, 800 pixels have no room for them."""
+        """Let the layer list go on beside this dock, for 800 pixels have no room for both; and the workbench, too.
+
+        The workbench gives way where this dock would become too narrow between the two.
+        """
         _, window = dock_of(self._widget)
-        if window is not None and not self._corners and self._widget.isVisible():
-            self._corners = {corner: window.corner(corner) for corner in _SIDES}
-            for corner, side in _SIDES.items():
-                window.setCorner(corner, side)
+        if window is None or not self._widget.isVisible():
+            return
+        if not self._corners:
+            self._corners = {corner: window.corner(corner) for corner in (_LEFT, _RIGHT)}
+            window.setCorner(_LEFT, Qt.DockWidgetArea.LeftDockWidgetArea)
+        middle = window.centralWidget()
+        is_wide = middle is not None and middle.width() >= self._least
+        side = Qt.DockWidgetArea.RightDockWidgetArea if is_wide else self._corners[_RIGHT]
+        if window.corner(_RIGHT) != side:
+            window.setCorner(_RIGHT, side)
 
     def give_back(self) -> None:
         """Give the window's corners back to whose they were."""
