@@ -29,7 +29,7 @@ __all__ = ["PlaneView", "ThreePlanes"]
 
 _CROSS, _LETTERS = "#4cc9f0", "#ffd60a"
 # Of the dock at first, and of the planes at least; around a picture, where its letters stand; pixels.
-_HEIGHT, _LEAST, _MARGIN = 260, 110, 18.0
+_HEIGHT, _LEAST, _MARGIN = 260, 110, 16.0
 
 
 class PlaneView:
@@ -144,6 +144,7 @@ class ThreePlanes(QWidget):
         self.name = QLabel()
         self._graphics = pg.GraphicsLayoutWidget()
         self._graphics.setMinimumHeight(_LEAST)
+        self._graphics.ci.layout.setContentsMargins(4, 0, 4, 0)
         self.views = {
             plane: PlaneView(self._graphics.addPlot(row=0, col=column), plane)
             for column, plane in enumerate(("axial", "coronal", "sagittal"))
@@ -243,7 +244,7 @@ class ThreePlanes(QWidget):
     def update_planes(self) -> None:
         """Look again at what is to be seen, and where."""
         viewer = self._session.viewer
-        was_closed = self.shown is None
+        before = self.shown
         self._show_layer(self._looked_at())
         self._graphics.setVisible(self.shown is not None)
         if viewer is None or self.shown is None:
@@ -253,11 +254,13 @@ class ThreePlanes(QWidget):
         shape = layer.data.shape[-3:]
         if self.index is None or any(not 0 <= place < length for place, length in zip(self.index, shape, strict=True)):
             self.index = (shape[0] // 2, shape[1] // 2, shape[2] // 2)
-            was_closed = True
-        if was_closed:
+            before = None
+        if before is None:
             pinned = self._session.voxel
             if pinned is not None and pinned.stack in (entry.stack, entry.subject):
                 self.index = pinned.index
+        if before is None or before[0] is not layer:
+            # the canvas may have moved meanwhile, or stand elsewhere in what is shown now
             self._on_slice()
         data = layer.data
         if data.ndim == 4:
