@@ -296,7 +296,7 @@ def test_the_workbench_keeps_its_height_where_the_inspector_has_room_beside_it(d
 def test_marks_shrink_with_small_pictures(scene):
     scene = scene()
     (overlay,) = [item for item in scene.viewer.scene.overlays.values() if type(item).__name__ == "PinMarks"]
-    visual = scene.canvas._overlay_to_visual[overlay][0]
+    visual = scene.canvas._viewer_overlay_to_visual[overlay][0]
     camera = scene.viewer.scene.camera
     camera.zoom = 400 / overlay.picture
     assert visual._rings._data["a_size"].max() == 20

@@ -204,7 +204,7 @@ def test_letters_are_read_on_a_white_canvas(desk):
     _letters(place)
     native = place.viewer.window._qt_viewer.canvas
     part = place.session.part(PictureLetters)
-    node = native._overlay_to_visual[part._overlay][0].node
+    node = native._viewer_overlay_to_visual[part._overlay][0].node
     # each letter over a dark line around it: the luminance of yellow alone is that of white
     assert len(node.text) == 9 * len(part.letters)
     colours = node.color.rgba

@@ -51,6 +51,8 @@ class PlaneView:
         self.letters = [
             pg.TextItem(color=_LETTERS, anchor=anchor) for anchor in ((0.5, 1), (0.5, 0), (1, 0.5), (0, 0.5))
         ]
+        for letter in self.letters:
+            letter.textItem.document().setDocumentMargin(0)
         plot.addItem(self.image)
         for item in (*self.lines, *self.letters):
             plot.addItem(item, ignoreBounds=True)
