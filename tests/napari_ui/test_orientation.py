@@ -130,10 +130,6 @@ def _planes(place):
     return planes
 
 
-def _on_scene(view, item):
-    return item.mapRectToScene(item.boundingRect())
-
-
 def test_planes_have_their_letters_outside_the_pictures(desk):
     place = desk()
     layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
@@ -142,6 +138,7 @@ def test_planes_have_their_letters_outside_the_pictures(desk):
     planes.update_planes()
     place.qtbot.wait(50)
     for view in planes.views.values():
+        view.plot.getViewBox().prepareForPaint()
         picture = view.image.mapRectToScene(view.image.boundingRect())
         room = view.plot.getViewBox().sceneBoundingRect()
         for letter in view.letters:
@@ -192,7 +189,8 @@ def test_letters_follow_layers_that_were_there_before_them(desk):
     layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
     late = PictureLetters(place.session)
     layer = place.session.layers("phantom", role="T1")[0]
-    at_once(show_alone(place.session, layer))
+    layer.visible = False
+    layer.visible = True
     place.qtbot.waitUntil(lambda: len(late.letters) == 4)
     layer.visible = False
     place.qtbot.waitUntil(lambda: late.letters == ())

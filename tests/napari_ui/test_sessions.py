@@ -375,7 +375,7 @@ def test_models_keep_their_colours_in_a_session(desk, tmp_path):
     assert desk.session.slot(finished) == 1
     for layer in desk.session.layers("maps", first):
         desk.viewer.layers.remove(layer)
-    write_session(tmp_path / "session", snapshot(desk.session).saved)
+    write_session(snapshot(desk.session).saved, tmp_path / "session")
     desk.viewer.layers.clear()
     at_once(restore_steps(desk.session, open_session(tmp_path / "session")))
     slots = {entry.subject.estimator: desk.session.slot(entry.subject) for entry in desk.session.entries("maps")}

@@ -27,7 +27,7 @@ __all__ = ["fill_cells", "look_at", "reveal", "show_alone", "show_colour_bar", "
 
 # Where pictures would be narrower than this, in pixels, one quantity is shown rather than two: of three or more models,
 # and of any number.
-_LEGIBLE, _TINY = 180.0, 100.0
+_LEGIBLE, _TINY = 180.0, 75.0
 
 
 def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
