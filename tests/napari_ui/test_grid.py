@@ -296,3 +296,63 @@ def test_a_layer_of_somebody_else_keeps_its_cell(several):
             if viewer.layers[index].visible:
                 node = native.layer_to_visual[viewer.layers[index]].node
                 assert node.parent is native.grid[row, column].scene
+
+
+def test_a_painted_region_takes_no_cell(several):
+    place = several((1280, 800), MODELS[:2])
+    viewer, session = place.viewer, place.session
+    cells = _cells(viewer)
+    stack = session.entries("stack")[0].subject
+    region = layers.add_region(session, stack)
+    # it is painted above one picture
+    assert not viewer.canvas.grid.enabled
+    assert region.visible
+    assert len([layer for layer in viewer.layers if layer.visible]) == 2
+    region.data[0, 4:9, 4:9] = 1
+    by_hand = viewer.add_shapes([[[0, 3, 3], [0, 3, 9], [0, 9, 9]]], shape_type="polygon", ndim=3, name="by hand")
+    mapped = [entry.subject for entry in session.entries("maps")]
+    head = session.entries("phantom")[0].subject
+    at_once(canvas.show_result(session, mapped, head))
+    # every picture where it was without them, each error beside its map
+    assert _cells(viewer) == cells
+    assert [layer for layer in viewer.layers if layer.visible and entry_of(layer) is None] == []
+    place.click(place.workbench.view_bar.buttons["T2"])
+    place.qtbot.waitUntil(lambda: not place.workbench.view_bar.is_busy, timeout=60_000)
+    assert not region.visible
+    # alone, both lie above the picture again, though maps have been moved above them meanwhile
+    alone = session.layers("maps", mapped[0], "T1")[0]
+    at_once(canvas.show_alone(session, alone))
+    seen = [layer for layer in viewer.layers if layer.visible]
+    assert set(seen) == {alone, region, by_hand}
+    assert seen[0] is alone
+    # what a person hides stays hidden
+    region.visible = False
+    at_once(canvas.show_result(session, mapped, head))
+    at_once(canvas.show_alone(session, alone))
+    assert not region.visible
+    assert by_hand.visible
+
+
+def test_two_quantities_that_would_be_tiny_are_shown_one_at_a_time(several, monkeypatch):
+    monkeypatch.setattr(canvas, "_TINY", 1e6)
+    place = several((1280, 800), MODELS[:2])
+    shown = [what for row in _cells(place.viewer) for what in row]
+    assert sorted(shown) == sorted(
+        [(role, model) for role in ("T1", "T1 error") for model in MODELS[:2]] + [("T1", "truth")]
+    )
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_names_and_bars_are_right_after_a_quick_change_of_the_quantity(several, size):
+    place = several(size, ("dictionary", "universal, refined with gradients", "autoencoder-rnn", "hydra", "fc"))
+    bar = place.workbench.view_bar
+    native = place.viewer.window._qt_viewer.canvas
+    for role in ("T2", "T1", "T2"):
+        place.click(bar.buttons[role])
+        place.qtbot.waitUntil(lambda: not bar.is_busy, timeout=60_000)
+        _check_cells(place.viewer)
+        for layer in place.viewer.layers:
+            if layer.visible:
+                made = native._layer_overlay_to_visual[layer]
+                assert made[layer.name_overlay].node.text.replace("\n", "").replace(" ", "").startswith(role)
+                assert tuple(layer.colorbar.size)[1] == place.viewer.layers[-1].colorbar.size[1]

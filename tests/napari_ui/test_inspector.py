@@ -18,6 +18,7 @@ from napari_blochnet.evaluation.drawing.figure_style import error_bars, round_ti
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.voxel import Explanation
 from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.canvas.sliders import Sliders
 from napari_blochnet.napari_ui.state.pins import MAX_PINS
 
 SHAPE = (3, 16, 20)
@@ -64,6 +65,9 @@ class Scene:
 
     def go_to(self, z: int) -> None:
         self.viewer.dims.set_point(self.viewer.dims.ndim - 3, self.stack_layer.data_to_world((0, z, 0, 0))[1])
+        # sliders that nothing needs go a moment later, and pictures move with the canvas: not between here and a click
+        self.session.part(Sliders).update()
+        self.qtbot.wait(50)
         self.viewer.reset_view()
         self.qtbot.wait(100)
 

@@ -282,3 +282,37 @@ def test_a_name_without_an_ending_gets_that_of_the_kind(tmp_path, monkeypatch):
         assert ask_where_to_save(None, "", "", kinds) == path
     _answers(monkeypatch, "")
     assert ask_where_to_save(None, "", "", kinds) == ""
+
+
+def test_the_workbench_keeps_its_height_where_the_inspector_has_room_beside_it(desk):
+    place = desk()
+    window = place.viewer.window._qt_window
+    right, bottom = Qt.DockWidgetArea.RightDockWidgetArea, Qt.DockWidgetArea.BottomDockWidgetArea
+    corners = (Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner)
+    before = [window.corner(corner) for corner in corners]
+    window.resize(1920, 1080)
+    dock, _ = place.viewer.window.add_plugin_dock_widget("napari-blochnet", "Voxel inspector")
+    place.qtbot.waitUntil(lambda: window.dockWidgetArea(dock) == bottom and window.corner(corners[1]) == right)
+    place.qtbot.waitUntil(lambda: place.dock.geometry().bottom() >= dock.geometry().bottom() - 2)
+    assert dock.width() >= 760
+    assert not place.dock.geometry().intersects(dock.geometry())
+    # in a small window its views would stand below each other
+    window.resize(1280, 800)
+    place.qtbot.waitUntil(lambda: window.corner(corners[1]) == before[1])
+    place.qtbot.waitUntil(lambda: dock.width() >= 760)
+    dock.hide()
+    assert [window.corner(corner) for corner in corners] == before
+
+
+def test_marks_shrink_with_small_pictures(scene):
+    scene = scene()
+    (overlay,) = [item for item in scene.viewer.scene.overlays.values() if type(item).__name__ == "PinMarks"]
+    visual = scene.canvas._viewer_overlay_to_visual[overlay][0]
+    camera = scene.viewer.scene.camera
+    camera.zoom = 400 / overlay.picture
+    assert visual._rings._data["a_size"].max() == 20
+    assert visual._badges.visible
+    camera.zoom = 60 / overlay.picture
+    # a ring and its dark edge no wider than a sixth of the picture, no badge on it
+    assert visual._rings._data["a_size"].max() <= 10
+    assert not visual._badges.visible

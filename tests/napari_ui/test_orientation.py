@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
+from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.letters import PictureLetters
+from napari_blochnet.napari_ui.canvas.showing import show_alone
 
 SHAPE = (12, 16, 14)
 
@@ -93,9 +95,6 @@ def test_three_planes_move_with_the_canvas_and_the_canvas_with_them(desk):
     stack = nb.simulate(phantom, nb.spline_schedule(length=20))
     layers.add_stack(place.session, stack, phantom)
     layer = place.session.layers("phantom", role="T1")[0]
-    from napari_blochnet.napari_ui.background.turns import at_once
-    from napari_blochnet.napari_ui.canvas.showing import show_alone
-
     at_once(show_alone(place.session, layer))
     place.click(place.workbench.view_bar.planes)
     (planes,) = [widget for name, widget in place.viewer.window.dock_widgets.items() if name.startswith("Three planes")]
@@ -121,3 +120,99 @@ def test_three_planes_move_with_the_canvas_and_the_canvas_with_them(desk):
     texts = {plane: [letter.toPlainText() for letter in view.letters] for plane, view in planes.views.items()}
     # top, bottom, left, right
     assert texts == {"axial": ["A", "P", "R", "L"], "coronal": ["S", "I", "R", "L"], "sagittal": ["S", "I", "A", "P"]}
+
+
+def _planes(place):
+    place.click(place.workbench.view_bar.planes)
+    (planes,) = [widget for name, widget in place.viewer.window.dock_widgets.items() if name.startswith("Three planes")]
+    place.qtbot.waitUntil(lambda: planes.isVisible() and planes.shown is not None)
+    planes.update_planes()
+    return planes
+
+
+def test_planes_have_their_letters_outside_the_pictures(desk):
+    place = desk()
+    layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
+    planes = _planes(place)
+    planes.go_to(tuple(length // 2 for length in SHAPE))
+    planes.update_planes()
+    place.qtbot.wait(50)
+    for view in planes.views.values():
+        view.plot.getViewBox().prepareForPaint()
+        picture = view.image.mapRectToScene(view.image.boundingRect())
+        room = view.plot.getViewBox().sceneBoundingRect()
+        for letter in view.letters:
+            # TextItems place themselves when they are painted
+            letter.updateTransform(force=True)
+            text = letter.textItem.mapRectToScene(letter.textItem.boundingRect())
+            assert room.adjusted(-1, -1, 1, 1).contains(text)
+            inside = picture.adjusted(1, 1, -1, -1).intersected(text)
+            assert inside.isEmpty(), (view.plane, letter.toPlainText())
+        # lines end with the picture, in another colour than the letters
+        for line in view.lines:
+            assert picture.adjusted(-2, -2, 2, 2).contains(line.mapRectToScene(line.boundingRect()))
+            assert line.opts["pen"].color() != view.letters[0].color
+
+
+def test_of_one_slice_only_its_own_plane_is_shown(desk):
+    place = desk()
+    one = nb.Phantom(t1=np.full((1, 20, 18), 1000.0), t2=np.full((1, 20, 18), 80.0), pd=np.ones((1, 20, 18)),
+                     affine=AFFINES["LAS"])  # fmt: skip
+    layers.add_phantom(place.session, one)
+    planes = _planes(place)
+    assert {name: view.plot.isVisible() for name, view in planes.views.items()} == {
+        "axial": True, "coronal": False, "sagittal": False,
+    }  # fmt: skip
+    layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
+    planes.update_planes()
+    assert all(view.plot.isVisible() for view in planes.views.values())
+
+
+def test_planes_that_are_opened_again_are_where_the_canvas_is(desk):
+    place = desk()
+    layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
+    layer = place.session.layers("phantom", role="T1")[0]
+    planes = _planes(place)
+    planes.go_to((2, 3, 4))
+    callbacks = len(layer.events.contrast_limits.callbacks)
+    planes.parent().hide()
+    assert planes.shown is None
+    assert len(layer.events.contrast_limits.callbacks) == callbacks - 1
+    place.go_to_slice(layer, 9)
+    planes.parent().show()
+    place.qtbot.waitUntil(lambda: planes.index == (9, 3, 4))
+    assert len(layer.events.contrast_limits.callbacks) == callbacks
+
+
+def test_letters_follow_layers_that_were_there_before_them(desk):
+    place = desk()
+    layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
+    late = PictureLetters(place.session)
+    layer = place.session.layers("phantom", role="T1")[0]
+    layer.visible = False
+    layer.visible = True
+    place.qtbot.waitUntil(lambda: len(late.letters) == 4)
+    layer.visible = False
+    place.qtbot.waitUntil(lambda: late.letters == ())
+
+
+def test_letters_are_read_on_a_white_canvas(desk):
+    place = desk()
+    layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
+    _letters(place)
+    native = place.viewer.window._qt_viewer.canvas
+    part = place.session.part(PictureLetters)
+    node = native._viewer_overlay_to_visual[part._overlay][0].node
+    # each letter over a dark line around it: the luminance of yellow alone is that of white
+    assert len(node.text) == 9 * len(part.letters)
+    colours = node.color.rgba
+    assert (colours[: 8 * len(part.letters), :3] == 0).all()
+    assert node.text[-len(part.letters) :] == [letter.text for letter in part.letters]
+
+
+def test_small_pictures_have_no_letters_on_them(desk):
+    place = desk()
+    layers.add_phantom(place.session, _phantom(AFFINES["LAS"]))
+    assert len(_letters(place)) == 4
+    place.viewer.scene.camera.zoom = 90 / (2.0 * max(SHAPE))
+    assert _letters(place) == ()

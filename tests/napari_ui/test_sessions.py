@@ -2,15 +2,20 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from napari.layers import Image, Labels, Shapes
 
+import napari_blochnet as nb
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.sessions import SESSION_FILE
-from napari_blochnet.napari_ui.sessions.restoring import open_session
+from napari_blochnet.jobs.operations.opening import synthetic_head
+from napari_blochnet.jobs.sessions import SESSION_FILE, write_session
+from napari_blochnet.napari_ui.background.turns import at_once
+from napari_blochnet.napari_ui.canvas import layers
+from napari_blochnet.napari_ui.sessions.restoring import open_session, restore_steps
 from napari_blochnet.napari_ui.sessions.snapshots import snapshot
 from napari_blochnet.napari_ui.state.entries import entry_of
 from napari_blochnet.napari_ui.state.pins import Voxel
@@ -419,6 +424,33 @@ def test_what_is_open_already_makes_room(busy_desk, tmp_path):
     busy_desk.wait(data)
     after = [layer for layer in _ours(busy_desk.viewer) if layer not in before]
     assert len(after) == len(before)
-    # napari numbers names that are there already
-    assert [layer.name.removesuffix(" [1]") for layer in after if layer.visible] == seen
+    # napari numbers names that are there already; a head and a stack called like another get a number of their own
+    assert [layer.name.removesuffix(" [1]").removesuffix(" 2") for layer in after if layer.visible] == seen
     assert not any(layer.visible for layer in before if isinstance(layer, Image))
+
+
+def test_models_keep_their_colours_in_a_session(desk, tmp_path):
+    desk = desk()
+    head = synthetic_head(shape=(1, 12, 10))
+    stack = nb.simulate(head, nb.spline_schedule(length=20))
+    layers.add_stack(desk.session, stack)
+    first, second, third = (replace(nb.reconstruct(stack, "dictionary", step=0.5), estimator=name) for name in "abc")
+    for one in (first, second, third):
+        layers.add_maps(desk.session, one, stack, None, one.estimator)
+    # as they came, whichever is asked for first
+    assert [desk.session.slot(one) for one in (third, first, second)] == [2, 0, 1]
+    finished = replace(second, estimator="b")
+    at_once(layers.replace_maps_steps(desk.session, second, finished, None))
+    assert desk.session.slot(finished) == 1
+    for layer in desk.session.layers("maps", first):
+        desk.viewer.layers.remove(layer)
+    write_session(snapshot(desk.session).saved, tmp_path / "session")
+    desk.viewer.layers.clear()
+    at_once(restore_steps(desk.session, open_session(tmp_path / "session")))
+    slots = {entry.subject.estimator: desk.session.slot(entry.subject) for entry in desk.session.entries("maps")}
+    assert slots == {"b": 1, "c": 2}
+    # beside what is open, no two alike
+    at_once(restore_steps(desk.session, open_session(tmp_path / "session")))
+    slots = [desk.session.slot(entry.subject) for entry in desk.session.entries("maps")]
+    assert len(set(slots)) == 4
+    assert slots[:2] == [1, 2]

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
-from qtpy.QtWidgets import QPushButton, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
 from napari_blochnet.napari_ui.background.turns import Turns
@@ -68,22 +68,28 @@ class _ViewBar(QWidget):
             button.clicked.connect(functools.partial(self.show_role, role))
             row.addWidget(button)
             self.buttons[role] = button
+        # together, or a narrow window has the last of them alone in a row
+        group = QWidget()
+        tools = QHBoxLayout(group)
+        tools.setContentsMargins(0, 0, 0, 0)
+        tools.setSpacing(3)
+        row.addWidget(group)
         self.planes = QPushButton()
         self.planes.setText("planes")
         self.planes.setToolTip("Axial, coronal and sagittal planes through one voxel, linked to the canvas.")
         self.planes.clicked.connect(self.open_planes)
-        row.addWidget(self.planes)
+        tools.addWidget(self.planes)
         self.limits = QPushButton()
         self.limits.setText("limits")
         self.limits.setToolTip("Colour limits of what is shown, of each quantity the same for all models.")
         self.limits.clicked.connect(self.open_limits)
-        row.addWidget(self.limits)
+        tools.addWidget(self.limits)
         self.beside = QPushButton()
         self.beside.setText("grid")
         self.beside.setToolTip("Show the truth, every model and the errors of this quantity beside each other.")
         self.beside.setCheckable(True)
         self.beside.clicked.connect(lambda: self.show_role(self._role))
-        row.addWidget(self.beside)
+        tools.addWidget(self.beside)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)

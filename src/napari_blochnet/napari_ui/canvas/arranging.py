@@ -15,7 +15,7 @@ BAR_WIDTH, HIGHEST_BAR = 50.0, 72.0
 # A bar that is less high cannot be read.
 _LOWEST_BAR = 56.0
 # Around a picture, for the eye; what half a line of a bar's numbers stands out below it; a scale bar.
-_MARGIN, _NUMBER, _SCALE_BAR = 6.0, 10.0, 30.0
+_MARGIN, _NUMBER, _SCALE_BAR = 6.0, 10.0, 40.0
 
 
 @dataclass(frozen=True)

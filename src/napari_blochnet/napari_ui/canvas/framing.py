@@ -87,6 +87,25 @@ class Framing:
         viewer = self._session.viewer
         return () if viewer is None else (*viewer.scene.camera.center[-2:], viewer.scene.camera.zoom)
 
+    def middle(self) -> tuple[float, float]:
+        """Return the place (vertical, horizontal) in the middle of what is seen of the pictures, in viewer's numbers.
+
+        Framed pictures stand beside their bars and below their names; their middle is not the camera's.
+        """
+        viewer = self._session.viewer
+        extent = None if viewer is None else _extent(viewer, self.shown())
+        if viewer is None or extent is None:
+            return 0.0, 0.0
+        center = np.array(viewer.scene.camera.center[-2:])
+        middle = (extent[0] + extent[1]) / 2 if self.is_framed else np.clip(center, *extent)
+        return float(middle[0]), float(middle[1])
+
+    def picture(self) -> float:
+        """Return the longer displayed side of what is seen, in the viewer's numbers; 0 where nothing is."""
+        viewer = self._session.viewer
+        extent = None if viewer is None else _extent(viewer, self.shown())
+        return 0.0 if extent is None else float(np.max(extent[1] - extent[0]))
+
     def shown(self) -> list[Layer]:
         """Return the layers of ours that are seen and have a picture."""
         return [

@@ -26,6 +26,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.napari_ui.background.turns import Steps, at_once
 from napari_blochnet.napari_ui.canvas.arranging import HIGHEST_BAR
 from napari_blochnet.napari_ui.canvas.captions import FONT_SIZE, give_caption
+from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.layer_data import (
     LayerData,
     Opened,
@@ -41,6 +42,7 @@ from napari_blochnet.napari_ui.canvas.letters import PictureLetters
 from napari_blochnet.napari_ui.canvas.limits import family_of, limits_of
 from napari_blochnet.napari_ui.canvas.showing import look_at, show_alone, show_colour_bar
 from napari_blochnet.napari_ui.canvas.sliders import Sliders
+from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry, Subject, entry_of
 from napari_blochnet.napari_ui.state.session import Session, every_session, session_of
 from napari_blochnet.phantoms.phantom import Phantom
@@ -255,6 +257,7 @@ def add_maps(
 def replace_maps_steps(session: Session, old: ParameterMaps, new: ParameterMaps, truth: Phantom | None) -> Steps[None]:
     """Let the layers of unfinished maps stand for the finished ones, which share their arrays."""
     _assert_main_thread()
+    session.hand_over_slot(old, new)
     for layer, entry in session.pairs("maps", old):
         layer.metadata = {
             "blochnet": {**layer.metadata["blochnet"], "record": new.record},
@@ -361,6 +364,12 @@ def _add_empty(
     entry, viewer = session.entry(subject), session.viewer
     if entry is None or viewer is None:
         return None
+    if role == "region" and viewer.canvas.grid.enabled:
+        # it is painted above one picture, the selected or the last
+        seen = framing_of(session).shown()
+        active = viewer.layers.selection.active
+        for below in [active] if active in seen else seen[-1:]:
+            at_once(calm_steps(session, show_alone(session, below)))
     layer = at_once(_add(session, [make(replace(entry, kind="region", role=role))]))[0]
     viewer.layers.selection.active = layer
     return layer

@@ -32,8 +32,11 @@ if TYPE_CHECKING:
 __all__ = ["Letter", "OrientationLetters", "PictureLetters"]
 
 _KEY = "blochnet_orientation"
-# From a picture's edge to the middle of a letter; what is smaller has letters in the first cell alone; pixels.
-_INSIDE, _SMALLEST = 8.0, 140.0
+# From a picture's edge to the middle of a letter; what is smaller has letters in the first cell alone, or, where they
+# would hide the picture, none; pixels.
+_INSIDE, _SMALLEST, _TINY = 8.0, 140.0, 100.0
+# Where a letter is drawn in black below itself, pixels.
+_AROUND = [(x, y) for x in (-1.0, 0.0, 1.0) for y in (-1.0, 0.0, 1.0) if x or y]
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,6 @@ class _LettersVisual(ViewerOverlayMixin, VispyCanvasOverlay):
         text = Text(font_info=font_info, bold=True, anchor_x="center", anchor_y="center")
         super().__init__(node=text, font_info=font_info, **kwargs)
         self.node.font_size = 8
-        self.node.color = "#ffd60a"
         self.overlay.events.letters.connect(self._on_letters)
         self.reset()
 
@@ -79,8 +81,12 @@ class _LettersVisual(ViewerOverlayMixin, VispyCanvasOverlay):
         self._on_visible_change()
         letters = self.overlay.letters
         if letters:
-            self.node.text = [letter.text for letter in letters]
-            self.node.pos = np.array([letter.place for letter in letters], np.float32)
+            # a dark line around each, or none could be read on a white canvas
+            shifts = [*_AROUND, (0.0, 0.0)]
+            self.node.text = [letter.text for _ in shifts for letter in letters]
+            self.node.color = ["#000000"] * (len(_AROUND) * len(letters)) + ["#ffd60a"] * len(letters)
+            places = [np.add(letter.place, shift) for shift in shifts for letter in letters]
+            self.node.pos = np.array(places, np.float32)
 
 
 overlay_to_visual[OrientationLetters] = _LettersVisual
@@ -126,6 +132,8 @@ class PictureLetters(QObject):
             events.connect(self._look_again)
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._look_again)
+        for layer in viewer.layers:
+            layer.events.visible.connect(self._look_again)
 
     @property
     def letters(self) -> tuple[Letter, ...]:
@@ -194,7 +202,7 @@ class PictureLetters(QObject):
         places = size / 2 + (ends - np.array(camera.center[-2:])) * camera.zoom * sides
         # what is beyond the cell has its letter at the cell's edge
         low, high = np.clip(np.sort(places, axis=0), 0, size)
-        if (high - low).max() < _SMALLEST and not always:
+        if (high - low).max() < (_TINY if always else _SMALLEST):
             return []
         middle, corner = (low + high) / 2, size * (row, column)
         found = []

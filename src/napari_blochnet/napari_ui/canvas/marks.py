@@ -21,6 +21,7 @@ from qtpy.QtCore import QObject
 from superqt.utils import qdebounced
 from vispy.scene.visuals import Compound, Markers
 
+from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.state.pins import PIN_COLOURS, Voxel
 from napari_blochnet.napari_ui.state.places import displayed_point, layer_of
 from napari_blochnet.napari_ui.state.session import Session
@@ -34,6 +35,8 @@ _KEY = "blochnet_pins"
 # All in pixels of the canvas.
 _RING, _CURRENT_RING, _BADGE = 13.0, 18.0, 14.0
 _BADGE_OFFSET = 14.0
+# In smaller pictures marks shrink, to a third at the least; where badges would hide the picture, there are none.
+_ROOMY, _LEAST, _BADGED = 220.0, 1 / 3, 180.0
 _PREVIEW_COLOUR = "#ffffff"
 
 
@@ -61,9 +64,16 @@ class Mark:
 
 
 class PinMarks(SceneOverlay):
-    """The marks that are to be seen now."""
+    """The marks that are to be seen now.
+
+    Parameters
+    ----------
+    picture : float
+        The longer side of a slice of what they are in, in the viewer's numbers; 0 where nothing is known of it.
+    """
 
     marks: tuple[Mark, ...] = ()
+    picture: float = 0.0
     blending: Blending = Blending.TRANSLUCENT_NO_DEPTH
 
 
@@ -80,6 +90,7 @@ class _PinVisual(ViewerOverlayMixin, VispySceneOverlay):
         self._numbers.font_size = 7
         self._numbers.color = "black"
         self.overlay.events.marks.connect(self._on_marks)
+        self.overlay.events.picture.connect(self._on_marks)
         self.viewer.scene.camera.events.zoom.connect(self._on_marks)
         self.reset()
 
@@ -89,6 +100,7 @@ class _PinVisual(ViewerOverlayMixin, VispySceneOverlay):
 
     def close(self) -> None:
         self.overlay.events.marks.disconnect(self._on_marks)
+        self.overlay.events.picture.disconnect(self._on_marks)
         self.viewer.scene.camera.events.zoom.disconnect(self._on_marks)
         super().close()
 
@@ -102,8 +114,10 @@ class _PinVisual(ViewerOverlayMixin, VispySceneOverlay):
             return
         # napari's axes run from the first displayed to the last, vispy's the other way
         places = np.array([mark.place[::-1] for mark in marks], dtype=np.float32)
-        sizes = np.array([_CURRENT_RING if mark.is_current else _RING for mark in marks])
-        widths = np.array([3.0 if mark.is_current else 2.0 for mark in marks])
+        pixels = self.overlay.picture * self.viewer.scene.camera.zoom
+        share = float(np.clip(pixels / _ROOMY, _LEAST, 1.0)) if pixels else 1.0
+        sizes = share * np.array([_CURRENT_RING if mark.is_current else _RING for mark in marks])
+        widths = np.maximum(1.0, share * np.array([3.0 if mark.is_current else 2.0 for mark in marks]))
         colours = [mark.colour for mark in marks]
         # a dark ring below the coloured one is seen where the image is as bright as the colour
         self._rings.set_data(
@@ -114,7 +128,8 @@ class _PinVisual(ViewerOverlayMixin, VispySceneOverlay):
             face_color=(0, 0, 0, 0),
             symbol="disc",
         )
-        numbered = [index for index, mark in enumerate(marks) if mark.number]
+        is_badged = not pixels or pixels >= _BADGED
+        numbered = [index for index, mark in enumerate(marks) if mark.number and is_badged]
         self._badges.visible = self._numbers.visible = bool(numbered)
         if numbered:
             shift = np.zeros(places.shape[1], np.float32)
@@ -204,4 +219,5 @@ class Marks:
                 is_current = bool(number) and voxel == self._session.voxel
                 marks.append(Mark(tuple(float(x) for x in place), number, is_current))
         with contextlib.suppress(RuntimeError):  # a canvas that is being deleted
+            self._overlay.picture = framing_of(self._session).picture()
             self._overlay.marks = tuple(marks)

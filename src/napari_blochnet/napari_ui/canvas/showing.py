@@ -18,15 +18,16 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas.arranging import pairs_below, pairs_beside
 from napari_blochnet.napari_ui.canvas.framing import framing_of, room_for
-from napari_blochnet.napari_ui.canvas.swapping import hide_together, move_to_top, swap_steps
+from napari_blochnet.napari_ui.canvas.swapping import Aside, hide_together, move_to_top, swap_steps
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import extent_in_viewer, to_viewer
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["fill_cells", "look_at", "reveal", "show_alone", "show_colour_bar", "show_quantity", "show_result"]
 
-# Where pictures would be narrower than this, in pixels, one quantity is shown rather than two.
-_LEGIBLE = 180.0
+# Where pictures would be narrower than this, in pixels, one quantity is shown rather than two: of three or more models,
+# and of any number.
+_LEGIBLE, _TINY = 180.0, 75.0
 
 
 def look_at(session: Session, layers: Sequence[Layer], mask: BoolArray) -> Steps[None]:
@@ -52,7 +53,10 @@ def _show(
     shape: tuple[int, int] | None = None,
     in_order: bool = False,
 ) -> Steps[None]:
-    """Show these of our layers and hide our others; layers of other people, and regions, stay as they are.
+    """Show these of our layers and hide our others; images of other people stay as they are.
+
+    Regions and drawings would take cells of the grid, and lie on no picture there: they are hidden for as long as it is
+    on, and lie above what is shown alone after it.
 
     Parameters
     ----------
@@ -72,7 +76,9 @@ def _show(
     grid = viewer.canvas.grid
     wanted = room_for(session, layers).shape(len(layers)) if shape is None else shape
     # the grid fills its cells in the order of the layers, the lowest first
-    hidden = [layer for layer, entry in session.pairs() if entry.kind != "region" and id(layer) not in chosen]
+    ours = [layer for layer, entry in session.pairs() if entry.kind != "region"]
+    ours += session.part(Aside).take() if beside else []
+    hidden = [layer for layer in ours if id(layer) not in chosen]
     going = set(map(id, hidden))
     seen = [layer for layer in viewer.layers if id(layer) in chosen or (layer.visible and id(layer) not in going)]
     sorts = in_order and seen[-len(layers) :] != list(layers)
@@ -94,7 +100,7 @@ def _show(
     # what goes to another cell is compiled anew for it: hidden first and shown there, each takes a step of its own;
     # all but one, for napari takes the grid down when nothing is left in it
     staying = set(map(id, layers[:1])) if moves else chosen
-    leaving = [layer for layer, entry in session.pairs() if entry.kind != "region" and id(layer) not in staying]
+    leaving = [layer for layer in ours if id(layer) not in staying]
     if moves and hide_together(viewer, leaving, show_colour_bar):
         yield
     # from the last cell of the grid to the first: a gap would make all that follow move up
@@ -121,6 +127,14 @@ def _show(
     yield
     if beside:
         yield from fill_cells(session, layers)
+    else:
+        back = session.part(Aside).give_back()
+        if back and list(viewer.layers)[-len(back) :] != back:
+            move_to_top(viewer, back)
+            yield
+        for layer in back:
+            if _set_visible(layer, True):
+                yield
     for layer in layers:
         if session.viewer is None:
             return
@@ -287,7 +301,8 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         order = [layer for row in rows for layer in row] + [layer for true, _, _ in parts for layer in true]
         ways.append((order, (len(maps) + 1, 4)))
     shape, order = _best(session, ways)
-    if len(maps) > 2 and _has_pairs(*parts[0]) and room_for(session, order).legibility(shape) < _LEGIBLE:
+    width = room_for(session, order).legibility(shape)
+    if _has_pairs(*parts[0]) and width < (_LEGIBLE if len(maps) > 2 else _TINY):
         yield from _show_pairs(session, *parts[0])
     else:
         yield from _show_in_order(session, order, shape)

@@ -15,8 +15,10 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari.components.overlays import CanvasOverlay
+from napari.layers import Labels, Shapes
 
 from napari_blochnet.napari_ui.background.turns import Steps
+from napari_blochnet.napari_ui.state.entries import entry_of
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
     from napari_blochnet.napari_ui.state.session import Session
 
-__all__ = ["calm_steps", "hide_together", "move_to_top", "swap_steps"]
+__all__ = ["Aside", "calm_steps", "hide_together", "move_to_top", "swap_steps"]
 
 Made = TypeVar("Made")
 
@@ -39,6 +41,38 @@ def _canvas(viewer: Viewer) -> Any:
               "_update_layer_overlays", "_reorder_layers", "_update_overlay_canvas_positions",
               "_defer_canvas_overlay_position_update")  # fmt: skip
     return canvas if all(hasattr(canvas, name) for name in needed) else None
+
+
+class Aside:
+    """The regions and drawings that are hidden for as long as the grid is on, where each would take a cell.
+
+    Parameters
+    ----------
+    session : Session
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._layers: weakref.WeakSet[Layer] = weakref.WeakSet()
+
+    def take(self) -> list[Layer]:
+        """Take note of the regions and drawings that are seen, whosever they are, and return them."""
+        viewer = self._session.viewer
+        seen = [layer for layer in (() if viewer is None else viewer.layers) if layer.visible]
+        drawn = [
+            layer
+            for layer in seen
+            if isinstance(layer, Labels | Shapes) and ((entry := entry_of(layer)) is None or entry.kind == "region")
+        ]
+        self._layers.update(drawn)
+        return drawn
+
+    def give_back(self) -> list[Layer]:
+        """Return what was taken and is still there, and forget it."""
+        viewer = self._session.viewer
+        back = [layer for layer in (() if viewer is None else viewer.layers) if layer in self._layers]
+        self._layers.clear()
+        return back
 
 
 class _Placing:

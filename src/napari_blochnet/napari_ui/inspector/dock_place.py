@@ -1,4 +1,4 @@
-"""Where the inspector's dock stands in napari's window: beside a layer list that keeps its height."""
+"""Where the inspector's dock stands in napari's window: beside a layer list and a workbench that keep their height."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from napari_blochnet.napari_ui.widgets.docks import dock_of
 
 __all__ = ["DockPlace"]
 
+_LEFT, _RIGHT = Qt.Corner.BottomLeftCorner, Qt.Corner.BottomRightCorner
+
 
 class DockPlace:
     """The dock that a widget is shown in.
@@ -16,23 +18,36 @@ class DockPlace:
     Parameters
     ----------
     widget : QWidget
+    least : int
+        The width below which what the widget shows stands below each other, pixels.
     """
 
-    def __init__(self, widget: QWidget) -> None:
-        self._widget = widget
-        # whose the window's lower left corner was before this dock was shown
-        self._corner: Qt.DockWidgetArea | None = None
+    def __init__(self, widget: QWidget, least: int) -> None:
+        self._widget, self._least = widget, least
+        # whose the window's lower corners were before this dock was shown
+        self._corners: dict[Qt.Corner, Qt.DockWidgetArea] = {}
 
     def make_room(self) -> None:
-        """Let the layer list go on beside this dock: above it, a window of 800 pixels has no room for both."""
+        """Let the layer list go on beside this dock, for 800 pixels have no room for both; and the workbench, too.
+
+        The workbench gives way where this dock would become too narrow between the two.
+        """
         _, window = dock_of(self._widget)
-        if window is not None and self._corner is None and self._widget.isVisible():
-            self._corner = window.corner(Qt.Corner.BottomLeftCorner)
-            window.setCorner(Qt.Corner.BottomLeftCorner, Qt.DockWidgetArea.LeftDockWidgetArea)
+        if window is None or not self._widget.isVisible():
+            return
+        if not self._corners:
+            self._corners = {corner: window.corner(corner) for corner in (_LEFT, _RIGHT)}
+            window.setCorner(_LEFT, Qt.DockWidgetArea.LeftDockWidgetArea)
+        middle = window.centralWidget()
+        is_wide = middle is not None and middle.width() >= self._least
+        side = Qt.DockWidgetArea.RightDockWidgetArea if is_wide else self._corners[_RIGHT]
+        if window.corner(_RIGHT) != side:
+            window.setCorner(_RIGHT, side)
 
     def give_back(self) -> None:
-        """Give the window's corner back to whose it was."""
+        """Give the window's corners back to whose they were."""
         _, window = dock_of(self._widget)
-        if window is not None and self._corner is not None:
-            window.setCorner(Qt.Corner.BottomLeftCorner, self._corner)
-            self._corner = None
+        if window is not None:
+            for corner, area in self._corners.items():
+                window.setCorner(corner, area)
+            self._corners = {}

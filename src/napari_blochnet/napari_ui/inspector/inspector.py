@@ -70,7 +70,7 @@ class VoxelInspector(Panel):
         self._explainer = Explainer(self, lambda: self._wanted)
         self._explainer.explained.connect(self._on_explained)
         self._preview: Voxel | None = None
-        self._stands = DockPlace(self)
+        self._stands = DockPlace(self, _NARROW)
         #: what the views show
         self.shown: Explanations | None = None
         self.marks = Marks(self.session, self)
@@ -167,6 +167,8 @@ class VoxelInspector(Panel):
 
     def resizeEvent(self, event: Any) -> None:  # noqa: N802
         super().resizeEvent(event)
+        # not while Qt is still laying the dock out
+        QTimer.singleShot(0, self._stands.make_room)
         narrow = self.width() < _NARROW
         self.views.stand(below_each_other=narrow)
         self._bar.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)

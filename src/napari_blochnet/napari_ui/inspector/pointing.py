@@ -11,6 +11,7 @@ from qtpy.QtGui import QKeyEvent, QKeySequence, QShortcut
 from qtpy.QtWidgets import QApplication, QWidget
 from superqt.utils import qthrottled
 
+from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.state.pins import Voxel
 from napari_blochnet.napari_ui.state.places import layer_of, voxel_under
 from napari_blochnet.napari_ui.state.session import Session
@@ -129,7 +130,7 @@ def _voxel_beside(session: Session, down: int, right: int) -> Voxel | None:
     pinned = session.voxel
     if pinned is None:
         position = list(viewer.dims.point)
-        for axis, value in zip(viewer.dims.displayed, viewer.scene.camera.center[-2:], strict=True):
+        for axis, value in zip(viewer.dims.displayed, framing_of(session).middle(), strict=True):
             position[axis] = value
         return voxel_under(session, tuple(position))
     layer = layer_of(session, pinned.stack)

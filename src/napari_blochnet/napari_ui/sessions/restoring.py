@@ -23,6 +23,7 @@ from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.canvas.showing import fill_cells, reveal, show_alone
+from napari_blochnet.napari_ui.canvas.swapping import Aside
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
     ComparisonState,
@@ -129,10 +130,14 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
         return Entry(saved.kind, saved.role, subjects[saved.subject], saved.title, truth=truth, stack=stack)
 
     # what is open already would stand in the cells of what comes, and move with each of them
+    seen: list[Layer] = []
     for layer in [layer for layer, known in session.pairs() if known.kind != "region"][-1:]:
         yield from show_alone(session, layer)
+        seen.append(layer)
+    for layer in [*seen, *(session.part(Aside).take() if state.view.grid else ())]:
         layer.visible = False
         yield
+    session.restore_slots({subjects[place]: slot for place, slot in state.slots})
     made: list[Layer] = []
     for saved in state.layers:
         data = _layer_data(

@@ -139,6 +139,7 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
         comparison=comparison,
         mapped=[places.subject(maps) for maps in session.mapped if session.is_open(maps)],
         hidden=[places.subject(maps) for maps in session.hidden_maps if session.is_open(maps)],
+        slots=[(places.subject(entry.subject), session.slot(entry.subject)) for entry in session.entries("maps")],
         truth_hidden=session.is_truth_hidden,
         schedule=None if session.schedule is None else session.schedule.to_dict(),
     )

@@ -187,7 +187,11 @@ class ComparisonState(_State):
 
 
 class SessionState(_State):
-    """Everything but the numbers; `mapped` are the maps that were made last, `hidden` those not in the inspector."""
+    """Everything but the numbers.
+
+    `mapped` are the maps that were made last, `hidden` those not in the inspector, `slots` the numbers of the maps'
+    colours; earlier versions do not tell them, and colours follow the order of the maps.
+    """
 
     layers: Annotated[list[LayerState], Field(max_length=_MOST_LAYERS)]
     view: ViewState
@@ -195,6 +199,7 @@ class SessionState(_State):
     comparison: ComparisonState | None = None
     mapped: Annotated[list[_Place], Field(max_length=1000)] = []
     hidden: Annotated[list[_Place], Field(max_length=1000)] = []
+    slots: Annotated[list[tuple[_Place, Annotated[int, Field(ge=0, lt=1000)]]], Field(max_length=1000)] = []
     truth_hidden: bool = False
     schedule: dict[str, Any] | None = None
 
@@ -288,6 +293,7 @@ def parse_state(
             "comparison": compared if compared and whole(partial(check_comparison, compared)) else None,
             "mapped": [place for place in state.mapped if whole(partial(check, place, "maps", "the latest result"))],
             "hidden": [place for place in state.hidden if whole(partial(check, place, "maps", "what is hidden"))],
+            "slots": [slot for slot in state.slots if whole(partial(check, slot[0], "maps", "a colour"))],
         }
     )
 

@@ -8,6 +8,7 @@ so that renaming, deleting and reordering layers are harmless.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -145,7 +146,11 @@ class Session(QObject):
     # -- layers
 
     def _on_inserted(self, event: Any) -> None:
-        if entry_of(event.value) is not None:
+        entry = entry_of(event.value)
+        if entry is not None:
+            # as they come, whatever is looked at first
+            if isinstance(entry.subject, ParameterMaps):
+                self.slot(entry.subject)
             self.layer_added.emit(self._viewer(), event.value)
         self.changed.emit()
 
@@ -232,6 +237,19 @@ class Session(QObject):
             taken = set(self._slots.values())
             self._slots[maps] = next(slot for slot in range(len(taken) + 1) if slot not in taken)
         return self._slots[maps]
+
+    def hand_over_slot(self, old: ParameterMaps, new: ParameterMaps) -> None:
+        """Let maps that take the place of others have their colour."""
+        self._slots[new] = self.slot(old)
+
+    def restore_slots(self, slots: Mapping[ParameterMaps, int]) -> None:
+        """Give maps that are about to be opened the colours they had, as far as nothing that is open has them."""
+        self._drop_lost_slots()
+        taken = set(self._slots.values())
+        for maps, slot in slots.items():
+            free = next(number for number in itertools.count() if number not in taken | set(slots.values()))
+            self._slots[maps] = free if slot in taken else slot
+            taken.add(self._slots[maps])
 
     def set_hidden(self, maps: ParameterMaps | None, is_hidden: bool) -> None:
         """Hide a model, or the truth (None), in the inspector, or show it again."""

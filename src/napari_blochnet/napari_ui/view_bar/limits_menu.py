@@ -103,7 +103,9 @@ class LimitsMenu(QFrame):
             note.setObjectName("blochnetNote")
             grid.addWidget(note, 1, 0, 1, 4)
         if session.viewer is not None:
-            self.setStyleSheet(panel_style(palette(session.viewer.theme)))
+            colours = palette(session.viewer.theme)
+            self.setObjectName("blochnetLimits")
+            self.setStyleSheet(f"{panel_style(colours)}\n#blochnetLimits {{ border: 1px solid {colours.text}; }}")
 
     def open_above(self, button: QWidget) -> None:
         """Show it with its lower right corner at a button's upper right one."""

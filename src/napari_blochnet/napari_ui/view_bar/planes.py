@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PlaneView", "ThreePlanes"]
 
-_CROSS, _LETTERS = "#ffd60a", "#ffd60a"
-# Of the dock at first, pixels.
-_HEIGHT = 260
+_CROSS, _LETTERS = "#4cc9f0", "#ffd60a"
+# Of the dock at first, and of the planes at least; around a picture, where its letters stand; pixels.
+_HEIGHT, _LEAST, _MARGIN = 260, 110, 16.0
 
 
 class PlaneView:
@@ -45,10 +45,14 @@ class PlaneView:
     def __init__(self, plot: pg.PlotItem, plane: str) -> None:
         self.plot, self.plane = plot, plane
         self.image = pg.ImageItem(axisOrder="row-major")
-        self.lines = [pg.InfiniteLine(angle=angle, pen=pg.mkPen(_CROSS, width=1)) for angle in (0, 90)]
+        # no longer than the picture: the letters stand at their ends where the voxel is in the middle
+        self.lines = [pg.PlotCurveItem(pen=pg.mkPen(_CROSS, width=1)) for _ in range(2)]
+        # outside the picture: at the top, the bottom, the left and the right
         self.letters = [
-            pg.TextItem(color=_LETTERS, anchor=anchor) for anchor in ((0.5, 0), (0.5, 1), (0, 0.5), (1, 0.5))
+            pg.TextItem(color=_LETTERS, anchor=anchor) for anchor in ((0.5, 1), (0.5, 0), (1, 0.5), (0, 0.5))
         ]
+        for letter in self.letters:
+            letter.textItem.document().setDocumentMargin(0)
         plot.addItem(self.image)
         for item in (*self.lines, *self.letters):
             plot.addItem(item, ignoreBounds=True)
@@ -59,7 +63,21 @@ class PlaneView:
         plot.setAspectLocked(True)
         # a wheel that passes over it zooms nothing
         plot.getViewBox().setMouseEnabled(False, False)
+        plot.getViewBox().sigResized.connect(self._fit)
         self._axes, self._size = (0, 1, 2), np.ones(3)
+        self._extent = 1.0, 1.0
+
+    def _fit(self, _box: object = None) -> None:
+        """Show all of the picture, with room for its letters around it."""
+        box, (width, height) = self.plot.getViewBox(), self._extent
+        room = [max(1.0, side - 2 * _MARGIN) for side in (box.width(), box.height())]
+        margin = _MARGIN * max(width / room[0], height / room[1])
+        box.setRange(QRectF(-margin, -margin, width + 2 * margin, height + 2 * margin), padding=0)
+
+    def can_show(self, shape: tuple[int, ...], entry: Entry) -> bool:
+        """Whether a volume (z, y, x) has more than a line of voxels in this plane."""
+        _, up, along = plane_axes(entry.subject.geometry.affine)[self.plane]
+        return shape[up] > 1 and shape[along] > 1
 
     def show(self, data: Any, index: tuple[int, int, int], entry: Entry, layer: Image) -> None:
         """Show the slice through a voxel (z, y, x) of a volume."""
@@ -80,9 +98,11 @@ class PlaneView:
         is_back = ends[along][1][:1] == "A"
         box.invertY(not is_up)
         box.invertX(is_back)
-        for line, axis in zip(self.lines, (up, along), strict=True):
-            line.setValue((index[axis] + 0.5) * self._size[axis])
         height, width = picture.shape[0] * self._size[up], picture.shape[1] * self._size[along]
+        self._extent = width, height
+        y, x = ((index[axis] + 0.5) * self._size[axis] for axis in (up, along))
+        self.lines[0].setData([0.0, width], [y, y])
+        self.lines[1].setData([x, x], [0.0, height])
         low, high = (0.0, height) if is_up else (height, 0.0)
         left, right = (width, 0.0) if is_back else (0.0, width)
         texts = (*(ends[up][::-1] if is_up else ends[up]), *(ends[along][::-1] if is_back else ends[along]))
@@ -91,7 +111,7 @@ class PlaneView:
             letter.setText(text)
             letter.setPos(*place)
         self.plot.setTitle(f"{self.plane}, {'zyx'[across]} = {index[across]}", size="8pt")
-        box.setRange(QRectF(0, 0, width, height), padding=0.02)
+        self._fit()
 
     def index_at(
         self, x: float, y: float, index: tuple[int, int, int], shape: tuple[int, ...]
@@ -125,7 +145,8 @@ class ThreePlanes(QWidget):
         self._attached = self._was_placed = False
         self.name = QLabel()
         self._graphics = pg.GraphicsLayoutWidget()
-        self._graphics.setMinimumHeight(150)
+        self._graphics.setMinimumHeight(_LEAST)
+        self._graphics.ci.layout.setContentsMargins(4, 0, 4, 0)
         self.views = {
             plane: PlaneView(self._graphics.addPlot(row=0, col=column), plane)
             for column, plane in enumerate(("axial", "coronal", "sagittal"))
@@ -161,6 +182,8 @@ class ThreePlanes(QWidget):
             return
         self._attached = False
         self._later.cancel()
+        # the layer is not kept, and where it is looked at is asked anew when the dock is opened again
+        self._show_layer(None)
         self._session.stop_telling(self._look_again, "view_changed", "changed")
         self._session.stop_telling(self._on_pin, "pinned")
         viewer = self._session.viewer
@@ -210,37 +233,54 @@ class ThreePlanes(QWidget):
         self.index = (index[0], index[1], index[2])
         self._later()
 
+    def _show_layer(self, shown: tuple[Image, Entry] | None) -> None:
+        """Follow the colours of another layer, or of none."""
+        before, self.shown = self.shown, shown
+        if before is not None and shown is not None and before[0] is shown[0]:
+            return
+        for pair, way in ((before, "disconnect"), (shown, "connect")):
+            if pair is not None:
+                getattr(pair[0].events.contrast_limits, way)(self._look_again)
+                getattr(pair[0].events.colormap, way)(self._look_again)
+
     def update_planes(self) -> None:
         """Look again at what is to be seen, and where."""
         viewer = self._session.viewer
-        before, self.shown = self.shown, self._looked_at()
+        before = self.shown
+        self._show_layer(self._looked_at())
         self._graphics.setVisible(self.shown is not None)
         if viewer is None or self.shown is None:
             self.name.setText("Open a phantom, fingerprints or maps, and show one of them.")
             return
         layer, entry = self.shown
-        if before is not None and before[0] is not layer:
-            before[0].events.contrast_limits.disconnect(self._look_again)
-            before[0].events.colormap.disconnect(self._look_again)
-        if before is None or before[0] is not layer:
-            layer.events.contrast_limits.connect(self._look_again)
-            layer.events.colormap.connect(self._look_again)
         shape = layer.data.shape[-3:]
         if self.index is None or any(not 0 <= place < length for place, length in zip(self.index, shape, strict=True)):
             self.index = (shape[0] // 2, shape[1] // 2, shape[2] // 2)
+            before = None
+        if before is None:
+            pinned = self._session.voxel
+            if pinned is not None and pinned.stack in (entry.stack, entry.subject):
+                self.index = pinned.index
+        if before is None or before[0] is not layer:
+            # the canvas may have moved meanwhile, or stand elsewhere in what is shown now
             self._on_slice()
         data = layer.data
         if data.ndim == 4:
             time = round(float(viewer.dims.point[-4])) if viewer.dims.ndim > 3 else 0
             data = np.asarray(data[int(np.clip(time, 0, len(data) - 1))])
         self.name.setText(f"{layer.name}, voxel (z, y, x) {self.index}")
+        seen = [view for view in self.views.values() if view.can_show(shape, entry)] or list(self.views.values())
         for view in self.views.values():
-            view.show(data, self.index, entry, layer)
+            view.plot.setVisible(view in seen)
+            if view in seen:
+                view.show(data, self.index, entry, layer)
 
     def _on_click(self, event: Any) -> None:
         for view in self.views.values():
             box = view.plot.getViewBox()
-            if self.index is not None and self.shown is not None and box.sceneBoundingRect().contains(event.scenePos()):
+            if not view.plot.isVisible() or self.index is None or self.shown is None:
+                continue
+            if box.sceneBoundingRect().contains(event.scenePos()):
                 place = box.mapSceneToView(event.scenePos())
                 found = view.index_at(place.x(), place.y(), self.index, self.shown[0].data.shape[-3:])
                 if found is not None:
