@@ -12,12 +12,13 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs import settings as models
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.jobs.settings_comparing import CompareSettings
+from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 
 ALL = [
-    models.FispSettings,
-    models.SplineSettings,
-    models.ScheduleFileSettings,
+    FispSettings,
+    SplineSettings,
+    ScheduleFileSettings,
     models.PhantomSettings,
     models.FingerprintsSettings,
     models.SimulateSettings,
@@ -65,7 +66,7 @@ def test_values_go_in_and_come_out(form):
 
 
 def test_bounds_come_from_the_model(form):
-    spline, fisp = form(models.SplineSettings), form(models.FispSettings)
+    spline, fisp = form(SplineSettings), form(FispSettings)
     box = spline.editor("length").native
     assert (box.minimum(), box.maximum()) == (2, 20_000)
     box = fisp.editor("echo_time").native
@@ -101,7 +102,7 @@ def test_small_numbers_are_typed_as_people_write_them(form, qtbot):
 
 
 def test_the_wheel_scrolls_the_panel_and_changes_nothing(form):
-    made = form(models.SplineSettings)
+    made = form(SplineSettings)
     box = made.editor("length").native
     box.clearFocus()
     before = box.value()
@@ -116,7 +117,7 @@ def test_the_wheel_scrolls_the_panel_and_changes_nothing(form):
 
 
 PATHS = [
-    (models.ScheduleFileSettings, "path", "scan.csv"),
+    (ScheduleFileSettings, "path", "scan.csv"),
     (models.PhantomSettings, "tissues", "tissues.csv"),
     (models.ReconstructSettings, "b1", "b1.nii.gz"),
 ]
