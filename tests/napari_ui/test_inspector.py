@@ -458,7 +458,7 @@ def test_save_curves_and_figures(scene, tmp_path):
     for name, start in (("voxel.svg", b"<?xml"), ("voxel.PNG", b"\x89PNG"), ("voxel.pdf", b"%PDF")):
         inspector.save(str(tmp_path / name))
         scene.qtbot.waitUntil(lambda: not inspector.is_busy, timeout=60_000)
-        assert inspector.jobs.message.text().startswith(f"Saved {tmp_path / name}, 180 × ")
+        assert inspector.place.text().startswith(f"Saved {tmp_path / name}, 180 × ")
         assert (tmp_path / name).read_bytes().startswith(start)
     before = sorted(tmp_path.iterdir())
     for name, found in (("voxel.tif", "as .tif"), ("voxel", "without an ending")):
