@@ -19,7 +19,17 @@ from typing import Any
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.io.sets.digests import digest
-from napari_blochnet.io.sets.rooms import PLAN, PREFIX, SWITCH, Room, is_left, is_sound, open_lock, sync_file, sync_folder
+from napari_blochnet.io.sets.rooms import (
+    PLAN,
+    PREFIX,
+    SWITCH,
+    Room,
+    is_left,
+    is_sound,
+    open_lock,
+    sync_file,
+    sync_folder,
+)
 
 __all__ = ["commit", "is_unfinished", "settle"]
 
