@@ -127,20 +127,27 @@ def test_what_is_not_as_the_plan_says_is_not_put(folder):
 # -- nothing waits without an end
 
 
-def test_a_plan_whose_former_folder_is_missing_is_finished(folder):
-    switch = switch_in(folder, {"s.csv": new_schedule(folder)})
-    (switch / "former").rmdir()
-    assert nb.read_schedule(folder / "s.csv") == NEW
-    assert not switch.exists()
-
-
-def test_what_cannot_be_kept_is_a_sentence_and_no_loop(folder):
+def switch_of_a_store(folder: Path) -> Path:
     (folder / "a.zarr").mkdir()
     was = digest(folder / "a.zarr")
     switch = switch_in(folder, {})
     (switch / "new" / "a.zarr").mkdir()
+    (switch / "new" / "a.zarr" / "zarr.json").write_text("{}")
     plan = {"files": {"a.zarr": [was, digest(switch / "new" / "a.zarr")]}, "left": {}}
     (switch / PLAN).write_text(json.dumps(plan))
+    return switch
+
+
+def test_a_plan_whose_former_folder_is_missing_is_finished(folder):
+    switch = switch_of_a_store(folder)
+    (switch / "former").rmdir()
+    existing_file(folder / "a.zarr")
+    assert (folder / "a.zarr" / "zarr.json").exists()
+    assert not switch.exists()
+
+
+def test_what_cannot_be_kept_is_a_sentence_and_no_loop(folder):
+    switch = switch_of_a_store(folder)
     (switch / "former" / "a.zarr").write_text("in the way")
     with pytest.raises(InputError, match="broken off midway and cannot be finished"):
         existing_file(folder / "a.zarr")

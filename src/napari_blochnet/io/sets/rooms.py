@@ -55,6 +55,7 @@ _ROOM = re.compile(re.escape(PREFIX) + r"[0-9a-f]{8}")
 _OLD = 86_400.0
 # How often a room is made again that was taken for a stray.
 _TRIES = 100
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
 # What file systems say that know no syncing; a bad or a full disk says something else.
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
@@ -167,7 +168,9 @@ def is_sound(path: Path) -> bool:
 
 def _is(path: Path, kind: Callable[[int], bool], *, if_missing: bool = True) -> bool:
     try:
-        return kind(path.lstat().st_mode)
+        about = path.lstat()
+        is_junction = getattr(about, "st_reparse_tag", 0) == _JUNCTION  # a folder's link, as Windows has them
+        return kind(about.st_mode) and not is_junction
     except FileNotFoundError:
         return if_missing
     except OSError:
