@@ -71,14 +71,14 @@ def commit(room: Room, names: Sequence[str], left: Callable[[], Iterable[Path]] 
             return
         new = {name: digest(room.new / name) for name in names}
         _take_turn(room)
-        plan = {
+        plan: dict[str, Any] = {
             "files": {name: [_digest_of(folder / name), new[name]] for name in names},
             "left": {path.name: _digest_of(path) for path in (left() if left is not None else ())},
         }
         _write_plan(room, plan)
         is_settled = False
         try:
-            _put(room, names, [name for name in plan["left"] if (folder / name).exists()])
+            _put(room, names, plan["left"])
         except BaseException:
             _put_back(room, plan)
             is_settled = True
