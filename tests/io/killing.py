@@ -42,6 +42,8 @@ from napari_blochnet.jobs.sessions import SavedSession, read_session, write_sess
 from napari_blochnet.phantoms.write import write_phantom
 
 SHAPE = (3, 4, 3)
+# How the table of a report begins.
+TABLE = "model,tissue,parameter,unit,voxels,failures,"
 EVENTS = {"open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.link", "os.chmod", "os.truncate"}
 
 
@@ -182,7 +184,7 @@ def read_saved(folder: Path) -> set[float]:
 def write_report(folder: Path, number: int) -> None:
     """As ``blochnet compare`` does, without the figures, which take seconds."""
     with replacing_set([folder / "r.html", folder / "r.csv"]) as draft:
-        for name, head in (("r.html", "<!DOCTYPE html><!-- napari-blochnet -->"), ("r.csv", "")):
+        for name, head in (("r.html", "<!DOCTYPE html><!-- napari-blochnet -->"), ("r.csv", TABLE)):
             with replacing(draft / name) as temporary:
                 temporary.write_text(f"{head}\n{number}")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.plain_files import existing_file
+from napari_blochnet.io.sets.reading_whole import looked_at
 from napari_blochnet.io.sets.rooms import PREFIX, is_in_room, open_room
 from napari_blochnet.io.sets.switching import commit
 
@@ -57,6 +58,7 @@ def replacing_set(files: Sequence[Path], *, left: Callable[[], Iterable[Path]] |
         made = _make(folder)
         try:
             room = open_room(folder)
+            seen = looked_at(files)
             try:
                 yield room.new
                 missing = next((path for path in files if not (room.new / path.name).exists()), None)
@@ -65,6 +67,9 @@ def replacing_set(files: Sequence[Path], *, left: Callable[[], Iterable[Path]] |
                 if files[0].is_symlink():
                     names = [files[0].resolve().name]
                     os.replace(room.new / files[0].name, room.new / names[0])
+                # what came since somebody looked may be another's
+                now = looked_at(files)
+                check_outputs([path for path in files if now[path] not in (seen[path], None)])
             except BaseException:
                 room.remove()
                 raise

@@ -98,7 +98,7 @@ def check_outputs(
         check_place(folder, instead, field)
     for _ in range(_TRIES):
         for folder in dict.fromkeys(path.parent for path in wanted):
-            settle(folder)
+            settle(folder, [path.name for path in wanted if path.parent == folder])
         seen = looked_at(wanted)
         there = [path for path in wanted if path.exists() or path.is_symlink()]
         foreign = [path for path in there if not is_ours(path.resolve())]

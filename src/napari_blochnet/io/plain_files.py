@@ -42,8 +42,8 @@ def existing_file(path: str | os.PathLike[str]) -> Path:
     """
     try:
         found = Path(path).expanduser()
-        for folder in (found.parent, found):
-            settle(folder)
+        settle(found.parent, [found.name])
+        settle(found)
         note_read(found)
         mode = found.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import ParamSpec, TypeAlias, TypeVar
 
 from napari_blochnet.common.errors import DataWarning, InputError
-from napari_blochnet.io.sets.rooms import SWITCH
+from napari_blochnet.io.sets.switching import is_unfinished
 
 __all__ = ["looked_at", "note_read", "reads_whole", "stays_as", "tell_of"]
 
@@ -31,7 +32,8 @@ class _Try:
 
 
 _NOW: ContextVar[_Try | None] = ContextVar("_NOW", default=None)
-_TRIES = 50
+# How often a set is read that changes meanwhile, and for how long (s) it is begun again.
+_TRIES, _LONGEST = 50, 5.0
 
 
 def reads_whole(read: Callable[_P, _T]) -> Callable[_P, _T]:
@@ -44,16 +46,17 @@ def reads_whole(read: Callable[_P, _T]) -> Callable[_P, _T]:
     def whole(*args: _P.args, **more: _P.kwargs) -> _T:
         if _NOW.get() is not None:
             return read(*args, **more)
+        until = time.monotonic() + _LONGEST
         for left in reversed(range(_TRIES)):
             now = _Try()
             token = _NOW.set(now)
             try:
                 result = read(*args, **more)
             except (InputError, OSError):
-                if left == 0 or stays_as(now.seen):
+                if stays_as(now.seen) or left == 0 or time.monotonic() > until:
                     raise
             else:
-                if left == 0 or stays_as(now.seen):
+                if stays_as(now.seen) or left == 0 or time.monotonic() > until:
                     for words in now.words:
                         warnings.warn(words, DataWarning, stacklevel=2)
                     return result
@@ -88,8 +91,9 @@ def looked_at(paths: Iterable[Path]) -> dict[Path, _Identity]:
 
 
 def stays_as(seen: dict[Path, _Identity]) -> bool:
-    """Whether files and folders are what they were, and nothing is being put in place beside them."""
-    if any(os.path.isdir(folder / SWITCH) for folder in {path.parent for path in seen}):
+    """Whether files and folders are what they were, and no set that they are of is half in place."""
+    folders = {path.parent for path in seen}
+    if any(is_unfinished(folder, {path.name for path in seen if path.parent == folder}) for folder in folders):
         return False
     return all(_identity(path) == was for path, was in seen.items())
 

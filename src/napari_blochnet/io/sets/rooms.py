@@ -2,17 +2,23 @@
 
 A room holds ``new`` (what is written), ``former`` (what it replaced) and a file whose lock says that the writer is at
 work: the system lets go of it however the writer ends. What nobody holds any more is a stray, and the next writer in
-that folder removes it.
+that folder removes it. Some file systems keep locks from other machines, so the file also says which one the writer
+is on: of another's room only its age tells.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
 import os
+import platform
 import re
 import secrets
 import shutil
+import stat
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +34,10 @@ __all__ = [
     "SWITCH",
     "Room",
     "is_in_room",
+    "is_left",
     "is_room",
-    "is_same",
-    "lock",
+    "is_sound",
+    "open_lock",
     "open_room",
     "sync_file",
     "sync_folder",
@@ -44,8 +51,13 @@ SWITCH = f"{PREFIX}switch"
 LOCK, PLAN = "lock", "plan.json"
 
 _ROOM = re.compile(re.escape(PREFIX) + r"[0-9a-f]{8}")
-# Where no locks are to be had, a room that nobody touched for so long (s) is a stray.
+# Where a lock tells nothing, a room that nobody touched for so long (s) is a stray.
 _OLD = 86_400.0
+# How often a room is made again that was taken for a stray.
+_TRIES = 100
+_JUNCTION = getattr(stat, "IO_REPARSE_TAG_MOUNT_POINT", None)
+# What file systems say that know no syncing; a bad or a full disk says something else.
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS)
 
 
 @dataclass
@@ -80,6 +92,8 @@ class Room:
 
     def remove(self) -> None:
         """Remove it and all in it, as far as that can be done; what is left of it is a stray."""
+        if os.name == "nt":
+            self.close()  # there an open file keeps its folder
         try:
             if self.path.name == SWITCH:
                 # whole, out of everybody's way
@@ -110,31 +124,26 @@ def _empty(path: Path) -> None:
 def open_room(folder: Path) -> Room:
     """Return a new room in a folder, and remove the strays there."""
     _remove_strays(folder)
-    while True:
-        path = folder / _a_name()
-        path.mkdir()
+    for _ in range(_TRIES):
+        room = Room(folder / _a_name(), -1)
+        room.path.mkdir()
         try:
-            room = Room(path, os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666))
-        except FileNotFoundError:
-            if not folder.is_dir():
-                raise
-            continue  # somebody took it for a stray before it had a lock
-        except BaseException:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-            raise
-        lock(room.lock)
-        if not is_same(room.lock, path / LOCK):
-            room.close()
-            continue
-        try:
+            room.lock = os.open(room.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            _lock(room.lock)
+            os.write(room.lock, _this_machine())
             # what nobody but the owner could read before is not read half written
             room.new.mkdir(0o700)
             room.former.mkdir(0o700)
+            if _is_same(room.lock, room.path / LOCK):
+                return room
+        except FileNotFoundError:
+            if not folder.is_dir():
+                raise
         except BaseException:
             room.remove()
             raise
-        return room
+        room.remove()  # somebody took it for a stray before it had a lock
+    raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(folder))
 
 
 def is_room(path: Path) -> bool:
@@ -147,7 +156,69 @@ def is_in_room(path: Path) -> bool:
     return path.parent.name == "new" and is_room(path.parent.parent)
 
 
-def lock(descriptor: int, *, wait: bool = True) -> bool | None:
+def is_sound(path: Path) -> bool:
+    """Whether a room is as this package makes them: with a lock, of folders and plain files, nothing of it a link."""
+    return (
+        _is(path, stat.S_ISDIR, if_missing=False)
+        and _is(path / LOCK, stat.S_ISREG, if_missing=False)
+        and _is(path / PLAN, stat.S_ISREG)
+        and all(_is(path / name, stat.S_ISDIR) for name in ("new", "former"))
+    )
+
+
+def _is(path: Path, kind: Callable[[int], bool], *, if_missing: bool = True) -> bool:
+    try:
+        about = path.lstat()
+        is_junction = getattr(about, "st_reparse_tag", 0) == _JUNCTION  # a folder's link, as Windows has them
+        return kind(about.st_mode) and not is_junction
+    except FileNotFoundError:
+        return if_missing
+    except OSError:
+        return False
+
+
+def open_lock(path: Path) -> int:
+    """Open the file of a room that is locked; no link, and nothing that could wait."""
+    more = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path / LOCK, os.O_RDWR | more)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+        descriptor = os.open(path / LOCK, os.O_RDONLY | more)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), str(path / LOCK))
+    return descriptor
+
+
+def is_left(room: Room, after: float) -> bool:
+    """Whether the writer of a room is gone; if so, its lock, which was opened, is held from now on.
+
+    Parameters
+    ----------
+    room : Room
+    after : float
+        Where the lock tells nothing, because the writer is on another machine or there are no locks: for how long (s)
+        nobody touched a room that is left.
+    """
+    has = _lock(room.lock, wait=False)
+    if has is False or not _is_same(room.lock, room.path / LOCK):
+        return False
+    is_told = has and os.read(room.lock, 4096) in (b"", _this_machine())  # nothing: it ended as it began
+    return is_told or time.time() - room.path.stat().st_mtime > after
+
+
+@functools.cache
+def _this_machine() -> bytes:
+    """Return a name of this machine, since it was started."""
+    name = platform.node()
+    with contextlib.suppress(OSError):
+        name += f" {Path('/proc/sys/kernel/random/boot_id').read_text().strip()}"
+    return name.encode()
+
+
+def _lock(descriptor: int, *, wait: bool = True) -> bool | None:
     """Lock an open file. False: somebody else has; None: there are no locks here."""
     if not hasattr(fcntl, "flock"):
         return None
@@ -160,7 +231,7 @@ def lock(descriptor: int, *, wait: bool = True) -> bool | None:
     return True
 
 
-def is_same(descriptor: int, path: Path) -> bool:
+def _is_same(descriptor: int, path: Path) -> bool:
     """Whether an open file is still what lies under its name."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
@@ -180,11 +251,12 @@ def _remove_strays(folder: Path) -> None:
             if not os.listdir(path):
                 path.rmdir()
                 continue
-            room = Room(path, os.open(path / LOCK, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)))
-            has = lock(room.lock, wait=False)
-            if has or (has is None and time.time() - path.stat().st_mtime > _OLD):
-                room.remove()
-            room.close()
+            room = Room(path, open_lock(path))
+            try:
+                if is_left(room, _OLD):
+                    room.remove()
+            finally:
+                room.close()
 
 
 def sync_file(path: Path) -> None:
@@ -199,6 +271,9 @@ def sync_file(path: Path) -> None:
     descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(descriptor)
 
