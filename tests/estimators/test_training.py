@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.common.progress import Watch, ctrl_c_waits
 from napari_blochnet.estimators.training.against_bound import tissue_scores
 from napari_blochnet.estimators.training.data import TrainingSet, draw_tissues
@@ -284,17 +285,17 @@ def test_a_training_outlives_a_checkpoint_that_cannot_be_written(schedule, tmp_p
     monkeypatch.setattr(loop, "_CHECKPOINT_EVERY", 0.0)
     checkpoint, cancelled = tmp_path / "run.training", threading.Event()
     with pytest.warns(
-        nb.DataWarning, match=r"run\.training: the training cannot be saved here \((No space|x was)"
+        DataWarning, match=r"run\.training: the training cannot be saved here \((No space|x was)"
     ) as said:
         trained = train_estimator("fc", schedule, "quick", **SMALL, checkpoint=checkpoint)
-    assert len([one for one in said if one.category is nb.DataWarning]) == 1
+    assert len([one for one in said if one.category is DataWarning]) == 1
     assert _same(_weights(trained), _weights(train_estimator("fc", schedule, "quick", **SMALL)))
 
     def stop(done, total, message="", /):
         if done == 8 and message.startswith("training"):
             cancelled.set()
 
-    with pytest.warns(nb.DataWarning, match="cannot be saved"), pytest.raises(nb.Cancelled) as stopped:
+    with pytest.warns(DataWarning, match="cannot be saved"), pytest.raises(nb.Cancelled) as stopped:
         train_estimator("fc", schedule, "quick", **SMALL, checkpoint=checkpoint, watch=Watch(stop, cancelled))
     assert stopped.value.partial.card["training"]["steps_trained"] == 8
 

@@ -65,7 +65,7 @@ def test_json_round_trip_and_mistakes(tmp_path: Path) -> None:
 )
 def test_what_is_written_can_be_read_again_or_is_not_written(tmp_path: Path, levels: int, lists: int) -> None:
     content: object = {"blochnet_recipe": ()}
-    for _ in range(levels - 2):
+    for _ in range(levels - 3):
         content = (content,)  # to JSON a list
     content = [content, *([[]] * (lists - 1))]
     target = tmp_path / "a.json"

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe, write_results
 from napari_blochnet.jobs.history.scripts import as_command, as_python
@@ -105,7 +106,7 @@ def test_a_result_that_cannot_be_written_does_not_take_the_later_ones_along(maps
             warnings.simplefilter("always")
             with pytest.raises(nb.InputError, match=r"stack.*elsewhere"):
                 write_results(results, folder)
-        assert [str(one.message).split(":")[0] for one in said if one.category is nb.DataWarning] == refused[:-1]
+        assert [str(one.message).split(":")[0] for one in said if one.category is DataWarning] == refused[:-1]
         there = {path.name for path in folder.iterdir()}
         assert there == {"phantom", "schedule.csv", "maps"} - set(refused)
 
