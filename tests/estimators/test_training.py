@@ -12,6 +12,7 @@ import pytest
 import torch
 
 import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.common.progress import Watch, ctrl_c_waits
 from napari_blochnet.estimators.training.against_bound import tissue_scores
 from napari_blochnet.estimators.training.data import TrainingSet, draw_tissues
@@ -270,6 +271,49 @@ def test_ctrl_c_saves_what_was_reached(schedule, tmp_path, step):
                               watch=Watch(lambda done, total, message="": steps.append((message, done))))  # fmt: skip
     assert [done for message, done in steps if message.startswith("training")] == list(range(step + 1, 25))
     assert _same(_weights(resumed), _weights(train_estimator("fc", plain, "quick", **small)))
+
+
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), nb.InputError("x was not written by us")])
+def test_a_training_outlives_a_checkpoint_that_cannot_be_written(schedule, tmp_path, monkeypatch, fault):
+    """In the middle, after the last step, and where it is cancelled; said once."""
+    from napari_blochnet.estimators.training import loop
+
+    def refuse(*given):
+        raise fault
+
+    monkeypatch.setattr(loop, "write_state", refuse)
+    monkeypatch.setattr(loop, "_CHECKPOINT_EVERY", 0.0)
+    checkpoint, cancelled = tmp_path / "run.training", threading.Event()
+    with pytest.warns(
+        DataWarning, match=r"run\.training: the training cannot be saved here \((No space|x was)"
+    ) as said:
+        trained = train_estimator("fc", schedule, "quick", **SMALL, checkpoint=checkpoint)
+    assert len([one for one in said if one.category is DataWarning]) == 1
+    assert _same(_weights(trained), _weights(train_estimator("fc", schedule, "quick", **SMALL)))
+
+    def stop(done, total, message="", /):
+        if done == 8 and message.startswith("training"):
+            cancelled.set()
+
+    with pytest.warns(DataWarning, match="cannot be saved"), pytest.raises(nb.Cancelled) as stopped:
+        train_estimator("fc", schedule, "quick", **SMALL, checkpoint=checkpoint, watch=Watch(stop, cancelled))
+    assert stopped.value.partial.card["training"]["steps_trained"] == 8
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+def test_ctrl_c_during_the_last_checkpoint_waits_for_it(schedule, tmp_path, monkeypatch):
+    from napari_blochnet.estimators.training import loop
+
+    write, checkpoint = loop.write_state, tmp_path / "run.training"
+
+    def press(*given):
+        signal.raise_signal(signal.SIGINT)
+        write(*given)
+
+    monkeypatch.setattr(loop, "write_state", press)
+    with pytest.raises(KeyboardInterrupt):
+        train_estimator("fc", schedule, "quick", **SMALL, checkpoint=checkpoint)
+    assert checkpoint.is_file()
 
 
 def test_ctrl_c_waits_once_and_then_interrupts():

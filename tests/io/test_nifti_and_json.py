@@ -59,6 +59,25 @@ def test_json_round_trip_and_mistakes(tmp_path: Path) -> None:
         existing_file(tmp_path / "c.json")
 
 
+@pytest.mark.parametrize(
+    ("levels", "lists"),
+    [(200, 1), (201, 1), (20_000, 1), (1, 999_998), (1, 1_000_000)],
+)
+def test_what_is_written_can_be_read_again_or_is_not_written(tmp_path: Path, levels: int, lists: int) -> None:
+    content: object = {"blochnet_recipe": ()}
+    for _ in range(levels - 3):
+        content = (content,)  # to JSON a list
+    content = [content, *([[]] * (lists - 1))]
+    target = tmp_path / "a.json"
+    if levels <= 200 and lists < 1_000_000:
+        write_json(content, target)
+        assert len(read_json(target)) == lists
+    else:
+        with pytest.raises(InputError, match=r"a\.json: is not written, as it could not be read again: .*(deep|,000,)"):
+            write_json(content, target)
+        assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.complex64, np.uint8, np.int16])
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_nifti_round_trip_keeps_axes_and_place(tmp_path: Path, dtype: type, ending: str) -> None:

@@ -26,7 +26,7 @@ from napari_blochnet.evaluation.maps_io import (
 from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.io.json_files import write_json
-from napari_blochnet.io.origin import check_outputs, is_ours
+from napari_blochnet.io.origin import check_outputs, inputs_of, is_ours, note_inputs
 from napari_blochnet.jobs.history.recipes import write_results
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.jobs.sessions import SavedSession, write_session
@@ -318,6 +318,19 @@ def test_an_input_is_never_rewritten_as_the_output(made, tmp_path, monkeypatch):
     again = made["maps"].replace(b1=np.ones(made["maps"].shape, np.float32), record=record)
     with pytest.raises(InputError, match="made from"):
         write_maps(again, tmp_path / "maps")
+
+
+def test_texts_in_a_record_that_are_no_paths_hinder_nobody(tmp_path):
+    named = tmp_path / "named.csv"
+    named.write_text("1")
+    texts = ["~5 %", "~nobody-here/x", "x" * 300, "a\ud800b", str(named / "below"), str(named)]
+    note_inputs({"operation": "x", "inputs": None, "settings": {"titles": texts}})
+    assert inputs_of({"inputs": {}, "settings": {"titles": texts}}) == {named}
+    for operation in ("cut_phantom", "open_phantom"):
+        for inputs in (None, [], "x", {"phantom": None}, {"source": "~5 %"}, {"source": "x" * 300}):
+            assert inputs_of({"operation": operation, "inputs": inputs}) == set()
+    opened = {"operation": "open_phantom", "inputs": {"source": str(tmp_path)}}
+    assert inputs_of({"operation": "cut_phantom", "inputs": {"phantom": opened}}) == {named}
 
 
 def test_a_device_or_folder_is_no_place_for_a_file(made, tmp_path):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe, write_results
 from napari_blochnet.jobs.history.scripts import as_command, as_python
@@ -84,6 +86,29 @@ def test_files_that_were_read_are_named_in_every_form(maps, tmp_path):
     assert comparison.record["inputs"]["truth"]["inputs"]["phantom"]["inputs"]["source"] == str(
         tmp_path / "first" / "phantom"
     )
+
+
+def test_a_result_that_cannot_be_written_does_not_take_the_later_ones_along(maps, tmp_path, monkeypatch):
+    from napari_blochnet.jobs.history import recipes
+
+    results, write = run_recipe(as_recipe(maps.record)), recipes.write_or_keep
+    assert len(results) == 4
+    for refused in (["stack.nii.gz"], ["phantom", "stack.nii.gz"]):
+        folder = tmp_path / str(len(refused))
+
+        def full(function, path, refused=refused):
+            if path.name in refused:
+                raise nb.InputError(f"{path.name}: No space left on device; it was written to elsewhere")
+            return write(function, path)
+
+        monkeypatch.setattr(recipes, "write_or_keep", full)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            with pytest.raises(nb.InputError, match=r"stack.*elsewhere"):
+                write_results(results, folder)
+        assert [str(one.message).split(":")[0] for one in said if one.category is DataWarning] == refused[:-1]
+        there = {path.name for path in folder.iterdir()}
+        assert there == {"phantom", "schedule.csv", "maps"} - set(refused)
 
 
 @pytest.mark.parametrize(

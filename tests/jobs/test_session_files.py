@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,34 @@ def test_a_cancelled_or_failing_save_leaves_the_old_session(saved, tmp_path, mon
     with pytest.raises(Cancelled):
         write_session(saved, tmp_path / "never", cancelled=_After(2))
     assert not (tmp_path / "never").exists()
+
+
+@pytest.mark.parametrize("missing", ["maps-6.json", "array-0.npy"])
+def test_a_session_that_was_read_in_part_does_not_replace_the_whole(saved, tmp_path, missing):
+    folder = write_session(saved, tmp_path / "session")
+    (file,) = folder.glob(f"data-*/{missing}")
+    file.write_bytes(b"")
+    left_out = []
+    part = read_session(folder, left_out=left_out)
+    assert len(left_out) == 1
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    for place in (folder, tmp_path / "other"):
+        with pytest.raises(InputError, match="left out when it was read"):
+            write_session(part, place)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_session_that_could_not_be_read_again_is_not_written(saved, tmp_path):
+    folder = write_session(saved, tmp_path / "session")
+    record = {}
+    for _ in range(120):  # two levels a step
+        record = {"operation": "x", "inputs": {"phantom": record}}
+    with pytest.raises(InputError, match="nested too deeply"):
+        write_session(SavedSession((replace(saved.subjects[0], record=record),), (), {}), folder)
+    with pytest.raises(InputError, match=r"1,000,00\d lists and objects"):
+        write_session(SavedSession((), (), {"layers": [[]] * 1_000_000}), folder)
+    assert read_session(folder).state == saved.state
 
 
 def test_a_folder_of_other_things_is_not_written_into(saved, tmp_path):

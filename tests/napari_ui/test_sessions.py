@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -344,7 +345,13 @@ def test_a_link_out_of_a_session_is_not_followed(saved_once, tmp_path):
     ("change", "sentence"),
     [
         (lambda state: state.update(more=1), "more is damaged"),
-        (lambda state: state["schedule"].update(flip_angle=[]), "flip_angle"),
+        (lambda state: state["schedule"].update(flip_angle=[]), "the schedule is damaged .*flip_angle"),
+        (lambda state: state.update(schedule=[]), "schedule is damaged"),
+        (lambda state: state.update(comparison=7), "comparison is damaged"),
+        (lambda state: state["comparison"]["settings"].update(regions=["nowhere"]), "comparison"),
+        (lambda state: state.update(slots=[[0]]), "slots.0"),
+        (lambda state: state.update(mapped={}), "mapped is damaged"),
+        (lambda state: state.pop("view"), "view is damaged"),
         (lambda state: state["comparison"]["settings"].update(seed=-1), "comparison.settings.seed is damaged"),
         (lambda state: state["view"].update(grid_shape=[2**40, 1]), "view.grid_shape"),
         (lambda state: state["view"].update(grid_stride=2**31), "view.grid_stride"),
@@ -354,12 +361,69 @@ def test_a_link_out_of_a_session_is_not_followed(saved_once, tmp_path):
         (lambda state: state["pins"][0].update(index=[0, 2**40, 0]), "pins.0.index"),
     ],
 )
-def test_a_session_that_was_tampered_with_says_so(saved_once, tmp_path, change, sentence):
+def test_what_is_damaged_beside_the_layers_is_said_and_the_layers_are_shown(saved_once, tmp_path, change, sentence):
     folder = tmp_path / "copy"
     shutil.copytree(saved_once, folder)
+    whole = open_session(folder)
     _spoil(folder, change)
-    with pytest.raises(InputError, match=sentence):
+    with pytest.warns(DataWarning, match=sentence):
+        opened = open_session(folder)
+    assert opened.state.layers == whole.state.layers
+    assert len(opened.left_out) == 1
+    # and all else is as it was
+    part = sentence.removeprefix("the ").split(" ")[0].split(".")[0].replace("flip_angle", "schedule")
+    assert opened.compared is None if part == "comparison" else len(opened.compared.comparison.rows()) > 0
+    assert (opened.schedule is None) == (part == "schedule")
+    for name in {"view", "mapped", "hidden", "slots"} - {part}:
+        assert getattr(opened.state, name) == getattr(whole.state, name)
+    assert len(opened.state.pins) == len(whole.state.pins) - (part == "pins")
+
+
+def test_a_session_without_layers_is_refused(saved_once, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(saved_once, folder)
+    _spoil(folder, lambda state: state.update(layers="all", view=None))
+    with pytest.raises(InputError, match="layers is damaged"):
         open_session(folder)
+
+
+def test_a_folder_that_holds_more_than_is_open_is_not_proposed(saved_once, desk, tmp_path, monkeypatch):
+    from qtpy.QtWidgets import QFileDialog
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    proposed = []
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *given: (proposed.append(given[-1]), ("", ""))[1])
+    desk = desk()
+    data = desk.turn_to("Data")
+    desk.run(data, data.sample_buttons["head-slice"])
+    data.sessions.save_as()
+    # where a new session would be saved, there is an earlier one
+    folder = Path(proposed[-1])
+    shutil.copytree(saved_once, folder)
+    for change, own in (
+        (lambda state: None, True),
+        (lambda state: state["layers"][0].update(opacity="thick"), False),
+        (lambda state: state.update(layers="all"), False),
+    ):
+        _spoil(folder, change)
+        data.sessions.open(folder)
+        desk.wait(data)
+        data.sessions.save_as()
+        assert Path(proposed[-1]) == (folder / SESSION_FILE if own else folder.with_name(f"{folder.name}-2"))
+
+
+def test_a_layer_too_far_away_to_be_read_again_is_named(desk, tmp_path):
+    desk = desk()
+    data = desk.turn_to("Data")
+    desk.run(data, data.sample_buttons["head-slice"])
+    desk.viewer.add_labels(np.ones((2, 3, 4), int), name="far", translate=(0, 3e7, 0), units=("nm",) * 3)
+    data.sessions.save(tmp_path / "session")
+    said = desk.wait(data)
+    assert "Saved the session" in said
+    assert said.endswith("left out: far.")
+    names = [layer.name for layer in open_session(tmp_path / "session").state.layers]
+    assert names == [layer.name for layer in _ours(desk.viewer) if layer.name != "far"]
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 from napari_blochnet.common.errors import FileError, InputError
-from napari_blochnet.common.json_text import parse_json
+from napari_blochnet.common.json_text import json_text, parse_json
 from napari_blochnet.io.atomic import replacing
 from napari_blochnet.io.plain_files import plain_file
 
@@ -19,12 +18,22 @@ _LARGEST = 256 * 2**20
 
 
 def write_json(content: Any, path: str | os.PathLike[str]) -> None:
-    """Write JSON (UTF-8, indented; NaN refused) by renaming."""
-    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
-    if any("\ud800" <= letter <= "\udfff" for letter in text):  # of a path that is no text
-        text = json.dumps(content, indent=1, allow_nan=False)
+    """Write JSON (UTF-8, indented; NaN refused) by renaming.
+
+    Raises
+    ------
+    InputError
+        What `read_json` would not take.
+    """
+    try:
+        text = json_text(content) + "\n"
+        size = len(text.encode())
+        if size > _LARGEST:
+            raise ValueError(f"{size:,} bytes, of which {_LARGEST:,} are taken")
+    except ValueError as error:
+        raise FileError(Path(path), f"is not written, as it could not be read again: {error}.") from None
     with replacing(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -8,6 +8,7 @@ was written with: lists without digests, records, headers.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -185,24 +186,38 @@ def set_members(sidecar: PathLike, kind: str) -> list[Path]:
 def note_inputs(record: Mapping[str, Any]) -> None:
     """Remember which files a new record names, for the time when another folder is the working one."""
     for text in _texts(record, nested=False):
-        if os.path.exists(path := Path(text).expanduser()):
-            _READ.setdefault(text, set()).add(path.resolve())
+        if found := _named(text):
+            _READ.setdefault(text, set()).update(found)
 
 
 def inputs_of(record: Mapping[str, Any]) -> set[Path]:
     """Return the files that a record names, and those in the folder that a phantom was read from; resolved."""
     found: set[Path] = set()
     first: Any = record
-    while isinstance(first, Mapping) and first.get("operation") == "cut_phantom":
-        first = first.get("inputs", {}).get("phantom")
-    is_opened = isinstance(first, Mapping) and first.get("operation") == "open_phantom"
-    source = first.get("inputs", {}).get("source") if is_opened else None
-    if isinstance(source, str):
-        # a phantom is all that lies in its folder
-        folders = {Path(source).resolve(), *_READ.get(source, set())}
-        found |= {path.resolve() for folder in folders if folder.is_dir() for path in folder.iterdir()}
+    while (before := _input(first, "cut_phantom", "phantom")) is not None:
+        first = before
+    source = _input(first, "open_phantom", "source")
+    # a phantom is all that lies in its folder
+    for folder in _named(source) if isinstance(source, str) else ():
+        with contextlib.suppress(OSError):  # no folder, or one that nobody may look into
+            found |= {path.resolve() for path in folder.iterdir()}
     for text in _texts(record):
-        found |= {path for path in (Path(text).expanduser().resolve(), *_READ.get(text, set())) if path.is_file()}
+        found |= {path for path in _named(text) if os.path.isfile(path)}
+    return found
+
+
+def _input(record: Any, operation: str, name: str) -> Any:
+    """Return an input in a record of this operation; None in any other."""
+    inputs = record.get("inputs") if isinstance(record, Mapping) and record.get("operation") == operation else None
+    return inputs.get(name) if isinstance(inputs, Mapping) else None
+
+
+def _named(text: str) -> set[Path]:
+    """Return what is there by a name in a record, now and when it was read; resolved. Most texts name nothing."""
+    found = set(_READ.get(text, ()))
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # too long, `~5 %`, a zero byte
+        path = Path(text).expanduser().resolve()
+        found |= {path} if path.exists() else set()
     return found
 
 

@@ -50,8 +50,6 @@ _MEMBER = re.compile(r"(array|(phantom|stack|maps))-\d+(-[a-z0-9_]+(-\d+)?)?\.(n
 _TOLD_BYTES = 16 * 2**20
 # Arrays above this stay on disk and are read where they are needed.
 _MAPPED_BYTES = 2**30
-# A record holds schedules of some thousand pulses, several times over.
-_JSON_BYTES = 256 * 2**20
 
 _CLASSES: dict[str, type[Subject]] = {"phantom": Phantom, "stack": FingerprintStack, "maps": ParameterMaps}
 _ARRAYS = {
@@ -125,10 +123,15 @@ def write_session(
     Raises
     ------
     InputError
-        A folder that holds other things, a disk that is full or may not be written to.
+        A folder that holds other things, a disk that is full or may not be written to, parts that were left out.
     Cancelled
         The folder is as it was.
     """
+    subjects = [subject for subject in session.subjects if subject is not None]
+    arrays = [array for array in session.arrays if array is not None]
+    if len(subjects) < len(session.subjects) or len(arrays) < len(session.arrays):
+        raise InputError("Parts of the session were left out when it was read, and its state still refers to them",
+                         "all its subjects and arrays", field="session")  # fmt: skip
     folder = session_folder(path)
     if folder.exists() and not folder.is_dir():
         raise InputError(f"{folder}: is a file; expected a folder for the session.", field="path")
@@ -139,13 +142,13 @@ def write_session(
     try:
         with replacing_set([folder / name, folder / SESSION_FILE], left=lambda: _data_in(folder)) as draft:
             (draft / name).mkdir()
-            total = sum(_bytes(part) for part in (*session.subjects, *session.arrays) if part is not None)
+            total = sum(_bytes(part) for part in (*subjects, *arrays))
             writer = _Writer(draft / name, _Watched(Watch(progress, cancelled), total, "saving the session"))
-            described = [writer.subject(part, place) for place, part in enumerate(session.subjects) if part is not None]
-            for place, array in enumerate(session.arrays):
+            described = [writer.subject(part, place) for place, part in enumerate(subjects)]
+            for place, array in enumerate(arrays):
                 writer.array(np.asarray(array), f"array-{place}")
             write_json(
-                {"blochnet_session": _FORMAT, "data": name, "subjects": described, "arrays": len(session.arrays),
+                {"blochnet_session": _FORMAT, "data": name, "subjects": described, "arrays": len(arrays),
                  "state": session.state},
                 draft / SESSION_FILE,
             )  # fmt: skip
@@ -391,8 +394,6 @@ def _plain(value: Any) -> Any:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if path.stat().st_size > _JSON_BYTES:
-        raise InputError(f"{path.name}: is {path.stat().st_size / 2**20:.0f} MB; expected a description.", field="path")
     content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path.name}: is damaged; expected a description.", field="path")

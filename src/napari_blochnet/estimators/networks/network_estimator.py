@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,7 +98,8 @@ class NetworkEstimator(DeclaredNetwork):
         """Write the model to a file; see `napari_blochnet.estimators.networks.model_files.write_model`."""
         written = write_model(self.model, self.card, path, half=half)
         if self.checkpoint is not None:
-            self.checkpoint.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # the network is saved all the same
+                self.checkpoint.unlink()
             self.checkpoint = None
         return written
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_blochnet.common.arrays import IntArray
-from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, Watch, ctrl_c_waits
 from napari_blochnet.estimators.base import check_signal
 from napari_blochnet.estimators.declared import DeclaredNetwork
@@ -68,7 +69,8 @@ def train_estimator(
     device : str
         "cpu", "auto" or a torch device.
     checkpoint : path, optional
-        Where the training is saved about once a minute. If the file is there already, the training goes on from it
+        Where the training is saved about once a minute, as far as the disk takes it: a `DataWarning` says where it
+        does not, and the training goes on all the same. If the file is there already, the training goes on from it
         and ends as if it had not been interrupted, to the last bit on the same machine. It stays until the network's
         ``save`` has written it elsewhere: a training that has ended is gone on from, too.
     about : dict, optional
@@ -148,6 +150,7 @@ class Training:
         self.data = TrainingSet(schedules, options)
         self.state = TrainingState()
         self.about: dict[str, Any] = {}
+        self._is_told_unsaved = False
 
     @property
     def key(self) -> dict[str, Any]:
@@ -186,8 +189,8 @@ class Training:
             return self.estimator()
         with ctrl_c_waits() as interrupted:
             self._loop(checkpoint, watch, on_loss, interrupted)
-        # what comes after can be killed, too: the network's `save` removes it
-        self._save(checkpoint)
+            # what comes after can be killed, too: the network's `save` removes it
+            self._save(checkpoint)
         trained = self.estimator()
         trained.checkpoint = Path(checkpoint)
         return trained
@@ -256,9 +259,16 @@ class Training:
                     saved = now
 
     def _save(self, checkpoint: str | os.PathLike[str]) -> None:
-        total = self.steps_per_epoch * self.options.epochs
-        about = {**self.about, "total": total}
-        write_state(checkpoint, self.key, self.state, self.modules, self.steps.optimizer, about)
+        """Write the checkpoint; what was trained outlives a disk that does not take it."""
+        about = {**self.about, "total": self.steps_per_epoch * self.options.epochs}
+        try:
+            write_state(checkpoint, self.key, self.state, self.modules, self.steps.optimizer, about)
+        except (OSError, InputError) as error:
+            if not self._is_told_unsaved:
+                reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).rstrip(".")
+                warnings.warn(f"{Path(checkpoint)}: the training cannot be saved here ({reason}); it goes on, but once "
+                              "stopped it has to begin anew.", DataWarning, stacklevel=2)  # fmt: skip
+            self._is_told_unsaved = True
 
     def _stopped(self, total: int, checkpoint: str | os.PathLike[str] | None) -> Cancelled:
         if checkpoint is not None and self.state.step:

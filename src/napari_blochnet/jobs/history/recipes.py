@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-from napari_blochnet.common.errors import FileError, InputError, in_file
+from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
@@ -232,6 +233,15 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
     -------
     list of Path
         What was written.
+
+    Raises
+    ------
+    InputError
+        A file that is there and not ours; nothing is written then. A result that its place does not take: it is
+        written elsewhere, which the sentence says, and the others where they belong. Where there are several such, a
+        `DataWarning` says it of each of the others.
+    OSError
+        One that could not be written anywhere.
     """
     # a mask, B1 map or regions: part of the recipe, not a result
     found = [(kind, result) for result in results for kind in KINDS.values() if kind.holds(result)]
@@ -241,6 +251,14 @@ def write_results(results: list[Any], folder: str | os.PathLike[str]) -> list[Pa
         _check_inside(path, Path(folder))
     check_outputs((file for kind, path in zip(kinds, written, strict=True) for file in kind.targets(path)),
                   instead="another folder", field="output")  # fmt: skip
+    failed: list[OSError | ValueError] = []
     for (kind, result), path in zip(found, written, strict=True):
-        write_or_keep(functools.partial(resolve_name(kind.write), result), path)
+        try:
+            write_or_keep(functools.partial(resolve_name(kind.write), result), path)
+        except (OSError, ValueError) as error:
+            failed.append(error)
+    for other in failed[:-1]:
+        warnings.warn(str(other), DataWarning, stacklevel=2)
+    if failed:
+        raise failed[-1]
     return written

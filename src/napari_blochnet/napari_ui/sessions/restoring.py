@@ -14,7 +14,7 @@ from napari.layers import Image, Layer
 from napari.utils import Colormap
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.sessions import SavedSession, read_session
 from napari_blochnet.napari_ui.background.turns import Steps
@@ -30,6 +30,7 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     EntryState,
     LayerState,
     SessionState,
+    damaged,
     parse_state,
 )
 from napari_blochnet.napari_ui.state.comparing import compare_with
@@ -44,12 +45,13 @@ __all__ = ["SessionRead", "open_session", "restore_steps"]
 
 @dataclass(frozen=True)
 class SessionRead:
-    """A session as it was read, checked, its scores computed again."""
+    """A session as it was read, checked, its scores computed again; and what was left out of it, in sentences."""
 
     saved: SavedSession
     state: SessionState
     schedule: Schedule | None
     compared: Compared | None
+    left_out: tuple[str, ...] = ()
 
 
 def open_session(path: str | os.PathLike[str], **watched: Any) -> SessionRead:
@@ -69,13 +71,18 @@ def open_session(path: str | os.PathLike[str], **watched: Any) -> SessionRead:
     left_out: list[str] = []
     saved = read_session(path, left_out=left_out, **watched)
     state = parse_state(saved, _fits, left_out)
+    schedule, compared = None, None
+    try:
+        schedule = None if state.schedule is None else Schedule.from_dict(state.schedule)
+    except InputError as error:
+        left_out.append(str(damaged(f"the schedule is damaged ({error})")))
+    try:
+        compared = None if state.comparison is None else _compared(saved, state.comparison, **watched)
+    except InputError as error:
+        left_out.append(str(damaged(f"the comparison is damaged ({error})")))
     for sentence in left_out:
         warnings.warn(f"Left out: {sentence}", DataWarning, stacklevel=2)
-    schedule = None if state.schedule is None else Schedule.from_dict(state.schedule)
-    compared = None
-    if state.comparison is not None:
-        compared = _compared(saved, state.comparison, **watched)
-    return SessionRead(saved, state, schedule, compared)
+    return SessionRead(saved, state, schedule, compared, tuple(left_out))
 
 
 def _compared(saved: SavedSession, state: ComparisonState, **watched: Any) -> Compared:

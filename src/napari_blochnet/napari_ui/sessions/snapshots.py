@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
+from pydantic import ValidationError
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
@@ -18,6 +19,7 @@ from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
+    USUAL_VIEW,
     ColormapState,
     ComparisonState,
     EntryState,
@@ -26,6 +28,7 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     PlotState,
     SessionState,
     ViewState,
+    first_fault,
 )
 from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of, is_derived
 from napari_blochnet.napari_ui.state.session import Session
@@ -84,8 +87,15 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
     Raises
     ------
     InputError
-        Nothing is open.
+        Nothing is open that a session holds, or more than it holds.
     """
+    try:
+        return _snapshot(session, tab, inspector)
+    except ValidationError as error:
+        raise InputError(f"The session cannot be saved: {first_fault(error)}.") from None
+
+
+def _snapshot(session: Session, tab: str, inspector: bool) -> Snapshot:
     viewer = session.viewer
     places = _Places()
     states: list[LayerState] = []
@@ -100,7 +110,13 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
         if entry is not None and entry.role == "mask":
             # made anew when a threshold is chosen
             continue
-        states.append(_layer_state(layer, entry, places))
+        arrays = len(places.arrays)
+        try:
+            states.append(_layer_state(layer, entry, places))
+        except ValidationError:  # farther away, finer or longer than what is read again
+            left_out.append(layer.name)
+            del places.arrays[arrays:]
+            continue
         kept.append(layer)
     if viewer is None or not states:
         raise InputError(
@@ -124,9 +140,14 @@ def snapshot(session: Session, *, tab: str = "", inspector: bool = False) -> Sna
             plot=PlotState(**session.plot_choice),
         )
     active = viewer.layers.selection.active
+    place = kept.index(active) if active in kept else None
+    try:
+        view = _view_state(session, viewer, place, tab, inspector)
+    except ValidationError:  # from beside a layer that is left out
+        view = USUAL_VIEW.model_copy(update={"active": place, "tab": tab, "inspector": inspector})
     state = SessionState(
         layers=states,
-        view=_view_state(session, viewer, kept.index(active) if active in kept else None, tab, inspector),
+        view=view,
         pins=[
             PinState(
                 stack=places.subject(voxel.stack),
@@ -211,7 +232,9 @@ def _view_state(session: Session, viewer: Viewer, active: int | None, tab: str, 
 
 
 def default_folder(session: Session) -> Path:
-    """Return a name for a new session's folder: that of what was opened first."""
+    """Return a new folder's name for a session: that of what was opened first, numbered where it is there already."""
     entries: list[Entry] = [*session.entries("phantom"), *session.entries("stack")]
     name = "".join(character if character.isalnum() else "-" for character in entries[0].title) if entries else ""
-    return Path.home() / f"{name.strip('-') or 'blochnet'}-session"
+    start = f"{name.strip('-') or 'blochnet'}-session"
+    names = (start, *(f"{start}-{number}" for number in range(2, 1000)))
+    return next((folder for folder in map(Path.home().joinpath, names) if not folder.exists()), Path.home() / start)

@@ -19,6 +19,7 @@ from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSe
 from napari_blochnet.napari_ui.canvas.looks import STYLES
 
 __all__ = [
+    "USUAL_VIEW",
     "ColormapState",
     "ComparisonState",
     "EntryState",
@@ -30,6 +31,7 @@ __all__ = [
     "ShapeState",
     "ViewState",
     "damaged",
+    "first_fault",
     "parse_state",
 ]
 
@@ -155,6 +157,13 @@ class ViewState(_State):
     framed: bool | None = None
 
 
+#: Where a session does not say it: from the front, the pictures framed.
+USUAL_VIEW = ViewState(
+    point=[], order=[], ndisplay=2, center=[0, 0, 0], zoom=1, angles=[0, 0, 90], grid=False, grid_shape=(-1, -1),
+    grid_stride=1, framed=True,
+)  # fmt: skip
+
+
 class PinState(_State):
     """A pinned voxel of a stack."""
 
@@ -220,18 +229,15 @@ def parse_state(
     fits : callable
         Whether a layer fits what it shows.
     left_out : list of str, optional
-        Where it is given, layers, pins and scores that are damaged, or whose data are, are left out, and said here.
+        Where it is given, layers, pins, scores and all else that is damaged, or whose data are, are left out, and said
+        here.
 
     Raises
     ------
     InputError
         The first thing that is not as it was written.
     """
-    kept, content = _whole_layers(saved.state, left_out)
-    try:
-        state = SessionState.model_validate(content)
-    except ValidationError as error:
-        raise damaged(_first(error)) from None
+    kept, state = _whole_state(saved.state, left_out)
     classes = {"phantom": "Phantom", "stack": "FingerprintStack", "maps": "ParameterMaps"}
     kinds = [type(subject).__name__ for subject in saved.subjects]
 
@@ -280,7 +286,7 @@ def parse_state(
         for place, layer in zip(kept, state.layers, strict=True)
         if whole(partial(check_layer, place, layer))
     ]
-    if not shown and state.layers and left_out:
+    if not shown and saved.state.get("layers") and left_out:
         raise InputError(left_out[0], field="path")
     places = [place for place, _ in shown]
     active = places.index(state.view.active) if state.view.active in places else None
@@ -298,23 +304,39 @@ def parse_state(
     )
 
 
-def _whole_layers(state: dict[str, Any], left_out: list[str] | None) -> tuple[list[int], dict[str, Any]]:
-    """Return the places of the layers that are as they were written, and the state with these alone."""
-    layers = state.get("layers")
-    if left_out is None or not isinstance(layers, list) or len(layers) > _MOST_LAYERS:
-        return list(range(len(layers) if isinstance(layers, list) else 0)), state
-    kept = []
-    for place, layer in enumerate(layers):
+def _whole_state(content: dict[str, Any], left_out: list[str] | None) -> tuple[list[int], SessionState]:
+    """Return the places of the layers that are as they were written, and the state without all that is not."""
+    layers = content.get("layers")
+    kept = list(range(len(layers))) if isinstance(layers, list) else []
+    while True:
         try:
-            LayerState.model_validate(layer)
+            return kept, SessionState.model_validate(content)
         except ValidationError as error:
-            left_out.append(str(damaged(f"layers.{place}.{_first(error)}")))
-            continue
-        kept.append(place)
-    return kept, {**state, "layers": [layers[place] for place in kept]}
+            faults: dict[tuple[int | str, ...], str] = {}
+            for fault in error.errors(include_url=False):
+                where = fault["loc"]
+                # of a list an item, else the whole part
+                part = where[: 2 if isinstance(content.get(str(where[0])), list) else 1]
+                faults.setdefault(part, _sentence(fault))
+            if left_out is None or ("layers",) in faults:
+                raise damaged(first_fault(error)) from None
+        left_out += [str(damaged(sentence)) for sentence in faults.values()]
+        kept = [place for number, place in enumerate(kept) if ("layers", number) not in faults]
+        content = {
+            key: [item for number, item in enumerate(value) if (key, number) not in faults]
+            if isinstance(value, list)
+            else value
+            for key, value in content.items()
+            if (key,) not in faults
+        }
+        content.setdefault("view", USUAL_VIEW)
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where or 'its state'} is damaged ({first['msg']})"
+def first_fault(error: ValidationError) -> str:
+    """Return the first thing that is wrong, as the middle of a sentence."""
+    return _sentence(error.errors(include_url=False)[0])
+
+
+def _sentence(fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    return f"{where or 'its state'} is damaged ({fault['msg']})"

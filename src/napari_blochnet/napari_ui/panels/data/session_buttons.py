@@ -35,6 +35,8 @@ class SessionRow(QWidget):
         super().__init__()
         self._panel = panel
         self._folder: Path | None = None
+        #: holds nothing that is not open here; saving replaces all that it holds
+        self._own_folder: Path | None = None
         self._left_out: tuple[str, ...] = ()
         self.save_button = QPushButton("Save session…")
         self.save_button.setToolTip(
@@ -58,7 +60,8 @@ class SessionRow(QWidget):
         """Ask for a folder and save there."""
         if not self._panel.begin():
             return
-        start = self._folder / SESSION_FILE if self._folder is not None else default_folder(self._panel.session)
+        own = self._own_folder
+        start = default_folder(self._panel.session) if own is None else own / SESSION_FILE
         name, _ = QFileDialog.getSaveFileName(
             self, f"Folder for the session, or the {SESSION_FILE} of an earlier one", str(start)
         )
@@ -104,15 +107,15 @@ class SessionRow(QWidget):
                 )
             )
             return
-        self._folder = session_folder(path)
+        self._folder, self._own_folder = session_folder(path), None
         job = panel.start(f"Opening {self._folder.name}", functools.partial(open_session, path))
         job.returned.connect(self._on_opened)
         job.start()
 
     def _on_saved(self, folder: Path) -> None:
-        self._folder = folder
+        self._folder = self._own_folder = folder
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        left = f" Layers of other kinds were left out: {', '.join(self._left_out)}." if self._left_out else ""
+        left = f" Layers that no session holds were left out: {', '.join(self._left_out)}." if self._left_out else ""
         self._panel.jobs.say(f"Saved the session to {folder}, {size / 1e6:,.0f} MB.{left}", "good")
 
     def _on_opened(self, opened: SessionRead) -> None:
@@ -138,6 +141,8 @@ class SessionRow(QWidget):
                 schedule_panel.show_schedule(opened.schedule)
             else:
                 session.schedule = opened.schedule
+        is_whole = not opened.left_out and len(made) == len(opened.state.layers)
+        self._own_folder = self._folder if is_whole else None
         panel.jobs.say(f"Opened the session in {self._folder}: {len(made)} layers.", "good")
         turn_to(self._tabs(), view.tab)
 
