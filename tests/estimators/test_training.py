@@ -261,7 +261,9 @@ def test_a_training_killed_in_the_middle_resumes_to_the_same_end(schedule, tmp_p
 @pytest.mark.parametrize("step", [2, 11])
 def test_ctrl_c_saves_what_was_reached(schedule, tmp_path, step):
     checkpoint = tmp_path / "stopped.training"
-    script = _KILLED.replace("SIGKILL", "SIGINT").replace("_CHECKPOINT_EVERY = 0.0", "_CHECKPOINT_EVERY = 1e9")
+    # a shell lets what it runs in the background ignore Ctrl-C
+    script = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + _KILLED
+    script = script.replace("SIGKILL", "SIGINT").replace("_CHECKPOINT_EVERY = 0.0", "_CHECKPOINT_EVERY = 1e9")
     done = subprocess.run([sys.executable, "-c", script, "fc", str(checkpoint), str(step)], capture_output=True,
                           text=True)  # fmt: skip
     assert done.stderr.rstrip().endswith("KeyboardInterrupt")
@@ -316,7 +318,9 @@ def test_ctrl_c_during_the_last_checkpoint_waits_for_it(schedule, tmp_path, monk
     assert checkpoint.is_file()
 
 
-def test_ctrl_c_waits_once_and_then_interrupts():
+def test_ctrl_c_waits_once_and_then_interrupts(request):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     reached = []
 
     def press(times):

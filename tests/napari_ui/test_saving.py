@@ -174,7 +174,7 @@ def test_what_cannot_be_written_is_said(mapped, tmp_path):
     (tmp_path / "dictionary").write_text("a file where the folder should be")
     _answer(desk, tmp_path)
     said = desk.run(mapping, mapping.save)
-    assert "cannot be written" in said
+    assert "nothing can be written in it" in said
     assert "program" not in said
     assert mapping.save.isEnabled()
 
