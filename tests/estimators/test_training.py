@@ -257,6 +257,14 @@ def test_a_training_killed_in_the_middle_resumes_to_the_same_end(schedule, tmp_p
     assert not checkpoint.exists()
 
 
+@pytest.fixture
+def ctrl_c_is_heard():
+    """A shell lets what it runs in the background ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
 @pytest.mark.parametrize("step", [2, 11])
 def test_ctrl_c_saves_what_was_reached(schedule, tmp_path, step):
@@ -303,6 +311,7 @@ def test_a_training_outlives_a_checkpoint_that_cannot_be_written(schedule, tmp_p
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
+@pytest.mark.usefixtures("ctrl_c_is_heard")
 def test_ctrl_c_during_the_last_checkpoint_waits_for_it(schedule, tmp_path, monkeypatch):
     from napari_blochnet.estimators.training import loop
 
@@ -318,9 +327,8 @@ def test_ctrl_c_during_the_last_checkpoint_waits_for_it(schedule, tmp_path, monk
     assert checkpoint.is_file()
 
 
-def test_ctrl_c_waits_once_and_then_interrupts(request):
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
+@pytest.mark.usefixtures("ctrl_c_is_heard")
+def test_ctrl_c_waits_once_and_then_interrupts():
     reached = []
 
     def press(times):
