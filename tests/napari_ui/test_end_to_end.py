@@ -197,6 +197,7 @@ def _read_region(person, voxel, layer, models) -> list[list[str]]:
 def _export_regions(person, folder) -> None:
     compare = person.desk.turn_to("Compare")
     person.name_file(compare.regions.save_button, folder / "regions.csv")
+    assert person.desk.wait(compare).startswith("Saved")
     with (folder / "regions.csv").open(encoding="utf-8", newline="") as file:
         assert {row["parameter"] for row in csv.DictReader(file)} == {"T1", "T2", "PD"}
 
