@@ -89,10 +89,10 @@ def display_transform(geometry: Geometry, *, upright: bool = True) -> tuple[Floa
 
 def is_upright(entry: Entry) -> bool:
     """Whether a layer's image may be turned by its affine."""
-    subject = entry.subject
-    record = subject.record or (subject if entry.stack is None else entry.stack).record
-    is_stack = isinstance(subject, FingerprintStack)
-    return image_parts.is_upright(record, subject.geometry, is_stack=is_stack)
+    # what lies on a stack stands as the stack does
+    source = entry.subject if entry.stack is None else entry.stack
+    is_stack = isinstance(source, FingerprintStack)
+    return image_parts.is_upright(source.record, entry.subject.geometry, is_stack=is_stack)
 
 
 @functools.cache
