@@ -22,10 +22,12 @@ def test_the_settings_say_what_belongs_to_data():
         ReconstructSettings, SimulateSettings, PhantomSettings, FingerprintsSettings, CompareSettings
     )}  # fmt: skip
     assert declared["ReconstructSettings"] == {
-        "saturation", "other_schedule", "b1", "b1_nominal", "noise_sigma", "mask", "slices"
+        "saturation", "other_schedule", "b1", "b1_nominal", "noise_sigma", "mask", "threshold", "slices"
     }  # fmt: skip
     assert declared["SimulateSettings"] == {"slices"}
-    assert declared["CompareSettings"] == {"title"}
+    assert declared["CompareSettings"] == {
+        "title", "t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits"
+    }  # fmt: skip
     # all that says how a file is to be understood
     assert declared["PhantomSettings"] == set(PhantomSettings.model_fields)
     assert declared["FingerprintsSettings"] == set(FingerprintsSettings.model_fields)
@@ -58,12 +60,9 @@ def test_nothing_of_data_comes_back_from_what_an_earlier_version_remembered(desk
     own_settings.write_text(yaml.safe_dump({"workbench": {"remembered": json.dumps({"version": 1, "values": values})}}))
     workbench = desk().workbench
     found = workbench.map.form.values()
-    assert (found["saturation"], found["noise_sigma"], found["mask"], found["other_schedule"]) == (
-        None,
-        None,
-        None,
-        False,
-    )
+    assert (found["saturation"], found["noise_sigma"], found["other_schedule"]) == (None, None, False)
+    assert "mask" not in found
+    assert workbench.map.masking.choice.current_choice == "all voxels with signal"
     # what is a person's way of working does
     assert found["step"] == 0.05
     assert workbench.simulate.form.values()["slices"] is None

@@ -141,8 +141,10 @@ def test_a_stack_keeps_its_own_schedule(desk, tmp_path):
     desk = desk()
     assert desk.session.schedule == fisp_schedule()
     assert desk.open_stack(tmp_path / "mine.nii.gz").startswith("Opened")
-    desk.workbench.data.schedule_choice.setCurrentIndex(1)
-    assert desk.open_stack(tmp_path / "mine.nii.gz").startswith("Opened")
+    # the choice is that of a file: another path begins with the file's own
+    data = desk.workbench.data
+    data.schedule_choice.setCurrentIndex(1)
+    assert desk.run(data, data.open_stack).startswith("Opened")
     first, second = (entry.subject for entry in desk.session.entries("stack"))
     assert first.schedule == mine
     assert second.schedule == fisp_schedule()

@@ -239,7 +239,7 @@ class SimulateSettings(Settings):
 class CutSettings(Settings):
     """Some slices of a volume."""
 
-    slices: tuple[int, int] = quantity((0, 1), "Slices", "First slice kept and first one not, counted from 0.")
+    slices: tuple[int, int] = of_data((0, 1), "Slices", "First slice kept and first one not, counted from 0.")
 
     _order = field_validator("slices")(_ordered)
 

@@ -82,6 +82,7 @@ class ComparePanel(Panel):
         )
         self.measure = QComboBox()
         self.measure.setAccessibleName("What the table shows")
+        self.measure.setToolTip("Which score of the models the table shows.")
         self.measure.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._measure_label = QLabel("Show")
         self.table = ComparisonTable()
