@@ -98,7 +98,8 @@ class Desk:
 
     def click(self, button) -> None:
         assert button.isEnabled(), button.text()
-        assert button.isVisible(), button.text()
+        # napari shows a new dock a turn of the event loop later
+        self.qtbot.waitUntil(button.isVisible, timeout=5000)
         self.qtbot.mouseClick(button, self.button)
 
     def wait(self, panel, timeout: int = _HANGS) -> str:

@@ -112,7 +112,8 @@ def _map_and_look(person: Newcomer, workbench) -> None:
     voxel = tuple(int(i) for i in inside[len(inside) // 2])
     person.click_canvas(maps, voxel)
     qtbot.waitUntil(lambda: inspector.shown is not None, timeout=60_000)
-    assert inspector.shown.voxel.index == voxel
+    # where a voxel takes a pixel or two, the nearest pixel may be its neighbour's
+    assert np.abs(np.subtract(inspector.shown.voxel.index, voxel)).max() <= 1
     assert [item.name for item in inspector.shown.items] == ["truth", *models]
     assert inspector.isVisible()
     truth, *estimates = inspector.shown.items

@@ -27,5 +27,6 @@ def test_every_label_says_what_it_takes(desk):
 def test_the_tooltip_of_a_model_shows_its_name_as_it_is():
     offer = Offer("<img src=x>", description="<b>mine</b>\nfor 5 & 6", refusal="<script>")
     assert _rich(offer) == (
+        "<p><b>&lt;img src=x&gt;</b></p>"
         "<p><b>Not for this stack:</b> &lt;script&gt;</p><p>&lt;b&gt;mine&lt;/b&gt;</p><p>for 5 &amp; 6</p>"
     )

@@ -24,6 +24,7 @@ from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
 from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
 from napari_blochnet.napari_ui.widgets.docks import PLANES, open_dock
+from napari_blochnet.napari_ui.widgets.keyboard import show_plainly
 from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ class Workbench(QWidget):
         self.compare = ComparePanel(napari_viewer)
         self.train = TrainPanel(napari_viewer)
         for panel in (self.data, self.schedule, self.simulate, self.map, self.compare, self.train):
+            show_plainly(panel)
             self.tabs.addTab(panel, panel.title)
         self.data.schedule_given.connect(self.schedule.show_schedule)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question

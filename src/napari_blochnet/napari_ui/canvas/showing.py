@@ -129,8 +129,11 @@ def _show(
         yield from fill_cells(session, layers)
     else:
         back = session.part(Aside).give_back()
-        if back and list(viewer.layers)[-len(back) :] != back:
-            move_to_top(viewer, back)
+        # what is painted lies above the picture, whatever the grid has moved since
+        seen_regions = {id(layer) for layer, _ in session.pairs("region") if layer.visible}
+        drawn = [layer for layer in viewer.layers if layer in back or id(layer) in seen_regions]
+        if drawn and list(viewer.layers)[-len(drawn) :] != drawn:
+            move_to_top(viewer, drawn)
             yield
         for layer in back:
             if _set_visible(layer, True):

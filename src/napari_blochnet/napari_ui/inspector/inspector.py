@@ -111,6 +111,7 @@ class VoxelInspector(Panel):
         self.views.named.connect(self._on_named)
         # instead of empty axes
         self.invitation = QLabel()
+        self.invitation.setTextFormat(Qt.TextFormat.PlainText)
         self.invitation.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.invitation.setWordWrap(True)
         self.views.hide()
@@ -168,7 +169,7 @@ class VoxelInspector(Panel):
     def resizeEvent(self, event: Any) -> None:  # noqa: N802
         super().resizeEvent(event)
         # not while Qt is still laying the dock out
-        QTimer.singleShot(0, self._stands.make_room)
+        QTimer.singleShot(0, self._make_room)
         narrow = self.width() < _NARROW
         self.views.stand(below_each_other=narrow)
         self._bar.setDirection(QBoxLayout.Direction.TopToBottom if narrow else QBoxLayout.Direction.LeftToRight)
@@ -176,15 +177,22 @@ class VoxelInspector(Panel):
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)
         # not while Qt is still laying the dock out
-        QTimer.singleShot(0, self._stands.make_room)
+        QTimer.singleShot(0, self._make_room)
         if not self._was_placed:
             self._was_placed = True
             # napari docks every plugin on the right; curves want width
-            QTimer.singleShot(0, lambda: dock_below(self, _HEIGHT))
+            QTimer.singleShot(0, self._dock_below)
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         super().hideEvent(event)
         self._stands.give_back()
+
+    # methods: Qt does not call those of a widget that is gone
+    def _make_room(self) -> None:
+        self._stands.make_room()
+
+    def _dock_below(self) -> None:
+        dock_below(self, _HEIGHT)
 
     def attach(self, viewer: Viewer) -> None:
         self.pointer.attach(viewer)

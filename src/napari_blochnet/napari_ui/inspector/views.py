@@ -45,6 +45,7 @@ class Views(QSplitter):
             self.setStretchFactor(index, stretch)
         # in place of an empty plane and an empty table
         self.nothing = QLabel(_NOTHING_KNOWN)
+        self.nothing.setTextFormat(Qt.TextFormat.PlainText)
         self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.nothing.setWordWrap(True)
         self.nothing.setMinimumWidth(160)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -173,8 +172,11 @@ class ThreePlanes(QWidget):
         if not self._was_placed:
             self._was_placed = True
             # not while Qt is still laying the dock out
-            QTimer.singleShot(0, functools.partial(dock_below, self, _HEIGHT))
+            QTimer.singleShot(0, self._dock_below)
         self._later()
+
+    def _dock_below(self) -> None:
+        dock_below(self, _HEIGHT)
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
         super().hideEvent(event)

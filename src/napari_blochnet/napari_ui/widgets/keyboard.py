@@ -13,7 +13,7 @@ from superqt.utils import qdebounced
 
 from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 
-__all__ = ["FocusOrder", "focus_chain", "name_fields", "visual_order"]
+__all__ = ["FocusOrder", "focus_chain", "name_fields", "show_plainly", "visual_order"]
 
 # Controls whose middles differ by less than this stand in one row, pixels.
 _ROW = 10
@@ -67,6 +67,13 @@ def name_fields(root: QWidget) -> None:
                 control.setAccessibleName(text.text())
 
 
+def show_plainly(root: QWidget) -> None:
+    """Let labels that do not say what they take show plain text: names of files and models are no markup."""
+    for label in root.findChildren(QLabel):
+        if label.textFormat() == Qt.TextFormat.AutoText and not label.objectName().startswith("qt_"):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+
+
 class FocusOrder(QObject):
     """Keeps the Tab order of a panel the visual one, and the wheel for scrolling it, also when parts come and go.
 
@@ -88,6 +95,7 @@ class FocusOrder(QObject):
             self._update_later()
             if event.type() == QEvent.Type.Show:
                 name_fields(self._root)
+                show_plainly(self._root)
                 guard_wheel(self._root)
         return False
 

@@ -58,6 +58,7 @@ class ScheduleQuestion(QWidget):
         self.error = QLabel()
         self.error.setObjectName("blochnetError")
         self.error.setWordWrap(True)
+        self.error.setTextFormat(Qt.TextFormat.RichText)
         # the way to what is at fault, for the mouse and the keys
         self.error.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
         self.error.linkActivated.connect(self._go_to_tab)
