@@ -468,7 +468,7 @@ def test_save_curves_and_figures(scene, tmp_path):
         )
     assert sorted(tmp_path.iterdir()) == before
     inspector.save(str(tmp_path / "voxel.csv" / "below-a-file.csv"))
-    assert "was not written" in inspector.jobs.message.text()
+    assert "nothing can be written in it" in inspector.jobs.message.text()
     scene.qtbot.mouseClick(inspector.copy_button, Qt.MouseButton.LeftButton)
     assert not QApplication.clipboard().image().isNull()
 
