@@ -21,6 +21,7 @@ __all__ = [
     "Settings",
     "SimulateSettings",
     "SyntheticSettings",
+    "ascending",
     "check_slices",
     "check_times",
     "of_data",
@@ -126,6 +127,13 @@ def check_times(limits: tuple[float, float] | None) -> tuple[float, float] | Non
         raise ValueError("expected 0 < smallest ≤ largest")
     if limits is not None and not (limits[0] >= 1e-3 and limits[1] <= 1e6):
         raise ValueError("expected times from 0.001 to 1,000,000 ms")
+    return limits
+
+
+def ascending(limits: tuple[float, float] | None) -> tuple[float, float] | None:
+    """Refuse colour limits of which the first is not the lower."""
+    if limits is not None and not limits[0] < limits[1]:
+        raise ValueError(f"{limits[0]:g} to {limits[1]:g} is no range; expected the lower limit first")
     return limits
 
 

@@ -6,15 +6,9 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from napari_blochnet.jobs.settings import Settings, of_data, quantity
+from napari_blochnet.jobs.settings import Settings, ascending, of_data, quantity
 
 __all__ = ["AgreementSettings", "CompareSettings", "RegionSettings"]
-
-
-def _ascending(limits: tuple[float, float] | None) -> tuple[float, float] | None:
-    if limits is not None and not limits[0] < limits[1]:
-        raise ValueError(f"{limits[0]:g} to {limits[1]:g} is no range; expected the lower limit first")
-    return limits
 
 
 class CompareSettings(Settings):
@@ -52,10 +46,7 @@ class CompareSettings(Settings):
     )
     seed: int = quantity(0, "Seed", "Of the draw of those voxels.", ge=0)
 
-    @field_validator("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")
-    @classmethod
-    def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
-        return _ascending(limits)
+    _ascend = field_validator("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")(ascending)
 
 
 class RegionSettings(Settings):
@@ -105,7 +96,4 @@ class AgreementSettings(Settings):
     )
     radius: float = of_data(5.0, "Radius", "Of spheres whose file has none.", "voxels", gt=0, le=10_000)
 
-    @field_validator("t1_limits", "t2_limits", "t1_difference_limits", "t2_difference_limits")
-    @classmethod
-    def _ascend(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
-        return _ascending(limits)
+    _ascend = field_validator("t1_limits", "t2_limits", "t1_difference_limits", "t2_difference_limits")(ascending)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import model_validator
+from pydantic import field_validator
 
-from napari_blochnet.jobs.settings import Settings, quantity
+from napari_blochnet.jobs.settings import Settings, ascending, quantity
 
 __all__ = ["MapFigureSettings", "VoxelFigureSettings"]
 
@@ -62,10 +62,4 @@ class MapFigureSettings(Settings):
         None, "T2 error colours", "Where the colours of T2 errors begin and end; none: by the error limit.", "%"
     )
 
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        for name in ("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits"):
-            limits = getattr(self, name)
-            if limits is not None and not limits[0] < limits[1]:
-                raise ValueError(f"{name} run from {limits[0]:g} to {limits[1]:g}; expected a larger second number")
-        return self
+    _ascend = field_validator("t1_limits", "t2_limits", "t1_error_limits", "t2_error_limits")(ascending)

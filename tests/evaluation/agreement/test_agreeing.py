@@ -165,3 +165,20 @@ def test_a_page_a_table_and_figures_are_written(tmp_path):
     ]
     with pytest.raises(nb.InputError, match=r"\.pdf, \.svg or \.png"):
         found.to_figures(tmp_path / "figure.gif")
+
+
+def test_figures_are_put_in_place_as_one(tmp_path, monkeypatch):
+    """The disk fills up at the third: those of the last time are all there, and nothing of this time."""
+    from napari_blochnet.evaluation.agreement import agreement_figures
+
+    agree([_maps("a"), _maps("b", 1.1)]).to_figures(tmp_path / "figure.svg")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    assert len(before) == 4
+
+    def full(_agreement):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setitem(agreement_figures._FIGURES, "scatter", full)
+    with pytest.raises(OSError, match="No space"):
+        agree([_maps("a"), _maps("b", 2.0)]).to_figures(tmp_path / "figure.svg")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Callable, Sequence
@@ -14,19 +15,17 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from napari_blochnet.common.colour_limits import round_up
-from napari_blochnet.common.endings import check_ending
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
 from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
 from napari_blochnet.evaluation.agreement.distributions import Box
 from napari_blochnet.evaluation.agreement.series import series_of
-from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, save_figure
+from napari_blochnet.evaluation.drawing.figure_files import figure_names, save_figures
 from napari_blochnet.evaluation.drawing.figure_style import FAINT, MODEL_COLOURS, TEXT
 from napari_blochnet.evaluation.drawing.image_parts import crop, row_order
 from napari_blochnet.evaluation.drawing.report_parts import LINE, colour_bar, decades, density, image, report_look
 from napari_blochnet.evaluation.drawing.sheets import plain
 from napari_blochnet.evaluation.error_maps import values_of
-from napari_blochnet.io.origin import check_outputs
 
 __all__ = [
     "agreement_files",
@@ -246,16 +245,10 @@ def save_agreement_figures(agreement: AgreementTable, path: str | os.PathLike[st
     InputError
         Another ending.
     """
-    target = Path(path)
-    check_ending(target, ENDINGS, "figures")
-    files = agreement_files(target)
-    check_outputs(files, record=agreement.record)
-    for draw, file in zip(_FIGURES.values(), files, strict=True):
-        save_figure(draw(agreement), file)
-    return files
+    drawn = {what: functools.partial(draw, agreement) for what, draw in _FIGURES.items()}
+    return save_figures(drawn, path, agreement.record)
 
 
 def agreement_files(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `save_agreement_figures` writes."""
-    target = Path(path)
-    return [target.with_name(f"{target.stem}-{what}{target.suffix}") for what in _FIGURES]
+    return figure_names(path, _FIGURES)

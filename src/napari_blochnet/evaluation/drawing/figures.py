@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,8 +16,7 @@ from matplotlib.patheffects import withStroke
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.colour_limits import Limits, shared_limits
-from napari_blochnet.common.endings import check_ending
-from napari_blochnet.evaluation.drawing.figure_files import ENDINGS, figure_png, save_figure
+from napari_blochnet.evaluation.drawing.figure_files import figure_names, figure_png, save_figure, save_figures
 from napari_blochnet.evaluation.drawing.figure_style import FAINT, MODEL_COLOURS, TEXT
 from napari_blochnet.evaluation.drawing.image_parts import crop, row_order
 from napari_blochnet.evaluation.drawing.report_parts import LINE, colour_bar, decades, density, image, report_look
@@ -24,8 +24,6 @@ from napari_blochnet.evaluation.drawing.sheets import plain
 from napari_blochnet.evaluation.error_maps import error_maps, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
-from napari_blochnet.io.atomic import replacing_set
-from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
@@ -244,6 +242,9 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
 
 
+_COMPARISON: dict[str, Callable[[ComparisonTable], Figure]] = {"maps": comparison_figure, "scatter": scatter_figure}
+
+
 def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike[str]) -> list[Path]:
     """Write the figures of a comparison: maps with errors, and estimated against true values.
 
@@ -263,19 +264,13 @@ def save_comparison_figures(comparison: ComparisonTable, path: str | os.PathLike
     InputError
         Another ending.
     """
-    check_ending(path, ENDINGS, "figures")
-    files = comparison_figures(path)
-    check_outputs(files, record=comparison.record)
-    with replacing_set(files) as draft:
-        for draw, file in zip((comparison_figure, scatter_figure), files, strict=True):
-            save_figure(draw(comparison), draft / file.name)
-    return files
+    drawn = {what: functools.partial(draw, comparison) for what, draw in _COMPARISON.items()}
+    return save_figures(drawn, path, comparison.record)
 
 
 def comparison_figures(path: str | os.PathLike[str]) -> list[Path]:
     """Return the files that `save_comparison_figures` writes."""
-    target = Path(path)
-    return [target.with_name(f"{target.stem}-{what}{target.suffix}") for what in ("maps", "scatter")]
+    return figure_names(path, _COMPARISON)
 
 
 def _figure(width: float, height: float) -> Figure:
