@@ -131,13 +131,13 @@ def test_a_length_that_does_not_fit_leads_to_the_schedule_tab_and_goes_with_its_
     np.save(path, np.random.default_rng(0).uniform(1, 2, (40, 1, 3, 4)).astype(np.float32))
     said = desk.open_stack(path)
     data = desk.workbench.data
-    assert data.schedule_error.isVisible()
-    assert "1000 pulses" in data.schedule_error.text()
-    data.schedule_error.linkActivated.emit("Schedule")
+    assert data.question.error.isVisible()
+    assert "1000 pulses" in data.question.error.text()
+    data.question.error.linkActivated.emit("Schedule")
     assert desk.workbench.tabs.currentWidget() is desk.workbench.schedule
     desk.use_spline(40)
     desk.turn_to("Data")
-    assert not data.schedule_error.isVisible()
+    assert not data.question.error.isVisible()
     assert data.jobs.message.text() == ""
     assert said != ""
     assert desk.run(data, data.open_stack).startswith("Opened")

@@ -332,8 +332,8 @@ def test_a_mistake_stands_below_the_row_it_is_about(desk, tmp_path):
     np.save(tmp_path / "short.npy", np.ones((40, 3), np.float32))
     said = desk.open_stack(tmp_path / "short.npy")
     assert "expected one as long as the schedule" in said
-    assert data.schedule_error.text().startswith(said)
-    assert _is_in_view(desk, data.schedule_error)
+    assert data.question.error.text().startswith(said)
+    assert _is_in_view(desk, data.question.error)
     assert not data.stack_path.error.isVisible()
 
 

@@ -16,13 +16,12 @@ from napari._vispy.utils.visual import overlay_to_visual
 from napari._vispy.visuals.text import Text
 from napari.components.overlays import CanvasOverlay
 from napari.layers import Layer
-from qtpy.QtCore import QObject
-from superqt.utils import qdebounced
 
 from napari_blochnet.common.orientation import direction_letters
 from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.looks import is_upright
 from napari_blochnet.napari_ui.state.entries import Entry, entry_of
+from napari_blochnet.napari_ui.state.looking_again import LooksAgain
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import extent_in_viewer, from_viewer
 
@@ -107,7 +106,7 @@ def _screen_directions(viewer: Viewer, layer: Layer, entry: Entry) -> list[np.nd
     return found
 
 
-class PictureLetters(QObject):
+class PictureLetters(LooksAgain):
     """Keeps the letters of one viewer true to what is displayed, and heads upright.
 
     Parameters
@@ -117,11 +116,8 @@ class PictureLetters(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session = session
         self._has_turned = False
         self._overlay = OrientationLetters(visible=True)
-        # once all that changes the canvas is done: not at each of sixty steps that fill a grid
-        self._later = qdebounced(self.update, timeout=60, parent=self)
         viewer = session.viewer
         if viewer is None:
             return
@@ -130,23 +126,11 @@ class PictureLetters(QObject):
         viewer.dims.events.ndisplay.connect(self._turn_upright)
         for events in (viewer.scene.camera.events, viewer.canvas.events.size, viewer.canvas.grid.events):
             events.connect(self._look_again)
-        viewer.layers.events.inserted.connect(self._on_inserted)
-        viewer.layers.events.removed.connect(self._look_again)
-        for layer in viewer.layers:
-            layer.events.visible.connect(self._look_again)
 
     @property
     def letters(self) -> tuple[Letter, ...]:
         """The letters that are to be seen now."""
         return self._overlay.letters
-
-    def _on_inserted(self, event: Any) -> None:
-        event.value.events.visible.connect(self._look_again)
-        self._look_again()
-
-    def _look_again(self, _event: object = None) -> None:
-        with contextlib.suppress(RuntimeError):  # the last events of a viewer that is being deleted
-            self._later()
 
     def _known(self) -> list[tuple[Layer, Entry]]:
         """Return what is seen and lies in the body in a way that is known."""

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
-from qtpy.QtCore import QObject
-from superqt.utils import qdebounced
-
+from napari_blochnet.napari_ui.state.looking_again import LooksAgain
 from napari_blochnet.napari_ui.state.session import Session
 
 __all__ = ["Sliders"]
 
 
-class Sliders(QObject):
+class Sliders(LooksAgain):
     """Hides and shows one viewer's sliders.
 
     Parameters
@@ -23,27 +18,13 @@ class Sliders(QObject):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._session = session
-        # napari shows them again at many events; this comes after, and once for what happens together
-        self._later = qdebounced(self.update, timeout=60, parent=self)
         viewer = session.viewer
         if viewer is None:
             return
+        # napari shows them again at all of these
         for event in (viewer.dims.events.ndim, viewer.dims.events.range, viewer.dims.events.order):
             event.connect(self._look_again)
         viewer.dims.events.ndisplay.connect(self._look_again)
-        viewer.layers.events.inserted.connect(self._on_inserted)
-        viewer.layers.events.removed.connect(self._look_again)
-        for layer in viewer.layers:
-            layer.events.visible.connect(self._look_again)
-
-    def _on_inserted(self, event: Any) -> None:
-        event.value.events.visible.connect(self._look_again)
-        self._later()
-
-    def _look_again(self, _event: object = None) -> None:
-        with contextlib.suppress(RuntimeError):  # the last events of a viewer that is being deleted
-            self._later()
 
     def update(self) -> None:
         """Hide sliders of axes that no visible layer has, and show them again once one has."""

@@ -90,7 +90,6 @@ class DataPanel(TakesDrops, Panel):
         self.layers = LayerRow(self.session)
         self.question = ScheduleQuestion()
         self.schedule_choice, self.schedule_line = self.question.choice, self.question.line
-        self.schedule_error = self.question.error
         self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
         self.stack_options = Foldable("Options", self.stack_form)
         self.open_stack = primary_button("Open fingerprints", "Read a stack, one sample per pulse of the schedule.")
