@@ -552,7 +552,7 @@ def test_updated_comes_when_everything_is_drawn(scene):
     told = []
     scene.inspector.updated.connect(told.append)
     scene.click((1, 4, 14))
-    scene.qtbot.waitUntil(lambda: told and told[-1].voxel.index == (1, 4, 14))
+    scene.qtbot.waitUntil(lambda: bool(told) and told[-1].voxel.index == (1, 4, 14))
     assert told[-1] is scene.inspector.shown
 
 
