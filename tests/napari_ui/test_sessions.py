@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from napari.layers import Image, Labels, Shapes
 import napari_blochnet as nb
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs import sessions
 from napari_blochnet.jobs.operations.opening import synthetic_head
 from napari_blochnet.jobs.sessions import SESSION_FILE, write_session
 from napari_blochnet.napari_ui.background.turns import at_once
@@ -233,17 +235,27 @@ def test_a_session_is_dropped_on_the_viewer(saved_once, desk):
     assert sorted(layer.name for layer in _ours(second.viewer)) == sorted(_layers_saved_in(saved_once))
 
 
-def test_saving_again_and_cancelling(busy_desk, tmp_path, qtbot):
+def test_saving_again_and_cancelling(busy_desk, tmp_path, qtbot, monkeypatch):
     data = busy_desk.turn_to("Data")
     data.sessions.save(tmp_path / "session")
     busy_desk.wait(data)
     old = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     job_before = data.jobs.job
+    asked = threading.Event()
+    write = sessions._Watched.write
+
+    def held(file, content):
+        # the first slab waits for the wish
+        assert asked.wait(60)
+        return write(file, content)
+
+    monkeypatch.setattr(sessions._Watched, "write", held)
     data.sessions.save(tmp_path / "session")
     assert data.jobs.job is not job_before
-    # the wish is there before the first slab is written
     data.jobs.job.cancel()
+    asked.set()
     busy_desk.wait(data)
+    monkeypatch.undo()
     assert {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == old
     # a stack that is gone is not in the next one
     for layer in busy_desk.session.layers("stack"):
