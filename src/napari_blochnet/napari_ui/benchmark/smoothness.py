@@ -38,8 +38,12 @@ _FIRST, _WARM = 300.0, 100.0
 _PATIENCE = 900.0
 _MODELS = 8
 _CLICKS = 100
-# Figures in all: two of opening, two uses of eleven kinds of job, two each of clicks, cancelling and jobs in a row.
-_COUNT = 30
+# Models beside each other when T1 is switched to T2: with their errors and the truth thirteen tiles.
+_TILED = 6
+_SWITCHES = 7
+# Figures in all: two of opening, two uses of eleven kinds of job, two each of clicks, switching, cancelling and jobs in
+# a row.
+_COUNT = 32
 # Jobs before those whose memory is counted: what is loaded once is loaded by then.
 _WARMING = 20
 
@@ -171,6 +175,40 @@ def _click_to_curves(figures: _Figures, workbench: Workbench, session: Session, 
         )
 
 
+def _switching(figures: _Figures, workbench: Workbench, session: Session) -> None:
+    """From T1 to T2 and back in a grid of the truth, six models and their errors."""
+    _remove_maps(session)
+    for number in range(_TILED):
+        _prepare_mapping(workbench, "dictionary", "this slice", step=0.05 + 0.01 * number)
+        _press(workbench.map, workbench.map.run)
+    _turn_to(workbench, workbench.compare)
+    _press(workbench.compare, workbench.compare.run)
+    bar = workbench.view_bar
+    taken, gaps = [], []
+    bar.beside.setChecked(True)
+    bar.show_role("T1")
+    turn_until(lambda: not bar.is_busy, 60.0, settle=1.0)
+    for number in range(_SWITCHES + 2):
+        with measure_gaps() as gap:
+            start = time.perf_counter()
+            bar.show_role("T1" if number % 2 else "T2")
+            turn_until(lambda: not bar.is_busy, 60.0)
+            ended = time.perf_counter()
+            turn_until(lambda: True, 1.0, settle=0.3)
+        # the first of each makes what it shows
+        if number >= 2:
+            taken.append(ended - start)
+            gaps.append(1e3 * gap.longest)
+    viewer: Any = session.viewer
+    tiles = sum(layer.visible for layer in viewer.layers)
+    note = f"{tiles} tiles, slowest of {_SWITCHES}; median {np.median(taken):.2f} s"
+    figures.add("switching between T1 and T2 in a grid", max(taken), "s", 0.5, note)
+    figures.add("longest gap, switching in a grid", max(gaps), "ms", _WARM, note)
+    bar.beside.setChecked(False)
+    bar.show_role("T1")
+    turn_until(lambda: not bar.is_busy, 60.0, settle=1.0)
+
+
 def _threads() -> tuple[int, int]:
     pool = QThreadPool.globalInstance()
     return threading.active_count(), 0 if pool is None else pool.activeThreadCount()
@@ -282,6 +320,7 @@ def run(slices: int, jobs: int, cancels: int) -> list[dict[str, Any]]:
     parts: Sequence[Callable[[], None]] = (
         lambda: _smoothness(figures, workbench, slices),
         lambda: _click_to_curves(figures, workbench, session, inspector),
+        lambda: _switching(figures, workbench, session),
         lambda: _cancelling(figures, workbench, session, cancels),
         lambda: _endurance(figures, workbench, session, jobs),
     )
