@@ -316,3 +316,11 @@ def test_damaged_gzip_is_a_sentence_through_the_front_door(tmp_path: Path) -> No
     (tmp_path / "gm.rawb.gz").write_bytes(bytes(packed[:-10]))
     with pytest.raises(InputError, match=r"^gm\.rawb\.gz: holds"):
         read_phantom(tmp_path)
+
+
+@pytest.mark.parametrize("number", ["1", "9" * 5000, "²"])
+def test_labels_of_nothing_and_numbers_that_are_none(tmp_path, number):
+    nib.save(nib.Nifti1Image(np.zeros((4, 3, 2), np.uint8), np.eye(4)), tmp_path / "a_dseg.nii.gz")
+    (tmp_path / "a_dseg.tsv").write_text(f"index\tname\n{number}\twhite matter\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"a_dseg\.nii\.gz: none of its labels is a tissue with signal"):
+        read_phantom(tmp_path / "a_dseg.nii.gz")

@@ -320,9 +320,6 @@ def _labelled(
     known = {number: tissue for number, name in enumerate(classes) if (tissue := find_tissue(name, table))}
     lost = [classes[number] for number in sorted(present - set(known)) if number > 0]
     values = label_values(labels, known)
-    said = [f"Labels of {tissues_named(list(values['tissues']))}; every voxel has the values of its tissue."]
-    if lost:
-        said.append(f"The tissue table has no row for {tissues_named(lost)}; these voxels are background.")
     if not values["tissues"]:
         raise FileError(
             file,
@@ -330,6 +327,9 @@ def _labelled(
             f"{', '.join(classes[number] for number in sorted(present))}.",
             field="tissues",
         )
+    said = [f"Labels of {tissues_named(list(values['tissues']))}; every voxel has the values of its tissue."]
+    if lost:
+        said.append(f"The tissue table has no row for {tissues_named(lost)}; these voxels are background.")
     return Phantom(
         **values,
         voxel_size=geometry.voxel_size,

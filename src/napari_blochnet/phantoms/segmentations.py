@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
@@ -94,7 +95,9 @@ def _names_beside(labels: Path) -> dict[int, str]:
         if "index" in header and "name" in header:
             at_index, at_name = header.index("index"), header.index("name")
             for row in rows[1:]:
-                if len(row) == len(header) and row[at_index].isdigit() and 1 <= int(row[at_index]) < 2**31:
+                # ten digits hold 2³¹; Python refuses to read thousands
+                is_number = len(row) == len(header) and re.fullmatch(r"[0-9]{1,10}", row[at_index])
+                if is_number and 1 <= int(row[at_index]) < 2**31:
                     names[int(row[at_index])] = row[at_name]
     return names
 
