@@ -173,10 +173,11 @@ class Preparation:
             raise InputError(f"{where} has a duration", "its length as its delay alone", field="preparations")
         if self.kind in ("delay", "simulated") and (self.efficiency != 1.0 or self.adiabatic is not None):
             raise InputError(f"{where} has neither efficiency nor adiabatic; leave them out.", field="preparations")
-        if self.adiabatic is not None and not isinstance(self.adiabatic, (bool, np.bool_)):
-            found = f"adiabatic of {where} is {shortened(self.adiabatic)}"
+        adiabatic: object = self.adiabatic
+        if adiabatic is not None and not isinstance(adiabatic, (bool, np.bool_)):
+            found = f"adiabatic of {where} is {shortened(adiabatic)}"
             raise InputError(found, "true, false or none", field="preparations")
-        if self.kind == "inversion" and self.adiabatic is not None and not self.adiabatic:
+        if self.kind == "inversion" and adiabatic is not None and not adiabatic:
             sentence = f"{where} is not adiabatic; such an inversion is not modelled, B1 never scales it."
             raise InputError(sentence, field="preparations")
         if (self.kind == "simulated") != isinstance(self.response, PreparationResponse) or (
@@ -185,7 +186,7 @@ class Preparation:
             expected = "a PreparationResponse with kind 'simulated', and with no other"
             found = f"{where} has {'a' if self.response is not None else 'no'} response"
             raise InputError(found, expected, field="preparations")
-        if not isinstance(self.name, str):  # as files may have it
+        if not isinstance(self.name, str):
             raise InputError(f"the name of {where} is {shortened(self.name)}", "text", field="preparations")
 
     @property
