@@ -92,6 +92,8 @@ def score_acquired(study: Study, given: AcquiredSettings) -> ExperimentResult:
         make = partial(_rows, {column: name}, frames, schedule, spheres, given, study)
         label = name.replace(",", "").replace(" ", "_").lower()
         rows += study.piece(f"acquired_{column}_{label}.json", key, make, partial(_words, f"{column} {name}"))
+    if is_repeated:
+        rows = [{**row, "percent_of_site": _percent(row["mean"], row["site"])} for row in rows]
     return study.finished(rows, _page_of_trains(rows, given) if is_repeated else _page(rows, given))
 
 
@@ -150,7 +152,6 @@ def _rows(
                 "mean": mean, "sd": float(values.std(ddof=1)),
                 "standard_error": float(np.sqrt(np.mean(errors**2))),
                 "percent": _percent(mean, truth), "site_percent": _percent(site, truth),
-                "percent_of_site": _percent(mean, site),
                 "residual": float(maps.residual[good].mean()), "not_converged": int((good & ~maps.converged).sum()),
             })  # fmt: skip
     return rows
