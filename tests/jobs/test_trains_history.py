@@ -12,12 +12,14 @@ from click.testing import CliRunner
 import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.jobs.history.recipes import run_recipe
 from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.operations.opening import make_schedule, synthetic_head
 from napari_blochnet.jobs.records import as_recipe
 
-_WORDS = ("saturation before pulse 1, then 5 ms", "T2 preparation of 50 ms before pulse 12, then 20 ms")
+# a complete saturation would end what an earlier train leaves
+_WORDS = ("saturation before pulse 1, efficiency 0.8, then 5 ms", "T2 preparation of 50 ms before pulse 12, then 20 ms")
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def stack():
 
 def test_a_stack_carries_all_of_its_schedule(stack, tmp_path):
     path = tmp_path / "stack.nii.gz"
-    nb.write_fingerprints(stack, path)
+    write_fingerprints(stack, path)
     again = nb.read_fingerprints(path)
     assert again.schedule == stack.schedule
     assert (again.schedule.trains, again.schedule.recovery_time) == (3, 500.0)
@@ -70,7 +72,7 @@ def test_a_schedule_given_in_python_is_written_whole(stack):
 
 def test_settings_of_earlier_versions_play_one_train():
     old = {"operation": "make_schedule", "settings": {"kind": "spline", "length": 20, "seed": 8}}
-    (schedule,) = run_recipe([old])
+    (schedule,) = run_recipe({"blochnet_recipe": 1, "steps": [old]})
     assert schedule.is_plain
 
 
