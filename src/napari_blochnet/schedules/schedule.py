@@ -4,27 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.schedules.checks import check_number, shortened
+from napari_blochnet.schedules.preparations import Preparation
 
-__all__ = ["ReceiverPhase", "Schedule"]
+__all__ = ["ReceiverPhase", "Schedule", "Trains"]
 
 ReceiverPhase = Literal["follows", "fixed"]
+#: How many trains are played; "steady": until the train repeats itself.
+Trains: TypeAlias = int | Literal["steady"]
 
 _PER_PULSE = ("flip_angle", "repetition_time", "echo_time", "rf_phase")
+# What earlier versions did not have; where a schedule does without, its digest and its dictionary are theirs.
+_AROUND = ("preparations", "recovery_time", "trains")
+# More preparations are counted, not listed.
+_MOST_IN_WORDS = 3
 # Two RF phases count as equal within this many degrees: tables are printed with at most six decimals.
 _PHASE_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Schedule:
-    """An RF schedule of a gradient-spoiled MRF scan (transient-state FISP): N pulses, with or without inversion.
+    """An RF schedule of a gradient-spoiled MRF scan (transient-state FISP): N pulses, and what is played around them.
 
     Parameters
     ----------
@@ -51,14 +61,27 @@ class Schedule:
         What people call it. Not part of equality or `digest`.
     record : dict
         How it was made, where known. Not part of equality or `digest`.
+    preparations : iterable of Preparation
+        What is played before pulses, or words for it as `Preparation.from_text` reads them: before pulse 0, ahead of
+        each train; before another, at the end of the TR of the pulse before. Kept in the order of play. The inversion
+        of `inversion_time` is another one, the last of those before pulse 0; `all_preparations` has them all.
+    recovery_time : float
+        From the end of a train's last TR to what begins the next, ms: free relaxation, then a spoiler.
+    trains : int or "steady"
+        How many trains are played, one after the other, the first from equilibrium; the last is recorded. "steady":
+        until the train repeats itself.
 
     Raises
     ------
     InputError
-        Lengths that differ, N = 0, values out of range or not finite; the sentence names the field and the pulse.
+        Lengths that differ, N = 0, values out of range or not finite, preparations that take longer than their TR has
+        after its sample; the sentence names the field and the pulse.
 
     Notes
     -----
+    A train's last TR is played whole, then `recovery_time`. Each preparation and the end of each recovery spoil the
+    transverse states; all longitudinal orders live on, into the next train too.
+
     Conventions: Weigel, J Magn Reson Imaging 41:266 (2015); schedule as in Jiang et al., Magn Reson Med 74:1621 (2015).
     """
 
@@ -72,6 +95,9 @@ class Schedule:
     receiver_phase: ReceiverPhase = "follows"
     name: str = ""
     record: dict[str, Any] = field(default_factory=dict)
+    preparations: tuple[Preparation, ...] = ()
+    recovery_time: float = 0.0
+    trains: Trains = 1
 
     if TYPE_CHECKING:  # what may be given is wider than what the fields hold afterwards
 
@@ -87,6 +113,9 @@ class Schedule:
             receiver_phase: ReceiverPhase = "follows",
             name: str = "",
             record: dict[str, Any] = ...,
+            preparations: Iterable[Preparation | str | dict[str, Any]] = (),
+            recovery_time: float = 0.0,
+            trains: Trains = 1,
         ) -> None: ...
 
     def __post_init__(self) -> None:
@@ -113,9 +142,9 @@ class Schedule:
         )
         if self.inversion_time is not None:
             object.__setattr__(
-                self, "inversion_time", _number("inversion_time", self.inversion_time, 0.0, math.inf, "ms")
+                self, "inversion_time", check_number("inversion_time", self.inversion_time, 0.0, math.inf, "ms")
             )
-        efficiency = _number("inversion_efficiency", self.inversion_efficiency, 0.0, 1.0, "")
+        efficiency = check_number("inversion_efficiency", self.inversion_efficiency, 0.0, 1.0, "")
         object.__setattr__(self, "inversion_efficiency", efficiency)
         if self.slice_profile is not None:
             profile = _column("slice_profile", self.slice_profile)
@@ -126,8 +155,37 @@ class Schedule:
             object.__setattr__(self, "slice_profile", profile)
         if self.receiver_phase not in ("follows", "fixed"):
             raise InputError(
-                f"receiver_phase is {_short(self.receiver_phase)}", "'follows' or 'fixed'", field="receiver_phase"
+                f"receiver_phase is {shortened(self.receiver_phase)}", "'follows' or 'fixed'", field="receiver_phase"
             )
+        self._check_around()
+
+    def _check_around(self) -> None:
+        recovery = check_number("recovery_time", self.recovery_time, 0.0, math.inf, "ms")
+        object.__setattr__(self, "recovery_time", recovery)
+        if self.trains != "steady":
+            is_count = isinstance(self.trains, (int, np.integer)) and not isinstance(self.trains, bool)
+            if not is_count or self.trains < 1:
+                expected = "how many are played, at least 1, or 'steady'"
+                raise InputError(f"trains is {shortened(self.trains)}", expected, field="trains")
+            object.__setattr__(self, "trains", int(self.trains))
+        given: object = self.preparations
+        if isinstance(given, (str, dict)) or not isinstance(given, Iterable):
+            raise InputError(f"preparations is {shortened(given)}", "a list of preparations", field="preparations")
+        in_order = tuple(sorted(map(_preparation, given), key=lambda item: item.before))
+        object.__setattr__(self, "preparations", in_order)
+        taken = np.zeros(len(self))
+        for item in in_order:
+            if item.before >= len(self):
+                found = f"a preparation lies before pulse {item.before + 1} where the schedule has {len(self)} pulses"
+                raise InputError(found, f"one of pulses 1 to {len(self)}", field="preparations")
+            taken[item.before] += item.time
+        left = self.repetition_time - self.echo_time
+        for n in np.flatnonzero(taken[1:] > left[:-1] + 1e-9 * self.repetition_time[:-1]):
+            found = (
+                f"what is played before pulse {n + 2} takes {taken[n + 1]:g} ms, where pulse {n + 1} leaves "
+                f"{left[n]:g} ms between its sample and the end of its TR"
+            )
+            raise InputError(found, "preparations that fit, or a longer TR there", field="preparations")
 
     def __len__(self) -> int:
         return len(self.flip_angle)
@@ -145,13 +203,43 @@ class Schedule:
     def digest(self) -> str:
         """Hexadecimal SHA-256 of everything that acts on the signal; equal schedules have equal digests."""
         content = hashlib.sha256()
+        first, around = self._first_inversion, self.preparations
+        inversion = (self.inversion_time, self.inversion_efficiency)
+        if first is not None:
+            inversion, around = (first.delay, first.efficiency), tuple(item for item in around if item is not first)
+        values = {**vars(self), "inversion_time": inversion[0], "inversion_efficiency": inversion[1]}
         for item in fields(self):
-            if item.name in ("name", "receiver_phase", "record"):
+            if item.name in ("name", "receiver_phase", "record", *_AROUND):
                 continue
-            value = getattr(self, item.name)
+            value = values[item.name]
             content.update(item.name.encode())
             content.update(b"none" if value is None else np.asarray(value, dtype="<f8").tobytes())
+        # earlier versions had none of this, and records hold their digests
+        for preparation in around:
+            content.update(f"preparation {preparation.digest}".encode())
+        if self.trains != 1:
+            content.update(f"trains {self.trains} {self.recovery_time!r}".encode())
         return content.hexdigest()
+
+    @property
+    def _first_inversion(self) -> Preparation | None:
+        """The preparation that says what `inversion_time` says, where that says nothing."""
+        ahead = [item for item in self.preparations if item.before == 0]
+        is_one = self.inversion_time is None and ahead and ahead[-1].kind == "inversion" and not ahead[-1].duration
+        return ahead[-1] if is_one else None
+
+    @property
+    def all_preparations(self) -> tuple[Preparation, ...]:
+        """All preparations in the order of play, the inversion of `inversion_time` among them."""
+        if self.inversion_time is None:
+            return self.preparations
+        own = Preparation(0, "inversion", delay=self.inversion_time, efficiency=self.inversion_efficiency)
+        return tuple(sorted((*self.preparations, own), key=lambda item: (item.before, item is own)))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether one train is played, and around its pulses nothing but, at most, `inversion_time`'s inversion."""
+        return self.trains == 1 and not self.preparations
 
     @property
     def is_real(self) -> bool:
@@ -164,32 +252,71 @@ class Schedule:
         return bool(np.all(np.abs(away) < _PHASE_TOLERANCE))
 
     @property
+    def train_duration(self) -> float:
+        """Time of one train, ms: from what is played before its first pulse to the end of its last TR."""
+        ahead = sum(item.time for item in self.all_preparations if item.before == 0)
+        return float(self.repetition_time.sum()) + ahead
+
+    @property
     def duration(self) -> float:
-        """Time from the start of the inversion delay to the end of the last TR, ms."""
-        return float(self.repetition_time.sum()) + (self.inversion_time or 0.0)
+        """Time of all trains and the recovery between them, ms; of a steady state, of one train and its recovery."""
+        if self.trains == "steady":
+            return self.train_duration + self.recovery_time
+        return self.trains * self.train_duration + (self.trains - 1) * self.recovery_time
 
     def replace(self, **changes: Any) -> Schedule:
-        """Return a copy with some fields changed, validated again."""
+        """Return a copy with some fields changed, validated again; how it was made is known where the pulses stay."""
+        if changes.keys() - {"name", "receiver_phase", "record"}:
+            changes = {"record": {}, **changes}
         return replace(self, **changes)
 
     def describe(self) -> str:
-        """Return one line for people: name, pulses, ranges with units, inversion."""
+        """Return one line for people: name, pulses, ranges with units, inversion, preparations, trains."""
         inversion = "no inversion" if self.inversion_time is None else f"inversion, TI {self.inversion_time:g} ms"
         if self.inversion_time is not None and self.inversion_efficiency != 1.0:
             inversion += f", efficiency {self.inversion_efficiency:g}"
-        phase = "" if not np.ptp(self.rf_phase) else ", varying RF phase"
-        profile = "" if self.slice_profile is None else f", slice profile of {len(self.slice_profile)} positions"
-        return (
-            f"{self.name + ': ' if self.name else ''}{len(self)} pulses, flip angle {_span(self.flip_angle)}°, "
-            f"TR {_span(self.repetition_time)} ms, TE {_span(self.echo_time)} ms, {inversion}{phase}{profile}"
+        if self.inversion_time is None and self.preparations:
+            inversion = ""
+        phase = "" if not np.ptp(self.rf_phase) else "varying RF phase"
+        profile = "" if self.slice_profile is None else f"slice profile of {len(self.slice_profile)} positions"
+        parts = (
+            f"{len(self)} pulses, flip angle {_span(self.flip_angle)}°, TR {_span(self.repetition_time)} ms, "
+            f"TE {_span(self.echo_time)} ms",
+            inversion,
+            self._preparations_in_words(),
+            self._trains_in_words(),
+            phase,
+            profile,
         )
+        return f"{self.name + ': ' if self.name else ''}{', '.join(part for part in parts if part)}"
+
+    def _preparations_in_words(self) -> str:
+        if len(self.preparations) <= _MOST_IN_WORDS:
+            return ", ".join(item.describe() for item in self.preparations)
+        counts = Counter(item.what for item in self.preparations)
+        return ", ".join(f"{count} {what}{'s' if count > 1 else ''}" for what, count in counts.items())
+
+    def _trains_in_words(self) -> str:
+        if self.trains == 1:
+            return ""
+        pause = f"{self.recovery_time:g} ms of recovery between" if self.recovery_time else "no recovery between"
+        if self.trains == "steady":
+            return f"trains repeated to the steady state, {pause}"
+        return f"the last of {self.trains} trains, {pause}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-ready dictionary; numbers repeat exactly."""
+        """Return a JSON-ready dictionary; numbers repeat exactly.
+
+        Preparations, recovery time and trains are in it where there are any, as earlier versions know none.
+        """
         result: dict[str, Any] = {}
         for item in fields(self):
             value = getattr(self, item.name)
+            if item.name in _AROUND and value == item.default:
+                continue
             result[item.name] = value.tolist() if isinstance(value, np.ndarray) else value
+        if self.preparations:
+            result["preparations"] = [item.to_dict() for item in self.preparations]
         return result
 
     @classmethod
@@ -208,18 +335,20 @@ class Schedule:
                 f"The schedule has {'unknown' if unknown else 'missing'} entries {', '.join(unknown or missing)}",
                 f"{', '.join(item.name for item in fields(cls))}; flip_angle and rf_phase in degrees, times in ms",
             )
-        for key, kind, expected in (("name", str, "text"), ("record", dict, "an object")):
+        for key, kind, expected in (
+            ("name", str, "text"),
+            ("record", dict, "an object"),
+            ("preparations", list, "a list"),
+        ):
             if not isinstance(content.get(key, kind()), kind):
-                raise InputError(f"{key} is {_short(content[key])}", expected, field=key)
+                raise InputError(f"{key} is {shortened(content[key])}", expected, field=key)
         return cls(**content)
 
 
-def _short(value: object) -> str:
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # nested too deeply, an integer of too many digits
-        return f"a {type(value).__name__} that cannot be written out"
-    return text if len(text) <= 40 else text[:37] + "…"
+def _preparation(given: Any) -> Preparation:
+    if isinstance(given, Preparation):
+        return given
+    return Preparation.from_text(given) if isinstance(given, str) else Preparation.from_dict(given)
 
 
 def _column(key: str, value: ArrayLike) -> FloatArray:
@@ -237,20 +366,6 @@ def _check_pulses(key: str, column: FloatArray, good: np.ndarray, expected: str)
     if not good.all():
         first = int(np.argmin(good))
         raise InputError(f"{key} is {column[first]:g} at pulse {first + 1}", expected, field=key)
-
-
-def _number(key: str, value: float, low: float, high: float, unit: str) -> float:
-    if isinstance(value, (bool, np.bool_)):
-        raise InputError(f"{key} is {bool(value)}", "a number, or none", field=key)
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InputError(f"{key} is {_short(value)}", "a number", field=key) from None
-    if not (math.isfinite(number) and low <= number <= high):
-        unit = f" {unit}" if unit else ""
-        expected = f"at least {low:g}" if math.isinf(high) else f"from {low:g} to {high:g}"
-        raise InputError(f"{key} is {number:g}{unit}", f"{expected}{unit}", field=key)
-    return number
 
 
 def _span(values: FloatArray) -> str:
