@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_blochnet.physics.preparation_maps import gap_maps
+from napari_blochnet.physics.preparation_maps import composed_gaps
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["gap_table", "start_of_play"]
@@ -16,14 +16,15 @@ __all__ = ["gap_table", "start_of_play"]
 
 def gap_table(schedule: Schedule, t1: Tensor, t2: Tensor, b1: Tensor | None, tangents: int) -> Tensor:
     """What gaps do to each voxel, (gap, 2·(1 + tangents), voxel): A, its slopes, B and its slopes."""
-    tissue = [None if value is None else value.detach().cpu().double().numpy() for value in (t1, t2, b1)]
-    maps = gap_maps(schedule, *tissue, tangents=tangents)  # type: ignore[arg-type]
-    table = np.concatenate([maps.A[:, None], maps.A_slopes, maps.B[:, None], maps.B_slopes], axis=1)
-    if tangents:
-        for row in (1, 2):
-            # T²·∂/∂T, of A and of B, as the kernel carries derivatives
-            table[:, [row, row + tangents + 1]] *= tissue[row - 1] ** 2  # type: ignore[operator]
-    return torch.from_numpy(table).to(t1)
+    wide = [None if value is None else value.detach().double() for value in (t1, t2, b1)]
+    # T²·∂/∂T, as the kernel carries derivatives
+    factors = [wide[0] ** 2, wide[1] ** 2, 1.0]  # type: ignore[operator]
+    table = []
+    for gap in composed_gaps(schedule, *wide, tangents=tangents):
+        for value, slopes in ((gap.scale, gap.d_scale), (gap.offset, gap.d_offset)):
+            rows = [value, *(slope * factor for slope, factor in zip(slopes, factors, strict=False))]
+            table += [torch.as_tensor(row).to(t1).expand(len(t1)) for row in rows]
+    return torch.stack(table).reshape(-1, 2 * (1 + tangents), len(t1))
 
 
 def start_of_play(kept: Tensor, gained: Tensor, plays: int | Literal["steady"]) -> Tensor:
