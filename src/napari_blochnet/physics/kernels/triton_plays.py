@@ -23,7 +23,7 @@ def gap_table(schedule: Schedule, t1: Tensor, t2: Tensor, b1: Tensor | None, tan
     for gap in composed_gaps(schedule, *wide, tangents=tangents):
         for value, slopes in ((gap.scale, gap.d_scale), (gap.offset, gap.d_offset)):
             rows = [value, *(slope * factor for slope, factor in zip(slopes, factors, strict=False))]
-            table += [torch.as_tensor(row).to(t1).expand(len(t1)) for row in rows]
+            table += [torch.as_tensor(row, dtype=torch.float64).to(t1).expand(len(t1)) for row in rows]
     return torch.stack(table).reshape(-1, 2 * (1 + tangents), len(t1))
 
 
