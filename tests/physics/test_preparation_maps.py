@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from napari_blochnet import Schedule
 from napari_blochnet.physics.preparation_maps import (
+    composed_gaps,
     free_repetition_times,
     gap_maps,
     gap_of_pulse,
@@ -41,6 +43,26 @@ def test_derivatives_are_those_of_the_maps(played, tissues, tangents):
         up, down = gap_maps(schedule, *(tissues + moved)), gap_maps(schedule, *(tissues - moved))
         np.testing.assert_allclose((up.A - down.A) / (2 * step), maps.A_slopes[:, p], rtol=1e-6, atol=1e-9)
         np.testing.assert_allclose((up.B - down.B) / (2 * step), maps.B_slopes[:, p], rtol=1e-6, atol=1e-9)
+
+
+def test_tensors_are_mapped_as_arrays_are(played, tissues):
+    schedule = played(2, spoiled=False)
+    maps = gap_maps(schedule, *tissues, tangents=3)
+    composed = composed_gaps(schedule, *(torch.from_numpy(values) for values in tissues), tangents=3)
+    assert len(composed) == len(maps.A) == 4
+    for gap, whole in enumerate(composed):
+        np.testing.assert_allclose(whole.scale, maps.A[gap], rtol=1e-14)
+        np.testing.assert_allclose(whole.offset, maps.B[gap], rtol=1e-14)
+        for p in range(3):
+            np.testing.assert_allclose(np.broadcast_to(whole.d_scale[p], 4), maps.A_slopes[gap, p], rtol=1e-13)
+            np.testing.assert_allclose(np.broadcast_to(whole.d_offset[p], 4), maps.B_slopes[gap, p], rtol=1e-13)
+
+
+def test_chunks_of_voxels_do_not_show(played, tissues, monkeypatch):
+    whole = gap_maps(played(2, spoiled=False), *tissues, tangents=3)
+    monkeypatch.setattr("napari_blochnet.physics.preparation_maps._CHUNK", 3)
+    for found, expected in zip(gap_maps(played(2, spoiled=False), *tissues, tangents=3), whole, strict=True):
+        assert np.array_equal(found, expected)
 
 
 def test_recovery_belongs_to_the_gap_before_pulse_0_and_leaves_the_equilibrium(played, tissues):

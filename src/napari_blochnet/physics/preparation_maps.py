@@ -36,7 +36,18 @@ from napari_blochnet.common.arrays import FloatArray, IntArray
 from napari_blochnet.schedules.preparations import Preparation, PreparationResponse
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["GapMaps", "free_repetition_times", "gap_maps", "gap_of_pulse", "simulated_response"]
+__all__ = [
+    "ComposedGap",
+    "GapMaps",
+    "composed_gaps",
+    "free_repetition_times",
+    "gap_maps",
+    "gap_of_pulse",
+    "simulated_response",
+]
+
+# Voxels whose numbers stay in the cache from one preparation to the next.
+_CHUNK = 8192
 
 
 class GapMaps(NamedTuple):
@@ -56,6 +67,15 @@ class GapMaps(NamedTuple):
     A_slopes: FloatArray
     B_slopes: FloatArray
     gap_of_pulse: IntArray
+
+
+class ComposedGap(NamedTuple):
+    """Z ↦ scale·Z + offset for V voxels, with its P derivatives; a number is the same for all of them."""
+
+    scale: Any
+    offset: Any
+    d_scale: list[Any]
+    d_offset: list[Any]
 
 
 def gap_maps(
@@ -89,22 +109,41 @@ def gap_maps(
         Gaps in which the same is played share one map. Gap 0 is always there and before pulse 0, with A = 1 and B = 0
         where nothing is played.
     """
-    t1, t2 = (np.asarray(value, np.float64) for value in (t1, t2))
-    b1 = None if b1 is None else np.asarray(b1, np.float64)
-    contents, gaps = _gaps(schedule)
-    shape = (len(contents), len(t1))
+    tissue = [None if value is None else np.asarray(value, np.float64) for value in (t1, t2, b1)]
+    gaps, voxels = gap_of_pulse(schedule), len(t1)
+    shape = (int(gaps.max()) + 1, voxels)
     A, B = np.empty(shape, dtype), np.empty(shape, dtype)
-    A_slopes, B_slopes = (np.empty((shape[0], tangents, shape[1]), dtype) for _ in range(2))
-    for gap, (recovery, preparations) in enumerate(contents):
-        whole = _Map(np.ones(len(t1)), np.zeros(len(t1)), np.zeros((tangents, len(t1))), np.zeros((tangents, len(t1))))
+    A_slopes, B_slopes = (np.empty((shape[0], tangents, voxels), dtype) for _ in range(2))
+    for start in range(0, voxels, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        chunk = [None if value is None else value[part] for value in tissue]
+        for gap, whole in enumerate(composed_gaps(schedule, *chunk, tangents=tangents)):
+            A[gap, part], B[gap, part] = whole.scale, whole.offset
+            for p in range(tangents):
+                A_slopes[gap, p, part], B_slopes[gap, p, part] = whole.d_scale[p], whole.d_offset[p]
+    return GapMaps(A, B, A_slopes, B_slopes, gaps)
+
+
+def composed_gaps(schedule: Schedule, t1: Any, t2: Any, b1: Any = None, *, tangents: int = 0) -> list[ComposedGap]:
+    """Return the map of each gap of `gap_maps`, of arrays or of tensors wherever they are.
+
+    Parameters
+    ----------
+    schedule, tangents
+        As in `gap_maps`.
+    t1, t2, b1 : float64 ndarray or Tensor of shape (V,)
+    """
+    composed = []
+    for recovery, preparations in _gaps(schedule)[0]:
+        whole = ComposedGap(1.0, 0.0, [0.0] * tangents, [0.0] * tangents)
         if recovery > 0.0:
             whole = _then(whole, _relaxation(recovery, t1, tangents))
         for preparation in preparations:
             whole = _then(whole, _preparation(preparation, t1, t2, b1, tangents))
             if preparation.delay > 0.0:
                 whole = _then(whole, _relaxation(preparation.delay, t1, tangents))
-        A[gap], B[gap], A_slopes[gap], B_slopes[gap] = whole
-    return GapMaps(A, B, A_slopes, B_slopes, gaps)
+        composed.append(whole)
+    return composed
 
 
 def gap_of_pulse(schedule: Schedule) -> IntArray:
@@ -159,15 +198,6 @@ def simulated_response(
     return (a, b) if slopes else (a[0], b[0])
 
 
-class _Map(NamedTuple):
-    """Z ↦ scale·Z + offset for V voxels, with its derivatives, (P, V)."""
-
-    scale: FloatArray
-    offset: FloatArray
-    d_scale: FloatArray
-    d_offset: FloatArray
-
-
 @lru_cache(maxsize=64)
 def _gaps(schedule: Schedule) -> tuple[list[tuple[float, list[Preparation]]], IntArray]:
     """Return what is played in each gap that differs, recovery first, and which of them is before each pulse."""
@@ -189,67 +219,95 @@ def _gaps(schedule: Schedule) -> tuple[list[tuple[float, list[Preparation]]], In
     return contents, gaps
 
 
-def _then(first: _Map, second: _Map) -> _Map:
-    return _Map(
+def _then(first: ComposedGap, second: ComposedGap) -> ComposedGap:
+    pairs = list(zip(first.d_scale, first.d_offset, second.d_scale, second.d_offset, strict=True))
+    return ComposedGap(
         second.scale * first.scale,
         second.scale * first.offset + second.offset,
-        second.d_scale * first.scale + second.scale * first.d_scale,
-        second.d_scale * first.offset + second.scale * first.d_offset + second.d_offset,
+        [d_scale * first.scale + second.scale * d_first for d_first, _, d_scale, _ in pairs],
+        [d_scale * first.offset + second.scale * d_first + d_offset for _, d_first, d_scale, d_offset in pairs],
     )
 
 
-def _relaxation(duration: float, t1: FloatArray, tangents: int) -> _Map:
+def _library(values: Any) -> Any:
+    """The one whose exp, sin and cos are for ``values``."""
+    if isinstance(values, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+def _relaxation(duration: float, t1: Any, tangents: int) -> ComposedGap:
     """E1 and 1 − E1."""
-    recovered = -np.expm1(-duration / t1)
-    slope = np.zeros((tangents, len(t1)))
+    recovered = -_library(t1).expm1(-duration / t1)
+    slopes: list[Any] = [0.0] * tangents
+    back = list(slopes)
     if tangents:
-        slope[0] = (1.0 - recovered) * duration / t1**2
-    return _Map(1.0 - recovered, recovered, slope, -slope)
+        slopes[0] = (1.0 - recovered) * duration / t1**2
+        back[0] = -slopes[0]
+    return ComposedGap(1.0 - recovered, recovered, slopes, back)
 
 
-def _preparation(
-    preparation: Preparation, t1: FloatArray, t2: FloatArray, b1: FloatArray | None, tangents: int
-) -> _Map:
+def _preparation(preparation: Preparation, t1: Any, t2: Any, b1: Any, tangents: int) -> ComposedGap:
     """One preparation without the delay behind it."""
-    nothing, efficiency = np.zeros(len(t1)), preparation.efficiency
-    d_scale, d_offset = np.zeros((tangents, len(t1))), np.zeros((tangents, len(t1)))
-    field = np.ones(len(t1)) if b1 is None else b1
+    efficiency, library = preparation.efficiency, _library(t1)
+    d_scale: list[Any] = [0.0] * tangents
+    d_offset = list(d_scale)
     if preparation.kind == "simulated":
         assert preparation.response is not None
-        a, b = simulated_response(preparation.response, t1, t2, b1, slopes=tangents > 0)
-        return _Map(a[0], b[0], a[1 : 1 + tangents], b[1 : 1 + tangents]) if tangents else _Map(a, b, d_scale, d_offset)
+        return _simulated(preparation.response, t1, t2, b1, tangents)
     if preparation.kind == "inversion":
-        return _Map(nothing - efficiency, nothing, d_scale, d_offset)
+        return ComposedGap(-efficiency, 0.0, d_scale, d_offset)
     if preparation.kind == "saturation":
         if preparation.adiabatic:
-            return _Map(nothing + (1.0 - efficiency), nothing, d_scale, d_offset)
-        sine, cosine, angle = _scaled_angle(np.arccos(1.0 - efficiency), 1.0 - efficiency, field)
+            return ComposedGap(1.0 - efficiency, 0.0, d_scale, d_offset)
+        angle = float(np.arccos(1.0 - efficiency))
+        sine, cosine = _scaled_angle(angle, 1.0 - efficiency, b1)
         if tangents == 3:
             d_scale[2] = -angle * sine
-        return _Map(cosine, nothing, d_scale, d_offset)
+        return ComposedGap(cosine, 0.0, d_scale, d_offset)
     if preparation.kind == "t2":
-        time = preparation.duration
-        e1, e2 = np.exp(-time / t1), np.exp(-time / t2)
-        # Of an adiabatic one the tips are 90° at any B1.
-        sine, cosine, quarter = _scaled_angle(np.pi / 2, 0.0, np.ones(len(t1)) if preparation.adiabatic else field)
+        time, quarter = preparation.duration, np.pi / 2
+        e2 = library.exp(-time / t2)
+        if preparation.adiabatic:
+            # its tips are 90° at any B1
+            sine, cosine, recovered = 1.0, 0.0, 0.0
+        else:
+            sine, cosine = _scaled_angle(quarter, 0.0, b1)
+            recovered = -library.expm1(-time / t1)
+        e1 = 1.0 - recovered
         if tangents:
+            d_scale[1] = efficiency * sine**2 * e2 * time / t2**2
+        if tangents and not preparation.adiabatic:
             d_scale[0] = efficiency * cosine**2 * e1 * time / t1**2
             d_offset[0] = -efficiency * cosine * e1 * time / t1**2
-            d_scale[1] = efficiency * sine**2 * e2 * time / t2**2
         if tangents == 3 and not preparation.adiabatic:
             d_scale[2] = efficiency * 2.0 * quarter * sine * cosine * (e2 - e1)
-            d_offset[2] = -efficiency * quarter * sine * (1.0 - e1)
-        return _Map(
-            efficiency * (sine**2 * e2 + cosine**2 * e1), efficiency * cosine * -np.expm1(-time / t1), d_scale, d_offset
-        )
-    return _Map(nothing + 1.0, nothing, d_scale, d_offset)
+            d_offset[2] = -efficiency * quarter * sine * recovered
+        scale = efficiency * (sine**2 * e2 + cosine**2 * e1)
+        return ComposedGap(scale, efficiency * cosine * recovered, d_scale, d_offset)
+    return ComposedGap(1.0, 0.0, d_scale, d_offset)
 
 
-def _scaled_angle(angle: float, cosine: float, field: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Return sine and cosine of field·angle, and the angle; what a field of 1 leaves is ``cosine`` to the last bit."""
-    beyond, sine = angle * (field - 1.0), np.sin(angle)
-    here, there = np.cos(beyond), np.sin(beyond)
-    return sine * here + cosine * there, cosine * here - sine * there, angle
+def _simulated(response: PreparationResponse, t1: Any, t2: Any, b1: Any, tangents: int) -> ComposedGap:
+    """Splines are NumPy's: tensors go there and back."""
+    is_array = isinstance(t1, np.ndarray)
+    tissue = (t1, t2, b1) if is_array else [None if value is None else value.cpu().numpy() for value in (t1, t2, b1)]
+    a, b = simulated_response(response, *tissue, slopes=True)
+    if not is_array:
+        a, b = (_library(t1).from_numpy(values).to(t1) for values in (a, b))
+    return ComposedGap(a[0], b[0], list(a[1 : 1 + tangents]), list(b[1 : 1 + tangents]))
+
+
+def _scaled_angle(angle: float, cosine: float, field: Any) -> tuple[Any, Any]:
+    """Return sine and cosine of field·angle; a field of 1, or None, leaves ``cosine`` to the last bit."""
+    sine = float(np.sin(angle))
+    if field is None:
+        return sine, cosine
+    beyond = angle * (field - 1.0)
+    here, there = _library(field).cos(beyond), _library(field).sin(beyond)
+    return sine * here + cosine * there, cosine * here - sine * there
 
 
 @lru_cache(maxsize=32)
