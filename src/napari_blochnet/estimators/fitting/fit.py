@@ -23,7 +23,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.fitting.noise_models import Batch, LeastSquares, Look, Rician
 from napari_blochnet.fingerprints.freedom import spare_numbers
 
-__all__ = ["LIMITS", "Fit", "fit", "refine", "standard_errors_at"]
+__all__ = ["LIMITS", "Fit", "fit", "least_squares", "refine", "standard_errors_at"]
 
 #: Ranges in which fits stay: T1 and T2 in ms, B1 relative. A fit that ends on an edge has not converged.
 LIMITS = {"t1": (1.0, 20_000.0), "t2": (0.1, 10_000.0), "b1": (0.2, 3.0)}
@@ -121,6 +121,31 @@ def refine(batch: Batch, start: FloatArray, sigma: FloatArray | None = None, wat
         return replace(found, sigma=told, standard_error=np.where(np.isfinite(told)[:, None], found.standard_error,
                                                                   LARGEST_ERROR))  # fmt: skip
     return found
+
+
+def least_squares(
+    batch: Batch,
+    start: FloatArray,
+    within: tuple[FloatArray, FloatArray] | None = None,
+    watch: Watch = UNWATCHED,
+) -> tuple[FloatArray, Look]:
+    """Return where the sum of squares is smallest, and what it looks like there; of magnitudes as of other data.
+
+    Parameters
+    ----------
+    batch : Batch
+    start : array of shape (V, P)
+        ln T1 and ln T2 (and ln B1); finite.
+    within : tuple of two arrays of shape (P,), optional
+        Lowest and highest logarithms. None: `LIMITS`.
+    watch : Watch
+        Looked at before each step.
+    """
+    low, high = _edges(batch) if within is None else within
+    freedom = _freedom(batch)
+    theta, look, *_ = fit(batch, LeastSquares(), np.clip(start, low, high), low, high,
+                          lambda look, which: look.cost / freedom[which], watch=watch)  # fmt: skip
+    return theta, look
 
 
 def _rician(
