@@ -41,6 +41,9 @@ _STEP = 1e-5
 _ROUNDING = 1e-14
 # Largest step, in logarithms.
 _LONGEST = 0.7
+# Gauss–Newton steps without damping from a start that is near, and the length of one that is the last.
+_NEAR_STEPS = 3
+_SHORT = 0.02
 _DAMPING = 1e-4
 _MOST_DAMPING = 1e6
 
@@ -128,8 +131,11 @@ def least_squares(
     start: FloatArray,
     within: tuple[FloatArray, FloatArray] | None = None,
     watch: Watch = UNWATCHED,
-) -> tuple[FloatArray, Look]:
-    """Return where the sum of squares is smallest, and what it looks like there; of magnitudes as of other data.
+) -> tuple[FloatArray, FloatArray]:
+    """Return where the sum of squares is smallest from a start that is near, of magnitudes as of other data.
+
+    A voxel is done with a Gauss–Newton step so short that what it leaves is its square, which is not looked at any
+    more. What does not come near in a few steps is fitted with damping.
 
     Parameters
     ----------
@@ -140,12 +146,38 @@ def least_squares(
         Lowest and highest logarithms. None: `LIMITS`.
     watch : Watch
         Looked at before each step.
+
+    Returns
+    -------
+    theta : array of shape (V, P)
+    fisher : array of shape (V, P, P)
+        Half the curvature of the sum of squares, where it was looked at last.
     """
     low, high = _edges(batch) if within is None else within
-    freedom = _freedom(batch)
-    theta, look, *_ = fit(batch, LeastSquares(), np.clip(start, low, high), low, high,
-                          lambda look, which: look.cost / freedom[which], watch=watch)  # fmt: skip
-    return theta, look
+    start = np.clip(start, low, high)
+    theta, fisher = start.copy(), np.empty((*start.shape, start.shape[1]))
+    active, before = np.argsort(start[:, 1], kind="stable"), np.full(len(start), np.inf)
+    lost: list[IntArray] = []
+    for _ in range(_NEAR_STEPS):
+        watch.check("fitting")
+        look = LeastSquares()(batch, theta[active], active)
+        fisher[active] = look.fisher
+        step, _ = _step(look, theta[active], low, high, np.zeros(len(active)))
+        length, worse = np.abs(step).max(axis=1), look.cost > before[active]
+        on = ~worse & (length <= _LONGEST)
+        theta[active[on]] = np.clip(theta[active[on]] + step[on], low, high)
+        before[active] = look.cost
+        lost.append(active[~on])
+        active = active[on & (length > _SHORT)]
+        if not active.size:
+            break
+    far = np.sort(np.concatenate([*lost, active]))
+    if far.size:
+        freedom = _freedom(batch)
+        theta[far], look, *_ = fit(batch, LeastSquares(), start[far], low, high,
+                                   lambda look, which: look.cost / freedom[which], far, watch=watch)  # fmt: skip
+        fisher[far] = look.fisher
+    return theta, fisher
 
 
 def _rician(

@@ -162,8 +162,8 @@ class DictionaryMatching(DeclaredDictionary):
         decoder = EPGDecoder(block.schedule, tolerance=self.tolerance).to(self.device)
         start = np.log(np.column_stack([found.t1[which], found.t2[which]]).astype(np.float64))
         edges = np.log([self.grid.t1_range, self.grid.t2_range]).T
-        theta, look = best_tissues(some, decoder, start, self.saturation, (edges[0], edges[1]))
-        t1, t2, pd, residual = self._best_around(some, decoder, theta, look.fisher)
+        theta, fisher = best_tissues(some, decoder, start, self.saturation, (edges[0], edges[1]))
+        t1, t2, pd, residual = self._best_around(some, decoder, theta, fisher)
         answer = Estimates.where(np.abs(pd) > 0, t1, t2, pd, residual, block.kind)
         empty = np.zeros(len(block), found.pd.dtype)
         whole = Estimates.where(np.zeros(len(block), bool), empty.real, empty.real, empty, empty.real, block.kind)
@@ -178,7 +178,9 @@ class DictionaryMatching(DeclaredDictionary):
         from napari_blochnet.estimators.fitting.density import explain
 
         values = np.log(self.grid.t1_values), np.log(self.grid.t2_values)
-        nearest = [np.abs(axis[:, None] - theta[:, k]).argmin(axis=0) for k, axis in enumerate(values)]
+        # logarithms are evenly spaced on the grid
+        steps = [(axis[-1] - axis[0]) / max(1, len(axis) - 1) or 1.0 for axis in values]
+        nearest = [np.rint((theta[:, k] - axis[0]) / steps[k]).astype(np.int64) for k, axis in enumerate(values)]
         shifts = np.arange(-_AROUND, _AROUND + 1)
         rows = (nearest[0][:, None, None] + shifts[:, None] + 0 * shifts).reshape(len(theta), -1)
         columns = (nearest[1][:, None, None] + shifts + 0 * shifts[:, None]).reshape(len(theta), -1)

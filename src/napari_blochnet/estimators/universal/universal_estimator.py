@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.base import Block, Estimates, check_saturation
 from napari_blochnet.estimators.declared import DeclaredUniversal
 from napari_blochnet.estimators.fitting.density import explain
-from napari_blochnet.estimators.fitting.known_b1 import best_tissues, near_b1
+from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
 from napari_blochnet.estimators.universal.anchors import STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
@@ -99,6 +99,8 @@ class Universal(DeclaredUniversal):
         anchors = Anchors.simulate(signals)
 
         def under(b1: float) -> Anchors:
+            if b1 == 1:
+                return anchors
             return anchors.under(lambda t1, t2: of_form(decoder.signal(t1, t2, np.full(len(t1), b1)), form))
 
         return _Ready(anchors, decoder, functools.lru_cache(_NEAR)(under))
@@ -108,7 +110,7 @@ class Universal(DeclaredUniversal):
         if block.b1 is not None:
             return self._under_own_b1(block, block.b1)
         anchors, decoder, data = block.ready.anchors, block.ready.decoder, block.data
-        t1, t2 = self._read(anchors, decoder, data)
+        t1, t2 = self._read(anchors, decoder, anchors.subspace.project(data))
         used = None
         if self.saturation is not None and (np.abs(data) >= self.saturation).any():
             used = np.abs(data) < self.saturation
@@ -121,15 +123,17 @@ class Universal(DeclaredUniversal):
         decoder: EPGDecoder = block.ready.decoder
         used = None if self.saturation is None else np.abs(block.data) < self.saturation
         size = np.abs(block.data).max(axis=1, initial=0.0, where=True if used is None else used)
-        t1, t2 = np.ones((2, len(block)))
-        for near, which in near_b1(b1):
+
+        coefficients = block.ready.anchors.subspace.project(block.data)
+
+        def read(near: float, which: IntArray) -> FloatArray:
             block.watch.check("mapping")
-            t1[which], t2[which] = self._read(block.ready.under(near), decoder, block.data[which])
-        which = np.flatnonzero(size > 0)
+            return np.log(np.column_stack(self._read(block.ready.under(near), decoder, coefficients[which])))
+
+        theta, which = between_b1(b1, read), np.flatnonzero(size > 0)
         if which.size:
-            start = np.log(np.column_stack([t1[which], t2[which]]))
-            theta, _ = best_tissues(block.part(which), decoder, start, self.saturation)
-            t1[which], t2[which] = np.exp(theta).T
+            theta[which], _ = best_tissues(block.part(which), decoder, theta[which], self.saturation)
+        t1, t2 = np.exp(theta).T
         pd, residual = explain(decoder, block.data, t1, t2, block.kind, used, b1)
         return Estimates.where(np.abs(pd) > 0, t1, t2, pd, residual, block.kind)
 
@@ -152,19 +156,18 @@ class Universal(DeclaredUniversal):
             model = of_form(decoder.signal(t1[moving], t2[moving]), form)
             pd, _ = explain(decoder, data[moving], t1[moving], t2[moving], kind, used[moving])
             filled = np.where(used[moving], data[moving], pd[:, None] * model)
-            found = self._read(anchors, decoder, filled)
+            found = self._read(anchors, decoder, anchors.subspace.project(filled))
             moved = np.maximum(np.abs(found[0] / t1[moving] - 1), np.abs(found[1] / t2[moving] - 1)) > _STILL
             t1[moving], t2[moving] = found
             moving = moving[moved]
 
-    def _read(self, anchors: Anchors, decoder: EPGDecoder, data: AnyArray) -> tuple[FloatArray, FloatArray]:
-        """Return T1 and T2, ms, of fingerprints."""
-        coefficients = anchors.subspace.project(data)
+    def _read(self, anchors: Anchors, decoder: EPGDecoder, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
+        """Return T1 and T2, ms, of fingerprints given by their coefficients in the anchors' subspace."""
         short = 2.0 * float(decoder.schedule.repetition_time.max())
         centre, heights = anchors.settle(coefficients, anchors.search(coefficients), short)
         points = anchors.lattice
-        place = np.zeros((len(data), 2))
-        reading = np.arange(len(data))
+        place = np.zeros((len(coefficients), 2))
+        reading = np.arange(len(coefficients))
         for _ in range(_READINGS):
             if not reading.size:
                 break
