@@ -191,7 +191,7 @@ def _bounds(
     # models that mapped the same fingerprints under the same field share their bound
     fields = {model: _field_of(truth, item, known[model]) for model, item in zip(models, maps, strict=True)
               if model in known}  # fmt: skip
-    keys = {model: (data, zlib.crc32(field) if (field := fields[model]) is not None else None)
+    keys = {model: (data, zlib.crc32(field.tobytes()) if (field := fields[model]) is not None else None)
             for model, data in known.items()}  # fmt: skip
     by_key: dict[Any, dict[str, dict[str, float]]] = {}
     for model, key in keys.items():

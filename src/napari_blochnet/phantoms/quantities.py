@@ -316,8 +316,8 @@ def nominal_b1(
         prescribed = f" and a FlipAngle of {known:g}" if known else ""
         raise FileError(source, f"states B1 in {stated}{prescribed}; its median is {median:g}", expected, field=field)
     relative = _RELATIVE_B1[0] <= median <= _RELATIVE_B1[1]
-    for words, whole in ((_PERCENT, 100.0), (_PERMILLE, 1000.0)):
-        if unit in words:
+    for spelled, whole in ((_PERCENT, 100.0), (_PERMILLE, 1000.0)):
+        if unit in spelled:
             if relative:
                 raise FileError(source, f"states B1 in {stated}, but its median is {median:g}", expected, field=field)
             return whole, f"{source}: B1 in {stated} was divided by {whole:g}."

@@ -61,7 +61,8 @@ def between_b1(b1: FloatArray, read: Callable[[float, IntArray], FloatArray]) ->
     weight = (place - below)[:, None]
     nearer = np.where(weight < 0.5, found[0], found[1])
     agree = (np.abs(found[1] - found[0]) < _MOST_BY_A_STEP).all(axis=1, keepdims=True)
-    return np.where(agree, (1 - weight) * found[0] + weight * found[1], nearer)
+    start: FloatArray = np.where(agree, (1 - weight) * found[0] + weight * found[1], nearer)
+    return start
 
 
 def best_tissues(
