@@ -1,34 +1,41 @@
-"""Maps of the transmit field B1 for reconstruction: reading and checking them."""
+"""Maps of the transmit field B1: reading and checking them, and fields that are made for phantoms."""
 
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
-from napari_blochnet.phantoms.map_files import MapArray, read_map
+from napari_blochnet.jobs.records import make_record
+from napari_blochnet.jobs.settings import B1FieldSettings, settings_from
+from napari_blochnet.phantoms.fields.transmit_field import with_transmit_field
+from napari_blochnet.phantoms.map_files import MapArray, choose_maps, read_map
+from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import nominal_b1
 
-__all__ = ["checked_b1", "read_b1"]
+__all__ = ["add_b1_field", "checked_b1", "read_b1"]
 
 # What refinement takes (`napari_blochnet.estimators.fitting.fit.LIMITS`); a map in per cent is far outside.
 _RANGE = (0.2, 3.0)
 
 
 def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
-    """Read a B1 map for a stack (NIfTI, MINC, ``.npy``), and what a JSON file beside it states of its unit, if any.
+    """Read a B1 map for a stack, and what a JSON file beside it states of its unit, if any.
 
     Parameters
     ----------
     path : path
+        NIfTI, MINC, ``.npy``, or a folder of maps of which one is called as a B1 map, such as a phantom's.
     stack : FingerprintStack
         On whose grid it is laid, as the affines say; a `DataWarning` tells where it was turned or interpolated. 0 and
         NaN are no values of B1, and are not interpolated with; voxels inside the mask that are left without a value
@@ -46,6 +53,7 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
         numbers.
     """
     try:
+        path = _within(Path(path).expanduser())
         found = read_map(existing_file(path))
     except InputError as error:
         raise InputError(str(error), field="b1") from None
@@ -75,6 +83,16 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
     if laid.how == "resampled" and found.geometry is not None:
         values = _filled(values, stack, max(found.geometry.voxel_size), Path(path).name)
     return replace(found, values=values)
+
+
+def _within(path: Path) -> Path:
+    """Return the B1 map of a folder; any other path as it is."""
+    if not path.is_dir():
+        return path
+    found = choose_maps(sorted(file for file in path.iterdir() if file.is_file()), str(path)).get("b1")
+    if found is None:
+        raise FileError(path, "holds no map that is called as one of B1", "a file such as sub-01_TB1map.nii.gz")
+    return found
 
 
 def _filled(values: FloatArray, stack: FingerprintStack, reach: float, name: str) -> FloatArray:
@@ -151,3 +169,34 @@ def checked_b1(
                          f"voxels in all; expected {_RANGE[0]:g} to {_RANGE[1]:g}, 1 being nominal.",
                          field="b1")  # fmt: skip
     return np.where(stack.mask, field, 1.0).astype(np.float32)
+
+
+def add_b1_field(phantom: Phantom, settings: B1FieldSettings | None = None, **fields: Any) -> Phantom:
+    """Return a phantom in a synthetic transmit field, smooth and of a given range, in place of its own.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    settings : B1FieldSettings, optional
+    **fields
+        Fields of `B1FieldSettings`: ``b1_range``, ``seed``.
+
+    Returns
+    -------
+    Phantom
+        With ``b1``, relative to nominal, and named for it; see `napari_blochnet.phantoms.fields.transmit_field`.
+
+    Raises
+    ------
+    InputError
+        Settings out of bounds; a phantom whose mask is empty.
+    """
+    given = settings_from(B1FieldSettings, settings, **fields)
+    started = time.perf_counter()
+    made = with_transmit_field(phantom, given.b1_range, given.seed)
+    source = phantom.record or {"operation": "given", "phantom": phantom.name}
+    low, high = given.b1_range
+    note = f"A synthetic B1 field from {low:g} to {high:g}, seed {given.seed}."
+    record = make_record("add_b1_field", given, {"phantom": source}, seconds=time.perf_counter() - started)
+    name = f"{phantom.name.partition(', B1 ')[0]}, B1 {low:g}–{high:g}"
+    return replace(made, name=name, notes=(*phantom.notes, note), record=record)
