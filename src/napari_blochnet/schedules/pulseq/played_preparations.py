@@ -25,9 +25,9 @@ _NO_GRADIENT, _SPOILER = 0.01, 0.9
 # Positions that sample one cycle of a crusher.
 _POSITIONS = 16
 # Where responses are known, ms and relative: a cubic spline between them is right to 1e-4 (tested).
-_T1 = np.geomspace(10.0, 10_000.0, 25)
-_T2 = np.geomspace(1.0, 5000.0, 30)
-_B1 = np.linspace(0.5, 1.5, 11)
+_T1 = np.geomspace(10.0, 10_000.0, 16)
+_T2 = np.geomspace(1.0, 5000.0, 24)
+_B1 = np.linspace(0.5, 1.5, 21)
 _NO_RELAXATION = 1e12
 # Decimals that a response is kept with.
 _DECIMALS = 8

@@ -89,7 +89,7 @@ def find_train(path: Path, timeline: Timeline) -> Train:
         train.excitations.append(pulse)
         train.between.append([])
         taken = by_pulse.get(n, [])
-        train.echoes.append(_echo(taken[0]) if taken else None)
+        train.echoes.append(_echo(taken[0], timeline.moment(pulse.center)) if taken else None)
         train.receivers.append(taken[0].phase if taken else None)
         train.samples.extend(taken[:1])
         more += max(len(taken) - 1, 0)
@@ -102,16 +102,16 @@ def _likeness(pulse: Pulse) -> tuple[object, ...]:
     return pulse.shape, *(round(float(g), 3) for g in pulse.gradient)
 
 
-def _echo(acquisition: Acquisition) -> float:
+def _echo(acquisition: Acquisition, origin: FloatArray) -> float:
     """Return when the centre of k-space is passed, s: the sample nearest to it, or the place between two of them.
 
     Phase encoding moves all samples of a readout alike, and the nearest one stays the nearest along it.
     """
-    k, times = acquisition.moments, acquisition.times
-    k = k - k.mean(axis=0) if not np.ptp(k, axis=0).any() else k
+    k, times = acquisition.moments - origin, acquisition.times
     distance = np.einsum("ij,ij->i", k, k)
+    reach = float(np.linalg.norm(np.ptp(k, axis=0)))
     # a spiral that returns passes the centre twice: the first counts
-    nearest = int(np.argmax(distance <= distance.min() + _CENTER**2 * distance.max()))
+    nearest = int(np.argmax(distance <= distance.min() + (_CENTER * reach) ** 2))
     best = (float(distance[nearest]), float(times[nearest]))
     for n in (nearest - 1, nearest):
         if 0 <= n < len(times) - 1:
