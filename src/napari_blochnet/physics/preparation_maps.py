@@ -223,17 +223,15 @@ def _preparation(
     if preparation.kind == "saturation":
         if preparation.adiabatic:
             return _Map(nothing + (1.0 - efficiency), nothing, d_scale, d_offset)
-        angle = np.arccos(1.0 - efficiency)
+        sine, cosine, angle = _scaled_angle(np.arccos(1.0 - efficiency), 1.0 - efficiency, field)
         if tangents == 3:
-            d_scale[2] = -angle * np.sin(angle * field)
-        return _Map(np.cos(angle * field), nothing, d_scale, d_offset)
+            d_scale[2] = -angle * sine
+        return _Map(cosine, nothing, d_scale, d_offset)
     if preparation.kind == "t2":
         time = preparation.duration
         e1, e2 = np.exp(-time / t1), np.exp(-time / t2)
         # Of an adiabatic one the tips are 90° at any B1.
-        quarter = np.pi / 2
-        tip = nothing + quarter if preparation.adiabatic else quarter * field
-        sine, cosine = np.sin(tip), np.cos(tip)
+        sine, cosine, quarter = _scaled_angle(np.pi / 2, 0.0, np.ones(len(t1)) if preparation.adiabatic else field)
         if tangents:
             d_scale[0] = efficiency * cosine**2 * e1 * time / t1**2
             d_offset[0] = -efficiency * cosine * e1 * time / t1**2
@@ -245,6 +243,13 @@ def _preparation(
             efficiency * (sine**2 * e2 + cosine**2 * e1), efficiency * cosine * -np.expm1(-time / t1), d_scale, d_offset
         )
     return _Map(nothing + 1.0, nothing, d_scale, d_offset)
+
+
+def _scaled_angle(angle: float, cosine: float, field: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Return sine and cosine of field·angle, and the angle; what a field of 1 leaves is ``cosine`` to the last bit."""
+    beyond, sine = angle * (field - 1.0), np.sin(angle)
+    here, there = np.cos(beyond), np.sin(beyond)
+    return sine * here + cosine * there, cosine * here - sine * there, angle
 
 
 @lru_cache(maxsize=32)
