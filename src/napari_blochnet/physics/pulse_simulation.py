@@ -5,8 +5,8 @@ The waveform is taken as constant over each of its steps: half a step of relaxat
 effective field, half a step of relaxation (Strang's splitting: what it leaves is of second order in the step). Whole
 preparations are products of such maps, whatever is repeated in them computed once.
 
-Conventions: rotations are right-handed about their axis, as in the isochromat simulation; a waveform of +1 Hz turns about
-+x by 2π in one second.
+Conventions: rotations are right-handed about their axis, as in the isochromat simulation; a waveform of +1 Hz turns
+about +x by 2π in one second.
 """
 
 from __future__ import annotations
@@ -101,14 +101,16 @@ def pulse_map(
     for n, value in enumerate(scale):
         chosen = np.flatnonzero(which == n)
         part = np.ascontiguousarray(state[:, :, chosen])
-        _play(field.real * (turn * value), field.imag * (turn * value), turn * off_resonance, e1[chosen], e2[chosen], part)
+        _play(
+            field.real * (turn * value), field.imag * (turn * value), turn * off_resonance, e1[chosen], e2[chosen], part
+        )
         state[:, :, chosen] = part
     columns = np.moveaxis(state, -1, 0)
     return AffineMap(np.ascontiguousarray(np.swapaxes(columns[:, :3], 1, 2)), np.ascontiguousarray(columns[:, 3]))
 
 
 @numba.njit(nogil=True, cache=True)
-def _play(x, y, z, e1, e2, state):  # type: ignore[no-untyped-def]
+def _play(x, y, z, e1, e2, state):
     """Turn and relax, step by step, the three axes and, with recovery, nothing: ``state`` of shape (4, 3, voxels)."""
     for s in range(x.size):
         angle = math.sqrt(x[s] * x[s] + y[s] * y[s] + z * z)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -87,7 +88,7 @@ class PlayedPreparation:
         return pulses, self.moments
 
     def maps(self, t1: FloatArray, t2: FloatArray, b1: FloatArray) -> list[AffineMap]:
-        """Return what it does from the start of its first waveform to the end of its last, for each place in a cycle."""
+        """Return what it does, first waveform's start to last one's end, at each place in a cycle of its crushers."""
         places = _POSITIONS if any(self.moments) else 1
         known: dict[tuple[object, ...], AffineMap] = {}
         steps: list[AffineMap] = []
@@ -138,9 +139,10 @@ def groups_of(
         Cycles between two pulses that are neither none nor a spoiler, where there are such.
     """
     at = [timeline.moment(pulse.center) for pulse in pulses]
-    between = [after - before for before, after in zip(at, at[1:], strict=False)]
+    between = [after - before for before, after in pairwise(at)]
     groups: list[PlayedPreparation] = []
-    members, moments = [pulses[0]], []
+    members: list[Pulse] = [pulses[0]]
+    moments: list[float] = []
     doubtful: float | None = None
     crusher: FloatArray | None = None
     for n, moment in enumerate(between):
@@ -175,9 +177,7 @@ def recognised(group: PlayedPreparation) -> PlayedPreparation:
     ratio = kept[3] / kept[0] if abs(kept[0]) > 0.5 else 1.0
     echo_time = -1000.0 * math.log(ratio) if 0.0 < ratio < 1.0 else 0.0
     sort, name = _name(group, float(kept[0]), is_adiabatic)
-    return replace(
-        group, sort=sort, name=name, kept=float(kept[0]), transverse=transverse, echo_time=float(echo_time)
-    )
+    return replace(group, sort=sort, name=name, kept=float(kept[0]), transverse=transverse, echo_time=float(echo_time))
 
 
 def _name(group: PlayedPreparation, kept: float, is_adiabatic: bool) -> tuple[Sort, str]:
@@ -259,9 +259,7 @@ def as_preparation(
         rest = 0.5 * (1e3 * (group.end - group.start) - group.echo_time)
         delay = 1e3 * (following - group.end) + max(rest, 0.0)
         efficiency = min(max(group.kept, 0.0), 1.0)
-        return Preparation(
-            before, "t2", duration=group.echo_time, delay=delay, efficiency=efficiency, name=group.name
-        )
+        return Preparation(before, "t2", duration=group.echo_time, delay=delay, efficiency=efficiency, name=group.name)
     if group.key not in known:
         watch.check("reading a Pulseq file")
         known[group.key] = _simulated(group)
@@ -279,6 +277,4 @@ def _simulated(group: PlayedPreparation) -> PreparationResponse:
     grid = np.meshgrid(_T1, _T2, _B1, indexing="ij")
     a, b = group.response(*(axis.ravel() for axis in grid))
     shape = grid[0].shape
-    return PreparationResponse(
-        _T1, _T2, _B1, a.reshape(shape).round(_DECIMALS), b.reshape(shape).round(_DECIMALS)
-    )
+    return PreparationResponse(_T1, _T2, _B1, a.reshape(shape).round(_DECIMALS), b.reshape(shape).round(_DECIMALS))

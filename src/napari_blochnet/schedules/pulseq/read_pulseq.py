@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from napari_blochnet.schedules.pulseq.played_preparations import (
     groups_of,
     recognised,
 )
+from napari_blochnet.schedules.pulseq.pulseq_hints import PreparationModel, SpinLock
 from napari_blochnet.schedules.pulseq.readouts import (
     Dephasing,
     Train,
@@ -34,11 +35,7 @@ from napari_blochnet.schedules.pulseq.readouts import (
 from napari_blochnet.schedules.pulseq.timeline import Timeline, read_timeline
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["PREPARATION_MODELS", "PlayedSequence", "PreparationModel", "SpinLock", "read_pulseq"]
-
-PreparationModel = Literal["simulated", "ideal"]
-PREPARATION_MODELS: tuple[PreparationModel, ...] = ("simulated", "ideal")
-SpinLock = Literal["t2"]
+__all__ = ["PlayedSequence", "read_pulseq"]
 
 # Positions across the slice, or across one half of it where both are alike: with 10, a stack of FISP fingerprints is
 # within 0.3 % of one of 100.
@@ -288,14 +285,12 @@ def _sentences(
             "Transverse magnetisation is taken as spoiled when a preparation begins; the shortest time to one from the "
             f"excitation before it is {largest:.4g} ms, which leaves {share:.2g} % of it at T2 = 100 ms."
         )
-    return tuple([*sentences, *filter(None, more), _NOT_MODELLED])
+    return (*sentences, *filter(None, more), _NOT_MODELLED)
 
 
 def _longest(groups: list[list[PlayedPreparation]], train: Train) -> float:
     """Return the shortest time from an excitation to a preparation after it, s; 0 where there is none."""
-    times = [
-        of_gap[0].start - train.excitations[n - 1].center for n, of_gap in enumerate(groups) if n and of_gap
-    ]
+    times = [of_gap[0].start - train.excitations[n - 1].center for n, of_gap in enumerate(groups) if n and of_gap]
     return min(times, default=0.0)
 
 

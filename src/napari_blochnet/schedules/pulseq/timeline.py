@@ -130,13 +130,14 @@ class Timeline:
 
     @property
     def end(self) -> float:
-        """s."""
+        """When it ends, s."""
         return float(self.starts[-1])
 
     def moment(self, time: float) -> FloatArray:
         """Return the gradient moment up to a time, cycles/m along x, y, z."""
         block = min(max(int(np.searchsorted(self.starts, time, "right")) - 1, 0), len(self.lines) - 1)
-        return self.moments[block] + _integrals(self.lines[block], np.array([time - self.starts[block]]))[0]
+        since = np.array([time - self.starts[block]])
+        return np.asarray(self.moments[block] + _integrals(self.lines[block], since)[0])
 
     def block_start(self, time: float) -> float:
         """Return when the block began that is played at a time, s."""
@@ -179,7 +180,7 @@ def read_timeline(path: Path) -> Timeline:
     Raises
     ------
     InputError
-        As `read_sequence`; events that a block names and the file lacks; frequencies in ppm, whose field no file states.
+        As `read_sequence`; events that a block names and the file lacks; frequencies in ppm of an unknown field.
     """
     sequence = read_sequence(path)
     try:
