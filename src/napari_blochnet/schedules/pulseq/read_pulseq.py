@@ -269,7 +269,12 @@ def _sentences(
     if model == "simulated" and any(item.kind == "simulated" for item in schedule.preparations):
         sentences.append("What preparations do is simulated from their waveforms, for each T1, T2 and B1.")
     if any(group.sort == "fat saturation" for of_gap in groups for group in of_gap):
-        sentences.append("Fat saturation is off resonance and leaves water as it is; its time and its spoiler count.")
+        left = (
+            "leaves water as it is: its time and its spoiler count"
+            if model == "ideal"
+            else "is simulated for water, of which it leaves almost all"
+        )
+        sentences.append(f"Fat saturation is off resonance and {left}; fat is not modelled.")
     if any(group.sort == "spin lock" for of_gap in groups for group in of_gap):
         sentences.append("T1ρ is not modelled: relaxation during spin locks is taken as T2.")
     if dummies:
