@@ -31,6 +31,8 @@ _T1 = np.geomspace(10.0, 10_000.0, 17)
 _T2 = np.geomspace(1.0, 5000.0, 25)
 _B1 = np.linspace(0.5, 1.5, 21)
 _NO_RELAXATION = 1e12
+# What they are interpolated in.
+_SCALES: tuple[Callable[[FloatArray], FloatArray], ...] = (np.log, np.log, np.asarray)
 # What leaving out every other point may cost.
 _THINNED = 2e-5
 # Decimals that a response is kept with.
@@ -281,7 +283,7 @@ def _simulated(group: PlayedPreparation) -> PreparationResponse:
     grid = np.meshgrid(*axes, indexing="ij")
     a, b = group.response(*(axis.ravel() for axis in grid))
     values = np.stack([a, b]).reshape(2, *grid[0].shape)
-    for axis, scale in enumerate((np.log, np.log, np.asarray)):
+    for axis, scale in enumerate(_SCALES):
         # records and files hold these numbers: as few as say it
         while len(axes[axis]) % 4 == 1:
             kept = np.arange(0, len(axes[axis]), 2)
