@@ -15,9 +15,9 @@ from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.schedule.schedule_plot import SchedulePlot
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.parts import heading, note
-from napari_blochnet.napari_ui.widgets.plots import SchedulePlot
 from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, row_of
 from napari_blochnet.schedules.schedule import Schedule
 

@@ -1,0 +1,84 @@
+"""What the preparations of a schedule are called and coloured in its plot."""
+
+from __future__ import annotations
+
+import html
+from collections import Counter
+from dataclasses import dataclass
+
+from napari_blochnet.napari_ui.widgets.appearance import Palette
+from napari_blochnet.schedules.preparations import Preparation, PreparationKind
+from napari_blochnet.schedules.schedule import Schedule
+from napari_blochnet.schedules.timeline import Timeline
+
+__all__ = ["Mark", "called", "legend", "mark_colours", "marks_of", "played_in_words"]
+
+# Of the theme's traces; the first two are those of flip angle and TR.
+_SLOTS: dict[PreparationKind, int] = {"inversion": 2, "t2": 5, "saturation": 3, "delay": 6, "simulated": 4}
+# Those of a simulated preparation by its name, in order of appearance.
+_BY_NAME = (4, 7, 5, 3, 2, 6)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """All that is played before one pulse: its place on the axis of TR indices, what it is, and a sentence."""
+
+    place: float
+    names: tuple[str, ...]
+    sentence: str
+
+
+def called(preparation: Preparation) -> str:
+    """Return what a preparation is called: by its name where it was simulated, else by its kind."""
+    return preparation.name if preparation.kind == "simulated" and preparation.name else preparation.what
+
+
+def mark_colours(schedule: Schedule, colours: Palette) -> dict[str, str]:
+    """Return the colour of each preparation by what it is called, in the order of play."""
+    found: dict[str, str] = {}
+    named = 0
+    for each in schedule.all_preparations:
+        if called(each) in found:
+            continue
+        slot = _SLOTS[each.kind]
+        if each.kind == "simulated":
+            slot, named = _BY_NAME[named % len(_BY_NAME)], named + 1
+        found[called(each)] = colours.trace(slot)
+    return found
+
+
+def marks_of(schedule: Schedule) -> list[Mark]:
+    """Return what is played before each pulse that something is played before."""
+    groups: dict[int, list[Preparation]] = {}
+    for each in schedule.all_preparations:
+        groups.setdefault(each.before, []).append(each)
+    return [
+        Mark(before + 0.5, tuple(map(called, group)), "; ".join(each.describe() for each in group))
+        for before, group in groups.items()
+    ]
+
+
+def legend(schedule: Schedule, colours: Palette) -> str:
+    """Return what the marks mean, as rich text."""
+    counts = Counter(map(called, schedule.all_preparations))
+    found = mark_colours(schedule, colours)
+    return " &nbsp; ".join(
+        f'<span style="color: {found[name]}">▍</span>{html.escape(name)}{f" × {count}" if count > 1 else ""}'
+        for name, count in counts.items()
+    )
+
+
+def played_in_words(schedule: Schedule, times: Timeline) -> str:
+    """Return how long it all takes, and what of it is recorded."""
+    train = _seconds(times.end)
+    if schedule.trains == 1:
+        return f"One train of {train}, from equilibrium."
+    pause = f" and {_seconds(schedule.recovery_time)} of recovery" if schedule.recovery_time else " without a pause"
+    if schedule.trains == "steady":
+        return f"Trains of {train}{pause}, until they repeat themselves."
+    count, whole = schedule.trains, _seconds(schedule.duration)
+    return f"{count} trains of {train}{pause} between them, {whole} in all; the last is recorded."
+
+
+def _seconds(time: float) -> str:
+    return f"{time / 1000:.3g} s" if time >= 1000 else f"{time:.4g} ms"
