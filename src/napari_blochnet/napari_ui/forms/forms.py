@@ -93,7 +93,11 @@ class SettingsForm(QWidget):
         for name, field in model.model_fields.items():
             if name not in leave_out:
                 row = self._rows[name] = self._make_row(name, make_editor(field, (starts or {}).get(name)))
-                layout.addRow(row.label, row.column)
+                if getattr(row.editor, "is_wide", False):
+                    layout.addRow(row.label)
+                    layout.addRow(row.column)
+                else:
+                    layout.addRow(row.label, row.column)
         guard_wheel(self)
 
     def _make_row(self, name: str, editor: BaseValueWidget[Any]) -> _Row:
@@ -231,6 +235,8 @@ def _in_words(field: FieldInfo, value: Any) -> str:
         return title if value else f"no {title}"
     if value is None:
         return f"no {title}"
+    if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+        return f"{len(value)} {title}"
     if isinstance(value, tuple):
         text = (" to " if len(value) == 2 else " × ").join(f"{part:g}" for part in value)
     else:
