@@ -22,7 +22,7 @@ FLOORS = """
     io.sets
     io
     schedules
-    physics.tissue_values
+    physics.tissue_values physics.preparation_maps
     physics.kernels | physics.reference
     physics
     phantoms.formats

@@ -35,6 +35,8 @@ from .physics.decoder import EPGDecoder as EPGDecoder
 from .physics.reference.isochromats import bloch_signal as bloch_signal
 from .schedules.generators import fisp_schedule as fisp_schedule
 from .schedules.generators import spline_schedule as spline_schedule
+from .schedules.preparations import Preparation as Preparation
+from .schedules.preparations import PreparationResponse as PreparationResponse
 from .schedules.schedule import Schedule as Schedule
 from .schedules.schedule_files import read_schedule as read_schedule
 from .schedules.schedule_files import write_schedule as write_schedule

@@ -63,6 +63,18 @@ def test_against_the_whole_fisher_matrix(spoiled: bool, fit_b1: bool) -> None:
         assert found.b1 is None
 
 
+@pytest.mark.parametrize("trains", [1, "steady"])
+def test_against_the_whole_fisher_matrix_of_a_played_train(played, trains) -> None:
+    # Orders as kept by the tolerance: what the clear version has more of is below the differences' own error.
+    schedule, pd, b1, sigma = played(trains, spoiled=False, pulses=20), 0.7 * np.exp(0.8j), 0.93, 0.01
+    for fit_b1 in (False, True):
+        expected = _brute_force(schedule, 800.0, 70.0, pd, b1, sigma, fit_b1)
+        found = cramer_rao_bound(schedule, 800.0, 70.0, pd, b1, sigma=sigma, fit_b1=fit_b1)
+        assert [float(found.t1), float(found.t2), float(found.pd)] == pytest.approx(expected[:3], rel=1e-5)
+        if found.b1 is not None:
+            assert float(found.b1) == pytest.approx(expected[3], rel=1e-5)
+
+
 def test_real_data_of_a_real_schedule_tell_as_much_as_complex_data() -> None:
     complex_data = cramer_rao_bound(_short(False), 800.0, 70.0, sigma=0.01)
     real_data = cramer_rao_bound(_short(False), 800.0, 70.0, sigma=0.01, kind="real")

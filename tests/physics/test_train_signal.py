@@ -8,6 +8,7 @@ import pytest
 import napari_blochnet as nb
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.physics.train_signal import check_train_signal
+from napari_blochnet.schedules.preparations import Preparation
 
 
 def train(angle, **more) -> nb.Schedule:
@@ -51,3 +52,14 @@ def test_a_signal_where_b1_makes_one():
     assert np.isfinite(nb.cramer_rao_bound(schedule, 800.0, 80.0, b1=0.8, sigma=0.01).pd)
     with pytest.raises(InputError, match="makes no signal"):
         check_train_signal(schedule, [1.0, 2.0])
+
+
+def test_preparations_that_leave_nothing():
+    saturated = nb.Schedule([40.0], 12.0, 4.0, preparations=[Preparation(0, "saturation")], trains=3)
+    with pytest.raises(InputError, match="makes no signal"):
+        check_train_signal(saturated)
+    check_train_signal(saturated, 0.9)
+    # what recovers after it, what is saturated less, and a second pulse make one
+    check_train_signal(saturated.replace(preparations=[Preparation(0, "saturation", delay=5.0)]))
+    check_train_signal(saturated.replace(preparations=[Preparation(0, "saturation", efficiency=0.9)]))
+    check_train_signal(nb.Schedule([40.0, 40.0], 12.0, 4.0, preparations=[Preparation(0, "saturation")]))

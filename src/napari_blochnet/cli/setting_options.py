@@ -14,16 +14,18 @@ __all__ = ["given_settings", "settings_options"]
 
 
 def _option_type(annotation: Any) -> tuple[Any, int, bool]:
-    """Return (click type, number of values, whether None is allowed) of a field's annotation."""
+    """Return (click type, number of values or 0 for any, whether None is allowed) of a field's annotation."""
     if get_origin(annotation) in (Union, types.UnionType):
-        (inner,) = (part for part in get_args(annotation) if part is not type(None))
-        kind, count, _ = _option_type(inner)
-        return kind, count, True
+        inner = [part for part in get_args(annotation) if part is not type(None)]
+        optional = len(inner) < len(get_args(annotation))
+        # a number or a word: the model tells them apart
+        kind, count, _ = _option_type(inner[0]) if len(inner) == 1 else (str, 1, False)
+        return kind, count, optional
     if get_origin(annotation) is Literal:
         return click.Choice(list(get_args(annotation))), 1, False
     if get_origin(annotation) is tuple:
         parts = get_args(annotation)
-        return parts[0], len(parts), False
+        return parts[0], len(parts) if parts[-1] is not Ellipsis else 0, False
     return annotation, 1, False
 
 
@@ -44,13 +46,16 @@ def settings_options(model: type[Settings], **more: Any) -> Callable[[Callable[.
             extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
             unit = f" [{extra['unit']}]" if extra.get("unit") else ""
             default = info.default
-            shown = "" if default is None or default == "" else f"  (default: {_words(default)})"
+            shown = "" if default is None or default in ("", ()) else f"  (default: {_words(default)})"
             flag = "--" + name.replace("_", "-")
             text = f"{info.description}{unit}{shown}"
             if kind is bool:
                 function = click.option(f"{flag}/--no-{flag[2:]}", name, default=None, help=text)(function)
                 continue
-            function = click.option(flag, name, type=kind, nargs=count, default=None, help=text)(function)
+            if count == 0:
+                flag = flag.removesuffix("s")
+            several: dict[str, Any] = {"multiple": True} if count == 0 else {"nargs": count}
+            function = click.option(flag, name, type=kind, default=None, help=text, **several)(function)
             if optional and default is not None:
                 function = click.option(
                     f"--no-{name.replace('_', '-')}", f"no_{name}", is_flag=True, help=f"No {str(info.title).lower()}."
@@ -69,7 +74,8 @@ def given_settings(model: type[Settings], options: dict[str, Any]) -> dict[str, 
     fields: dict[str, Any] = {}
     for name in model.model_fields:
         value = options.pop(name, None)
-        if value is not None:
+        # an option that may be given several times and was not is empty
+        if value is not None and value != ():
             fields[name] = value
         if options.pop(f"no_{name}", False):
             fields[name] = None

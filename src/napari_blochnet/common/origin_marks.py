@@ -161,7 +161,9 @@ def _is_our_text(file: Path, head: str) -> bool:
         return True
     if head.startswith(_TABLES) or re.match(r"# stack: .*\n# voxel: z \d+, y \d+, x \d+\n# signal: ", head):
         return True
-    return f"{_SCHEDULE}\n" in head and _is_our_schedule(file.read_text(encoding="utf-8"))
+    # the responses of preparations may be long
+    may_be_schedule = f"{_SCHEDULE}\n" in head or (head.startswith("# ") and "# preparation: " in head)
+    return may_be_schedule and _is_our_schedule(file.read_text(encoding="utf-8"))
 
 
 def _is_our_schedule(text: str) -> bool:
@@ -169,7 +171,8 @@ def _is_our_schedule(text: str) -> bool:
     comments, _, rows = text.partition(f"# receiver_phase: follows\n{_SCHEDULE}\n")
     if not rows:
         comments, _, rows = text.partition(f"# receiver_phase: fixed\n{_SCHEDULE}\n")
-    known = ("# name: ", "# inversion_time_ms: ", "# inversion_efficiency: ", "# slice_profile: ")
+    known = ("# name: ", "# inversion_time_ms: ", "# inversion_efficiency: ", "# slice_profile: ", "# preparation: ",
+             "# response ", "# trains: ", "# recovery_time_ms: ")  # fmt: skip
     lines = rows.splitlines()
     return bool(lines) and all(line.startswith(known) for line in comments.splitlines()) and all(
         len(cells := line.split(",")) == 4 and all(_is_exact(cell) for cell in cells) for line in lines

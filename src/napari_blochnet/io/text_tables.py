@@ -23,6 +23,8 @@ _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (code
 _POINTER = b"version https://git-lfs"
 _LONGEST_LINE, _MOST_LINES = 2**16, 500_000
 _MOST_CELLS = 256
+# Keys of comments of which every line counts.
+_EACH_COUNTS = frozenset({"preparation"})
 # Lines that tell the separator.
 _SAMPLE = 12
 # Lines that a quoted cell may go on over.
@@ -125,7 +127,7 @@ class TextTable:
     header_line : int
     comments : dict of str to str
         From lines ``# key: value``, ``# key = value`` and ``# key 12 ms``; complete once all rows are read. Where
-        lines of one key differ, the first and the last, as two lines.
+        lines of one key differ, the first and the last, as two lines; each ``# preparation:``.
     rows : iterator of (int, list of str)
         Line number and cells; rows without any text are passed over, and so are columns without a name whose cells
         are empty at the end of each row.
@@ -217,8 +219,12 @@ def _noted(text: str, comments: dict[str, str]) -> bool:
     if not found and len(text) < 100 and (bare := _BARE.fullmatch(text)):
         key, found, value = bare[1], " ", bare[2]
     if found:
-        first = comments.get(key, value).partition("\n")[0]
-        comments[key] = value if first == value else f"{first}\n{value}"
+        before = comments.get(key, value)
+        if key in _EACH_COUNTS and key in comments:
+            comments[key] = f"{before}\n{value}"
+        else:
+            first = before.partition("\n")[0]
+            comments[key] = value if first == value else f"{first}\n{value}"
     return is_stated
 
 

@@ -7,7 +7,7 @@ a description for tooltip and ``--help``.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -42,6 +42,12 @@ class Settings(BaseModel):
         """Return the fields that were declared by `of_data`."""
         extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
         return tuple(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("of_data"))
+
+    @classmethod
+    def fields_of_several(cls) -> tuple[str, ...]:
+        """Return the fields that hold any number of values, each of which a command takes as an option of its own."""
+        kinds = {name: (field.annotation, *get_args(field.annotation)) for name, field in cls.model_fields.items()}
+        return tuple(name for name, each in kinds.items() if any(Ellipsis in get_args(kind) for kind in each))
 
 
 def quantity(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import field_validator
 
 from napari_blochnet.jobs.settings import Settings, of_data, quantity
 
@@ -14,6 +16,32 @@ _INVERSION_TIME: float | None = quantity(
 _INVERSION_EFFICIENCY: float = quantity(
     1.0, "Inversion efficiency", "The inversion turns the equilibrium 1 into minus this.", ge=0, le=1
 )
+_PREPARATION_WORDS = (
+    "What is played before pulses, counted from 1, each in words: 'inversion before pulse 1, TI 20 ms', "
+    "'T2 preparation of 50 ms before pulse 12, efficiency 0.9, then 20 ms', 'saturation before pulse 40', "
+    "'delay of 100 ms before pulse 60'."
+)
+_PREPARATIONS: tuple[str, ...] = quantity(
+    (), "Preparations", f"{_PREPARATION_WORDS} The TRs in which they lie are longer by what they take."
+)
+_RECOVERY_TIME: float = quantity(
+    0.0, "Recovery time", "From the last TR of a train to what begins the next: free relaxation.", "ms", ge=0
+)
+_TRAINS: int | Literal["steady"] = quantity(
+    1, "Trains", "How many are played, of which the last is recorded; steady: until the train repeats itself."
+)
+
+
+def _check_trains(trains: Any) -> Any:
+    if trains is None or trains == "steady":
+        return trains
+    try:
+        count = int(trains) if isinstance(trains, (str, int)) and not isinstance(trains, bool) else 0
+    except ValueError:
+        count = 0
+    if count < 1:
+        raise ValueError("expected how many are played, at least 1, or 'steady'")
+    return count
 
 
 class FispSettings(Settings):
@@ -23,6 +51,11 @@ class FispSettings(Settings):
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
     inversion_time: float | None = _INVERSION_TIME
     inversion_efficiency: float = _INVERSION_EFFICIENCY
+    preparations: tuple[str, ...] = _PREPARATIONS
+    recovery_time: float = _RECOVERY_TIME
+    trains: int | Literal["steady"] = _TRAINS
+
+    _trains = field_validator("trains", mode="before")(_check_trains)
 
 
 class SplineSettings(Settings):
@@ -49,6 +82,11 @@ class SplineSettings(Settings):
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
     inversion_time: float | None = _INVERSION_TIME
     inversion_efficiency: float = _INVERSION_EFFICIENCY
+    preparations: tuple[str, ...] = _PREPARATIONS
+    recovery_time: float = _RECOVERY_TIME
+    trains: int | Literal["steady"] = _TRAINS
+
+    _trains = field_validator("trains", mode="before")(_check_trains)
 
 
 class ScheduleFileSettings(Settings):
@@ -104,6 +142,20 @@ class ScheduleFileSettings(Settings):
         "Columns",
         "Of a table without names: what its columns are, in order, such as 'fa tr te' or 'fa_rad tr_s phase_deg'.",
     )
+    preparations: tuple[str, ...] | None = of_data(
+        None, "Preparations", f"{_PREPARATION_WORDS} Where the file states none."
+    )
+    recovery_time: float | None = of_data(
+        None, "Recovery time", "From a train's last TR to the next train, where the file does not say.", "ms", ge=0
+    )
+    trains: int | Literal["steady"] | None = of_data(
+        None,
+        "Trains",
+        "How many are played, of which the last is recorded, where the file does not say; steady: until the train "
+        "repeats itself.",
+    )
+
+    _trains = field_validator("trains", mode="before")(_check_trains)
 
 
 ScheduleSettings = FispSettings | SplineSettings | ScheduleFileSettings

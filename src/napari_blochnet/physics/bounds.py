@@ -76,7 +76,7 @@ def cramer_rao_bound(
     Parameters
     ----------
     schedule : Schedule
-        N pulses; its slice profile is honoured.
+        N pulses; its slice profile and all that is played around its pulses are honoured.
     t1, t2 : array_like of shape (...)
         ms. They broadcast against each other and against ``pd``, ``b1`` and ``sigma``.
     pd : array_like of shape (...)

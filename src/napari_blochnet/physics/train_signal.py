@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.physics.preparation_maps import free_repetition_times, gap_maps
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["check_train_signal"]
@@ -19,6 +20,8 @@ _ABOVE_ROUNDING = 10.0
 
 def check_train_signal(schedule: Schedule, b1: ArrayLike = 1.0) -> None:
     """Raise `InputError` where a train leaves no signal of any tissue above the rounding of its angles.
+
+    Its first play is looked at: preparations that leave nothing there leave nothing in later ones.
 
     Parameters
     ----------
@@ -39,8 +42,13 @@ def check_train_signal(schedule: Schedule, b1: ArrayLike = 1.0) -> None:
     plus, minus, z = (np.zeros((_ORDERS, 2, len(_T1), *scale.shape), complex) for _ in range(3))
     z[0] = 1.0
     t1, t2 = _T1[:, None, None], _T2[:, None, None]
-    angles = np.deg2rad(schedule.flip_angle)
-    for angle, phase, time in zip(angles, np.deg2rad(schedule.rf_phase), schedule.repetition_time, strict=True):
+    gaps = gap_maps(schedule, *(x.ravel() for x in np.broadcast_arrays(_T1[:, None], _T2[:, None], fields)))
+    A, B = (values.reshape(-1, len(_T1), len(fields), 1) for values in (gaps.A, gaps.B))
+    angles, times = np.deg2rad(schedule.flip_angle), free_repetition_times(schedule)
+    for angle, phase, time, gap in zip(angles, np.deg2rad(schedule.rf_phase), times, gaps.gap_of_pulse, strict=True):
+        if gap >= 0:
+            plus, minus, z = np.zeros_like(plus), np.zeros_like(minus), A[gap] * z
+            z[0] += B[gap]
         turned = np.stack([angle * scale, (angle * scale).astype(np.float32)])[:, None]
         cosine, sine, turn = np.cos(turned), np.sin(turned), np.exp(1j * phase)
         half, rest = (1.0 + cosine) / 2.0, (1.0 - cosine) / 2.0

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.schedules.preparations import Preparation
 from napari_blochnet.schedules.published import PUBLISHED_LENGTH, published_flip_angle, published_repetition_time
-from napari_blochnet.schedules.schedule import Schedule
+from napari_blochnet.schedules.schedule import Schedule, Trains
 
 __all__ = ["MAX_LENGTH", "fisp_schedule", "perlin_repetition_time", "spline_schedule"]
 
@@ -18,7 +21,12 @@ MAX_LENGTH = 100_000
 
 
 def fisp_schedule(
-    echo_time: float = 10.0, inversion_time: float | None = 0.0, inversion_efficiency: float = 1.0
+    echo_time: float = 10.0,
+    inversion_time: float | None = 0.0,
+    inversion_efficiency: float = 1.0,
+    preparations: Iterable[Preparation | str] = (),
+    recovery_time: float = 0.0,
+    trains: Trains = 1,
 ) -> Schedule:
     """Return the published FISP schedule: 1000 flip angles from 0° to 70°, TR from 11.67 to 14.33 ms.
 
@@ -30,6 +38,10 @@ def fisp_schedule(
         TI, ms. 0: perfect inversion right before the first pulse, as in the paper. None: no inversion pulse.
     inversion_efficiency : float
         η from 0 to 1: the inversion turns the equilibrium 1 into −η.
+    preparations : iterable of Preparation, or of words
+        What is played before pulses, as `Schedule` takes it. The TRs in which they lie are longer by what they take.
+    recovery_time, trains
+        As `Schedule` takes them.
 
     Returns
     -------
@@ -51,12 +63,15 @@ def fisp_schedule(
     >>> fisp_schedule().describe()
     'FISP: 1000 pulses, flip angle 0–70°, TR 11.67–14.33 ms, TE 10 ms, inversion, TI 0 ms'
     """
-    return Schedule(
+    return _schedule(
         published_flip_angle(),
         published_repetition_time(),
-        echo_time,
+        preparations,
+        echo_time=echo_time,
         inversion_time=inversion_time,
         inversion_efficiency=inversion_efficiency,
+        recovery_time=recovery_time,
+        trains=trains,
         name="FISP",
     )
 
@@ -71,6 +86,9 @@ def spline_schedule(
     inversion_time: float | None = 0.0,
     inversion_efficiency: float = 1.0,
     largest_flip_angle: float | None = None,
+    preparations: Iterable[Preparation | str] = (),
+    recovery_time: float = 0.0,
+    trains: Trains = 1,
 ) -> Schedule:
     """Return a schedule of random flip angles: a cubic spline through random control points, with or without noise.
 
@@ -99,6 +117,10 @@ def spline_schedule(
     largest_flip_angle : float, optional
         Degrees, above 0 and at most 180: the train is scaled so that its largest flip angle is this. None: it is as
         control points and noise give it.
+    preparations : iterable of Preparation, or of words
+        What is played before pulses, as `Schedule` takes it. The TRs in which they lie are longer by what they take.
+    recovery_time, trains
+        As `Schedule` takes them.
 
     Returns
     -------
@@ -133,14 +155,32 @@ def spline_schedule(
         repetition_time = published_repetition_time()
     else:
         repetition_time = perlin_repetition_time(length, seed)
-    return Schedule(
+    return _schedule(
         flip_angle,
         repetition_time,
-        echo_time,
+        preparations,
+        echo_time=echo_time,
         inversion_time=inversion_time,
         inversion_efficiency=inversion_efficiency,
+        recovery_time=recovery_time,
+        trains=trains,
         name=f"Spline{'Noise' if variance else ''}{control_points}, seed {seed}",
     )
+
+
+def _schedule(
+    flip_angle: FloatArray, repetition_time: FloatArray, preparations: Iterable[Preparation | str], **more: Any
+) -> Schedule:
+    """Return a schedule whose TRs are longer by the preparations that lie in them."""
+    first = Schedule(flip_angle, repetition_time, **more)
+    read = [Preparation.from_text(item) if isinstance(item, str) else item for item in preparations]
+    if not read:
+        return first
+    longer = first.repetition_time.copy()
+    for item in read:
+        if 0 < item.before < len(longer):
+            longer[item.before - 1] += item.time
+    return first.replace(repetition_time=longer, preparations=read)
 
 
 def perlin_repetition_time(

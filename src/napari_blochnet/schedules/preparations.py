@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -33,6 +35,20 @@ _ADIABATIC: dict[PreparationKind, bool | None] = {
     "delay": None,
     "simulated": None,
 }
+
+
+# As people write a preparation: `Preparation.describe`, of which the order of what follows the pulse does not matter.
+_TIME = r"([\d.]+(?:e[+-]?\d+)?) ?(ms|s|us|µs)"
+_FIRST = re.compile(rf"(.+?)(?: of {_TIME})? before pulse (\d{{1,9}})", re.IGNORECASE)
+_THEN = re.compile(rf"(TI|then) {_TIME}", re.IGNORECASE)
+_EFFICIENCY = re.compile(r"efficiency ([\d.]+(?:e[+-]?\d+)?)", re.IGNORECASE)
+_RESPONSE = re.compile(r"response (\d{1,9})", re.IGNORECASE)
+_KIND_OF: dict[str, PreparationKind] = {
+    **{words.lower(): kind for kind, words in _WORDS.items()},
+    "t2": "t2", "t2 prep": "t2", "inv": "inversion", "sat": "saturation", "pause": "delay", "simulated": "simulated",
+}  # fmt: skip
+_MILLISECONDS = {"ms": 1.0, "s": 1000.0, "us": 0.001, "µs": 0.001}
+_EXAMPLE = "'T2 preparation of 50 ms before pulse 12, efficiency 0.9, then 20 ms'"
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,19 +222,67 @@ class Preparation:
         own = (self.before, self.kind, self.duration, self.delay, self.efficiency, self.adiabatic, response)
         return hashlib.sha256(repr(own).encode()).hexdigest()
 
-    def describe(self) -> str:
-        """Return it in words: "T2 preparation of 50 ms before pulse 12, efficiency 0.9, then 20 ms"."""
-        if self.kind == "delay":
-            return f"delay of {self.delay:g} ms before pulse {self.before + 1}"
-        name = self.name if self.name and self.kind == "simulated" else self.what
-        words = f"{name}{f' of {self.duration:g} ms' if self.duration else ''} before pulse {self.before + 1}"
+    def describe(self, exact: bool = False) -> str:
+        """Return it in words: "T2 preparation of 50 ms before pulse 12, efficiency 0.9, then 20 ms".
+
+        `from_text` reads it; where it is ``exact``, to the last bit.
+        """
+        show = repr if exact else "{:g}".format
+        lasts = self.delay if self.kind == "delay" else self.duration
+        words = f"{self.what}{f' of {show(lasts)} ms' if lasts else ''} before pulse {self.before + 1}"
         if self.efficiency != 1.0:
-            words += f", efficiency {self.efficiency:g}"
+            words += f", efficiency {show(self.efficiency)}"
         if self.adiabatic != _ADIABATIC[self.kind]:
             words += ", adiabatic" if self.adiabatic else ", scaled by B1"
-        if self.delay:
-            words += f", TI {self.delay:g} ms" if self.kind == "inversion" else f", then {self.delay:g} ms"
-        return words
+        if self.delay and self.kind != "delay":
+            words += f", {'TI' if self.kind == 'inversion' else 'then'} {show(self.delay)} ms"
+        return f"{words}, named {' '.join(self.name.split())}" if self.name else words
+
+    @classmethod
+    def from_text(cls, text: str, responses: Mapping[int, PreparationResponse] | None = None) -> Preparation:
+        """Make a preparation from words, as `describe` writes them.
+
+        Parameters
+        ----------
+        text : str
+            Kind and pulse, counted from 1, then what else there is: "inversion before pulse 1, TI 20 ms, efficiency
+            0.95", "saturation before pulse 40, adiabatic", "T2 preparation of 50 ms before pulse 12, scaled by B1,
+            then 20 ms", "delay of 1.5 s before pulse 100".
+        responses : mapping of int to PreparationResponse, optional
+            Those that "response 1" stands for.
+
+        Raises
+        ------
+        InputError
+            Words that say something else.
+        """
+        stated, _, name = str(text).partition(", named ")
+        first, *clauses = (" ".join(part.split()) for part in stated.split(","))
+        match = _FIRST.fullmatch(first)
+        kind = None if match is None else _KIND_OF.get(match[1].lower().replace("t₂", "t2"))
+        if match is None or kind is None:
+            raise _unreadable(text, first)
+        found: dict[str, Any] = {"name": name.strip()} if name.strip() else {}
+        if match[2]:
+            found["delay" if kind == "delay" else "duration"] = _milliseconds(text, match[2], match[3])
+        value: Any
+        for clause in clauses:
+            if then := _THEN.fullmatch(clause):
+                key, value = "delay", _milliseconds(text, then[2], then[3])
+            elif stated_efficiency := _EFFICIENCY.fullmatch(clause):
+                key, value = "efficiency", _float(text, stated_efficiency[1])
+            elif clause.lower() in ("adiabatic", "scaled by b1", "not adiabatic"):
+                key, value = "adiabatic", clause.lower() == "adiabatic"
+            elif (which := _RESPONSE.fullmatch(clause)) and int(which[1]) in (responses or {}):
+                key, value = "response", (responses or {})[int(which[1])]
+            else:
+                raise _unreadable(text, clause)
+            if key in found:
+                raise _unreadable(text, clause)
+            found[key] = value
+        if match[4] == "0":
+            raise InputError(f"{shortened(text)} counts pulses from 0", "the first to be pulse 1", field="preparations")
+        return cls(int(match[4]) - 1, kind, **found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary, without what is as it is by itself; numbers repeat exactly."""
@@ -245,6 +309,22 @@ class Preparation:
             _check_entries("A preparation's response", response, known, known)
             response = PreparationResponse(**response)
         return cls(**{**content, "response": response})
+
+
+def _unreadable(text: str, part: str) -> InputError:
+    found = f"'{part}' of the preparation {text!r} cannot be read" if part != text else f"{text!r} is no preparation"
+    return InputError(found, f"words such as {_EXAMPLE}", field="preparations")
+
+
+def _float(text: str, number: str) -> float:
+    try:
+        return float(number)
+    except ValueError:
+        raise _unreadable(text, number) from None
+
+
+def _milliseconds(text: str, number: str, unit: str) -> float:
+    return _float(text, number) * _MILLISECONDS[unit.lower()]
 
 
 def _check_entries(what: str, content: object, needed: set[str], known: set[str]) -> None:

@@ -61,10 +61,10 @@ class Schedule:
         What people call it. Not part of equality or `digest`.
     record : dict
         How it was made, where known. Not part of equality or `digest`.
-    preparations : sequence of Preparation
-        What is played before pulses: before pulse 0, ahead of each train; before another, at the end of the TR of the
-        pulse before. Kept in the order of play. The inversion of `inversion_time` is another one, the last of those
-        before pulse 0; `all_preparations` has them all.
+    preparations : iterable of Preparation
+        What is played before pulses, or words for it as `Preparation.from_text` reads them: before pulse 0, ahead of
+        each train; before another, at the end of the TR of the pulse before. Kept in the order of play. The inversion
+        of `inversion_time` is another one, the last of those before pulse 0; `all_preparations` has them all.
     recovery_time : float
         From the end of a train's last TR to what begins the next, ms: free relaxation, then a spoiler.
     trains : int or "steady"
@@ -113,7 +113,7 @@ class Schedule:
             receiver_phase: ReceiverPhase = "follows",
             name: str = "",
             record: dict[str, Any] = ...,
-            preparations: Iterable[Preparation] = (),
+            preparations: Iterable[Preparation | str | dict[str, Any]] = (),
             recovery_time: float = 0.0,
             trains: Trains = 1,
         ) -> None: ...
@@ -168,11 +168,10 @@ class Schedule:
                 expected = "how many are played, at least 1, or 'steady'"
                 raise InputError(f"trains is {shortened(self.trains)}", expected, field="trains")
             object.__setattr__(self, "trains", int(self.trains))
-        given = tuple(self.preparations) if isinstance(self.preparations, Iterable) else (self.preparations,)
-        if not all(isinstance(item, Preparation) for item in given):
-            found = f"preparations is {shortened(self.preparations)}"
-            raise InputError(found, "a list of preparations", field="preparations")
-        in_order = tuple(sorted(given, key=lambda item: item.before))
+        given: object = self.preparations
+        if isinstance(given, (str, dict)) or not isinstance(given, Iterable):
+            raise InputError(f"preparations is {shortened(given)}", "a list of preparations", field="preparations")
+        in_order = tuple(sorted(map(_preparation, given), key=lambda item: item.before))
         object.__setattr__(self, "preparations", in_order)
         taken = np.zeros(len(self))
         for item in in_order:
@@ -266,7 +265,9 @@ class Schedule:
         return self.trains * self.train_duration + (self.trains - 1) * self.recovery_time
 
     def replace(self, **changes: Any) -> Schedule:
-        """Return a copy with some fields changed, validated again."""
+        """Return a copy with some fields changed, validated again; how it was made is known where the pulses stay."""
+        if changes.keys() - {"name", "receiver_phase", "record"}:
+            changes = {"record": {}, **changes}
         return replace(self, **changes)
 
     def describe(self) -> str:
@@ -341,8 +342,13 @@ class Schedule:
         ):
             if not isinstance(content.get(key, kind()), kind):
                 raise InputError(f"{key} is {shortened(content[key])}", expected, field=key)
-        preparations = tuple(Preparation.from_dict(item) for item in content.get("preparations", ()))
-        return cls(**{**content, "preparations": preparations})
+        return cls(**content)
+
+
+def _preparation(given: Any) -> Preparation:
+    if isinstance(given, Preparation):
+        return given
+    return Preparation.from_text(given) if isinstance(given, str) else Preparation.from_dict(given)
 
 
 def _column(key: str, value: ArrayLike) -> FloatArray:

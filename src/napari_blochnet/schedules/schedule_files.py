@@ -17,13 +17,16 @@ from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.plain_text import comment_text
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.schedules.around import Around, around_lines, read_around
 from napari_blochnet.schedules.assigning import assign_columns
 from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeUnit
 from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
-from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_number_column, read_text_table
-from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
+from napari_blochnet.schedules.preparations import Preparation
+from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_text_table
+from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule, Trains
 from napari_blochnet.schedules.schedule_json import read_json_schedule
+from napari_blochnet.schedules.text_pairs import kind_by_name, only_pair, text_columns
 
 __all__ = ["read_schedule", "write_schedule"]
 
@@ -62,6 +65,9 @@ def read_schedule(
     receiver_phase: ReceiverPhase | None = None,
     variable: str | None = None,
     columns: str | Sequence[str] | None = None,
+    preparations: Sequence[Preparation | str] | None = None,
+    recovery_time: float | None = None,
+    trains: Trains | None = None,
 ) -> Schedule:
     """Read a schedule from a file, or a pair of files.
 
@@ -98,6 +104,12 @@ def read_schedule(
         column for each quantity.
     columns : str or sequence of str, optional
         Of a table without names: what its columns are, in order, such as "fa tr te" or "fa_rad tr_s phase_deg".
+    preparations : sequence of Preparation, or of words, optional
+        What is played before pulses, where the file states none; see `Preparation.from_text`.
+    recovery_time : float, optional
+        ms, from a train's last TR to the next train, where the file states none.
+    trains : int or "steady", optional
+        How many trains are played, the last of which is recorded, where the file does not say; otherwise 1.
 
     Returns
     -------
@@ -122,7 +134,7 @@ def read_schedule(
     files = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(part) for part in path]
     files = [existing_file(file) for file in files]
     if len(files) == 1 and files[0].is_dir():
-        files = _only_pair(files[0])
+        files = only_pair(files[0])
     if not 1 <= len(files) <= 3:
         raise InputError(
             f"path holds {len(files)} files", "a schedule file, or those of flip angles, TRs and TEs", field="path"
@@ -130,14 +142,15 @@ def read_schedule(
     suffix = files[0].suffix.lower()
     if variable is not None and suffix not in _ARRAYS:
         raise FileError(files[0], "has no variables; leave variable out.", field="variable")
-    is_pair = len(files) > 1 or (suffix == ".txt" and _kind_by_name(files[0]) is not None)
+    is_pair = len(files) > 1 or (suffix == ".txt" and kind_by_name(files[0]) is not None)
     if columns is not None and (is_pair or suffix == ".json"):
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
+    around = Around(preparations, recovery_time, trains)
     if suffix == ".json":
-        return read_json_schedule(files[0], vars(hints))
+        return around.of(files[0].name, read_json_schedule(files[0], vars(hints)))
     name, comments = files[0].stem, {}
     if is_pair:
-        found, files = _text_columns(files)
+        found, files = text_columns(files)
         comments = read_comments(files)
         name = re.sub(r"[_\-. ]?(fa|tr|te)$", "", name, flags=re.IGNORECASE) or files[0].parent.name
     elif suffix in _TEXT:
@@ -153,7 +166,8 @@ def read_schedule(
         )
     source = files[0].name
     try:
-        return _assemble(source, found, comments, hints, name)
+        stated = read_around(source, comments)
+        return around.of(source, _assemble(source, found, comments, hints, name).replace(**stated))
     except InputError as error:
         if str(error).startswith(tuple(file.name for file in files)):
             raise
@@ -174,7 +188,9 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
     -----
     Header ``flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg``, one row for each pulse. Above it, comment
     lines ``# inversion_time_ms:`` and ``# inversion_efficiency:`` where there is an inversion pulse,
-    ``# slice_profile:`` (relative flip angles) where there is one, ``# receiver_phase:`` and ``# name:``.
+    ``# slice_profile:`` (relative flip angles) where there is one, ``# receiver_phase:`` and ``# name:``; a line
+    ``# preparation:`` for each, as `Preparation.from_text` reads it, ``# trains:`` and ``# recovery_time_ms:`` where
+    there are any.
     """
     target = Path(path)
     if target.suffix.lower() != ".csv":
@@ -186,46 +202,13 @@ def write_schedule(schedule: Schedule, path: PathLike) -> None:
         lines.append(f"# inversion_efficiency: {schedule.inversion_efficiency!r}")
     if schedule.slice_profile is not None:
         lines.append(f"# slice_profile: {' '.join(repr(float(value)) for value in schedule.slice_profile)}")
+    lines += around_lines(schedule)
     lines += [f"# receiver_phase: {schedule.receiver_phase}", _HEADER]
     columns = (schedule.flip_angle, schedule.repetition_time, schedule.echo_time, schedule.rf_phase)
     lines += [",".join(repr(float(value)) for value in row) for row in zip(*columns, strict=True)]
     check_outputs([target], record=schedule.record)
     with replacing(target) as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8", errors="backslashreplace")
-
-
-def _only_pair(folder: Path) -> list[Path]:
-    pairs = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".txt" and _kind_by_name(file) == "fa")
-    if len(pairs) == 1:
-        return pairs
-    found = f"{len(pairs)}: {', '.join(file.name for file in pairs)}" if pairs else "none"
-    raise FileError(folder, f"expected one file of flip angles named fa.txt or ending in _fa.txt, found {found}.")
-
-
-def _kind_by_name(file: Path) -> str | None:
-    match = re.search(r"(?:^|[_\-. ])(fa|tr|te)$", file.stem, flags=re.IGNORECASE)
-    return match[1].lower() if match else None
-
-
-def _sibling(file: Path, kind: str) -> Path | None:
-    """Return the file beside this one whose name differs in the kind only, upper and lower case alike."""
-    wanted = f"{file.stem[:-2]}{kind}{file.suffix}".lower()
-    return next((other for other in sorted(file.parent.iterdir()) if other.name.lower() == wanted), None)
-
-
-def _text_columns(files: list[Path]) -> tuple[dict[Quantity, Column], list[Path]]:
-    quantities: tuple[Quantity, ...] = ("flip_angle", "repetition_time", "echo_time")
-    if len(files) == 1 and _kind_by_name(files[0]) is not None:
-        by_kind = [_sibling(files[0], kind) for kind in ("fa", "tr", "te")]
-    else:
-        by_kind = [*files, *[None] * (3 - len(files))]
-    if by_kind[0] is None:
-        raise FileError(
-            files[0], "holds no flip angles, and none are beside it", f"a file {files[0].stem[:-2]}fa{files[0].suffix}"
-        )
-    used = {quantity: file for quantity, file in zip(quantities, by_kind, strict=True) if file is not None}
-    columns = {quantity: Column(quantity, read_number_column(file), file.name) for quantity, file in used.items()}
-    return columns, list(used.values())
 
 
 def _assemble(

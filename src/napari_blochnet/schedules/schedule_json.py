@@ -81,8 +81,25 @@ def _checked(file: Path, content: dict[str, Any], hints: dict[str, Any]) -> Sche
         else:
             given = column.milliseconds(time)
             converted[key] = given if key != "inversion_time" else float(given[0])
+    if time is not None:
+        _convert_around(converted, file, time)
     with in_file(file):
         return Schedule.from_dict(converted)
+
+
+def _convert_around(content: dict[str, Any], file: Path, time: TimeUnit) -> None:
+    """Put what is played around the pulses into ms; what is no number stays, for `Schedule` to say."""
+
+    def put(entries: dict[str, Any], key: str) -> None:
+        if (values := _numbers(entries, key)) is not None and len(values) == 1:
+            entries[key] = float(Column("echo_time", values, f"{file.name}, {key}").milliseconds(time)[0])
+
+    put(content, "recovery_time")
+    if isinstance(found := content.get("preparations"), list):
+        content["preparations"] = [dict(item) if isinstance(item, dict) else item for item in found]
+        for item in content["preparations"]:
+            for key in ("duration", "delay") if isinstance(item, dict) else ():
+                put(item, key)
 
 
 def _numbers(content: dict[str, Any], key: str) -> FloatArray | None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.physics.reference import formalism as f
+from napari_blochnet.physics.reference.train_maps import train_map, train_states
 from napari_blochnet.schedules.schedule import Schedule
 
 EQUILIBRIUM = np.array([0.0, 0.0, 1.0])
@@ -91,7 +92,7 @@ def test_relaxation_solves_the_bloch_equations() -> None:
 
 def test_a_whole_train_is_one_affine_map() -> None:
     schedule, position = _train(), _grid(31)
-    whole = f.train_map(schedule, 800.0, 70.0, position, b1=0.87)
+    whole = train_map(schedule, 800.0, 70.0, position, b1=0.87)
     start = np.random.default_rng(5).normal(size=(31, 3))
     M = start * [0, 0, -schedule.inversion_efficiency]
     M = f.relaxation(17.0, 800.0, 70.0)(M)
@@ -156,8 +157,8 @@ def test_epg_gradient_is_the_isochromats_gradient_transformed() -> None:
 def test_train_of_isochromats_is_the_train_of_states(sampled: bool) -> None:
     schedule = _train()
     positions = _grid(2 * len(schedule) + 1)
-    M = f.train_map(schedule, 800.0, 70.0, positions, b1=1.1, sampled=sampled)(EQUILIBRIUM)
-    Q = f.train_states(schedule, 800.0, 70.0, b1=1.1, sampled=sampled)
+    M = train_map(schedule, 800.0, 70.0, positions, b1=1.1, sampled=sampled)(EQUILIBRIUM)
+    Q = train_states(schedule, 800.0, 70.0, b1=1.1, sampled=sampled)
     np.testing.assert_allclose(f.configuration_states(M, Q.shape[1] - 1), Q, atol=1e-13)
     np.testing.assert_allclose(f.voxel_magnetisation(Q, positions), M, atol=1e-13)
 
@@ -165,7 +166,7 @@ def test_train_of_isochromats_is_the_train_of_states(sampled: bool) -> None:
 def test_published_fisp_signal() -> None:
     """Three pulses of 30°, T1/T2 1000/100, TR 10, TE 5: F0 as worked out by hand."""
     schedule = Schedule(np.full(3, 30.0), 10.0, 5.0)
-    signal = [f.train_states(schedule, 1000.0, 100.0, pulses=n, sampled=True)[0, 0] for n in (1, 2, 3)]
+    signal = [train_states(schedule, 1000.0, 100.0, pulses=n, sampled=True)[0, 0] for n in (1, 2, 3)]
     np.testing.assert_allclose(signal, [-0.475615j, -0.412528j, -0.335848j], atol=5e-7)
 
 
@@ -187,4 +188,4 @@ def test_mistakes_are_named() -> None:
     with pytest.raises(InputError, match=r"Q has shape \(2, 4\)"):
         f.voxel_magnetisation(np.zeros((2, 4)), 0.0)
     with pytest.raises(InputError, match="pulses is 13; expected 1 to 12"):
-        f.train_map(_train(), 800.0, 70.0, 0.0, pulses=13)
+        train_map(_train(), 800.0, 70.0, 0.0, pulses=13)

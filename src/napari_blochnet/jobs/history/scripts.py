@@ -157,6 +157,8 @@ def _words(operation: Operation, step: Record, results: list[list[str]]) -> list
         flag = name.replace("_", "-")
         if value is None or isinstance(value, bool):
             words.append(f"--{flag}" if value else f"--no-{flag}")
+        elif name in operation.settings.fields_of_several():
+            words += [word for item in value for word in (f"--{flag.removesuffix('s')}", str(item))]
         else:
             words += [f"--{flag}", *map(str, value if isinstance(value, (list, tuple)) else [value])]
     return words

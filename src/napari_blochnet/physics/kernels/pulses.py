@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from napari_blochnet.common.arrays import ComplexArray, FloatArray
+from napari_blochnet.common.arrays import ComplexArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.physics.preparation_maps import free_repetition_times, gap_of_pulse
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Pulses", "pulses_of"]
@@ -26,7 +27,7 @@ class Pulses:
     flip_angle : ndarray of shape (N,)
         Radians; on the real path negative where the RF phase is turned by 180°.
     repetition_time, echo_time : ndarray of shape (N,)
-        ms.
+        ms; TR without what is played at its end.
     weight : ndarray of shape (N,)
         What each sample is multiplied with: 1 over the number of positions, with the sign of the receiver on the real
         path.
@@ -35,7 +36,13 @@ class Pulses:
     positions : ndarray of shape (Q,)
         Relative flip angles across the slice.
     inversion_time, inversion_efficiency : number
-        TI in ms and η; 0 and −1 where there is no inversion (Z0 = −η).
+        Of a plain train, TI in ms and η; 0 and −1 where there is no inversion (Z0 = −η).
+    gap_of_pulse : int32 ndarray of shape (N,)
+        Which of `gap_maps` is played before each pulse; −1: none.
+    plays : int
+        How often the train is played, the last being recorded; 0: once, in the steady state.
+    schedule : Schedule
+        What it was made from, for `gap_maps`.
     """
 
     is_real: bool
@@ -47,6 +54,9 @@ class Pulses:
     positions: FloatArray
     inversion_time: np.floating
     inversion_efficiency: np.floating
+    gap_of_pulse: IntArray
+    plays: int
+    schedule: Schedule
 
 
 def pulses_of(schedule: Schedule, dtype: np.dtype) -> Pulses:
@@ -67,15 +77,20 @@ def pulses_of(schedule: Schedule, dtype: np.dtype) -> Pulses:
         # Phases are φ0 + nψ + 180°·m: the gradient absorbs ψ, and 180° of phase is a negative flip angle.
         half_turns = np.rint((steps[:-1] - steps[0]) / 180.0)
         sign[1:] = np.where(np.cumsum(half_turns) % 2 == 0, 1.0, -1.0)
-    inverted = schedule.inversion_time is not None
+    # A plain train's inversion stays with the kernels, which carry 1 − E1 without rounding 1 − η away.
+    inverted = schedule.is_plain and schedule.inversion_time is not None
+    no_gaps = np.full(len(schedule), -1, np.int32)
     return Pulses(
         is_real=schedule.is_real,
         flip_angle=(np.deg2rad(schedule.flip_angle) * sign).astype(dtype),
-        repetition_time=schedule.repetition_time.astype(dtype),
+        repetition_time=free_repetition_times(schedule).astype(dtype),
         echo_time=schedule.echo_time.astype(dtype),
         weight=(sign / len(positions)).astype(dtype),
         phase_step=np.exp(-1j * np.deg2rad(steps)).astype(np.result_type(dtype, np.complex64)),
         positions=positions.astype(dtype),
         inversion_time=dtype.type(schedule.inversion_time if inverted else 0.0),
         inversion_efficiency=dtype.type(schedule.inversion_efficiency if inverted else -1.0),
+        gap_of_pulse=no_gaps if schedule.is_plain else gap_of_pulse(schedule),
+        plays=0 if schedule.trains == "steady" else schedule.trains,
+        schedule=schedule,
     )

@@ -9,6 +9,9 @@ loops run on all lanes at once; tangents are more lanes beside them, since all b
 
 Derivatives are carried as T1²·∂/∂T1 and T2²·∂/∂T2, whose sources are the relaxed states times TR, and as ∂/∂B1, whose
 source is the state before the pulse, turned by a quarter: a rotation's derivative in its angle commutes with it.
+
+What is played between pulses ends f and takes Z affinely. A train that is played again starts from the Z at its end;
+after more than two plays, and in the steady state, these follow from what a play does to Z (`plays`).
 """
 
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
@@ -17,6 +20,7 @@ from __future__ import annotations
 import numpy as np
 
 from napari_blochnet.physics.kernels.math import at, decay, gather, jit, one_minus_exp, rotation
+from napari_blochnet.physics.kernels.plays import cross_gap, start_of_play
 from napari_blochnet.physics.kernels.sample_rows import TILE, add_to_set, project, write
 
 __all__ = ["real_block"]
@@ -51,8 +55,112 @@ def _order_zero(f, z, origin, versine, sine, q1, q2, qe, samples, now):
 
 
 @jit
+def _play(train, gaps, lanes, memory, position, reached, to_come, recovering, targets, recorded, add):
+    """Play the train once, from the Z that it finds to the Z at the end of its last TR.
+
+    Parameters
+    ----------
+    train : tuple
+        flip, tr, te, weight, as `real_block` takes them.
+    gaps : tuple
+        gap_of_pulse and the four arrays of `real_block`.
+    lanes : tuple
+        rows, chosen, rate1, rate2, transmit, scale: the block's voxels and what is known of them.
+    memory : tuple
+        f_sets, z_sets, tile, q1, q2, qe, turns.
+    position : number
+        Relative flip angle.
+    reached, to_come : int
+        Highest order that earlier plays may have left in Z, and how many orders later ones can bring back.
+    recovering : number
+        1; 0: without recovery and what gaps bring in, which leaves the linear part of the play.
+    targets : tuple
+        signal, jacobian, cotangent, gradient.
+    recorded, add : bool
+        Whether samples go into the targets, and whether they are added to what is there.
+    """
+    flip, tr, te, weight = train
+    rows, chosen, rate1, rate2, transmit, scale = lanes
+    f_sets, z_sets, tile, q1, q2, qe, turns = memory
+    signal, jacobian, cotangent, gradient = targets
+    gap_of_pulse = gaps[0]
+    half = f_sets.dtype.type(0.5)
+    pulses, ring, states, sets, width = len(flip), f_sets.shape[0], z_sets.shape[0], f_sets.shape[1], f_sets.shape[2]
+    tangents = sets - 1
+    by_t1, by_t2, by_b1 = 1, 2, 3
+    f = f_sets.reshape(ring, sets * width)
+    z = z_sets.reshape(states, sets * width)
+    samples = tile.reshape(TILE, sets * width)
+    f[:] = 0
+    origin = 0
+    filled = 0
+    for n in range(pulses):
+        if gap_of_pulse[n] >= 0:
+            f[:] = 0
+            cross_gap(z_sets, gaps, gap_of_pulse[n], chosen, scale, recovering)
+        angle = flip[n] * position
+        versine, sine = rotation(angle, transmit, turns)
+        if n == 0 or tr[n] != tr[n - 1]:
+            decay(tr[n], rate1, q1)
+            decay(tr[n], rate2, q2)
+        if n == 0 or te[n] != te[n - 1]:
+            decay(te[n], rate2, qe)
+
+        if tangents == 3:
+            add_to_set(f_sets, origin, by_b1, z_sets, 0, angle)
+            add_to_set(z_sets, 0, by_b1, f_sets, origin, -angle)
+        _order_zero(f, z, origin, versine, sine, q1, q2, qe, samples, filled)
+        if recovering:
+            for j in range(width):
+                z[0, j] += q1[j]
+        if tangents > 0:
+            for j in range(width):
+                z_sets[0, by_t1, j] += tr[n] * (z[0, j] - recovering)
+            add_to_set(f_sets, origin, by_t2, f_sets, origin, tr[n])
+            add_to_set(tile, filled, by_t2, tile, filled, te[n])
+
+        # Order k matters where pulses have filled it and where it can still come back to be sampled.
+        highest = min(reached + n, states - 1, to_come + pulses - 1 - n)
+        plus = minus = origin
+        for k in range(1, highest + 1):
+            plus = plus + 1 if plus + 1 < ring else 0
+            minus = minus - 1 if minus > 0 else ring - 1
+            if tangents == 3:
+                add_to_set(f_sets, plus, by_b1, z_sets, k, angle)
+                add_to_set(f_sets, minus, by_b1, z_sets, k, angle)
+                add_to_set(z_sets, k, by_b1, f_sets, plus, -half * angle)
+                add_to_set(z_sets, k, by_b1, f_sets, minus, -half * angle)
+            _pulse_and_relax(f, z, plus, minus, k, versine, sine, q1, q2)
+            if tangents > 0:
+                add_to_set(z_sets, k, by_t1, z_sets, k, tr[n])
+                add_to_set(f_sets, plus, by_t2, f_sets, plus, tr[n])
+                add_to_set(f_sets, minus, by_t2, f_sets, minus, tr[n])
+
+        # The gradient: every order moves up by one; the row of the highest becomes the empty lowest.
+        origin = origin - 1 if origin > 0 else ring - 1
+        if reached + n + 1 >= states:
+            f[(origin + states) % ring] = 0
+
+        if not recorded:
+            continue
+        filled += 1
+        if filled == TILE or n == pulses - 1:
+            first = n + 1 - filled
+            if len(signal) > 0:
+                write(tile, 0, scale, first, filled, rows, signal, add, weight)
+            if len(jacobian) > 0:
+                for p in range(tangents):
+                    write(tile, p + 1, scale, first, filled, tangents * rows + p, jacobian, add, weight)
+            if len(gradient) > 0:
+                for p in range(sets):
+                    project(tile, p, scale, first, filled, rows, cotangent, 0, 1, gradient, weight)
+            filled = 0
+
+
+@jit
 def real_block(
     flip, tr, te, weight, positions, inversion_time, inversion_efficiency,
+    gap_of_pulse, kept, gained, kept_slopes, gained_slopes, plays,
     t1, t2, b1, order, start, count, width, states, tangents, signal, jacobian, cotangent, gradient,
 ):  # fmt: skip
     """Simulate voxels ``order[start:start + count]`` and write what is asked for.
@@ -60,11 +168,20 @@ def real_block(
     Parameters
     ----------
     flip, tr, te, weight : arrays of shape (N,)
-        Flip angle (radians), TR, TE (ms), and what each sample is multiplied with (±1 over the number of positions).
+        Flip angle (radians), TR without the gap at its end, TE (ms), and what each sample is multiplied with (±1 over
+        the number of positions).
     positions : array of shape (Q,)
         Relative flip angles across the slice, summed over.
     inversion_time, inversion_efficiency : numbers
-        TI in ms and η; η = −1 where there is no inversion.
+        Of the inversion of a train with no gaps: TI in ms and η; η = −1 where there is no inversion.
+    gap_of_pulse : int32 array of shape (N,)
+        Number of the gap before each pulse, −1 where there is none.
+    kept, gained : arrays of shape (G, V)
+        What a gap makes of longitudinal states: Z_0 becomes kept·Z_0 + gained, every other Z_k kept·Z_k.
+    kept_slopes, gained_slopes : arrays of shape (G, P, V)
+        Their derivatives in T1, T2 (per ms) and B1.
+    plays : int
+        How often the train is played, the last being recorded; 0: once, in the steady state.
     t1, t2, b1 : arrays of shape (V,)
         ms, ms, relative. b1 may be None: all voxels share one rotation, which is then a number in the loops.
     order : int64 array of shape (V,)
@@ -80,16 +197,13 @@ def real_block(
         times signal and derivatives, added to ``gradient``.
     """
     real = t1.dtype.type
-    one, half = real(1.0), real(0.5)
+    none, one = real(0.0), real(1.0)
     pulses, ring, sets = len(flip), 2 * states - 1, 1 + tangents
-    by_t1, by_t2, by_b1 = 1, 2, 3
-    # The same memory twice: set by set, and as the lanes of all sets together.
+    by_t1, by_t2 = 1, 2
+    # Sets are beside each other, so that they are the lanes of one row as well.
     f_sets = np.empty((ring, sets, width), t1.dtype)
     z_sets = np.empty((states, sets, width), t1.dtype)
     tile = np.empty((TILE, sets, width), t1.dtype)
-    f = f_sets.reshape(ring, sets * width)
-    z = z_sets.reshape(states, sets * width)
-    samples = tile.reshape(TILE, sets * width)
     scale = np.ones((sets, width), t1.dtype)
     rate1 = np.empty(width, t1.dtype)
     rate2 = np.empty(width, t1.dtype)
@@ -105,71 +219,31 @@ def real_block(
         if tangents > 0:
             scale[by_t1, j] = rate1[j] * rate1[j]
             scale[by_t2, j] = rate2[j] * rate2[j]
-    rows = chosen[:count]
-    transmit = gather(b1, chosen)
+    train = (flip, tr, te, weight)
+    gaps = (gap_of_pulse, kept, gained, kept_slopes, gained_slopes)
+    lanes = (chosen[:count], chosen, rate1, rate2, gather(b1, chosen), scale)
+    memory = (f_sets, z_sets, tile, q1, q2, qe, turns)
+    targets = (signal, jacobian, cotangent, gradient)
 
     for position in range(len(positions)):
-        f[:] = 0
-        z[:] = 0
+        z_sets[:] = 0
         for j in range(width):
             recovered = one_minus_exp(inversion_time * rate1[j])
             z_sets[0, 0, j] = (one + inversion_efficiency) * recovered - inversion_efficiency
             if tangents > 0:
                 z_sets[0, by_t1, j] = (one + inversion_efficiency) * (recovered - one) * inversion_time
-        origin = 0
-        filled = 0
-        for n in range(pulses):
-            angle = flip[n] * positions[position]
-            versine, sine = rotation(angle, transmit, turns)
-            if n == 0 or tr[n] != tr[n - 1]:
-                decay(tr[n], rate1, q1)
-                decay(tr[n], rate2, q2)
-            if n == 0 or te[n] != te[n - 1]:
-                decay(te[n], rate2, qe)
-
-            if tangents == 3:
-                add_to_set(f_sets, origin, by_b1, z_sets, 0, angle)
-                add_to_set(z_sets, 0, by_b1, f_sets, origin, -angle)
-            _order_zero(f, z, origin, versine, sine, q1, q2, qe, samples, filled)
-            for j in range(width):
-                z[0, j] += q1[j]
-            if tangents > 0:
-                for j in range(width):
-                    z_sets[0, by_t1, j] += tr[n] * (z[0, j] - one)
-                add_to_set(f_sets, origin, by_t2, f_sets, origin, tr[n])
-                add_to_set(tile, filled, by_t2, tile, filled, te[n])
-
-            # Order k matters where pulses have filled it and where it can still come back to be sampled.
-            highest = min(n, states - 1, pulses - 1 - n)
-            plus = minus = origin
-            for k in range(1, highest + 1):
-                plus = plus + 1 if plus + 1 < ring else 0
-                minus = minus - 1 if minus > 0 else ring - 1
-                if tangents == 3:
-                    add_to_set(f_sets, plus, by_b1, z_sets, k, angle)
-                    add_to_set(f_sets, minus, by_b1, z_sets, k, angle)
-                    add_to_set(z_sets, k, by_b1, f_sets, plus, -half * angle)
-                    add_to_set(z_sets, k, by_b1, f_sets, minus, -half * angle)
-                _pulse_and_relax(f, z, plus, minus, k, versine, sine, q1, q2)
-                if tangents > 0:
-                    add_to_set(z_sets, k, by_t1, z_sets, k, tr[n])
-                    add_to_set(f_sets, plus, by_t2, f_sets, plus, tr[n])
-                    add_to_set(f_sets, minus, by_t2, f_sets, minus, tr[n])
-
-            # The gradient: every order moves up by one; the row of the highest becomes the empty lowest.
-            origin = origin - 1 if origin > 0 else ring - 1
-            if n + 1 >= states:
-                f[(origin + states) % ring] = 0
-
-            filled += 1
-            if filled == TILE or n == pulses - 1:
-                first, add = n + 1 - filled, position > 0
-                if len(signal) > 0:
-                    write(tile, 0, scale, first, filled, rows, signal, add, weight)
-                if len(jacobian) > 0:
-                    for p in range(tangents):
-                        write(tile, p + 1, scale, first, filled, tangents * rows + p, jacobian, add, weight)
-                if len(gradient) > 0:
-                    for p in range(sets):
-                        project(tile, p, scale, first, filled, rows, cotangent, 0, 1, gradient, weight)
-                filled = 0
+        at_position = (train, gaps, lanes, memory, positions[position])
+        reached = 0
+        if plays == 2:
+            _play(*at_position, 0, pulses, one, targets, False, False)
+            reached = pulses
+        elif plays != 1:
+            z_sets[:] = 0
+            z_sets[0, 0] = one
+            _play(*at_position, 0, states, none, targets, False, False)
+            kept_orders = z_sets.copy()
+            z_sets[:] = 0
+            _play(*at_position, 0, states, one, targets, False, False)
+            start_of_play(kept_orders, z_sets.copy(), plays, 1, z_sets)
+            reached = states
+        _play(*at_position, reached, 0, one, targets, True, position > 0)

@@ -5,7 +5,8 @@ Two pictures of the same spins. In the first (A.1), a voxel is a row of *isochro
 train of them is one affine map M ↦ A·M + B. In the second (A.2), the same magnetisation is expanded into a Fourier
 series across the voxel; its coefficients are the columns of the configuration state matrix Q, and the operators become
 those of the extended phase graph: the RF pulse mixes F⁺, F⁻ and Z within a column, the gradient moves the F by one.
-`configuration_states` and `voxel_magnetisation` lead from one picture to the other.
+`configuration_states` and `voxel_magnetisation` lead from one picture to the other. `train_maps` has whole trains in
+both of them.
 
 Everything here is NumPy float64, for understanding and for tests; the fast decoder is `EPGDecoder`.
 
@@ -30,7 +31,6 @@ from numpy.typing import ArrayLike
 
 from napari_blochnet.common.arrays import ComplexArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = [
     "AffineMap",
@@ -46,8 +46,6 @@ __all__ = [
     "rf_rotation",
     "rotation_y",
     "rotation_z",
-    "train_map",
-    "train_states",
     "voxel_magnetisation",
 ]
 
@@ -152,52 +150,6 @@ def relaxation(duration: ArrayLike, t1: ArrayLike, t2: ArrayLike) -> AffineMap:
 def inversion(efficiency: float = 1.0) -> AffineMap:
     """Return the inversion pulse of a schedule: equilibrium 1 becomes −η, transverse magnetisation is spoiled."""
     return AffineMap(np.diag([0.0, 0.0, -efficiency]), np.zeros(3))
-
-
-def train_map(
-    schedule: Schedule,
-    t1: float,
-    t2: float,
-    position: ArrayLike,
-    b1: float = 1.0,
-    *,
-    pulses: int | None = None,
-    sampled: bool = False,
-) -> AffineMap:
-    """Return a whole train as one affine map per isochromat, M_L = A·M₀ + B.
-
-    Parameters
-    ----------
-    schedule : Schedule
-        The train, its inversion included.
-    t1, t2 : float
-        Relaxation times, ms.
-    position : array_like of shape (...)
-        Where in the voxel the isochromats are, in units of the length over which one TR's gradient dephases by 360°.
-    b1 : float
-        Relative transmit field; scales the excitation pulses, not the inversion.
-    pulses : int, optional
-        How many pulses to go through; all by default.
-    sampled : bool
-        Stop at the echo time of the last of them, where its signal is sampled, instead of at the end of its TR.
-
-    Returns
-    -------
-    AffineMap
-        A of shape (..., 3, 3), B of shape (..., 3).
-    """
-    count = _pulse_count(schedule, pulses)
-    angle = 360.0 * np.asarray(position, dtype=np.float64)
-    total = AffineMap(np.broadcast_to(np.eye(3), (*angle.shape, 3, 3)), np.zeros((*angle.shape, 3)))
-    if schedule.inversion_time is not None:
-        total = relaxation(schedule.inversion_time, t1, t2) @ inversion(schedule.inversion_efficiency) @ total
-    for n in range(count):
-        te, tr = schedule.echo_time[n], schedule.repetition_time[n]
-        to_echo = relaxation(te, t1, t2) @ rf_pulse(b1 * schedule.flip_angle[n], schedule.rf_phase[n])
-        total = to_echo @ total
-        if n < count - 1 or not sampled:
-            total = gradient_rotation(angle) @ relaxation(tr - te, t1, t2) @ total
-    return total
 
 
 # ------------------------------------------------------------------------------------------ A.2, configuration states
@@ -316,36 +268,6 @@ def epg_gradient(Q: ArrayLike) -> ComplexArray:
     return after
 
 
-def train_states(
-    schedule: Schedule, t1: float, t2: float, b1: float = 1.0, *, pulses: int | None = None, sampled: bool = False
-) -> ComplexArray:
-    """Return the configuration state matrix Q after a train, with every order that it can have reached.
-
-    Parameters
-    ----------
-    schedule : Schedule
-        The train, its inversion included. A slice profile is left out: it is several voxels, each with its own Q.
-    t1, t2, b1, pulses, sampled
-        As in `train_map`.
-
-    Returns
-    -------
-    ndarray of shape (3, K), complex
-        K is one more than the number of gradients passed. ``Q[0, 0]`` at the echo is the signal before the receiver's
-        phase i·exp(−iφ).
-    """
-    count = _pulse_count(schedule, pulses)
-    Q = np.array([[0.0], [0.0], [1.0]], dtype=complex)
-    if schedule.inversion_time is not None:
-        Q = epg_relaxation(-schedule.inversion_efficiency * Q, schedule.inversion_time, t1, t2)
-    for n in range(count):
-        te, tr = schedule.echo_time[n], schedule.repetition_time[n]
-        Q = epg_relaxation(epg_rf(Q, b1 * schedule.flip_angle[n], schedule.rf_phase[n]), te, t1, t2)
-        if n < count - 1 or not sampled:
-            Q = epg_gradient(epg_relaxation(Q, tr - te, t1, t2))
-    return Q
-
-
 # -------------------------------------------------------------------------------------------------------------- pieces
 
 
@@ -363,11 +285,3 @@ def _states(Q: ArrayLike) -> ComplexArray:
     if states.ndim != 2 or states.shape[0] != 3 or states.shape[1] == 0:
         raise InputError(f"Q has shape {states.shape}", "(3, orders)", field="Q")
     return states
-
-
-def _pulse_count(schedule: Schedule, pulses: int | None) -> int:
-    if pulses is None:
-        return len(schedule)
-    if not 1 <= pulses <= len(schedule):
-        raise InputError(f"pulses is {pulses}", f"1 to {len(schedule)}, the schedule's", field="pulses")
-    return pulses
