@@ -93,7 +93,7 @@ class SettingsForm(QWidget):
         for name, field in model.model_fields.items():
             if name not in leave_out:
                 row = self._rows[name] = self._make_row(name, make_editor(field, (starts or {}).get(name)))
-                if getattr(row.editor, "is_wide", False):
+                if _is_wide(row.editor):
                     layout.addRow(row.label)
                     layout.addRow(row.column)
                 else:
@@ -112,7 +112,9 @@ class SettingsForm(QWidget):
         error.hide()
         filled(QVBoxLayout(column), editor.native, error, spacing=1)
         label.setToolTip(tooltip)
-        for control in (editor.native, *editor.native.findChildren(QWidget)):
+        # what has a panel of its own says itself what its parts are
+        parts = [] if _is_wide(editor) else editor.native.findChildren(QWidget)
+        for control in (editor.native, *parts):
             control.setToolTip(tooltip)
             control.setAccessibleName(title)
             if isinstance(control, (QAbstractSpinBox, QComboBox)):
@@ -225,6 +227,11 @@ class SettingsForm(QWidget):
         """Take all sentences away."""
         for row in self._rows.values():
             row.error.hide()
+
+
+def _is_wide(editor: BaseValueWidget[Any]) -> bool:
+    """Whether a control is as wide as the form, below its title."""
+    return bool(getattr(editor, "is_wide", False))
 
 
 def _in_words(field: FieldInfo, value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QCursor
 from qtpy.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
 
@@ -27,12 +27,19 @@ _NEAR = 6
 _HEIGHT, _STRIP, _AXIS = 230, 110, 52
 
 
+class _View(pg.GraphicsLayoutWidget):
+    """As high as there is room, and not higher by itself."""
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        return QSize(320, self.minimumHeight() + 30)
+
+
 class SchedulePlot(QWidget):
     """Flip angle above TR, over the TR index; what is played around the pulses is marked, and drawn over time."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._view = pg.GraphicsLayoutWidget()
+        self._view = _View()
         self._view.ci.setContentsMargins(0, 4, 8, 0)
         self._view.ci.setSpacing(4)
         self._flip: pg.PlotItem = self._view.addPlot(row=0, col=0, viewBox=HomeBox())
@@ -106,6 +113,7 @@ class SchedulePlot(QWidget):
         self._played.setMinimumHeight(_STRIP if has_strip else 0)
         self._played.setMaximumHeight(16777215 if has_strip else 0)
         self._view.setMinimumHeight(_HEIGHT + (_STRIP if has_strip else 0))
+        self._view.updateGeometry()
         around = " Below: all that is played, to scale in time." if has_strip else ""
         self._view.setToolTip(f"The train, pulse by pulse.{around} {BY_HAND}")
 
