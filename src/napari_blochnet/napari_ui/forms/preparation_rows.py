@@ -76,6 +76,7 @@ class _Card(QFrame):
         self.remove.setAccessibleName(self.remove.toolTip())
         self.remove.clicked.connect(self.removed)
         self.numbers: dict[str, Number] = {}
+        self._shown: dict[str, float] = {}
         times, rest = QHBoxLayout(), QHBoxLayout()
         for key in ("duration", "delay", "efficiency"):
             if key in _ASKED[first.kind]:
@@ -107,13 +108,17 @@ class _Card(QFrame):
         number.native.setAccessibleName(f"{name} of the {self._first.what}")
         label = QLabel(name)
         label.setToolTip(tip)
-        self.numbers[key] = number
+        self.numbers[key], self._shown[key] = number, float(number.value)
         row.addWidget(label)
         row.addWidget(number.native, 1)
 
     def texts(self) -> list[str]:
         """Return the preparation before each of its pulses, in words; what is typed for a pulse stays as it is."""
-        values = {key: float(number.value) for key, number in self.numbers.items()}
+        # a box shows ten digits; what nobody has changed has all of them
+        values: dict[str, Any] = {
+            key: getattr(self._first, key) if number.value == self._shown[key] else float(number.value)
+            for key, number in self.numbers.items()
+        }
         if "duration" in values:
             values["duration"] = max(values["duration"], _SHORTEST)
         adiabatic = not self.b1.isChecked() if "b1" in _ASKED[self._first.kind] else self._first.adiabatic

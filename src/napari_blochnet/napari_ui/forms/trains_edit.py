@@ -27,17 +27,17 @@ class TrainsEdit(ValuedContainerWidget[Any]):
 
     def __init__(self, *, nullable: bool = False, **more: Any) -> None:
         self.choice = ComboBox(choices=[_UNSAID] * nullable + [_ONE, _SEVERAL, _STEADY])
-        self.count = Number(annotation=int, min=_FIRST, value=_FIRST)
-        super().__init__(widgets=[self.choice, self.count], layout="horizontal", labels=False, nullable=nullable)
+        self.number = Number(annotation=int, min=_FIRST, value=_FIRST)
+        super().__init__(widgets=[self.choice, self.number], layout="horizontal", labels=False, nullable=nullable)
         self.margins = (0, 0, 0, 0)
         self.native.layout().setSpacing(4)
         self.native.layout().setStretch(0, 1)
-        self.count.native.setVisible(False)
+        self.number.native.setVisible(False)
         self.choice.changed.connect(self._on_choice)
-        self.count.changed.connect(self._tell)
+        self.number.changed.connect(self._tell)
 
     def _on_choice(self, chosen: str) -> None:
-        self.count.native.setVisible(chosen == _SEVERAL)
+        self.number.native.setVisible(chosen == _SEVERAL)
         self._tell()
 
     def _tell(self) -> None:
@@ -46,12 +46,12 @@ class TrainsEdit(ValuedContainerWidget[Any]):
     def get_value(self) -> Any:
         chosen = self.choice.value
         if chosen == _SEVERAL:
-            return int(self.count.value)
+            return int(self.number.value)
         return {_UNSAID: None, _ONE: 1, _STEADY: "steady"}[chosen]
 
     def set_value(self, value: Any) -> None:
         if isinstance(value, int) and value >= _FIRST:
-            self.count.value = value
+            self.number.value = value
             self.choice.value = _SEVERAL
         else:
             self.choice.value = {None: _UNSAID, "steady": _STEADY}.get(value, _ONE)

@@ -29,8 +29,8 @@ OWN = "its own schedule, or the Schedule tab's"
 SCHEDULE_TAB = "the Schedule tab's schedule"
 FROM_FILE = "the schedule of a file"
 # Of the file's form, what stands there at once; more once it is asked for.
-_FIRST = ("path", "flip_angle", "repetition_time", "echo_time", "inversion_time")
-_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0}
+_FIRST = ("path", "flip_angle", "repetition_time", "echo_time", "inversion_time", "trains")
+_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0, "recovery_time": 1000.0}
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +69,7 @@ class ScheduleQuestion(QWidget):
         self.more.setText("More of what the file may leave open")
         self.more.setCheckable(True)
         self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.more.setToolTip("Units, phases, and which array or columns of the file hold the schedule.")
+        self.more.setToolTip("Units, phases, preparations, and which array or columns of the file hold the schedule.")
         filled(QVBoxLayout(self), self.choice, self.line, self.error, self.form, self.more, spacing=4)
         self._in_tab: Schedule | None = None
         self._read: Schedule | None = None
@@ -170,8 +170,10 @@ class ScheduleQuestion(QWidget):
 
     def _show_rows(self, _on: bool = False) -> None:
         self.more.setArrowType(Qt.ArrowType.DownArrow if self.more.isChecked() else Qt.ArrowType.RightArrow)
+        # what follows a train is asked of one that is repeated
+        first = (*_FIRST, "recovery_time") if self.form.values()["trains"] not in (None, 1) else _FIRST
         for name in self.form.fields:
-            self.form.set_row_visible(name, name in _FIRST or name in self._asked or self.more.isChecked())
+            self.form.set_row_visible(name, name in first or name in self._asked or self.more.isChecked())
 
     def _update(self) -> None:
         for widget in (self.form, self.more):
@@ -194,6 +196,7 @@ class ScheduleQuestion(QWidget):
 
     def _on_form(self) -> None:
         """Read the file with what the form says, and ask for all that is still open at once."""
+        self._show_rows()
         values = self.form.values()
         if values["path"] != self._path:
             self._path, self._asked = values["path"], set()

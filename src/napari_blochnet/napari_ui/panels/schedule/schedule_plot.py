@@ -11,7 +11,13 @@ from qtpy.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.forms.layouts import filled
-from napari_blochnet.napari_ui.panels.schedule.marks import called, legend, mark_colours, marks_of, played_in_words
+from napari_blochnet.napari_ui.panels.schedule.played_marks import (
+    called,
+    legend,
+    mark_colours,
+    marks_of,
+    played_in_words,
+)
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.parts import note
 from napari_blochnet.napari_ui.widgets.plots import BY_HAND, HomeBox, pg
