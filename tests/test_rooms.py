@@ -31,6 +31,9 @@ FLOORS = """
     estimators.base estimators.memory estimators.threads
     estimators.matching.grid
     estimators.declared
+    estimators.matching.subspace estimators.matching.search estimators.matching.atoms
+    estimators.fitting.sums estimators.fitting.noise_models estimators.fitting.fit estimators.fitting.on_top
+    estimators.fitting.density estimators.fitting.known_b1
     estimators.matching | estimators.networks
     estimators.fitting
     estimators.universal

@@ -12,6 +12,7 @@ from .fingerprints.contrasts import read_contrasts as read_contrasts
 from .fingerprints.stack import FingerprintStack as FingerprintStack
 from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.operations.adapt import adapt as adapt
+from .jobs.operations.b1_maps import add_b1_field as add_b1_field
 from .jobs.operations.compare import agreement as agreement
 from .jobs.operations.compare import compare as compare
 from .jobs.operations.compare import region_means as region_means

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
@@ -127,7 +127,7 @@ class Block:
     def __len__(self) -> int:
         return len(self.data)
 
-    def part(self, rows: slice) -> Block:
+    def part(self, rows: slice | IntArray) -> Block:
         """Return some of its fingerprints."""
         return replace(self, data=self.data[rows], b1=None if self.b1 is None else self.b1[rows])
 

@@ -82,9 +82,11 @@ def is_simulated_from(truth: Phantom, made: Mapping[str, Any]) -> bool:
 
 
 def _origin(record: Any) -> Any:
-    """Return a record without the circumstances in which something was made; a part has the origin of the whole."""
+    """Return a record without the circumstances in which something was made; a part has the origin of the
+    whole, and PD is the same in any transmit field.
+    """
     if isinstance(record, Mapping):
-        if record.get("operation") == "cut_phantom" and isinstance(inputs := record.get("inputs"), Mapping):
+        if record.get("operation") in ("cut_phantom", "add_b1_field") and isinstance(inputs := record.get("inputs"), Mapping):
             return _origin(inputs.get("phantom"))
         return {key: _origin(value) for key, value in record.items() if key not in _CIRCUMSTANCES}
     return [_origin(value) for value in record] if isinstance(record, (list, tuple)) else record

@@ -194,7 +194,7 @@ def inputs_of(record: Mapping[str, Any]) -> set[Path]:
     """Return the files that a record names, and those in the folder that a phantom was read from; resolved."""
     found: set[Path] = set()
     first: Any = record
-    while (before := _input(first, "cut_phantom", "phantom")) is not None:
+    while (before := _input(first, "cut_phantom", "phantom") or _input(first, "add_b1_field", "phantom")) is not None:
         first = before
     source = _input(first, "open_phantom", "source")
     # a phantom is all that lies in its folder

@@ -20,6 +20,7 @@ from typing import Any
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import (
+    B1FieldSettings,
     BrainWebSettings,
     CutSettings,
     FingerprintsSettings,
@@ -250,6 +251,11 @@ OPERATIONS: list[Operation] = [
         "cut_phantom", f"{_JOBS}.cutting:cut_phantom", CutSettings, "phantom", (Input("phantom", "phantom"),),
         python_name="nb.cut_phantom", command="cut-phantom {phantom}", watched=False,
         summary="Write some slices of PHANTOM as one of their own.",
+    ),
+    Operation(
+        "add_b1_field", f"{_JOBS}.b1_maps:add_b1_field", B1FieldSettings, "phantom", (Input("phantom", "phantom"),),
+        python_name="nb.add_b1_field", command="add-b1-field {phantom}", watched=False,
+        summary="Write PHANTOM with a synthetic transmit field B1, smooth and of a given range.",
     ),
     Operation(
         "cut_stack", f"{_JOBS}.cutting:cut_stack", CutSettings, "stack", (_STACK,),

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_blochnet.common.errors import InputError
 
 __all__ = [
+    "B1FieldSettings",
     "BrainWebSettings",
     "FingerprintsSettings",
     "PhantomSettings",
@@ -256,6 +257,22 @@ class CutSettings(Settings):
     slices: tuple[int, int] = of_data((0, 1), "Slices", "First slice kept and first one not, counted from 0.")
 
     _order = field_validator("slices")(_ordered)
+
+
+class B1FieldSettings(Settings):
+    """A synthetic transmit field for a phantom."""
+
+    b1_range: tuple[float, float] = quantity(
+        (0.75, 1.25), "B1 range", "Smallest and largest B1 inside the phantom, 1 being nominal; both are reached."
+    )
+    seed: int = quantity(0, "Seed", "Of the field's pattern, smooth over 25 to 50 cm.", ge=0)
+
+    @field_validator("b1_range")
+    @classmethod
+    def _fields(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not 0.2 <= limits[0] <= limits[1] <= 3.0:
+            raise ValueError("expected 0.2 ≤ smallest ≤ largest ≤ 3")
+        return limits
 
 
 class ReconstructSettings(Settings):

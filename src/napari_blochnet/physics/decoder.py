@@ -164,22 +164,27 @@ class EPGDecoder(torch.nn.Module):
         return simulate(self, t1, t2, pd, b1)
 
     @torch.no_grad()
-    def jacobian(self, t1: TissueValue, t2: TissueValue, b1: TissueValue | None = None) -> tuple[Tensor, Tensor]:
+    def jacobian(
+        self, t1: TissueValue, t2: TissueValue, b1: TissueValue | None = None, *, is_b1_known: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """Simulate fingerprints with PD 1 and their derivatives.
 
         Parameters
         ----------
         t1, t2, b1 : tensor, array or number of shape (...)
             As in `forward`.
+        is_b1_known : bool
+            Leave out the derivative in B1, at well over half the time.
 
         Returns
         -------
         signal : Tensor of shape (..., N)
         derivatives : Tensor of shape (..., N, P)
-            ∂/∂T1 and ∂/∂T2 (per ms), and ∂/∂B1 where ``b1`` is given: P is 2 or 3. Not themselves differentiable.
+            ∂/∂T1 and ∂/∂T2 (per ms), and ∂/∂B1 where ``b1`` is given and not known: P is 2 or 3. Not themselves
+            differentiable.
         """
         tissues = as_tissues(t1, t2, None, b1, like=self.reference)
-        return self._with_derivatives(tissues.t1, tissues.t2, tissues.b1)
+        return self._with_derivatives(tissues.t1, tissues.t2, tissues.b1, 2 if b1 is None or is_b1_known else 3)
 
     def signal(
         self,
@@ -286,12 +291,15 @@ class EPGDecoder(torch.nn.Module):
         self._run(t1, t2, b1, signal=signal)
         return torch.from_numpy(signal).to(t1.device)
 
-    def _with_derivatives(self, t1: Tensor, t2: Tensor, b1: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _with_derivatives(
+        self, t1: Tensor, t2: Tensor, b1: Tensor | None, tangents: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        tangents = tangents or (2 if b1 is None else 3)
         if triton_available(t1.device):
             rule = self._rule(b1 is not None)
             both = triton_signal(self.schedule, t1, t2, b1, states=rule, dtype=t1.dtype, tangents=True)
-            return cast(tuple[Tensor, Tensor], both)
-        tangents = 2 if b1 is None else 3
+            signal_there, derivatives = cast(tuple[Tensor, Tensor], both)
+            return signal_there, derivatives[..., :tangents]
         samples = _sample_type(self.is_real, _numpy_type(t1))
         pulses = len(self.schedule)
         signal = np.empty((*t1.shape, pulses), samples)

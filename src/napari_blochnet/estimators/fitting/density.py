@@ -23,6 +23,7 @@ def explain(
     t2: FloatArray,
     kind: SignalKind,
     used: BoolArray | None = None,
+    b1: FloatArray | None = None,
 ) -> tuple[AnyArray, FloatArray]:
     """Return the proton density that fits best, and ‖x − ŝ‖/‖x‖, for tissues given.
 
@@ -36,6 +37,8 @@ def explain(
         PD is complex for complex data; otherwise it is real, and 0 where it would have to be negative.
     used : bool array of shape (voxel, time), optional
         Samples that count. None: all.
+    b1 : array of shape (voxel,), optional
+        Transmit field. None: nominal.
 
     Returns
     -------
@@ -49,7 +52,7 @@ def explain(
     block = max(1, _AT_ONCE // fingerprints.shape[1])
     for start in range(0, len(t1), block):
         part = slice(start, start + block)
-        signal = of_form(decoder.signal(t1[part], t2[part]), form)
+        signal = of_form(decoder.signal(t1[part], t2[part], None if b1 is None else b1[part]), form)
         data = fingerprints[part]
         sums = threaded_sums(data, signal, used=None if used is None else used[part])
         energy, power = sums[:, 0], np.where(sums[:, 1] > 0, sums[:, 1], 1.0)

@@ -23,7 +23,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.fitting.noise_models import Batch, LeastSquares, Look, Rician
 from napari_blochnet.fingerprints.freedom import spare_numbers
 
-__all__ = ["LIMITS", "Fit", "fit", "refine", "standard_errors_at"]
+__all__ = ["LIMITS", "Fit", "fit", "least_squares", "refine", "standard_errors_at"]
 
 #: Ranges in which fits stay: T1 and T2 in ms, B1 relative. A fit that ends on an edge has not converged.
 LIMITS = {"t1": (1.0, 20_000.0), "t2": (0.1, 10_000.0), "b1": (0.2, 3.0)}
@@ -41,6 +41,9 @@ _STEP = 1e-5
 _ROUNDING = 1e-14
 # Largest step, in logarithms.
 _LONGEST = 0.7
+# Gauss–Newton steps without damping from a start that is near, and the length of one that is the last.
+_NEAR_STEPS = 3
+_SHORT = 0.02
 _DAMPING = 1e-4
 _MOST_DAMPING = 1e6
 
@@ -121,6 +124,60 @@ def refine(batch: Batch, start: FloatArray, sigma: FloatArray | None = None, wat
         return replace(found, sigma=told, standard_error=np.where(np.isfinite(told)[:, None], found.standard_error,
                                                                   LARGEST_ERROR))  # fmt: skip
     return found
+
+
+def least_squares(
+    batch: Batch,
+    start: FloatArray,
+    within: tuple[FloatArray, FloatArray] | None = None,
+    watch: Watch = UNWATCHED,
+) -> tuple[FloatArray, FloatArray]:
+    """Return where the sum of squares is smallest from a start that is near, of magnitudes as of other data.
+
+    A voxel is done with a Gauss–Newton step so short that what it leaves is its square, which is not looked at any
+    more. What does not come near in a few steps is fitted with damping.
+
+    Parameters
+    ----------
+    batch : Batch
+    start : array of shape (V, P)
+        ln T1 and ln T2 (and ln B1); finite.
+    within : tuple of two arrays of shape (P,), optional
+        Lowest and highest logarithms. None: `LIMITS`.
+    watch : Watch
+        Looked at before each step.
+
+    Returns
+    -------
+    theta : array of shape (V, P)
+    fisher : array of shape (V, P, P)
+        Half the curvature of the sum of squares, where it was looked at last.
+    """
+    low, high = _edges(batch) if within is None else within
+    start = np.clip(start, low, high)
+    theta, fisher = start.copy(), np.empty((*start.shape, start.shape[1]))
+    active, before = np.argsort(start[:, 1], kind="stable"), np.full(len(start), np.inf)
+    lost: list[IntArray] = []
+    for _ in range(_NEAR_STEPS):
+        watch.check("fitting")
+        look = LeastSquares()(batch, theta[active], active)
+        fisher[active] = look.fisher
+        step, _ = _step(look, theta[active], low, high, np.zeros(len(active)))
+        length, worse = np.abs(step).max(axis=1), look.cost > before[active]
+        on = ~worse & (length <= _LONGEST)
+        theta[active[on]] = np.clip(theta[active[on]] + step[on], low, high)
+        before[active] = look.cost
+        lost.append(active[~on])
+        active = active[on & (length > _SHORT)]
+        if not active.size:
+            break
+    far = np.sort(np.concatenate([*lost, active]))
+    if far.size:
+        freedom = _freedom(batch)
+        theta[far], look, *_ = fit(batch, LeastSquares(), start[far], low, high,
+                                   lambda look, which: look.cost / freedom[which], far, watch=watch)  # fmt: skip
+        fisher[far] = look.fisher
+    return theta, fisher
 
 
 def _rician(

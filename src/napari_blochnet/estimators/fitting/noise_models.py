@@ -118,10 +118,12 @@ class Batch:
         """Return signals (V, N) and their derivatives (V, N, P) in T1, T2 and B1 as the decoder has them."""
         t1, t2 = np.exp(theta[:, 0]), np.exp(theta[:, 1])
         field = np.exp(theta[:, 2]) if self.fit_b1 else None if self.b1 is None else self.b1[which]
-        signal, derivatives = self.decoder.jacobian(
-            t1.astype(np.float32), t2.astype(np.float32), None if field is None else field.astype(np.float32)
+        return self.decoder.jacobian(
+            t1.astype(np.float32),
+            t2.astype(np.float32),
+            None if field is None else field.astype(np.float32),
+            is_b1_known=not self.fit_b1,
         )
-        return signal, derivatives[..., : self.columns]
 
     def simulate(self, theta: FloatArray, which: IntArray) -> tuple[AnyArray, AnyArray]:
         """Return signals (V, N) of the data's form and their derivatives (V, N, P) in T1, T2 and B1."""

@@ -84,7 +84,8 @@ class Refined(OnTop):
     def estimate(self, block: Block) -> Estimates:
         """Estimate fingerprints and refine the answers: standard errors, ``converged``, and ``b1`` where fitted."""
         kind, watch, field = block.kind, block.watch, block.b1
-        first = self.estimator.predict(block.data, block.schedule, kind, cancelled=watch.cancelled)
+        known = field if self.estimator.takes_b1 else None
+        first = self.estimator.predict(block.data, block.schedule, kind, b1=known, cancelled=watch.cancelled)
         data, used, scale = normalised(block.data, kind, self.saturation)
         start, usable = self._start(first, block, scale > 0)
         which = np.flatnonzero(usable)
@@ -107,7 +108,7 @@ class Refined(OnTop):
         t1, t2 = first.t1.astype(np.float64), first.t2.astype(np.float64)
         good = ~first.failed & np.isfinite(t1) & np.isfinite(t2) & (t1 > 0) & (t2 > 0)
         if not self.estimator.is_global or (signal & ~good).any():
-            coarse = self._coarse.predict(block.data, block.schedule, block.kind)
+            coarse = self._best_coarse(block)
             poor = ~coarse.failed & (~good | ~(first.residual <= coarse.residual))
             t1, t2 = np.where(poor, coarse.t1, t1), np.where(poor, coarse.t2, t2)
             good |= poor
@@ -116,12 +117,18 @@ class Refined(OnTop):
         start[:, 1] = np.log(np.clip(np.where(good, t2, 1.0), *LIMITS["t2"]))
         return start, signal & good
 
+    def _best_coarse(self, block: Block) -> Estimates:
+        """Return the best tissues of the coarse dictionary, under a B1 near that of each voxel."""
+        if block.b1 is not None:
+            return self._coarse.match_near_b1(block)
+        return self._coarse.predict(block.data, block.schedule, block.kind)
+
     def _again(self, found: Fit, batch: Batch, block: Block, which: IntArray, sigma: FloatArray | None) -> Fit:
         """Start fits that did not converge from the coarse dictionary, and keep what explains more."""
         lost = np.flatnonzero(~found.converged)
         if not lost.size:
             return found
-        coarse = self._coarse.predict(block.data[which[lost]], block.schedule, block.kind)
+        coarse = self._best_coarse(block.part(which[lost]))
         lost, coarse = lost[~coarse.failed], coarse.some(~coarse.failed)
         if not lost.size:
             return found

@@ -62,6 +62,7 @@ class WithStandardErrors(OnTop):
         tolerance: float = 1e-4,
     ) -> None:
         super().__init__(estimator, noise_sigma, saturation, tolerance)
+        self.takes_b1 = estimator.takes_b1
 
     @property
     def description(self) -> str:
@@ -80,12 +81,13 @@ class WithStandardErrors(OnTop):
     def estimate(self, block: Block) -> Estimates:
         """Estimate fingerprints and bound each answer."""
         kind = block.kind
-        found = self.estimator.predict(block.data, block.schedule, kind, cancelled=block.watch.cancelled)
+        found = self.estimator.predict(block.data, block.schedule, kind, b1=block.b1, cancelled=block.watch.cancelled)
         data, used, scale = normalised(block.data, kind, self.saturation)
         which = np.flatnonzero(~found.failed & (scale > 0) & (found.t1 > 0) & (found.t2 > 0))
         t1_se, t2_se = np.zeros((2, len(data)), np.float32)
         if which.size:
-            batch = Batch(data[which], used[which] if len(used) else used, kind, block.ready)
+            batch = Batch(data[which], used[which] if len(used) else used, kind, block.ready,
+                          None if block.b1 is None else block.b1[which])  # fmt: skip
             t1, t2 = found.t1[which].astype(np.float64), found.t2[which].astype(np.float64)
             theta = np.log(np.column_stack([np.clip(t1, *LIMITS["t1"]), np.clip(t2, *LIMITS["t2"])]))
             sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]

@@ -6,7 +6,7 @@ import functools
 import math
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "of_form"]
+__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form"]
 
 #: What is kept of the decoder's signal: all of it, its real part, or its magnitude.
 AtomForm = Literal["signal", "real part", "magnitude"]
@@ -33,6 +33,8 @@ _BLOCK = 4096
 _TRAINING = 6000
 # Dictionaries kept in memory, the latest used last; 10 to 40 MB each by default.
 _KEPT = 6
+# Coarse ones under other transmit fields, below 1 MB each: a field of ±30 % takes six of a schedule.
+_KEPT_NEAR = 24
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +117,7 @@ def of_form(signal: AnyArray, form: AtomForm) -> AnyArray:
 
 
 _cache: OrderedDict[Any, Dictionary] = OrderedDict()
+_near: OrderedDict[Any, Dictionary] = OrderedDict()
 _cache_lock = threading.Lock()
 
 
@@ -151,58 +154,118 @@ def build_dictionary(
     -------
     Dictionary
     """
-    from napari_blochnet.physics.decoder import EPGDecoder
-
     key = (schedule.digest, grid, form, energy, rank, tolerance)
+
+    def make() -> Dictionary:
+        atoms = _Atoms(schedule, grid, form, tolerance, watch=watch)
+        training = _thinned(grid, atoms.t1_index, atoms.t2_index)
+        chosen = atoms.by_t2[training[atoms.by_t2]]
+        atoms.total += len(chosen)
+
+        def units() -> Iterator[AnyArray]:
+            for _, rows in atoms.simulated(chosen):
+                unit, norms = unit_rows(rows.astype(np.complex128 if np.iscomplexobj(rows) else np.float64))
+                if (norms > 0).any():
+                    yield unit[norms > 0]
+
+        return atoms.compressed(find_subspace(units(), energy, rank))
+
+    return _kept(_cache, key, _KEPT, make)
+
+
+def dictionary_near(
+    schedule: Schedule,
+    grid: TissueGrid,
+    form: AtomForm,
+    subspace: Subspace,
+    b1: float,
+    *,
+    tolerance: float = 1e-4,
+    watch: Watch = UNWATCHED,
+) -> Dictionary:
+    """Simulate a dictionary under one transmit field, in a subspace that is there already; kept as others are.
+
+    Parameters
+    ----------
+    schedule, grid, form, tolerance, watch
+        As in `build_dictionary`.
+    subspace : Subspace
+        Of the same schedule and form under the nominal field: B1 moves fingerprints much as T2 does.
+    b1 : float
+        Relative to nominal.
+    """
+    key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1)
+    return _kept(
+        _near, key, _KEPT_NEAR, lambda: _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace)
+    )
+
+
+def _kept(cache: OrderedDict[Any, Dictionary], key: Any, most: int, make: Callable[[], Dictionary]) -> Dictionary:
+    """Return what is kept under a key, or make it and keep it, with the last few."""
     with _cache_lock:
-        if key in _cache:
-            _cache.move_to_end(key)
-            return _cache[key]
-    t1_index, t2_index = grid.atoms()
-    t1, t2 = grid.t1_values[t1_index], grid.t2_values[t2_index]
-    # a block of similar T2 needs a similar number of EPG states
-    by_t2 = np.argsort(t2, kind="stable")
-    training = by_t2[_thinned(grid, t1_index, t2_index)[by_t2]]
-    decoder, done, total = EPGDecoder(schedule, tolerance=tolerance), 0, len(training) + len(t1)
-
-    def simulated(atoms: IntArray) -> Iterator[tuple[IntArray, AnyArray]]:
-        nonlocal done
-        for start in range(0, len(atoms), _BLOCK):
-            watch.check("making the dictionary")
-            watch.report(done, total, "simulating the dictionary")
-            where = atoms[start : start + _BLOCK]
-            signal = decoder.signal(t1[where], t2[where], cancelled=watch.cancelled)
-            done += len(where)
-            yield where, of_form(signal, form)
-        watch.report(done, total, "simulating the dictionary")
-
-    def training_atoms() -> Iterator[AnyArray]:
-        for _, atoms in simulated(training):
-            unit, norms = unit_rows(atoms.astype(np.complex128 if np.iscomplexobj(atoms) else np.float64))
-            if (norms > 0).any():
-                yield unit[norms > 0]
-
-    subspace = find_subspace(training_atoms(), energy, rank)
-    coefficients = np.zeros((len(t1), subspace.rank), np.complex64 if np.iscomplexobj(subspace.basis) else np.float32)
-    norms = np.zeros(len(t1))
-    lost = 0.0
-    for where, atoms in simulated(by_t2):
-        projected = subspace.project(atoms)
-        coefficients[where], norms[where] = unit_rows(projected)
-        whole = np.einsum("ij,ij->i", atoms, atoms.conj(), dtype=projected.dtype).real
-        inside = norms[where] ** 2
-        lost = max(lost, float(np.max(1.0 - inside[whole > 0] / whole[whole > 0], initial=0.0)))
-    # tissues without a signal under this schedule cannot be told from noise: they are no atoms
-    seen = norms > 0
-    t1_index, t2_index, coefficients, norms = t1_index[seen], t2_index[seen], coefficients[seen], norms[seen]
-    parts = [coefficients.real, coefficients.imag] if np.iscomplexobj(coefficients) else [coefficients]
-    tiles = Tiles.cut(np.concatenate(parts, axis=1))
-    made = Dictionary(grid, t1_index, t2_index, norms, subspace, tiles, lost)
+        if key in cache:
+            cache.move_to_end(key)
+            return cache[key]
+    made = make()
     with _cache_lock:
-        _cache[key] = made
-        while len(_cache) > _KEPT:
-            _cache.popitem(last=False)
+        cache[key] = made
+        while len(cache) > most:
+            cache.popitem(last=False)
     return made
+
+
+class _Atoms:
+    """The atoms of a grid under a schedule, simulated block by block."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        grid: TissueGrid,
+        form: AtomForm,
+        tolerance: float,
+        b1: float | None = None,
+        *,
+        watch: Watch,
+    ) -> None:
+        from napari_blochnet.physics.decoder import EPGDecoder
+
+        self.grid, self._form, self._b1, self._watch = grid, form, b1, watch
+        self._decoder = EPGDecoder(schedule, tolerance=tolerance)
+        self.t1_index, self.t2_index = grid.atoms()
+        self._t1, self._t2 = grid.t1_values[self.t1_index], grid.t2_values[self.t2_index]
+        # a block of similar T2 needs a similar number of EPG states
+        self.by_t2 = np.argsort(self._t2, kind="stable")
+        self._done, self.total = 0, len(self._t1)
+
+    def simulated(self, atoms: IntArray) -> Iterator[tuple[IntArray, AnyArray]]:
+        for start in range(0, len(atoms), _BLOCK):
+            self._watch.check("making the dictionary")
+            self._watch.report(self._done, self.total, "simulating the dictionary")
+            where = atoms[start : start + _BLOCK]
+            field = None if self._b1 is None else np.full(len(where), self._b1)
+            signal = self._decoder.signal(self._t1[where], self._t2[where], field, cancelled=self._watch.cancelled)
+            self._done += len(where)
+            yield where, of_form(signal, self._form)
+        self._watch.report(self._done, self.total, "simulating the dictionary")
+
+    def compressed(self, subspace: Subspace) -> Dictionary:
+        """Return the dictionary of all atoms."""
+        number = np.complex64 if np.iscomplexobj(subspace.basis) else np.float32
+        coefficients = np.zeros((len(self._t1), subspace.rank), number)
+        norms = np.zeros(len(self._t1))
+        lost = 0.0
+        for where, atoms in self.simulated(self.by_t2):
+            projected = subspace.project(atoms)
+            coefficients[where], norms[where] = unit_rows(projected)
+            whole = np.einsum("ij,ij->i", atoms, atoms.conj(), dtype=projected.dtype).real
+            inside = norms[where] ** 2
+            lost = max(lost, float(np.max(1.0 - inside[whole > 0] / whole[whole > 0], initial=0.0)))
+        # tissues without a signal under this schedule cannot be told from noise: they are no atoms
+        seen = norms > 0
+        coefficients = coefficients[seen]
+        parts = [coefficients.real, coefficients.imag] if np.iscomplexobj(coefficients) else [coefficients]
+        tiles = Tiles.cut(np.concatenate(parts, axis=1))
+        return Dictionary(self.grid, self.t1_index[seen], self.t2_index[seen], norms[seen], subspace, tiles, lost)
 
 
 def _thinned(grid: TissueGrid, t1_index: IntArray, t2_index: IntArray) -> AnyArray:

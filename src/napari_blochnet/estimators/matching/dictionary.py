@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -10,14 +11,30 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.base import Block, Estimates, check_saturation
 from napari_blochnet.estimators.declared import DeclaredDictionary
-from napari_blochnet.estimators.matching.atoms import Dictionary, atom_form, build_dictionary, check_energy
+from napari_blochnet.estimators.matching.atoms import (
+    Dictionary,
+    atom_form,
+    build_dictionary,
+    check_energy,
+    dictionary_near,
+)
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.masked import match_used_samples
 from napari_blochnet.estimators.matching.search import best_match, best_match_torch, channels, on_device
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
+if TYPE_CHECKING:
+    from napari_blochnet.physics.decoder import EPGDecoder
+
 __all__ = ["DictionaryMatching"]
+
+# Largest step of the tissues among which a start is looked up under another B1.
+_COARSE_STEP = 0.1
+# Grid values on either side of the least-squares answer among which the best atom is, and how many of these atoms are
+# simulated: those that its curvature puts nearest.
+_AROUND = 2
+_TRIED = 3
 
 
 class DictionaryMatching(DeclaredDictionary):
@@ -28,6 +45,9 @@ class DictionaryMatching(DeclaredDictionary):
     known, so that PD is positive (largest ⟨a, x⟩): the sign after an inversion is information, and an inverted
     copy of a fingerprint is not the same tissue. Magnitudes are matched against the magnitude of the atoms. A voxel
     whose samples are all 0, or that no positive PD explains at all, has failed.
+
+    Where B1 is known, the answer is the grid's best atom under each voxel's own B1. It is found without a dictionary
+    for each: by a coarse one under a B1 near it, least squares from there, and the atoms around that answer.
 
     Parameters
     ----------
@@ -103,7 +123,91 @@ class DictionaryMatching(DeclaredDictionary):
 
         ``residual`` is the distance in the full space from the part of the atom inside the subspace.
         """
-        dictionary: Dictionary = block.ready
+        return self._matched(block, block.ready) if block.b1 is None else self._under_own_b1(block)
+
+    def match_near_b1(self, block: Block) -> Estimates:
+        """Match fingerprints under the nearest of a few values of B1, on the grid or a coarser one.
+
+        Parameters
+        ----------
+        block : Block
+            With ``b1``; ``ready`` is not needed.
+        """
+        from napari_blochnet.estimators.fitting.known_b1 import near_b1
+
+        assert block.b1 is not None
+        dictionary: Dictionary = self._ready(block.schedule, block.kind, block.watch)
+        grid = replace(self.grid, step=max(self.grid.step, _COARSE_STEP))
+        form = atom_form(block.schedule, block.kind)
+        order, parts = [], []
+        for b1, which in near_b1(block.b1):
+            near = dictionary_near(block.schedule, grid, form, dictionary.subspace, b1, tolerance=self.tolerance,
+                                   watch=Watch(cancelled=block.watch.cancelled))  # fmt: skip
+            order.append(which)
+            parts.append(self._matched(block.part(which), near))
+        if not parts:
+            return self._matched(block, dictionary)
+        return Estimates.joined(parts).some(np.argsort(np.concatenate(order), kind="stable"))
+
+    def _under_own_b1(self, block: Block) -> Estimates:
+        """Return the best atoms, each under the B1 of its voxel."""
+        from napari_blochnet.estimators.fitting.known_b1 import best_tissues
+        from napari_blochnet.physics.decoder import EPGDecoder
+
+        found = self.match_near_b1(block)
+        which = np.flatnonzero(~found.failed)
+        if not which.size:
+            return found
+        some = block.part(which)
+        decoder = EPGDecoder(block.schedule, tolerance=self.tolerance).to(self.device)
+        start = np.log(np.column_stack([found.t1[which], found.t2[which]]).astype(np.float64))
+        edges = np.log([self.grid.t1_range, self.grid.t2_range]).T
+        theta, fisher = best_tissues(some, decoder, start, self.saturation, (edges[0], edges[1]))
+        t1, t2, pd, residual = self._best_around(some, decoder, theta, fisher)
+        answer = Estimates.where(np.abs(pd) > 0, t1, t2, pd, residual, block.kind)
+        empty = np.zeros(len(block), found.pd.dtype)
+        whole = Estimates.where(np.zeros(len(block), bool), empty.real, empty.real, empty, empty.real, block.kind)
+        for name in ("t1", "t2", "pd", "residual", "failed"):
+            getattr(whole, name)[which] = getattr(answer, name)
+        return whole
+
+    def _best_around(
+        self, block: Block, decoder: EPGDecoder, theta: FloatArray, fisher: FloatArray
+    ) -> tuple[FloatArray, FloatArray, AnyArray, FloatArray]:
+        """Return T1, T2, PD and residual of the best atoms around least-squares answers (voxel, 2)."""
+        from napari_blochnet.estimators.fitting.density import explain
+
+        values = np.log(self.grid.t1_values), np.log(self.grid.t2_values)
+        # logarithms are evenly spaced on the grid
+        steps = [(axis[-1] - axis[0]) / max(1, len(axis) - 1) or 1.0 for axis in values]
+        nearest = [np.rint((theta[:, k] - axis[0]) / steps[k]).astype(np.int64) for k, axis in enumerate(values)]
+        shifts = np.arange(-_AROUND, _AROUND + 1)
+        rows = (nearest[0][:, None, None] + shifts[:, None] + 0 * shifts).reshape(len(theta), -1)
+        columns = (nearest[1][:, None, None] + shifts + 0 * shifts[:, None]).reshape(len(theta), -1)
+        # what lies beyond the diagonal has the largest T2 up to it instead
+        rows = np.clip(rows, 0, len(values[0]) - 1)
+        highest = np.searchsorted(self.grid.t2_values, self.grid.t1_values, side="right") - 1
+        rows = np.maximum(rows, int(np.argmax(highest >= 0)))
+        columns = np.clip(columns, 0, highest[rows])
+        away = np.stack([values[0][rows] - theta[:, :1], values[1][columns] - theta[:, 1:]], axis=-1)
+        worse = np.einsum("vcp,vpq,vcq->vc", away, fisher, away)
+        tried = np.argsort(worse, axis=1, kind="stable")[:, :_TRIED]
+        used = None
+        if self.saturation is not None:
+            used = np.abs(block.data) < self.saturation
+        best: list[AnyArray] = []
+        for k in range(tried.shape[1]):
+            chosen = np.take_along_axis(rows, tried[:, k : k + 1], axis=1)[:, 0], np.take_along_axis(
+                columns, tried[:, k : k + 1], axis=1)[:, 0]  # fmt: skip
+            t1, t2 = self.grid.t1_values[chosen[0]], self.grid.t2_values[chosen[1]]
+            pd, residual = explain(decoder, block.data, t1, t2, block.kind, used, block.b1)
+            this = [t1, t2, pd, residual]
+            better = residual < best[3] if best else np.ones(len(theta), bool)
+            best = [np.where(better, new, old) for new, old in zip(this, best or this, strict=True)]
+        return best[0], best[1], best[2], best[3]
+
+    def _matched(self, block: Block, dictionary: Dictionary) -> Estimates:
+        """Return the best atoms of one dictionary."""
         signals = block.data.astype(np.complex128 if block.kind == "complex" else np.float64)
         energy = _energy(signals)
         inside = dictionary.subspace.project(signals)

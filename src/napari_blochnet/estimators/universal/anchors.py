@@ -191,6 +191,16 @@ class Anchors:
             coefficients[where] = subspace.project(part)
         return cls.compressed(subspace, coefficients)
 
+    def under(self, signals: Callable[[FloatArray, FloatArray], AnyArray], *, block: int = 1024) -> Anchors:
+        """Return the same anchors with other signals, those of another transmit field, in the same subspace."""
+        t1, t2 = self.lattice.t1, self.lattice.t2
+        by_t2 = np.argsort(t2, kind="stable")
+        coefficients = np.empty_like(self.atoms)
+        for start in range(0, len(by_t2), block):
+            part = by_t2[start : start + block]
+            coefficients[part] = self.subspace.project(signals(t1[part], t2[part]))
+        return self.compressed(self.subspace, coefficients)
+
     @classmethod
     def compressed(cls, subspace: Subspace, coefficients: AnyArray) -> Anchors:
         """Make anchors from their coefficients in a subspace, shape (anchor, rank)."""

@@ -13,15 +13,19 @@ quantitative MRI using B-spline interpolation. IEEE Trans Med Imaging 39:1681 (2
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.base import Block, Estimates, check_saturation
 from napari_blochnet.estimators.declared import DeclaredUniversal
 from napari_blochnet.estimators.fitting.density import explain
+from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
 from napari_blochnet.estimators.universal.anchors import STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
@@ -38,6 +42,17 @@ _READINGS = 3
 # so many times at most.
 _STILL = 1e-4
 _FILLINGS = 60
+# Values of B1 of which anchors are kept, 2 to 5 MB each; a field of ±30 % takes six.
+_NEAR = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """What all blocks of a schedule share: anchors under the nominal field, and under others as they are asked for."""
+
+    anchors: Anchors
+    decoder: EPGDecoder
+    under: Callable[[float], Anchors]
 
 
 class Universal(DeclaredUniversal):
@@ -54,6 +69,9 @@ class Universal(DeclaredUniversal):
 
     Notes
     -----
+    Where B1 is known, anchors under a B1 near it lead to a start, and least squares from there to the answer under
+    each voxel's own one.
+
     T1 from 5 to 9000 ms and T2 from 1 to 4500 ms. A fingerprint without a sample other than 0 has failed, and so has
     a real or magnitude one that no positive PD explains.
     """
@@ -67,7 +85,7 @@ class Universal(DeclaredUniversal):
         """One line for records."""
         return f"universal: between anchors in steps of {100 * (STEP - 1):.0f} %"
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> tuple[Anchors, EPGDecoder]:
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
         """Simulate the anchors under a schedule."""
         form, decoder, done = atom_form(schedule, kind), EPGDecoder(schedule, tolerance=self.tolerance), 0
 
@@ -78,17 +96,45 @@ class Universal(DeclaredUniversal):
             done += len(t1)
             return of_form(decoder.signal(t1, t2, cancelled=watch.cancelled), form)
 
-        return Anchors.simulate(signals), decoder
+        anchors = Anchors.simulate(signals)
+
+        def under(b1: float) -> Anchors:
+            if b1 == 1:
+                return anchors
+            return anchors.under(lambda t1, t2: of_form(decoder.signal(t1, t2, np.full(len(t1), b1)), form))
+
+        return _Ready(anchors, decoder, functools.lru_cache(_NEAR)(under))
 
     def estimate(self, block: Block) -> Estimates:
         """Read a block of fingerprints between the anchors."""
-        (anchors, decoder), data = block.ready, block.data
-        t1, t2 = self._read(anchors, decoder, data)
+        if block.b1 is not None:
+            return self._under_own_b1(block, block.b1)
+        anchors, decoder, data = block.ready.anchors, block.ready.decoder, block.data
+        t1, t2 = self._read(anchors, decoder, anchors.subspace.project(data))
         used = None
         if self.saturation is not None and (np.abs(data) >= self.saturation).any():
             used = np.abs(data) < self.saturation
             self._fill(anchors, decoder, data, used, block.kind, t1, t2)
         pd, residual = explain(decoder, data, t1, t2, block.kind, used)
+        return Estimates.where(np.abs(pd) > 0, t1, t2, pd, residual, block.kind)
+
+    def _under_own_b1(self, block: Block, b1: FloatArray) -> Estimates:
+        """Read fingerprints under a B1 near their own, and fit them from there."""
+        decoder: EPGDecoder = block.ready.decoder
+        used = None if self.saturation is None else np.abs(block.data) < self.saturation
+        size = np.abs(block.data).max(axis=1, initial=0.0, where=True if used is None else used)
+
+        coefficients = block.ready.anchors.subspace.project(block.data)
+
+        def read(near: float, which: IntArray) -> FloatArray:
+            block.watch.check("mapping")
+            return np.log(np.column_stack(self._read(block.ready.under(near), decoder, coefficients[which])))
+
+        theta, which = between_b1(b1, read), np.flatnonzero(size > 0)
+        if which.size:
+            theta[which], _ = best_tissues(block.part(which), decoder, theta[which], self.saturation)
+        t1, t2 = np.exp(theta).T
+        pd, residual = explain(decoder, block.data, t1, t2, block.kind, used, b1)
         return Estimates.where(np.abs(pd) > 0, t1, t2, pd, residual, block.kind)
 
     def _fill(
@@ -110,19 +156,18 @@ class Universal(DeclaredUniversal):
             model = of_form(decoder.signal(t1[moving], t2[moving]), form)
             pd, _ = explain(decoder, data[moving], t1[moving], t2[moving], kind, used[moving])
             filled = np.where(used[moving], data[moving], pd[:, None] * model)
-            found = self._read(anchors, decoder, filled)
+            found = self._read(anchors, decoder, anchors.subspace.project(filled))
             moved = np.maximum(np.abs(found[0] / t1[moving] - 1), np.abs(found[1] / t2[moving] - 1)) > _STILL
             t1[moving], t2[moving] = found
             moving = moving[moved]
 
-    def _read(self, anchors: Anchors, decoder: EPGDecoder, data: AnyArray) -> tuple[FloatArray, FloatArray]:
-        """Return T1 and T2, ms, of fingerprints."""
-        coefficients = anchors.subspace.project(data)
+    def _read(self, anchors: Anchors, decoder: EPGDecoder, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
+        """Return T1 and T2, ms, of fingerprints given by their coefficients in the anchors' subspace."""
         short = 2.0 * float(decoder.schedule.repetition_time.max())
         centre, heights = anchors.settle(coefficients, anchors.search(coefficients), short)
         points = anchors.lattice
-        place = np.zeros((len(data), 2))
-        reading = np.arange(len(data))
+        place = np.zeros((len(coefficients), 2))
+        reading = np.arange(len(coefficients))
         for _ in range(_READINGS):
             if not reading.size:
                 break

@@ -1,11 +1,13 @@
-"""Maps of the transmit field B1 for reconstruction: reading and checking them."""
+"""Maps of the transmit field B1: reading and checking them, and fields that are made for phantoms."""
 
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +16,14 @@ from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.jobs.records import make_record
+from napari_blochnet.jobs.settings import B1FieldSettings, settings_from
+from napari_blochnet.phantoms.fields.transmit_field import with_transmit_field
 from napari_blochnet.phantoms.map_files import MapArray, read_map
+from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import nominal_b1
 
-__all__ = ["checked_b1", "read_b1"]
+__all__ = ["add_b1_field", "checked_b1", "read_b1"]
 
 # What refinement takes (`napari_blochnet.estimators.fitting.fit.LIMITS`); a map in per cent is far outside.
 _RANGE = (0.2, 3.0)
@@ -151,3 +157,33 @@ def checked_b1(
                          f"voxels in all; expected {_RANGE[0]:g} to {_RANGE[1]:g}, 1 being nominal.",
                          field="b1")  # fmt: skip
     return np.where(stack.mask, field, 1.0).astype(np.float32)
+
+
+def add_b1_field(phantom: Phantom, settings: B1FieldSettings | None = None, **fields: Any) -> Phantom:
+    """Return a phantom in a synthetic transmit field, smooth and of a given range, in place of its own.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    settings : B1FieldSettings, optional
+    **fields
+        Fields of `B1FieldSettings`: ``b1_range``, ``seed``.
+
+    Returns
+    -------
+    Phantom
+        With ``b1``, relative to nominal; see `napari_blochnet.phantoms.fields.transmit_field`.
+
+    Raises
+    ------
+    InputError
+        Settings out of bounds; a phantom whose mask is empty.
+    """
+    given = settings_from(B1FieldSettings, settings, **fields)
+    started = time.perf_counter()
+    made = with_transmit_field(phantom, given.b1_range, given.seed)
+    source = phantom.record or {"operation": "given", "phantom": phantom.name}
+    low, high = given.b1_range
+    note = f"A synthetic B1 field from {low:g} to {high:g}, seed {given.seed}."
+    record = make_record("add_b1_field", given, {"phantom": source}, seconds=time.perf_counter() - started)
+    return replace(made, notes=(*phantom.notes, note), record=record)

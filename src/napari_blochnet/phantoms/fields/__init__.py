@@ -1,0 +1,1 @@
+"""Fields in which phantoms lie: the transmit field."""
