@@ -12,9 +12,9 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.schedule.played_marks import legend, mark_colours, marks_of, played_in_words
 from napari_blochnet.napari_ui.panels.schedule.schedule_plot import SchedulePlot
 from napari_blochnet.napari_ui.widgets.appearance import palette
+from napari_blochnet.schedules.played_times import played_times
 from napari_blochnet.schedules.preparations import Preparation
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.schedules.timeline import timeline
 
 WORDS = (
     "T2 preparation of 40 ms before pulse 50, then 20 ms",
@@ -133,7 +133,7 @@ def test_trains_are_drawn_to_scale_in_time(qtbot, trains, drawn, said):
     qtbot.addWidget(plot)
     plot.apply_theme(palette("dark"))
     plot.show_schedule(schedule)
-    times = timeline(schedule)
+    times = played_times(schedule)
     stems = [item for item in plot._played.items if getattr(item, "opts", {}).get("connect") == "pairs"]
     assert len(stems) == drawn
     first = np.array([stem.getData()[0][0] for stem in stems])

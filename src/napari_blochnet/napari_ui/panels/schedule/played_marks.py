@@ -7,15 +7,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 from napari_blochnet.napari_ui.widgets.appearance import Palette
+from napari_blochnet.schedules.played_times import PlayedTimes
 from napari_blochnet.schedules.preparations import Preparation, PreparationKind
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.schedules.timeline import Timeline
 
 __all__ = ["Mark", "called", "legend", "mark_colours", "marks_of", "played_in_words"]
 
 # Of the theme's traces; the first two are those of flip angle and TR.
 _SLOTS: dict[PreparationKind, int] = {"inversion": 2, "t2": 5, "saturation": 3, "delay": 6, "simulated": 4}
-# Those of a simulated preparation by its name, in order of appearance.
+# Of those that are told by name, in order of appearance.
 _BY_NAME = (4, 7, 5, 3, 2, 6)
 
 
@@ -29,8 +29,8 @@ class Mark:
 
 
 def called(preparation: Preparation) -> str:
-    """Return what a preparation is called: by its name where it was simulated, else by its kind."""
-    return preparation.name if preparation.kind == "simulated" and preparation.name else preparation.what
+    """Return what a preparation is called: by its name where its kind says little, else by that."""
+    return preparation.name if preparation.kind in ("simulated", "delay") and preparation.name else preparation.what
 
 
 def mark_colours(schedule: Schedule, colours: Palette) -> dict[str, str]:
@@ -41,7 +41,7 @@ def mark_colours(schedule: Schedule, colours: Palette) -> dict[str, str]:
         if called(each) in found:
             continue
         slot = _SLOTS[each.kind]
-        if each.kind == "simulated":
+        if called(each) != each.what:
             slot, named = _BY_NAME[named % len(_BY_NAME)], named + 1
         found[called(each)] = colours.trace(slot)
     return found
@@ -68,7 +68,7 @@ def legend(schedule: Schedule, colours: Palette) -> str:
     )
 
 
-def played_in_words(schedule: Schedule, times: Timeline) -> str:
+def played_in_words(schedule: Schedule, times: PlayedTimes) -> str:
     """Return how long it all takes, and what of it is recorded."""
     train = _seconds(times.end)
     if schedule.trains == 1:

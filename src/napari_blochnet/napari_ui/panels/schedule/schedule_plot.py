@@ -21,8 +21,8 @@ from napari_blochnet.napari_ui.panels.schedule.played_marks import (
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.parts import note
 from napari_blochnet.napari_ui.widgets.plots import BY_HAND, HomeBox, pg
+from napari_blochnet.schedules.played_times import PlayedTimes, played_times
 from napari_blochnet.schedules.schedule import Schedule
-from napari_blochnet.schedules.timeline import Timeline, timeline
 
 __all__ = ["SchedulePlot"]
 
@@ -136,7 +136,7 @@ class SchedulePlot(QWidget):
         self._show_rows(has_marks=bool(found), has_strip=not schedule.is_plain)
         self.legend.setText(legend(schedule, colours))
         if not schedule.is_plain:
-            times = timeline(schedule)
+            times = played_times(schedule)
             self.words.setText(played_in_words(schedule, times))
             self._draw_trains(schedule, times, found, colours)
 
@@ -158,7 +158,7 @@ class SchedulePlot(QWidget):
                     self._add(plot, line)
             self._asked += [(plot, mark.place, mark.sentence) for mark in marks]
 
-    def _draw_trains(self, schedule: Schedule, times: Timeline, found: dict[str, str], colours: Palette) -> None:
+    def _draw_trains(self, schedule: Schedule, times: PlayedTimes, found: dict[str, str], colours: Palette) -> None:
         is_steady = schedule.trains == "steady"
         count = 2 if schedule.trains == "steady" else schedule.trains
         first = max(0, count - _MOST_TRAINS)
@@ -180,7 +180,7 @@ class SchedulePlot(QWidget):
         end = (count - 1) * times.period + times.end
         self._played.setXRange(first * times.period / 1000, end / 1000, padding=0.01)
 
-    def _draw_train(self, schedule: Schedule, times: Timeline, start: float, colour: str) -> None:
+    def _draw_train(self, schedule: Schedule, times: PlayedTimes, start: float, colour: str) -> None:
         x = np.repeat((times.pulses + start) / 1000, 2)
         y = np.zeros_like(x)
         # a pulse of a small angle is played, too
@@ -188,7 +188,7 @@ class SchedulePlot(QWidget):
         self._add(self._played, pg.PlotCurveItem(x, y, pen=pg.mkPen(colour, width=1), connect="pairs"))
 
     def _draw_preparations(
-        self, name: str, times: Timeline, start: float, top: float, colour: str, is_recorded: bool
+        self, name: str, times: PlayedTimes, start: float, top: float, colour: str, is_recorded: bool
     ) -> None:
         played = [each for each in times.preparations if called(each.preparation) == name]
         begins = np.array([start + each.start for each in played])

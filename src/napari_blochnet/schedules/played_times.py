@@ -8,7 +8,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.schedules.preparations import Preparation
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Played", "Timeline", "timeline"]
+__all__ = ["Played", "PlayedTimes", "played_times"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Played:
 
 
 @dataclass(frozen=True, eq=False)
-class Timeline:
+class PlayedTimes:
     """When what is played in each train, ms after its beginning, and when the next one begins.
 
     Parameters
@@ -41,7 +41,7 @@ class Timeline:
     period: float
 
 
-def timeline(schedule: Schedule) -> Timeline:
+def played_times(schedule: Schedule) -> PlayedTimes:
     """Return when everything of a schedule is played.
 
     Parameters
@@ -50,7 +50,7 @@ def timeline(schedule: Schedule) -> Timeline:
 
     Returns
     -------
-    Timeline
+    PlayedTimes
         Preparations before pulse n end at pulse n, one after the other, each with its delay.
     """
     gaps: dict[int, list[Preparation]] = {}
@@ -64,4 +64,4 @@ def timeline(schedule: Schedule) -> Timeline:
             played.append(Played(each, start))
             start += each.time
     end = float(pulses[-1] + schedule.repetition_time[-1])
-    return Timeline(pulses, tuple(played), end, end + schedule.recovery_time)
+    return PlayedTimes(pulses, tuple(played), end, end + schedule.recovery_time)
