@@ -10,12 +10,13 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.schedule.played_marks import understood_of
 from napari_blochnet.napari_ui.panels.schedule.schedule_plot import SchedulePlot
+from napari_blochnet.napari_ui.panels.schedule.schedule_reading import ScheduleReading, fields_of_file
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note
 from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, row_of
@@ -92,6 +93,10 @@ class SchedulePanel(Panel):
             self._folds.append(Foldable(_FOLD, around))
         self.plot = SchedulePlot()
         self.description = note()
+        #: what a file plays, in words
+        self.understood = note()
+        self._reading = ScheduleReading(self)
+        self._reading.ready.connect(self.make)
         self.export = ExportButton(
             "Save as CSV…",
             "Write flip angle, TR, TE and RF phase of every pulse to a file.",
@@ -101,7 +106,7 @@ class SchedulePanel(Panel):
 
         fill(self.body, heading("Pulse sequence"), self.kind, *self._forms, *self._folds, self.jobs)
         self.body.addWidget(self.plot, 20)
-        fill(self.body, self.description, row_of(self.export))
+        fill(self.body, self.description, self.understood, row_of(self.export))
         self.body.addStretch(1)
         self.kind.currentIndexChanged.connect(self._choose)
         titles = ("fisp", "spline5", "splinenoise11", "file")
@@ -163,11 +168,12 @@ class SchedulePanel(Panel):
             part.clear_errors()
         # a train that is not followed by another needs no recovery
         self.around.set_row_visible("recovery_time", self.around.values()["trains"] != 1)
+        self._show_file_rows()
         schedule = None
         heard: list[str] = []
         try:
             with data_warnings() as heard:
-                schedule = make_schedule(form.settings(**self.around.values()))
+                schedule = self._reading.read(form.settings(**self.around.values()))
         except InputError as error:
             # a form that nobody has filled in yet is no mistake
             if error.field == "path" and not form.values().get("path"):
@@ -178,15 +184,25 @@ class SchedulePanel(Panel):
             _log.exception("reading a schedule ended with an error")
             self.jobs.say(f"The schedule cannot be made ({type(error).__name__}); the log has the details.", "error")
         else:
-            self.jobs.say("")
+            if not self.is_busy:
+                self.jobs.say("")
             if "path" in form.fields:
                 self._read_with = self._values()
         self.jobs.warn(heard)
         self._take(schedule)
 
+    def _show_file_rows(self) -> None:
+        """Show what may be said of a file of this kind; a Pulseq file states nearly all itself."""
+        if "path" in self.form.fields:
+            fitting = fields_of_file(self.form, self.form.values()["path"])
+            for name in self.form.fields:
+                self.form.set_row_visible(name, name in fitting)
+
     def _show_mistake(self, error: InputError) -> None:
         """Write a sentence beside its field, unfolded, or where results are announced."""
         shown = self.form.show_error(error.field, str(error))
+        if shown and error.field is not None:
+            self.form.set_row_visible(error.field.split(".")[0], True)
         if not shown and self.around.show_error(error.field, str(error)):
             self.fold.open()
             shown = True
@@ -205,6 +221,7 @@ class SchedulePanel(Panel):
     def show_schedule(self, schedule: Schedule) -> None:
         """Take a schedule that was made before; its form too, where it was made by one."""
         self._fill_in(schedule)
+        self._show_file_rows()
         self.jobs.say("")
         self._take(schedule)
 
@@ -213,6 +230,8 @@ class SchedulePanel(Panel):
         self.plot.setVisible(schedule is not None)
         self.plot.show_schedule(schedule)
         self.description.setText("" if schedule is None else schedule.describe())
+        self.understood.setText("" if schedule is None else understood_of(schedule))
+        self.understood.setVisible(bool(self.understood.text()))
         self.export.setEnabled(schedule is not None)
         self.session.schedule = schedule
 

@@ -11,7 +11,7 @@ from napari_blochnet.schedules.played_times import PlayedTimes
 from napari_blochnet.schedules.preparations import Preparation, PreparationKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Mark", "called", "legend", "mark_colours", "marks_of", "played_in_words"]
+__all__ = ["Mark", "called", "legend", "mark_colours", "marks_of", "played_in_words", "understood_of"]
 
 # Of the theme's traces; the first two are those of flip angle and TR.
 _SLOTS: dict[PreparationKind, int] = {"inversion": 2, "t2": 5, "saturation": 3, "delay": 6, "simulated": 4}
@@ -78,6 +78,12 @@ def played_in_words(schedule: Schedule, times: PlayedTimes) -> str:
         return f"Trains of {train}{pause}, until they repeat themselves."
     count, whole = schedule.trains, _seconds(schedule.duration)
     return f"{count} trains of {train}{pause} between them, {whole} in all; the last is recorded."
+
+
+def understood_of(schedule: Schedule) -> str:
+    """Return what the reader of a schedule's file understood, a line each; empty where it says nothing of that."""
+    found = schedule.record.get("understood")
+    return "\n".join(f"• {line}" for line in found if isinstance(line, str)) if isinstance(found, list) else ""
 
 
 def _seconds(time: float) -> str:
