@@ -140,6 +140,7 @@ _EXPERIMENTS = (
     "experiment,draw,model,preset,seed,",
     "schedule,pulses,estimator,",
     "profile,sphere,parameter,voxels,failures,true,site,",
+    "trains,sphere,parameter,voxels,failures,true,site,",
     "kind,snr,profile_in_data,profile_in_model,",
 )
 _TABLES = (

@@ -51,7 +51,8 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
         return None
     answered = maps.mask & ~maps.failed
     residual = maps.residual[answered]
-    is_inverted = stack.schedule.inversion_time is not None
+    # preparations that somebody stated left none out
+    is_inverted = bool(stack.schedule.all_preparations)
     suspicious = _SUSPICIOUS if is_inverted else _NOT_INVERTED
     if not residual.size or (median := float(np.median(residual))) <= suspicious:
         return None

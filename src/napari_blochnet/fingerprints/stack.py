@@ -223,7 +223,7 @@ class FingerprintStack(OnGrid):
 
 def _has_both_signs(schedule: Schedule) -> bool:
     """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them."""
-    return schedule.inversion_time is not None or (
+    return any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations) or (
         schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0)
     )
 

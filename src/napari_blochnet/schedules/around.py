@@ -127,10 +127,12 @@ def _responses(source: str, comments: dict[str, str]) -> dict[int, PreparationRe
             key: np.concatenate([values for _, values in sorted(found, key=lambda item: item[0])])
             for key, found in by_key.items()
         }
-        shape = tuple(len(whole.get(key, ())) for key in ("t1", "t2", "b1"))
-        if any(whole.get(key, np.empty(0)).size != np.prod(shape) for key in ("a", "b")):
-            found = f"the lines '# response {number}' do not hold {' × '.join(map(str, shape))} values of a and of b"
-            raise FileError(source, found, "a value for each T1, T2 and B1")
+        if missing := {"t1", "t2", "b1", "a", "b"} - whole.keys():
+            raise FileError(source, f"the lines '# response {number}' lack {', '.join(sorted(missing))}", "all of them")
+        shape = tuple(len(whole[key]) for key in ("t1", "t2", "b1"))
+        if any(whole[key].size != np.prod(shape) for key in ("a", "b")):
+            wrong = f"the lines '# response {number}' do not hold {' × '.join(map(str, shape))} values of a and of b"
+            raise FileError(source, wrong, "a value for each T1, T2 and B1")
         whole |= {key: whole[key].reshape(shape) for key in ("a", "b")}
         made[number] = PreparationResponse(**whole)
     return made

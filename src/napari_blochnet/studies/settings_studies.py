@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from napari_blochnet.jobs.settings import Settings, quantity
 from napari_blochnet.jobs.settings_training import ExperimentSettings
 
@@ -58,6 +60,12 @@ class PrecisionSettings(Settings):
 class AcquiredSettings(Settings):
     """The acquired phantom, refined, against the truth and the site's own result."""
 
+    scan: Literal["vumc_mrf_500", "vumc_mrf_210"] = quantity(
+        "vumc_mrf_500",
+        "Scan",
+        "vumc_mrf_500: one train, with plausible slice profiles; vumc_mrf_210: a train played four times, mapped as "
+        "one train and as it was played.",
+    )
     saturation: float = quantity(250.0, "Saturation", "Samples at or above this magnitude are left out.", gt=0)
     radius: float = quantity(5.0, "Radius", "Of the spheres.", "voxels", gt=0, le=100)
     positions: int = quantity(15, "Positions", "Across the slice, of the profiles tried.", ge=1, le=200)

@@ -21,7 +21,7 @@ import numpy as np
 
 from napari_blochnet.physics.kernels.math import at, decay, gather, jit, one_minus_exp, rotation
 from napari_blochnet.physics.kernels.plays import cross_gap, start_of_play
-from napari_blochnet.physics.kernels.sample_rows import TILE, add_to_set, project, write
+from napari_blochnet.physics.kernels.sample_rows import TILE, add_to_set, empty_rows, project, write
 
 __all__ = ["real_block"]
 
@@ -201,16 +201,15 @@ def real_block(
     pulses, ring, sets = len(flip), 2 * states - 1, 1 + tangents
     by_t1, by_t2 = 1, 2
     # Sets are beside each other, so that they are the lanes of one row as well.
-    f_sets = np.empty((ring, sets, width), t1.dtype)
-    z_sets = np.empty((states, sets, width), t1.dtype)
-    tile = np.empty((TILE, sets, width), t1.dtype)
+    f_sets = empty_rows(ring, sets, width, t1)
+    z_sets = empty_rows(states, sets, width, t1)
+    tile = empty_rows(TILE, sets, width, t1)
     scale = np.ones((sets, width), t1.dtype)
     rate1 = np.empty(width, t1.dtype)
     rate2 = np.empty(width, t1.dtype)
-    q1 = np.empty(sets * width, t1.dtype)
-    q2 = np.empty(sets * width, t1.dtype)
-    qe = np.empty(sets * width, t1.dtype)
-    turns = np.empty((2, sets * width), t1.dtype)
+    lost = empty_rows(3, sets, width, t1).reshape(3, sets * width)
+    q1, q2, qe = lost[0], lost[1], lost[2]
+    turns = empty_rows(1, 2, sets * width, t1)[0]
     chosen = np.empty(width, np.int64)
     for j in range(width):
         chosen[j] = order[start + min(j, count - 1)]

@@ -6,12 +6,25 @@ Arrays have a row for each order or time, in it the signal's own lanes (set 0) a
 # mypy: disable-error-code="no-untyped-def, untyped-decorator"
 from __future__ import annotations
 
+import numpy as np
+
 from napari_blochnet.physics.kernels.math import jit
 
-__all__ = ["TILE", "add_to_set", "project", "write", "write_complex"]
+__all__ = ["TILE", "add_to_set", "empty_rows", "project", "write", "write_complex"]
 
 # Samples gathered before they are written: two cache lines of each voxel's row at once.
 TILE = 32
+# Bytes of a cache line, and of the widest registers: rows that begin at one are a tenth to a fifth faster.
+_LINE = 64
+
+
+@jit
+def empty_rows(rows, sets, width, like):
+    """Return an array (rows, sets, width) of the type of ``like``, which begins at a cache line."""
+    size, item = rows * sets * width, like.itemsize
+    memory = np.empty(size + _LINE // item, like.dtype)
+    skipped = (-memory.ctypes.data % _LINE) // item
+    return memory[skipped : skipped + size].reshape(rows, sets, width)
 
 
 @jit
