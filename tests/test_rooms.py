@@ -21,6 +21,7 @@ FLOORS = """
     common
     io.sets
     io
+    physics.pulse_simulation
     schedules
     physics.tissue_values physics.preparation_maps
     physics.kernels | physics.reference

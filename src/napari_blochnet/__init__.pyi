@@ -38,6 +38,7 @@ from .schedules.generators import fisp_schedule as fisp_schedule
 from .schedules.generators import spline_schedule as spline_schedule
 from .schedules.preparations import Preparation as Preparation
 from .schedules.preparations import PreparationResponse as PreparationResponse
+from .schedules.pulseq.read_pulseq import read_pulseq as read_pulseq
 from .schedules.schedule import Schedule as Schedule
 from .schedules.schedule_files import read_schedule as read_schedule
 from .schedules.schedule_files import write_schedule as write_schedule

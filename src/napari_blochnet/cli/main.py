@@ -95,7 +95,9 @@ def show(console: Console, path: str, **options: Any) -> Answer:
     from napari_blochnet.jobs.operations.opening import make_schedule
 
     made = make_schedule(kind="file", path=path, **given_settings(ScheduleFileSettings, options))
-    return made.describe(), {"description": made.describe(), "pulses": len(made)}
+    understood = made.record.get("understood", [])
+    text = "\n".join([made.describe(), *understood])
+    return text, {"description": made.describe(), "pulses": len(made), "understood": understood}
 
 
 # Options of a comparison or of means that agreement has, too.

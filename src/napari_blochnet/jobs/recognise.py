@@ -185,7 +185,7 @@ def schedule_beside(path: PathLike) -> Path | None:
     try:
         folder = Path(path).expanduser().parent
         files = sorted(folder.iterdir())
-        small = [file for file in files if _ends(file, _TABLES) and file.stat().st_size <= _TABLE_BYTES]
+        small = [file for file in files if _ends(file, (*_TABLES, ".seq")) and file.stat().st_size <= _TABLE_BYTES]
         found = [] if len(files) > _MOST_FILES else list(filter(_is_schedule, small))
     except OSError:
         return None
@@ -194,6 +194,10 @@ def schedule_beside(path: PathLike) -> Path | None:
 
 @_no_if_it_fails
 def _is_schedule(path: PathLike) -> bool:
+    if _ends(path, (".seq",)):
+        # told by its first lines; all of it takes seconds to simulate
+        with Path(path).open(encoding="utf-8", errors="replace") as file:
+            return "[VERSION]" in file.read(4096)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

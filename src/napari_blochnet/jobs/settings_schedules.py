@@ -96,8 +96,8 @@ class ScheduleFileSettings(Settings):
     path: str = of_data(
         "",
         "File",
-        "CSV or text with a column for each quantity, a pair of text files, MATLAB, HDF5, or JSON of ours.",
-        files="Schedules (*.csv *.tsv *.txt *.mat *.h5 *.hdf5 *.json);;All files (*)",
+        "CSV or text with a column for each quantity, a pair of text files, MATLAB, HDF5, JSON of ours, or Pulseq.",
+        files="Schedules (*.csv *.tsv *.txt *.mat *.h5 *.hdf5 *.json *.seq);;All files (*)",
     )
     flip_angle: float | None = of_data(
         None,
@@ -153,6 +153,23 @@ class ScheduleFileSettings(Settings):
     )
     preparations: tuple[str, ...] | None = of_data(
         None, "Preparations", f"{_PREPARATION_WORDS} Where the file states none."
+    )
+    preparation_model: Literal["simulated", "ideal"] | None = of_data(
+        None,
+        "Preparations of Pulseq",
+        "Simulated: what they do to each T1, T2 and B1, by the Bloch equations for their waveforms; so where left out. "
+        "Ideal: inversions and saturations at an instant, T2 preparations by their echo time.",
+    )
+    spin_lock: Literal["t2"] | None = of_data(
+        None, "Spin locks", "Of Pulseq files: T1ρ is not modelled; t2 takes relaxation during spin locks as T2."
+    )
+    slice_positions: int | None = of_data(
+        None,
+        "Slice positions",
+        "Of Pulseq files: at how many, across the slice or one half of it, the flip angle is simulated; left out: 10; "
+        "0: no slice profile.",
+        ge=0,
+        le=200,
     )
 
     _trains = field_validator("trains", mode="before")(_check_trains)

@@ -23,6 +23,7 @@ from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeU
 from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.preparations import Preparation
+from napari_blochnet.schedules.pulseq.pulseq_hints import PreparationModel, PulseqHints, SpinLock, pulseq_schedule
 from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule, Trains
 from napari_blochnet.schedules.schedule_json import read_json_schedule
@@ -68,6 +69,9 @@ def read_schedule(
     preparations: Sequence[Preparation | str] | None = None,
     recovery_time: float | None = None,
     trains: Trains | None = None,
+    preparation_model: PreparationModel | None = None,
+    spin_lock: SpinLock | None = None,
+    slice_positions: int | None = None,
 ) -> Schedule:
     """Read a schedule from a file, or a pair of files.
 
@@ -76,8 +80,8 @@ def read_schedule(
     to a base TR and TE among them; tables without a header; text files of one number a line, given as (flip angles,
     TRs), as their folder, or as one of ``NAME_fa.txt`` and ``NAME_tr.txt``; MATLAB files, version 4, 5 and 7.3, and
     HDF5 with vectors such as ``fa``, ``tr``, ``te``, in structures and cells too (``seq.rf.fa``); JSON that is or
-    embeds a schedule of ours, or another's with our names. Comment lines such as ``# TI = 20.6 ms``, ``# inversion
-    efficiency: 0.95`` and ``# receiver phase: fixed`` are read.
+    embeds a schedule of ours, or another's with our names; Pulseq (``.seq``), see `read_pulseq`. Comment lines such as
+    ``# TI = 20.6 ms``, ``# inversion efficiency: 0.95`` and ``# receiver phase: fixed`` are read.
 
     Parameters
     ----------
@@ -111,6 +115,9 @@ def read_schedule(
     trains : int or "steady", optional
         How many trains are played, the last of which is recorded, where the file does not say; otherwise 1.
 
+    preparation_model, spin_lock, slice_positions : optional
+        Of Pulseq files; see `read_pulseq`.
+
     Returns
     -------
     Schedule
@@ -131,6 +138,7 @@ def read_schedule(
     """
     times = (repetition_time, echo_time, inversion_time)
     hints = _Hints(flip_angle, *times, inversion_efficiency, rf_phase, angle_unit, time_unit, receiver_phase)
+    played = PulseqHints(preparation_model, spin_lock, slice_positions)
     files = [Path(path)] if isinstance(path, (str, os.PathLike)) else [Path(part) for part in path]
     files = [existing_file(file) for file in files]
     if len(files) == 1 and files[0].is_dir():
@@ -146,6 +154,10 @@ def read_schedule(
     if columns is not None and (is_pair or suffix == ".json"):
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     around = Around(preparations, recovery_time, trains)
+    if suffix == ".seq":
+        return around.of(files[0].name, pulseq_schedule(files[0], vars(hints), vars(played)))
+    if played != PulseqHints():
+        raise FileError(files[0], "is no Pulseq file; leave preparation_model, spin_lock and slice_positions out.")
     if suffix == ".json":
         return around.of(files[0].name, read_json_schedule(files[0], vars(hints)))
     name, comments = files[0].stem, {}
@@ -162,7 +174,7 @@ def read_schedule(
         raise FileError(
             files[0],
             f"cannot tell the format from the ending {suffix or 'it lacks'!r}",
-            ".csv, .tsv, .txt, .mat, .h5 or .json",
+            ".csv, .tsv, .txt, .mat, .h5, .json or .seq",
         )
     source = files[0].name
     try:

@@ -170,7 +170,7 @@ def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp
     values = given.model_dump(exclude={"kind"})
     if isinstance(given, ScheduleFileSettings):
         if not given.path:
-            raise InputError("No schedule file is chosen; expected a CSV, text or MATLAB file.", field="path")
+            raise InputError("No schedule file is chosen; expected a CSV, text, MATLAB or Pulseq file.", field="path")
         # what is left out stays the file's own
         hints = {key: value for key, value in values.items() if value is not None and key != "path"}
         schedule = read_schedule(given.path, **hints)
@@ -178,7 +178,10 @@ def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp
         schedule = spline_schedule(**values)
     else:
         schedule = fisp_schedule(**values)
-    return schedule.replace(record=make_record("make_schedule", given, {}))
+    record = make_record("make_schedule", given, {})
+    # what a Pulseq file was understood as, in sentences
+    understood = {key: value for key, value in schedule.record.items() if key == "understood"}
+    return schedule.replace(record={**record, **understood})
 
 
 def leaves_inversion_open(settings: ScheduleFileSettings) -> bool:
@@ -195,7 +198,7 @@ def leaves_inversion_open(settings: ScheduleFileSettings) -> bool:
     """
     from napari_blochnet.schedules.missing import MissingHintError
 
-    if settings.inversion_time is not None or not settings.path:
+    if settings.inversion_time is not None or not settings.path or settings.path.lower().endswith(".seq"):
         return False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)

@@ -1,0 +1,1 @@
+"""Pulseq files: sequences as they are played, read as schedules."""
