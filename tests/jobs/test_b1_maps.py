@@ -130,7 +130,7 @@ def test_refused_maps(head, stack, folder):
         with pytest.raises(nb.InputError, match=words):
             nb.reconstruct(stack, b1=wrong, **refine)
     with pytest.raises(nb.InputError, match="takes B1 as nominal; expected refine") as caught:
-        nb.reconstruct(stack, "universal", b1=head.b1)
+        nb.reconstruct(stack, "fc", b1=head.b1)
     assert caught.value.field == "b1"
     with pytest.raises(nb.InputError, match="one of the two"):
         nb.reconstruct(stack, b1=head.b1, fit_b1=True, **refine)

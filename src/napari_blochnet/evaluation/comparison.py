@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.colour_limits import Limits
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
@@ -187,16 +188,34 @@ def _bounds(
             missing.setdefault(found if isinstance(found, str) else scale.unknown, []).append(model)
         else:
             known[model] = found.in_units_of(scale)
-    # models that mapped the same fingerprints share their bound
-    distinct = dict.fromkeys(known.values())
-    by_data = {data: tissue_bounds(truth, sets, data, voxels, seed, watch=watch) for data in distinct}
+    # models that mapped the same fingerprints under the same field share their bound
+    fields = {model: _field_of(truth, item, known[model]) for model, item in zip(models, maps, strict=True)
+              if model in known}  # fmt: skip
+    keys = {model: (data, zlib.crc32(field.tobytes()) if (field := fields[model]) is not None else None)
+            for model, data in known.items()}  # fmt: skip
+    by_key: dict[Any, dict[str, dict[str, float]]] = {}
+    for model, key in keys.items():
+        if key not in by_key:
+            lying = truth if fields[model] is None else replace(truth, b1=fields[model])
+            by_key[key] = tissue_bounds(lying, sets, known[model], voxels, seed, watch=watch)
     sentences = [f"{', '.join(names)}: no Cramér–Rao bound, because {reason}." for reason, names in missing.items()]
     if known:
         most = max(int(chosen.sum()) for chosen in sets.values())
         drawn = f" of up to {voxels:,} voxels a tissue, drawn with seed {seed}" if most > voxels else ""
         units = ", in one unit" if any(scale.signal_per_pd != 1.0 for scale in scales) else ""
         sentences.append(f"The Cramér–Rao bound takes the noise, B1 and the true T1, T2 and PD{units}{drawn}.")
-    return {model: by_data[data] for model, data in known.items()}, sentences
+        if any(data.fit_b1 for data in known.values()):
+            sentences.append("Where B1 was fitted along, the bound takes it as unknown.")
+        if any(field is not None for field in fields.values()):
+            sentences.append("The truth has no B1: the bound takes that of the map which was given.")
+    return {model: by_key[key] for model, key in keys.items()}, sentences
+
+
+def _field_of(truth: Phantom, maps: ParameterMaps, acquisition: Acquisition) -> FloatArray | None:
+    """Return the B1 map that maps were made with, where the truth has none; nominal where it has no value."""
+    if truth.b1 is not None or maps.b1 is None or acquisition.fit_b1:
+        return None
+    return np.ascontiguousarray(np.where(maps.b1 > 0, maps.b1, 1.0), np.float32)
 
 
 def _said_of_chance(table: Sequence[Score]) -> list[str]:

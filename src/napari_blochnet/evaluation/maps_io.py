@@ -74,7 +74,7 @@ def files_to_write(folder: str | os.PathLike[str], settings: Any = None) -> list
     """Return the files that `write_maps` will surely write of a mapping with these settings."""
     refined = bool(getattr(settings, "refine", False))
     errors = refined or getattr(settings, "uncertainty", False)
-    with_b1 = refined and (settings.fit_b1 or settings.b1 is not None)
+    with_b1 = getattr(settings, "b1", None) is not None or (refined and settings.fit_b1)
     more = [*(["t1_se", "t2_se"] if errors else []), *(["converged"] if refined else []), *(["b1"] if with_b1 else [])]
     paths = map_paths(Path(folder), _PREFIX)
     sidecars = [Path(folder) / f"{_PREFIX}_{_FILES[field][0]}.json" for field in _DESCRIBED]

@@ -23,7 +23,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Acquisition", "acquisition_of", "describe_acquisition", "tissue_bounds"]
+__all__ = ["Acquisition", "acquisition_of", "describe_acquisition", "said_of_b1", "tissue_bounds"]
 
 # Fingerprints that tell stacks apart.
 _FEW = 8
@@ -40,11 +40,14 @@ class Acquisition:
     noise_sigma : float
         Standard deviation of the noise in each real channel, in units of the signal of PD 1; above 0. A record has
         it in units of the samples: `in_units_of` brings it to those of a truth.
+    fit_b1 : bool
+        Whether B1 was estimated along from the same samples, which leaves less to tell T1 and T2 by.
     """
 
     schedule: Schedule
     kind: SignalKind
     noise_sigma: float
+    fit_b1: bool = False
 
     def in_units_of(self, scale: SignalScale) -> Acquisition:
         """Return the same with its noise in units of the truth's PD, where ``scale`` is between it and the samples."""
@@ -85,8 +88,10 @@ def acquisition_of(maps: ParameterMaps) -> Acquisition | str:
     unclear = "its record does not say what noise and schedule its fingerprints had"
     if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0) or kind not in get_args(SignalKind):
         return unclear
+    settings = maps.record.get("settings")
+    fitted = isinstance(settings, Mapping) and settings.get("fit_b1") is True and settings.get("refine") is True
     try:
-        return Acquisition(Schedule.from_dict(known["schedule"]), cast(SignalKind, kind), float(sigma))
+        return Acquisition(Schedule.from_dict(known["schedule"]), cast(SignalKind, kind), float(sigma), fitted)
     except (InputError, KeyError, TypeError):
         return unclear
 
@@ -105,7 +110,7 @@ def tissue_bounds(
     Parameters
     ----------
     truth : Phantom
-        T1, T2, PD, and B1 where it has one, which counts as known.
+        T1, T2, PD, and B1 where it has one, which counts as known unless it was estimated along.
     sets : mapping of str to bool array of shape (Z, Y, X)
         Voxels by tissue, at least one each.
     acquisition : Acquisition
@@ -146,6 +151,7 @@ def tissue_bounds(
             *values.T,
             sigma=acquisition.noise_sigma,
             kind=acquisition.kind,
+            fit_b1=acquisition.fit_b1,
             cancelled=watch.cancelled,
         )
         found[tissue] = {
@@ -158,3 +164,45 @@ def tissue_bounds(
 
 def _rows(maps: list[AnyArray], index: AnyArray) -> AnyArray:
     return np.stack([values.reshape(-1)[index] for values in maps], axis=1).astype(np.float64)
+
+
+def said_of_b1(maps: ParameterMaps, stack: FingerprintStack, *, fitted: bool) -> str | None:
+    """Return what B1 does to T1 and T2 of maps, in a sentence; None where there is nothing to say it of.
+
+    Parameters
+    ----------
+    maps : ParameterMaps
+        With ``b1``.
+    stack : FingerprintStack
+    fitted : bool
+        Whether B1 was fitted along: what that costs in precision. Otherwise: what an error of the map does.
+
+    Notes
+    -----
+    At the median tissue, by the bound for T1, T2 and B1 together, C: least squares with B1 off by δ end off by
+    C[T, B1]/C[B1, B1]·δ, to first order, and the standard error of T with B1 known is smaller by the square root of
+    1 − C[T, B1]²/(C[T, T]·C[B1, B1]).
+    """
+    from napari_blochnet.physics.bounds import cramer_rao_bound
+
+    answered = maps.mask & ~maps.failed
+    if maps.b1 is None or not answered.any():
+        return None
+    t1, t2, b1 = (float(np.median(values[answered])) for values in (maps.t1, maps.t2, maps.b1))
+    covariance = cramer_rao_bound(stack.schedule, t1, t2, 1.0, b1, sigma=1e-6, kind=stack.kind, fit_b1=True,
+                                  tolerance=1e-4).covariance  # fmt: skip
+    where = f"at the median tissue (T1 {t1:.0f} ms, T2 {t2:.0f} ms, B1 {b1:.2f})"
+    with_b1, own = covariance[:2, 2], np.diagonal(covariance)
+    if not np.isfinite(own).all():
+        return f"These data do not tell T1, T2 and B1 apart {where}." if fitted else None
+    if fitted:
+        times = 1.0 / np.sqrt(np.maximum(1.0 - with_b1**2 / (own[:2] * own[2]), 1e-12))
+        return (
+            f"B1 was fitted along, which makes the standard errors of T1 and T2 {times[0]:.1f} and {times[1]:.1f} "
+            f"times what they would be with a B1 map {where}."
+        )
+    percent = 100.0 * with_b1 / own[2] * 0.05 * b1 / np.array([t1, t2])
+    return (
+        f"A B1 map 5 % too high changes T2 by {percent[1]:+.1f} % and T1 by {percent[0]:+.1f} % {where}; no standard "
+        "error holds that."
+    )

@@ -86,7 +86,9 @@ def _origin(record: Any) -> Any:
     whole, and PD is the same in any transmit field.
     """
     if isinstance(record, Mapping):
-        if record.get("operation") in ("cut_phantom", "add_b1_field") and isinstance(inputs := record.get("inputs"), Mapping):
+        if record.get("operation") in ("cut_phantom", "add_b1_field") and isinstance(
+            inputs := record.get("inputs"), Mapping
+        ):
             return _origin(inputs.get("phantom"))
         return {key: _origin(value) for key, value in record.items() if key not in _CIRCUMSTANCES}
     return [_origin(value) for value in record] if isinstance(record, (list, tuple)) else record

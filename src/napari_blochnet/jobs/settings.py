@@ -80,8 +80,8 @@ _TISSUES: str = of_data(
 _B1_NOMINAL: float | None = of_data(
     None,
     "Nominal B1",
-    "What the B1 map holds where the field is nominal: 100 of per cent, the prescribed flip angle of degrees; none: 1, "
-    "or 100 where its median is from 95 to 105.",
+    "What the B1 map holds where the field is nominal: 100 of per cent, 1000 of permille, the prescribed flip angle of "
+    "degrees; none: 1, 100 where its median is from 95 to 105, 1000 where it is from 950 to 1050.",
     gt=0,
 )
 _SLICES: tuple[int, int] | None = of_data(
@@ -306,12 +306,13 @@ class ReconstructSettings(Settings):
         False, "Refine", "Fit each voxel by the physics, from the estimator's answer; adds standard errors."
     )
     fit_b1: bool = quantity(
-        False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2."
+        False, "Fit B1", "Where refined: fit the transmit field along, at several times the error of T2 (FISP: 3.5)."
     )
     b1: str | None = of_data(
         None,
         "B1 map",
-        "Where refined: transmit field on the stack's grid (NIfTI, MINC, NumPy), 1 being nominal; it is held fixed.",
+        "Transmit field (NIfTI, MINC, NumPy, or a phantom's folder), laid on the stack's grid and held fixed; networks "
+        "take B1 as nominal unless refined. 5 % of error in it move T2 by some 8 % and T1 by 0.5 % (FISP).",
         files="NIfTI (*.nii *.nii.gz);;All files (*)",
     )
     b1_nominal: float | None = _B1_NOMINAL

@@ -50,12 +50,16 @@ _BELIEVED = {"t1": (5.0, 20_000.0), "t2": (0.2, 20_000.0)}
 # What a field relative to nominal is not stated in.
 _ABSOLUTE_B1 = ("deg", "°", "rad", "hz", "hertz", "khz", "ut", "µt", "μt", "tesla")
 _PERCENT = ("%", "percent", "per cent", "pct", "p.u.")
+_PERMILLE = ("‰", "permille", "per mille", "promille", "permil")
 _DEGREES = ("deg", "°")
 # Median of a field relative to nominal, and of one that can only be in per cent: 85 may as well be degrees of 90.
 _RELATIVE_B1 = (0.05, 5.0)
 _PERCENT_B1 = (95.0, 105.0)
+_PERMILLE_B1 = (950.0, 1050.0)
 # A median between these, where nobody states a unit, is per cent or degrees.
 _PERCENT_OR_DEGREES = (20.0, 200.0)
+# Beyond these it is permille or, as scanners store it, tenths of degrees.
+_PERMILLE_OR_TENTHS = (200.0, 2000.0)
 # Median over what is nominal, where a file states that.
 _PLAUSIBLE_B1 = (0.4, 1.8)
 
@@ -274,7 +278,7 @@ def nominal_b1(
     stated : str, optional
         Unit that its file states.
     nominal : float, optional
-        What a person says: 100 of per cent, the prescribed flip angle of degrees.
+        What a person says: 100 of per cent, 1000 of permille, the prescribed flip angle of degrees.
     field : str
         Settings field by which a person says it.
     flip_angle : float, optional
@@ -291,7 +295,7 @@ def nominal_b1(
     ------
     InputError
         A map in degrees or Hz of which nobody says what is nominal; a stated unit that cannot be; values that may be
-        per cent or degrees, or are neither.
+        per cent or degrees, permille or tenths of degrees, or are none of these.
     """
     if nominal is not None:
         return nominal, f"{source}: B1 was divided by {nominal:g}, as asked." if nominal != 1 else ""
@@ -303,7 +307,7 @@ def nominal_b1(
     unit = (stated or "").strip().lower()
     expected = (
         f"a field relative to nominal, or {field}: what the map holds where the field is nominal "
-        "(100 of per cent, the prescribed flip angle of degrees)"
+        "(100 of per cent, 1000 of permille, the prescribed flip angle of degrees)"
     )
     if unit.startswith(_ABSOLUTE_B1):
         known = flip_angle if unit.startswith(_DEGREES) else None
@@ -312,19 +316,24 @@ def nominal_b1(
         prescribed = f" and a FlipAngle of {known:g}" if known else ""
         raise FileError(source, f"states B1 in {stated}{prescribed}; its median is {median:g}", expected, field=field)
     relative = _RELATIVE_B1[0] <= median <= _RELATIVE_B1[1]
-    if unit in _PERCENT:
-        if relative:
-            raise FileError(source, f"states B1 in {stated}, but its median is {median:g}", expected, field=field)
-        return 100.0, f"{source}: B1 in {stated} was divided by 100."
+    for spelled, whole in ((_PERCENT, 100.0), (_PERMILLE, 1000.0)):
+        if unit in spelled:
+            if relative:
+                raise FileError(source, f"states B1 in {stated}, but its median is {median:g}", expected, field=field)
+            return whole, f"{source}: B1 in {stated} was divided by {whole:g}."
     if _PERCENT_B1[0] <= median <= _PERCENT_B1[1]:
         return 100.0, (
             f"{source}: a median B1 of {median:g} is per cent, and was divided by 100; where it is in degrees, give "
             f"{field}, the prescribed flip angle."
         )
+    if _PERMILLE_B1[0] <= median <= _PERMILLE_B1[1]:
+        return 1000.0, (
+            f"{source}: a median B1 of {median:g} is permille, and was divided by 1000; where it is in tenths of a "
+            f"degree, give {field}, ten times the prescribed flip angle."
+        )
     if not relative:
-        low, high = _PERCENT_OR_DEGREES
-        what = "may be per cent or degrees" if low <= median <= high else (
-            "is neither relative (1 = nominal) nor per cent"
-        )  # fmt: skip
+        may_be = {"per cent or degrees": _PERCENT_OR_DEGREES, "permille or tenths of degrees": _PERMILLE_OR_TENTHS}
+        words = next((words for words, (low, high) in may_be.items() if low <= median <= high), None)
+        what = "is neither relative (1 = nominal) nor per cent" if words is None else f"may be {words}"
         raise FileError(source, f"a median B1 of {median:g} {what}", expected, field=field)
     return 1.0, ""

@@ -24,7 +24,7 @@ __all__ = ["best_tissues", "between_b1", "near_b1"]
 # Ratio of neighbouring values of B1: half a step moves T2 by a tenth; and where answers are interpolated between two.
 _STEP, _WIDE_STEP = 1.1, 1.35
 # ln T2 moves by twice the logarithm of B1.
-_MOST_BY_A_STEP = 0.5
+_MOST_BY_A_STEP = 1.0
 
 
 def near_b1(b1: FloatArray) -> Iterator[tuple[float, IntArray]]:
@@ -61,7 +61,8 @@ def between_b1(b1: FloatArray, read: Callable[[float, IntArray], FloatArray]) ->
     weight = (place - below)[:, None]
     nearer = np.where(weight < 0.5, found[0], found[1])
     agree = (np.abs(found[1] - found[0]) < _MOST_BY_A_STEP).all(axis=1, keepdims=True)
-    return np.where(agree, (1 - weight) * found[0] + weight * found[1], nearer)
+    start: FloatArray = np.where(agree, (1 - weight) * found[0] + weight * found[1], nearer)
+    return start
 
 
 def best_tissues(

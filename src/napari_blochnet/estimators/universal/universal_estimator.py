@@ -128,7 +128,10 @@ class Universal(DeclaredUniversal):
 
         def read(near: float, which: IntArray) -> FloatArray:
             block.watch.check("mapping")
-            return np.log(np.column_stack(self._read(block.ready.under(near), decoder, coefficients[which])))
+            found: FloatArray = np.log(
+                np.column_stack(self._read(block.ready.under(near), decoder, coefficients[which]))
+            )
+            return found
 
         theta, which = between_b1(b1, read), np.flatnonzero(size > 0)
         if which.size:

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
-from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.grids import lay_on_grid
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.jobs.records import make_record
 from napari_blochnet.jobs.settings import B1FieldSettings, settings_from
 from napari_blochnet.phantoms.fields.transmit_field import with_transmit_field
-from napari_blochnet.phantoms.map_files import MapArray, read_map
+from napari_blochnet.phantoms.map_files import MapArray, choose_maps, read_map
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import nominal_b1
 
@@ -30,11 +30,12 @@ _RANGE = (0.2, 3.0)
 
 
 def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
-    """Read a B1 map for a stack (NIfTI, MINC, ``.npy``), and what a JSON file beside it states of its unit, if any.
+    """Read a B1 map for a stack, and what a JSON file beside it states of its unit, if any.
 
     Parameters
     ----------
     path : path
+        NIfTI, MINC, ``.npy``, or a folder of maps of which one is called as a B1 map, such as a phantom's.
     stack : FingerprintStack
         On whose grid it is laid, as the affines say; a `DataWarning` tells where it was turned or interpolated. 0 and
         NaN are no values of B1, and are not interpolated with; voxels inside the mask that are left without a value
@@ -52,6 +53,7 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
         numbers.
     """
     try:
+        path = _within(Path(path).expanduser())
         found = read_map(existing_file(path))
     except InputError as error:
         raise InputError(str(error), field="b1") from None
@@ -81,6 +83,16 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
     if laid.how == "resampled" and found.geometry is not None:
         values = _filled(values, stack, max(found.geometry.voxel_size), Path(path).name)
     return replace(found, values=values)
+
+
+def _within(path: Path) -> Path:
+    """Return the B1 map of a folder; any other path as it is."""
+    if not path.is_dir():
+        return path
+    found = choose_maps(sorted(file for file in path.iterdir() if file.is_file()), str(path)).get("b1")
+    if found is None:
+        raise FileError(path, "holds no map that is called as one of B1", "a file such as sub-01_TB1map.nii.gz")
+    return found
 
 
 def _filled(values: FloatArray, stack: FingerprintStack, reach: float, name: str) -> FloatArray:

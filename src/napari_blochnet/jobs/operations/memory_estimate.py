@@ -40,7 +40,7 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
     # RF phases that make signals complex double what is simulated
     parts = 1 if stack.schedule.is_real else 2
     preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
-    if settings.refine or settings.uncertainty:
+    if settings.refine or settings.uncertainty or settings.b1 is not None:
         working = max(working, _FITTING[stack.kind] * batch)
     return int(max(preparing, kept + working)) + _maps_memory(stack, settings)
 

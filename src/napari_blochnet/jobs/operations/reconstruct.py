@@ -17,7 +17,7 @@ from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import ParameterMaps
-from napari_blochnet.evaluation.precision import describe_acquisition
+from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import batches
@@ -60,8 +60,9 @@ def reconstruct(
         None: all.
     settings : ReconstructSettings, optional
     b1 : array of shape (Z, Y, X), or path, optional
-        Transmit field, 1 being nominal, for refined maps, which hold it fixed; NIfTI where a path. None: as the
-        settings say.
+        Transmit field, 1 being nominal, held fixed: of dictionary, universal, and whatever is refined. A path: NIfTI,
+        MINC or ``.npy``, laid on the stack's grid as their affines say, or the folder of a phantom that has one. None:
+        as the settings say.
     device : str
         "auto", "cpu" or a GPU such as "cuda:0".
     progress, cancelled : optional
@@ -81,7 +82,7 @@ def reconstruct(
     ------
     InputError
         An unknown estimator, one made for another schedule, a mask of another shape or without a voxel; a B1 map of
-        another shape, out of range, or for maps that are not refined.
+        another shape, out of range, or for a network that is not refined, which takes B1 as nominal.
     Cancelled
         Its ``partial`` holds the maps of the finished batches.
     """
@@ -317,10 +318,14 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
+    said = None if maps.b1 is None else said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1)
+    if said is not None:
+        notes["note"] = said
     if settings.refine or maps.t1_se is not None:
         from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
-        notes["note"] = NO_PRECISION_NOTE if maps.t1_se is None else PRECISION_NOTE
+        precision = NO_PRECISION_NOTE if maps.t1_se is None else PRECISION_NOTE
+        notes["note"] = precision if said is None else f"{precision} {said}"
     return notes
 
 
