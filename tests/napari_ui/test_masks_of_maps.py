@@ -166,6 +166,7 @@ def test_layers_of_others_are_read_in_the_background(ready, qtbot, monkeypatch):
     b1 = desk.viewer.add_image(Field(0.9), name="field", **place)
     mapping.update_session()
     assert mapping.b1.choose(b1)
+    desk.wait(mapping)
     mapping.masking.choice.value = "all voxels with signal"
     mapping.part.setCurrentText("this slice")
     readers.clear()

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QCheckBox
 
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
-from napari_blochnet.napari_ui.panels.schedule.played_marks import legend, mark_colours, marks_of, played_in_words
+from napari_blochnet.napari_ui.panels.schedule.played_marks import legend, mark_looks, marks_of, played_in_words
 from napari_blochnet.napari_ui.panels.schedule.schedule_plot import SchedulePlot
 from napari_blochnet.napari_ui.widgets.appearance import palette
 from napari_blochnet.schedules.played_times import played_times
@@ -117,7 +118,7 @@ def test_the_legend_counts_what_the_plot_marks():
     text = legend(schedule, colours)
     assert [f"{name} × {count}" in text for name, count in (("saturation", 15), ("T2 preparation", 2))] == [True, True]
     assert "inversion" in text
-    assert len(set(mark_colours(schedule, colours).values())) == 3
+    assert len(set(mark_looks(schedule, colours).values())) == 3
     marks = marks_of(schedule)
     assert len(marks) == 16
     both = next(mark for mark in marks if mark.place == 96.5)
@@ -166,3 +167,39 @@ def test_the_tab_says_what_does_not_fit_beside_the_preparations_and_remembers(de
     assert tab.around.values()["trains"] == 3
     tab.make()
     assert desk.session.schedule == schedule
+
+
+def test_a_pulseq_file_is_read_in_the_background_and_says_what_it_was_understood_as(desk, shared_data):
+    desk = desk()
+    tab = desk.turn_to("Schedule")
+    tab.kind.setCurrentText("From a file")
+    tab.form.editor("path")._take(str(shared_data / "pulseq" / "cardiac.seq"))
+    assert tab.is_busy
+    desk.wait(tab)
+    assert "give spin_lock" in tab.form.errors()["spin_lock"]
+    # it states the rest itself
+    assert not tab.form.row("flip_angle").isVisible()
+    tab.form.set_values({"spin_lock": "t2"})
+    desk.wait(tab)
+    schedule = desk.session.schedule
+    assert len(schedule) == 768
+    assert tab.form.errors() == {}
+    said = tab.understood.text()
+    assert "4 adiabatic inversions" in said
+    assert "Not modelled" in said
+    assert "fat saturation × 13" in tab.plot.legend.text()
+    # what was simulated is not simulated again
+    tab.make()
+    assert not tab.is_busy
+    assert desk.session.schedule is schedule
+    # the Data tab, too
+    data = desk.turn_to("Data")
+    question = data.question
+    question.choice.setCurrentText("the schedule of a file")
+    question.form.set_values({"path": str(shared_data / "pulseq" / "cardiac.seq"), "spin_lock": "t2"})
+    question._on_form()
+    with pytest.raises(InputError, match=r"cardiac\.seq is being read"):
+        question.schedule()
+    desk.wait(data)
+    assert question.schedule() == schedule
+    assert "4 adiabatic inversions" in question.line.text()

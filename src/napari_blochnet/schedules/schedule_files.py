@@ -15,6 +15,7 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.plain_text import comment_text
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.around import Around, around_lines, read_around
@@ -72,6 +73,8 @@ def read_schedule(
     preparation_model: PreparationModel | None = None,
     spin_lock: SpinLock | None = None,
     slice_positions: int | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> Schedule:
     """Read a schedule from a file, or a pair of files.
 
@@ -115,7 +118,7 @@ def read_schedule(
     trains : int or "steady", optional
         How many trains are played, the last of which is recorded, where the file does not say; otherwise 1.
 
-    preparation_model, spin_lock, slice_positions : optional
+    preparation_model, spin_lock, slice_positions, progress, cancelled : optional
         Of Pulseq files; see `read_pulseq`.
 
     Returns
@@ -155,7 +158,9 @@ def read_schedule(
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     around = Around(preparations, recovery_time, trains)
     if suffix == ".seq":
-        return around.of(files[0].name, pulseq_schedule(files[0], vars(hints), vars(played)))
+        return around.of(
+            files[0].name, pulseq_schedule(files[0], vars(hints), vars(played), Watch(progress, cancelled))
+        )
     if played != PulseqHints():
         raise FileError(files[0], "is no Pulseq file; leave preparation_model, spin_lock and slice_positions out.")
     if suffix == ".json":

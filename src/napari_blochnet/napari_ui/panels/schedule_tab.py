@@ -56,6 +56,7 @@ _STARTS = {
     "echo_time": 3.0,
     "inversion_efficiency": 1.0,
     "recovery_time": 1000.0,
+    "slice_positions": 10,
 }
 
 

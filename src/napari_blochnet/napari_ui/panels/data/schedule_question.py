@@ -33,7 +33,7 @@ SCHEDULE_TAB = "the Schedule tab's schedule"
 FROM_FILE = "the schedule of a file"
 # Of the file's form, what stands there at once; more once it is asked for.
 _FIRST = ("path", "flip_angle", "repetition_time", "echo_time", "inversion_time", "trains")
-_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0, "recovery_time": 1000.0}
+_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0, "recovery_time": 1000.0, "slice_positions": 10}
 _log = logging.getLogger(__name__)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import AnyArray
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
@@ -188,10 +189,15 @@ class B1Choice(QWidget):
         read, given = self._reading(stack), self.settings()
 
         def look(**_watched: Any) -> tuple[str, str]:
-            try:
-                return _told(stack, read, given), ""
-            except InputError as error:
-                return "", str(error)
+            # they belong with the map, and not to what the panel did last
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", DataWarning)
+                try:
+                    told = _told(stack, read, given)
+                except InputError as error:
+                    return "", str(error)
+            noted = [str(each.message) for each in caught if issubclass(each.category, DataWarning)]
+            return " ".join([told, *noted]), ""
 
         self._say("")
         if self._is_asked or not self._measure(look, self._on_told, "B1 map"):
@@ -231,12 +237,13 @@ def _field_of(phantom: Phantom, stack: FingerprintStack) -> AnyArray:
 def _told(stack: FingerprintStack, read: Callable[[], tuple[AnyArray, str]] | None, given: dict[str, Any]) -> str:
     """Return in words what a B1 map is on a stack's grid: its range, and how much of the stack it leaves out.
 
-    Warnings tell of its unit, and of how it came onto the grid.
+    A `DataWarning` tells of its unit, and of how it came onto the grid.
     """
     unit = flip_angle = None
+    how = ""
     if read is None:
         found = read_b1(given["b1"], stack)
-        values, unit, flip_angle, how = found.values, found.unit, found.flip_angle, ""
+        values, unit, flip_angle = found.values, found.unit, found.flip_angle
     else:
         values, how = read()
     known = stack.mask & np.isfinite(values) & (np.asarray(values) > 0)

@@ -283,6 +283,7 @@ class MapPanel(Panel):
         job.returned.connect(self._forget_sentence)
         job.ended.connect(self._go_on)
         job.start()
+        self._update_size()
         return True
 
     def _task(self, stack: FingerprintStack, mask: BoolArray | None, runs: list[EstimatorRun]) -> MappingTask:

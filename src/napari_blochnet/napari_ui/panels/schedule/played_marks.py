@@ -5,13 +5,14 @@ from __future__ import annotations
 import html
 from collections import Counter
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.schedules.played_times import PlayedTimes
 from napari_blochnet.schedules.preparations import Preparation, PreparationKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Mark", "called", "legend", "mark_colours", "marks_of", "played_in_words", "understood_of"]
+__all__ = ["Mark", "MarkLook", "called", "legend", "mark_looks", "marks_of", "played_in_words", "understood_of"]
 
 # Of the theme's traces; the first two are those of flip angle and TR.
 _SLOTS: dict[PreparationKind, int] = {"inversion": 2, "t2": 5, "saturation": 3, "delay": 6, "simulated": 4}
@@ -28,22 +29,29 @@ class Mark:
     sentence: str
 
 
+class MarkLook(NamedTuple):
+    """A colour, and whether the line is dashed: colours are few."""
+
+    colour: str
+    is_dashed: bool
+
+
 def called(preparation: Preparation) -> str:
     """Return what a preparation is called: by its name where its kind says little, else by that."""
     return preparation.name if preparation.kind in ("simulated", "delay") and preparation.name else preparation.what
 
 
-def mark_colours(schedule: Schedule, colours: Palette) -> dict[str, str]:
-    """Return the colour of each preparation by what it is called, in the order of play."""
-    found: dict[str, str] = {}
+def mark_looks(schedule: Schedule, colours: Palette) -> dict[str, MarkLook]:
+    """Return the look of each preparation by what it is called, in the order of play."""
+    found: dict[str, MarkLook] = {}
     named = 0
     for each in schedule.all_preparations:
         if called(each) in found:
             continue
-        slot = _SLOTS[each.kind]
+        slot, is_dashed = _SLOTS[each.kind], False
         if called(each) != each.what:
-            slot, named = _BY_NAME[named % len(_BY_NAME)], named + 1
-        found[called(each)] = colours.trace(slot)
+            slot, is_dashed, named = _BY_NAME[named % len(_BY_NAME)], named >= len(_BY_NAME), named + 1
+        found[called(each)] = MarkLook(colours.trace(slot), is_dashed)
     return found
 
 
@@ -61,11 +69,13 @@ def marks_of(schedule: Schedule) -> list[Mark]:
 def legend(schedule: Schedule, colours: Palette) -> str:
     """Return what the marks mean, as rich text."""
     counts = Counter(map(called, schedule.all_preparations))
-    found = mark_colours(schedule, colours)
-    return " &nbsp; ".join(
-        f'<span style="color: {found[name]}">▍</span>{html.escape(name)}{f" × {count}" if count > 1 else ""}'
-        for name, count in counts.items()
-    )
+    looks = mark_looks(schedule, colours)
+    parts = []
+    for name, count in counts.items():
+        sign = "┇" if looks[name].is_dashed else "▍"
+        times = f" × {count}" if count > 1 else ""
+        parts.append(f'<span style="color: {looks[name].colour}">{sign}</span>{html.escape(name)}{times}')
+    return " &nbsp; ".join(parts)
 
 
 def played_in_words(schedule: Schedule, times: PlayedTimes) -> str:

@@ -12,9 +12,10 @@ from qtpy.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.schedule.played_marks import (
+    MarkLook,
     called,
     legend,
-    mark_colours,
+    mark_looks,
     marks_of,
     played_in_words,
 )
@@ -31,6 +32,10 @@ _MOST_TRAINS = 4
 # How near the mouse has to be to what it asks about, pixels.
 _NEAR = 6
 _HEIGHT, _STRIP, _AXIS = 230, 110, 52
+
+
+def _pen(look: MarkLook) -> Any:
+    return pg.mkPen(look.colour, width=1.4, style=Qt.PenStyle.DashLine if look.is_dashed else Qt.PenStyle.SolidLine)
 
 
 class _View(pg.GraphicsLayoutWidget):
@@ -131,7 +136,7 @@ class SchedulePlot(QWidget):
         if schedule is None or colours is None:
             self._show_rows(has_marks=False, has_strip=False)
             return
-        found = mark_colours(schedule, colours)
+        found = mark_looks(schedule, colours)
         self._mark(schedule, found)
         self._show_rows(has_marks=bool(found), has_strip=not schedule.is_plain)
         self.legend.setText(legend(schedule, colours))
@@ -144,21 +149,23 @@ class SchedulePlot(QWidget):
         plot.addItem(item, ignoreBounds=True)
         self._drawn.append((plot, item))
 
-    def _mark(self, schedule: Schedule, found: dict[str, str]) -> None:
+    def _mark(self, schedule: Schedule, found: dict[str, MarkLook]) -> None:
         """Mark what is played before pulses, in both plots over the index."""
         marks = marks_of(schedule)
         for plot in (self._flip, self._times):
             low, high = plot.getViewBox().viewRange()[1]
-            for name, colour in found.items():
+            for name, look in found.items():
                 places = np.array([mark.place for mark in marks if name in mark.names])
                 if places.size:
                     x, y = np.repeat(places, 2), np.tile([low, high], places.size)
-                    line = pg.PlotCurveItem(x, y, pen=pg.mkPen(colour, width=1.4), connect="pairs")
+                    line = pg.PlotCurveItem(x, y, pen=_pen(look), connect="pairs")
                     line.setZValue(-5)
                     self._add(plot, line)
             self._asked += [(plot, mark.place, mark.sentence) for mark in marks]
 
-    def _draw_trains(self, schedule: Schedule, times: PlayedTimes, found: dict[str, str], colours: Palette) -> None:
+    def _draw_trains(
+        self, schedule: Schedule, times: PlayedTimes, found: dict[str, MarkLook], colours: Palette
+    ) -> None:
         is_steady = schedule.trains == "steady"
         count = 2 if schedule.trains == "steady" else schedule.trains
         first = max(0, count - _MOST_TRAINS)
@@ -167,8 +174,8 @@ class SchedulePlot(QWidget):
             is_recorded = number == count - 1
             start = number * times.period
             self._draw_train(schedule, times, start, colours.trace(0) if is_recorded else colours.faint)
-            for name, colour in found.items():
-                self._draw_preparations(name, times, start, 1.12 * top, colour, is_recorded)
+            for name, look in found.items():
+                self._draw_preparations(name, times, start, 1.12 * top, look.colour, is_recorded)
             if not is_recorded and schedule.recovery_time:
                 begin = start + times.end
                 self._draw_bars([begin], [schedule.recovery_time], 1.12 * top, colours.faint, 40)

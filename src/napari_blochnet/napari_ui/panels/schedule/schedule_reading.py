@@ -78,9 +78,9 @@ class ScheduleReading(QObject):
             running.ended.connect(self.ready)
             return
 
-        def read(**_watched: Any) -> Schedule | InputError:
+        def read(**watched: Any) -> Schedule | InputError:
             try:
-                return make_schedule(settings)
+                return make_schedule(settings, **watched)
             except InputError as error:
                 return error
 
