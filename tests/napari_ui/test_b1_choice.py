@@ -63,7 +63,7 @@ def test_the_unit_is_asked_where_values_may_be_per_cent_or_degrees(mapping):
     assert mapping.b1.choose(layer)
     assert "may be per cent or degrees" in _said(mapping)
     assert mapping.b1.said.property("state") == "error"
-    mapping.b1.unit.setCurrentText("degrees or other, nominal:")
+    mapping.b1.unit.setCurrentText("degrees, nominal:")
     assert mapping.b1.nominal.native.isVisible()
     mapping.b1.nominal.native.setValue(80.0)
     assert "of nominal, median 0.89" in _said(mapping)

@@ -34,7 +34,7 @@ _NOMINAL, _OWN, _FILE = "nominal everywhere", "the phantom's own field", "a map 
 _FIELDS = ReconstructSettings.model_fields
 _FILES = "NIfTI (*.nii *.nii.gz);;All files (*)"
 # What a map holds where the field is nominal, by its unit; the last has a box for it.
-_BY_VALUES, _OTHER = "unit as file or values say", "degrees or other, nominal:"
+_BY_VALUES, _OTHER = "unit as file or values say", "degrees, nominal:"
 _UNITS: dict[str, float | None] = {_BY_VALUES: None, "1 is nominal": 1.0, "per cent": 100.0, "permille": 1000.0,
                                    _OTHER: None}  # fmt: skip
 _IGNORED = "The phantom lies in a B1 field of its own; maps take B1 as nominal until that is chosen here."
@@ -74,10 +74,15 @@ class B1Choice(QWidget):
             part.setAccessibleName("File of the B1 map")
         self.unit = QComboBox()
         self.unit.addItems(list(_UNITS))
+        # a long text would make the panel wider than its dock
+        self.unit.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.unit.setMinimumContentsLength(10)
         self.unit.setToolTip(str(_FIELDS["b1_nominal"].description))
         self.unit.setAccessibleName("Unit of the B1 map")
         self.nominal = Number(annotation=float, min=1e-6, value=90.0)
-        self.nominal.native.setToolTip("What the map holds where the field is nominal: the prescribed flip angle.")
+        self.nominal.native.setToolTip(
+            "What the map holds where the field is nominal: the prescribed flip angle; ten times that of tenths."
+        )
         self.nominal.native.setAccessibleName("Nominal value of the B1 map")
         self._unit_row = QWidget()
         filled(QHBoxLayout(self._unit_row), self.unit, self.nominal.native, spacing=6).setStretch(0, 1)
@@ -197,7 +202,7 @@ class B1Choice(QWidget):
                 except InputError as error:
                     return "", str(error)
             noted = [str(each.message) for each in caught if issubclass(each.category, DataWarning)]
-            return " ".join([told, *noted]), ""
+            return " ".join([told, *(f"{text[:1].upper()}{text[1:]}" for text in noted)]), ""
 
         self._say("")
         if self._is_asked or not self._measure(look, self._on_told, "B1 map"):
@@ -223,6 +228,7 @@ class B1Choice(QWidget):
     def _say(self, sentence: str, error: str = "") -> None:
         self.said.setText(error or sentence)
         self.said.setVisible(bool(error or sentence))
+        self.said.setObjectName("blochnetError" if error else "blochnetNote")
         restyle(self.said, "state", "error" if error else "")
 
 
