@@ -71,7 +71,8 @@ def test_every_hint_that_is_asked_for_is_an_option_of_show_and_convert(folder: P
         listed = _run("schedule", command, "--help")
         for field in ScheduleFileSettings.model_fields:
             if field not in ("kind", "path"):
-                assert f"--{field.replace('_', '-')}" in listed
+                several = field in ScheduleFileSettings.fields_of_several()
+                assert f"--{(field.removesuffix('s') if several else field).replace('_', '-')} " in listed
     said = _run("schedule", "show", "my rad.mat", code=2)
     assert "give angle_unit as 'deg', 'rad' or 'fraction', and inversion_time, in ms." in said
 

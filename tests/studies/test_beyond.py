@@ -119,6 +119,21 @@ def test_the_acquired_spheres(shared_data, tmp_path):
     assert "explained best without a profile" in result.text
 
 
+def test_the_acquired_train_that_was_played_four_times(shared_data, tmp_path):
+    result = run_study("acquired", tmp_path, data=shared_data, scan="vumc_mrf_210", radius=1.0)
+    off = {}
+    for trains in ("1", "4", "steady"):
+        rows = [row for row in result.rows if (row["trains"], row["parameter"]) == (trains, "T1")]
+        assert len(rows) == 14
+        assert [row["percent_of_site"] is None for row in rows] == [False] * 9 + [True] * 5
+        off[trains] = np.mean([abs(row["percent_of_site"]) for row in rows[:9]])
+    # the middle of each sphere alone, where the detector is clipped most; whole spheres: tests/jobs
+    assert off["1"] > off["4"] + 5
+    # three trains before it are the steady state but for what is left of them
+    assert off["steady"] == pytest.approx(off["4"], abs=0.2)
+    assert "mapped as four trains, the last recorded" in result.text
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
