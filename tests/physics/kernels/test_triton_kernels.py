@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +42,15 @@ CASES = [
     (False, False, True, 0, 1, "float32"),
     (False, False, True, 6, 2, "float64"),
 ]
+
+# What is played around the pulses and again: spoiled, trains, B1, states, orders a lane may hold, dtype.
+PLAYED = [
+    (False, 1, True, 40, 2, "float64"),
+    (False, "steady", True, 60, 2, "float64"),
+    (False, 4, False, 0, 3, "float32"),
+    (True, "steady", False, 60, 2, "float64"),
+]
+PLAYED_TISSUE = {"t1": [300.0, 900.0], "t2": [30.0, 45.0], "b1": [0.8, 1.15]}
 
 SCRIPT = """
 import json, sys
@@ -98,13 +108,19 @@ def _schedule(real: bool, profile: bool, pulses: int = PULSES) -> Schedule:
     )
 
 
+def _played(played: Callable[..., Schedule], case: tuple) -> Schedule:
+    return played(case[1], case[0], pulses=10).replace(slice_profile=[1.0, 0.6] if case[2] else None)
+
+
 @pytest.fixture(scope="module")
-def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
+def interpreted(tmp_path_factory: pytest.TempPathFactory, played: Callable[..., Schedule]) -> dict[str, np.ndarray]:
     pytest.importorskip("triton", reason="Triton is not available on this platform")
+    trains = [(_played(played, case), PLAYED_TISSUE, case[2:]) for case in PLAYED]
+    trains += [(_schedule(*case[:2]), {"t1": T1, "t2": T2, "b1": B1}, case[2:]) for case in CASES]
     cases = [
-        {"schedule": _schedule(real, profile).to_dict(), "t1": T1, "t2": T2, "b1": B1 if b1 else None,
-         "states": states, "orders": orders, "dtype": dtype}
-        for real, profile, b1, states, orders, dtype in CASES
+        {**tissue, "schedule": schedule.to_dict(), "b1": tissue["b1"] if b1 else None, "states": states,
+         "orders": orders, "dtype": dtype}
+        for schedule, tissue, (b1, states, orders, dtype) in trains
     ]  # fmt: skip
     path = tmp_path_factory.mktemp("triton") / "results.npz"
     # The variable counts when Triton is imported, so another process is needed.
@@ -116,22 +132,20 @@ def interpreted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarra
         return dict(results)
 
 
-def _clear(case: tuple) -> tuple[np.ndarray, np.ndarray]:
+def _clear(schedule: Schedule, tissue: list[list[float]], states: int) -> tuple[np.ndarray, np.ndarray]:
     """Signal and derivatives of the clear version, by PyTorch's own derivatives."""
-    real, profile, b1, states, _, _ = case
-    schedule = _schedule(real, profile)
-    tissue = [torch.tensor(value, dtype=torch.float64) for value in (T1, T2, *([B1] if b1 else []))]
 
     def parts(*values: torch.Tensor) -> torch.Tensor:
-        signal = epg_signal(schedule, values[0], values[1], b1=values[2] if b1 else None, states=states or None)
-        return torch.view_as_real(signal)
+        b1 = values[2] if len(values) == 3 else None
+        return torch.view_as_real(epg_signal(schedule, values[0], values[1], b1=b1, states=states or None))
 
-    signal = torch.view_as_complex(parts(*tissue)).numpy()
+    leaves = tuple(torch.tensor(values, dtype=torch.float64) for values in tissue)
+    signal = torch.view_as_complex(parts(*leaves)).numpy()
     # Voxels do not mix: the Jacobian of the sum over voxels holds every voxel's.
-    jacobian = torch.autograd.functional.jacobian(lambda *v: parts(*v).sum(dim=0), tuple(tissue))
+    jacobian = torch.autograd.functional.jacobian(lambda *v: parts(*v).sum(dim=0), leaves)
     slopes = torch.stack([slope.movedim(-1, 0) for slope in jacobian], dim=-1).numpy()
     derivatives = slopes[..., 0, :] + 1j * slopes[..., 1, :]
-    return (signal.real, derivatives.real) if real else (signal, derivatives)
+    return (signal.real, derivatives.real) if schedule.is_real else (signal, derivatives)
 
 
 def _error(found: np.ndarray, expected: np.ndarray) -> float:
@@ -141,11 +155,30 @@ def _error(found: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.mark.parametrize("number", range(len(CASES)))
 def test_interpreted_against_the_clear_version(interpreted: dict[str, np.ndarray], number: int) -> None:
-    signal, derivatives = _clear(CASES[number])
-    tolerance = 1e-13 if CASES[number][-1] == "float64" else 1e-6
+    real, profile, b1, states, _, dtype = CASES[number]
+    clear = _clear(_schedule(real, profile), [T1, T2, *([B1] if b1 else [])], states)
+    _check(interpreted, len(PLAYED) + number, *clear, 1e-13 if dtype == "float64" else 1e-6)
+
+
+@pytest.mark.parametrize("number", range(len(PLAYED)))
+def test_interpreted_trains_that_are_prepared_and_repeat(
+    interpreted: dict[str, np.ndarray], played: Callable[..., Schedule], number: int
+) -> None:
+    *_, b1, _, _, dtype = PLAYED[number]
+    tissue = [values for key, values in PLAYED_TISSUE.items() if b1 or key != "b1"]
+    _check(
+        interpreted, number, *_clear(_played(played, PLAYED[number]), tissue, 0), 1e-10 if dtype == "float64" else 1e-6
+    )
+
+
+def _check(
+    interpreted: dict[str, np.ndarray], number: int, signal: np.ndarray, derivatives: np.ndarray, tolerance: float
+) -> None:
     assert _error(interpreted[f"signal{number}"], signal) < tolerance
     assert _error(interpreted[f"derivatives{number}"], derivatives) < 5 * tolerance
-    np.testing.assert_array_equal(interpreted[f"again{number}"], interpreted[f"signal{number}"])
+    # states of earlier plays are made by sums, which may be cut differently
+    again = np.testing.assert_array_equal if number >= len(PLAYED) else np.testing.assert_allclose
+    again(interpreted[f"again{number}"], interpreted[f"signal{number}"])
     whole = np.concatenate([signal[..., None], derivatives], axis=-1)
     expected = np.einsum("vn,vnp->vp", interpreted[f"cotangent{number}"].conj(), whole).real
     scale = np.linalg.norm(interpreted[f"cotangent{number}"], axis=1)[:, None] * np.linalg.norm(whole, axis=1)
@@ -157,6 +190,7 @@ def test_interpreted_against_the_processor(interpreted: dict[str, np.ndarray], n
     real, profile, b1, states, _, dtype = CASES[number]
     decoder = EPGDecoder(_schedule(real, profile), states=states, threads=1).to(getattr(torch, dtype))
     signal, derivatives = decoder.jacobian(np.array(T1), np.array(T2), np.array(B1) if b1 else None)
+    number += len(PLAYED)
     assert _error(interpreted[f"signal{number}"], signal.numpy()) < 1e-5
     assert _error(interpreted[f"derivatives{number}"], derivatives.numpy()) < 1e-5
 
@@ -176,7 +210,7 @@ def test_the_decoder_uses_them_both_ways(interpreted: dict[str, np.ndarray]) -> 
             )
 
 
-def _compile(architecture: int, *, complex_path: bool, tangents: int, states: int, product: bool, b1: bool):
+def _compile(architecture: int, *, mode: int, complex_path: bool, tangents: int, states: int, product: bool, b1: bool):
     from triton import compile as triton_compile
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
@@ -185,10 +219,11 @@ def _compile(architecture: int, *, complex_path: bool, tangents: int, states: in
 
     layout = choose_layout(states, (1 + tangents) * (2 if complex_path else 1))
     constants = {
-        "COMPLEX": complex_path, "TANGENTS": tangents, "PRODUCT": product, "HAS_B1": b1, "DOUBLE": False,
+        "MODE": mode, "COMPLEX": complex_path, "TANGENTS": tangents, "PRODUCT": product, "HAS_B1": b1, "DOUBLE": False,
         "K": layout.states, "L": layout.lanes, "R": layout.registers, "BLOCK": 32 // layout.lanes,
     }  # fmt: skip
-    kinds = {"voxel_ptr": "*i32", "count": "i32", "pulses": "i32", "positions": "i32"}
+    sizes = dict.fromkeys(("count", "pulses", "positions", "voxels"), "i32")
+    kinds = {"voxel_ptr": "*i32", "gap_ptr": "*i32", **sizes}
     signature = {
         name: "constexpr" if name in constants else kinds.get(name, "*fp32") for name in epg_train.arg_names
     }  # fmt: skip
@@ -198,22 +233,31 @@ def _compile(architecture: int, *, complex_path: bool, tangents: int, states: in
     )
 
 
-@pytest.mark.parametrize("architecture", [80, 90])
 @pytest.mark.parametrize(
-    ("complex_path", "tangents", "states", "product", "b1"),
+    ("architecture", "mode", "complex_path", "tangents", "states", "product", "b1"),
     [
-        (False, 0, 20, False, False),
-        (False, 0, 500, False, False),
-        (False, 2, 32, False, False),
-        (False, 3, 32, True, True),
-        (True, 0, 64, False, False),
-        (True, 2, 32, False, False),
+        (80, "PLAIN", False, 0, 20, False, False),
+        (80, "PLAIN", False, 0, 500, False, False),
+        (80, "PLAIN", False, 2, 32, False, False),
+        (80, "PLAIN", False, 3, 32, True, True),
+        (80, "PLAIN", True, 0, 64, False, False),
+        (80, "PLAIN", True, 2, 32, False, False),
+        (90, "PLAIN", False, 0, 20, False, False),
+        (90, "PLAIN", False, 0, 500, False, False),
+        (90, "PLAIN", False, 2, 32, False, False),
+        (90, "PLAIN", False, 3, 32, True, True),
+        (90, "PLAIN", True, 0, 64, False, False),
+        (90, "PLAIN", True, 2, 32, False, False),
+        (90, "PREPARED", False, 2, 32, False, False),
+        (90, "AGAIN", True, 0, 64, False, False),
+        (90, "OFFSET", False, 3, 32, False, True),
     ],
 )
 def test_compiled_without_a_gpu(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     architecture: int,
+    mode: str,
     complex_path: bool,
     tangents: int,
     states: int,
@@ -224,8 +268,11 @@ def test_compiled_without_a_gpu(
     if os.environ.get("TRITON_INTERPRET") == "1":
         pytest.skip("Triton is in its interpreter here")
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    from napari_blochnet.physics.kernels import triton_train
+
     kernel = _compile(
-        architecture, complex_path=complex_path, tangents=tangents, states=states, product=product, b1=b1
+        architecture, mode=getattr(triton_train, mode).value, complex_path=complex_path, tangents=tangents,
+        states=states, product=product, b1=b1,
     )  # fmt: skip
     ptx, cubin = kernel.asm["ptx"], kernel.asm["cubin"]
     assert re.search(rf"\.target sm_{architecture}", ptx)
@@ -245,7 +292,7 @@ def test_compiled_without_a_gpu(
     registers, stack = map(int, re.search(r"REG:(\d+) STACK:(\d+)", usage.stdout).groups())
     print(f"sm_{architecture}, {channels} channels, {states} states: {registers} registers")
     assert stack == 0, "states were spilled to scratch memory"
-    assert registers <= 176
+    assert registers <= (176 if mode == "PLAIN" else 255)
 
 
 @settings(deadline=None)
@@ -261,7 +308,7 @@ def test_layout_holds_the_states_and_wastes_little(states: int, channels: int) -
 def test_groups_hold_every_voxel_once_with_the_states_it_needs(channels: int) -> None:
     rule = states_for_tolerance(_schedule(True, False, pulses=400), 1e-4)
     t2 = torch.from_numpy(np.exp(np.random.default_rng(0).uniform(np.log(2.0), np.log(3000.0), 500))).float()
-    groups = triton_kernels._groups(rule, t2, 400, channels)
+    groups = triton_kernels._groups(rule, t2, 200, channels)
     every = torch.cat([index for _, index in groups])
     assert sorted(every.tolist()) == list(range(500))
     sizes = [layout.states for layout, _ in groups]
@@ -320,9 +367,9 @@ def test_importing_does_not_import_triton() -> None:
 
 def test_fixed_states_as_a_number_or_a_rule() -> None:
     schedule, t2 = _schedule(True, False), torch.tensor(T2)
-    [(layout, index)] = triton_kernels._groups(50, t2, PULSES, 1)
+    [(layout, index)] = triton_kernels._groups(50, t2, 6, 1)
     assert (layout.states, index.tolist()) == (6, [0, 1, 2, 3, 4])
-    [(layout, index)] = triton_kernels._groups(fixed_states(schedule, 5), t2, PULSES, 1)
+    [(layout, index)] = triton_kernels._groups(fixed_states(schedule, 5), t2, 6, 1)
     assert layout.states == 5
     assert sorted(index.tolist()) == [0, 1, 2, 3, 4]
 

@@ -25,6 +25,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.physics.kernels.launch import StateCount
 from napari_blochnet.physics.kernels.pulses import pulses_of
+from napari_blochnet.physics.kernels.triton_plays import gap_table, start_of_play
 from napari_blochnet.physics.tissue_values import TissueValue, as_tissues
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -35,6 +36,9 @@ _LANES = 32
 # numbers share the exponentials among more orders, smaller ones leave room for more warps; compiled for sm_90 these
 # take 95 to 170 registers without spilling.
 _ORDERS_PER_LANE = {1: 16, 2: 12, 3: 8, 4: 8, 6: 4, 8: 4}
+
+# Longitudinal states of the plays before the recorded one that are held at a time, bytes.
+_STATE_BYTES = 256 * 2**20
 
 # Beyond any T2 there is, ms: where thresholds between layouts are looked for.
 _SHORTEST_T2, _LONGEST_T2 = 1e-6, 1e9
@@ -165,10 +169,12 @@ def simulate_launches(
 
     Notes
     -----
-    Besides the results this takes 16 bytes a voxel for the sorted index. Groups run in streams of their own, so that a
-    small group of long T2 does not leave the GPU idle; the current stream waits for them.
+    Besides the results this takes 16 bytes a voxel for the sorted index; what is played in G gaps takes
+    8·G·(1 + tangents) bytes a voxel in float32. Groups run in streams of their own, so that a small group of long T2
+    does not leave the GPU idle; the current stream waits for them. Trains that are played again, or until they repeat
+    themselves, take three plays and a few times 256 MB for each group.
     """
-    from napari_blochnet.physics.kernels.triton_train import epg_train
+    from napari_blochnet.physics.kernels import triton_train as modes
 
     voxels, device = t1.numel(), t1.device
     if voxels == 0:
@@ -187,8 +193,10 @@ def simulate_launches(
         "t2_ptr": t2,
         "b1_ptr": unused if b1 is None else b1.contiguous(),
         **{f"{name}_ptr": table for name, table in tables._asdict().items()},
+        "map_ptr": unused if schedule.is_plain else gap_table(schedule, t1, t2, b1, tangents),
         "pulses": len(schedule),
         "positions": len(tables.weight),
+        "voxels": voxels,
         "COMPLEX": not schedule.is_real,
         "TANGENTS": tangents,
         "PRODUCT": product,
@@ -196,14 +204,27 @@ def simulate_launches(
         "DOUBLE": t1.dtype == torch.float64,
     }
 
-    def launch(layout: Layout, index: Tensor) -> None:
+    def play(mode: Any, layout: Layout, index: Tensor, held: Tensor) -> None:
         block = _LANES // layout.lanes
-        epg_train[(-(-len(index) // block),)](
-            **fixed, voxel_ptr=index, count=len(index), K=layout.states, L=layout.lanes, R=layout.registers,
-            BLOCK=block, num_warps=1, enable_fp_fusion=True,
+        modes.epg_train[(-(-len(index) // block),)](
+            **fixed, voxel_ptr=index, state_ptr=held, count=len(index), MODE=mode.value, K=layout.states,
+            L=layout.lanes, R=layout.registers, BLOCK=block, num_warps=1, enable_fp_fusion=True,
         )  # fmt: skip
 
-    groups = _groups(states, t2, len(schedule), channels)
+    def launch(layout: Layout, index: Tensor) -> None:
+        if schedule.trains == 1:
+            play(modes.PLAIN if schedule.is_plain else modes.PREPARED, layout, index, unused)
+            return
+        row = len(tables.weight) * channels * layout.states
+        for part in index.split(max(1, _STATE_BYTES // (row * t1.element_size()))):
+            kept, gained = (t1.new_empty((row, len(part))) for _ in range(2))
+            play(modes.LINEAR, layout, part, kept)
+            play(modes.OFFSET, layout, part, gained)
+            parts = (len(tables.weight), 1 + tangents, 1 if schedule.is_real else 2, layout.states, len(part))
+            start = start_of_play(kept.reshape(parts), gained.reshape(parts), schedule.trains)
+            play(modes.AGAIN, layout, part, start)
+
+    groups = _groups(states, t2, _most_orders(schedule), channels)
     if device.type != "cuda":
         for layout, index in groups:
             launch(layout, index)
@@ -243,6 +264,7 @@ class _Tables(NamedTuple):
     frame_sine: Tensor
     frame_versine: Tensor
     inversion: Tensor
+    gap: Tensor
 
 
 @lru_cache(maxsize=32)
@@ -264,15 +286,21 @@ def _tables(schedule: Schedule, dtype: torch.dtype, device: torch.device) -> _Ta
         "frame_versine": 1.0 - pulses.phase_step.real,
         "inversion": np.array([pulses.inversion_efficiency, pulses.inversion_time]),
     }
-    return _Tables(**{name: torch.from_numpy(column).to(device, dtype) for name, column in columns.items()})
+    tables = {name: torch.from_numpy(column).to(device, dtype) for name, column in columns.items()}
+    return _Tables(**tables, gap=torch.from_numpy(pulses.gap_of_pulse.copy()).to(device))
 
 
-def _groups(states: int | StateCount, t2: Tensor, pulses: int, channels: int) -> list[tuple[Layout, Tensor]]:
-    """Return voxel numbers by layout, T2 rising."""
+def _most_orders(schedule: Schedule) -> int | None:
+    """Return how many orders can come back to be sampled in one train; of more, the rule by T2 alone says."""
+    return (len(schedule) + 1) // 2 if schedule.trains == 1 else None
+
+
+def _groups(states: int | StateCount, t2: Tensor, most: int | None, channels: int) -> list[tuple[Layout, Tensor]]:
+    """Return voxel numbers by layout, T2 rising; ``most``: orders beyond which none is needed."""
     if isinstance(states, int):
-        kept = min(states, (pulses + 1) // 2)
+        kept = states if most is None else min(states, most)
         return [(choose_layout(kept, channels), torch.arange(t2.numel(), dtype=torch.int32, device=t2.device))]
-    ladder, thresholds = _ladder(states, pulses, channels)
+    ladder, thresholds = _ladder(states, most, channels)
     ordered, order = torch.sort(t2)
     bounds = torch.from_numpy(thresholds).to(t2.device, t2.dtype)
     ends = [0, *torch.searchsorted(ordered, bounds, right=True).tolist(), t2.numel()]
@@ -285,9 +313,10 @@ def _groups(states: int | StateCount, t2: Tensor, pulses: int, channels: int) ->
 
 
 @lru_cache(maxsize=64)
-def _ladder(states: StateCount, pulses: int, channels: int) -> tuple[tuple[Layout, ...], FloatArray]:
+def _ladder(states: StateCount, most: int | None, channels: int) -> tuple[tuple[Layout, ...], FloatArray]:
     """Return layouts, K rising, and for each but the last the longest T2 (ms, float32) that it holds."""
-    most = min((pulses + 1) // 2, int(states(np.array([_LONGEST_T2]))[0]))
+    needed = int(states(np.array([_LONGEST_T2]))[0])
+    most = needed if most is None else min(needed, most)
     target = _ORDERS_PER_LANE[channels]
     sizes = [target // 2, target]
     while sizes[-1] < most:
