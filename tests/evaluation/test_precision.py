@@ -107,3 +107,41 @@ def test_the_bound_can_be_cancelled(head, schedule):
     maps = nb.reconstruct(nb.simulate(head, schedule, snr=40), "dictionary", step=0.3)
     with pytest.raises(nb.Cancelled):
         nb.compare(head, maps, cancelled=wish)
+
+
+def test_the_bound_takes_the_map_that_was_given_or_a_field_that_was_fitted(head, schedule):
+    field = nb.add_b1_field(head, b1_range=(0.7, 1.2), seed=1)
+    stack = nb.simulate(field, schedule, snr=40, seed=5)
+    bare = nb.Phantom(head.t1, head.t2, head.pd, labels=head.labels, tissues=head.tissues)
+    known = nb.reconstruct(stack, "universal", b1=field.b1)
+    fitted = nb.reconstruct(stack, "universal", refine=True, fit_b1=True)
+    nominal = nb.reconstruct(stack, "universal")
+    found = nb.compare(bare, [known, fitted, nominal], bound_voxels=5000)
+    own = nb.compare(field, [known, fitted], bound_voxels=5000)
+    bounds = {model: found.score(model, "T2").bound for model in found.models}
+    # one field, brought by the map or by the truth
+    assert bounds[found.models[0]] == pytest.approx(own.score(own.models[0], "T2").bound, rel=1e-6)
+    assert bounds[found.models[2]] != pytest.approx(bounds[found.models[0]], rel=1e-3)
+    assert found.score(found.models[0], "T2").rmse_per_bound == pytest.approx(1.0, abs=0.07)
+    assert own.score(own.models[1], "T2").rmse_per_bound == pytest.approx(1.0, abs=0.1)
+    assert own.score(own.models[1], "T2").bound > 1.5 * own.score(own.models[0], "T2").bound
+    assert any("takes that of the map which was given" in note for note in found.notes)
+    assert any("fitted along, the bound takes it as unknown" in note for note in found.notes)
+
+
+def test_what_b1_does_is_said_with_the_maps(schedule):
+    white = [np.full((1, 6, 8), value, np.float32) for value in (811.0, 77.0, 0.8)]
+    lying = nb.Phantom(*white, b1=np.full((1, 6, 8), 0.9, np.float32))
+    stack = nb.simulate(lying, schedule, snr=500)
+    right, high = (nb.reconstruct(stack, "universal", b1=lying.b1 * np.float32(scale)) for scale in (1.0, 1.05))
+    said = right.record["note"]
+    percent = float(said.split("changes T2 by ")[1].split(" %")[0])
+    # the derivative beside what a map 5 % too high does
+    assert 100 * (np.median(high.t2) / np.median(right.t2) - 1) == pytest.approx(percent, abs=1.0)
+    assert "B1 0.90" in said
+    fitted, known = (
+        nb.reconstruct(stack, "universal", refine=True, **how) for how in ({"fit_b1": True}, {"b1": lying.b1})
+    )
+    times = float(fitted.record["note"].split(" and ")[-1].split(" times")[0])
+    assert np.median(fitted.t2_se) / np.median(known.t2_se) == pytest.approx(times, rel=0.05)
+    assert "note" not in nb.reconstruct(stack, "universal").record

@@ -281,3 +281,32 @@ def test_damaged_maps_in_recipes(head, damage):
     np.testing.assert_array_equal(unpack_b1(packed), head.b1)
     with pytest.raises(nb.InputError, match="damaged"):
         unpack_b1({**packed, **damage})
+
+
+@pytest.mark.parametrize("estimator", ["universal", "dictionary"])
+def test_a_map_in_permille_needs_no_refinement_and_no_word(head, stack, estimator):
+    options = {"step": 0.1} if estimator == "dictionary" else {}
+    relative = nb.reconstruct(stack, estimator, b1=head.b1, **options)
+    assert relative.t2[0].mean() == pytest.approx(WHITE[1], rel=0.05)
+    even = np.where(np.arange(8)[:, None] < 5, 1.0, head.b1).astype(np.float32)
+    with pytest.warns(DataWarning, match=r"a median B1 of 1000 is permille, and was divided by 1000; .* ten times"):
+        told = nb.reconstruct(stack, estimator, b1=1000 * even, **options)
+    np.testing.assert_allclose(told.b1, even, rtol=1e-6)
+    with pytest.raises(nb.InputError, match=r"a median B1 of 850 may be permille or tenths of degrees") as caught:
+        nb.reconstruct(stack, estimator, b1=np.full_like(head.b1, 850.0), **options)
+    assert caught.value.field == "b1_nominal"
+
+
+def test_permille_is_believed_where_the_file_says_so_and_it_can_be(head, stack, folder):
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+
+    opened = open_fingerprints(folder / "stack.nii.gz")
+    write_nifti(head.b1 * 1000, head.geometry, folder / "permille.nii.gz")
+    (folder / "permille.json").write_text('{"Units": "per mille"}')
+    with pytest.warns(DataWarning, match="B1 in per mille was divided by 1000"):
+        maps = nb.reconstruct(opened, "universal", b1=folder / "permille.nii.gz")
+    np.testing.assert_allclose(maps.b1, head.b1, rtol=1e-6)
+    write_nifti(head.b1, head.geometry, folder / "relative.nii.gz")
+    (folder / "relative.json").write_text('{"Units": "per mille"}')
+    with pytest.raises(nb.InputError, match=r"states B1 in per mille, but its median is 0\.92"):
+        nb.reconstruct(opened, "universal", b1=folder / "relative.nii.gz")

@@ -30,7 +30,7 @@ def test_a_field_has_its_range_and_is_smooth(head):
         both = np.logical_and(head.mask.take(range(1, head.shape[axis]), axis),
                               head.mask.take(range(head.shape[axis] - 1), axis))  # fmt: skip
         slope = np.abs(np.diff(field, axis=axis))[both].max() / size
-        # what swings by half of 0.5 with the shortest wave, 250 mm, has this slope; sums of waves swing across it faster
+        # a wave of 250 mm that swings by half of 0.5 has half this slope; where several add up, they share the range
         assert slope < 4 * np.pi / 250 * 0.5
 
 

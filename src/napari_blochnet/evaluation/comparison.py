@@ -181,23 +181,24 @@ def _bounds(
     if voxels == 0:
         return {}, []
     known: dict[str, Acquisition] = {}
+    fields: dict[str, FloatArray] = {}
+    by_data: dict[tuple[Acquisition, int | None], dict[str, dict[str, float]]] = {}
+    bounds: dict[str, dict[str, dict[str, float]]] = {}
     missing: dict[str, list[str]] = {}
     for model, item, scale in zip(models, maps, scales, strict=True):
         found = acquisition_of(item)
         if isinstance(found, str) or scale.unknown:
             missing.setdefault(found if isinstance(found, str) else scale.unknown, []).append(model)
-        else:
-            known[model] = found.in_units_of(scale)
-    # models that mapped the same fingerprints under the same field share their bound
-    fields = {model: _field_of(truth, item, known[model]) for model, item in zip(models, maps, strict=True)
-              if model in known}  # fmt: skip
-    keys = {model: (data, zlib.crc32(field.tobytes()) if (field := fields[model]) is not None else None)
-            for model, data in known.items()}  # fmt: skip
-    by_key: dict[Any, dict[str, dict[str, float]]] = {}
-    for model, key in keys.items():
-        if key not in by_key:
-            lying = truth if fields[model] is None else replace(truth, b1=fields[model])
-            by_key[key] = tissue_bounds(lying, sets, known[model], voxels, seed, watch=watch)
+            continue
+        known[model], field = found.in_units_of(scale), _field_of(truth, item, found)
+        if field is not None:
+            fields[model] = field
+        # models that mapped the same fingerprints under the same field share their bound
+        key = known[model], None if field is None else zlib.crc32(field.tobytes())
+        if key not in by_data:
+            lying = truth if field is None else replace(truth, b1=field)
+            by_data[key] = tissue_bounds(lying, sets, known[model], voxels, seed, watch=watch)
+        bounds[model] = by_data[key]
     sentences = [f"{', '.join(names)}: no Cramér–Rao bound, because {reason}." for reason, names in missing.items()]
     if known:
         most = max(int(chosen.sum()) for chosen in sets.values())
@@ -206,9 +207,9 @@ def _bounds(
         sentences.append(f"The Cramér–Rao bound takes the noise, B1 and the true T1, T2 and PD{units}{drawn}.")
         if any(data.fit_b1 for data in known.values()):
             sentences.append("Where B1 was fitted along, the bound takes it as unknown.")
-        if any(field is not None for field in fields.values()):
+        if fields:
             sentences.append("The truth has no B1: the bound takes that of the map which was given.")
-    return {model: by_key[key] for model, key in keys.items()}, sentences
+    return bounds, sentences
 
 
 def _field_of(truth: Phantom, maps: ParameterMaps, acquisition: Acquisition) -> FloatArray | None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from napari_blochnet.common.arrays import FloatArray, IntArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
 from napari_blochnet.estimators.base import Block
 from napari_blochnet.estimators.fitting.fit import least_squares
 from napari_blochnet.estimators.fitting.noise_models import Batch
@@ -34,7 +34,9 @@ def near_b1(b1: FloatArray) -> Iterator[tuple[float, IntArray]]:
         yield _STEP ** int(step), np.flatnonzero(steps == step)
 
 
-def between_b1(b1: FloatArray, read: Callable[[float, IntArray], FloatArray]) -> FloatArray:
+def between_b1(
+    b1: FloatArray, read: Callable[[float, IntArray], FloatArray]
+) -> tuple[FloatArray, FloatArray, BoolArray]:
     """Return parameters at each B1 from those under the two of a few values that it lies between.
 
     Parameters
@@ -45,8 +47,12 @@ def between_b1(b1: FloatArray, read: Callable[[float, IntArray], FloatArray]) ->
 
     Returns
     -------
-    array of shape (voxel, 2)
+    start : array of shape (voxel, 2)
         Interpolated in ln B1; where the two disagree by more than B1 explains, those under the nearer one.
+    other : array of shape (voxel, 2)
+        Those under the one that is not as near.
+    differ : bool array of shape (voxel,)
+        Where they disagree: only a fit from both tells.
     """
     place = np.log(b1) / math.log(_WIDE_STEP)
     below = np.floor(place).astype(np.int64)
@@ -59,10 +65,10 @@ def between_b1(b1: FloatArray, read: Callable[[float, IntArray], FloatArray]) ->
                 its = below[which] == step - side
                 found[side, which[its]] = values[its]
     weight = (place - below)[:, None]
-    nearer = np.where(weight < 0.5, found[0], found[1])
-    agree = (np.abs(found[1] - found[0]) < _MOST_BY_A_STEP).all(axis=1, keepdims=True)
-    start: FloatArray = np.where(agree, (1 - weight) * found[0] + weight * found[1], nearer)
-    return start
+    is_first = weight < 0.5
+    differ = (np.abs(found[1] - found[0]) > _MOST_BY_A_STEP).any(axis=1)
+    between, nearer = (1 - weight) * found[0] + weight * found[1], np.where(is_first, found[0], found[1])
+    return np.where(differ[:, None], nearer, between), np.where(is_first, found[1], found[0]), differ
 
 
 def best_tissues(

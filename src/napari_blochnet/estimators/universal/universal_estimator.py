@@ -133,12 +133,31 @@ class Universal(DeclaredUniversal):
             )
             return found
 
-        theta, which = between_b1(b1, read), np.flatnonzero(size > 0)
-        if which.size:
-            theta[which], _ = best_tissues(block.part(which), decoder, theta[which], self.saturation)
+        theta, other, differ = between_b1(b1, read)
+        pd, residual = self._fitted(block, theta, np.flatnonzero(size > 0), used)
+        again = np.flatnonzero(differ & (size > 0))
+        if again.size:
+            second = other.copy()
+            other_pd, left = self._fitted(block, second, again, used)
+            better = differ & (left < residual)
+            theta[better], pd[better], residual[better] = second[better], other_pd[better], left[better]
         t1, t2 = np.exp(theta).T
-        pd, residual = explain(decoder, block.data, t1, t2, block.kind, used, b1)
         return Estimates.where(np.abs(pd) > 0, t1, t2, pd, residual, block.kind)
+
+    def _fitted(
+        self, block: Block, theta: FloatArray, which: IntArray, used: BoolArray | None
+    ) -> tuple[AnyArray, FloatArray]:
+        """Fit some voxels from ln T1 and ln T2 on, in place; return PD and residual of all, 1 of those not fitted."""
+        decoder: EPGDecoder = block.ready.decoder
+        pd = np.zeros(len(block), np.complex128 if block.kind == "complex" else np.float64)
+        residual = np.ones(len(block))
+        if which.size:
+            some = block.part(which)
+            theta[which], _ = best_tissues(some, decoder, theta[which], self.saturation)
+            t1, t2 = np.exp(theta[which]).T
+            pd[which], residual[which] = explain(decoder, some.data, t1, t2, block.kind,
+                                                 None if used is None else used[which], some.b1)  # fmt: skip
+        return pd, residual
 
     def _fill(
         self,

@@ -184,7 +184,7 @@ def add_b1_field(phantom: Phantom, settings: B1FieldSettings | None = None, **fi
     Returns
     -------
     Phantom
-        With ``b1``, relative to nominal; see `napari_blochnet.phantoms.fields.transmit_field`.
+        With ``b1``, relative to nominal, and named for it; see `napari_blochnet.phantoms.fields.transmit_field`.
 
     Raises
     ------
@@ -198,4 +198,5 @@ def add_b1_field(phantom: Phantom, settings: B1FieldSettings | None = None, **fi
     low, high = given.b1_range
     note = f"A synthetic B1 field from {low:g} to {high:g}, seed {given.seed}."
     record = make_record("add_b1_field", given, {"phantom": source}, seconds=time.perf_counter() - started)
-    return replace(made, notes=(*phantom.notes, note), record=record)
+    name = f"{phantom.name.partition(', B1 ')[0]}, B1 {low:g}–{high:g}"
+    return replace(made, name=name, notes=(*phantom.notes, note), record=record)

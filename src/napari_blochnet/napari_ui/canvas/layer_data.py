@@ -78,7 +78,7 @@ def image_data(
 
 
 def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
-    """Return the layers of a phantom, the one that is shown last: tissue, PD, T2, T1."""
+    """Return the layers of a phantom, the one that is shown last: tissue, B1 if it has one, PD, T2, T1."""
     entry = Entry("phantom", "T1", phantom, phantom.name, truth=phantom)
     layers = []
     if phantom.labels is not None:
@@ -87,9 +87,11 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
         features = {"index": list(range(len(phantom.tissues) + 1)), "tissue": ["background", *phantom.tissues]}
         how = {"colormap": colours, "features": features, "opacity": 1.0, "visible": False}
         layers.append(_layer_data(phantom.labels, replace(entry, role="tissue"), phantom.record, "labels", **how))
-    for role in ("PD", "T2", "T1"):
+    for role in ("B1", "PD", "T2", "T1"):
         values = getattr(phantom, role.lower())
-        limits = value_limits(values, phantom.mask)
+        if values is None:
+            continue
+        limits = STYLES[role].limits or value_limits(values, phantom.mask)
         layers.append(image_data(values, replace(entry, role=role), phantom.record, limits, visible=role == "T1"))
     return layers
 

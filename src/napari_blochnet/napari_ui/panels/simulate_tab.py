@@ -7,23 +7,25 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QLabel
+from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations.b1_maps import add_b1_field
 from napari_blochnet.jobs.operations.simulate import simulate
-from napari_blochnet.jobs.settings import SimulateSettings
+from napari_blochnet.jobs.settings import B1FieldSettings, SimulateSettings
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.amounts import memory
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
 from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
-from napari_blochnet.napari_ui.widgets.parts import heading, note, primary_button
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
 from napari_blochnet.napari_ui.widgets.rows import fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -53,6 +55,12 @@ class SimulatePanel(Panel):
         self.part = QComboBox()
         self.part.addItems([_SLICE, _ALL, _RANGE])
         self.part.setToolTip("Which slices of the phantom; 'this slice' is the one that the viewer shows.")
+        self.field_form = SettingsForm(B1FieldSettings)
+        self.field_run = QPushButton("Add field")
+        self.field_run.setToolTip("Open the phantom once more, in a smooth B1 field of this range, and simulate that.")
+        field = QWidget()
+        filled(QVBoxLayout(field), self.field_form, row_of(self.field_run), spacing=4)
+        self.field = Foldable("B1 field: range, seed", field)
         self.form = SettingsForm(SimulateSettings, starts={"snr": 30.0, "slices": (0, 1)})
         self._own = DataFields(self.form)
         self.size_line = note()
@@ -61,7 +69,14 @@ class SimulatePanel(Panel):
         self.copy = CopyRow(self.session)
 
         choices = named_rows(("Phantom", self.phantom), ("Part", self.part))
-        fill(self.body, heading("What is scanned"), choices, heading("With which schedule"), self.schedule_line)
+        fill(
+            self.body,
+            heading("What is scanned"),
+            choices,
+            self.field,
+            heading("With which schedule"),
+            self.schedule_line,
+        )
         fill(self.body, heading("Signal and noise"), self.form, self.size_line)
         fill(self.body, row_of(self.run, last=self.save), self.jobs, self.copy)
         self.body.addStretch(1)
@@ -70,12 +85,13 @@ class SimulatePanel(Panel):
         self.part.currentIndexChanged.connect(self._update_size)
         self.form.changed.connect(self._update_size)
         self.run.clicked.connect(self._simulate)
+        self.field_run.clicked.connect(self._add_field)
         self.remember(settings=self.form)
         self._source: Phantom | None = None
         self._latest: weakref.ref[FingerprintStack] | None = None
 
     def forms(self) -> list[SettingsForm]:
-        return [self.form]
+        return [self.form, self.field_form]
 
     def attach(self, viewer: Viewer) -> None:
         viewer.dims.events.current_step.connect(self._update_size)
@@ -120,6 +136,7 @@ class SimulatePanel(Panel):
         self._own.turn_to(phantom)
         self.form.set_row_visible("slices", self.part.currentText() == _RANGE)
         self.run.setEnabled(phantom is not None and schedule is not None and not self.is_busy)
+        self.field_run.setEnabled(phantom is not None and not self.is_busy)
         if phantom is None or schedule is None:
             self.size_line.setText("Open a phantom in the Data tab first." if phantom is None else "")
             return
@@ -135,6 +152,28 @@ class SimulatePanel(Panel):
             f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
             f"{memory(size)} of memory."
         )
+
+    def _add_field(self) -> None:
+        """Open the phantom in a synthetic B1 field, and choose it."""
+        phantom = self.phantom.value
+        if phantom is None or self.is_busy:
+            return
+        with self.reading_forms():
+            settings = self.field_form.settings()
+            work = functools.partial(add_b1_field, phantom, settings)
+            job = self.start("Adding a B1 field", lambda **_watched: work())
+            job.returned.connect(self._show_field)
+            job.ended.connect(self.update_session)
+            job.start()
+            self.update_session()
+
+    @in_steps
+    def _show_field(self, phantom: Phantom) -> Steps[None]:
+        yield from layers.phantom_steps(self.session, phantom)
+        self.phantom.value = phantom
+        low, high = phantom.record["settings"]["b1_range"]
+        self.jobs.say(f"{phantom.name} lies in a B1 field from {low:g} to {high:g}: see its layer B1.", "good")
+        self.session.added.emit(phantom)
 
     def _simulate(self) -> None:
         phantom, schedule = self.phantom.value, self.session.schedule

@@ -29,8 +29,8 @@ class Entry(Generic[Shown]):
     kind : {"phantom", "stack", "maps", "region"}
         What the subject is.
     role : str
-        Which part of it: "T1", "T2", "PD", "tissue", "signal", "residual", "T1 error", "T2 error", "T1 difference",
-        "T2 difference", "region", or "mask": the outline of what lies above a threshold.
+        Which part of it: "T1", "T2", "PD", "B1", "tissue", "signal", "residual", "T1 error", "T2 error",
+        "T1 difference", "T2 difference", "region", or "mask": the outline of what lies above a threshold.
     subject : Phantom, FingerprintStack or ParameterMaps
         The object behind the layer; complex samples are only here, the layer shows their magnitude.
     title : str
