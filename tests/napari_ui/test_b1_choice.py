@@ -5,12 +5,10 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QPushButton
 
 import napari_blochnet as nb
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas import layers
-from napari_blochnet.napari_ui.panels.data.field_dialog import FieldDialog
 from napari_blochnet.phantoms.synthetic import synthetic_phantom
 
 GRID = {"t1_range": (300.0, 3000.0), "t2_range": (20.0, 300.0), "step": 0.2}
@@ -23,7 +21,6 @@ def mapping(desk):
     desk = desk()
     phantom = nb.add_b1_field(synthetic_phantom(SHAPE), b1_range=(0.8, 1.2), seed=3)
     stack = nb.simulate(phantom, nb.spline_schedule(length=40, control_points=4), snr=200.0)
-    layers.add_phantom(desk.session, phantom)
     layers.add_stack(desk.session, stack, phantom)
     tab = desk.turn_to("Map")
     tab.form.set_values(GRID)
@@ -96,20 +93,3 @@ def test_a_file_is_a_setting_is_resampled_and_a_wrong_one_is_told_beside_it(mapp
     mapping.stack.value = other
     assert mapping.b1.settings() == {"b1": None, "b1_nominal": None}
     assert mapping.b1.said.text() == ""
-
-
-def test_a_phantom_opens_once_more_in_a_field(mapping, qtbot):
-    desk = mapping.desk
-    data = desk.turn_to("Data")
-    button = next(one for one in data.findChildren(QPushButton) if one.text() == "In a B1 field…" and one.isVisible())
-    desk.click(button)
-    dialog = next(one for one in data.findChildren(FieldDialog) if one.isVisible())
-    dialog.form.set_values({"b1_range": (1.2, 0.8)})
-    dialog._accept()
-    assert "b1_range" in dialog.form.errors()
-    dialog.form.set_values({"b1_range": (0.9, 1.3), "seed": 4})
-    dialog._accept()
-    qtbot.waitUntil(lambda: len(desk.session.entries("phantom")) > 0 and not data.is_busy, timeout=60_000)
-    made = desk.session.entries("phantom")[-1].subject
-    inside = made.b1[made.mask]
-    np.testing.assert_allclose((inside.min(), inside.max()), (0.9, 1.3), rtol=1e-6)

@@ -24,7 +24,6 @@ from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
-from napari_blochnet.napari_ui.panels.data.field_dialog import ask_field
 from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
@@ -174,7 +173,10 @@ class DataPanel(TakesDrops, Panel):
     def update_session(self) -> None:
         self.question.set_in_tab(self.session.schedule)
         self.layers.update_choices()
-        entries: list[Entry[Any]] = [*self.session.entries("phantom"), *self.session.entries("stack")]
+        entries: list[Entry[Phantom | FingerprintStack]] = [
+            *self.session.entries("phantom"),
+            *self.session.entries("stack"),
+        ]
         subjects = [id(entry.subject) for entry in entries]
         if subjects == self._described:
             return
@@ -184,7 +186,7 @@ class DataPanel(TakesDrops, Panel):
             # deleted with the next turn of the event loop, and seen until then
             card.hide()
             card.deleteLater()
-        self._cards = [subject_card(entry, functools.partial(ask_field, self, self._make)) for entry in entries] or [
+        self._cards = [subject_card(entry) for entry in entries] or [
             note("Nothing yet. Open a sample, a phantom or fingerprints, or drop their files here.")
         ]
         for card in self._cards:
@@ -198,11 +200,8 @@ class DataPanel(TakesDrops, Panel):
 
     def open_sample(self, key: str) -> None:
         """Open one of the samples."""
-        self._make("Opening the sample", functools.partial(load_sample, key))
-
-    def _make(self, title: str, read: Callable[..., Any]) -> None:
         if self.begin():
-            self.job(title, read, self.show_opened).start()
+            self.job("Opening the sample", functools.partial(load_sample, key), self.show_opened).start()
 
     def ask_brainweb(self) -> None:
         """Ask which of BrainWeb's subjects to open, and whether it may be downloaded."""
@@ -221,7 +220,9 @@ class DataPanel(TakesDrops, Panel):
         return wanted[0] if wanted else None
 
     def _open_brainweb(self, settings: BrainWebSettings) -> None:
-        self._make(f"Opening BrainWeb {settings.subject}", functools.partial(brainweb_phantom, settings))
+        if self.begin():
+            read = functools.partial(brainweb_phantom, settings)
+            self.job(f"Opening BrainWeb {settings.subject}", read, self.show_opened).start()
 
     def _open(self, row: PathRow, missing: InputError, read: Callable[[list[str], Any], Callable[..., Any]]) -> None:
         """Open what a row names, with the options below it."""
