@@ -24,7 +24,7 @@ from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeU
 from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.preparations import Preparation
-from napari_blochnet.schedules.pulseq.pulseq_hints import PreparationModel, PulseqHints, SpinLock, pulseq_schedule
+from napari_blochnet.schedules.pulseq.pulseq_hints import PreparationModel, PulseqHints, SpinLock
 from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule, Trains
 from napari_blochnet.schedules.schedule_json import read_json_schedule
@@ -158,9 +158,10 @@ def read_schedule(
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     around = Around(preparations, recovery_time, trains)
     if suffix == ".seq":
-        return around.of(
-            files[0].name, pulseq_schedule(files[0], vars(hints), vars(played), Watch(progress, cancelled))
-        )
+        from napari_blochnet.schedules.pulseq.read_pulseq import pulseq_schedule
+
+        watch = Watch(progress, cancelled)
+        return around.of(files[0].name, pulseq_schedule(files[0], vars(hints), vars(played), watch))
     if played != PulseqHints():
         raise FileError(files[0], "is no Pulseq file; leave preparation_model, spin_lock and slice_positions out.")
     if suffix == ".json":

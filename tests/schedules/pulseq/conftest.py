@@ -18,6 +18,8 @@ def written(tmp_path_factory):
         for part in before:
             if part == "spoil":
                 sequence.add_block(pypulseq.make_trapezoid("z", area=4000.0, system=system))
+            elif isinstance(part, int):
+                sequence.add_block(pypulseq.make_trapezoid("z", area=part, system=system))
             elif isinstance(part, float):
                 sequence.add_block(pypulseq.make_delay(part))
             else:
@@ -27,8 +29,8 @@ def written(tmp_path_factory):
                 )
         for n in range(dummies + pulses):
             pulse, select, rephase = pypulseq.make_sinc_pulse(
-                np.radians(10 + n), duration=2e-3, slice_thickness=5e-3, time_bw_product=4, phase_offset=phase(n),
-                system=system, return_gz=True, use="excitation",
+                np.radians(10 + n), duration=2e-3, slice_thickness=5e-3, time_bw_product=4, apodization=0.5,
+                phase_offset=phase(n), system=system, return_gz=True, use="excitation",
             )  # fmt: skip
             sequence.add_block(pulse, select)
             sequence.add_block(rephase)

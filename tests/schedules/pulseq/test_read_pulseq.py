@@ -44,7 +44,11 @@ class TestFisp:
     def test_tr_is_that_of_the_files_own_timeline(self, fisp, shared_data):
         blocks = [
             line.split()
-            for line in (shared_data / "pulseq" / "fisp_yun.seq").read_text().split("[BLOCKS]")[1].split("[RF]")[0].splitlines()
+            for line in (shared_data / "pulseq" / "fisp_yun.seq")
+            .read_text()
+            .split("[BLOCKS]")[1]
+            .split("[RF]")[0]
+            .splitlines()
             if line[:4].strip().isdigit()
         ]
         durations, pulses = np.array([[int(row[1]), int(row[2])] for row in blocks]).T
@@ -56,11 +60,17 @@ class TestFisp:
     def test_its_inversion_is_said(self, fisp):
         assert fisp.preparations == ((pytest.approx(716.1), "adiabatic inversion", 0),)
         said = " ".join(fisp.sentences)
-        for words in ("100 noise acquisitions passed over", "18.02 ms after the middle of the adiabatic inversion", "TE 2.021 ms"):
+        for words in (
+            "100 noise acquisitions passed over",
+            "18.02 ms after the middle of the adiabatic inversion",
+            "TE 2.021 ms",
+        ):
             assert words in said
 
     def test_fingerprints_are_those_of_the_list(self, shared_data):
-        played = read_pulseq(shared_data / "pulseq" / "fisp_yun.seq", preparation_model="ideal", slice_positions=0).schedule
+        played = read_pulseq(
+            shared_data / "pulseq" / "fisp_yun.seq", preparation_model="ideal", slice_positions=0
+        ).schedule
         flip = np.loadtxt(shared_data / "schedules" / "yun_fa.txt")
         assert played.inversion_time == pytest.approx(18.02)
         listed = nb.Schedule(flip, played.repetition_time, 2.021, inversion_time=18.02,
@@ -82,7 +92,7 @@ class TestFisp:
 
 class TestCardiac:
     def test_spin_locks_are_taken_as_t2_only_where_asked_for(self, shared_data):
-        with pytest.raises(MissingHintError, match="cardiac.seq: has 4 spin locks.*give spin_lock as 't2'") as caught:
+        with pytest.raises(MissingHintError, match=r"cardiac\.seq: has 4 spin locks.*give spin_lock as 't2'") as caught:
             read_pulseq(shared_data / "pulseq" / "cardiac.seq")
         assert caught.value.asked.keys() == {"spin_lock"}
 
@@ -97,38 +107,40 @@ class TestCardiac:
             "adiabatic spin lock, a train of 8 full passages": [12019.95],
             "T2 preparation of 16 refocusing pulses (MLEV)": [15066.81],
             "T2 preparation of 32 refocusing pulses (MLEV)": [15999.46],
-            "fat saturation": [2142.64 + 1000.01 * n for n in range(15) if n not in (2.5,)],
+            "fat saturation": [2142.64 + 1000.01 * n for n in (0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14)],
         }
         found = {}
         for time, name, _ in cardiac.preparations:
             found.setdefault(name, []).append(time)
         for name, times in table.items():
-            if name != "fat saturation":
-                np.testing.assert_allclose(found[name], times, atol=1e-6)
-        assert len(found["fat saturation"]) == 13
+            np.testing.assert_allclose(found[name], times, atol=1e-6)
         assert len(cardiac.schedule) == 768
         assert cardiac.noise == 100
         assert sum(len(times) for times in found.values()) == len(cardiac.preparations)
 
-    @pytest.mark.parametrize(("t1", "t2", "b1"), [(1100.0, 45.0, 1.0), (700.0, 70.0, 0.85)])
-    def test_its_fingerprint_is_that_of_its_waveforms(self, cardiac, shared_data, t1, t2, b1):
+    def test_its_fingerprint_is_that_of_its_waveforms(self, cardiac, shared_data):
+        t1, t2, b1 = 1100.0, 45.0, 0.9
         played = _bloch(shared_data / "pulseq" / "cardiac.seq", t1, t2, b1)
         decoder = nb.EPGDecoder(cardiac.schedule)
         given = [torch.tensor([value], dtype=torch.float64) for value in (t1, t2)]
         found = decoder(*given, b1=torch.tensor([b1], dtype=torch.float64))[0]
-        found = found.numpy() / (-1j)
+        found = -1j * found.numpy()
         played = played * np.exp(-1j * np.radians(cardiac.schedule.rf_phase))
         assert np.linalg.norm(found - played) / np.linalg.norm(played) < 1e-3
 
 
 def _bloch(path, t1, t2, b1):
-    """Every block by pypulseq, isochromats by matrices: 512 along z, four along x and y, spoiled by real gradients.
+    """Every block by pypulseq, isochromats by matrices: 1200 along z, four along x and y, spoiled by real gradients.
 
     Preparation pulses by the exponential of the Bloch equations, 5 µs a step; excitations at their centre.
     """
     sequence = pypulseq.Sequence()
     sequence.read(str(path), remove_duplicates=False)
-    z, xy = (values.ravel() for values in np.meshgrid(np.arange(512) / 512 / 500.0, np.arange(4) / 4 / 2285.7123, indexing="ij"))
+    # a slice of Gaussian weight, in which every gradient moment but 0 averages to nothing
+    place = np.linspace(-15e-3, 15e-3, 1200)
+    weight = np.repeat(np.exp(-0.5 * (place / 3e-3) ** 2), 4)
+    weight /= weight.sum()
+    z, xy = (each.ravel() for each in np.meshgrid(place, np.arange(4) / 4 / 2285.7123, indexing="ij"))
     magnetisation = np.zeros((3, len(z)))
     magnetisation[2] = 1.0
     ids = list(sequence.block_events)
@@ -147,31 +159,35 @@ def _bloch(path, t1, t2, b1):
     def waveform(number):
         rf = sequence.rf_from_lib_data(sequence.rf_library.data[number], "u")
         signal = b1 * rf.signal * np.exp(1j * (rf.phase_offset + 2 * np.pi * rf.freq_offset * rf.t))
-        signal = signal.reshape(-1, 5).mean(axis=1)
+        # a constant one has two points
+        signal = signal[:1] if len(signal) == 2 else signal.reshape(-1, 5).mean(axis=1)
         x, y = 2e-3 * np.pi * signal.real, 2e-3 * np.pi * signal.imag
         generator = np.zeros((len(x), 4, 4))
         generator[:, 0, 0] = generator[:, 1, 1] = -1 / t2
         generator[:, 2, 2], generator[:, 2, 3] = -1 / t1, 1 / t1
         generator[:, 0, 2], generator[:, 2, 0], generator[:, 1, 2], generator[:, 2, 1] = y, -y, -x, x
         whole = np.eye(4)
-        for step in expm(5e-3 * generator):
+        for step in expm(1e3 * rf.shape_dur / len(signal) * generator):
             whole = step @ whole
         return whole
 
     samples = []
     phase = 0.0
     is_first = False
-    for place, n in enumerate(ids):
+    for at, n in enumerate(ids):
         block, events = sequence.get_block(n), sequence.block_events[n]
         areas = np.array([0.0 if axis is None else axis.area for axis in (block.gx, block.gy, block.gz)])
         seconds = block.block_duration
         if block.rf is not None:
-            excites = any(has_samples[place : place + 4])
+            excites = any(has_samples[at : at + 4])
             rf = block.rf
             if excites:
                 before = rf.delay + rf.center
                 magnetisation = dephased(relaxed(magnetisation, before), areas / 2)
-                flip, phase = 2 * np.pi * b1 * np.abs(rf.signal.sum()) * 1e-6, rf.phase_offset + np.angle(rf.signal.sum())
+                flip, phase = (
+                    2 * np.pi * b1 * np.abs(rf.signal.sum()) * 1e-6,
+                    rf.phase_offset + np.angle(rf.signal.sum()),
+                )
                 turned = (magnetisation[0] + 1j * magnetisation[1]) * np.exp(-1j * phase)
                 c, s = np.cos(flip), np.sin(flip)
                 across, along = turned.imag, magnetisation[2]
@@ -189,7 +205,7 @@ def _bloch(path, t1, t2, b1):
         if block.adc is not None and is_first:
             # the first sample is the centre of k-space
             until = block.adc.delay + 0.5 * block.adc.dwell
-            samples.append((magnetisation[0] + 1j * magnetisation[1]).mean() * np.exp(-1e3 * until / t2))
+            samples.append((weight @ (magnetisation[0] + 1j * magnetisation[1])) * np.exp(-1e3 * until / t2))
             is_first = False
         magnetisation = dephased(relaxed(magnetisation, seconds), areas)
     return np.array(samples)

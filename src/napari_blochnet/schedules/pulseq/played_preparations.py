@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Literal
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
@@ -26,10 +27,14 @@ _NO_GRADIENT, _SPOILER = 0.01, 0.9
 # Positions that sample one cycle of a crusher.
 _POSITIONS = 16
 # Where responses are known, ms and relative: a cubic spline between them is right to 1e-4 (tested).
-_T1 = np.geomspace(10.0, 10_000.0, 16)
-_T2 = np.geomspace(1.0, 5000.0, 24)
+_T1 = np.geomspace(10.0, 10_000.0, 17)
+_T2 = np.geomspace(1.0, 5000.0, 25)
 _B1 = np.linspace(0.5, 1.5, 21)
 _NO_RELAXATION = 1e12
+# What they are interpolated in.
+_SCALES: tuple[Callable[[FloatArray], FloatArray], ...] = (np.log, np.log, np.asarray)
+# What leaving out every other point may cost.
+_THINNED = 2e-5
 # Decimals that a response is kept with.
 _DECIMALS = 8
 
@@ -237,7 +242,7 @@ def as_preparation(
         When the next preparation starts, or the pulse acts, s.
     is_ideal : bool
         As the textbook's, instead of simulated: an instant at the middle of a lone pulse, or an echo time, with what it
-        leaves of magnetisation.
+        leaves of magnetisation; of a fat saturation nothing but its time.
     known : dict
         Responses that were simulated already, by `PlayedPreparation.key`.
     watch : Watch
@@ -246,7 +251,7 @@ def as_preparation(
     -------
     Preparation
     """
-    if group.sort == "fat saturation" and abs(group.kept - 1.0) < 1e-3:
+    if is_ideal and group.sort == "fat saturation":
         return Preparation(before, "delay", delay=1e3 * (following - group.start), name=group.name)
     if is_ideal and group.sort == "inversion":
         delay = 1e3 * (following - group.center)
@@ -274,7 +279,17 @@ def as_preparation(
 
 
 def _simulated(group: PlayedPreparation) -> PreparationResponse:
-    grid = np.meshgrid(_T1, _T2, _B1, indexing="ij")
+    axes = [_T1, _T2, _B1]
+    grid = np.meshgrid(*axes, indexing="ij")
     a, b = group.response(*(axis.ravel() for axis in grid))
-    shape = grid[0].shape
-    return PreparationResponse(_T1, _T2, _B1, a.reshape(shape).round(_DECIMALS), b.reshape(shape).round(_DECIMALS))
+    values = np.stack([a, b]).reshape(2, *grid[0].shape)
+    for axis, scale in enumerate(_SCALES):
+        # records and files hold these numbers: as few as say it
+        while len(axes[axis]) % 4 == 1:
+            kept = np.arange(0, len(axes[axis]), 2)
+            fewer = np.take(values, kept, axis + 1)
+            between = CubicSpline(scale(axes[axis][kept]), fewer, axis + 1)(scale(axes[axis]))
+            if np.abs(between - values).max() > _THINNED:
+                break
+            axes[axis], values = axes[axis][kept], fewer
+    return PreparationResponse(*axes, *values.round(_DECIMALS))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.arrays import ComplexArray, FloatArray
 from napari_blochnet.common.errors import FileError, in_file
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file
@@ -35,11 +35,13 @@ from napari_blochnet.schedules.pulseq.readouts import (
 from napari_blochnet.schedules.pulseq.timeline import Timeline, read_timeline
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["PlayedSequence", "read_pulseq"]
+__all__ = ["PlayedSequence", "pulseq_schedule", "read_pulseq"]
 
 # Positions across the slice, or across one half of it where both are alike: with 10, a stack of FISP fingerprints is
 # within 0.3 % of one of 100.
 _POSITIONS = 10
+# Degrees: of a phase of some hundred radians in six digits.
+_PHASE_ROUNDING = 0.005
 # What may be transverse after a preparation without a spoiler.
 _TRANSVERSE = 0.02
 _NOT_MODELLED = "Not modelled: diffusion, chemical shift and off-resonance, magnetisation transfer, flow."
@@ -131,7 +133,7 @@ def read_pulseq(
             preparations.append(as_preparation(group, n, following, model == "ideal", known, watch))
     rotations = np.array([pulse.rotation for pulse in train.excitations])
     flips = np.abs(rotations)
-    phases = np.where(flips > 0.0, np.degrees(np.angle(rotations)), 0.0).round(6) % 360.0
+    phases = _phases(rotations)
     profile, profile_words = _profile(train, flips, _POSITIONS if slice_positions is None else slice_positions, width)
     receiver, receiver_words = _receiver(train, phases)
     lead = centers[0] - timeline.block_start(train.excitations[0].start)
@@ -155,6 +157,14 @@ def read_pulseq(
     table = tuple((1e3 * group.start, group.name, n) for n, of_gap in enumerate(groups) for group in of_gap)
     record: dict[str, Any] = {"understood": list(sentences)}
     return PlayedSequence(schedule.replace(record=record), sentences, table, train.noise)
+
+
+def pulseq_schedule(file: Path, others: dict[str, Any], hints: dict[str, Any], watch: Watch = UNWATCHED) -> Schedule:
+    """Return the schedule of a Pulseq file, which takes no hints of `read_schedule` but its own."""
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise FileError(file, f"states the whole schedule itself; leave {' and '.join(given)} out.", field=given[0])
+    return read_pulseq(file, **hints, watch=watch).schedule
 
 
 def _groups(file: Path, timeline: Timeline, train: Train, dephasing: Dephasing) -> list[list[PlayedPreparation]]:
@@ -204,6 +214,13 @@ def _echo_times(train: Train) -> FloatArray:
     ]
     usual = float(np.median([time for time in times if time is not None]))
     return np.array([usual if time is None else time for time in times])
+
+
+def _phases(rotations: ComplexArray) -> FloatArray:
+    """Return RF phases, degrees from 0 to 360; whole halves of a degree where the file's six digits round them."""
+    phases = np.where(np.abs(rotations) > 0.0, np.degrees(np.angle(rotations)), 0.0)
+    whole = np.round(2.0 * phases) / 2.0
+    return np.where(np.abs(phases - whole) < _PHASE_ROUNDING, whole, phases) % 360.0
 
 
 def _profile(train: Train, flips: FloatArray, count: int, width: float | None) -> tuple[FloatArray | None, str]:
@@ -269,7 +286,12 @@ def _sentences(
     if model == "simulated" and any(item.kind == "simulated" for item in schedule.preparations):
         sentences.append("What preparations do is simulated from their waveforms, for each T1, T2 and B1.")
     if any(group.sort == "fat saturation" for of_gap in groups for group in of_gap):
-        sentences.append("Fat saturation is off resonance and leaves water as it is; its time and its spoiler count.")
+        left = (
+            "leaves water as it is: its time and its spoiler count"
+            if model == "ideal"
+            else "is simulated for water, of which it leaves almost all"
+        )
+        sentences.append(f"Fat saturation is off resonance and {left}; fat is not modelled.")
     if any(group.sort == "spin lock" for of_gap in groups for group in of_gap):
         sentences.append("T1ρ is not modelled: relaxation during spin locks is taken as T2.")
     if dummies:
