@@ -6,7 +6,6 @@ Conventions are those of Weigel, J Magn Reson Imaging 41:266–295 (2015). The f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -244,9 +243,8 @@ def _train(
     schedule: Schedule, states: States, t1: Tensor, t2: Tensor, b1: Tensor, scale: float
 ) -> tuple[States, Tensor]:
     """Play one train, from before its first preparation to the end of its last TR; return states and samples."""
-    before_pulse: list[Sequence[Preparation]] = [
-        [item for item in schedule.all_preparations if item.before == n] for n in range(len(schedule) + 1)
-    ]
+    around = schedule.all_preparations
+    before_pulse = [[item for item in around if item.before == n] for n in range(len(schedule) + 1)]
     samples = []
     for n in range(len(schedule)):
         for preparation in before_pulse[n]:
