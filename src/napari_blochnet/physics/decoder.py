@@ -32,7 +32,7 @@ class EPGDecoder(torch.nn.Module):
     Parameters
     ----------
     schedule : Schedule
-        N pulses, with inversion and slice profile where it has them.
+        N pulses, what is played around them, and how often. The last train is simulated as it is recorded.
     states : int, optional
         Configuration orders kept for every voxel. None: as many as ``tolerance`` needs, by T2.
     tolerance : float
@@ -50,8 +50,12 @@ class EPGDecoder(torch.nn.Module):
     -----
     Derivatives go forward beside the states (tangents), so that nothing is recorded over the TRs. Voxels are sorted by
     T2 and simulated in blocks; beyond input and output a call takes about 40 bytes a voxel and, for each thread, the
-    states of 128 voxels: 1 MB at 100 orders in float32 with three tangents. For a backward pass the derivatives of up
-    to 64 MiB are kept; larger ones are made again.
+    states of 128 voxels: 1 MB at 100 orders in float32 with three tangents, two thirds more where the train is played
+    more than twice. What lies before pulses takes 8·(1 + tangents) bytes a voxel for each preparation or run of them
+    that differs. For a backward pass the derivatives of up to 64 MiB are kept; larger ones are made again.
+
+    Two plays of a train tell what any number of them leaves: the last of many, or a steady state, costs three times a
+    single train.
 
     The module has no parameters; ``.to()`` moves where arrays and numbers given to it go, and their precision.
     Derivatives of derivatives are not available: asking for them is an error.
@@ -142,7 +146,7 @@ class EPGDecoder(torch.nn.Module):
         pd : tensor, array or number of shape (...), optional
             Proton density, real or complex; 1 where not given.
         b1 : tensor, array or number of shape (...), optional
-            Transmit field relative to nominal: scales the flip angles, not the inversion.
+            Transmit field relative to nominal: scales the flip angles and the preparations that are not adiabatic.
 
         Returns
         -------

@@ -7,7 +7,9 @@ once for each schedule against all orders on a few tissues, and lowered where it
 
 A longitudinal order lives through what is played between pulses and into the next play of the train; transverse ones do
 not, so that the TRs that end in a gap, and the last of each play, shift nothing on. With S shifts that do, over all
-plays, k ≤ S // 2; in the steady state nothing but the rule by T2 bounds k.
+plays, k ≤ S // 2. Of many plays that is far more than what comes back from them: the first few hundred pulses forget
+most of what they began with. So for these a bound is doubled, from the orders that one play makes, until no
+fingerprint of the tissues changes.
 
 Orders that keep less than 1e-20 are left out always: no precision here can hold them beside the signal, and numbers
 that small end as subnormal ones, on which processors are many times slower.
@@ -15,6 +17,7 @@ that small end as subnormal ones, on which processors are many times slower.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
@@ -22,6 +25,7 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray, IntArray
 from napari_blochnet.physics.kernels.launch import StateCount, simulate_blocks
 from napari_blochnet.physics.kernels.pulses import pulses_of
+from napari_blochnet.physics.preparation_maps import gap_of_pulse
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["all_states", "fixed_states", "states_for_tolerance"]
@@ -34,6 +38,8 @@ _NOTHING = 1e-20
 _UNBOUNDED = 2**31 - 1
 # What the exact fingerprints of a check may lack, over the tolerance that is checked.
 _EXACT = 1e-6
+# Of the tolerance, what a bound on the orders of many plays may take.
+_BY_BOUND = 0.1
 # Transmit fields on which it is checked besides 1 where B1 is given.
 _B1 = (0.7, 1.0, 1.3)
 
@@ -44,10 +50,15 @@ def all_states(schedule: Schedule) -> int:
     (N + 1) // 2 of a plain train. More where it is played again, fewer where gaps end transverse states; of a steady
     state all that are numbers here.
     """
+    shifts = _shifts(schedule)
     if schedule.trains == "steady":
-        return _UNBOUNDED
-    shifts = len(schedule) - int(np.count_nonzero(pulses_of(schedule, np.dtype(np.float64)).gap_of_pulse[1:] >= 0)) - 1
+        return _UNBOUNDED if shifts else 1
     return schedule.trains * shifts // 2 + 1
+
+
+def _shifts(schedule: Schedule) -> int:
+    """Return how many TRs of one play end with transverse states that the next pulse finds."""
+    return len(schedule) - 1 - int(np.count_nonzero(gap_of_pulse(schedule)[1:] >= 0))
 
 
 def fixed_states(schedule: Schedule, states: int) -> StateCount:
@@ -71,8 +82,8 @@ def states_for_tolerance(schedule: Schedule, tolerance: float, *, with_b1: bool 
     callable
         From T2 (ms, array) to the number of orders.
     """
-    fraction = _lost_fraction(schedule, tolerance, with_b1)
-    return lambda t2: _orders(schedule, t2, fraction)
+    fraction, most = _checked_rule(schedule, tolerance, with_b1)
+    return lambda t2: np.minimum(_orders(schedule, t2, fraction), most)
 
 
 def _orders(schedule: Schedule, t2: FloatArray, fraction: float) -> IntArray:
@@ -83,7 +94,8 @@ def _orders(schedule: Schedule, t2: FloatArray, fraction: float) -> IntArray:
 
 
 @lru_cache(maxsize=256)
-def _lost_fraction(schedule: Schedule, tolerance: float, with_b1: bool) -> float:
+def _checked_rule(schedule: Schedule, tolerance: float, with_b1: bool) -> tuple[float, int]:
+    """Return the fraction x that may be lost, and a bound on the orders kept at any T2."""
     t2, ratio = (axis.ravel() for axis in np.meshgrid(_T2, _T1_OVER_T2))
     t1 = np.minimum(t2 * ratio, np.maximum(_LONGEST_T1, t2))
     profile = np.ones(1) if schedule.slice_profile is None else schedule.slice_profile
@@ -107,15 +119,17 @@ def _lost_fraction(schedule: Schedule, tolerance: float, with_b1: bool) -> float
         return signal
 
     every = np.arange(len(t1))
-    # Of a plain train every order there is; trains that repeat would bring back too many that matter to nobody.
-    least = _NOTHING if schedule.is_plain else max(_NOTHING, _EXACT * tolerance)
-    exact = simulate(lambda t: _orders(schedule, t, least), every)
+    most = all_states(schedule)
+    if schedule.is_plain or most <= len(schedule):
+        exact = simulate(fixed_states(schedule, most), every)
+    else:
+        exact, most = _many_plays(schedule, tolerance, lambda states: simulate(states, every))
     norm = np.linalg.norm(exact, axis=1)
     fraction = min(0.1, 100.0 * tolerance)
     # A tissue without signal (all flip angles zero) has no error either.
     doubtful = every[norm > 0]
     while fraction > 1e-16:
-        doubtful = doubtful[_orders(schedule, t2[doubtful], fraction) < all_states(schedule)]
+        doubtful = doubtful[_orders(schedule, t2[doubtful], fraction) < most]
         if len(doubtful) == 0:
             break
         lost = simulate(lambda t: _orders(schedule, t, fraction), doubtful) - exact[doubtful]  # noqa: B023 - used at once
@@ -124,4 +138,24 @@ def _lost_fraction(schedule: Schedule, tolerance: float, with_b1: bool) -> float
         if not failed.any():
             break
         fraction *= 0.3
-    return fraction
+    return fraction, most
+
+
+def _many_plays(
+    schedule: Schedule, tolerance: float, simulate: Callable[[StateCount], np.ndarray]
+) -> tuple[np.ndarray, int]:
+    """Return fingerprints of a train that is played again, and how many orders they need at most."""
+    least = max(_NOTHING, _EXACT * tolerance)
+
+    def kept(most: int) -> np.ndarray:
+        return simulate(lambda t2: np.minimum(_orders(schedule, t2, least), most))
+
+    most, bound = _shifts(schedule) + 1, all_states(schedule)
+    fewer = kept(most)
+    while most < bound:
+        more = kept(2 * most)
+        changed = np.linalg.norm(more - fewer, axis=1) > _BY_BOUND * tolerance * np.linalg.norm(more, axis=1)
+        if not changed.any():
+            return more, most
+        most, fewer = 2 * most, more
+    return fewer, bound

@@ -177,7 +177,10 @@ def complex_block(
     """
     real = t1.dtype.type
     none, one = real(0.0), real(1.0)
-    pulses, ring, sets = len(flip), 2 * states - 1, 1 + tangents
+    pulses, sets = len(flip), 1 + tangents
+    # One play brings back no order from N on; of many plays more of them are told apart (`start_of_play`).
+    orders, states = states, min(states, pulses)
+    ring = 2 * states - 1
     by_t1, by_t2 = 1, 2
     # Sets are beside each other, so that they are the lanes of one row as well.
     f_sets = (empty_rows(ring, sets, width, t1), empty_rows(ring, sets, width, t1))
@@ -222,6 +225,6 @@ def complex_block(
             kept_orders = z_sets.copy()
             z_sets[:] = 0
             _play(*at_position, 0, states, one, targets, False, False)
-            start_of_play(kept_orders, z_sets.copy(), plays, 2, z_sets)
+            start_of_play(kept_orders, z_sets.copy(), plays, 2, orders, z_sets)
             reached = states
         _play(*at_position, reached, 0, one, targets, True, position > 0)

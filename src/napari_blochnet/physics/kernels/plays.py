@@ -69,11 +69,13 @@ def _magnetisation(a, b, plays, m):
     sets, width = m.shape
     one = m.dtype.type(1.0)
     if plays == 0:
+        # A T1 of days leaves no difference that this precision holds.
+        least = m.dtype.type(np.finfo(m.dtype).eps)
         for j in range(width):
-            m[0, j] = b[0, j] / (one - a[0, j])
+            m[0, j] = b[0, j] / max(one - a[0, j], least)
         for p in range(1, sets):
             for j in range(width):
-                m[p, j] = (b[p, j] + a[p, j] * m[0, j]) / (one - a[0, j])
+                m[p, j] = (b[p, j] + a[p, j] * m[0, j]) / max(one - a[0, j], least)
         return
     m[:] = 0
     m[0] = one
@@ -97,7 +99,7 @@ def _magnetisation(a, b, plays, m):
 
 
 @jit
-def start_of_play(kept, gained, plays, parts, start):
+def start_of_play(kept, gained, plays, parts, orders, start):
     """Write the longitudinal states that a play starts from.
 
     Parameters
@@ -108,6 +110,8 @@ def start_of_play(kept, gained, plays, parts, start):
         The play, counted from 1, the first of which starts from equilibrium; 0: that of the steady state.
     parts : int
         1: real states; 2: the rows of their real parts, then those of their imaginary parts.
+    orders : int
+        How many orders of Mz are told apart, K or more: many plays leave more of them than a single one has use for.
     start : array of shape (parts·K, 1 + P, lanes)
         Receives the states.
     """
@@ -115,7 +119,7 @@ def start_of_play(kept, gained, plays, parts, start):
     states, lanes = rows // parts, sets * width
     # As many places as tell all orders of a finite number of plays apart where none is cut off. Real states are
     # symmetric about θ = 0: half of the circle is enough.
-    half = (3 * states + 1) // 2 + 1
+    half = (3 * orders + 1) // 2 + 1
     waves = np.cos(np.arange(4 * half) * (np.pi / (2 * half))).astype(start.dtype)
     share = start.dtype.type(1.0 / (half * parts))
     two = start.dtype.type(2.0)

@@ -189,7 +189,8 @@ def real_block(
     start, count, width : int
         The block, and the lanes it runs on (count ≤ width); idle lanes repeat the last voxel.
     states : int
-        Number of orders K kept.
+        Number of orders K that are kept, no more than N of them; where the train is played more than twice, of which
+        places across the voxel are told apart.
     tangents : int
         0; 2: T1 and T2; 3: and B1.
     signal, jacobian, cotangent, gradient : arrays of shape (V, N), (V·P, N), (V, N), (V, 1 + P)
@@ -198,7 +199,10 @@ def real_block(
     """
     real = t1.dtype.type
     none, one = real(0.0), real(1.0)
-    pulses, ring, sets = len(flip), 2 * states - 1, 1 + tangents
+    pulses, sets = len(flip), 1 + tangents
+    # One play brings back no order from N on; of many plays more of them are told apart (`start_of_play`).
+    orders, states = states, min(states, pulses)
+    ring = 2 * states - 1
     by_t1, by_t2 = 1, 2
     # Sets are beside each other, so that they are the lanes of one row as well.
     f_sets = empty_rows(ring, sets, width, t1)
@@ -243,6 +247,6 @@ def real_block(
             kept_orders = z_sets.copy()
             z_sets[:] = 0
             _play(*at_position, 0, states, one, targets, False, False)
-            start_of_play(kept_orders, z_sets.copy(), plays, 1, z_sets)
+            start_of_play(kept_orders, z_sets.copy(), plays, 1, orders, z_sets)
             reached = states
         _play(*at_position, reached, 0, one, targets, True, position > 0)
