@@ -117,7 +117,6 @@ def read_schedule(
         ms, from a train's last TR to the next train, where the file states none.
     trains : int or "steady", optional
         How many trains are played, the last of which is recorded, where the file does not say; otherwise 1.
-
     preparation_model, spin_lock, slice_positions, progress, cancelled : optional
         Of Pulseq files; see `read_pulseq`.
 
