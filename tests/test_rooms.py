@@ -59,7 +59,7 @@ FLOORS = """
     napari_ui.widgets
     napari_ui.printing
     napari_ui.sessions | napari_ui.saving | napari_ui.inspector | napari_ui.next_step | napari_ui.view_bar
-    napari_ui.panels.amounts
+    napari_ui.panels.amounts | napari_ui.panels.schedule
     napari_ui.panels | napari_ui.panels.data | napari_ui.panels.map | napari_ui.panels.compare | napari_ui.panels.train
     napari_ui.workbench
     napari_ui.napari_calls

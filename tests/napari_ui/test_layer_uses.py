@@ -231,7 +231,8 @@ def test_layers_as_mask_b1_truth_and_maps(desk, qtbot):
     layer_uses.use_as_mask(desk.viewer)
     desk.viewer.layers.selection.active = b1
     layer_uses.use_as_b1_map(desk.viewer)
-    assert mapping.b1.isVisible()
+    desk.wait(mapping)
+    assert mapping.b1.said.text().startswith("B1 is 0.9 to 0.9 of nominal")
     desk.run(mapping, mapping.run)
     maps = desk.session.entries("maps")[0].subject
     here = maps.mask

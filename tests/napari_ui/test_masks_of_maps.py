@@ -165,8 +165,8 @@ def test_layers_of_others_are_read_in_the_background(ready, qtbot, monkeypatch):
     place = {"contrast_limits": (0, 2000), "multiscale": False}
     b1 = desk.viewer.add_image(Field(0.9), name="field", **place)
     mapping.update_session()
-    mapping.form.set_values({"refine": True})
     assert mapping.b1.choose(b1)
+    desk.wait(mapping)
     mapping.masking.choice.value = "all voxels with signal"
     mapping.part.setCurrentText("this slice")
     readers.clear()

@@ -360,12 +360,12 @@ def test_a_mistake_in_a_folded_option_of_the_map_tab(desk, tmp_path):
     np.save(tmp_path / "scan.npy", np.ones((30, 1, 4, 5), np.float32))
     desk.open_stack(tmp_path / "scan.npy")
     map_tab = desk.turn_to("Map")
-    map_tab.form.set_values({"b1": str(tmp_path / "b1.nii.gz")})
+    map_tab.form.set_values({"t1_range": (3000.0, 20.0)})
     assert not map_tab.options.content.isVisible()
-    said = desk.run(map_tab, map_tab.run)
-    assert "b1.nii.gz" in said
-    assert map_tab.form.errors() == {"b1": said}
-    assert _is_in_view(desk, map_tab.form.row("b1"))
+    desk.click(map_tab.run)
+    said = map_tab.jobs.message.text()
+    assert map_tab.form.errors() == {"t1_range": said}
+    assert _is_in_view(desk, map_tab.form.row("t1_range"))
 
 
 # -- one thing at a time

@@ -20,9 +20,10 @@ from napari_blochnet.napari_ui.panels.compare.agreement_plots import (
     BoxPlot,
     HistogramPlot,
 )
+from napari_blochnet.napari_ui.panels.schedule.schedule_plot import SchedulePlot
 from napari_blochnet.napari_ui.panels.train.loss_view import LossPlot
 from napari_blochnet.napari_ui.widgets.appearance import palette
-from napari_blochnet.napari_ui.widgets.plots import HomeBox, ScatterPlot, SchedulePlot, pg
+from napari_blochnet.napari_ui.widgets.plots import HomeBox, ScatterPlot, pg
 from napari_blochnet.schedules.generators import fisp_schedule
 
 TABS = ("Data", "Schedule", "Simulate", "Map", "Compare", "Train")

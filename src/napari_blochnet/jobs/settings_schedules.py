@@ -51,9 +51,9 @@ class FispSettings(Settings):
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.6)
     inversion_time: float | None = _INVERSION_TIME
     inversion_efficiency: float = _INVERSION_EFFICIENCY
-    preparations: tuple[str, ...] = _PREPARATIONS
-    recovery_time: float = _RECOVERY_TIME
     trains: int | Literal["steady"] = _TRAINS
+    recovery_time: float = _RECOVERY_TIME
+    preparations: tuple[str, ...] = _PREPARATIONS
 
     _trains = field_validator("trains", mode="before")(_check_trains)
 
@@ -82,9 +82,9 @@ class SplineSettings(Settings):
     echo_time: float = quantity(10.0, "Echo time", "Time from each pulse to its sample.", "ms", ge=0, le=11.5)
     inversion_time: float | None = _INVERSION_TIME
     inversion_efficiency: float = _INVERSION_EFFICIENCY
-    preparations: tuple[str, ...] = _PREPARATIONS
-    recovery_time: float = _RECOVERY_TIME
     trains: int | Literal["steady"] = _TRAINS
+    recovery_time: float = _RECOVERY_TIME
+    preparations: tuple[str, ...] = _PREPARATIONS
 
     _trains = field_validator("trains", mode="before")(_check_trains)
 
@@ -142,17 +142,17 @@ class ScheduleFileSettings(Settings):
         "Columns",
         "Of a table without names: what its columns are, in order, such as 'fa tr te' or 'fa_rad tr_s phase_deg'.",
     )
-    preparations: tuple[str, ...] | None = of_data(
-        None, "Preparations", f"{_PREPARATION_WORDS} Where the file states none."
-    )
-    recovery_time: float | None = of_data(
-        None, "Recovery time", "From a train's last TR to the next train, where the file does not say.", "ms", ge=0
-    )
     trains: int | Literal["steady"] | None = of_data(
         None,
         "Trains",
         "How many are played, of which the last is recorded, where the file does not say; steady: until the train "
         "repeats itself.",
+    )
+    recovery_time: float | None = of_data(
+        None, "Recovery time", "From a train's last TR to the next train, where the file does not say.", "ms", ge=0
+    )
+    preparations: tuple[str, ...] | None = of_data(
+        None, "Preparations", f"{_PREPARATION_WORDS} Where the file states none."
     )
     preparation_model: Literal["simulated", "ideal"] | None = of_data(
         None,

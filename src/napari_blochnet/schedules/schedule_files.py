@@ -15,6 +15,7 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.plain_text import comment_text
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file, replacing
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.schedules.around import Around, around_lines, read_around
@@ -72,6 +73,8 @@ def read_schedule(
     preparation_model: PreparationModel | None = None,
     spin_lock: SpinLock | None = None,
     slice_positions: int | None = None,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
 ) -> Schedule:
     """Read a schedule from a file, or a pair of files.
 
@@ -114,8 +117,7 @@ def read_schedule(
         ms, from a train's last TR to the next train, where the file states none.
     trains : int or "steady", optional
         How many trains are played, the last of which is recorded, where the file does not say; otherwise 1.
-
-    preparation_model, spin_lock, slice_positions : optional
+    preparation_model, spin_lock, slice_positions, progress, cancelled : optional
         Of Pulseq files; see `read_pulseq`.
 
     Returns
@@ -157,7 +159,8 @@ def read_schedule(
     if suffix == ".seq":
         from napari_blochnet.schedules.pulseq.read_pulseq import pulseq_schedule
 
-        return around.of(files[0].name, pulseq_schedule(files[0], vars(hints), vars(played)))
+        watch = Watch(progress, cancelled)
+        return around.of(files[0].name, pulseq_schedule(files[0], vars(hints), vars(played), watch))
     if played != PulseqHints():
         raise FileError(files[0], "is no Pulseq file; leave preparation_model, spin_lock and slice_positions out.")
     if suffix == ".json":

@@ -144,7 +144,14 @@ def synthetic_head(
     return replace(phantom, record=make_record("synthetic_head", given, {}, seconds=time.perf_counter() - started))
 
 
-def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp", **fields: Any) -> Schedule:
+def make_schedule(
+    settings: ScheduleSettings | None = None,
+    *,
+    kind: str = "fisp",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    **fields: Any,
+) -> Schedule:
     """Make a schedule, or read one.
 
     Parameters
@@ -152,6 +159,8 @@ def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp
     settings : FispSettings, SplineSettings or ScheduleFileSettings, optional
     kind : {"fisp", "spline", "file"}
         Which, where no settings are given.
+    progress, cancelled : optional
+        Of files whose sequence is simulated; see `napari_blochnet.common.progress`.
     **fields
         Fields of the settings.
 
@@ -173,7 +182,7 @@ def make_schedule(settings: ScheduleSettings | None = None, *, kind: str = "fisp
             raise InputError("No schedule file is chosen; expected a CSV, text, MATLAB or Pulseq file.", field="path")
         # what is left out stays the file's own
         hints = {key: value for key, value in values.items() if value is not None and key != "path"}
-        schedule = read_schedule(given.path, **hints)
+        schedule = read_schedule(given.path, **hints, progress=progress, cancelled=cancelled)
     elif isinstance(given, SplineSettings):
         schedule = spline_schedule(**values)
     else:

@@ -10,74 +10,21 @@ import types
 import typing
 from typing import Any, Literal, cast
 
-from magicgui.backends._qtpy.widgets import QBaseRangedWidget
 from magicgui.widgets import CheckBox, ComboBox, TupleEdit, create_widget
-from magicgui.widgets.bases import BaseValueWidget, RangedWidget, ValuedContainerWidget
+from magicgui.widgets.bases import BaseValueWidget, ValuedContainerWidget
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QAbstractSpinBox, QDoubleSpinBox, QLabel, QSpinBox
+from qtpy.QtWidgets import QAbstractSpinBox, QLabel
 
+from napari_blochnet.napari_ui.forms.number_boxes import Number
+from napari_blochnet.napari_ui.forms.preparation_rows import PreparationsEdit
 from napari_blochnet.napari_ui.forms.text_lines import PathEdit, TextLine
+from napari_blochnet.napari_ui.forms.trains_edit import TrainsEdit
 
 __all__ = ["BlankChoice", "OptionalEdit", "make_editor"]
 
 # A field's bounds, as a box takes them: what is wrong with the very bound is said by the model.
 _BOUNDS = {"ge": "min", "gt": "min", "le": "max", "lt": "max"}
-
-
-class _FloatBox(QDoubleSpinBox):
-    """A number written as people write it: 10, 0.02, 1e-6."""
-
-    def __init__(self, parent: Any = None) -> None:
-        super().__init__(parent)
-        self.setDecimals(12)
-
-    def textFromValue(self, value: float) -> str:  # noqa: N802
-        return f"{value:.10g}"
-
-    def valueFromText(self, text: str | None) -> float:  # noqa: N802
-        return float(self._number(text or ""))
-
-    def validate(self, text: str | None, position: int) -> tuple[QValidator.State, str, int]:
-        number = self._number(text or "")
-        try:
-            value = float(number)
-        except ValueError:
-            partly = number == "" or set(number) <= set("0123456789.eE+-")
-            return (QValidator.State.Intermediate if partly else QValidator.State.Invalid), text or "", position
-        inside = self.minimum() <= value <= self.maximum()
-        return (QValidator.State.Acceptable if inside else QValidator.State.Intermediate), text or "", position
-
-    def _number(self, text: str) -> str:
-        return text.removesuffix(self.suffix()).strip().replace(",", ".")
-
-
-class _NumberBackend(QBaseRangedWidget):
-    def __init__(self, whole: bool, **more: Any) -> None:
-        super().__init__(QSpinBox if whole else _FloatBox, **more)
-
-
-class Number(RangedWidget[float]):
-    """A whole or real number with its unit; what is outside of the bounds becomes the bound."""
-
-    def __init__(self, *, annotation: type, unit: str = "", **more: Any) -> None:
-        whole = annotation is int
-        largest = 2**31 - 1 if whole else 1e12
-        bounds = {name: annotation(more.pop(name, limit)) for name, limit in (("min", -largest), ("max", largest))}
-        more |= {"widget_type": _NumberBackend, "backend_kwargs": {"whole": whole}, "step": 1 if whole else None}
-        super().__init__(annotation=annotation, **bounds, **more)
-        box = self.native
-        box.setSuffix(f" {unit}" if unit and unit != "°" else unit)
-        box.setKeyboardTracking(False)
-        box.setMinimumWidth(48)
-
-    def get_value(self) -> float:
-        self.native.interpretText()
-        return super().get_value()
-
-    def set_value(self, value: float) -> None:
-        self.native.setValue(value)
 
 
 class Numbers(TupleEdit):
@@ -161,6 +108,10 @@ def make_editor(field: FieldInfo, start: Any = None) -> BaseValueWidget[Any]:
     is_optional = type(None) in kinds
     if "files" in extra:
         return PathEdit(str(extra["files"]), optional=is_optional)
+    if kind == tuple[str, ...]:
+        return PreparationsEdit(nullable=is_optional)
+    if int in kinds and Literal["steady"] in kinds:
+        return TrainsEdit(nullable=is_optional)
     origin: Any = typing.get_origin(kind) or kind
     options: dict[str, Any]
     if origin is Literal:

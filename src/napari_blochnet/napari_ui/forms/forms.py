@@ -93,7 +93,11 @@ class SettingsForm(QWidget):
         for name, field in model.model_fields.items():
             if name not in leave_out:
                 row = self._rows[name] = self._make_row(name, make_editor(field, (starts or {}).get(name)))
-                layout.addRow(row.label, row.column)
+                if _is_wide(row.editor):
+                    layout.addRow(row.label)
+                    layout.addRow(row.column)
+                else:
+                    layout.addRow(row.label, row.column)
         guard_wheel(self)
 
     def _make_row(self, name: str, editor: BaseValueWidget[Any]) -> _Row:
@@ -108,7 +112,9 @@ class SettingsForm(QWidget):
         error.hide()
         filled(QVBoxLayout(column), editor.native, error, spacing=1)
         label.setToolTip(tooltip)
-        for control in (editor.native, *editor.native.findChildren(QWidget)):
+        # what has a panel of its own says itself what its parts are
+        parts = [] if _is_wide(editor) else editor.native.findChildren(QWidget)
+        for control in (editor.native, *parts):
             control.setToolTip(tooltip)
             control.setAccessibleName(title)
             if isinstance(control, (QAbstractSpinBox, QComboBox)):
@@ -223,6 +229,11 @@ class SettingsForm(QWidget):
             row.error.hide()
 
 
+def _is_wide(editor: BaseValueWidget[Any]) -> bool:
+    """Whether a control is as wide as the form, below its title."""
+    return bool(getattr(editor, "is_wide", False))
+
+
 def _in_words(field: FieldInfo, value: Any) -> str:
     """Return a field's title and value with its unit."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
@@ -231,6 +242,8 @@ def _in_words(field: FieldInfo, value: Any) -> str:
         return title if value else f"no {title}"
     if value is None:
         return f"no {title}"
+    if isinstance(value, tuple) and all(isinstance(part, str) for part in value):
+        return f"{len(value)} {title}"
     if isinstance(value, tuple):
         text = (" to " if len(value) == 2 else " × ").join(f"{part:g}" for part in value)
     else:

@@ -58,15 +58,16 @@ def use_as_mask(viewer: Viewer) -> None:
 
 
 def use_as_b1_map(viewer: Viewer) -> None:
-    """Hold the transmit field fixed to the selected layer in maps that are refined."""
+    """Hold the transmit field fixed to the selected layer in maps to come."""
     layer = _selected(viewer, (Image,), "one image layer")
     if layer is None:
         return
     panel = open_workbench(viewer, "Map").map
     panel.update_session()
-    panel.form.set_values({"refine": True})
-    if panel.b1.choose(layer):
-        panel.jobs.say(f"{layer.name} is the B1 map of the maps to come; they are refined.")
+    if panel.stack.value is None:
+        panel.jobs.say("There are no fingerprints yet that it could be the B1 map of: open some first.", "error")
+    elif panel.b1.choose(layer):
+        panel.jobs.say(f"{layer.name} is the B1 map of the maps to come.")
     else:
         panel.jobs.say(f"{layer.name} cannot be a B1 map; expected an image (z, y, x) that is not BlochNet's.", "error")
 

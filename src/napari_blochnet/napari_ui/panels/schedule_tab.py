@@ -10,14 +10,15 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QComboBox
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.operations.opening import make_schedule
 from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
 from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
+from napari_blochnet.napari_ui.panels.schedule.played_marks import understood_of
+from napari_blochnet.napari_ui.panels.schedule.schedule_plot import SchedulePlot
+from napari_blochnet.napari_ui.panels.schedule.schedule_reading import ScheduleReading, fields_of_file
 from napari_blochnet.napari_ui.widgets.panel import Panel
-from napari_blochnet.napari_ui.widgets.parts import heading, note
-from napari_blochnet.napari_ui.widgets.plots import SchedulePlot
+from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note
 from napari_blochnet.napari_ui.widgets.rows import ExportButton, fill, row_of
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -43,6 +44,9 @@ _KINDS = (
     _Kind("SplineNoise11", SplineSettings, {"control_points": 11, "noise_variance": 10.0}),
     _Kind("From a file", ScheduleFileSettings),
 )
+# What is played around the pulses, and has a fold of its own.
+_AROUND = ("trains", "recovery_time", "preparations")
+_FOLD = "Around the pulses: trains, preparations"
 # What an optional field shows first once it is ticked.
 _STARTS = {
     "inversion_time": 0.0,
@@ -51,7 +55,18 @@ _STARTS = {
     "repetition_time": 15.0,
     "echo_time": 3.0,
     "inversion_efficiency": 1.0,
+    "recovery_time": 1000.0,
+    "slice_positions": 10,
 }
+
+
+def _forms_of(model: type[Settings]) -> tuple[SettingsForm, SettingsForm]:
+    """Return the form of a model's pulses, and that of what is played around them."""
+    others = [name for name in model.model_fields if name not in _AROUND]
+    return (
+        SettingsForm(model, leave_out=("kind", *_AROUND), starts=_STARTS),
+        SettingsForm(model, leave_out=others, starts=_STARTS),
+    )
 
 
 class SchedulePanel(Panel):
@@ -68,14 +83,21 @@ class SchedulePanel(Panel):
         self.kind.setToolTip("Where the flip angles and TRs come from.")
         self.kind.setAccessibleName("Pulse sequence")
         self._forms: list[SettingsForm] = []
+        self._folds: list[Foldable] = []
         for kind in _KINDS:
             self.kind.addItem(kind.title)
-            form = SettingsForm(kind.model, leave_out=("kind",), starts=_STARTS)
+            form, around = _forms_of(kind.model)
             form.set_values(kind.values)
-            form.changed.connect(self.make)
+            for part in (form, around):
+                part.changed.connect(self.make)
             self._forms.append(form)
+            self._folds.append(Foldable(_FOLD, around))
         self.plot = SchedulePlot()
         self.description = note()
+        #: what a file plays, in words
+        self.understood = note()
+        self._reading = ScheduleReading(self)
+        self._reading.ready.connect(self.make)
         self.export = ExportButton(
             "Save as CSV…",
             "Write flip angle, TR, TE and RF phase of every pulse to a file.",
@@ -83,13 +105,14 @@ class SchedulePanel(Panel):
             self.save,
         )
 
-        fill(self.body, heading("Pulse sequence"), self.kind, *self._forms, self.jobs)
+        fill(self.body, heading("Pulse sequence"), self.kind, *self._forms, *self._folds, self.jobs)
         self.body.addWidget(self.plot, 20)
-        fill(self.body, self.description, row_of(self.export))
+        fill(self.body, self.description, self.understood, row_of(self.export))
         self.body.addStretch(1)
         self.kind.currentIndexChanged.connect(self._choose)
         titles = ("fisp", "spline5", "splinenoise11", "file")
         self.remember(kind=self.kind, **dict(zip(titles, self._forms, strict=True)))
+        self.remember(**{f"{title}_around": fold.content for title, fold in zip(titles, self._folds, strict=True)})
         if "path" in self.form.fields and not self.form.values()["path"]:
             # the file belonged to the data of that time
             self.kind.setCurrentIndex(0)
@@ -102,8 +125,23 @@ class SchedulePanel(Panel):
         """The form of the chosen kind."""
         return self._forms[self.kind.currentIndex()]
 
+    @property
+    def fold(self) -> Foldable:
+        """What holds `around`."""
+        return self._folds[self.kind.currentIndex()]
+
+    @property
+    def around(self) -> SettingsForm:
+        """The form of what the chosen kind plays around its pulses."""
+        content = self.fold.content
+        assert isinstance(content, SettingsForm)
+        return content
+
     def forms(self) -> list[SettingsForm]:
-        return [self.form]
+        return [self.form, self.around]
+
+    def _values(self) -> dict[str, Any]:
+        return {**self.form.values(), **self.around.values()}
 
     @property
     def cause(self) -> object:
@@ -119,48 +157,72 @@ class SchedulePanel(Panel):
         self.make()
 
     def _show_form(self, index: int) -> None:
-        for number, form in enumerate(self._forms):
+        for number, (form, fold) in enumerate(zip(self._forms, self._folds, strict=True)):
             form.setVisible(number == index)
+            fold.setVisible(number == index)
 
     def make(self) -> None:
         """Make the schedule that the form describes and let everybody use it."""
         form = self.form
-        self._forget_hints(form)
-        form.clear_errors()
+        self._forget_hints()
+        for part in self.forms():
+            part.clear_errors()
+        # a train that is not followed by another needs no recovery
+        self.around.set_row_visible("recovery_time", self.around.values()["trains"] != 1)
+        self._show_file_rows()
         schedule = None
         heard: list[str] = []
         try:
             with data_warnings() as heard:
-                schedule = make_schedule(form.settings())
+                schedule = self._reading.read(form.settings(**self.around.values()))
         except InputError as error:
             # a form that nobody has filled in yet is no mistake
             if error.field == "path" and not form.values().get("path"):
                 self.jobs.say("Choose a file; what it does not state can be given above.")
             else:
-                form.show_error(error.field, str(error))
-                self.jobs.say("" if error.field in form.errors() else str(error), "error")
+                self._show_mistake(error)
         except Exception as error:  # somebody's file, read while the window waits
             _log.exception("reading a schedule ended with an error")
             self.jobs.say(f"The schedule cannot be made ({type(error).__name__}); the log has the details.", "error")
         else:
-            self.jobs.say("")
+            if not self.is_busy:
+                self.jobs.say("")
             if "path" in form.fields:
-                self._read_with = form.values()
+                self._read_with = self._values()
         self.jobs.warn(heard)
         self._take(schedule)
 
-    def _forget_hints(self, form: SettingsForm) -> None:
+    def _show_file_rows(self) -> None:
+        """Show what may be said of a file of this kind; a Pulseq file states nearly all itself."""
+        if "path" in self.form.fields:
+            fitting = fields_of_file(self.form, self.form.values()["path"])
+            for name in self.form.fields:
+                self.form.set_row_visible(name, name in fitting)
+
+    def _show_mistake(self, error: InputError) -> None:
+        """Write a sentence beside its field, unfolded, or where results are announced."""
+        shown = self.form.show_error(error.field, str(error))
+        if shown and error.field is not None:
+            self.form.set_row_visible(error.field.split(".")[0], True)
+        if not shown and self.around.show_error(error.field, str(error)):
+            self.fold.open()
+            shown = True
+        self.jobs.say("" if shown else str(error), "error")
+
+    def _forget_hints(self) -> None:
         """Let what one file left open not be said of the next."""
         hints = self._read_with
-        if hints is not None and "path" in form.fields and form.values()["path"] != hints["path"]:
+        if hints is not None and "path" in self.form.fields and self.form.values()["path"] != hints["path"]:
             self._read_with = None
-            form.blockSignals(True)
-            form.forget_data({name: value for name, value in hints.items() if name != "path"})
-            form.blockSignals(False)
+            for form in self.forms():
+                form.blockSignals(True)
+                form.forget_data({name: value for name, value in hints.items() if name != "path"})
+                form.blockSignals(False)
 
     def show_schedule(self, schedule: Schedule) -> None:
         """Take a schedule that was made before; its form too, where it was made by one."""
         self._fill_in(schedule)
+        self._show_file_rows()
         self.jobs.say("")
         self._take(schedule)
 
@@ -169,6 +231,8 @@ class SchedulePanel(Panel):
         self.plot.setVisible(schedule is not None)
         self.plot.show_schedule(schedule)
         self.description.setText("" if schedule is None else schedule.describe())
+        self.understood.setText("" if schedule is None else understood_of(schedule))
+        self.understood.setVisible(bool(self.understood.text()))
         self.export.setEnabled(schedule is not None)
         self.session.schedule = schedule
 
@@ -189,9 +253,10 @@ class SchedulePanel(Panel):
         self.kind.setCurrentIndex(_KINDS.index(kind))
         self.kind.blockSignals(False)
         self._show_form(_KINDS.index(kind))
-        self.form.blockSignals(True)
-        self.form.set_values(settings)
-        self.form.blockSignals(False)
+        for form in self.forms():
+            form.blockSignals(True)
+            form.set_values(settings)
+            form.blockSignals(False)
 
     def save(self, path: str) -> None:
         """Write the schedule to a file."""

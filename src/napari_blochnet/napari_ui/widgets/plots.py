@@ -1,4 +1,4 @@
-"""Plots of panels and inspector (pyqtgraph): curves over the TR index, estimated against true."""
+"""Plots of panels and inspector (pyqtgraph): what they look like by hand, estimated against true."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import pyqtgraph as pg  # isort: skip
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
-from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["BY_HAND", "DecadeAxis", "HomeBox", "ScatterPlot", "SchedulePlot", "pg"]
+__all__ = ["BY_HAND", "DecadeAxis", "HomeBox", "ScatterPlot", "pg"]
 
 #: Of every plot's tooltip.
 BY_HAND = "Click, then turn the wheel: closer or farther; double-click: all of it."
@@ -101,54 +100,6 @@ class HomeBox(pg.ViewBox):
             box._leave_home()
         for box, (x, y) in homes:
             box.setRange(xRange=x, yRange=y, padding=0)
-
-
-class SchedulePlot(pg.GraphicsLayoutWidget):
-    """Flip angle above TR, over the TR index."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setMinimumHeight(230)
-        self.ci.setContentsMargins(0, 4, 8, 0)
-        self.ci.setSpacing(4)
-        self._flip: pg.PlotItem = self.addPlot(row=0, col=0, viewBox=HomeBox())
-        self._times: pg.PlotItem = self.addPlot(row=1, col=0, viewBox=HomeBox())
-        self._times.setXLink(self._flip)
-        self._flip.getAxis("bottom").setStyle(showValues=False)
-        self.ci.layout.setRowStretchFactor(0, 3)
-        self.ci.layout.setRowStretchFactor(1, 2)
-        for plot in (self._flip, self._times):
-            plot.getAxis("left").setWidth(52)
-            plot.setMouseEnabled(x=True, y=False)
-        self._curves = (self._flip.plot(), self._times.plot())
-
-    def sizeHint(self) -> pg.QtCore.QSize:  # noqa: N802
-        return pg.QtCore.QSize(320, 260)
-
-    def apply_theme(self, colours: Palette) -> None:
-        """Take the theme's colours."""
-        self.setBackground(colours.background)
-        style_plot(self._flip, colours, left="flip angle (°)")
-        style_plot(self._times, colours, left="TR (ms)", bottom="TR index")
-        for curve, colour in zip(self._curves, colours.traces, strict=False):
-            curve.setPen(pg.mkPen(colour, width=1.6))
-
-    def show_schedule(self, schedule: Schedule | None) -> None:
-        """Draw a schedule, or nothing."""
-        if schedule is None:
-            for curve in self._curves:
-                curve.setData([], [])
-            return
-        index = np.arange(1, len(schedule) + 1)
-        for curve, plot, values in (
-            (self._curves[0], self._flip, schedule.flip_angle),
-            (self._curves[1], self._times, schedule.repetition_time),
-        ):
-            curve.setData(index, values)
-            low, high = float(values.min()), float(values.max())
-            room = max(0.08 * (high - low), 0.02 * abs(high), 0.1)
-            plot.setYRange(0 if low >= 0 and plot is self._flip else low - room, high + room, padding=0)
-        self._flip.setXRange(1, len(schedule), padding=0.01)
 
 
 class DecadeAxis(pg.AxisItem):

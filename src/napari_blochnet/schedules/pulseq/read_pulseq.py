@@ -159,12 +159,12 @@ def read_pulseq(
     return PlayedSequence(schedule.replace(record=record), sentences, table, train.noise)
 
 
-def pulseq_schedule(file: Path, others: dict[str, Any], hints: dict[str, Any]) -> Schedule:
+def pulseq_schedule(file: Path, others: dict[str, Any], hints: dict[str, Any], watch: Watch = UNWATCHED) -> Schedule:
     """Return the schedule of a Pulseq file, which takes no hints of `read_schedule` but its own."""
     given = [name for name, value in others.items() if value is not None]
     if given:
         raise FileError(file, f"states the whole schedule itself; leave {' and '.join(given)} out.", field=given[0])
-    return read_pulseq(file, **hints).schedule
+    return read_pulseq(file, **hints, watch=watch).schedule
 
 
 def _groups(file: Path, timeline: Timeline, train: Train, dephasing: Dephasing) -> list[list[PlayedPreparation]]:

@@ -88,7 +88,7 @@ class DataPanel(TakesDrops, Panel):
         self.body.addWidget(heading("Open fingerprints"))
         self.stack_path = PathRow("DICOM, NIfTI, Zarr, NumPy, HDF5, MATLAB", folders=False)
         self.layers = LayerRow(self.session)
-        self.question = ScheduleQuestion()
+        self.question = ScheduleQuestion(self)
         self.schedule_choice, self.schedule_line = self.question.choice, self.question.line
         self.stack_form = SettingsForm(FingerprintsSettings, starts={"voxel_size": (1, 1, 1), "time_axis": 0})
         self.stack_options = Foldable("Options", self.stack_form)

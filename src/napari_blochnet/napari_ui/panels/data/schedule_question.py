@@ -11,7 +11,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.operations.opening import leaves_inversion_open, make_schedule
+from napari_blochnet.jobs.operations.opening import leaves_inversion_open
 from napari_blochnet.jobs.recognise import schedule_beside
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
@@ -19,6 +19,9 @@ from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.background.workers import is_any_working
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.panels.schedule.played_marks import understood_of
+from napari_blochnet.napari_ui.panels.schedule.schedule_reading import ScheduleReading, fields_of_file
+from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.parts import note
 from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.schedule import Schedule
@@ -29,13 +32,19 @@ OWN = "its own schedule, or the Schedule tab's"
 SCHEDULE_TAB = "the Schedule tab's schedule"
 FROM_FILE = "the schedule of a file"
 # Of the file's form, what stands there at once; more once it is asked for.
-_FIRST = ("path", "flip_angle", "repetition_time", "echo_time", "inversion_time")
-_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0}
+_FIRST = ("path", "flip_angle", "repetition_time", "echo_time", "inversion_time", "trains")
+_STARTS = {"inversion_time": 0.0, "inversion_efficiency": 1.0, "recovery_time": 1000.0, "slice_positions": 10}
 _log = logging.getLogger(__name__)
 
 
 class ScheduleQuestion(QWidget):
-    """A choice of schedule, and the form of a schedule's file."""
+    """A choice of schedule, and the form of a schedule's file.
+
+    Parameters
+    ----------
+    panel : Panel
+        Shows what is read in the background.
+    """
 
     #: there is another answer
     changed = Signal()
@@ -44,8 +53,10 @@ class ScheduleQuestion(QWidget):
     #: a person wants to go to the Schedule tab
     tab_wanted = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, panel: Panel) -> None:
         super().__init__()
+        self._reading = ScheduleReading(panel)
+        self._reading.ready.connect(self._on_form)
         self.choice = QComboBox()
         self.choice.addItems([OWN, SCHEDULE_TAB, FROM_FILE])
         self.choice.setToolTip(
@@ -69,14 +80,14 @@ class ScheduleQuestion(QWidget):
         self.more.setText("More of what the file may leave open")
         self.more.setCheckable(True)
         self.more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.more.setToolTip("Units, phases, and which array or columns of the file hold the schedule.")
+        self.more.setToolTip("Units, phases, preparations, and which array or columns of the file hold the schedule.")
         filled(QVBoxLayout(self), self.choice, self.line, self.error, self.form, self.more, spacing=4)
         self._in_tab: Schedule | None = None
         self._read: Schedule | None = None
         # what the file left open when it was read first: 0 is no answer to that
         self._asked: set[str] = set()
         self._path = ""
-        self._is_inversion_open = self._is_asked = False
+        self._is_inversion_open = self._is_asked = self._is_reading = False
         self._sentence = ""
         self.choice.currentIndexChanged.connect(self._update)
         self.form.changed.connect(self._on_form)
@@ -150,7 +161,8 @@ class ScheduleQuestion(QWidget):
             return self._in_tab
         self._on_form()
         if self._read is None:
-            known = list(self.form.errors().values()) or [self._sentence]
+            waiting = f"{os.path.basename(self._path)} is being read; open the stack when that is done."
+            known = [waiting] if self._is_reading else list(self.form.errors().values()) or [self._sentence]
             raise InputError(known[0] or "No schedule file is chosen; expected a CSV, text or MATLAB file.",
                              field="schedule")  # fmt: skip
         return self._read
@@ -170,8 +182,12 @@ class ScheduleQuestion(QWidget):
 
     def _show_rows(self, _on: bool = False) -> None:
         self.more.setArrowType(Qt.ArrowType.DownArrow if self.more.isChecked() else Qt.ArrowType.RightArrow)
+        # what follows a train is asked of one that is repeated
+        first = (*_FIRST, "recovery_time") if self.form.values()["trains"] not in (None, 1) else _FIRST
+        fitting = fields_of_file(self.form, self.path)
         for name in self.form.fields:
-            self.form.set_row_visible(name, name in _FIRST or name in self._asked or self.more.isChecked())
+            is_wanted = name in first or name in self._asked or self.more.isChecked()
+            self.form.set_row_visible(name, is_wanted and name in fitting)
 
     def _update(self) -> None:
         for widget in (self.form, self.more):
@@ -184,8 +200,11 @@ class ScheduleQuestion(QWidget):
 
     def _say(self) -> None:
         if self.is_file:
+            said = "" if self._read is None else understood_of(self._read)
             silent = " (the file does not say)" if self._is_inversion_open else ""
-            self.line.setText("" if self._read is None else f"In the file: {self._read.describe()}{silent}")
+            self.line.setText(
+                "" if self._read is None else f"In the file: {self._read.describe()}{silent}\n{said}".strip()
+            )
         elif self._in_tab is None:
             self.line.setText("No schedule is chosen in the Schedule tab.")
         else:
@@ -194,12 +213,13 @@ class ScheduleQuestion(QWidget):
 
     def _on_form(self) -> None:
         """Read the file with what the form says, and ask for all that is still open at once."""
+        self._show_rows()
         values = self.form.values()
         if values["path"] != self._path:
             self._path, self._asked = values["path"], set()
         self.form.clear_errors()
         self.show_error("")
-        self._read, self._is_inversion_open = None, False
+        self._read, self._is_inversion_open, self._is_reading = None, False, False
         if not self._path:
             self._say()
             return
@@ -207,7 +227,8 @@ class ScheduleQuestion(QWidget):
         warned: list[str] = []
         try:
             with data_warnings() as warned:
-                self._read = make_schedule(self.form.settings(**hints))
+                self._read = self._reading.read(self.form.settings(**hints))
+                self._is_reading = self._read is None
         except MissingHintError as error:
             self._ask_together(error)
         except InputError as error:

@@ -1,67 +1,262 @@
-"""The layer that holds the transmit field, for maps that are refined."""
+"""The transmit field of the maps to come: nominal, the phantom's own, a layer, or a file; and what is made of it."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 from napari.layers import Layer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
+from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas.layer_sources import volume_layers
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.forms.number_boxes import Number
+from napari_blochnet.napari_ui.forms.text_lines import PathEdit
 from napari_blochnet.napari_ui.state.drawn_regions import lay_volume
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import give_mm
 from napari_blochnet.napari_ui.widgets.choices import OpenChoice
+from napari_blochnet.napari_ui.widgets.parts import note, restyle
+from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["B1Choice"]
 
+_NOMINAL, _OWN, _FILE = "nominal everywhere", "the phantom's own field", "a map from a file…"
+_FIELDS = ReconstructSettings.model_fields
+_FILES = "NIfTI (*.nii *.nii.gz);;All files (*)"
+# What a map holds where the field is nominal, by its unit; the last has a box for it.
+_BY_VALUES, _OTHER = "unit as file or values say", "degrees, nominal:"
+_UNITS: dict[str, float | None] = {_BY_VALUES: None, "1 is nominal": 1.0, "per cent": 100.0, "permille": 1000.0,
+                                   _OTHER: None}  # fmt: skip
+_IGNORED = "The phantom lies in a B1 field of its own; maps take B1 as nominal until that is chosen here."
+
 
 class B1Choice(QWidget):
-    """A choice among image layers that may be a B1 map; seen where maps are refined and there is one.
+    """A choice of B1 map, its unit, and a sentence on what is made of it.
 
     Parameters
     ----------
     session : Session
+    measure : callable
+        Called with a function of ``progress`` and ``cancelled``, what to call with its result on the main thread, and
+        what is looked at: computes in the background. Returns whether it may.
+    truth : callable
+        Returns the phantom that the stack was made of, or that is chosen as truth, if there is one.
     """
 
-    def __init__(self, session: Session) -> None:
-        super().__init__()
-        self._session = session
-        self._is_refined = False
-        self.choice = OpenChoice(
-            lambda: [(layer.name, layer) for layer in volume_layers(session)],
-            "none, or the file under More options",
-            called="B1 map",
-            nullable=True,
-            tooltip="An image layer with the transmit field, 1 (or 100) where nominal; it is held fixed.",
-        )
-        self.choice.changed.connect(lambda layer: None if layer is None else give_mm(layer))
-        filled(QHBoxLayout(self), QLabel("B1 map"), self.choice.native, spacing=8).setStretch(1, 1)
-        self.offer(False)
+    #: there is another field
+    changed = Signal()
 
-    def offer(self, is_refined: bool) -> None:
-        """Look again at what is open, and whether maps are refined."""
-        self._is_refined = is_refined
+    def __init__(
+        self,
+        session: Session,
+        measure: Callable[[Callable[..., Any], Callable[[Any], None], str], bool],
+        truth: Callable[[], Phantom | None],
+    ) -> None:
+        super().__init__()
+        self._session, self._measure, self._truth = session, measure, truth
+        self._stack: FingerprintStack | None = None
+        self._is_asked = self._is_late = False
+        tooltip = str(_FIELDS["b1"].description)
+        self.choice = OpenChoice(self._offered, called="B1 map", tooltip=tooltip)
+        self.file = PathEdit(_FILES, optional=True)
+        for part in (self.file.native, *self.file.native.findChildren(QWidget)):
+            part.setToolTip(tooltip)
+            part.setAccessibleName("File of the B1 map")
+        self.unit = QComboBox()
+        self.unit.addItems(list(_UNITS))
+        # a long text would make the panel wider than its dock
+        self.unit.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.unit.setMinimumContentsLength(10)
+        self.unit.setToolTip(str(_FIELDS["b1_nominal"].description))
+        self.unit.setAccessibleName("Unit of the B1 map")
+        self.nominal = Number(annotation=float, min=1e-6, value=90.0)
+        self.nominal.native.setToolTip(
+            "What the map holds where the field is nominal: the prescribed flip angle; ten times that of tenths."
+        )
+        self.nominal.native.setAccessibleName("Nominal value of the B1 map")
+        self._unit_row = QWidget()
+        filled(QHBoxLayout(self._unit_row), self.unit, self.nominal.native, spacing=6).setStretch(0, 1)
+        #: what is made of the map, or what is wrong with it
+        self.said = note()
+        filled(QVBoxLayout(self), self.choice.native, self.file.native, self._unit_row, self.said, spacing=4)
+        self.choice.changed.connect(self._on_choice)
+        self.file.changed.connect(self._look)
+        self.unit.currentIndexChanged.connect(self._on_unit)
+        self.nominal.changed.connect(self._look)
+        self._show_rows()
+
+    # -- what there is
+
+    def _own(self) -> Phantom | None:
+        """Return the phantom whose own field the stack may lie in."""
+        truth = self._truth()
+        return truth if truth is not None and truth.b1 is not None else None
+
+    def _offered(self) -> list[tuple[str, Any]]:
+        own = [] if self._stack is None or self._own() is None else [(_OWN, _OWN)]
+        layers = [(layer.name, layer) for layer in volume_layers(self._session)]
+        return [(_NOMINAL, _NOMINAL), *own, *layers, (_FILE, _FILE)]
+
+    def offer(self) -> None:
+        """Look again at what is open."""
         self.choice.reset_choices()
-        self.setVisible(is_refined and len(self.choice.choices) > 1)
+        self._show_rows()
+
+    def set_stack(self, stack: FingerprintStack | None) -> None:
+        """Choose for another stack, whose field is not the last one's."""
+        is_other, self._stack = stack is not self._stack, stack
+        self.offer()
+        self.setEnabled(stack is not None)
+        if is_other:
+            self.file.value = None
+            self.unit.setCurrentText(_BY_VALUES)
+            self.choice.value = _NOMINAL
+            self._on_choice()
 
     def choose(self, layer: Layer) -> bool:
         """Choose a layer; return whether it is offered."""
-        self.offer(self._is_refined)
+        self.offer()
         is_offered = any(layer is known for known in self.choice.choices)
         if is_offered:
             self.choice.value = layer
         return is_offered
 
+    def _show_rows(self) -> None:
+        chosen = self.choice.value
+        self.file.native.setVisible(chosen == _FILE)
+        self._unit_row.setVisible(chosen == _FILE or isinstance(chosen, Layer))
+        self.nominal.native.setVisible(self.unit.currentText() == _OTHER)
+        if not self.is_given:
+            ignored = chosen == _NOMINAL and self._stack is not None and self._own() is not None
+            self._say(_IGNORED if ignored else "")
+
+    def _on_choice(self, _value: Any = None) -> None:
+        if isinstance(self.choice.value, Layer):
+            give_mm(self.choice.value)
+        self._show_rows()
+        self._look()
+
+    def _on_unit(self) -> None:
+        self._show_rows()
+        self._look()
+
+    # -- what is chosen
+
+    @property
+    def is_given(self) -> bool:
+        """Whether there is a map."""
+        return self.choice.value not in (None, _NOMINAL) and not (self.choice.value == _FILE and not self.file.value)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of `ReconstructSettings` that say the same; a layer is no setting, and goes as an array."""
+        chosen = self.choice.value
+        unit = self.unit.currentText()
+        nominal = float(self.nominal.value) if unit == _OTHER else _UNITS[unit]
+        has_unit = chosen == _FILE or isinstance(chosen, Layer)
+        return {"b1": self.file.value if chosen == _FILE else None, "b1_nominal": nominal if has_unit else None}
+
     def reading(self, stack: FingerprintStack) -> Callable[[], AnyArray] | None:
-        """Return what reads the field onto a stack's grid, on any thread; None where no layer is chosen.
+        """Return what reads a field that is no file onto a stack's grid, on any thread; None where there is none.
 
         It raises an `InputError` for a layer that lies elsewhere, or whose units are no lengths.
         """
-        layer, shown = self.choice.value, self._session.layers("stack", stack)
-        if layer is None or not shown:
-            return None
-        return lambda: lay_volume(layer, shown[-1], nearest=False, zero_is_empty=True)[0]
+        read = self._reading(stack)
+        return None if read is None else lambda: read()[0]
+
+    def _reading(self, stack: FingerprintStack) -> Callable[[], tuple[AnyArray, str]] | None:
+        chosen, shown, own = self.choice.value, self._session.layers("stack", stack), self._own()
+        if chosen == _OWN and own is not None:
+            return lambda: (_field_of(own, stack), "")
+        if isinstance(chosen, Layer) and shown:
+            return lambda: lay_volume(chosen, shown[-1], nearest=False, zero_is_empty=True)
+        return None
+
+    # -- what is made of it
+
+    def _look(self, _value: Any = None) -> None:
+        """Read the map in the background, and say what is made of it."""
+        self.changed.emit()
+        stack = self._stack
+        self._is_late = False
+        if stack is None or not self.is_given:
+            self._show_rows()
+            return
+        read, given = self._reading(stack), self.settings()
+
+        def look(**_watched: Any) -> tuple[str, str]:
+            # they belong with the map, and not to what the panel did last
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", DataWarning)
+                try:
+                    told = _told(stack, read, given)
+                except InputError as error:
+                    return "", str(error)
+            noted = [str(each.message) for each in caught if issubclass(each.category, DataWarning)]
+            return " ".join([told, *(f"{text[:1].upper()}{text[1:]}" for text in noted)]), ""
+
+        self._say("")
+        if self._is_asked or not self._measure(look, self._on_told, "B1 map"):
+            self._is_late = True
+        else:
+            self._is_asked = True
+
+    def ask_again(self) -> None:
+        """Look now, where a job was in the way."""
+        self._is_asked = False
+        if self._is_late:
+            self._look()
+
+    def _on_told(self, found: tuple[str, str]) -> None:
+        self._is_asked = False
+        if not self._is_late and self.is_given:
+            self._say(*found)
+
+    def show_error(self, sentence: str) -> None:
+        """Say what is wrong with the map."""
+        self._say("", sentence)
+
+    def _say(self, sentence: str, error: str = "") -> None:
+        self.said.setText(error or sentence)
+        self.said.setVisible(bool(error or sentence))
+        self.said.setObjectName("blochnetError" if error else "blochnetNote")
+        restyle(self.said, "state", "error" if error else "")
+
+
+def _field_of(phantom: Phantom, stack: FingerprintStack) -> AnyArray:
+    part = part_of_truth(phantom, stack)
+    if part is None or part.b1 is None:
+        raise InputError(f"The phantom {phantom.name} does not lie on the stack {stack.name}", "one of its own",
+                         field="b1")  # fmt: skip
+    return part.b1
+
+
+def _told(stack: FingerprintStack, read: Callable[[], tuple[AnyArray, str]] | None, given: dict[str, Any]) -> str:
+    """Return in words what a B1 map is on a stack's grid: its range, and how much of the stack it leaves out.
+
+    A `DataWarning` tells of its unit, and of how it came onto the grid.
+    """
+    unit = flip_angle = None
+    how = ""
+    if read is None:
+        found = read_b1(given["b1"], stack)
+        values, unit, flip_angle = found.values, found.unit, found.flip_angle
+    else:
+        values, how = read()
+    known = stack.mask & np.isfinite(values) & (np.asarray(values) > 0)
+    if not known.any():
+        raise InputError("The B1 map has no value inside the stack", "values above 0 there", field="b1")
+    field = checked_b1(values, stack, known, unit=unit, nominal=given["b1_nominal"], flip_angle=flip_angle)[known]
+    low, middle, high = np.percentile(field, (1, 50, 99))
+    left_out = int((stack.mask & ~known).sum())
+    lacking = f" It has no value in {left_out:,} voxels: leave these out by the mask." if left_out else ""
+    return " ".join(filter(None, (f"B1 is {low:.3g} to {high:.3g} of nominal, median {middle:.3g}.{lacking}", how)))

@@ -14,6 +14,7 @@ from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
+from napari_blochnet.napari_ui.background.workers import Failure
 from napari_blochnet.napari_ui.canvas.click_tool import ClickTool
 from napari_blochnet.napari_ui.canvas.layer_sources import stack_layers
 from napari_blochnet.napari_ui.forms.data_fields import DataFields
@@ -47,7 +48,7 @@ __all__ = ["MapPanel"]
 
 _HINT = "click to map"
 # What has a control of its own above.
-_ELSEWHERE = ("estimator", "slices", "mask", "threshold")
+_ELSEWHERE = ("estimator", "slices", "mask", "threshold", "b1", "b1_nominal")
 _SWITCHES = {
     "refine": "Refine by physics, with standard errors",
     "fit_b1": "and fit B1 along",
@@ -82,7 +83,7 @@ class MapPanel(Panel):
         self.choice = PartChoice(self.session)
         self.part, self.region, self.paint = self.choice.part, self.choice.region, self.choice.make
         self.masking = MaskChoice(self.session, self._measure)
-        self.b1 = B1Choice(self.session)
+        self.b1 = B1Choice(self.session, self._measure, self._phantom)
         self.estimators = EstimatorChoice()
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
@@ -108,13 +109,14 @@ class MapPanel(Panel):
             ("Fingerprints", self.stack),
             ("Part", self.choice),
             ("Mask", self.masking),
+            ("B1 map", self.b1),
             ("Truth", self.truth),
             ("Device", self.device),
         )
         buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
         fill(self.body, heading("What is mapped"), source, self.schedule_line)
-        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.b1, self.options)
+        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.options)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling
         footer = QVBoxLayout()
@@ -127,10 +129,9 @@ class MapPanel(Panel):
         outer.setStretch(0, 1)
 
         self.stack.changed.connect(self._on_stack)
-        self.choice.changed.connect(self._update_size)
-        self.masking.changed.connect(self._update_size)
-        self.device.changed.connect(self._update_size)
-        self.estimators.changed.connect(self._update_size)
+        for choice in (self.choice, self.masking, self.b1, self.device, self.estimators):
+            choice.changed.connect(self._update_size)
+        self.truth.changed.connect(self.b1.offer)
         self.form.changed.connect(self._on_form)
         self.run.clicked.connect(self._map)
         self.timing.clicked.connect(self._time)
@@ -170,7 +171,6 @@ class MapPanel(Panel):
     def update_session(self, event: Any = None) -> None:
         self.device.update_devices()
         self.stack.reset_choices()
-        self.b1.offer(bool(self.form.values()["refine"]))
         self._on_stack()
         self._offer_results()
 
@@ -223,6 +223,7 @@ class MapPanel(Panel):
         self.truth.reset_choices()
         self.choice.set_stack(self.stack.value)
         self.masking.set_stack(self.stack.value)
+        self.b1.set_stack(self.stack.value)
         self._update_offers()
         self._update_size()
 
@@ -244,15 +245,14 @@ class MapPanel(Panel):
         self._update_offers()
 
     def _on_form(self) -> None:
-        self.b1.offer(bool(self.form.values()["refine"]))
         self._update_offers()
         self._update_size()
 
     # -- what it will take
 
     def _runs(self) -> list[EstimatorRun]:
-        mask = self.masking.settings()
-        return [EstimatorRun(self.form.settings(estimator=name, **mask)) for name in self.estimators.chosen]
+        given = self.masking.settings() | self.b1.settings()
+        return [EstimatorRun(self.form.settings(estimator=name, **given)) for name in self.estimators.chosen]
 
     def _forget_sentence(self, _found: object) -> None:
         self.jobs.say("")
@@ -262,21 +262,32 @@ class MapPanel(Panel):
         part, inside = self.choice.voxels(), self.masking.voxels()
         return inside if part is None else part if inside is None else part & inside
 
-    def _measure(self, look: Callable[..., Any], show: Callable[[Any], None]) -> bool:
-        """Compute what a mask needs in the background; return False where another job is in the way."""
+    def _phantom(self) -> Phantom | None:
+        """Return what the stack was made of, or is compared with."""
+        entry = self.stack.entry
+        return self.truth.value if entry is None or entry.truth is None else entry.truth
+
+    def show_failure(self, failure: Failure) -> None:
+        super().show_failure(failure)
+        if failure.field in ("b1", "b1_nominal"):
+            self.b1.show_error(failure.sentence)
+            self.bring_into_view(self.b1)
+
+    def _measure(self, look: Callable[..., Any], show: Callable[[Any], None], what: str = "signal") -> bool:
+        """Compute what a choice needs in the background; return False where another job is in the way."""
         if self.is_busy:
             self.jobs.refuse()
             return False
-        job = self.start("Looking at the signal", look)
+        job = self.start(f"Looking at the {what}", look)
         job.returned.connect(show)
         job.returned.connect(self._forget_sentence)
         job.ended.connect(self._go_on)
         job.start()
+        self._update_size()
         return True
 
     def _task(self, stack: FingerprintStack, mask: BoolArray | None, runs: list[EstimatorRun]) -> MappingTask:
-        b1 = self.b1.reading(stack) if any(run.settings.refine for run in runs) else None
-        return MappingTask(stack, runs, mask, self.device.value, self._paces, b1=b1)
+        return MappingTask(stack, runs, mask, self.device.value, self._paces, b1=self.b1.reading(stack))
 
     def _update_size(self, event: Any = None) -> None:
         stack = self.stack.value
@@ -385,3 +396,4 @@ class MapPanel(Panel):
             self._map_slice(*waiting)
         else:
             self.masking.ask_again()
+            self.b1.ask_again()

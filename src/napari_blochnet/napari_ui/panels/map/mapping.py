@@ -82,7 +82,7 @@ class MappingTask:
     truth : Phantom, optional
         On the stack's grid.
     b1 : callable, optional
-        Returns the transmit field for refined maps, an array of shape (Z, Y, X), of a layer: it may take a while.
+        Returns the transmit field, an array of shape (Z, Y, X), of a layer or a phantom: it may take a while.
     """
 
     stack: FingerprintStack
@@ -98,9 +98,13 @@ class MappingTask:
         """How many are mapped with each estimator."""
         return int((self.stack.mask if self.mask is None else self.stack.mask & self.mask).sum())
 
+    def costs(self, settings: ReconstructSettings) -> ReconstructSettings:
+        """Return settings whose time and memory are those of a mapping: a B1 map takes both, wherever it is from."""
+        return settings if self.b1 is None else settings.model_copy(update={"b1": "given"})
+
     def seconds(self, first: int = 0) -> float | None:
         """Return how long the estimators from this one on will take; None where one was never measured."""
-        settings = [run.settings for run in self.runs[first:]]
+        settings = [self.costs(run.settings) for run in self.runs[first:]]
         return self.paces.seconds(settings, self.stack, self.device, self.voxels) if settings else 0.0
 
     def run(
@@ -135,7 +139,7 @@ class MappingTask:
                 continue
             watch.mapped(self.voxels)
             if watch.pace is not None:
-                self.paces.note(run.settings, self.stack, self.device, watch.pace)
+                self.paces.note(self.costs(run.settings), self.stack, self.device, watch.pace)
             done.append(self._finished(run, maps))
         if refused is not None and not done:
             raise refused

@@ -48,7 +48,7 @@ def needs_of(task: MappingTask) -> Needs:
     text = voxels_text(task)
     if not task.runs:
         return Needs(f"{text}. Tick an estimator.")
-    needed = max(mapping_memory(task.stack, run.settings, task.mask) for run in task.runs)
+    needed = max(mapping_memory(task.stack, task.costs(run.settings), task.mask) for run in task.runs)
     free, seconds = free_memory(), task.seconds()
     is_untimed = seconds is None and task.voxels > 0
     text += "" if seconds is None else f": about {duration(seconds)}"
