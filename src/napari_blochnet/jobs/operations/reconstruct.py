@@ -74,7 +74,8 @@ def reconstruct(
         Returns the slice that somebody looks at, in whose neighbourhood the next one is mapped; None: they are mapped
         as they lie.
     kept : KeptSlabs, optional
-        Where slices that are mapped are kept, and taken from: `napari_blochnet.jobs.volumes.volume_maps.reconstruct_to`.
+        Where slices that are mapped are kept, and taken from; see
+        `napari_blochnet.jobs.volumes.volume_maps.reconstruct_to`.
     **fields
         Fields of `ReconstructSettings`.
 
