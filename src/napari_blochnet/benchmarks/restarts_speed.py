@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from napari_blochnet.benchmarks.watched_commands import command_line, run_command
 from napari_blochnet.benchmarks.volumes_speed import working_folder
+from napari_blochnet.benchmarks.watched_commands import command_line, run_command
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 

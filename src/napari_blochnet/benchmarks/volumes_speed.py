@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from napari_blochnet.benchmarks.watched_commands import run_command
 from napari_blochnet.benchmarks.mapping_speed import CASES
+from napari_blochnet.benchmarks.watched_commands import run_command
 from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["VolumeRow", "benchmark_volumes", "format_volumes", "working_folder"]

@@ -93,6 +93,10 @@ class StackDraft:
             group.create_array("data", shape=shape, dtype=dtype, chunks=chunks_of(shape, dtype), fill_value=0,
                                dimension_names=AXES, compressors=[packed])  # fmt: skip
             os.rename(empty, path)
+        for file in (path / "data").rglob("*"):
+            # what a process was writing as it was killed
+            if file.is_file() and file.name != "zarr.json" and not file.name.isdigit():
+                file.unlink()
         self._group = zarr.open_group(zarr.storage.LocalStore(path), mode="r+")
         self._data: Any = self._group["data"]
 
