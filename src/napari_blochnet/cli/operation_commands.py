@@ -13,6 +13,7 @@ import click
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command, named_files
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.freed_memory import give_back_freed_memory
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
 from napari_blochnet.jobs.last_step import write_or_keep
@@ -145,6 +146,8 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     def run(console: Console, output: Path, **options: Any) -> Answer:
         given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
         kind = KINDS[operation.result]
+        if operation.goes_in_parts(output):
+            give_back_freed_memory()
         # no work is lost to a file that is in the way, or to a name that nothing can be written to
         kind.check_name(output)
         settings = settings_from(operation.settings, **given_settings(operation.settings, dict(options)))
@@ -179,6 +182,12 @@ def _in_parts(operation: Operation, output: Path, given: dict[str, Any], named: 
         return resolve_name(operation.in_parts)(output, **given, **source, settings=settings)
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled(_GOES_ON) from None
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or output}: {error.strerror or error}; what is finished is kept",
+            "room on the disk, and then the same command again, which goes on with it",
+            field="output",
+        ) from None
 
 
 def add_operation(root: click.Group, operation: Operation) -> None:

@@ -16,7 +16,7 @@ from napari_blochnet.common.arrays import AnyArray
 __all__ = ["ChunkedArray", "keep_unpacked", "kept_bytes"]
 
 # Bytes of chunks that an array keeps unpacked: those of two or three batches' fingerprints.
-_kept = 128 * 2**20
+_kept = 96 * 2**20
 
 
 def keep_unpacked(size: int) -> None:

@@ -43,11 +43,14 @@ class Unfinished:
         Digest of all that the result depends on.
     lock : int
         Descriptor of the file that is locked; -1 once it is closed.
+    made : bool
+        Whether the folder that it lies in was made for it: that goes with it, as long as nothing else is there.
     """
 
     path: Path
     key: str
     lock: int
+    made: bool = False
 
     @property
     def new(self) -> Path:
@@ -107,6 +110,8 @@ class Unfinished:
                 (self.path / name).unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             self.path.rmdir()
+            if self.made:
+                self.path.parent.rmdir()
         self._unlock()
 
     def _unlock(self) -> None:
@@ -133,6 +138,7 @@ def open_unfinished(target: Path, work: Mapping[str, Any]) -> Unfinished:
     path = target.parent / f"{PREFIX}unfinished-{target.name}"
     text = json.dumps(work, sort_keys=True, default=str)
     key = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    made = not path.parent.exists()
     for _ in range(_TRIES):
         path.mkdir(parents=True, exist_ok=True)
         if path.is_symlink():
@@ -141,7 +147,7 @@ def open_unfinished(target: Path, work: Mapping[str, Any]) -> Unfinished:
             lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         except FileNotFoundError:
             continue  # whoever was at it has just removed it
-        unfinished = Unfinished(path, key, lock)
+        unfinished = Unfinished(path, key, lock, made)
         if lock_file(lock, wait=False) is False:
             unfinished._unlock()
             raise FileError(target, "is being made by another process",

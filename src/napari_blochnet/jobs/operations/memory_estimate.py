@@ -96,7 +96,7 @@ def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:
         + (settings.b1 is not None)
     )
     # one of them in double precision while it is written
-    return int(np.prod(stack.shape[1:])) * (4 * floats + 3 + 24)
+    return int(np.prod(stack.shape[1:])) * (4 * floats + 3 + 16)
 
 
 def free_memory() -> int:

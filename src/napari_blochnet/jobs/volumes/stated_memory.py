@@ -13,7 +13,7 @@ from napari_blochnet.jobs.settings import ReconstructSettings, Settings, Simulat
 __all__ = ["memory_said", "needed_memory"]
 
 # Libraries and compiled code of this process, measured: PyTorch, Numba, nibabel, zarr.
-_LIBRARIES = 350 * 2**20
+_LIBRARIES = 420 * 2**20
 
 
 def needed_memory(operation: Operation, output: Path, inputs: dict[str, Any], settings: Settings) -> int | None:
