@@ -28,6 +28,8 @@ from .jobs.operations.train import train as train
 from .jobs.packing import unpack_b1 as unpack_b1
 from .jobs.packing import unpack_mask as unpack_mask
 from .jobs.packing import unpack_regions as unpack_regions
+from .jobs.volumes.volume_maps import reconstruct_to as reconstruct_to
+from .jobs.volumes.volume_stacks import simulate_to as simulate_to
 from .phantoms.phantom import Phantom as Phantom
 from .phantoms.read import read_phantom as read_phantom
 from .phantoms.synthetic import synthetic_phantom as synthetic_phantom

@@ -17,7 +17,9 @@ __all__ = [
     "DecoderBenchmarkSettings",
     "MappingBenchmarkSettings",
     "MatchingBenchmarkSettings",
+    "RestartsBenchmarkSettings",
     "TrainingBenchmarkSettings",
+    "VolumesBenchmarkSettings",
     "run_benchmark",
 ]
 
@@ -48,6 +50,12 @@ class MatchingBenchmarkSettings(Settings):
     seed: int = quantity(0, "Seed", "Of tissues and noise.", ge=0)
 
 
+def _known_cases(names: str) -> str:
+    if not all(name.strip() in CASES for name in names.split(",")):
+        raise ValueError(f"expected some of {', '.join(CASES)}, separated by commas")
+    return names
+
+
 class MappingBenchmarkSettings(Settings):
     """Mapping by each estimator."""
 
@@ -64,12 +72,7 @@ class MappingBenchmarkSettings(Settings):
             raise ValueError("expected 1 to 1,000,000 voxels")
         return voxels
 
-    @field_validator("estimators")
-    @classmethod
-    def _known(cls, names: str) -> str:
-        if not all(name.strip() in CASES for name in names.split(",")):
-            raise ValueError(f"expected some of {', '.join(CASES)}, separated by commas")
-        return names
+    _cases = field_validator("estimators")(_known_cases)
 
 
 class TrainingBenchmarkSettings(Settings):
@@ -79,12 +82,41 @@ class TrainingBenchmarkSettings(Settings):
     quick: bool = quantity(True, "Quick", "Train the quick preset too, which takes longest, and score it.")
 
 
+_FOLDER: str | None = quantity(None, "Folder", "Where to work, on a disk with room; none: where temporary files are.")
+
+
+class VolumesBenchmarkSettings(Settings):
+    """A head larger than the memory, simulated into a store and mapped, as commands."""
+
+    shape: tuple[int, int, int] = quantity((160, 192, 160), "Shape", "Voxels along (z, y, x).", "voxels")
+    estimators: str = quantity(",".join(CASES), "Estimators", f"Some of {', '.join(CASES)}, separated by commas.")
+    half: bool = quantity(True, "Half", "Do half of the slices first, beside which the whole is read.")
+    snr: float = quantity(30.0, "SNR", "Of the stack.", gt=0, le=1e9)
+    seed: int = quantity(0, "Seed", "Of the noise.", ge=0)
+    folder: str | None = _FOLDER
+
+    _cases = field_validator("estimators")(_known_cases)
+
+
+class RestartsBenchmarkSettings(Settings):
+    """A simulation and a mapping that are killed at random moments and started again."""
+
+    kills: int = quantity(20, "Kills", "Of each.", ge=1, le=1000)
+    shape: tuple[int, int, int] = quantity((24, 64, 54), "Shape", "Voxels along (z, y, x).", "voxels")
+    estimator: str = quantity("universal", "Estimator", "What maps.")
+    snr: float = quantity(30.0, "SNR", "Of the stack.", gt=0, le=1e9)
+    seed: int = quantity(0, "Seed", "Of the moments.", ge=0)
+    folder: str | None = _FOLDER
+
+
 #: The settings of each benchmark; it is the function ``benchmark_NAME`` of the module ``NAME_speed``.
 BENCHMARKS: dict[str, type[Settings]] = {
     "decoder": DecoderBenchmarkSettings,
     "matching": MatchingBenchmarkSettings,
     "mapping": MappingBenchmarkSettings,
+    "restarts": RestartsBenchmarkSettings,
     "training": TrainingBenchmarkSettings,
+    "volumes": VolumesBenchmarkSettings,
 }
 _ON_A_DEVICE = ("mapping", "training")
 
@@ -102,7 +134,7 @@ def run_benchmark(
 
     Parameters
     ----------
-    name : {"decoder", "matching", "mapping", "training"}
+    name : {"decoder", "matching", "mapping", "restarts", "training", "volumes"}
     settings : Settings, optional
         Of `BENCHMARKS`.
     device : str

@@ -1,4 +1,4 @@
-"""Benchmarks on the command line: ``blochnet benchmark decoder | gui | mapping | matching | training``."""
+"""Benchmarks on the command line: ``blochnet benchmark NAME``."""
 
 from __future__ import annotations
 
@@ -29,9 +29,17 @@ _BENCHMARKS = {
         "matching_speed:MatchingBenchmark.to_text",
         "Time dictionary matching beside plain searches, with its errors and its memory.",
     ),
+    "restarts": (
+        "restarts_speed:format_restarts",
+        "Kill a simulation and a mapping at random moments, start them again, and look at what comes out.",
+    ),
     "training": (
         "training_speed:TrainingBenchmark.to_text",
         "Time one epoch of BlochNet at its published size, and the quick preset with its scores.",
+    ),
+    "volumes": (
+        "volumes_speed:format_volumes",
+        "Time a head larger than the memory, simulated into a store and mapped, with the memory that it takes.",
     ),
 }
 

@@ -12,11 +12,13 @@ import click
 
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command, named_files
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.freed_memory import give_back_freed_memory
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
 from napari_blochnet.jobs.last_step import write_or_keep
-from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, settings_from
+from napari_blochnet.jobs.settings import FingerprintsSettings, PhantomSettings, Settings, settings_from
+from napari_blochnet.jobs.volumes.stated_memory import memory_said
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.maps import ParameterMaps
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["STACK", "add_operation", "open_maps", "open_phantom", "open_schedule", "open_stack", "operation_command"]
 
 Options = dict[str, Any]
+
+# What is said of work in parts that was stopped.
+_GOES_ON = "Stopped; what is finished is kept, and the same command goes on with it."
 
 #: How a stack is named.
 STACK = click.argument("stack_path", metavar="STACK", type=FILE)
@@ -141,10 +146,13 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     def run(console: Console, output: Path, **options: Any) -> Answer:
         given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
         kind = KINDS[operation.result]
+        if operation.goes_in_parts(output):
+            give_back_freed_memory()
         # no work is lost to a file that is in the way, or to a name that nothing can be written to
         kind.check_name(output)
         settings = settings_from(operation.settings, **given_settings(operation.settings, dict(options)))
         check_outputs(kind.targets(output, settings), inputs=named_files(options), field="output")
+        named = {name: value for name, value in options.items() if name.endswith("_path")}
         for each in sorted((each for _, each in inputs), key=lambda each: list(_INPUTS).index(each.kind)):
             open_one, path = _INPUTS[each.kind][1], options.pop(f"{each.name}_path")
             own = {name: value for name, value in options.items() if each.kind != "phantom" or name not in stacks}
@@ -155,12 +163,31 @@ def operation_command(operation: Operation, name: str) -> click.Command:
         if operation.watched:
             given["progress"] = console.progress
         settings = settings_from(operation.settings, **given_settings(operation.settings, options))
-        result = operation(**given, settings=settings)
-        watched = {"progress": console.progress} if kind.watched else {}
-        write_or_keep(lambda path: resolve_name(kind.write)(result, path, **watched), output)
+        console.say(memory_said(operation, output, given, settings))
+        if operation.goes_in_parts(output):
+            result = _in_parts(operation, output, given, named, settings)
+        else:
+            result = operation(**given, settings=settings)
+            watched = {"progress": console.progress} if kind.watched else {}
+            write_or_keep(lambda path: resolve_name(kind.write)(result, path, **watched), output)
         return (_maps_said if kind.name == "maps" else _said)(result, output)
 
     return run
+
+
+def _in_parts(operation: Operation, output: Path, given: dict[str, Any], named: Options, settings: Settings) -> Any:
+    """Run an operation that writes its result itself; what it has finished stays if it is stopped."""
+    source = {"source": named["stack_path"]} if "stack_path" in named else {}
+    try:
+        return resolve_name(operation.in_parts)(output, **given, **source, settings=settings)
+    except (KeyboardInterrupt, Cancelled):
+        raise Cancelled(_GOES_ON) from None
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or output}: {error.strerror or error}; what is finished is kept",
+            "room on the disk, and then the same command again, which goes on with it",
+            field="output",
+        ) from None
 
 
 def add_operation(root: click.Group, operation: Operation) -> None:

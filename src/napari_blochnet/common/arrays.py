@@ -8,7 +8,17 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AnyArray", "BoolArray", "ComplexArray", "FloatArray", "IntArray", "SignalKind", "dimensions", "first_true"]
+__all__ = [
+    "AnyArray",
+    "BoolArray",
+    "ComplexArray",
+    "FloatArray",
+    "IntArray",
+    "SignalKind",
+    "dimensions",
+    "first_true",
+    "is_lazy",
+]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
 ComplexArray: TypeAlias = NDArray[np.complexfloating[Any, Any]]
@@ -22,6 +32,11 @@ SignalKind: TypeAlias = Literal["complex", "real", "magnitude"]
 def dimensions(shape: Iterable[int]) -> str:
     """Return a shape in words: "4 × 5 × 6"."""
     return " × ".join(str(n) for n in shape)
+
+
+def is_lazy(data: object) -> bool:
+    """Whether an array is computed, or read, where it is looked at, as dask's are: it is none of NumPy's."""
+    return not isinstance(data, np.ndarray)
 
 
 def first_true(where: BoolArray) -> tuple[int, ...]:

@@ -146,7 +146,7 @@ def write_maps(
         for number, field in enumerate(present):
             values: AnyArray = getattr(maps, field)
             watch.report(number, len(present), f"writing {names[field]}")
-            stored = values if values.dtype == bool else np.asarray(values, np.float64) / _FILES[field][1]
+            stored = values if values.dtype == bool else np.divide(values, _FILES[field][1], dtype=np.float64)
             write_nifti(stored, maps.geometry, draft / names[field], watch=watch.quiet)
         for field, path in sidecars.items():
             sidecar = _sidecar(maps, _FILES[field][2])

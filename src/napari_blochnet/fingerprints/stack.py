@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions, is_lazy
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
@@ -31,8 +31,9 @@ class FingerprintStack(OnGrid):
     Parameters
     ----------
     data : array of shape (time, Z, Y, X)
-        Samples, in the receiver's frame (i·exp(−iφ)·F0). May be memory-mapped; it is never copied whole, unless it
-        is of half or extended precision, which becomes float32 or complex64.
+        Samples, in the receiver's frame (i·exp(−iφ)·F0). May be memory-mapped, or a dask array whose slices are in
+        chunks of their own; it is never copied whole, unless it is of half or extended precision, which becomes
+        float32 or complex64.
     schedule : Schedule
         What made it; as long as the first axis.
     kind : {"complex", "real", "magnitude"}, optional
@@ -59,6 +60,9 @@ class FingerprintStack(OnGrid):
         How it was made.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; for looking at all samples, counted in rows.
+    known : bool
+        Whether kind and mask are known to be right, as they are of what this package wrote: not all samples are looked
+        at then.
 
     Raises
     ------
@@ -81,8 +85,9 @@ class FingerprintStack(OnGrid):
     record: dict[str, Any] = field(default_factory=dict)
     progress: InitVar[ProgressCallback | None] = None
     cancelled: InitVar[CancelEvent | None] = None
+    known: InitVar[bool] = False
 
-    def __post_init__(self, progress: ProgressCallback | None, cancelled: CancelEvent | None) -> None:
+    def __post_init__(self, progress: ProgressCallback | None, cancelled: CancelEvent | None, known: bool) -> None:
         shape = np.shape(self.data)
         if len(shape) != 4:
             raise InputError(f"The stack {self.name} has shape {shape}", "four axes (time, z, y, x)", field="data")
@@ -105,6 +110,10 @@ class FingerprintStack(OnGrid):
             raise InputError(
                 f"The mask has shape {np.shape(self.mask)}", f"that of the stack, {shape[1:]}", field="mask"
             )
+        if known and self.kind is not None and self.mask is not None:
+            object.__setattr__(self, "mask", np.array(self.mask, dtype=bool))
+            self._check_geometry()
+            return
         mask, tally = _look_at_samples(self.data, self.mask, self.kind, Watch(progress, cancelled))
         object.__setattr__(self, "mask", mask)
         self._tell_left_out(tally)
@@ -174,7 +183,9 @@ class FingerprintStack(OnGrid):
         kept = self._slices_along_z(slices, self.shape[1])
         record = self._record_of_slices("stack", self.record, kept, self.shape[1])
         affine = self.geometry.cut(kept.start).affine
-        return replace(self, data=self.data[:, kept], mask=self.mask[kept], affine=affine, record=record)
+        # what is on disk is not read for a cut
+        known = is_lazy(self.data)
+        return replace(self, data=self.data[:, kept], mask=self.mask[kept], affine=affine, record=record, known=known)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -199,9 +210,10 @@ class FingerprintStack(OnGrid):
         batch = np.empty((int(inside.sum()), self.shape[0]), dtype)
         filled = 0
         for z in np.flatnonzero(inside.any(axis=(1, 2))):
-            # slice by slice, so that a memory-mapped stack is read where it is needed only
-            plane = np.moveaxis(np.asarray(self.data[:, z]), 0, -1)
             rows, columns = np.nonzero(inside[z])
+            # slice by slice, and of that these rows, so that a stack on disk is read where it is needed only
+            plane = np.moveaxis(np.asarray(self.data[:, z, rows[0] : rows[-1] + 1]), 0, -1)
+            rows -= rows[0]
             for start in range(0, len(rows), _RUN):
                 run = plane[rows[start : start + _RUN], columns[start : start + _RUN]]
                 batch[filled : filled + len(run)] = run

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
@@ -181,6 +181,8 @@ def read_fingerprints(
             record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
             progress=progress,
             cancelled=cancelled,
+            # a store of ours that is left on disk; what a damaged one holds is seen where it is mapped
+            known=bool(sidecar) and is_lazy(data) and given is source.mask is not None,
         )
     return in_receiver_frame(file, stack, watch)
 
@@ -294,13 +296,14 @@ def in_receiver_frame(file: Path | str, stack: FingerprintStack, watch: Watch) -
     if stack.schedule.receiver_phase == "follows":
         return stack
     schedule, follows = stack.schedule, stack.schedule.replace(receiver_phase="follows")
+    known = is_lazy(stack.data)
     if stack.kind == "magnitude":
-        return replace(stack, schedule=follows)
+        return replace(stack, schedule=follows, known=known)
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
     notes = (*stack.notes, "The RF phase of each pulse was taken out of the samples.")
     if stack.kind == "complex":
         turn = turn.astype(np.complex64 if stack.data.dtype.itemsize == 8 else np.complex128)
-        return replace(stack, data=_turned(stack.data, turn, watch), schedule=follows, notes=notes)
+        return replace(stack, data=_turned(stack.data, turn, watch), schedule=follows, notes=notes, known=known)
     half_turns = np.abs((schedule.rf_phase + 90.0) % 180.0 - 90.0)
     if half_turns.max() > _PHASE_TOLERANCE:
         pulse = int(half_turns.argmax())
@@ -312,11 +315,14 @@ def in_receiver_frame(file: Path | str, stack: FingerprintStack, watch: Watch) -
             field="receiver_phase",
         )
     data = _turned(stack.data, turn.real.round().astype(np.float32), watch)
-    return replace(stack, data=data, schedule=follows, notes=notes)
+    return replace(stack, data=data, schedule=follows, notes=notes, known=known)
 
 
 def _turned(data: AnyArray, turn: AnyArray, watch: Watch) -> AnyArray:
     """Return the samples times a factor for each pulse, of the factor's type."""
+    if is_lazy(data):  # where it is looked at
+        lazily: AnyArray = data * turn[:, None, None, None]
+        return lazily
     turned: AnyArray = np.empty(data.shape, turn.dtype)
     for pulse, factor in enumerate(turn):
         watch.check("taking the RF phase out")

@@ -21,10 +21,23 @@ from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.zarr_arrays import ZarrArray, list_zarr_arrays, write_zarr_group, zarr_attributes
 
-__all__ = ["ZarrSource", "is_zarr_name", "is_zarr_stack", "open_zarr", "write_zarr_stack"]
+__all__ = [
+    "AXES",
+    "LAZY_BYTES",
+    "ZarrSource",
+    "chunks_of",
+    "is_zarr_name",
+    "is_zarr_stack",
+    "open_zarr",
+    "write_zarr_stack",
+]
 
 # A chunk has about this many bytes: some hundred voxels of long trains.
 _CHUNK_BYTES = 8 * 2**20
+#: What the axes are called.
+AXES = ("time", "z", "y", "x")
+#: Stacks of ours larger than this are not read when they are opened.
+LAZY_BYTES = 64 * 2**20
 _LENGTHS = {"": 1.0, "millimeter": 1.0, "micrometer": 1e-3, "nanometer": 1e-6, "centimeter": 10.0, "meter": 1e3}
 
 
@@ -55,7 +68,7 @@ def is_zarr_stack(path: Path) -> bool:
 
 
 def open_zarr(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> ZarrSource:
-    """Read the array of a store, into memory.
+    """Open the array of a store: a large one of ours stays on disk, others are read into memory.
 
     Parameters
     ----------
@@ -77,7 +90,11 @@ def open_zarr(path: Path, variable: str | None = None, *, watch: Watch = UNWATCH
     if is_zarr_stack(path) and variable in (None, "data"):
         name = choose_array(path, shapes, "data")
         mask = arrays["mask"].read(watch.quiet) != 0 if "mask" in arrays else None
-        return ZarrSource(arrays[name].read(watch), _own_geometry(path, attributes), mask)
+        found = arrays[name]
+        # a slice of ours lies in chunks of its own
+        is_lazy = found.nbytes > LAZY_BYTES and len(found.chunks) == 4 and found.chunks[1] == 1
+        data = found.lazily(watch) if is_lazy else found.read(watch)
+        return ZarrSource(data, _own_geometry(path, attributes), mask)
     scales = _multiscales(attributes)
     if variable is None and scales is not None and scales["name"] in arrays:
         return _ome(path, arrays[scales["name"]], scales, watch)
@@ -152,6 +169,13 @@ def _ome(path: Path, array: ZarrArray, scales: dict[str, Any], watch: Watch) -> 
     return ZarrSource(data, Geometry((size[0], size[1], size[2])), notes=(note,))
 
 
+def chunks_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int, int, int]:
+    """Return the chunks of a stack (time, z, y, x): all time points of some voxels of a slice."""
+    time, _, height, width = shape
+    side = max(1, int(max(1, _CHUNK_BYTES // (time * dtype.itemsize)) ** 0.5))
+    return time, 1, min(height, side), min(width, side)
+
+
 def write_zarr_stack(
     stack: FingerprintStack, path: Path, sidecar: dict[str, Any], *, watch: Watch = UNWATCHED
 ) -> list[Path]:
@@ -178,23 +202,18 @@ def write_zarr_stack(
     Cancelled
         There is the old store, or none.
     """
-    time, depth, height, width = stack.shape
     samples = stack.data
     dtype = np.dtype({"f": np.float64, "c": np.complex128}.get(samples.dtype.kind, samples.dtype))
     if samples.dtype.itemsize <= dtype.itemsize:
         dtype = samples.dtype.newbyteorder("=")
-    voxels = max(1, _CHUNK_BYTES // (time * dtype.itemsize))
-    side = max(1, int(voxels**0.5))
-    chunks = (time, 1, min(height, side), min(width, side))
-    names = ("time", "z", "y", "x")
     attributes = {
         **sidecar,
         "voxel_size": list(stack.voxel_size),
         "affine": np.asarray(stack.affine).tolist(),
     }
     arrays = {
-        "mask": (stack.mask, stack.mask.dtype, (depth, height, width), names[1:]),
-        "data": (samples, dtype, chunks, names),
+        "mask": (stack.mask, stack.mask.dtype, stack.mask.shape, AXES[1:]),
+        "data": (samples, dtype, chunks_of(stack.shape, dtype), AXES),
     }
     write_zarr_group(path, arrays, attributes, watch=watch)
     return [path]

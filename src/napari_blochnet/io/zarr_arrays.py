@@ -6,12 +6,14 @@ bytes, transpose, crc32c, gzip (zlib), zstd, blosc. What chunks claim is checked
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import replacing_set
+from napari_blochnet.io.containers.chunked_arrays import ChunkedArray
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.reading import blocks, read_in_blocks, refuse_beyond_memory
 
@@ -49,6 +52,8 @@ class ZarrArray:
         Of its axes; empty where the store gives none.
     read : callable
         Returns the array; takes a `Watch`. Raises `InputError` where chunks are damaged or claim too much.
+    lazily : callable
+        Returns a dask array whose chunks are unpacked where they are looked at, the same ones refused; takes a `Watch`.
     """
 
     shape: tuple[int, ...]
@@ -56,6 +61,12 @@ class ZarrArray:
     dtype: np.dtype[Any]
     names: tuple[str, ...]
     read: Callable[[Watch], AnyArray]
+    lazily: Callable[[Watch], AnyArray]
+
+    @property
+    def nbytes(self) -> int:
+        """How large it is in memory."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def is_zarr(path: str | os.PathLike[str]) -> bool:
@@ -149,7 +160,8 @@ def _array(folder: Path, name: str) -> ZarrArray | None:
         ) from None
     names = said.get("dimension_names") or ()
     axes = tuple(map(str, names)) if isinstance(names, (list, tuple)) and len(names) == len(shape) else ()
-    return ZarrArray(shape, chunks, dtype, axes, lambda watch: _read(folder, name, shape, chunks, dtype, packer, watch))
+    how = (folder, name, shape, chunks, dtype, packer)
+    return ZarrArray(shape, chunks, dtype, axes, partial(_read, *how), partial(_lazily, *how))
 
 
 def _packer_3(said: dict[str, Any]) -> str:
@@ -186,25 +198,77 @@ def _read(
     packer: str,
     watch: Watch,
 ) -> AnyArray:
+    refuse_beyond_memory(folder, math.prod(shape) * dtype.itemsize)
+    _check_grid(folder, name, shape, chunks, dtype, packer, watch)
+    with _whole_chunks(name):
+        array = _opened(folder)
+        return read_in_blocks(
+            lambda selection: np.asarray(array[selection]), shape, dtype, chunks=chunks, what=f"reading {name}",
+            watch=watch,
+        )  # fmt: skip
+
+
+def _lazily(
+    folder: Path,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: np.dtype[Any],
+    packer: str,
+    watch: Watch,
+) -> AnyArray:
+    _check_grid(folder, name, shape, chunks, dtype, packer, watch)
+    with _whole_chunks(name):
+        array = _opened(folder)
+    described = folder / "zarr.json" if (folder / "zarr.json").is_file() else folder / ".zarray"
+    opened = described.stat()
+
+    def unpack(selection: tuple[slice, ...]) -> AnyArray:
+        with _whole_chunks(name):
+            try:
+                is_same = os.path.samestat(described.stat(), opened)
+            except OSError:
+                is_same = False
+            if not is_same:
+                raise FileError(folder.parent, "was replaced or removed since it was opened", "it to be opened again")
+            return np.asarray(array[selection], dtype.newbyteorder("="))
+
+    return ChunkedArray(shape, chunks, dtype.newbyteorder("="), unpack).lazily()
+
+
+def _opened(folder: Path) -> Any:
     import zarr
 
-    refuse_beyond_memory(folder, math.prod(shape) * dtype.itemsize)
+    return zarr.open_array(zarr.storage.LocalStore(folder, read_only=True), mode="r")
+
+
+@contextlib.contextmanager
+def _whole_chunks(name: str) -> Iterator[None]:
+    """Say of damaged chunks, for which the codecs raise what they like, that they are damaged."""
+    try:
+        yield
+    except (InputError, Cancelled):
+        raise
+    except Exception as error:
+        reason = str(error).split("\n")[0]
+        raise FileError(name, f"cannot be read as a Zarr array ({reason})", "whole chunks") from None
+
+
+def _check_grid(
+    folder: Path,
+    name: str,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    dtype: np.dtype[Any],
+    packer: str,
+    watch: Watch,
+) -> None:
+    """Refuse chunks that no machine could unpack, before any is."""
     chunk_bytes = math.prod(chunks) * dtype.itemsize
     refuse_beyond_memory(folder, chunk_bytes)
     if math.prod(-(-n // chunk) for n, chunk in zip(shape, chunks, strict=True)) > _MOST_CHUNKS:
         raise FileError(name, f"lies in more than {_MOST_CHUNKS:,} chunks", "fewer and larger ones")
     _check_chunks(folder, name, chunk_bytes, packer, watch)
-    try:
-        array = zarr.open_array(zarr.storage.LocalStore(folder, read_only=True), mode="r")
-        return read_in_blocks(
-            lambda selection: np.asarray(array[selection]), shape, dtype, chunks=chunks, what=f"reading {name}",
-            watch=watch,
-        )  # fmt: skip
-    except (InputError, Cancelled):
-        raise
-    except Exception as error:  # damaged chunks make the codecs raise what they like
-        reason = str(error).split("\n")[0]
-        raise FileError(name, f"cannot be read as a Zarr array ({reason})", "whole chunks") from None
 
 
 def _check_chunks(folder: Path, name: str, chunk_bytes: int, packer: str, watch: Watch) -> None:

@@ -174,6 +174,11 @@ class Operation:
         Whether it takes ``device``.
     watched : bool
         Whether it takes ``progress`` and ``cancelled``.
+    in_parts : str
+        Where it is as a function that writes its result itself, part by part, so that it need not fit into memory and
+        is gone on with after it was broken off: called as ``in_parts(path, …)``. Its command takes this one.
+    parts_ending : str
+        Of the names that it writes so; any, where it is empty.
     """
 
     name: str
@@ -189,6 +194,12 @@ class Operation:
     summary: str = ""
     device: bool = False
     watched: bool = True
+    in_parts: str = ""
+    parts_ending: str = ""
+
+    def goes_in_parts(self, path: Path) -> bool:
+        """Whether it writes its result part by part to a path."""
+        return bool(self.in_parts) and path.name.lower().endswith(self.parts_ending)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run it."""
@@ -266,14 +277,18 @@ OPERATIONS: list[Operation] = [
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",
         (Input("phantom", "phantom"), Input("schedule", "schedule")),
         python_name="nb.simulate", command="simulate --phantom {phantom} --schedule {schedule}", device=True,
-        summary="Simulate the fingerprints of a phantom.",
+        summary="Simulate the fingerprints of a phantom. A Zarr store (-o NAME.zarr) is written part by part and may "
+                "be larger than the memory; the same command goes on with one that was broken off.",
+        in_parts="napari_blochnet.jobs.volumes.volume_stacks:simulate_to", parts_ending=".zarr",
     ),
     Operation(
         "reconstruct", f"{_JOBS}.reconstruct:reconstruct", ReconstructSettings, "maps",
         (_STACK, Input("estimator", "estimator", optional=True), Input("mask", optional=True, by_name=True),
          Input("b1", optional=True, by_name=True)),
         python_name="nb.reconstruct", command="reconstruct {stack} --estimator {estimator}", device=True,
-        summary="Map T1, T2 and PD from the fingerprints in STACK, into a folder.",
+        summary="Map T1, T2 and PD from the fingerprints in STACK, into a folder. The same command goes on with a "
+                "mapping that was broken off.",
+        in_parts="napari_blochnet.jobs.volumes.volume_maps:reconstruct_to",
     ),
     Operation(
         "compare", f"{_JOBS}.compare:compare", CompareSettings, "comparison", (_TRUTH, _MAPS),

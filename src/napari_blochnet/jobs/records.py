@@ -43,7 +43,8 @@ Record = dict[str, Any]
 
 
 @functools.cache
-def _software() -> dict[str, str]:
+def software_versions() -> dict[str, str]:
+    """Return the versions of what computes: two of them need not give the same bits."""
     versions = {"python": platform.python_version()}
     for name in ("napari-blochnet", "numpy", "torch", "numba"):
         try:
@@ -83,7 +84,7 @@ def make_record(
         "operation": operation,
         "settings": settings.model_dump(mode="json"),
         "inputs": dict(inputs),
-        "software": _software(),
+        "software": software_versions(),
         "device": device,
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }

@@ -28,7 +28,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
-from napari_blochnet.io.containers.numpy_headers import read_npy_header
+from napari_blochnet.io.containers.numpy_headers import read_npy_header, write_npy
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.plain_files import existing_file, plain_file
@@ -287,9 +287,8 @@ class _Writer:
 
     def array(self, array: AnyArray, stem: str) -> None:
         """Write an array piece by piece, its last axis the fastest; only one whose first axis is has to be copied."""
-        array = np.ascontiguousarray(array) if array.flags.fnc else array
         with (self.folder / f"{stem}.npy").open("wb") as self.file.stream:
-            np.lib.format.write_array(self.file, array, version=(1, 0), allow_pickle=False)
+            write_npy(self.file, array)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["read_npy_header"]
+from napari_blochnet.common.arrays import AnyArray, is_lazy
+
+__all__ = ["read_npy_header", "write_npy"]
 
 # Of one array; NumPy itself takes no longer ones.
 _HEADER_BYTES = 10_000
@@ -41,3 +43,19 @@ def read_npy_header(file: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     if not are_lengths or len(shape) > _MOST_AXES or math.prod(shape) * dtype.itemsize > _MOST_BYTES:
         raise ValueError(f"its header claims the shape {shape}")
     return shape, is_fortran, dtype
+
+
+def write_npy(file: Any, array: AnyArray) -> None:
+    """Write an array piece by piece, its last axis the fastest.
+
+    Only one in memory whose first axis is has to be copied; of one that is read where it is looked at, a piece at a
+    time is in memory.
+    """
+    if is_lazy(array):
+        described = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(file, described)
+        for piece in array:
+            file.write(np.ascontiguousarray(piece).tobytes())
+        return
+    array = np.ascontiguousarray(array) if array.flags.fnc else array
+    np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)

@@ -36,7 +36,9 @@ __all__ = [
     "is_in_room",
     "is_left",
     "is_room",
+    "is_same",
     "is_sound",
+    "lock_file",
     "open_lock",
     "open_room",
     "sync_file",
@@ -129,12 +131,12 @@ def open_room(folder: Path) -> Room:
         room.path.mkdir()
         try:
             room.lock = os.open(room.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-            _lock(room.lock)
+            lock_file(room.lock)
             os.write(room.lock, _this_machine())
             # what nobody but the owner could read before is not read half written
             room.new.mkdir(0o700)
             room.former.mkdir(0o700)
-            if _is_same(room.lock, room.path / LOCK):
+            if is_same(room.lock, room.path / LOCK):
                 return room
         except FileNotFoundError:
             if not folder.is_dir():
@@ -202,8 +204,8 @@ def is_left(room: Room, after: float) -> bool:
         Where the lock tells nothing, because the writer is on another machine or there are no locks: for how long (s)
         nobody touched a room that is left.
     """
-    has = _lock(room.lock, wait=False)
-    if has is False or not _is_same(room.lock, room.path / LOCK):
+    has = lock_file(room.lock, wait=False)
+    if has is False or not is_same(room.lock, room.path / LOCK):
         return False
     is_told = has and os.read(room.lock, 4096) in (b"", _this_machine())  # nothing: it ended as it began
     return is_told or time.time() - room.path.stat().st_mtime > after
@@ -218,7 +220,7 @@ def _this_machine() -> bytes:
     return name.encode()
 
 
-def _lock(descriptor: int, *, wait: bool = True) -> bool | None:
+def lock_file(descriptor: int, *, wait: bool = True) -> bool | None:
     """Lock an open file. False: somebody else has; None: there are no locks here."""
     if not hasattr(fcntl, "flock"):
         return None
@@ -231,7 +233,7 @@ def _lock(descriptor: int, *, wait: bool = True) -> bool | None:
     return True
 
 
-def _is_same(descriptor: int, path: Path) -> bool:
+def is_same(descriptor: int, path: Path) -> bool:
     """Whether an open file is still what lies under its name."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(path))

@@ -1,15 +1,21 @@
-"""What a mapping will take: memory, before it is begun."""
+"""What a mapping or a simulation will take: memory, before it is begun."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from napari_blochnet.common.arrays import BoolArray
+from napari_blochnet.common.arrays import BoolArray, is_lazy
 from napari_blochnet.estimators.registry import declared
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.settings import ReconstructSettings
+from napari_blochnet.fingerprints.zarr_stacks import chunks_of
+from napari_blochnet.io.containers.chunked_arrays import kept_bytes
+from napari_blochnet.jobs.operations.simulate import SIMULATED_AT_A_TIME, simulated_type
+from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings
+from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.physics.kernels.launch import available_threads
+from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["free_memory", "mapping_memory"]
+__all__ = ["free_memory", "mapping_memory", "simulating_memory"]
 
 # Measured with tracemalloc at 300 and 1000 TRs: arrays of a batch's size that exist at once in a fit.
 _FITTING = {"complex": 5.0, "real": 8.0, "magnitude": 9.0}
@@ -42,7 +48,43 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
     preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
     if settings.refine or settings.uncertainty or settings.b1 is not None:
         working = max(working, _FITTING[stack.kind] * batch)
-    return int(max(preparing, kept + working)) + _maps_memory(stack, settings)
+    reading = kept_bytes() + _rows_bytes(stack, largest) if is_lazy(stack.data) else 0
+    return int(max(preparing, kept + working)) + _maps_memory(stack, settings) + reading
+
+
+def simulating_memory(phantom: Phantom, schedule: Schedule, settings: SimulateSettings, in_parts: bool = False) -> int:
+    """Return the bytes that a simulation takes at its peak, beyond the phantom, on the machine's own memory.
+
+    Parameters
+    ----------
+    phantom : Phantom
+    schedule : Schedule
+    settings : SimulateSettings
+    in_parts : bool
+        Whether it is written part by part: then only parts are counted, else the whole stack.
+    """
+    mask = phantom.mask if settings.slices is None else phantom.mask[slice(*settings.slices)]
+    sample = simulated_type(schedule, settings).itemsize
+    fingerprint = len(schedule) * sample
+    # a block's signals, sorted back to its voxels and scaled by their PD
+    block = SIMULATED_AT_A_TIME * len(schedule) * (4 + 3 * sample)
+    if in_parts:
+        chunk = chunks_of((len(schedule), *mask.shape), np.dtype(f"V{sample}"))
+        starts = np.arange(0, mask.shape[1], chunk[2])
+        largest = int(np.add.reduceat(mask.sum(axis=2), starts, axis=1).max(initial=0))
+        # its samples, its noise and that of the next; chunks that are packed, a few copies each
+        return int(block + 4 * largest * fingerprint + 4 * available_threads() * np.prod(chunk) * sample)
+    noise = int(mask.sum(axis=(1, 2)).max(initial=0)) * fingerprint * (settings.snr is not None)
+    magnitudes = mask.size * len(schedule) * 4 * (settings.kind == "magnitude")
+    return int(mask.size * fingerprint + max(2 * noise, block, magnitudes))
+
+
+def _rows_bytes(stack: FingerprintStack, largest: int) -> int:
+    """Return the bytes of the rows of a slice that a batch lies in, as they are read from a store, and as they lie."""
+    _, _, height, width = stack.shape
+    most = int(stack.mask.sum(axis=(1, 2)).max(initial=1))
+    rows = min(height, -(-height * largest // max(1, most)) + 1)
+    return 2 * rows * width * len(stack.schedule) * int(stack.data.dtype.itemsize)
 
 
 def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:
@@ -53,7 +95,8 @@ def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:
         + settings.fit_b1
         + (settings.b1 is not None)
     )
-    return int(np.prod(stack.shape[1:])) * (4 * floats + 3)
+    # one of them in double precision while it is written
+    return int(np.prod(stack.shape[1:])) * (4 * floats + 3 + 16)
 
 
 def free_memory() -> int:

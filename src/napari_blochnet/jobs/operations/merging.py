@@ -6,22 +6,66 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.batches import slabs
 from napari_blochnet.jobs.operations.reconstruct import record_of
+from napari_blochnet.jobs.records import software_versions
 from napari_blochnet.jobs.settings import ReconstructSettings
 
-__all__ = ["can_merge", "merge_maps"]
+__all__ = ["OlderSlabs", "can_merge", "merge_maps"]
 
+_ALWAYS = ("t1", "t2", "pd", "residual", "mask", "failed")
 _OPTIONAL = ("phase", "t1_se", "t2_se", "converged", "b1")
 
 
 def can_merge(old: ParameterMaps, new: ParameterMaps) -> bool:
     """Whether two maps are pieces of one mapping, and so can be merged; see `merge_maps`."""
     return _why_not(old, new) is None
+
+
+class OlderSlabs:
+    """Slices of older maps of the same stack and settings, which a new mapping need not compute again.
+
+    See `napari_blochnet.jobs.operations.batches.KeptSlabs`. Only whole slices are taken, of the same estimator and
+    software on the same device, and of no B1 map: their bits are those that would come out. Where they cover all
+    that is asked for, somebody wants it computed again, and none is taken.
+    """
+
+    seconds = 0.0
+    #: how many were taken
+    taken = 0
+
+    def __init__(self, older: ParameterMaps) -> None:
+        self._older = older
+        self._inside: BoolArray | None = None
+
+    def begin(self, estimator: Any, device: str, inside: BoolArray, field: FloatArray | None) -> None:
+        """Be told what maps."""
+        record = self._older.record
+        made_so = (record.get("estimator"), record.get("device"), record.get("software"))
+        fits = made_so == (estimator.description, device, software_versions()) and "memory" not in record
+        is_all = not (inside & ~self._older.mask).any()
+        self._inside = inside if fits and not is_all and field is None and _b1(self._older) is None else None
+
+    def take(self, slab: slice, maps: ParameterMaps) -> bool:
+        """Enter a slab of the older maps, where they cover the voxels that are asked for and no others."""
+        if self._inside is None or not np.array_equal(self._older.mask[slab], self._inside[slab]):
+            return False
+        for name in (*_ALWAYS, *_OPTIONAL):
+            before, now = getattr(self._older, name), getattr(maps, name)
+            if (before is None) != (now is None):
+                return False
+        for name in (*_ALWAYS, *_OPTIONAL):
+            if getattr(maps, name) is not None:
+                getattr(maps, name)[slab] = getattr(self._older, name)[slab]
+        self.taken += 1
+        return True
+
+    def put(self, slab: slice, maps: ParameterMaps, seconds: float) -> None:
+        """Keep nothing: it is merged with the others at the end."""
 
 
 def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) -> ParameterMaps:
@@ -54,7 +98,7 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
     if why is not None:
         raise InputError(f"The maps cannot be merged: {why}; expected pieces of one mapping.", field="maps")
     arrays: dict[str, AnyArray] = {}
-    for name in ("t1", "t2", "pd", "residual", "mask", "failed", *_OPTIONAL):
+    for name in (*_ALWAYS, *_OPTIONAL):
         before, after = getattr(old, name), getattr(new, name)
         if before is None:
             continue

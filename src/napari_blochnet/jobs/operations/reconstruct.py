@@ -20,7 +20,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
-from napari_blochnet.jobs.operations.batches import batches
+from napari_blochnet.jobs.operations.batches import KeptSlabs, batches, nearest_first
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxels
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
@@ -46,6 +46,8 @@ def reconstruct(
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
     partial: Callable[[ParameterMaps], None] | None = None,
+    looked_at: Callable[[], int | None] | None = None,
+    kept: KeptSlabs | None = None,
     **fields: Any,
 ) -> ParameterMaps:
     """Map T1, T2 and PD from fingerprints.
@@ -69,6 +71,12 @@ def reconstruct(
         See `napari_blochnet.common.progress`.
     partial : callable, optional
         Called after each batch, in the thread that works, with the maps so far; their mask is what is finished.
+    looked_at : callable, optional
+        Returns the slice that somebody looks at, in whose neighbourhood the next one is mapped; None: they are mapped
+        as they lie.
+    kept : KeptSlabs, optional
+        Where slices that are mapped are kept, and taken from; see
+        `napari_blochnet.jobs.volumes.volume_maps.reconstruct_to`.
     **fields
         Fields of `ReconstructSettings`.
 
@@ -126,6 +134,8 @@ def reconstruct(
         pass
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
+    if kept is not None:
+        kept.begin(made, allowance.device, inside, field)
 
     def recorded() -> ParameterMaps:
         return maps.replace(
@@ -136,7 +146,7 @@ def reconstruct(
                 in_part=mask is not None or done < total,
                 estimator=made.description,
                 device=allowance.device,
-                seconds=time.perf_counter() - started,
+                seconds=time.perf_counter() - started + (0.0 if kept is None else kept.seconds),
                 memory=allowance.notes,
                 made_by=made_by,
                 b1=None if b1 is None or field is None else pack_b1(field),
@@ -144,13 +154,20 @@ def reconstruct(
         )
 
     try:
-        for batch in batches(inside, given.batch):
-            watch.report(done, total, work)
-            for part, estimates in _estimated(made, allowance, stack, batch, field, watch):
-                _enter(maps, part, estimates)
-                done += len(part)
-                if partial is not None:
-                    partial(maps)
+        for slab in nearest_first(inside, looked_at):
+            begun = time.perf_counter()
+            if kept is not None and kept.take(slab, maps):
+                done += int(maps.mask[slab].sum())
+                continue
+            for batch in batches(inside, given.batch, slab):
+                watch.report(done, total, work)
+                for part, estimates in _estimated(made, allowance, stack, batch, field, watch):
+                    _enter(maps, part, estimates)
+                    done += len(part)
+                    if partial is not None:
+                        partial(maps)
+            if kept is not None:
+                kept.put(slab, maps, time.perf_counter() - begun)
     except Cancelled as stopped:
         raise Cancelled(str(stopped), partial=recorded()) from None
     watch.report(total, total, work)

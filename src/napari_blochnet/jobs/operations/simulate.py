@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.arrays import AnyArray, IntArray
 from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.physics.decoder import EPGDecoder
 
-__all__ = ["simulate"]
+__all__ = ["SIMULATED_AT_A_TIME", "fill_fingerprints", "simulate", "simulated_part", "simulated_type"]
 
-# Voxels simulated between two looks at `cancelled`: some 50 ms of work, and 8 MB of samples at 1000 pulses.
-_SIMULATED_AT_A_TIME = 2048
+#: Voxels simulated between two looks at `cancelled`: some 50 ms of work, and 8 MB of samples at 1000 pulses.
+SIMULATED_AT_A_TIME = 2048
 
 
 @tells_of_compiling
@@ -71,32 +71,22 @@ def simulate(
     from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.evaluation.signal_scale import mark_of_pd
     from napari_blochnet.fingerprints.noise import add_noise
-    from napari_blochnet.physics.train_signal import check_train_signal
+    from napari_blochnet.physics.decoder import EPGDecoder
 
     given = settings_from(SimulateSettings, settings, **fields)
     source = phantom.record or {"operation": "given", "phantom": phantom.name}
-    if given.slices is not None:
-        check_slices(given.slices, phantom.shape[0], f"the phantom {phantom.name}")
-        phantom = phantom[slice(*given.slices)]
-    if not phantom.mask.any():
-        raise InputError(f"The phantom {phantom.name} has no voxel inside its mask here; expected at least one.",
-                         field="slices" if given.slices else "phantom")  # fmt: skip
-    if given.kind == "real" and not schedule.is_real:
-        raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
-                         "magnitude.", field="kind")  # fmt: skip
-    check_train_signal(schedule, 1.0 if phantom.b1 is None else phantom.b1[phantom.mask])
+    phantom = simulated_part(phantom, schedule, given)
     started = time.perf_counter()
     watch = Watch(progress, cancelled)
     chosen = resolve_device(device)
-    # the magnitude of noisy data is Rician: it needs the noise of both channels, whatever the signal
-    noisy_magnitude = given.kind == "magnitude" and given.snr is not None
-    complex_data = given.kind == "complex" or noisy_magnitude or not schedule.is_real
-    dtype = np.dtype(np.complex64 if complex_data else np.float32)
+    dtype = simulated_type(schedule, given)
     check_memory(len(schedule) * phantom.mask.size * dtype.itemsize, "The fingerprint stack", "slices")
     # time is the fastest axis in memory: one voxel's fingerprint is one stretch
     volume = np.zeros((*phantom.shape, len(schedule)), dtype)
-    allowance = Allowance(_SIMULATED_AT_A_TIME, chosen, "simulating", "tissues")
-    backend = _fill(volume, phantom, schedule, given.tolerance, allowance, watch)
+    allowance = Allowance(SIMULATED_AT_A_TIME, chosen, "simulating", "tissues")
+    decoder = EPGDecoder(schedule, tolerance=given.tolerance)
+    fill_fingerprints(volume.reshape(-1, len(schedule)), phantom, np.flatnonzero(phantom.mask), decoder, allowance,
+                      watch)  # fmt: skip
     sigma = 0.0
     if given.snr is not None:
         watch.report(0, 1, "adding noise")
@@ -106,21 +96,70 @@ def simulate(
     inputs = {"phantom": source, "schedule": embed_schedule(schedule)}
     memory = {"memory": list(allowance.notes)} if allowance.notes else {}
     record = make_record("simulate", given, inputs, device=allowance.device, seconds=time.perf_counter() - started,
-                         decoder=backend, pd_mark=mark_of_pd(phantom), **memory)  # fmt: skip
+                         decoder=decoder.describe_backend(allowance.device), pd_mark=mark_of_pd(phantom),
+                         **memory)  # fmt: skip
     return FingerprintStack(
         np.moveaxis(volume, -1, 0), schedule, given.kind, phantom.mask, phantom.voxel_size, phantom.affine,
         snr=given.snr, noise_sigma=sigma, name=f"{phantom.name}, {schedule.name or 'schedule'}", record=record,
     )  # fmt: skip
 
 
-def _fill(
-    volume: AnyArray, phantom: Phantom, schedule: Schedule, tolerance: float, allowance: Allowance, watch: Watch
-) -> str:
-    """Write the noise-free fingerprints into ``volume`` (z, y, x, time); return what computed them."""
-    from napari_blochnet.physics.decoder import EPGDecoder
+def simulated_part(phantom: Phantom, schedule: Schedule, settings: SimulateSettings) -> Phantom:
+    """Return the slices of a phantom that settings ask for.
 
-    decoder = EPGDecoder(schedule, tolerance=tolerance)
-    inside = np.flatnonzero(phantom.mask)
+    Raises
+    ------
+    InputError
+        See `simulate`.
+    """
+    from napari_blochnet.physics.train_signal import check_train_signal
+
+    if settings.slices is not None:
+        check_slices(settings.slices, phantom.shape[0], f"the phantom {phantom.name}")
+        phantom = phantom[slice(*settings.slices)]
+    if not phantom.mask.any():
+        raise InputError(f"The phantom {phantom.name} has no voxel inside its mask here; expected at least one.",
+                         field="slices" if settings.slices else "phantom")  # fmt: skip
+    if settings.kind == "real" and not schedule.is_real:
+        raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
+                         "magnitude.", field="kind")  # fmt: skip
+    check_train_signal(schedule, 1.0 if phantom.b1 is None else phantom.b1[phantom.mask])
+    return phantom
+
+
+def simulated_type(schedule: Schedule, settings: SimulateSettings) -> np.dtype[Any]:
+    """Return the type of the samples before their magnitude is taken, if it is."""
+    # the magnitude of noisy data is Rician: it needs the noise of both channels, whatever the signal
+    noisy_magnitude = settings.kind == "magnitude" and settings.snr is not None
+    complex_data = settings.kind == "complex" or noisy_magnitude or not schedule.is_real
+    return np.dtype(np.complex64 if complex_data else np.float32)
+
+
+def fill_fingerprints(
+    rows: AnyArray,
+    phantom: Phantom,
+    inside: IntArray,
+    decoder: EPGDecoder,
+    allowance: Allowance,
+    watch: Watch,
+    *,
+    packed: bool = False,
+) -> None:
+    """Write noise-free fingerprints of some of a phantom's voxels.
+
+    Parameters
+    ----------
+    rows : array of shape (voxel, time)
+        What is written to: a row for each voxel of the grid or, ``packed``, for each of ``inside``.
+    phantom : Phantom
+    inside : int array
+        Indices of the voxels in the flat grid.
+    decoder : EPGDecoder
+    allowance : Allowance
+    watch : Watch
+        Counts tissues.
+    packed : bool
+    """
     columns = [phantom.t1.reshape(-1)[inside], phantom.t2.reshape(-1)[inside]]
     if phantom.b1 is not None:
         columns.append(phantom.b1.reshape(-1)[inside])
@@ -134,7 +173,7 @@ def _fill(
     by_tissue = np.argsort(rank[which], kind="stable")
     sorted_rank = rank[which][by_tissue]
     pd = phantom.pd.reshape(-1)[inside]
-    flat = volume.reshape(-1, volume.shape[-1])
+    at = np.arange(len(inside)) if packed else inside
     start = 0
     while start < len(tissues):
         watch.check("simulating")
@@ -146,10 +185,9 @@ def _fill(
             continue
         low, high = np.searchsorted(sorted_rank, [start, stop])
         voxels = by_tissue[low:high]
-        flat[inside[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
+        rows[at[voxels]] = signal[sorted_rank[low:high] - start] * pd[voxels, None]
         start = stop
     watch.report(len(tissues), len(tissues), "simulating fingerprints")
-    return decoder.describe_backend(allowance.device)
 
 
 def _signal(decoder: EPGDecoder, tissues: AnyArray, device: str) -> AnyArray:

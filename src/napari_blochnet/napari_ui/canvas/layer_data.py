@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from napari.utils import CyclicLabelColormap
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy
 from napari_blochnet.common.colour_limits import round_up, value_limits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.contrasts import ContrastSeries
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.io.containers.chunked_arrays import keep_unpacked
 from napari_blochnet.napari_ui.canvas.looks import (
     REGION_COLOURS,
     STYLES,
@@ -96,7 +97,13 @@ def phantom_layer_data(phantom: Phantom) -> list[LayerData]:
     return layers
 
 
+# Of chunks of a stack on disk that are kept unpacked: those of a slice, so that its time points are looked through.
+_MOST_KEPT = 512 * 2**20
+
+
 def _magnitude(stack: FingerprintStack) -> Any:
+    if is_lazy(stack.data):
+        keep_unpacked(min(_MOST_KEPT, 2 * stack.data.nbytes // stack.shape[1]))
     is_shown_as_it_is = stack.kind == "magnitude" and stack.data.dtype.itemsize <= 8
     return stack.data if is_shown_as_it_is else Magnitudes(stack.data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
@@ -12,8 +13,10 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import add_b1_field
+from napari_blochnet.jobs.operations.memory_estimate import free_memory
 from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.jobs.settings import B1FieldSettings, SimulateSettings
+from napari_blochnet.jobs.volumes.volume_stacks import simulate_to
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.forms.data_fields import DataFields
@@ -21,12 +24,12 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.amounts import memory
 from napari_blochnet.napari_ui.saving.copying import CopyRow
-from napari_blochnet.napari_ui.saving.save_buttons import SaveFingerprints
-from napari_blochnet.napari_ui.state import places
+from napari_blochnet.napari_ui.saving.save_buttons import FOLDER, SaveFingerprints
+from napari_blochnet.napari_ui.state import places, preferences
 from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.panel import Panel, in_steps
 from napari_blochnet.napari_ui.widgets.parts import Foldable, heading, note, primary_button
-from napari_blochnet.napari_ui.widgets.rows import fill, named_rows, row_of
+from napari_blochnet.napari_ui.widgets.rows import ask_where_to_save, fill, named_rows, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
 __all__ = ["SimulatePanel"]
 
 _SLICE, _ALL, _RANGE = "this slice", "all slices", "slices from … to …"
+# Share of the free memory that a stack may take; a larger one goes into a file.
+_MOST_OF_MEMORY = 0.8
 # bytes of a sample: complex64, or float32
 _SAMPLE_BYTES = {"complex": 8, "real": 4, "magnitude": 4}
 
@@ -88,6 +93,7 @@ class SimulatePanel(Panel):
         self.field_run.clicked.connect(self._add_field)
         self.remember(settings=self.form)
         self._source: Phantom | None = None
+        self._is_large = False
         self._latest: weakref.ref[FingerprintStack] | None = None
 
     def forms(self) -> list[SettingsForm]:
@@ -147,11 +153,16 @@ class SimulatePanel(Panel):
             return
         part = phantom.mask[slice(*slices)]
         size = part.size * len(schedule) * _SAMPLE_BYTES[self.form.values()["kind"]]
+        free = free_memory()
+        self._is_large = size > _MOST_OF_MEMORY * free
+        self.run.setText("Simulate into a file…" if self._is_large else "Simulate")
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
-        self.size_line.setText(
-            f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, "
-            f"{memory(size)} of memory."
-        )
+        line = f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, {memory(size)}"
+        if self._is_large:
+            line += f", and {memory(free)} of memory are free: they go into a Zarr store, and stay on the disk."
+        else:
+            line += " of memory."
+        self.size_line.setText(line)
 
     def _add_field(self) -> None:
         """Open the phantom in a synthetic B1 field, and choose it."""
@@ -181,12 +192,25 @@ class SimulatePanel(Panel):
             return
         with self.reading_forms():
             settings = self.form.settings(slices=self._slices())
+            run = functools.partial(simulate, phantom, schedule, settings)
+            if self._is_large:
+                start = Path(preferences.folder(FOLDER) or Path.home()) / "fingerprints.zarr"
+                path = ask_where_to_save(self, "Where the fingerprints go", str(start), "Zarr (*.zarr)")
+                if not path:
+                    return
+                preferences.set_folder(FOLDER, path)
+                run = functools.partial(simulate_to, path, phantom, schedule, settings)
             self._source = phantom
-            job = self.start("Simulating", functools.partial(simulate, phantom, schedule, settings))
+            job = self.start("Simulating", run)
             job.returned.connect(self._show)
+            if self._is_large:
+                job.stopped.connect(self._say_kept)
             job.ended.connect(self.update_session)
             job.start()
             self.update_session()
+
+    def _say_kept(self, _partial: object) -> None:
+        self.jobs.say("Cancelled; what is finished is kept: Simulate with the same settings and name goes on with it.")
 
     @in_steps
     def _show(self, stack: FingerprintStack) -> Steps[None]:

@@ -29,7 +29,7 @@ from napari_blochnet.napari_ui.state.entries import Entry
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.widgets.panel import Panel
 
-__all__ = ["SaveFingerprints", "SaveMaps", "may_replace"]
+__all__ = ["FOLDER", "SaveFingerprints", "SaveMaps", "may_replace"]
 
 _MAPS_TOOLTIP = (
     "Write the maps of the latest result as NIfTI, a folder for each model: T1 and T2 (in seconds, as BIDS asks), PD, "
@@ -39,8 +39,8 @@ _STACK_TOOLTIP = (
     "Write the simulated fingerprints as NIfTI, with their mask, and JSON with schedule, SNR and how they were made; "
     "a name ending in .nii is faster to write and to open, .nii.gz is smaller."
 )
-# The kind under which the folder of results is remembered.
-_FOLDER = "results"
+#: The kind under which the folder of results is remembered.
+FOLDER = "results"
 
 
 def may_replace(parent: QWidget | None, paths: Sequence[Path], where: Path) -> bool:
@@ -116,10 +116,10 @@ class SaveMaps(_SaveButton):
 
     def save_as(self, entries: Sequence[Entry] | None = None) -> None:
         """Ask for the folder that the models' folders are put into, and save there; ``entries``: as in `save`."""
-        start = preferences.folder(_FOLDER) or str(Path.home())
+        start = preferences.folder(FOLDER) or str(Path.home())
         folder = QFileDialog.getExistingDirectory(self, "Where the models' folders are put", start)
         if folder:
-            preferences.set_folder(_FOLDER, folder)
+            preferences.set_folder(FOLDER, folder)
             self.save(folder, entries)
 
     def save(self, folder: str | os.PathLike[str], entries: Sequence[Entry] | None = None) -> None:
@@ -151,7 +151,7 @@ class SaveFingerprints(_SaveButton):
         if not self._entries:
             return
         (name,) = file_names([self._entries[-1].title])
-        start = Path(preferences.folder(_FOLDER) or Path.home()) / f"{name}.nii.gz"
+        start = Path(preferences.folder(FOLDER) or Path.home()) / f"{name}.nii.gz"
         path, _ = QFileDialog.getSaveFileName(
             self,
             "Save the fingerprints",
@@ -160,7 +160,7 @@ class SaveFingerprints(_SaveButton):
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if path:
-            preferences.set_folder(_FOLDER, path)
+            preferences.set_folder(FOLDER, path)
             self.save(path)
 
     def save(self, path: str | os.PathLike[str]) -> None:

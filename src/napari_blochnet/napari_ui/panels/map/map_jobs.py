@@ -20,6 +20,7 @@ from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.map.growing import GrowingLayers
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask, sample_mask
+from napari_blochnet.napari_ui.state import places
 from napari_blochnet.napari_ui.widgets.panel import in_steps
 from napari_blochnet.napari_ui.widgets.parts import restyle
 
@@ -90,6 +91,7 @@ class MapJobs(QObject):
         """Map, continuing older maps of the same kind."""
         for run in task.runs:
             run.older = self._older(task.stack, run.settings)
+        task.here = places.current_slice(self._session, task.stack)
         self._layers = GrowingLayers(self._session, task)
         self._started = time.perf_counter()
         job = self._panel.start("Mapping", task.run, wants_partial=True)
@@ -124,6 +126,9 @@ class MapJobs(QObject):
     def _fill_in(self, latest: EstimatorRun) -> None:
         job = self._panel.jobs.job
         # what comes while the window is still busy with the last is drawn with the next
+        if self._layers is not None:
+            task = self._layers.task
+            task.here = places.current_slice(self._session, task.stack)
         if self._layers is not None and job is not None and not job.is_showing:
             self.run_steps(self._layers.fill_in(latest))
 

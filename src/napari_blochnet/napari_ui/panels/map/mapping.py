@@ -15,7 +15,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.evaluation.beside_truth import signed_errors
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations.merging import can_merge, merge_maps
+from napari_blochnet.jobs.operations.merging import OlderSlabs, can_merge, merge_maps
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.panels.amounts import duration
@@ -83,6 +83,9 @@ class MappingTask:
         On the stack's grid.
     b1 : callable, optional
         Returns the transmit field, an array of shape (Z, Y, X), of a layer or a phantom: it may take a while.
+    here : int, optional
+        The slice that the viewer shows, which the main thread keeps up to date: it is mapped first, and what is near it
+        next. None: none of them.
     """
 
     stack: FingerprintStack
@@ -92,6 +95,7 @@ class MappingTask:
     paces: Paces
     truth: Phantom | None = None
     b1: Callable[[], AnyArray] | None = None
+    here: int | None = None
 
     @functools.cached_property
     def voxels(self) -> int:
@@ -118,7 +122,7 @@ class MappingTask:
         refused: InputError | None = None
         b1 = None if self.b1 is None else self.b1()
         mapped = functools.partial(reconstruct, self.stack, None, self.mask, b1=b1, device=self.device,
-                                   cancelled=cancelled)  # fmt: skip
+                                   cancelled=cancelled, looked_at=lambda: self.here)  # fmt: skip
         for index, run in enumerate(self.runs):
 
             def grown(maps: ParameterMaps, run: EstimatorRun = run) -> None:
@@ -127,7 +131,9 @@ class MappingTask:
 
             watch = Stopwatch(self.voxels)
             try:
-                maps = mapped(run.settings, progress=self._progress(index, watch, progress), partial=grown)
+                older = None if run.older is None else OlderSlabs(run.older)
+                reports = self._progress(index, watch, progress)
+                maps = mapped(run.settings, progress=reports, partial=grown, kept=older)
             except Cancelled as stopped:
                 if isinstance(stopped.partial, ParameterMaps) and stopped.partial.mask.any():
                     done.append(self._finished(run, stopped.partial))
@@ -138,7 +144,7 @@ class MappingTask:
                     warnings.warn(str(error), DataWarning, stacklevel=2)
                 continue
             watch.mapped(self.voxels)
-            if watch.pace is not None:
+            if watch.pace is not None and not (older is not None and older.taken):
                 self.paces.note(self.costs(run.settings), self.stack, self.device, watch.pace)
             done.append(self._finished(run, maps))
         if refused is not None and not done:
