@@ -37,7 +37,7 @@ _LANES = 32
 # take 95 to 170 registers without spilling.
 _ORDERS_PER_LANE = {1: 16, 2: 12, 3: 8, 4: 8, 6: 4, 8: 4}
 
-# Longitudinal states of the plays before the recorded one that are held at a time, bytes.
+# Magnetisation before the recorded play that is held at a time, bytes; its slopes and sums take a few times as much.
 _STATE_BYTES = 256 * 2**20
 
 # Beyond any T2 there is, ms: where thresholds between layouts are looked for.
@@ -215,13 +215,16 @@ def simulate_launches(
         if schedule.trains == 1:
             play(modes.PLAIN if schedule.is_plain else modes.PREPARED, layout, index, unused)
             return
+        # One play brings back no order from N on; of many plays more of them are told apart.
+        orders, layout = layout.states, choose_layout(min(layout.states, len(schedule)), channels)
         row = len(tables.weight) * channels * layout.states
-        for part in index.split(max(1, _STATE_BYTES // (row * t1.element_size()))):
+        room = 16 * len(tables.weight) * channels * orders
+        for part in index.split(max(1, _STATE_BYTES // room)):
             kept, gained = (t1.new_empty((row, len(part))) for _ in range(2))
             play(modes.LINEAR, layout, part, kept)
             play(modes.OFFSET, layout, part, gained)
             parts = (len(tables.weight), 1 + tangents, 1 if schedule.is_real else 2, layout.states, len(part))
-            start = start_of_play(kept.reshape(parts), gained.reshape(parts), schedule.trains)
+            start = start_of_play(kept.reshape(parts), gained.reshape(parts), schedule.trains, orders)
             play(modes.AGAIN, layout, part, start)
 
     groups = _groups(states, t2, _most_orders(schedule), channels)

@@ -27,7 +27,7 @@ def gap_table(schedule: Schedule, t1: Tensor, t2: Tensor, b1: Tensor | None, tan
     return torch.stack(table).reshape(-1, 2 * (1 + tangents), len(t1))
 
 
-def start_of_play(kept: Tensor, gained: Tensor, plays: int | Literal["steady"]) -> Tensor:
+def start_of_play(kept: Tensor, gained: Tensor, plays: int | Literal["steady"], orders: int) -> Tensor:
     """Return the longitudinal states that a play starts from, as `kernels.plays.start_of_play` does.
 
     Parameters
@@ -37,9 +37,11 @@ def start_of_play(kept: Tensor, gained: Tensor, plays: int | Literal["steady"]) 
         real and imaginary part, order and voxel.
     plays : int or "steady"
         The play, counted from 1, the first of which starts from equilibrium; or that of the steady state.
+    orders : int
+        How many orders of Mz are told apart, K or more.
     """
     parts, states = kept.shape[2:4]
-    half = (3 * states + 1) // 2 + 1
+    half = (3 * orders + 1) // 2 + 1
     order = torch.arange(states, dtype=torch.float64, device=kept.device)
     place = (2.0 * torch.arange(half * parts, dtype=torch.float64, device=kept.device) + 1.0) * (np.pi / (2 * half))
     angle = order * place[:, None]
@@ -60,8 +62,10 @@ def _magnetisation(
     """Return Mz before a play, place by place, and its derivatives, where each play takes m to a·m + b."""
     pairs = list(zip(a_slopes, b_slopes, strict=True))
     if plays == "steady":
-        m = b / (1.0 - a)
-        return [m, *((d_b + d_a * m) / (1.0 - a) for d_a, d_b in pairs)]
+        # A T1 of days leaves no difference that this precision holds.
+        lost = (1.0 - a).clamp_min(torch.finfo(a.dtype).eps)
+        m = b / lost
+        return [m, *((d_b + d_a * m) / lost for d_a, d_b in pairs)]
     m, slopes = torch.ones_like(a), [torch.zeros_like(a) for _ in pairs]
     # By the bits of the number of plays: the map is squared from one to the next.
     remaining = plays - 1
