@@ -98,6 +98,7 @@ class DictionaryMatching(DeclaredDictionary):
         self.saturation, self.device, self.threads = saturation, device, threads
         self._latest: Dictionary | None = None
         self._held: tuple[Dictionary, Any] | None = None
+        self._decoder: EPGDecoder | None = None
 
     @property
     def description(self) -> str:
@@ -107,7 +108,7 @@ class DictionaryMatching(DeclaredDictionary):
     def to(self, device: str) -> Self:
         """Search on another device from now on."""
         if device != self.device:
-            self.device, self._held = device, None
+            self.device, self._held, self._decoder = device, None, None
         return self
 
     def dictionary(self, schedule: Schedule, kind: SignalKind, watch: Watch = UNWATCHED) -> Dictionary:
@@ -159,7 +160,9 @@ class DictionaryMatching(DeclaredDictionary):
         if not which.size:
             return found
         some = block.part(which)
-        decoder = EPGDecoder(block.schedule, tolerance=self.tolerance).to(self.device)
+        decoder = self._decoder
+        if decoder is None or decoder.schedule is not block.schedule:
+            decoder = self._decoder = EPGDecoder(block.schedule, tolerance=self.tolerance).to(self.device)
         start = np.log(np.column_stack([found.t1[which], found.t2[which]]).astype(np.float64))
         edges = np.log([self.grid.t1_range, self.grid.t2_range]).T
         theta, fisher = best_tissues(some, decoder, start, self.saturation, (edges[0], edges[1]))

@@ -42,7 +42,7 @@ _READINGS = 3
 # so many times at most.
 _STILL = 1e-4
 _FILLINGS = 60
-# Values of B1 of which anchors are kept, 2 to 5 MB each; a field of ±30 % takes six.
+# Values of B1 of which anchors are kept, 2 to 5 MB each; a field of ±30 % takes four.
 _NEAR = 8
 
 
