@@ -94,6 +94,17 @@ def test_everything_comes_back_from_json() -> None:
     assert pickle.loads(pickle.dumps(schedule)) == schedule
 
 
+def test_a_response_is_written_once() -> None:
+    several = [Preparation(n, "simulated", 1.0, response=_response(n // 2)) for n in range(4)]
+    schedule = _PLAIN.replace(preparations=several)
+    content = json.loads(json.dumps(schedule.to_dict()))
+    assert [type(item["response"]) for item in content["preparations"]] == [dict, int, dict, int]
+    assert Schedule.from_dict(content) == schedule
+    content["preparations"][1]["response"] = 1
+    with pytest.raises(InputError, match="A preparation's response is 1; expected an object with the entries a, b, b1"):
+        Schedule.from_dict(content)
+
+
 @pytest.mark.parametrize("item", _EVERY[:4], ids=lambda item: item.kind)
 def test_words_say_all_of_it(item: Preparation) -> None:
     again = Preparation.from_text(item.describe(exact=True))
@@ -202,6 +213,7 @@ def test_a_preparation_has_to_fit_into_its_gap() -> None:
     ("changes", "sentence"),
     [
         ({"trains": 0}, "trains is 0; expected how many are played, at least 1, or 'steady'"),
+        ({"trains": 10**30}, "trains is 1000000000000000000000000000000; expected how many are played"),
         ({"trains": True}, "trains is True"),
         ({"trains": 2.5}, "trains is 2.5"),
         ({"trains": "forever"}, "trains is 'forever'"),

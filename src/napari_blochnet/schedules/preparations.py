@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -108,12 +109,12 @@ class PreparationResponse:
     def __repr__(self) -> str:
         return f"<PreparationResponse at {len(self.t1)} T1, {len(self.t2)} T2 and {len(self.b1)} B1>"
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Hexadecimal SHA-256 of all its numbers."""
-        content = hashlib.sha256()
+        content = hashlib.sha256(repr(self.a.shape).encode())
         for value in (self.t1, self.t2, self.b1, self.a, self.b):
-            content.update(np.asarray([value.ndim, *value.shape, *value.ravel()], dtype="<f8").tobytes())
+            content.update(np.asarray(value, dtype="<f8").tobytes())
         return content.hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -304,7 +305,7 @@ class Preparation:
         """Make a preparation from what `to_dict` returned."""
         _check_entries("A preparation", content, {"before", "kind"}, set(cls.__dataclass_fields__))
         response = content.get("response")
-        if response is not None:
+        if response is not None and not isinstance(response, PreparationResponse):
             known = set(PreparationResponse.__dataclass_fields__)
             _check_entries("A preparation's response", response, known, known)
             response = PreparationResponse(**response)

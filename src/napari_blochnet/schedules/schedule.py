@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.schedules.checks import check_number, shortened
-from napari_blochnet.schedules.preparations import Preparation
+from napari_blochnet.schedules.preparations import Preparation, PreparationResponse
 
 __all__ = ["ReceiverPhase", "Schedule", "Trains"]
 
@@ -26,6 +26,8 @@ Trains: TypeAlias = int | Literal["steady"]
 _PER_PULSE = ("flip_angle", "repetition_time", "echo_time", "rf_phase")
 # What earlier versions did not have; where a schedule does without, its digest and its dictionary are theirs.
 _AROUND = ("preparations", "recovery_time", "trains")
+# Nobody plays more; what is played so often is the steady state.
+_MOST_TRAINS = 1_000_000
 # More preparations are counted, not listed.
 _MOST_IN_WORDS = 3
 # Two RF phases count as equal within this many degrees: tables are printed with at most six decimals.
@@ -164,14 +166,17 @@ class Schedule:
         object.__setattr__(self, "recovery_time", recovery)
         if self.trains != "steady":
             is_count = isinstance(self.trains, (int, np.integer)) and not isinstance(self.trains, bool)
-            if not is_count or self.trains < 1:
-                expected = "how many are played, at least 1, or 'steady'"
+            if not is_count or not 1 <= self.trains <= _MOST_TRAINS:
+                expected = f"how many are played, at least 1, or 'steady' for more than {_MOST_TRAINS:,}"
                 raise InputError(f"trains is {shortened(self.trains)}", expected, field="trains")
             object.__setattr__(self, "trains", int(self.trains))
         given: object = self.preparations
         if isinstance(given, (str, dict)) or not isinstance(given, Iterable):
             raise InputError(f"preparations is {shortened(given)}", "a list of preparations", field="preparations")
-        in_order = tuple(sorted(map(_preparation, given), key=lambda item: item.before))
+        read: list[Preparation] = []
+        for each in given:
+            read.append(_preparation(each, read))
+        in_order = tuple(sorted(read, key=lambda item: item.before))
         object.__setattr__(self, "preparations", in_order)
         taken = np.zeros(len(self))
         for item in in_order:
@@ -307,7 +312,8 @@ class Schedule:
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary; numbers repeat exactly.
 
-        Preparations, recovery time and trains are in it where there are any, as earlier versions know none.
+        Preparations, recovery time and trains are in it where there are any, as earlier versions know none; the
+        response of a preparation that an earlier one has, too, as the place of that one.
         """
         result: dict[str, Any] = {}
         for item in fields(self):
@@ -317,6 +323,11 @@ class Schedule:
             result[item.name] = value.tolist() if isinstance(value, np.ndarray) else value
         if self.preparations:
             result["preparations"] = [item.to_dict() for item in self.preparations]
+        first: dict[PreparationResponse, int] = {}
+        for n, response in enumerate(each.response for each in self.preparations):
+            # a response is large, and one waveform is often played several times
+            if response is not None and first.setdefault(response, n) != n:
+                result["preparations"][n]["response"] = first[response]
         return result
 
     @classmethod
@@ -345,10 +356,15 @@ class Schedule:
         return cls(**content)
 
 
-def _preparation(given: Any) -> Preparation:
+def _preparation(given: Any, earlier: Sequence[Preparation]) -> Preparation:
     if isinstance(given, Preparation):
         return given
-    return Preparation.from_text(given) if isinstance(given, str) else Preparation.from_dict(given)
+    if isinstance(given, str):
+        return Preparation.from_text(given)
+    place = given.get("response") if isinstance(given, dict) else None
+    if isinstance(place, int) and not isinstance(place, bool) and 0 <= place < len(earlier):
+        given = {**given, "response": earlier[place].response}
+    return Preparation.from_dict(given)
 
 
 def _column(key: str, value: ArrayLike) -> FloatArray:
