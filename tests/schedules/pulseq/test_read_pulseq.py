@@ -130,17 +130,17 @@ class TestCardiac:
 
 
 def _bloch(path, t1, t2, b1):
-    """Every block by pypulseq, isochromats by matrices: 1200 along z, four along x and y, spoiled by real gradients.
+    """Every block by pypulseq, isochromats by matrices: 800 along z, three along x and y, spoiled by real gradients.
 
     Preparation pulses by the exponential of the Bloch equations, 5 µs a step; excitations at their centre.
     """
     sequence = pypulseq.Sequence()
     sequence.read(str(path), remove_duplicates=False)
     # a slice of Gaussian weight, in which every gradient moment but 0 averages to nothing
-    place = np.linspace(-15e-3, 15e-3, 1200)
-    weight = np.repeat(np.exp(-0.5 * (place / 3e-3) ** 2), 4)
+    place = np.linspace(-15e-3, 15e-3, 800)
+    weight = np.repeat(np.exp(-0.5 * (place / 3e-3) ** 2), 3)
     weight /= weight.sum()
-    z, xy = (each.ravel() for each in np.meshgrid(place, np.arange(4) / 4 / 2285.7123, indexing="ij"))
+    z, xy = (each.ravel() for each in np.meshgrid(place, np.arange(3) / 3 / 2285.7123, indexing="ij"))
     magnetisation = np.zeros((3, len(z)))
     magnetisation[2] = 1.0
     ids = list(sequence.block_events)

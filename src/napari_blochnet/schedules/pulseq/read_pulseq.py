@@ -38,7 +38,7 @@ from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 __all__ = ["PlayedSequence", "pulseq_schedule", "read_pulseq"]
 
 # Positions across the slice, or across one half of it where both are alike: with 10, a stack of FISP fingerprints is
-# within 0.3 % of one of 100.
+# within 0.4 % of one of 100.
 _POSITIONS = 10
 # Degrees: of a phase of some hundred radians in six digits.
 _PHASE_ROUNDING = 0.005
