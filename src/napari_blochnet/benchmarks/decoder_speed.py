@@ -20,6 +20,7 @@ from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.physics.reference.epg import epg_signal
 from napari_blochnet.physics.truncation import all_states
 from napari_blochnet.schedules.generators import fisp_schedule
+from napari_blochnet.schedules.preparations import Preparation
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["BenchmarkRow", "benchmark_decoder", "format_rows"]
@@ -184,10 +185,14 @@ def _cases(fingerprints: int, states: Sequence[int], peers: bool, threads: int |
     n = np.arange(len(schedule))
     spoiled = schedule.replace(rf_phase=(n * (n - 1) / 2 * 117.0) % 360.0)
     profiled = schedule.replace(slice_profile=np.cos(np.linspace(0.0, 1.4, 11)))
+    prepared = schedule.replace(preparations=[Preparation(pulse, "inversion") for pulse in range(110, 990, 110)])
+    repeated = schedule.replace(trains="steady", recovery_time=1000.0)
     weights = torch.from_numpy(rng.standard_normal((fingerprints, len(schedule))).astype(np.float32))
     exact = _exact(schedule, tissue)
 
-    def ours(name: str, train: Schedule, kept: int | None, tissues: tuple[Tensor, ...], truth: np.ndarray) -> _Case:
+    def ours(
+        name: str, train: Schedule, kept: int | None, tissues: tuple[Tensor, ...], truth: np.ndarray | None = None
+    ) -> _Case:
         decoder = EPGDecoder(train, states=kept, threads=threads)
         return _Case(name, "signal", str(kept or "1e-6"), partial(decoder, *tissues), truth)
 
@@ -201,6 +206,8 @@ def _cases(fingerprints: int, states: Sequence[int], peers: bool, threads: int |
             _Case("decoder", "gradient", str(kept), partial(_gradient, fixed, tissue, weights), None),
             ours("decoder, RF spoiling", spoiled, kept, tissue, spoiled_exact),
             ours("decoder, 11 positions", profiled, kept, tissue, profiled_exact),
+            ours("decoder, 8 preparations", prepared, kept, tissue),
+            ours("decoder, steady state", repeated, kept, tissue),
         ]
         if peers and fingerprints <= _MOST_FOR_PEERS:
             plain = partial(_plain, schedule, tissue, kept)

@@ -31,6 +31,7 @@ from napari_blochnet.estimators.universal.anchors import STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.physics.preparation_maps import gap_of_pulse
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Universal"]
@@ -185,7 +186,9 @@ class Universal(DeclaredUniversal):
 
     def _read(self, anchors: Anchors, decoder: EPGDecoder, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return T1 and T2, ms, of fingerprints given by their coefficients in the anchors' subspace."""
-        short = 2.0 * float(decoder.schedule.repetition_time.max())
+        # A pause that a preparation fills lets nothing transverse through, whatever its T2.
+        through = np.append(gap_of_pulse(decoder.schedule)[1:] < 0, True)
+        short = 2.0 * float(decoder.schedule.repetition_time[through].max())
         centre, heights = anchors.settle(coefficients, anchors.search(coefficients), short)
         points = anchors.lattice
         place = np.zeros((len(coefficients), 2))
