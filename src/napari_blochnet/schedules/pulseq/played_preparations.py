@@ -87,8 +87,8 @@ class PlayedPreparation:
         """What its response depends on."""
         first = self.pulses[0]
         pulses = tuple(
-            (p.shape, p.amplitude, p.frequency, round(p.phase - first.phase, 9), round(p.start - first.start, 9))
-            for p in self.pulses
+            (p.shape, p.amplitude, p.frequency, p.is_selective, round(p.phase - first.phase, 9), round(since, 9))
+            for p, since in ((p, p.start - first.start) for p in self.pulses)
         )
         return pulses, self.moments
 
@@ -100,7 +100,7 @@ class PlayedPreparation:
         for n, pulse in enumerate(self.pulses):
             if n:
                 steps.append(free_map(1e3 * (pulse.start - self.pulses[n - 1].end), t1, t2))
-            own = (pulse.shape, pulse.amplitude, pulse.frequency)
+            own = (pulse.shape, pulse.amplitude, pulse.frequency, pulse.is_selective)
             if own not in known:
                 signal, step = coarsened(pulse.signal, pulse.step)
                 known[own] = pulse_map(signal, step, t1, t2, b1, 0.0 if pulse.is_selective else -pulse.frequency)

@@ -285,11 +285,13 @@ def _sentences(
         )
     if model == "simulated" and any(item.kind == "simulated" for item in schedule.preparations):
         sentences.append("What preparations do is simulated from their waveforms, for each T1, T2 and B1.")
-    if any(group.sort == "fat saturation" for of_gap in groups for group in of_gap):
+    fat = next((group for of_gap in groups for group in of_gap if group.sort == "fat saturation"), None)
+    if fat is not None:
+        water = fat.response(np.array([np.inf]), np.array([50.0]), np.ones(1))[0][0]
         left = (
             "leaves water as it is: its time and its spoiler count"
             if model == "ideal"
-            else "is simulated for water, of which it leaves almost all"
+            else f"is simulated for water, of which it leaves {100.0 * water:.1f} % at T2 = 50 ms"
         )
         sentences.append(f"Fat saturation is off resonance and {left}; fat is not modelled.")
     if any(group.sort == "spin lock" for of_gap in groups for group in of_gap):
