@@ -68,7 +68,7 @@ def benchmark_volumes(
     snr : float
     seed : int
     folder : str, optional
-        Where to work, on a disk with room: some 6 KB for each voxel inside the mask. None: where temporary files are.
+        Where to work, on a disk with room: some 8 KB for each voxel inside the mask. None: where temporary files are.
     watch : Watch
         Told, and looked at, between commands.
     """

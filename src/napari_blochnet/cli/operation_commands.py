@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -183,6 +184,8 @@ def _in_parts(operation: Operation, output: Path, given: dict[str, Any], named: 
     except (KeyboardInterrupt, Cancelled):
         raise Cancelled(_GOES_ON) from None
     except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise InputError(
             f"{error.filename or output}: {error.strerror or error}; what is finished is kept",
             "room on the disk, and then the same command again, which goes on with it",
