@@ -6,13 +6,13 @@ import pytest
 
 @pytest.fixture(scope="session")
 def written(tmp_path_factory):
-    """Write a FISP train of ten pulses; what is left out or played instead is named."""
+    """Write a FISP train of ten pulses; what is left out or played instead is named. `apart`: of two slices, m."""
     pypulseq = pytest.importorskip("pypulseq")
     system = pypulseq.Opts(max_grad=80, grad_unit="mT/m", max_slew=200, slew_unit="T/m/s", rf_ringdown_time=0,
                            rf_dead_time=0, adc_dead_time=0)  # fmt: skip
 
     def write(name, *, samples=True, spoiler=800.0, vary=0.0, pulses=10, phase=lambda n: 0.0, before=(), dummies=0,
-              v141=False):  # fmt: skip
+              v141=False, excites=True, apart=0.0):  # fmt: skip
         sequence = pypulseq.Sequence(system)
         block = pypulseq.make_block_pulse
         for part in before:
@@ -32,7 +32,8 @@ def written(tmp_path_factory):
                 np.radians(10 + n), duration=2e-3, slice_thickness=5e-3, time_bw_product=4, apodization=0.5,
                 phase_offset=phase(n), system=system, return_gz=True, use="excitation",
             )  # fmt: skip
-            sequence.add_block(pulse, select)
+            pulse.freq_offset = select.amplitude * apart * (n % 2)
+            sequence.add_block(*([pulse, select] if excites else [select]))
             sequence.add_block(rephase)
             readout = pypulseq.make_trapezoid("x", flat_area=1000.0, flat_time=2e-3, system=system)
             adc = pypulseq.make_adc(100, duration=2e-3, delay=readout.rise_time, phase_offset=phase(n), system=system)

@@ -71,6 +71,8 @@ def test_a_receiver_that_does_not_follow_is_told_from_one_that_does(written, tmp
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
+        ({"excites": False}, "has no RF pulses; expected pulses followed by samples"),
+        ({"apart": 20e-3}, "excites slices at 2 places; expected one slice or slab"),
         ({"samples": False}, "has no samples; expected pulses followed by samples"),
         ({"spoiler": -300.0}, "leaves states half refocused: its TRs dephase by"),
         ({"spoiler": 800.0, "vary": 80.0}, "between excitations 5 and 6 gradients dephase by 0.4 cycles"),
