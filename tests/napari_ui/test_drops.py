@@ -198,3 +198,16 @@ def test_what_a_schedule_s_file_has_beside_is_told_in_its_tab(desk, tmp_path):
     schedule.form.set_values({"path": str(tmp_path / "s.json")})
     schedule.make()
     assert not schedule.jobs.warning.isVisible()
+
+
+def test_a_pulseq_file_goes_to_the_schedule_tab(desk, qtbot, shared_data, monkeypatch):
+    desk = desk()
+    path = shared_data / "pulseq" / "fisp_yun.seq"
+    desk.turn_to("Map")
+    assert _drop(desk.viewer, qtbot, path, monkeypatch) == []
+    tab = desk.workbench.schedule
+    assert desk.workbench.tabs.currentWidget() is tab
+    desk.wait(tab)
+    assert len(desk.session.schedule) == 1000
+    assert "Plays 1000 excitations" in tab.understood.text()
+    assert len(desk.viewer.layers) == 0

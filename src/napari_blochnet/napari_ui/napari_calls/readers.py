@@ -1,4 +1,4 @@
-"""Files dropped on napari: phantoms and stacks that are ours beyond doubt, series of contrasts of scanners, no others.
+"""Files dropped on napari: phantoms and stacks that are ours beyond doubt, contrasts of scanners, Pulseq, no others.
 
 A reader that claims a path is asked before all others when a person opens it, so it claims only what
 `napari_blochnet.jobs.recognise` has evidence for. Everything else is opened in the Data tab, and a person whose drop
@@ -29,7 +29,7 @@ from napari_blochnet.jobs.recognise import (
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
 
-__all__ = ["contrast_reader", "phantom_reader", "session_reader", "stack_reader"]
+__all__ = ["contrast_reader", "phantom_reader", "sequence_reader", "session_reader", "stack_reader"]
 
 Reader = Callable[[str | Sequence[str]], list[LayerData]]
 _US = "napari-blochnet"
@@ -69,6 +69,12 @@ def contrast_reader(path: str | Sequence[str]) -> Reader | None:
 def session_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is the folder of a session that was saved."""
     return _read_session if isinstance(path, str) and is_session(path) else None
+
+
+def sequence_reader(path: str | Sequence[str]) -> Reader | None:
+    """Return a reader where the path is a Pulseq file and there is a viewer to show its schedule in."""
+    is_one = isinstance(path, str) and path.lower().endswith(".seq") and os.path.isfile(path)
+    return _read_sequence if is_one and current_viewer() is not None else None
 
 
 def _plainly(read: Reader) -> Reader:
@@ -143,6 +149,16 @@ def _read_session(path: str | Sequence[str]) -> list[LayerData]:
     viewer = current_viewer()
     if viewer is not None:
         open_workbench(viewer, "Data").data.sessions.open(str(path))
+    return _NOTHING
+
+
+def _read_sequence(path: str | Sequence[str]) -> list[LayerData]:
+    """Choose a sequence in the Schedule tab of the current viewer: it has no layers."""
+    from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
+
+    viewer = current_viewer()
+    if viewer is not None:
+        open_workbench(viewer, "Schedule").schedule.choose_file(str(path))
     return _NOTHING
 
 

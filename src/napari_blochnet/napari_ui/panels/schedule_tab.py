@@ -219,6 +219,12 @@ class SchedulePanel(Panel):
                 form.forget_data({name: value for name, value in hints.items() if name != "path"})
                 form.blockSignals(False)
 
+    def choose_file(self, path: str) -> None:
+        """Take the schedule of a file, as if it had been chosen by hand."""
+        self.kind.setCurrentIndex(_KINDS.index(next(each for each in _KINDS if each.model is ScheduleFileSettings)))
+        self.form.set_values({"path": path})
+        self.make()
+
     def show_schedule(self, schedule: Schedule) -> None:
         """Take a schedule that was made before; its form too, where it was made by one."""
         self._fill_in(schedule)

@@ -138,6 +138,12 @@ class ScheduleQuestion(QWidget):
             self.show_error(sentence, leads_on=True)
         self.asking_changed.emit()
 
+    def take(self, path: str) -> None:
+        """Take the schedule of a file, as if it had been chosen by hand."""
+        self.choice.setCurrentText(FROM_FILE)
+        self.form.set_values({"path": path})
+        self._on_form()
+
     def drop(self) -> None:
         """Ask no more for what nobody has begun to answer: another stack may need no file."""
         if self.is_asking and not self.path:

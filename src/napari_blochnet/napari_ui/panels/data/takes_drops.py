@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.jobs.recognise import what_is_in
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
+from napari_blochnet.napari_ui.panels.schedule.schedule_reading import is_pulseq
 from napari_blochnet.napari_ui.widgets.path_row import PathRow
 
 if TYPE_CHECKING:
+    from napari_blochnet.napari_ui.panels.data.schedule_question import ScheduleQuestion
     from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
     from napari_blochnet.napari_ui.widgets.job_bar import JobBar
 
@@ -21,6 +23,7 @@ class TakesDrops:
 
     phantom_path: PathRow
     stack_path: PathRow
+    question: ScheduleQuestion
     sessions: SessionRow
     jobs: JobBar
     is_busy: Any
@@ -42,6 +45,8 @@ class TakesDrops:
             self.sessions.open(paths[0])
         elif found is not None:
             (self.phantom_path if found == "phantom" else self.stack_path).take(paths)
+        elif len(paths) == 1 and is_pulseq(paths[0]):
+            self.question.take(paths[0])
         elif paths:
             name = Path(paths[0]).name if len(paths) == 1 else f"Each of these {len(paths)} files"
             self._say_unless_busy(f"{name} may hold a phantom or fingerprints; drop it on the line of one of the two.")
