@@ -23,13 +23,17 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def own_settings(tmp_path, monkeypatch):
-    """Keep choices that are remembered out of the user's own settings, and of other tests."""
+def own_settings(tmp_path_factory, monkeypatch):
+    """Keep choices that are remembered out of the user's own settings, and of other tests.
+
+    They are written some time after they were made, in a folder beside ``tmp_path``, whose files tests compare.
+    """
     from napari import settings
 
-    monkeypatch.setattr(settings, "_CFG_PATH", str(tmp_path / "settings.yaml"))
+    folder = tmp_path_factory.mktemp("settings")
+    monkeypatch.setattr(settings, "_CFG_PATH", str(folder / "settings.yaml"))
     settings._clear_plugin_settings_cache()
-    yield tmp_path / "napari-blochnet.yaml"
+    yield folder / "napari-blochnet.yaml"
     settings._clear_plugin_settings_cache()
 
 
