@@ -169,6 +169,8 @@ class Estimator(ABC):
     block: int | None = 4096
     #: Of how many schedules what `make_ready` returns is kept.
     kept: int = 1
+    #: Whether it makes something else ready for fingerprints whose B1 is known.
+    apart_with_b1: bool = False
 
     @abstractmethod
     def estimate(self, block: Block) -> Estimates:
@@ -177,6 +179,10 @@ class Estimator(ABC):
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
         """Return what all blocks share (a dictionary, a decoder), as they find it in `Block.ready`."""
         return None
+
+    def make_ready_with_b1(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
+        """Return what all blocks share whose B1 is known, where that is something else (`apart_with_b1`)."""
+        return self.make_ready(schedule, kind, watch)
 
     @classmethod
     def memory(
@@ -214,10 +220,20 @@ class Estimator(ABC):
         schedule: Schedule,
         kind: SignalKind,
         *,
+        with_b1: bool = False,
         progress: ProgressCallback | None = None,
         cancelled: CancelEvent | None = None,
     ) -> None:
         """Do once what all batches of a schedule share (simulate a dictionary, load weights).
+
+        Parameters
+        ----------
+        schedule : Schedule
+        kind : {"complex", "real", "magnitude"}
+        with_b1 : bool
+            Whether the batches come with their B1.
+        progress, cancelled : optional
+            Called, and looked at, where that takes long.
 
         Raises
         ------
@@ -227,7 +243,7 @@ class Estimator(ABC):
             Once ``cancelled`` is set.
         """
         self.check(schedule, kind)
-        self._ready(schedule, kind, Watch(progress, cancelled))
+        self._ready(schedule, kind, Watch(progress, cancelled), with_b1)
 
     def predict(
         self,
@@ -312,7 +328,7 @@ class Estimator(ABC):
 
     def estimate_blocks(self, whole: Block) -> Estimates:
         """Estimate fingerprints that were checked, one block after the other."""
-        whole = replace(whole, ready=self._ready(whole.schedule, whole.kind, whole.watch))
+        whole = replace(whole, ready=self._ready(whole.schedule, whole.kind, whole.watch, whole.b1 is not None))
         size = self.block or max(1, len(whole))
         parts = []
         for start in range(0, max(1, len(whole)), size):
@@ -328,15 +344,16 @@ class Estimator(ABC):
         lost = np.concatenate([(np.abs(cut) < saturation).sum(axis=1) < fewest for cut in cuts])
         return found.without(lost) if lost.any() else found
 
-    def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
+    def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch, with_b1: bool = False) -> Any:
         """Return what `make_ready` made for a schedule and kind, now or before."""
-        key = schedule.digest, kind
+        apart = with_b1 and self.apart_with_b1
+        key = schedule.digest, kind, apart
         with _lock:
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
         check_train_signal(schedule)
-        made = self.make_ready(schedule, kind, watch)
+        made = (self.make_ready_with_b1 if apart else self.make_ready)(schedule, kind, watch)
         with _lock:
             self._shared[key] = made
             while len(self._shared) > self.kept:
@@ -344,8 +361,8 @@ class Estimator(ABC):
         return made
 
     @cached_property
-    def _shared(self) -> OrderedDict[tuple[str, str], Any]:
-        """What was made ready, by schedule and kind, the latest used last."""
+    def _shared(self) -> OrderedDict[tuple[str, str, bool], Any]:
+        """What was made ready, by schedule, kind and whether apart for a known B1, the latest used last."""
         return OrderedDict()
 
     def _checked_b1(self, b1: AnyArray, voxels: int) -> FloatArray:

@@ -57,7 +57,7 @@ class DeclaredUniversal(Estimator):
     )
     settings = ("saturation",)
     is_global = True
-    takes_b1 = True
+    takes_b1 = apart_with_b1 = True
     block = 4096  # their interpolated profiles take 40 MB
     kept = 8  # 2 to 5 MB each
 

@@ -50,6 +50,7 @@ class OnTop(Estimator):
         self.estimator, self.name, self.schedule = estimator, estimator.name, estimator.schedule
         self.noise_sigma, self.saturation, self.tolerance = noise_sigma, saturation, tolerance
         self.device, self.is_global = str(estimator.device), estimator.is_global
+        self.apart_with_b1 = estimator.apart_with_b1
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.estimator!r}>"
@@ -72,7 +73,16 @@ class OnTop(Estimator):
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
         """Prepare the estimator, and the decoder for this schedule."""
-        self.estimator.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
+        return self._prepared(schedule, kind, watch, with_b1=False)
+
+    def make_ready_with_b1(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
+        """Prepare the estimator for fingerprints whose B1 is known, and the decoder for this schedule."""
+        return self._prepared(schedule, kind, watch, with_b1=True)
+
+    def _prepared(self, schedule: Schedule, kind: SignalKind, watch: Watch, *, with_b1: bool) -> EPGDecoder:
+        self.estimator.prepare(
+            schedule, kind, with_b1=with_b1, progress=watch.progress, cancelled=watch.cancelled
+        )
         return EPGDecoder(schedule, tolerance=self.tolerance)
 
 

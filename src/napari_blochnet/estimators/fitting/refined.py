@@ -74,9 +74,9 @@ class Refined(OnTop):
         with_b1 = " with B1" if self.fit_b1 else ""
         return f"{self.estimator.description}; refined{with_b1}, tolerance {self.tolerance:g}"
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
+    def _prepared(self, schedule: Schedule, kind: SignalKind, watch: Watch, *, with_b1: bool) -> EPGDecoder:
         """Prepare the estimator, the coarse dictionary, and the decoder for this schedule."""
-        decoder = super().make_ready(schedule, kind, watch)
+        decoder = super()._prepared(schedule, kind, watch, with_b1=with_b1)
         if not self.estimator.is_global:
             self._coarse.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
         return decoder.to(self.device)

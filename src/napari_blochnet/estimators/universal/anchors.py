@@ -21,10 +21,10 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.matching.search import Tiles, best_match, channels
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
 
-__all__ = ["REACH", "STEP", "Anchors", "Lattice", "lagrange", "lattice", "patch_size"]
+__all__ = ["REACH", "STEP", "WIDE_STEP", "Anchors", "Lattice", "lagrange", "lattice", "patch_size"]
 
-#: Ratio of neighbouring T1, and of neighbouring T2.
-STEP = 1.1
+#: Ratio of neighbouring T1, and of neighbouring T2; that of anchors which only lead to a start.
+STEP, WIDE_STEP = 1.1, 1.1**2
 #: Lattice points of a patch on either side of its centre.
 REACH = 3
 # Range in which a fingerprint's best anchor is looked for, ms. Patches reach beyond it on all sides.
@@ -43,10 +43,12 @@ def patch_size() -> int:
 
 @dataclass(frozen=True, eq=False)
 class Lattice:
-    """The anchors' places, the same for all schedules: T1 = STEP^i, T2 = STEP^j ms with whole i and j.
+    """The anchors' places, the same for all schedules: T1 = step^i, T2 = step^j ms with whole i and j.
 
     Parameters
     ----------
+    step : float
+        Ratio of neighbouring T1, and of neighbouring T2.
     i, j : int array of shape (anchor,)
         Exponents of T1 and T2.
     candidates : int array of shape (candidate,)
@@ -61,6 +63,7 @@ class Lattice:
         The candidate at (i − i_min, j − j_min), or −1.
     """
 
+    step: float
     i: IntArray
     j: IntArray
     candidates: IntArray
@@ -72,12 +75,12 @@ class Lattice:
     @property
     def t1(self) -> FloatArray:
         """T1 of each anchor, ms."""
-        return STEP ** self.i.astype(np.float64)
+        return self.step ** self.i.astype(np.float64)
 
     @property
     def t2(self) -> FloatArray:
         """T2 of each anchor, ms."""
-        return STEP ** self.j.astype(np.float64)
+        return self.step ** self.j.astype(np.float64)
 
     def at(self, i: IntArray, j: IntArray) -> IntArray:
         """Return the anchors at exponents (i, j), −1 where there is none."""
@@ -102,11 +105,11 @@ class Lattice:
 
 
 @cache
-def lattice() -> Lattice:
-    """Return the lattice; it is made once."""
-    step = math.log(STEP)
-    t1 = range(math.floor(math.log(_T1[0]) / step), math.ceil(math.log(_T1[1]) / step) + 1)
-    t2 = range(math.floor(math.log(_T2[0]) / step), math.ceil(math.log(_T2[1]) / step) + 1)
+def lattice(step: float = STEP) -> Lattice:
+    """Return the lattice of a step; it is made once."""
+    log_step = math.log(step)
+    t1 = range(math.floor(math.log(_T1[0]) / log_step), math.ceil(math.log(_T1[1]) / log_step) + 1)
+    t2 = range(math.floor(math.log(_T2[0]) / log_step), math.ceil(math.log(_T2[1]) / log_step) + 1)
     inner = {(i, j) for i in t1 for j in t2 if j <= i}
     offsets = [(di, dj) for di in range(-REACH, REACH + 1) for dj in range(-REACH, REACH + 1)]
     every = sorted({(i + di, j + dj) for i, j in inner for di, dj in offsets})
@@ -124,6 +127,7 @@ def lattice() -> Lattice:
     candidate_of = np.full(len(every), -1, np.int64)
     candidate_of[candidates] = np.arange(len(candidates))
     return Lattice(
+        step,
         i,
         j,
         candidates,
@@ -158,6 +162,7 @@ class Anchors:
     def simulate(
         cls,
         signals: Callable[[FloatArray, FloatArray], AnyArray],
+        step: float = STEP,
         *,
         energy: float = 1 - 1e-9,
         block: int = 1024,
@@ -168,12 +173,14 @@ class Anchors:
         ----------
         signals : callable
             From T1 and T2, ms, to fingerprints (voxel, time), of the form that data will have.
+        step : float
+            Of the lattice.
         energy : float
             Share of the anchors' energy that the subspace retains.
         block : int
             Anchors simulated at a time.
         """
-        points = lattice()
+        points = lattice(step)
         t1, t2 = points.t1, points.t2
         by_t2 = np.argsort(t2, kind="stable")
         parts = [by_t2[start : start + block] for start in range(0, len(by_t2), block)]
@@ -189,7 +196,7 @@ class Anchors:
         coefficients = np.empty((len(t1), subspace.rank), subspace.basis.dtype)
         for where, part in zip(parts, simulated, strict=True):
             coefficients[where] = subspace.project(part)
-        return cls.compressed(subspace, coefficients)
+        return cls.compressed(points, subspace, coefficients)
 
     def under(self, signals: Callable[[FloatArray, FloatArray], AnyArray], *, block: int = 1024) -> Anchors:
         """Return the same anchors with other signals, those of another transmit field, in the same subspace."""
@@ -199,12 +206,11 @@ class Anchors:
         for start in range(0, len(by_t2), block):
             part = by_t2[start : start + block]
             coefficients[part] = self.subspace.project(signals(t1[part], t2[part]))
-        return self.compressed(self.subspace, coefficients)
+        return self.compressed(self.lattice, self.subspace, coefficients)
 
     @classmethod
-    def compressed(cls, subspace: Subspace, coefficients: AnyArray) -> Anchors:
+    def compressed(cls, points: Lattice, subspace: Subspace, coefficients: AnyArray) -> Anchors:
         """Make anchors from their coefficients in a subspace, shape (anchor, rank)."""
-        points = lattice()
         unit, norms = unit_rows(coefficients)
         if not (norms[points.candidates] > 0).any():
             raise InputError(
@@ -250,7 +256,7 @@ class Anchors:
     def _along_ridge(self, coefficients: AnyArray, centre: IntArray, short: float) -> IntArray:
         points = self.lattice
         i = points.i[points.candidates[centre]]
-        rows = np.arange(points.j[points.candidates].min(), math.ceil(math.log(short) / math.log(STEP)) + REACH)
+        rows = np.arange(points.j[points.candidates].min(), math.ceil(math.log(short) / math.log(points.step)) + REACH)
         columns, which = np.unique(i, return_inverse=True)
         around = columns[:, None, None] + np.arange(-2, 3)
         around, across = np.broadcast_arrays(around, rows[:, None])

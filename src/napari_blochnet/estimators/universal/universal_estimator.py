@@ -27,7 +27,7 @@ from napari_blochnet.estimators.declared import DeclaredUniversal
 from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
-from napari_blochnet.estimators.universal.anchors import STEP, Anchors
+from napari_blochnet.estimators.universal.anchors import STEP, WIDE_STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -43,13 +43,22 @@ _READINGS = 3
 # so many times at most.
 _STILL = 1e-4
 _FILLINGS = 60
-# Values of B1 of which anchors are kept, 2 to 5 MB each; a field of ±30 % takes four.
+# Values of B1 of which anchors are kept, 0.5 to 1.5 MB each; a field of ±30 % takes four.
 _NEAR = 8
 
 
 @dataclass(frozen=True, eq=False)
 class _Ready:
-    """What all blocks of a schedule share: anchors under the nominal field, and under others as they are asked for."""
+    """What all blocks of a schedule share.
+
+    Parameters
+    ----------
+    anchors : Anchors
+        Under the nominal field.
+    decoder : EPGDecoder
+    under : callable
+        The anchors under another field, made as they are asked for.
+    """
 
     anchors: Anchors
     decoder: EPGDecoder
@@ -88,6 +97,13 @@ class Universal(DeclaredUniversal):
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
         """Simulate the anchors under a schedule."""
+        return self._simulated(schedule, kind, watch, STEP)
+
+    def make_ready_with_b1(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
+        """Simulate anchors that lead to a start, under the nominal field and others: a quarter as many."""
+        return self._simulated(schedule, kind, watch, WIDE_STEP)
+
+    def _simulated(self, schedule: Schedule, kind: SignalKind, watch: Watch, step: float) -> _Ready:
         form, decoder, done = atom_form(schedule, kind), EPGDecoder(schedule, tolerance=self.tolerance), 0
 
         def signals(t1: FloatArray, t2: FloatArray) -> AnyArray:
@@ -97,7 +113,7 @@ class Universal(DeclaredUniversal):
             done += len(t1)
             return of_form(decoder.signal(t1, t2, cancelled=watch.cancelled), form)
 
-        anchors = Anchors.simulate(signals)
+        anchors = Anchors.simulate(signals, step)
 
         def under(b1: float) -> Anchors:
             if b1 == 1:
@@ -205,5 +221,5 @@ class Universal(DeclaredUniversal):
             reading = reading[far]
             centre[reading] = to[far]
             heights[reading] = anchors.heights(coefficients[reading], centre[reading])
-        t1, t2 = np.exp(place * math.log(STEP)).T
+        t1, t2 = np.exp(place * math.log(points.step)).T
         return t1, t2

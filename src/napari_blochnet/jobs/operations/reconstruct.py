@@ -127,7 +127,9 @@ def reconstruct(
     allowance = Allowance(given.batch, target, work, "voxels")
 
     def prepare() -> bool:
-        made.to(allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+        made.to(allowance.device).prepare(
+            stack.schedule, stack.kind, with_b1=field is not None, progress=progress, cancelled=cancelled
+        )
         return True
 
     while not allowance.attempt(prepare, 1):
