@@ -85,7 +85,7 @@ class Desk:
         viewer.window.resize(1280, 800)
         self.dock, self.workbench = viewer.window.add_plugin_dock_widget("napari-blochnet", "Workbench")
         self.session = self.workbench.data.session
-        qtbot.waitUntil(lambda: self.session.schedule is not None, timeout=_HANGS)
+        qtbot.waitUntil(lambda: self.workbench.is_complete and self.session.schedule is not None, timeout=_HANGS)
         estimators = self.workbench.map.estimators
         if estimators.ticked == ["dictionary", "universal"]:
             # one estimator is enough for most tests, which look at other things; not a choice to be remembered

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import functools
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QSize
 from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
-from napari_blochnet.napari_ui.background.turns import Turns
+from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 from napari_blochnet.napari_ui.next_step import NextStep
-from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
 from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
-from napari_blochnet.napari_ui.panels.map.map_tab import MapPanel
-from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
-from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
-from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
 from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
 from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
@@ -29,6 +25,13 @@ from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 
 if TYPE_CHECKING:
     from napari import Viewer
+
+    from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
+    from napari_blochnet.napari_ui.panels.map.map_tab import MapPanel
+    from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
+    from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
+    from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
+    from napari_blochnet.napari_ui.widgets.panel import Panel
 
 __all__ = ["Workbench"]
 
@@ -41,6 +44,15 @@ _QUANTITIES = {
     "T2 SE": "Standard error of T2 by the noise alone (ms): precision, not accuracy",
     "signal": "Fingerprints",
     "tissue": "Tissue labels",
+}
+_PANELS = "napari_blochnet.napari_ui.panels"
+# The tabs behind the first, in the order in which they are made ready: all need a schedule.
+_LATER = {
+    "Schedule": f"{_PANELS}.schedule_tab:SchedulePanel",
+    "Simulate": f"{_PANELS}.simulate_tab:SimulatePanel",
+    "Map": f"{_PANELS}.map.map_tab:MapPanel",
+    "Compare": f"{_PANELS}.compare.compare_tab:ComparePanel",
+    "Train": f"{_PANELS}.train.train_tab:TrainPanel",
 }
 # opens at once, is mapped in seconds, and brings its truth
 _FIRST_SAMPLE = "noisy-fingerprints"
@@ -154,22 +166,25 @@ class _ViewBar(QWidget):
 
 
 class Workbench(QWidget):
-    """Data, Schedule, Simulate, Map, Compare and Train in one dock."""
+    """Data, Schedule, Simulate, Map, Compare and Train in one dock.
+
+    What stands behind the first tab is made one by one once the window is to be seen, or when it is asked for.
+    """
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        self._session = session_of(napari_viewer)
+        self._panels: dict[str, Any] = {}
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.data = DataPanel(napari_viewer)
-        self.schedule = SchedulePanel(napari_viewer)
-        self.simulate = SimulatePanel(napari_viewer)
-        self.map = MapPanel(napari_viewer)
-        self.compare = ComparePanel(napari_viewer)
-        self.train = TrainPanel(napari_viewer)
-        for panel in (self.data, self.schedule, self.simulate, self.map, self.compare, self.train):
-            show_plainly(panel)
-            self.tabs.addTab(panel, panel.title)
-        self.data.schedule_given.connect(self.schedule.show_schedule)
+        show_plainly(self.data)
+        self.tabs.addTab(self.data, self.data.title)
+        for title in _LATER:
+            self.tabs.addTab(QWidget(), title)
+        # before anybody else looks at what is in front
+        self.tabs.currentChanged.connect(self._make_current)
+        self.data.schedule_given.connect(lambda schedule: self.schedule.show_schedule(schedule))
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
         self.next_step = NextStep(napari_viewer, self.tabs, first, lambda: question.is_asking)
         question.asking_changed.connect(self.next_step.look_again)
@@ -185,6 +200,74 @@ class Workbench(QWidget):
         # the tabs' own line: who scrolls past the end of a panel turns no page
         guard_wheel(self.tabs)
         remember_controls("workbench", tab=self.tabs, hints=self.next_step.switch)
+        self._turns = Turns(self, self._session.window)
+        self._turns.add(self._make_steps())
+
+    @property
+    def schedule(self) -> SchedulePanel:
+        """The Schedule tab."""
+        return self._panel("Schedule")
+
+    @property
+    def simulate(self) -> SimulatePanel:
+        """The Simulate tab."""
+        return self._panel("Simulate")
+
+    @property
+    def map(self) -> MapPanel:
+        """The Map tab."""
+        return self._panel("Map")
+
+    @property
+    def compare(self) -> ComparePanel:
+        """The Compare tab."""
+        return self._panel("Compare")
+
+    @property
+    def train(self) -> TrainPanel:
+        """The Train tab."""
+        return self._panel("Train")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all tabs are made."""
+        return len(self._panels) == len(_LATER)
+
+    def _panel(self, title: str) -> Any:
+        """Return a tab's panel; made, with all it loads, if it is not yet."""
+        if title not in self._panels:
+            panel: Panel = resolve_name(_LATER[title])(self._session.viewer)
+            show_plainly(panel)
+            self._panels[title] = panel
+            index = 1 + list(_LATER).index(title)
+            is_in_front = self.tabs.currentIndex() == index
+            empty = self.tabs.widget(index)
+            # the tab stays where it is, and whoever is told of its changes hears of none
+            before = self.tabs.blockSignals(True)
+            self.tabs.insertTab(index, panel, title)
+            if is_in_front:
+                self.tabs.setCurrentIndex(index)
+            self.tabs.removeTab(index + 1)
+            self.tabs.blockSignals(before)
+            if empty is not None:
+                empty.deleteLater()
+        return self._panels[title]
+
+    def _make_current(self, index: int) -> None:
+        title = self.tabs.tabText(index)
+        if title in _LATER and self._session.viewer is not None:
+            self._panel(title)
+
+    def _make_steps(self) -> Steps[None]:
+        for title, place in _LATER.items():
+            yield
+            # what it loads takes as long as the panel itself
+            if title not in self._panels:
+                resolve_name(place)
+                yield
+            if self._session.viewer is None:
+                return
+            self._panel(title)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)

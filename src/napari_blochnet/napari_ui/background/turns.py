@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from qtpy.QtCore import QCoreApplication, QEvent, QObject, QTimer, Signal
 from qtpy.QtWidgets import QWidget
 
+from napari_blochnet.napari_ui.background.painting import few_new_visuals, scene_canvas
+
 __all__ = ["Steps", "Turns", "at_once"]
 
 Made = TypeVar("Made")
@@ -37,7 +39,8 @@ class Turns(QObject):
     """Runs steps on the main thread, those given first before those given later.
 
     What a step has changed is painted in a turn of its own. Qt would paint at once, before it looks at the mouse and
-    the keys again; on a machine that draws in software, painting takes as long as the step.
+    the keys again; on a machine that draws in software, painting takes as long as the step. Where a step shows much
+    that is new, its painting takes several turns.
 
     Parameters
     ----------
@@ -116,7 +119,11 @@ class Turns(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 (Qt's name)
         """Put off what Qt wants to paint right after a step."""
-        if watched is None or event is None or not self._has_stepped or event.type() != QEvent.Type.UpdateRequest:
+        if watched is None or event is None or event.type() != QEvent.Type.UpdateRequest:
+            return False
+        if self._is_paint_due:
+            return True
+        if not self._has_stepped:
             return False
         self._has_stepped = False
         self._is_paint_due = True
@@ -125,17 +132,29 @@ class Turns(QObject):
         return True
 
     def _go_on(self) -> None:
-        self._is_paint_due = False
         self._timer.start()
 
 
-def _paint(window: weakref.ref[QObject], turns: weakref.ref[Turns]) -> None:
-    shown = window()
+def _paint(window: weakref.ref[QObject], turns: weakref.ref[Turns], left_before: int | None = None) -> None:
+    shown, waiting = window(), turns()
+    if waiting is not None:
+        waiting._is_paint_due = False
+    # what is left out again and again is painted with all the rest
+    canvas = None if waiting is None or left_before == 0 else scene_canvas(shown)
+    left = 0
     if shown is not None:
         with contextlib.suppress(RuntimeError):  # only Python's part of it is left
-            QCoreApplication.sendEvent(shown, QEvent(QEvent.Type.UpdateRequest))
+            with few_new_visuals(canvas) as left_out:
+                QCoreApplication.sendEvent(shown, QEvent(QEvent.Type.UpdateRequest))
+            left = len(left_out)
     del shown
-    waiting = turns()
-    if waiting is not None:
-        with contextlib.suppress(RuntimeError):
+    if waiting is None:
+        return
+    with contextlib.suppress(RuntimeError):
+        if left:
+            waiting._is_paint_due = True
+            fewer = left_before is None or left < left_before
+            canvas.update()
+            QTimer.singleShot(0, partial(_paint, window, turns, left if fewer else 0))
+        else:
             waiting._go_on()

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
 from napari.components.overlays import CanvasOverlay
 from napari.layers import Labels, Shapes
 
@@ -88,7 +89,29 @@ class _Placing:
         if self.is_put_off:
             self.is_due = True
         elif canvas is not None:
-            type(canvas)._update_overlay_canvas_positions(canvas, event)
+            with _cells_known(canvas.viewer):
+                type(canvas)._update_overlay_canvas_positions(canvas, event)
+
+
+@contextmanager
+def _cells_known(viewer: Viewer) -> Iterator[None]:
+    """Let what each cell of the grid holds be found once, and not anew for each layer of each cell."""
+    grid, layers = viewer.canvas.grid, list(viewer.layers)
+    if not (grid.enabled and layers and hasattr(grid, "_viewbox_groups")):
+        yield
+        return
+    cells: dict[tuple[int, int], list[int]] = {cell: [] for cell in np.ndindex(grid.actual_shape(layers))}
+    group_of, occupied = grid._viewbox_groups(layers)
+    places = list(cells)
+    for index, layer in enumerate(layers):
+        if layer.visible:
+            cells[places[occupied.index(group_of[index]) % len(places)]].append(index)
+    found = [(cell, tuple(held)) for cell, held in cells.items()]
+    vars(grid)["iter_viewboxes"] = lambda _: iter(found)
+    try:
+        yield
+    finally:
+        del vars(grid)["iter_viewboxes"]
 
 
 @contextmanager
