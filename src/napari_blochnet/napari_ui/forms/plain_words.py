@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 
-from napari_blochnet.jobs.settings import Settings
+from napari_blochnet.jobs.catalogue import OPERATIONS
 
 __all__ = ["in_plain_words"]
 
@@ -19,17 +18,11 @@ def in_plain_words(sentence: str) -> str:
     return _names().sub(lambda found: _titles()[found[0]], sentence)
 
 
-def _models(base: type[Settings] = Settings) -> Iterator[type[Settings]]:
-    for model in base.__subclasses__():
-        yield model
-        yield from _models(model)
-
-
 @functools.cache
 def _titles() -> dict[str, str]:
     found: dict[str, str] = {}
-    for model in _models():
-        for name, field in model.model_fields.items():
+    for operation in OPERATIONS:
+        for name, field in operation.settings.model_fields.items():
             if "_" in name and field.title:
                 found.setdefault(name, field.title)
     return found

@@ -305,7 +305,9 @@ class MapPanel(Panel):
 
     def _needs(self, stack: FingerprintStack | None) -> Needs:
         if stack is None:
-            return Needs("Simulate fingerprints, or open a stack in the Data tab first.")
+            is_layer = bool(self._foreign_layers())
+            known = "choose the layer above that holds them" if is_layer else "open a stack in the Data tab"
+            return Needs(f"Simulate fingerprints, or {known} first.")
         try:
             mask = self._voxels()
         except InputError as error:
