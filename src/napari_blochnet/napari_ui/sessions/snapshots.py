@@ -205,7 +205,7 @@ def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerSta
         more["array"] = places.array(layer.data)
     if entry is None:
         more["place"] = foreign_layers.place_of(layer)
-    if entry is None or entry.kind == "region":
+    if not isinstance(layer, Image) and (entry is None or entry.kind == "region"):
         more["features"] = foreign_layers.features_of(layer)
     return LayerState(
         type="image" if isinstance(layer, Image) else "shapes" if isinstance(layer, Shapes) else "labels",

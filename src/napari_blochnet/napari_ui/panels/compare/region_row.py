@@ -59,6 +59,8 @@ class RegionRow(QWidget):
 
     def follow(self, layer: Layer | None) -> None:
         """Name the regions of another layer; None: of none."""
+        # what was begun belongs to the last
+        self._on_name()
         for emitter in _tells_of_hand(self._followed):
             emitter.disconnect(self._show)
         self._followed = layer
