@@ -108,8 +108,9 @@ class TakesLayers:
         self._waiting = self._used
         self.question.take(path)
         if not self.question.is_reading:
-            # what is still open is answered in the form
+            # what is still open is answered in the form, above the button that opens
             self._waiting = None
+            self.bring_into_view(self.open_stack)
 
     def _open_waiting(self) -> None:
         """Open the layer for whose schedule a file was chosen, once that is read and leaves nothing open."""
