@@ -58,7 +58,9 @@ def test_the_unit_is_asked_where_values_may_be_per_cent_or_degrees(mapping):
     place = {"scale": shown.scale[1:], "translate": shown.translate[1:], "units": ["mm"] * 3}
     layer = mapping.desk.viewer.add_image(values, name="afi", **place)
     assert mapping.b1.choose(layer)
-    assert "may be per cent or degrees" in _said(mapping)
+    said = _said(mapping)
+    assert "may be per cent or degrees; expected a field relative to nominal, or the unit above: what" in said
+    assert "_" not in said
     assert mapping.b1.said.property("state") == "error"
     mapping.b1.unit.setCurrentText("degrees, nominal:")
     assert mapping.b1.nominal.native.isVisible()
@@ -87,9 +89,62 @@ def test_a_file_is_a_setting_is_resampled_and_a_wrong_one_is_told_beside_it(mapp
     assert "none.nii.gz" in _said(mapping)
     said = mapping.desk.run(mapping, mapping.run)
     assert mapping.b1.said.text() == said
-    # another stack has another field
+    # another stack has another field, and this one its own when it is looked at again
     other = nb.simulate(synthetic_phantom(SHAPE, seed=1), mapping.stack.value.schedule)
     layers.add_stack(mapping.desk.session, other)
     mapping.stack.value = other
     assert mapping.b1.settings() == {"b1": None, "b1_nominal": None}
     assert mapping.b1.said.text() == ""
+    mapping.stack.value = stack
+    assert mapping.b1.settings()["b1"] == str(tmp_path / "none.nii.gz")
+    assert "none.nii.gz" in _said(mapping)
+
+
+@pytest.mark.parametrize("source", ["the phantom's own field", "a map from a file…", "layer"])
+def test_a_session_brings_the_b1_map_back_that_was_chosen(mapping, desk, tmp_path, source):
+    values = np.linspace(68, 88, int(np.prod(SHAPE)), dtype=np.float32).reshape(SHAPE)
+    stack = mapping.stack.value
+    if source == "layer":
+        shown = mapping.desk.session.layers("stack", stack)[0]
+        # a layer of another program, one axis running backwards
+        layer = mapping.desk.viewer.add_image(
+            values[:, ::-1], name="afi", scale=shown.scale[1:] * [1, -1, 1], units=["mm"] * 3,
+            translate=np.add(shown.translate[1:], [0, (SHAPE[1] - 1) * shown.scale[2], 0]), colormap="magma",
+        )  # fmt: skip
+        mapping.desk.viewer.add_image(values, name="another")
+        assert mapping.b1.choose(layer)
+        mapping.b1.unit.setCurrentText("degrees, nominal:")
+        mapping.b1.nominal.native.setValue(80.0)
+    elif source == "a map from a file…":
+        nib.save(nib.Nifti1Image(values.T, stack.affine), tmp_path / "afi.nii.gz")
+        mapping.b1.choice.value = source
+        mapping.b1.file._take(str(tmp_path / "afi.nii.gz"))
+        mapping.b1.unit.setCurrentText("per cent")
+    else:
+        mapping.b1.choice.value = source
+    said, settings = _said(mapping), mapping.b1.settings()
+    assert "of nominal, median" in said
+    data = mapping.desk.workbench.data
+    mapping.desk.turn_to("Data")
+    data.sessions.save(tmp_path / "session")
+    told = mapping.desk.wait(data)
+    assert "Saved the session" in told
+    assert ("another" in told) == (source == "layer")
+
+    second = desk()
+    data = second.turn_to("Data")
+    data.sessions.open(tmp_path / "session")
+    assert "Opened the session" in second.wait(data)
+    again = second.turn_to("Map")
+    second.wait(again)
+    assert again.b1.said.text() == said
+    assert again.b1.settings() == settings
+    found, before = again.b1.reading(again.stack.value), mapping.b1.reading(stack)
+    assert (found is None) == (source == "a map from a file…")
+    if found is not None:
+        np.testing.assert_array_equal(found(), before())
+    if source == "layer":
+        laid = next(one for one in second.viewer.layers if one.name == "afi")
+        np.testing.assert_array_equal(found(), values)
+        assert laid.colormap.name == "magma"
+        assert not [one for one in second.viewer.layers if one.name == "another"]

@@ -167,3 +167,34 @@ def test_a_file_is_dropped_on_its_field(form, qtbot, tmp_path, model, name, file
     # an empty line is none again, where none is allowed
     line.clear()
     assert made.values()[name] == (None if model is models.ReconstructSettings else "")
+
+
+def test_a_click_where_a_value_goes_ticks_it(form, qtbot):
+    made = form(ScheduleFileSettings, starts={"inversion_time": 0.0})
+    qtbot.waitExposed(made)
+    edit = made.editor("inversion_time")
+    heard = []
+    made.changed.connect(lambda: heard.append(made.values()["inversion_time"]))
+    assert made.values()["inversion_time"] is None
+    box = edit.inner.native
+
+    def click():
+        # as the window system does it: what is disabled hears of nothing else
+        where = box.mapTo(made, QPoint(12, box.height() // 2))
+        qtbot.mouseClick(made.windowHandle(), Qt.MouseButton.LeftButton, pos=where)
+
+    click()
+    assert edit.tick.value
+    assert box.isEnabled()
+    assert heard == [0.0]
+    # what is typed takes the place of the value it begins with
+    qtbot.keyClicks(box, "15")
+    qtbot.keyClick(box, Qt.Key.Key_Return)
+    assert made.values()["inversion_time"] == 15.0
+    click()
+    assert made.values()["inversion_time"] == 15.0
+    # a form that nothing can be done with stays as it is
+    edit.tick.value = False
+    made.setEnabled(False)
+    click()
+    assert made.values()["inversion_time"] is None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QLabel
+from qtpy.QtWidgets import QFileDialog, QLabel, QLineEdit
 
+import napari_blochnet as nb
 from napari_blochnet.fingerprints.thresholds import otsu_threshold
+from napari_blochnet.napari_ui.napari_calls import layer_uses
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule_files import write_schedule
 
@@ -83,14 +85,16 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
     # it lies where the layer of other units does
     np.testing.assert_allclose(shown.scale[1:], (3.0, 2.0, 1.5))
     np.testing.assert_allclose(shown.translate[1:], (9.0, -4.0, 3.0))
-    hand.click(desk.workbench.next_step.button)
-    assert mapping.isVisible()
+    # a layer is used for maps
+    qtbot.waitUntil(mapping.isVisible)
+    assert mapping.stack.value is stack
+    assert mapping.jobs.message.text() == "Opened scan [1]."
     mapping.part.setCurrentText("the whole volume")
     hand.count += 1
     hand.click(mapping.masking.paint)
     hand.paint(desk.viewer.layers.selection.active, _disc())
     hand.click(mapping.run, mapping)
-    assert hand.count <= 8
+    assert hand.count <= 6
     maps = desk.session.entries("maps")[0].subject
     np.testing.assert_array_equal(maps.mask, np.broadcast_to(_disc(), maps.shape))
     assert np.median(maps.t1[maps.mask]) == pytest.approx(900, rel=0.2)
@@ -99,7 +103,79 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
     np.testing.assert_allclose(drawn.translate, (9.0, -4.0, 3.0))
 
 
-def test_an_acquired_stack_with_its_schedule_file_in_ten(desk, qtbot, shared_data):
+def _pick(hand, path):
+    """Choose a file in the dialog that is open: the file, and its button."""
+    dialog = next(one for one in hand.desk.workbench.data.findChildren(QFileDialog) if one.isVisible())
+    dialog.findChild(QLineEdit).setText(str(path))
+    hand.count += 2
+    dialog.accept()
+
+
+@pytest.mark.parametrize("way", ["hint", "menu", "Map tab"])
+def test_a_layer_whose_schedule_file_must_be_given_in_eight(desk, qtbot, tmp_path, way):
+    desk = desk()
+    schedule = nb.spline_schedule(length=LENGTH, control_points=5)
+    write_schedule(schedule, tmp_path / "mine.csv")
+    write_schedule(nb.spline_schedule(length=LENGTH - 1, control_points=5), tmp_path / "other.csv")
+    layer = desk.viewer.add_image(_frames(schedule, 1), name="scan", scale=(1, 3, 2, 2))
+    data, mapping, hint = desk.workbench.data, desk.workbench.map, desk.workbench.next_step
+    mapping.form.set_values(GRID)
+    hand = Hand(desk)
+    if way == "hint":
+        qtbot.waitUntil(lambda: "scan (60 × 1 × 20 × 26)" in hint.text.text())
+        hand.click(hint.button)
+    elif way == "menu":
+        # a right click, the submenu, the command
+        hand.count += 3
+        desk.viewer.layers.selection.active = layer
+        layer_uses.use_as_fingerprints(desk.viewer)
+    else:
+        desk.turn_to("Map")
+        hand.count += 1
+        hand.choose(mapping.stack, layer)
+    assert data.isVisible()
+    assert "has no axis as long" in data.question.error.text()
+    if way == "hint":
+        _pick(Hand(desk), tmp_path / "other.csv")
+        assert data.question.error.text().endswith("schedule of this file, 59 pulses; give the file of its own.")
+        assert not desk.session.entries("stack")
+        desk.click(hint.button) if hint.button.isVisible() else data.use_layer(layer)
+    _pick(hand, tmp_path / "mine.csv")
+    desk.wait(data)
+    qtbot.waitUntil(mapping.isVisible)
+    assert mapping.stack.value.schedule == schedule
+    hand.click(mapping.masking.paint)
+    hand.paint(desk.viewer.layers.selection.active, _disc())
+    hand.click(mapping.run, mapping)
+    assert hand.count <= {"hint": 6, "menu": 8, "Map tab": 7}[way]
+    maps = desk.session.entries("maps")[0].subject
+    np.testing.assert_array_equal(maps.mask[0], _disc())
+    assert np.median(maps.t1[maps.mask]) == pytest.approx(900, rel=0.2)
+
+
+def test_a_schedule_that_leaves_something_open_is_asked_for_before_its_layer_is_opened(desk, qtbot, tmp_path):
+    desk = desk()
+    flips = np.linspace(0.1, 1, LENGTH)
+    head = "flip_angle_(fraction_of_nominal),rf_phase_(deg),extension_of_base_TR_(ms),extension_of_base_TE_(ms)"
+    rows = [head, *(f"{flip:.4f},0,0,0" for flip in flips)]
+    (tmp_path / "fractions.csv").write_text("\n".join(rows))
+    layer = desk.viewer.add_image(_frames(nb.spline_schedule(length=LENGTH, control_points=5), 1), name="scan")
+    data = desk.workbench.data
+    assert data.use_layer(layer) is None
+    _pick(Hand(desk), tmp_path / "fractions.csv")
+    asked = set(data.question.form.errors())
+    assert {"flip_angle", "repetition_time", "echo_time"} <= asked
+    for field, value in (("flip_angle", 60.0), ("repetition_time", 15.0), ("echo_time", 3.3)):
+        data.question.form.editor(field).inner.value = value
+    # nothing is opened before the last of it is said
+    assert not data.is_busy
+    assert not desk.session.entries("stack")
+    desk.run(data, data.open_stack)
+    assert desk.session.entries("stack")
+    qtbot.waitUntil(desk.workbench.map.isVisible)
+
+
+def test_an_acquired_stack_with_its_schedule_file_in_nine(desk, qtbot, shared_data):
     desk = desk()
     desk.turn_to("Data")
     data, mapping = desk.workbench.data, desk.workbench.map
@@ -131,7 +207,8 @@ def test_an_acquired_stack_with_its_schedule_file_in_ten(desk, qtbot, shared_dat
     # none may be meant: it is asked for as long as nobody has said
     assert inversion.isVisible()
     assert data.schedule_line.text().endswith("no inversion (the file does not say)")
-    hand.choose(form.editor("inversion_time").tick, True)
+    # a click into its box ticks it, as into any other
+    qtbot.mouseClick(form.editor("inversion_time").inner.native, desk.button)
     hand.choose(form.editor("inversion_time").inner, 15.0)
     assert not inversion.isVisible()
     assert data.schedule_line.text().endswith("inversion, TI 15 ms")
@@ -144,7 +221,7 @@ def test_an_acquired_stack_with_its_schedule_file_in_ten(desk, qtbot, shared_dat
     qtbot.waitUntil(lambda: hint.button.text() == "Map…")
     hand.click(hint.button)
     hand.click(mapping.run, mapping)
-    assert hand.count <= 10
+    assert hand.count <= 9
     maps = desk.session.entries("maps")[0].subject
     assert maps.mask.any()
     left = 100 * np.median(maps.residual[maps.mask & ~maps.failed])
@@ -195,7 +272,6 @@ def test_otsu_its_slider_and_what_is_recorded(desk, qtbot, tmp_path):
 
 
 def test_layers_as_mask_b1_truth_and_maps(desk, qtbot):
-    from napari_blochnet.napari_ui.napari_calls import layer_uses
     from napari_blochnet.napari_ui.panels.data.maps_dialog import MapsDialog
 
     desk = desk()
@@ -275,8 +351,6 @@ def test_what_no_layer_can_be_is_said(desk, tmp_path):
     assert data.question.error.text().startswith(
         "short (24 × 3 × 5 × 6) has no axis as long as the Schedule tab's schedule; give the file of its own. <a "
     )
-    import napari_blochnet as nb
-
     write_schedule(nb.Schedule(np.linspace(10, 60, 24), 12.0, 4.0), tmp_path / "s.csv")
     data.question.form.set_values({"path": str(tmp_path / "s.csv")})
     short.shear = [0, 0, 0, 0.1, 0, 0]

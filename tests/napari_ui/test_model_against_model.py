@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
 from scipy import stats
 
@@ -255,6 +256,76 @@ def test_painted_regions_are_compared_while_they_are_painted_and_named_in_place(
     assert desk.wait(compare).startswith("Saved")
     with (tmp_path / "agreement.csv").open(encoding="utf-8") as stream:
         assert {line["region"] for line in csv.DictReader(stream)} == {"all", "left putamen"}
+
+
+def test_two_models_with_a_region_painted_and_named_in_six(two_models, qtbot):
+    desk, (first, second) = two_models
+    desk.viewer.window.resize(1280, 800)
+    compare = desk.workbench.compare
+    row = compare.regions.row
+    desk.turn_to("Map")
+    done = ["the tab"]
+    desk.turn_to("Compare")
+    # all that is clicked is in view, whatever has been compared
+    wanted = [compare.run, row.paint, row.name]
+    desk.run(compare, compare.run)
+    done.append("Compare")
+    desk.click(row.paint)
+    done.append("Paint…")
+    layer = desk.viewer.layers.selection.active
+    # one click of the brush, on the canvas
+    layer.data[1, 10:20, 10:20] = 1
+    layer.data = layer.data
+    done.append("a stroke")
+    qtbot.waitUntil(lambda: len(desk.session.compared.agreement.regions) == 2, timeout=20_000)
+    window = compare._scroll.viewport()
+    for widget in wanted:
+        corner = widget.mapTo(window, widget.rect().bottomRight())
+        assert widget.isVisible()
+        assert window.rect().contains(corner), widget
+    assert row.name.placeholderText() == "Name label 1 here"
+    desk.click(row.name)
+    qtbot.keyClicks(row.name, "left putamen")
+    qtbot.keyClick(row.name, Qt.Key.Key_Return)
+    done += ["its name's line", "its name"]
+    qtbot.waitUntil(lambda: desk.session.compared.agreement.regions[-1].name == "left putamen", timeout=20_000)
+    assert len(done) <= 6
+    painted = (layer.data == 1) & first.mask
+    found = desk.session.compared.agreement.row("universal", "T1", "left putamen")
+    assert found["voxels"] == painted.sum()
+    assert found["bias"] == pytest.approx((second.t1 - first.t1)[painted].mean())
+    assert "left putamen" in {line["Tissue"] for line in _cells(compare.table)}
+    # another label has no name yet, may be named before it is painted, and keeps it
+    layer.selected_label = 2
+    assert (row.name.text(), row.name.placeholderText()) == ("", "Name label 2 here")
+    desk.type(row.name, "right putamen")
+    qtbot.keyClick(row.name, Qt.Key.Key_Return)
+    layer.data[1, 22:30, 22:30] = 2
+    layer.data = layer.data
+    qtbot.waitUntil(lambda: len(desk.session.compared.agreement.regions) == 3, timeout=20_000)
+    assert [each.name for each in desk.session.compared.agreement.regions][1:] == ["left putamen", "right putamen"]
+    layer.selected_label = 1
+    assert row.name.text() == "left putamen"
+    # what is begun for one label is not another's
+    row.name.setFocus()
+    qtbot.keyClicks(row.name, " (L)")
+    layer.selected_label = 2
+    qtbot.keyClick(row.name, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: desk.session.compared.agreement.regions[1].name == "left putamen (L)", timeout=20_000)
+    assert row.name.text() == "right putamen"
+    # nor are shapes named for those of another layer
+    desk.click(row.draw)
+    assert not row.name.isVisible()
+    shapes = desk.viewer.layers.selection.active
+    corners = [shapes.world_to_data(desk.layer("T1 (ms)").data_to_world((1, y, x)))
+               for y, x in ((8, 8), (8, 20), (20, 20), (20, 8))]  # fmt: skip
+    shapes.add(np.array(corners), shape_type="ellipse")
+    qtbot.waitUntil(row.name.isVisible)
+    assert row.name.placeholderText() == "Name ellipse 1 here"
+    desk.type(row.name, "lesion")
+    qtbot.keyClick(row.name, Qt.Key.Key_Return)
+    table = compare.regions.table
+    qtbot.waitUntil(lambda: table.isVisible() and table.item(0, 0).text() == "lesion")
 
 
 def test_a_viewer_may_be_closed_while_agreement_is_computed(two_models, qtbot, monkeypatch):

@@ -9,6 +9,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QCheckBox, QFrame, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QTabWidget, QToolButton
 from superqt.utils import qdebounced
 
+from napari_blochnet.common.arrays import dimensions
+from napari_blochnet.napari_ui.canvas.layer_sources import fits_schedule, stack_layers
 from napari_blochnet.napari_ui.state.session import Session, session_of
 from napari_blochnet.napari_ui.state.tools import ToolWatch, layer_in_hand, put_tool_away
 from napari_blochnet.napari_ui.widgets.appearance import palette
@@ -16,6 +18,7 @@ from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, is_dock_open, ope
 
 if TYPE_CHECKING:
     from napari import Viewer
+    from napari.layers import Layer
 
 __all__ = ["NextStep", "Step", "next_step"]
 
@@ -33,7 +36,7 @@ class Step(NamedTuple):
     button : str
         What the button says; empty for none.
     goal : str
-        What the button does: "sample", "inspect", "point", or the title of the tab it turns to.
+        What the button does: "sample", "layer", "inspect", "point", or the title of the tab it turns to.
     """
 
     text: str
@@ -74,8 +77,9 @@ def next_step(session: Session, tab: str, *, inspecting: bool, asked: bool = Fal
             if edited is not None:
                 return Step(f"A click edits {edited.name} now. Next: stop that, and click a voxel.", "Stop", "point")
             return Step(f"{errors}Next: click a voxel in the viewer.")
-        if has_truth and session.compared is None and tab != "Compare":
-            return Step("Next: the errors in numbers, per tissue.", "Compare…", "Compare")
+        if session.compared is None and tab != "Compare" and (has_truth or len(maps) > 1):
+            what = "the errors in numbers, per tissue" if has_truth else "how far these models agree, voxel by voxel"
+            return Step(f"Next: {what}.", "Compare…", "Compare")
         return None
     if session.entries("stack"):
         if tab == "Map":
@@ -86,7 +90,17 @@ def next_step(session: Session, tab: str, *, inspecting: bool, asked: bool = Fal
             return Step("Press Simulate; tick SNR before for a scan with noise.")
         name = "the schedule" if session.schedule is None else session.schedule.name
         return Step(f"Next: simulate its fingerprints under {name}.", "Simulate…", "Simulate")
+    layer = _likely_stack(session)
+    if layer is not None:
+        size = dimensions(layer.data[0].shape if layer.multiscale else layer.data.shape)
+        return Step(f"Is the layer {layer.name} ({size}) a fingerprint stack? Then map it.", "Use it…", "layer")
     return Step("New here? Start with a slice of fingerprints whose true T1 and T2 are known.", "Open it", "sample")
+
+
+def _likely_stack(session: Session) -> Layer | None:
+    """Return the newest layer of others that may well hold fingerprints; a volume may as well be anything else."""
+    found = [layer for layer in stack_layers(session) if layer.ndim == 4 or fits_schedule(layer, session.schedule)]
+    return found[-1] if found else None
 
 
 class NextStep(QFrame):
@@ -99,17 +113,24 @@ class NextStep(QFrame):
         The workbench's tabs.
     open_sample : callable
         Opens the sample to begin with.
+    use_layer : callable
+        Takes a layer of others as fingerprints.
     asked : callable
         Returns whether the Data tab asks for a schedule.
     """
 
     def __init__(
-        self, napari_viewer: Viewer, tabs: QTabWidget, open_sample: Callable[[], None], asked: Callable[[], bool]
+        self,
+        napari_viewer: Viewer,
+        tabs: QTabWidget,
+        open_sample: Callable[[], None],
+        use_layer: Callable[[Layer], object],
+        asked: Callable[[], bool],
     ) -> None:
         super().__init__()
         self.setObjectName("blochnetNext")
         self._session = session_of(napari_viewer)
-        self._tabs, self._open_sample, self._asked = tabs, open_sample, asked
+        self._tabs, self._open_sample, self._use_layer, self._asked = tabs, open_sample, use_layer, asked
         self._step: Step | None = None
         self._tools: ToolWatch | None = None
         self._attached = False
@@ -213,6 +234,10 @@ class NextStep(QFrame):
         if self._step.goal == "sample":
             turn_to(self._tabs, "Data")
             self._open_sample()
+        elif self._step.goal == "layer":
+            layer = _likely_stack(self._session)
+            if layer is not None:
+                self._use_layer(layer)
         elif self._step.goal == "inspect":
             open_dock(viewer, INSPECTOR)
         elif self._step.goal == "point":

@@ -19,13 +19,14 @@ from napari_blochnet.napari_ui.panels.data.data_tab import DataPanel
 from napari_blochnet.napari_ui.state.session import session_of
 from napari_blochnet.napari_ui.view_bar.limits_menu import LimitsMenu
 from napari_blochnet.napari_ui.widgets.appearance import button_style, palette
-from napari_blochnet.napari_ui.widgets.docks import PLANES, open_dock
+from napari_blochnet.napari_ui.widgets.docks import PLANES, open_dock, turn_to
 from napari_blochnet.napari_ui.widgets.keyboard import show_plainly
 from napari_blochnet.napari_ui.widgets.remembering import remember_controls
 
 if TYPE_CHECKING:
     from napari import Viewer
 
+    from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.napari_ui.panels.compare.compare_tab import ComparePanel
     from napari_blochnet.napari_ui.panels.map.map_tab import MapPanel
     from napari_blochnet.napari_ui.panels.schedule_tab import SchedulePanel
@@ -185,8 +186,9 @@ class Workbench(QWidget):
         # before anybody else looks at what is in front
         self.tabs.currentChanged.connect(self._make_current)
         self.data.schedule_given.connect(lambda schedule: self.schedule.show_schedule(schedule))
+        self.data.layer_used.connect(self._map_next)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
-        self.next_step = NextStep(napari_viewer, self.tabs, first, lambda: question.is_asking)
+        self.next_step = NextStep(napari_viewer, self.tabs, first, self.data.use_layer, lambda: question.is_asking)
         question.asking_changed.connect(self.next_step.look_again)
         self.data.body.addWidget(self.next_step.switch)
         self.view_bar = _ViewBar(napari_viewer)
@@ -268,6 +270,10 @@ class Workbench(QWidget):
             if self._session.viewer is None:
                 return
             self._panel(title)
+
+    def _map_next(self, stack: FingerprintStack) -> None:
+        turn_to(self.tabs, self.map.title)
+        self.map.show_opened(stack)
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         super().showEvent(event)

@@ -13,8 +13,8 @@ from typing import Any, Literal, cast
 from magicgui.widgets import CheckBox, ComboBox, TupleEdit, create_widget
 from magicgui.widgets.bases import BaseValueWidget, ValuedContainerWidget
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QLabel
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import QAbstractSpinBox, QLabel, QWidget
 
 from napari_blochnet.napari_ui.forms.number_boxes import Number
 from napari_blochnet.napari_ui.forms.preparation_rows import PreparationsEdit
@@ -51,8 +51,29 @@ class BlankChoice(ComboBox):
     null_string = "automatic"
 
 
+class _ClickTicks(QObject):
+    """Ticks a value that is left out at a click on its control: whoever clicks there wants to give it."""
+
+    def __init__(self, edit: OptionalEdit) -> None:
+        super().__init__(edit.native)
+        self._edit = edit
+        for part in (edit.inner.native, *edit.inner.native.findChildren(QWidget)):
+            part.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        edit = self._edit
+        if event is None or event.type() != QEvent.Type.MouseButtonPress or edit.tick.value or not edit.tick.enabled:
+            return False
+        edit.tick.value = True
+        edit.inner.native.setFocus(Qt.FocusReason.MouseFocusReason)
+        if isinstance(edit.inner.native, QAbstractSpinBox):
+            # what is typed takes the place of what it shows first
+            edit.inner.native.selectAll()
+        return True
+
+
 class OptionalEdit(ValuedContainerWidget[Any]):
-    """A value that may be left out: a tick box in front of its control.
+    """A value that may be left out: a tick box in front of its control, which a click on that ticks, too.
 
     Parameters
     ----------
@@ -73,6 +94,7 @@ class OptionalEdit(ValuedContainerWidget[Any]):
             inner.value = start
         self.tick.changed.connect(self._on_tick)
         inner.changed.connect(self._tell)
+        _ClickTicks(self)
 
     def _on_tick(self, is_on: bool) -> None:
         self.inner.enabled = is_on

@@ -19,6 +19,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings import Settings, settings_from
 from napari_blochnet.napari_ui.forms.editors import make_editor
 from napari_blochnet.napari_ui.forms.layouts import filled, form_layout
+from napari_blochnet.napari_ui.forms.plain_words import in_plain_words
 from napari_blochnet.napari_ui.forms.text_lines import PathEdit
 from napari_blochnet.napari_ui.forms.wheel import guard_wheel
 
@@ -211,7 +212,7 @@ class SettingsForm(QWidget):
         row = self._rows.get((field or "").split(".")[0])
         if row is not None:
             row.error.call("blochnetWarning" if is_question else "blochnetError")
-            row.error.setText(sentence)
+            row.error.setText(in_plain_words(sentence))
             row.error.show()
         return row is not None
 

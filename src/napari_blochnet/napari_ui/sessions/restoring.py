@@ -33,6 +33,7 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     damaged,
     parse_state,
 )
+from napari_blochnet.napari_ui.state.chosen_b1 import ChosenB1, ChosenB1s
 from napari_blochnet.napari_ui.state.comparing import compare_with
 from napari_blochnet.napari_ui.state.entries import Entry, is_derived
 from napari_blochnet.napari_ui.state.pins import Voxel
@@ -106,9 +107,9 @@ def _fits(state: LayerState, saved: SavedSession) -> bool:
     if len(rows) > 1 or (rows and state.type == "shapes" and rows != {len(state.shapes)}):
         return False
     if state.entry is None:
+        is_numbers = array is not None and array.ndim == state.ndim and array.dtype.kind in "biuf"
         return (
-            state.type != "image"
-            and (state.type != "labels" or (array is not None and array.ndim == state.ndim))
+            (state.type == "shapes" or is_numbers)
             and all(values is None or len(values) == state.ndim for values in (state.scale, state.translate))
             and (state.place is None or foreign_layers.place_fits(state.place, state.ndim))
         )
@@ -170,6 +171,10 @@ def restore_steps(session: Session, opened: SessionRead) -> Steps[list[Layer]]:
     session.mapped = weakref.WeakSet(subjects[place] for place in state.mapped)
     session.hidden_maps = weakref.WeakSet(subjects[place] for place in state.hidden)
     session.is_truth_hidden = state.truth_hidden
+    for chosen in state.b1:
+        layer = None if chosen.layer is None else weakref.ref(made[chosen.layer])
+        known = ChosenB1(chosen.source, layer, chosen.path, chosen.unit, chosen.nominal)
+        session.part(ChosenB1s).keep(subjects[chosen.stack], known)
     pins = {Voxel(subjects[pin.stack], pin.index): pin for pin in state.pins}
     if pins:
         current = next((voxel for voxel, pin in pins.items() if pin.current), None)
@@ -192,7 +197,7 @@ def _layer_data(state: LayerState, entry: Entry | None, array: AnyArray | None) 
         _, usual, kind = drawing_layer_data(entry, state.ndim, name=state.name)
         return shown, {**usual, **how, **style}, kind
     if entry is None:
-        return np.array(array), how, "labels"
+        return np.array(array), how, state.type
     shown, usual, kind = saved_layer_data(entry, array)
     return shown, {**usual, **how}, kind
 

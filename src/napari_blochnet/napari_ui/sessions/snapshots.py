@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
     USUAL_VIEW,
+    B1State,
     ColormapState,
     ComparisonState,
     EntryState,
@@ -30,6 +32,7 @@ from napari_blochnet.napari_ui.sessions.window_state import (
     ViewState,
     first_fault,
 )
+from napari_blochnet.napari_ui.state.chosen_b1 import ChosenB1, ChosenB1s
 from napari_blochnet.napari_ui.state.entries import Entry, Subject, entry_of, is_derived
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import mm_per_unit
@@ -101,9 +104,11 @@ def _snapshot(session: Session, tab: str, inspector: bool) -> Snapshot:
     states: list[LayerState] = []
     left_out: list[str] = []
     kept: list[Layer] = []
+    b1 = session.part(ChosenB1s).given()
+    b1_layers = [chosen.layer() for _, chosen in b1 if chosen.layer is not None]
     for layer in [] if viewer is None else viewer.layers:
         entry = entry_of(layer)
-        if entry is None and not isinstance(layer, (Labels, Shapes)):
+        if entry is None and not isinstance(layer, (Labels, Shapes)) and layer not in b1_layers:
             if not any(key.startswith("blochnet") for key in layer.metadata):
                 left_out.append(layer.name)
             continue
@@ -162,10 +167,24 @@ def _snapshot(session: Session, tab: str, inspector: bool) -> Snapshot:
         hidden=[places.subject(maps) for maps in session.hidden_maps if session.is_open(maps)],
         slots=[(places.subject(entry.subject), session.slot(entry.subject)) for entry in session.entries("maps")],
         truth_hidden=session.is_truth_hidden,
+        b1=[_b1_state(chosen, places.subject(stack), kept) for stack, chosen in b1],
         schedule=None if session.schedule is None else session.schedule.to_dict(),
     )
     saved = SavedSession(tuple(places.subjects), tuple(places.arrays), state.model_dump(mode="json"))
     return Snapshot(saved, tuple(left_out))
+
+
+def _b1_state(chosen: ChosenB1, stack: int, kept: Sequence[Layer]) -> B1State:
+    layer = None if chosen.layer is None else chosen.layer()
+    return B1State(
+        stack=stack,
+        # a layer that no session holds is told of with the others that are left out
+        source=chosen.source if chosen.source != "layer" or layer in kept else "nominal",
+        layer=kept.index(layer) if chosen.source == "layer" and layer in kept else None,
+        path=chosen.path,
+        unit=chosen.unit,
+        nominal=chosen.nominal,
+    )
 
 
 def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerState:
@@ -178,15 +197,15 @@ def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerSta
             "colormap": _chosen_colormap(layer, entry),
             "name_shown": layer.name_overlay.visible,
         }
-        if entry is not None and is_derived(entry.role):
-            more["array"] = places.array(layer.data)
+        if entry is None or is_derived(entry.role):
+            more["array"] = places.array(layer.data[0] if layer.multiscale else layer.data)
     elif isinstance(layer, Shapes):
         more["shapes"] = foreign_layers.shapes_of(layer)
     elif entry is None or entry.kind == "region":
         more["array"] = places.array(layer.data)
     if entry is None:
         more["place"] = foreign_layers.place_of(layer)
-    if entry is None or entry.kind == "region":
+    if not isinstance(layer, Image) and (entry is None or entry.kind == "region"):
         more["features"] = foreign_layers.features_of(layer)
     return LayerState(
         type="image" if isinstance(layer, Image) else "shapes" if isinstance(layer, Shapes) else "labels",

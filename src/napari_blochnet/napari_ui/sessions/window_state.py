@@ -17,9 +17,11 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
 from napari_blochnet.napari_ui.canvas.looks import STYLES
+from napari_blochnet.napari_ui.state.chosen_b1 import B1Source, B1Unit
 
 __all__ = [
     "USUAL_VIEW",
+    "B1State",
     "ColormapState",
     "ComparisonState",
     "EntryState",
@@ -110,7 +112,7 @@ class PlaceState(_State):
 
 
 class LayerState(_State):
-    """One layer. `entry` is None for regions that a person made without our buttons; `array` is a place.
+    """One layer. `array` is a place; `entry` is None for a person's own: regions, and images that are B1 maps.
 
     Of layers without `entry`, `place` says where they lie; sessions of version 0.1 have `scale` and `translate` alone.
     """
@@ -181,6 +183,17 @@ class PlotState(_State):
     measure: _Text = ""
 
 
+class B1State(_State):
+    """The B1 map that is chosen for a stack; `layer` is the place of its layer among the session's."""
+
+    stack: _Place
+    source: B1Source
+    layer: _Place | None = None
+    path: Annotated[str, Field(max_length=4096)] | None = None
+    unit: B1Unit = "stated"
+    nominal: Annotated[float, Field(gt=0, le=1e30)] = 90.0
+
+
 class ComparisonState(_State):
     """What was compared; scores and agreement are computed again, which gives the same.
 
@@ -199,7 +212,8 @@ class SessionState(_State):
     """Everything but the numbers.
 
     `mapped` are the maps that were made last, `hidden` those not in the inspector, `slots` the numbers of the maps'
-    colours; earlier versions do not tell them, and colours follow the order of the maps.
+    colours; earlier versions do not tell them, and colours follow the order of the maps. `b1`: of each stack for which
+    one was chosen.
     """
 
     layers: Annotated[list[LayerState], Field(max_length=_MOST_LAYERS)]
@@ -210,6 +224,7 @@ class SessionState(_State):
     hidden: Annotated[list[_Place], Field(max_length=1000)] = []
     slots: Annotated[list[tuple[_Place, Annotated[int, Field(ge=0, lt=1000)]]], Field(max_length=1000)] = []
     truth_hidden: bool = False
+    b1: Annotated[list[B1State], Field(max_length=1000)] = []
     schedule: dict[str, Any] | None = None
 
 
@@ -291,6 +306,12 @@ def parse_state(
     places = [place for place, _ in shown]
     active = places.index(state.view.active) if state.view.active in places else None
     compared = state.comparison
+
+    def check_b1(chosen: B1State) -> None:
+        check(chosen.stack, "stack", "a B1 map")
+        if chosen.source == "layer" and chosen.layer not in places:
+            raise damaged("the layer of a B1 map is not in the session")
+
     return state.model_copy(
         update={
             "layers": [layer for _, layer in shown],
@@ -299,6 +320,11 @@ def parse_state(
             "comparison": compared if compared and whole(partial(check_comparison, compared)) else None,
             "mapped": [place for place in state.mapped if whole(partial(check, place, "maps", "the latest result"))],
             "hidden": [place for place in state.hidden if whole(partial(check, place, "maps", "what is hidden"))],
+            "b1": [
+                each if each.layer is None else each.model_copy(update={"layer": places.index(each.layer)})
+                for each in state.b1
+                if whole(partial(check_b1, each))
+            ],
             "slots": [slot for slot in state.slots if whole(partial(check, slot[0], "maps", "a colour"))],
         }
     )

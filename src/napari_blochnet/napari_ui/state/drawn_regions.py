@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from napari.layers import Image, Labels, Layer, Shapes
@@ -21,11 +22,14 @@ from napari_blochnet.napari_ui.state.world import affine_in_mm
 
 __all__ = [
     "LaidRegions",
+    "RegionInHand",
     "is_region",
     "is_tissue",
     "lay_regions",
     "lay_volume",
+    "name_in_hand",
     "name_region",
+    "region_in_hand",
     "region_layers",
     "regions_on",
 ]
@@ -115,28 +119,77 @@ def name_region(layer: Layer, old: str, new: str) -> bool:
         return False
     if isinstance(layer, Labels):
         names = _label_names(layer)
-        labels = [int(label) for label in np.unique(np.asarray(layer.data[0] if layer.multiscale else layer.data))]
-        found = next((label for label in labels if label and names.get(label, f"label {label}") == old), None)
+        labels = np.unique(np.asarray(layer.data[0] if layer.multiscale else layer.data)).tolist()
+        found = next((label for label in labels if label and names.get(label, _usual_label(label)) == old), None)
         if found is None:
             return False
-        names[found] = new
-        known = sorted({*labels, *names} - {0})
-        # napari takes names of labels from a column "index"
-        layer.features = {"index": [0, *known], "name": ["", *(names.get(label, "") for label in known)]}
+        _name_label(layer, found, new, labels)
         return True
     shown = _shape_names(layer) if isinstance(layer, Shapes) else []
     if old not in shown:
         return False
-    column = [name if name != f"{kind} {number}" else "" for number, (name, kind) in
-              enumerate(zip(shown, layer.shape_type, strict=True), start=1)]  # fmt: skip
-    column[shown.index(old)] = new
-    layer.features = layer.features.assign(name=column)
+    _name_shape(layer, shown.index(old), new)
     return True
+
+
+class RegionInHand(NamedTuple):
+    """The label that the brush paints, painted already or not; of shapes the selected one, or else the last.
+
+    `place` is the label, or the shape's place; `usual` what it is called where nobody names it; `name` a person's.
+    """
+
+    place: int
+    usual: str
+    name: str
+
+
+def region_in_hand(layer: Layer | None) -> RegionInHand | None:
+    """Return what is painted or drawn at the moment; None for no such region, or for one of a phantom's tissues."""
+    if layer is None or is_tissue(layer):
+        return None
+    if isinstance(layer, Labels):
+        label = layer.selected_label
+        return RegionInHand(label, _usual_label(label), _label_names(layer).get(label, "")) if label else None
+    if not isinstance(layer, Shapes) or not layer.nshapes:
+        return None
+    place = max(layer.selected_data) if layer.selected_data else layer.nshapes - 1
+    usual, name = _usual_shapes(layer)[place], _shape_names(layer)[place]
+    return RegionInHand(place, usual, "" if name == usual else name)
+
+
+def name_in_hand(layer: Layer, region: RegionInHand, name: str) -> None:
+    """Name a region that `region_in_hand` told of; "" takes its name away."""
+    if isinstance(layer, Labels):
+        _name_label(layer, region.place, name.strip())
+    elif isinstance(layer, Shapes) and region.place < layer.nshapes:
+        _name_shape(layer, region.place, name.strip())
+
+
+def _usual_label(label: int) -> str:
+    return f"label {label}"
+
+
+def _name_label(layer: Labels, label: int, name: str, others: Iterable[int] = ()) -> None:
+    names = _label_names(layer) | {label: name}
+    known = sorted({*others, *names} - {0})
+    # napari takes names of labels from a column "index"
+    layer.features = {"index": [0, *known], "name": ["", *(names.get(each, "") for each in known)]}
+
+
+def _name_shape(layer: Shapes, place: int, name: str) -> None:
+    usual = _usual_shapes(layer)
+    column = ["" if known == other else known for known, other in zip(_shape_names(layer), usual, strict=True)]
+    column[place] = name
+    layer.features = layer.features.assign(name=column)
+
+
+def _usual_shapes(layer: Shapes) -> list[str]:
+    return [f"{kind} {number}" for number, kind in enumerate(layer.shape_type, start=1)]
 
 
 def _shape_names(layer: Shapes) -> list[str]:
     """Return what the shapes of a layer are called: as their features say, or by their kind and number."""
-    usual = [f"{kind} {number}" for number, kind in enumerate(layer.shape_type, start=1)]
+    usual = _usual_shapes(layer)
     given = layer.features["name"] if "name" in layer.features else [""] * len(usual)
     return [name if isinstance(name, str) and name else other for name, other in zip(given, usual, strict=True)]
 

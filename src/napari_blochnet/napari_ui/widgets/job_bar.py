@@ -23,6 +23,7 @@ from qtpy.QtWidgets import (
 
 from napari_blochnet.napari_ui.background.workers import Job
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.forms.plain_words import in_plain_words
 from napari_blochnet.napari_ui.widgets.parts import note, restyle
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class JobBar(QWidget):
             self.warn(self._warnings)
             self._warnings = []
         self.tell(())
+        text = in_plain_words(text)
         self.message.setText(text)
         restyle(self.message, "state", state)
         self.message.setVisible(bool(text))
@@ -92,12 +94,12 @@ class JobBar(QWidget):
 
     def warn(self, sentences: Sequence[str]) -> None:
         """Show what should be known of a result, a line each, or take it away."""
-        self.warning.setText("\n".join(sentences))
+        self.warning.setText(in_plain_words("\n".join(sentences)))
         self.warning.setVisible(bool(sentences))
 
     def tell(self, sentences: Sequence[str]) -> None:
         """Show what was understood on the way to a result, a line each, or take it away."""
-        self.told.setText("\n".join(sentences))
+        self.told.setText(in_plain_words("\n".join(sentences)))
         self.told.setVisible(bool(sentences))
 
     def refuse(self) -> str:

@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog, QFrame, QHBoxLayout, QLabel, QLineEdit, QPushButton, QVBoxLayout
 
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.forms.plain_words import in_plain_words
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
 from napari_blochnet.napari_ui.state import preferences
 from napari_blochnet.napari_ui.widgets.parts import restyle
@@ -104,7 +105,7 @@ class PathRow(QFrame):
 
     def show_error(self, sentence: str) -> None:
         """Write a sentence below the line, or take it away."""
-        self.error.setText(sentence)
+        self.error.setText(in_plain_words(sentence))
         self.error.setVisible(bool(sentence))
 
     def mark(self, is_target: bool) -> None:

@@ -104,6 +104,7 @@ class ComparePanel(Panel):
             heading("Reference and maps"),
             choices,
             self.maps,
+            named_rows(("Regions", self.regions.row)),
             Foldable("Report and error maps", self.form),
             Foldable("Differences and agreement", self.agreement_form),
             row_of(self.run, self.add),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 from superqt.utils import qdebounced
 
 from napari_blochnet.common.errors import InputError
@@ -25,14 +25,14 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas import showing as canvas
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.panels.compare.compare_jobs import write_means
+from napari_blochnet.napari_ui.panels.compare.region_row import RegionRow
 from napari_blochnet.napari_ui.panels.compare.region_table import RegionTable
 from napari_blochnet.napari_ui.state import drawn_regions as regions
 from napari_blochnet.napari_ui.state.laid_masks import REST, edits_of
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
-from napari_blochnet.napari_ui.widgets.choices import OpenChoice
 from napari_blochnet.napari_ui.widgets.parts import heading, note
-from napari_blochnet.napari_ui.widgets.rows import ExportButton, button, fill, row_of
+from napari_blochnet.napari_ui.widgets.rows import ExportButton, row_of
 from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
@@ -73,16 +73,10 @@ class RegionStatistics(QWidget):
         self._found: tuple[list[ParameterMaps], tuple[Region, ...], Phantom | None] | None = None
         self.means: RegionMeans | None = None
         self._scales: tuple[Callable[[], Phantom | None], list[tuple[Any, int]], list[float]] | None = None
-        self.layer = OpenChoice(
-            lambda: [(layer.name, layer) for layer in regions.region_layers(session)],
-            "none",
-            nullable=True,
-            called="Layer with regions",
-            tooltip="A Labels layer (each label is a region) or a Shapes layer (each closed shape is one).",
-        )
+        #: the layer with regions, and the name of the one in hand: stands where maps are chosen
+        self.row = RegionRow(session)
+        self.layer, self.paint, self.draw = self.row.layer, self.row.paint, self.row.draw
         self._offered: tuple[Layer | None, ...] = ()
-        self.paint = button("Paint…", "Add an empty Labels layer on the maps' grid and take the brush.")
-        self.draw = button("Draw…", "Add a Shapes layer on the maps' grid and take the ellipse.")
         self.table = RegionTable()
         self.hint = note()
         self.save_button = ExportButton(
@@ -91,13 +85,10 @@ class RegionStatistics(QWidget):
             ("Save means over regions", "regions.csv", "CSV (*.csv);;HTML (*.html)"),
             self.save,
         )
-        row = QHBoxLayout()
-        fill(row, self.layer.native, self.paint, self.draw)
-        row.setStretch(0, 1)
-        row.setSpacing(4)
-        filled(QVBoxLayout(self), heading("Mean ± SD in regions"), row, self.table, self.hint, row_of(self.save_button))
+        filled(QVBoxLayout(self), heading("Mean ± SD in regions"), self.table, self.hint, row_of(self.save_button))
         self._update_later = qdebounced(self.update_table, timeout=REST, parent=self)
         self.layer.changed.connect(self._watch)
+        self.row.named.connect(self.later)
         self.table.named.connect(self._name)
         self.paint.clicked.connect(lambda: self._add(layers.add_region))
         self.draw.clicked.connect(lambda: self._add(layers.add_drawing))
@@ -164,6 +155,7 @@ class RegionStatistics(QWidget):
             for emitter in _edits_of(chosen):
                 emitter.connect(self.later)
             self._watched = chosen
+            self.row.follow(chosen)
         if self._attached:
             self.update_table()
 
@@ -184,13 +176,12 @@ class RegionStatistics(QWidget):
         self.means = self._found = None
         target, maps = self._target()
         layer = self.layer.value
-        self.paint.setEnabled(target is not None)
-        self.draw.setEnabled(target is not None)
+        self.row.let_make(target is not None)
         sentence = ""
         if target is None:
             sentence = "Map fingerprints first; then paint or draw a region and read its means here."
         elif layer is None:
-            sentence = "Paint or draw a region, or choose a layer that holds one."
+            sentence = "Paint or draw a region above, or choose a layer that holds one."
         else:
             try:
                 laid = regions.regions_on(layer, target)
@@ -204,7 +195,7 @@ class RegionStatistics(QWidget):
                 sentence = str(error)
         can_be_named = layer is not None and not regions.is_tissue(layer)
         if self.means is not None and can_be_named:
-            sentence = f"{sentence} Double-click a region's name to change it.".lstrip()
+            sentence = f"{sentence} Double-click a region's name to change it, or name it above.".lstrip()
         self.hint.setText(sentence)
         self.hint.setVisible(bool(sentence))
         self.table.setVisible(self.means is not None)

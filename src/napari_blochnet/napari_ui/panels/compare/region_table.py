@@ -95,10 +95,9 @@ class RegionTable(NumberTable):
             self._names.append(name if can_be_named else "")
             if model in colours:
                 self.cell(line, 1).setForeground(QColor(colours[model]))
-        self.setFixedHeight(self.head.sizeHint().height() + ROW_HEIGHT * min(len(order), _ROWS) + 8)
 
     def fit(self, width: int) -> None:
-        """Give columns what their texts need and means what is left; leave PD out where there is no room for it.
+        """Give columns what their texts need, means what is left, and rows their height; leave PD out without room.
 
         What is saved holds it.
         """
@@ -114,6 +113,10 @@ class RegionTable(NumberTable):
         means = shown[_FIRST_MEAN:]
         for column in shown:
             self.setColumnWidth(column, widths[column] + (left // len(means) if column in means else 0))
+        # a bar for what has no room lies over no row
+        bar = self.horizontalScrollBar()
+        below = bar.sizeHint().height() if bar is not None and sum(widths[column] for column in shown) > room else 0
+        self.setFixedHeight(self.head.sizeHint().height() + ROW_HEIGHT * min(self.rowCount(), _ROWS) + 8 + below)
 
     def _width(self, column: int) -> int:
         """Return what the cells and the heading need."""

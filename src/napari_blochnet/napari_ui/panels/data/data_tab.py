@@ -19,17 +19,17 @@ from napari_blochnet.napari_ui.background.turns import Steps, Turns
 from napari_blochnet.napari_ui.background.workers import Failure, Job
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, Opened, opened_layer_data
-from napari_blochnet.napari_ui.canvas.layer_sources import fits_schedule
 from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
-from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
+from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
 from napari_blochnet.napari_ui.panels.data.subject_cards import subject_card
 from napari_blochnet.napari_ui.panels.data.takes_drops import TakesDrops
+from napari_blochnet.napari_ui.panels.data.takes_layers import TakesLayers
 from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.state.world import give_mm
 from napari_blochnet.napari_ui.widgets.docks import go_to_tab
@@ -40,7 +40,6 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Layer
 
     from napari_blochnet.evaluation.maps import ParameterMaps
 
@@ -50,13 +49,15 @@ __all__ = ["DataPanel"]
 _MOST_NOTES = 4
 
 
-class DataPanel(TakesDrops, Panel):
+class DataPanel(TakesDrops, TakesLayers, Panel):
     """Opens phantoms and fingerprint stacks."""
 
     title = "Data"
 
     #: the schedule of a stack, which was given with it
     schedule_given = Signal(object)
+    #: a layer of others, wanted for maps, is a `FingerprintStack` now
+    layer_used = Signal(object)
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
@@ -118,12 +119,12 @@ class DataPanel(TakesDrops, Panel):
         self.stack_path.submitted.connect(self._open_stack)
         self.stack_path.line.textChanged.connect(self._on_typed)
         self.question.changed.connect(self._on_answer)
+        self.question.changed.connect(self._open_waiting)
         self.question.tab_wanted.connect(lambda: go_to_tab(self.session.viewer, self, "Schedule"))
         self.layers.chosen.connect(self._on_layer)
         self._described: list[int] | None = None
         # what is being opened: where its mistakes are written
         self._row: PathRow | None = None
-        self._taken: Layer | None = None
         self._turns = Turns(self, self.session.window)
         # with which options each row's path was opened: they are that file's
         self._opened_with: dict[PathRow, dict[str, Any]] = {}
@@ -247,12 +248,6 @@ class DataPanel(TakesDrops, Panel):
 
     # -- layers as fingerprints
 
-    def _on_layer(self, layer: Layer | None) -> None:
-        if layer is not None:
-            self.stack_path.line.clear()
-            if not self.question.is_file and not fits_schedule(layer, self.session.schedule):
-                self._ask_schedule_of(layer)
-
     def _on_answer(self) -> None:
         """Take the sentence away that asked for a schedule."""
         if not self.is_busy and self._row is self.stack_path:
@@ -263,45 +258,6 @@ class DataPanel(TakesDrops, Panel):
         if text:
             self.layers.choose(None)
             self.question.drop()
-
-    def use_layer(self, layer: Layer) -> Job | None:
-        """Take a layer as fingerprints: at once with a schedule that is known to fit, else ask for that.
-
-        Returns
-        -------
-        Job or None
-            None where something is to be said first.
-        """
-        # the tab may not have been looked at yet
-        self.question.set_in_tab(self.session.schedule)
-        if not self.layers.choose(layer):
-            if self.begin():
-                self.jobs.say(f"{layer.name} holds no fingerprints; expected an image layer with time and at least a "
-                              "slice, that is not one of BlochNet's.", "error")  # fmt: skip
-            return None
-        if fits_schedule(layer, self.question.known):
-            self._open_stack()
-            return self.jobs.job
-        self._ask_schedule_of(layer)
-        return None
-
-    def _ask_schedule_of(self, layer: Layer) -> None:
-        self.question.ask(without_fit(layer))
-        self.bring_into_view(self.open_stack)
-
-    def _open_layer(self, layer: Layer) -> None:
-        if not self.begin(self.stack_path):
-            return
-        try:
-            schedule = self.question.schedule()
-            if schedule is None:
-                raise InputError("No schedule is chosen in the Schedule tab; expected one.", field="schedule")
-            read = reading_of(layer, schedule, self.stack_form.settings())
-        except InputError as error:
-            self.show_input_error(error)
-            return
-        self._taken = layer
-        self.job(f"Reading {layer.name}", read, self.show_opened).start()
 
     def show_layers_as(self, steps: Steps[Any], found: Phantom | ParameterMaps) -> None:
         """Show what layers of others were made to be, and what there was to say of them."""
@@ -359,6 +315,7 @@ class DataPanel(TakesDrops, Panel):
         if self._row is not None:
             self._opened_with[self._row] = self._form_of(self._row).values()
         taken = self._taken
+        is_used = taken is not None and taken is self._used
         if taken is not None:
             # before ours, which is in mm: napari warns of layers whose units differ
             give_mm(taken, time_axis=Opened.of(found).subject.record.get("settings", {}).get("time_axis"))
@@ -372,6 +329,8 @@ class DataPanel(TakesDrops, Panel):
         if self.question.is_file and self.question.path and isinstance(found, FingerprintStack):
             # what is simulated and trained next is so for the schedule that was given here
             self.schedule_given.emit(found.schedule)
+        if is_used:
+            self.layer_used.emit(Opened.of(found).subject)
 
     @in_steps
     def show_but_last(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:

@@ -72,9 +72,14 @@ class LayerRow(QWidget):
         self.setVisible(len(self.choice.choices) > 1)
 
 
-def without_fit(layer: Layer) -> str:
-    """Return why another schedule is asked for, of a layer of which no axis is as long as the one that is known."""
+def without_fit(layer: Layer, given: Schedule | None = None) -> str:
+    """Return why another schedule is asked for: no axis of a layer is as long as the one that is known, or given."""
     size = dimensions(layer.data[0].shape if layer.multiscale else layer.data.shape)
+    if given is not None:
+        return (
+            f"{layer.name} ({size}) has no axis as long as the schedule of this file, {len(given)} pulses; give the "
+            "file of its own."
+        )
     return f"{layer.name} ({size}) has no axis as long as the Schedule tab's schedule; give the file of its own."
 
 

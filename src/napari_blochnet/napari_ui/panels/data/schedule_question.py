@@ -19,6 +19,7 @@ from napari_blochnet.napari_ui.background.hearing import data_warnings
 from napari_blochnet.napari_ui.background.workers import is_any_working
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.forms.plain_words import in_plain_words
 from napari_blochnet.napari_ui.panels.schedule.played_marks import understood_of
 from napari_blochnet.napari_ui.panels.schedule.schedule_reading import ScheduleReading, fields_of_file
 from napari_blochnet.napari_ui.widgets.panel import Panel
@@ -115,6 +116,16 @@ class ScheduleQuestion(QWidget):
         """The schedule that the tab or the file has, as far as it can be read."""
         return self._read if self.is_file else self._in_tab
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether the file is read in the background."""
+        return self._is_reading
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the schedule is known, and nothing is left open that only a person can say."""
+        return self.known is not None and not (self.is_file and self._is_inversion_open)
+
     def set_in_tab(self, schedule: Schedule | None) -> None:
         """Take note of the Schedule tab's schedule."""
         self._in_tab = schedule
@@ -178,7 +189,7 @@ class ScheduleQuestion(QWidget):
         # Qt's own blue cannot be read on dark
         colour = self.palette().windowText().color().name()
         way = f' <a href="Schedule" style="color: {colour}">Or choose it in the Schedule tab…</a>' if leads_on else ""
-        self._sentence = sentence
+        self._sentence = sentence = in_plain_words(sentence)
         self.error.setText(f"{html.escape(sentence, quote=False)}{way}" if sentence else "")
         self.error.setVisible(bool(sentence))
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from napari.layers import Layer
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from napari_blochnet.common.arrays import AnyArray
@@ -19,7 +21,9 @@ from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas.layer_sources import volume_layers
 from napari_blochnet.napari_ui.forms.layouts import filled
 from napari_blochnet.napari_ui.forms.number_boxes import Number
+from napari_blochnet.napari_ui.forms.plain_words import in_plain_words
 from napari_blochnet.napari_ui.forms.text_lines import PathEdit
+from napari_blochnet.napari_ui.state.chosen_b1 import B1Source, B1Unit, ChosenB1, ChosenB1s
 from napari_blochnet.napari_ui.state.drawn_regions import lay_volume
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.state.world import give_mm
@@ -35,6 +39,9 @@ _FIELDS = ReconstructSettings.model_fields
 _BY_VALUES, _OTHER = "unit as file or values say", "degrees, nominal:"
 _UNITS: dict[str, float | None] = {_BY_VALUES: None, "1 is nominal": 1.0, "per cent": 100.0, "permille": 1000.0,
                                    _OTHER: None}  # fmt: skip
+# Each unit, and each source that is no layer, as it is kept.
+_KEPT_UNITS: dict[str, B1Unit] = dict(zip(_UNITS, get_args(B1Unit), strict=True))
+_SOURCES: dict[str, B1Source] = {_NOMINAL: "nominal", _OWN: "own", _FILE: "file"}
 _IGNORED = "The phantom lies in a B1 field of its own; maps take B1 as nominal until that is chosen here."
 
 
@@ -64,6 +71,9 @@ class B1Choice(QWidget):
         self._session, self._measure, self._truth = session, measure, truth
         self._stack: FingerprintStack | None = None
         self._is_asked = self._is_late = False
+        self._all = session.part(ChosenB1s)
+        # what the controls show, as it is kept for this stack
+        self._shown = self._all.of(None)
         tooltip = str(_FIELDS["b1"].description)
         self.choice = OpenChoice(self._offered, called="B1 map", tooltip=tooltip)
         self.file = PathEdit(str(_FIELDS["b1"].json_schema_extra["files"]), optional=True)  # type: ignore[index]
@@ -115,11 +125,39 @@ class B1Choice(QWidget):
         is_other, self._stack = stack is not self._stack, stack
         self.offer()
         self.setEnabled(stack is not None)
-        if is_other:
-            self.file.value = None
-            self.unit.setCurrentText(_BY_VALUES)
-            self.choice.value = _NOMINAL
-            self._on_choice()
+        chosen = self._all.of(stack)
+        if is_other or chosen is not self._shown:
+            self._show(chosen)
+
+    def _show(self, chosen: ChosenB1) -> None:
+        """Show what was chosen for this stack before; what is gone is nominal."""
+        layer = None if chosen.layer is None else chosen.layer()
+        wanted = layer if chosen.source == "layer" else next(k for k, v in _SOURCES.items() if v == chosen.source)
+        with contextlib.ExitStack() as silent:
+            silent.enter_context(QSignalBlocker(self.unit))
+            for control in (self.file, self.nominal, self.choice):
+                silent.enter_context(control.changed.blocked())
+            self.file.value = chosen.path
+            self.unit.setCurrentText(next(text for text, kept in _KEPT_UNITS.items() if kept == chosen.unit))
+            self.nominal.value = chosen.nominal
+            is_there = wanted is not None and any(wanted is known or wanted == known for known in self.choice.choices)
+            self.choice.value = wanted if is_there else _NOMINAL
+        self._on_choice()
+
+    def _keep(self) -> None:
+        """Keep what is chosen for this stack."""
+        chosen = self.choice.value
+        if self._stack is None or chosen is None:
+            return
+        is_layer = isinstance(chosen, Layer)
+        self._shown = ChosenB1(
+            "layer" if is_layer else _SOURCES[chosen],
+            weakref.ref(chosen) if is_layer else None,
+            self.file.value,
+            _KEPT_UNITS[self.unit.currentText()],
+            float(self.nominal.value),
+        )
+        self._all.keep(self._stack, self._shown)
 
     def choose(self, layer: Layer) -> bool:
         """Choose a layer; return whether it is offered."""
@@ -183,6 +221,7 @@ class B1Choice(QWidget):
 
     def _look(self, _value: Any = None) -> None:
         """Read the map in the background, and say what is made of it."""
+        self._keep()
         self.changed.emit()
         stack = self._stack
         self._is_late = False
@@ -224,7 +263,8 @@ class B1Choice(QWidget):
         self._say("", sentence)
 
     def _say(self, sentence: str, error: str = "") -> None:
-        self.said.setText(error or sentence)
+        # here the box of units says what is nominal
+        self.said.setText(in_plain_words((error or sentence).replace("b1_nominal", "the unit above")))
         self.said.setVisible(bool(error or sentence))
         self.said.setObjectName("blochnetError" if error else "blochnetNote")
         restyle(self.said, "state", "error" if error else "")

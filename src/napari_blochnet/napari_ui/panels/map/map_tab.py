@@ -33,7 +33,7 @@ from napari_blochnet.napari_ui.state.entries import Entry
 from napari_blochnet.napari_ui.widgets.appearance import button_style
 from napari_blochnet.napari_ui.widgets.choices import subject_choice
 from napari_blochnet.napari_ui.widgets.device_choice import DeviceChoice
-from napari_blochnet.napari_ui.widgets.docks import WORKBENCH, open_dock, turn_to
+from napari_blochnet.napari_ui.widgets.docks import WORKBENCH, open_dock
 from napari_blochnet.napari_ui.widgets.estimator_choice import EstimatorChoice
 from napari_blochnet.napari_ui.widgets.panel import Panel
 from napari_blochnet.napari_ui.widgets.part_choice import PartChoice, slice_mask
@@ -191,22 +191,20 @@ class MapPanel(Panel):
         return [(f"layer {layer.name}…", layer) for layer in stack_layers(self.session)]
 
     def _take_layer(self, layer: Layer) -> None:
-        """Let the Data tab make fingerprints of a layer: here at once, or there where it has to ask for a schedule."""
+        """Let the Data tab make fingerprints of a layer: at once, or once it has asked for the schedule."""
         viewer = self.session.viewer
         self.stack.value = self._chosen if self._chosen in self.stack.choices else self.stack.choices[0]
         if viewer is None:
             return
-        workbench = open_dock(viewer, WORKBENCH)
-        job = workbench.data.use_layer(layer)
-        if job is None:
-            turn_to(workbench.tabs, "Data")
-        else:
-            job.ended.connect(self._choose_newest)
+        open_dock(viewer, WORKBENCH).data.use_layer(layer)
 
-    def _choose_newest(self) -> None:
-        entries = self.session.entries("stack")
-        if entries:
-            self.stack.value = entries[-1].subject
+    def show_opened(self, stack: FingerprintStack) -> None:
+        """Choose fingerprints that were opened to be mapped, and say how they were understood."""
+        self.stack.reset_choices()
+        self.stack.value = stack
+        if not self.is_busy:
+            self.jobs.say(f"Opened {stack.name}.", "good")
+            self.jobs.tell(stack.notes)
 
     def _on_stack(self) -> None:
         if isinstance(self.stack.value, Layer):
@@ -307,7 +305,9 @@ class MapPanel(Panel):
 
     def _needs(self, stack: FingerprintStack | None) -> Needs:
         if stack is None:
-            return Needs("Simulate fingerprints, or open a stack in the Data tab first.")
+            is_layer = bool(self._foreign_layers())
+            known = "choose the layer above that holds them" if is_layer else "open a stack in the Data tab"
+            return Needs(f"Simulate fingerprints, or {known} first.")
         try:
             mask = self._voxels()
         except InputError as error:
