@@ -79,8 +79,8 @@ def nifti_sidecar(path: Path) -> dict[str, Any]:
 
 def nifti_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
     """Return the type in which numbers are stored, if not as double; see `write_nifti`."""
-    smaller: dict[str, Any] = {"b": np.uint8, "f": np.float32, "c": np.complex64}
-    return np.dtype(smaller.get(dtype.kind, dtype))
+    smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
+    return np.dtype(smaller[dtype.kind]) if dtype.kind in smaller else dtype
 
 
 def write_nifti(

@@ -137,7 +137,9 @@ def test_a_file_in_parts_holds_the_bits_of_a_store_and_is_the_file_that_is_writt
     # of a store that is read part by part, and of an array in memory
     for name, whole in (("c", store), ("d", replace(store, data=np.asarray(store.data)))):
         write_fingerprints(whole, tmp_path / f"{name}.{ending}")
-        assert (tmp_path / f"{name}.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
+        if ending == "nii":
+            assert (tmp_path / f"{name}.nii").read_bytes() == (tmp_path / "b.nii").read_bytes()
+        np.testing.assert_array_equal(nb.read_fingerprints(tmp_path / f"{name}.{ending}").data, stack.data)
 
 
 @pytest.mark.parametrize("ending", ["nii", "h5"])

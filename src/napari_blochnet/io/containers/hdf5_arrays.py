@@ -194,6 +194,7 @@ def create_hdf5_array(
 
     with h5py.File(path, "w") as file:
         made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        made.set_obj_track_times(False)  # the same bytes whenever it is made
         made.set_layout(h5py.h5d.CONTIGUOUS)
         made.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         made.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
