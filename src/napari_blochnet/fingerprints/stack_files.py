@@ -95,7 +95,8 @@ def read_fingerprints(
     -------
     FingerprintStack
         (time, z, y, x). What is left of the axes without time is (z, y, x), or (y, x) of one slice; in MATLAB files
-        (y, x, z). Samples stay on disk where the format allows it (``.npy``, ``.nii``, contiguous HDF5).
+        (y, x, z). Samples stay on disk where the format allows it (``.npy``, ``.nii``, contiguous HDF5); of others many
+        are unpacked there, not into memory (see `napari_blochnet.io.containers.spilled_arrays`).
 
     Raises
     ------

@@ -211,7 +211,10 @@ class _Making:
     def _finished(self, draft: Any, part: Any) -> dict[str, Any] | None:
         """Return the note of a part of which the draft still holds what it says."""
         note = self._unfinished.finished(part.name)
-        return note if note is not None and note.get("samples", "") == draft.digest(part) else None
+        if note is None:
+            return None
+        self._say("looking at what is finished")
+        return note if note.get("samples", "") == draft.digest(part) else None
 
     def _noise(self, random: np.random.Generator, voxels: int) -> AnyArray:
         shape = (voxels, len(self._decoder.schedule))
