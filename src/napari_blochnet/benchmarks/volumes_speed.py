@@ -19,16 +19,20 @@ from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.freed_memory import give_back_freed_memory
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack_files import fingerprint_files, read_fingerprints
-from napari_blochnet.jobs.catalogue import OPERATIONS
+from napari_blochnet.jobs.catalogue import OPERATIONS, Operation
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
-from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
+from napari_blochnet.jobs.operations.simulate import simulate
+from napari_blochnet.jobs.settings import ReconstructSettings, SimulateSettings, settings_from
 from napari_blochnet.jobs.volumes.stated_memory import memory_said
 from napari_blochnet.jobs.volumes.volume_maps import reconstruct_to
+from napari_blochnet.jobs.volumes.volume_stacks import simulate_to
 from napari_blochnet.phantoms.read import read_phantom
+from napari_blochnet.phantoms.synthetic import synthetic_phantom
+from napari_blochnet.schedules.schedule_files import read_schedule
 
-__all__ = ["VolumeRow", "benchmark_volumes", "format_volumes", "map_timed", "working_folder"]
+__all__ = ["VolumeRow", "benchmark_volumes", "format_volumes", "map_timed", "simulate_timed", "working_folder"]
 
-_WORKING = re.compile(r"in ([\d.]+) s without preparation")
+_WORKING = re.compile(r"in ([\d.]+) s, ([\d.]+) s of processors, without preparation")
 _VOXELS = re.compile(r"([\d,]+) (?:voxels (?:inside the mask|mapped)|inside the mask)")
 
 
@@ -48,6 +52,8 @@ class VolumeRow:
         For each voxel; by sizes without start and preparation.
     peak_mib, stated_mib : float or None
         Most anonymous memory of its processes, and what it had said.
+    processor_microseconds : float or None
+        By sizes: time of processors for each voxel, which others at work on the machine lengthen less.
     """
 
     step: str
@@ -57,6 +63,7 @@ class VolumeRow:
     microseconds: float
     peak_mib: float | None
     stated_mib: float | None
+    processor_microseconds: float | None = None
 
 
 def benchmark_volumes(
@@ -101,12 +108,10 @@ def benchmark_volumes(
         found = run_command(words, watch, function)
         voxels = int(_VOXELS.search(found.text)[1].replace(",", "")) if _VOXELS.search(found.text) else 0  # type: ignore[index]
         working = _WORKING.search(found.text)
-        seconds = found.seconds if working is None else float(working[1])
-        if sizes and step == "simulate":
-            # noted part by part
-            seconds = float(read_fingerprints(words[-1]).record["seconds"])  # type: ignore[arg-type]
-        rows.append(VolumeRow(step, slices, voxels, found.seconds, 1e6 * seconds / max(1, voxels),
-                              found.peak_mib, found.stated_mib))  # fmt: skip
+        seconds, processors = (found.seconds, None) if working is None else map(float, working.groups())
+        each = [None if value is None else 1e6 * value / max(1, voxels) for value in (seconds, processors)]
+        rows.append(VolumeRow(step, slices, voxels, found.seconds, each[0] or 0.0, found.peak_mib, found.stated_mib,
+                              each[1]))  # fmt: skip
 
     with working_folder(folder) as place:
         run("phantom", shape[0], "phantom", "--synthetic", "--shape", *shape, "-o", place / "head")
@@ -117,8 +122,12 @@ def benchmark_volumes(
             # from the middle, where a slice holds what others do
             first = (shape[0] - slices) // 2
             stack = place / f"stack-{slices}.{ending}"
-            run("simulate", slices, "simulate", "--phantom", place / "head", "--schedule", place / "fisp.csv", "--snr",
-                snr, "--seed", seed, "--slices", first, first + slices, "-o", stack)  # fmt: skip
+            if sizes:
+                run("simulate", slices, place / "head", place / "fisp.csv", snr, seed, first, first + slices, stack,
+                    function=f"{__name__}:simulate_timed")  # fmt: skip
+            else:
+                run("simulate", slices, "simulate", "--phantom", place / "head", "--schedule", place / "fisp.csv",
+                    "--snr", snr, "--seed", seed, "--slices", first, first + slices, "-o", stack)  # fmt: skip
             for name in names:
                 out = place / f"{name}-{slices}"
                 if sizes:
@@ -141,6 +150,26 @@ def _cuts(mask: BoolArray, sizes: Sequence[int]) -> list[int]:
     return [next((count for count, voxels in enumerate(held) if voxels >= size), depth) for size in sizes]
 
 
+def simulate_timed(
+    phantom_path: str, schedule_path: str, snr: str, seed: str, first: str, last: str, path: str
+) -> None:
+    """Simulate slices as the command does, and say how long that takes once all is compiled.
+
+    Parameters
+    ----------
+    phantom_path, schedule_path, snr, seed, first, last, path : str
+        As a command has them.
+    """
+    give_back_freed_memory()
+    phantom, schedule = read_phantom(phantom_path), read_schedule(schedule_path)
+    settings = settings_from(SimulateSettings, snr=float(snr), seed=int(seed), slices=(int(first), int(last)))
+    print(memory_said(_operation("simulate"), Path(path), {"phantom": phantom, "schedule": schedule}, settings))
+    simulate(synthetic_phantom((1, 24, 20)), schedule, snr=float(snr))
+    begun = _times()
+    stack = simulate_to(path, phantom, schedule, settings)
+    print(f"{int(stack.mask.sum()):,} voxels inside the mask, {_since(begun)}")
+
+
 def map_timed(stack_path: str, case: str, folder: str) -> None:
     """Map a stack as the command does, and say how long that takes once all is prepared, and compiled.
 
@@ -154,21 +183,31 @@ def map_timed(stack_path: str, case: str, folder: str) -> None:
     """
     give_back_freed_memory()
     stack, settings = read_fingerprints(stack_path), settings_from(ReconstructSettings, **CASES[case])
-    (operation,) = (operation for operation in OPERATIONS if operation.name == "reconstruct")
-    print(memory_said(operation, Path(folder), {"stack": stack}, settings))
-    # what is compiled is read from the disk by the first that is mapped
+    print(memory_said(_operation("reconstruct"), Path(folder), {"stack": stack}, settings))
     few = np.zeros_like(stack.mask)
     few.reshape(-1)[np.flatnonzero(stack.mask)[:100]] = True
     reconstruct(stack, mask=few, settings=settings)
-    begun: list[float] = []
+    begun: list[tuple[float, float]] = []
 
     def started(_done: int, _total: int, message: str = "", /) -> None:
         if message.startswith("mapping with"):
-            begun.append(time.perf_counter())
+            begun.append(_times())
 
     maps = reconstruct_to(folder, stack, settings=settings, progress=started)
-    seconds = time.perf_counter() - begun[0]
-    print(f"{maps.record['voxels']:,} voxels mapped in {seconds:.3f} s without preparation.")
+    print(f"{maps.record['voxels']:,} voxels mapped, {_since(begun[0])}")
+
+
+def _operation(name: str) -> Operation:
+    return next(operation for operation in OPERATIONS if operation.name == name)
+
+
+def _times() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(begun: tuple[float, float]) -> str:
+    wall, processor = (now - then for now, then in zip(_times(), begun, strict=True))
+    return f"in {wall:.3f} s, {processor:.3f} s of processors, without preparation."
 
 
 @contextmanager
@@ -182,14 +221,16 @@ def format_volumes(rows: Sequence[VolumeRow]) -> str:
     """Return a Markdown table."""
     from napari_blochnet.benchmarks.measuring import markdown_table
 
-    def mib(value: float | None) -> str:
+    def whole(value: float | None) -> str:
         return "" if value is None else f"{value:.0f}"
 
+    has_processors = any(row.processor_microseconds is not None for row in rows)
+    more = ("CPU µs/voxel",) if has_processors else ()
     return markdown_table(
-        ("step", "slices", "voxels", "s", "µs/voxel", "peak MiB", "stated MiB"),
+        ("step", "slices", "voxels", "s", "µs/voxel", *more, "peak MiB", "stated MiB"),
         [
             (row.step, str(row.slices), f"{row.voxels:,}", f"{row.seconds:.1f}", f"{row.microseconds:.1f}",
-             mib(row.peak_mib), mib(row.stated_mib))
+             *(whole(row.processor_microseconds) for _ in more), whole(row.peak_mib), whole(row.stated_mib))
             for row in rows
         ],
     )  # fmt: skip

@@ -22,7 +22,8 @@ from napari_blochnet.cli.main import blochnet
 from napari_blochnet.common.arrays import lies_on_disk
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps_io import read_maps
-from napari_blochnet.fingerprints import zarr_stacks
+from napari_blochnet.fingerprints import stack as stack_module
+from napari_blochnet.fingerprints import stack_files, zarr_stacks
 from napari_blochnet.fingerprints.stack_drafts import PARTS_ENDINGS
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.io.nifti import read_nifti
@@ -186,6 +187,31 @@ def test_an_hdf5_file_has_places_for_all_voxels_and_room_for_those_inside(tmp_pa
     about = (tmp_path / "a.h5").stat()
     assert about.st_size > 8 * 1000 * 40**3
     assert about.st_blocks * 512 < 2**20
+
+
+@pytest.mark.parametrize("ending", ["nii", "h5"])
+def test_a_large_file_of_ours_is_opened_without_being_read_unless_it_was_changed(tmp_path, head, monkeypatch, ending):
+    path = tmp_path / f"a.{ending}"
+    written = nb.simulate_to(path, head, SCHEDULE, snr=20)
+    looked = []
+    usual = stack_module._look_at_samples
+    monkeypatch.setattr(stack_module, "_look_at_samples", lambda *given: looked.append(given) or usual(*given))
+    monkeypatch.setattr(stack_files, "LAZY_BYTES", 0)
+    stack = nb.read_fingerprints(path)
+    assert looked == []
+    np.testing.assert_array_equal(stack.mask, written.mask)
+    np.testing.assert_array_equal(stack[1:3].fingerprints(), written.fingerprints()[written.mask[:1].sum() :][
+        : written.mask[1:3].sum()])  # fmt: skip
+    assert looked == []
+    # a mask of one's own, and samples that are others by now
+    nb.read_fingerprints(path, mask=written.mask)
+    assert len(looked) == 1
+    with path.open("r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(b"\0\0\xc0\x7f" * 2)
+    changed = nb.read_fingerprints(path)
+    assert len(looked) == 2
+    assert f"a.{ending} was changed since it was written with the others" in changed.notes[0]
 
 
 def test_one_json_file_is_of_one_stack(tmp_path, head):
