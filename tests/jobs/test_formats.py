@@ -24,6 +24,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps_io import write_maps
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.io import matlab73
+from napari_blochnet.io.containers import spilled_arrays
 from napari_blochnet.phantoms.write import write_phantom
 from napari_blochnet.schedules.generators import spline_schedule
 
@@ -115,6 +116,15 @@ def _hdf5(chunks: tuple[int, ...] | None) -> Write:
         return folder / "a.h5", {}
 
     return write
+
+
+def _our_hdf5(folder: Path, _: Any) -> Written:
+    with h5py.File(folder / "a.h5", "w") as file:
+        data = file.create_dataset("data", data=np.moveaxis(VALUES, 0, -1))
+        data.attrs["voxel_size"], data.attrs["affine"] = SIZE, AFFINE
+        for axis, name in enumerate(("z", "y", "x", "time")):
+            data.dims[axis].label = name
+    return folder / "a.h5", {}
 
 
 def _matlab_5(folder: Path, _: Any) -> Written:
@@ -230,6 +240,7 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "Zarr 2": (_ome, "stack"),
     "NumPy .npy": (_npy, "stack"),
     "NumPy .npz": (_npz, "stack"),
+    "HDF5 .h5, ours": (_our_hdf5, "stack"),
     "HDF5 .h5, contiguous": (_hdf5(None), "stack"),
     "HDF5 .h5, chunked": (_hdf5((4, 1, 3, 2)), "stack"),
     "MATLAB 4 .mat": (_matlab_4, "schedule"),
@@ -321,8 +332,26 @@ def test_a_file_of_an_independent_library_is_read_as_the_table_says(tmp_path, wr
     assert _is_mapped(data) == (row["Lazily"] == "yes")
 
 
-# what ends in .nii and .zarr is written as version 1 and 3, which the rows of these hold; long trains have a test below
-@pytest.mark.parametrize("name", [name for name in WRITERS if name not in ("NIfTI-2 .nii", "Zarr 2")])
+@pytest.mark.parametrize("name", [name for name, (_, kind) in WRITERS.items() if kind == "stack"])
+def test_a_stack_too_large_for_the_memory_is_unpacked_onto_the_disk_and_is_the_same(
+    tmp_path, write_dicom, name, monkeypatch
+):
+    write, _ = WRITERS[name]
+    path, how = write(tmp_path, write_dicom)
+    held = nb.read_fingerprints(path, SCHEDULE, **how)
+    monkeypatch.setattr(spilled_arrays, "SPILLED_BYTES", 0)
+    found = nb.read_fingerprints(path, SCHEDULE, **how)
+    assert _is_mapped(found.data) or name == "MATLAB 7.3 .mat, contiguous"  # which is read where it is small
+    np.testing.assert_array_equal(found.data, VALUES)
+    np.testing.assert_array_equal(found.mask, held.mask)
+    assert (found.kind, found.notes, found.data.dtype) == (held.kind, held.notes, held.data.dtype)
+
+
+# what ends in .nii, .zarr and .h5 is written as version 1, version 3 and ours, which the rows of these hold; long
+# trains have a test below
+@pytest.mark.parametrize(
+    "name", [name for name in WRITERS if name not in ("NIfTI-2 .nii", "Zarr 2") and not name.startswith("HDF5 .h5, c")]
+)
 def test_what_the_table_says_is_written_an_independent_library_reads(tmp_path, write_dicom, name):
     write, kind = WRITERS[name]
     writes = TABLE[_row(name)]["Write"] == "yes"
@@ -345,6 +374,12 @@ def test_what_the_table_says_is_written_an_independent_library_reads(tmp_path, w
         np.testing.assert_array_equal(group["data"][:], VALUES)
         np.testing.assert_array_equal(group.attrs["affine"], AFFINE)
         assert group.metadata.zarr_format == 3
+    elif "HDF5" in name:
+        write_fingerprints(stack, target)
+        with h5py.File(target) as file:
+            np.testing.assert_array_equal(np.moveaxis(file["data"][:], -1, 0), VALUES)
+            np.testing.assert_array_equal(file["data"].attrs["affine"], AFFINE)
+            assert [dim.label for dim in file["data"].dims] == ["z", "y", "x", "time"]
     else:
         write_fingerprints(stack, target)
         image = nib.load(target)

@@ -88,16 +88,17 @@ def test_stack_with_our_sidecar(make_napari_viewer, tmp_path):
     np.testing.assert_allclose(np.asarray(viewer.layers[0].data), np.abs(data), rtol=1e-5)
 
 
-def test_a_store_of_ours_dropped_on_the_viewer(make_napari_viewer, tmp_path):
+@pytest.mark.parametrize("ending", ["zarr", "h5"])
+def test_a_store_of_ours_dropped_on_the_viewer(make_napari_viewer, tmp_path, ending):
     from napari_blochnet.fingerprints.stack import FingerprintStack
     from napari_blochnet.fingerprints.stack_files import write_fingerprints
     from napari_blochnet.napari_ui.state.session import session_of
     from napari_blochnet.schedules.generators import spline_schedule
 
     data = np.random.default_rng(0).standard_normal((20, 2, 5, 6)).astype(np.complex64)
-    write_fingerprints(FingerprintStack(data, spline_schedule(length=20)), tmp_path / "mine.zarr")
+    write_fingerprints(FingerprintStack(data, spline_schedule(length=20)), tmp_path / f"mine.{ending}")
     viewer = make_napari_viewer(show=True)
-    viewer.open(str(tmp_path / "mine.zarr"), plugin="napari-blochnet")
+    viewer.open(str(tmp_path / f"mine.{ending}"), plugin="napari-blochnet")
     (entry,) = session_of(viewer).entries("stack")
     np.testing.assert_array_equal(entry.subject.data, data)
 

@@ -27,7 +27,7 @@ def test_a_volume_stays_on_disk_and_fills_in_from_the_slice_that_is_shown(desk, 
     monkeypatch.setattr(simulate_tab, "free_memory", lambda: 1_000_000)
     simulate.update_session()
     assert simulate.run.text() == "Simulate into a file…"
-    assert "1 MB of memory are free: they go into a Zarr store" in simulate.size_line.text()
+    assert "1 MB of memory are free: they go into a file" in simulate.size_line.text()
     path = tmp_path / "volume.zarr"
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, **__: (str(path), "Zarr (*.zarr)"))
     desk.run(simulate, simulate.run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import field_validator
 
@@ -91,11 +91,25 @@ class VolumesBenchmarkSettings(Settings):
     shape: tuple[int, int, int] = quantity((160, 192, 160), "Shape", "Voxels along (z, y, x).", "voxels")
     estimators: str = quantity(",".join(CASES), "Estimators", f"Some of {', '.join(CASES)}, separated by commas.")
     half: bool = quantity(True, "Half", "Do half of the slices first, beside which the whole is read.")
+    sizes: str = quantity(
+        "",
+        "Sizes",
+        "Numbers of voxels, separated by commas: as many middle slices as hold them, in place of half and all, "
+        "timed without start and preparation. 10000,100000,1000000: how time and memory depend on the size.",
+    )
+    ending: Literal["zarr", "nii", "h5"] = quantity("zarr", "Ending", "Of the stack's file: its format.")
     snr: float = quantity(30.0, "SNR", "Of the stack.", gt=0, le=1e9)
     seed: int = quantity(0, "Seed", "Of the noise.", ge=0)
     folder: str | None = _FOLDER
 
     _cases = field_validator("estimators")(_known_cases)
+
+    @field_validator("sizes")
+    @classmethod
+    def _numbers(cls, sizes: str) -> str:
+        if sizes and not all(size.strip().isdecimal() and int(size) for size in sizes.split(",")):
+            raise ValueError("expected numbers of voxels, separated by commas, such as 10000,100000")
+        return sizes
 
 
 class RestartsBenchmarkSettings(Settings):
@@ -104,6 +118,7 @@ class RestartsBenchmarkSettings(Settings):
     kills: int = quantity(20, "Kills", "Of each.", ge=1, le=1000)
     shape: tuple[int, int, int] = quantity((24, 64, 54), "Shape", "Voxels along (z, y, x).", "voxels")
     estimator: str = quantity("universal", "Estimator", "What maps.")
+    ending: Literal["zarr", "nii", "h5"] = quantity("zarr", "Ending", "Of the stack's file: its format.")
     snr: float = quantity(30.0, "SNR", "Of the stack.", gt=0, le=1e9)
     seed: int = quantity(0, "Seed", "Of the moments.", ge=0)
     folder: str | None = _FOLDER

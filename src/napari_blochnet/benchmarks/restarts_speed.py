@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import random
 import shutil
 import subprocess
@@ -57,6 +58,7 @@ def benchmark_restarts(
     shape: tuple[int, int, int] = (24, 64, 54),
     estimator: str = "universal",
     *,
+    ending: str = "zarr",
     snr: float = 30.0,
     seed: int = 0,
     folder: str | None = None,
@@ -71,6 +73,8 @@ def benchmark_restarts(
     shape : tuple of int
         Voxels (z, y, x).
     estimator : str
+    ending : {"zarr", "nii", "h5"}
+        Of the stack's file.
     snr : float
     seed : int
         Of the moments, too.
@@ -83,10 +87,10 @@ def benchmark_restarts(
         run_command(["phantom", "--synthetic", "--shape", *shape, "-o", place / "head"], watch)
         run_command(["schedule", "fisp", "-o", place / "fisp.csv"], watch)
         simulate = ["simulate", "--phantom", place / "head", "--schedule", place / "fisp.csv", "--snr", snr]
-        whole = run_command([*simulate, "-o", place / "alone.zarr"], watch)
-        rows = [_killed("simulate", [*simulate, "-o", place / "killed.zarr"], place / "alone.zarr",
-                        place / "killed.zarr", whole.seconds, kills, seed, watch)]  # fmt: skip
-        mapping = ["reconstruct", place / "alone.zarr", "--estimator", estimator]
+        whole = run_command([*simulate, "-o", place / f"alone.{ending}"], watch)
+        rows = [_killed("simulate", [*simulate, "-o", place / f"killed.{ending}"], place / f"alone.{ending}",
+                        place / f"killed.{ending}", whole.seconds, kills, seed, watch)]  # fmt: skip
+        mapping = ["reconstruct", place / f"alone.{ending}", "--estimator", estimator]
         whole = run_command([*mapping, "-o", place / "alone"], watch)
         rows += [_killed(estimator, [*mapping, "-o", place / "killed"], place / "alone", place / "killed",
                          whole.seconds, kills, seed, watch)]  # fmt: skip
@@ -127,7 +131,7 @@ def _killed(
             runs += 1
             identical = identical and _are_same(alone, result)
             if done < kills:  # once more from nothing
-                shutil.rmtree(result)
+                shutil.rmtree(result) if result.is_dir() else result.unlink()
             seen = {}
     return RestartRow(step, done, runs, parts, repeated, identical, time.perf_counter() - started, seconds)
 
@@ -147,6 +151,8 @@ def _notes(result: Path) -> dict[str, int]:
 
 def _are_same(one: Path, other: Path) -> bool:
     """Whether two stores, or two folders of maps, hold the same samples or maps."""
+    if one.suffix in (".nii", ".h5"):
+        return filecmp.cmp(one, other, shallow=False)
     if one.suffix == ".zarr":
         chunks = [{file.relative_to(path): file.read_bytes() for file in (path / "data" / "c").rglob("*")
                    if file.is_file()} for path in (one, other)]  # fmt: skip

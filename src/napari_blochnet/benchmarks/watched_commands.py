@@ -49,8 +49,16 @@ def command_line(*words: object) -> list[str]:
     return [sys.executable, "-m", "napari_blochnet", *map(str, words)]
 
 
-def run_command(words: Sequence[object], watch: Watch = UNWATCHED) -> RunCommand:
+def run_command(words: Sequence[object], watch: Watch = UNWATCHED, function: str = "") -> RunCommand:
     """Run a command of ours to its end.
+
+    Parameters
+    ----------
+    words : sequence of object
+        What follows ``blochnet``.
+    watch : Watch
+    function : str
+        ``module:function`` that is called with the words in place of a command.
 
     Raises
     ------
@@ -60,9 +68,9 @@ def run_command(words: Sequence[object], watch: Watch = UNWATCHED) -> RunCommand
         It is ended.
     """
     started, peak = time.perf_counter(), 0.0
-    with subprocess.Popen(
-        command_line(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    call = f"import sys, pkgutil; pkgutil.resolve_name({function!r})(*sys.argv[1:])"
+    line = [sys.executable, "-c", call, *map(str, words)] if function else command_line(*words)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8") as process:
         said: list[tuple[str, str]] = []
         reader = threading.Thread(target=lambda: said.append(process.communicate()), daemon=True)
         reader.start()
@@ -76,7 +84,9 @@ def run_command(words: Sequence[object], watch: Watch = UNWATCHED) -> RunCommand
             raise
     seconds, (text, wrong) = time.perf_counter() - started, said[0]
     if process.returncode:
-        raise InputError(f"blochnet {words[0]} ended with {process.returncode}: {(wrong or text).strip()}")
+        raise InputError(
+            f"{function or f'blochnet {words[0]}'} ended with {process.returncode}: {(wrong or text).strip()}"
+        )
     stated = _STATED.search(text)
     return RunCommand(seconds, peak or None, None if stated is None else float(stated[1].replace(",", "")), text)
 

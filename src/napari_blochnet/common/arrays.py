@@ -18,6 +18,7 @@ __all__ = [
     "dimensions",
     "first_true",
     "is_lazy",
+    "lies_on_disk",
 ]
 
 FloatArray: TypeAlias = NDArray[np.floating[Any]]
@@ -37,6 +38,17 @@ def dimensions(shape: Iterable[int]) -> str:
 def is_lazy(data: object) -> bool:
     """Whether an array is computed, or read, where it is looked at, as dask's are: it is none of NumPy's."""
     return not isinstance(data, np.ndarray)
+
+
+def lies_on_disk(data: object) -> bool:
+    """Whether an array's elements are read where they are looked at: a lazy or a memory-mapped one."""
+    if is_lazy(data):
+        return True
+    while isinstance(data, np.ndarray):
+        if getattr(data, "_mmap", None) is not None:  # a memmap that is no copy
+            return True
+        data = data.base
+    return False
 
 
 def first_true(where: BoolArray) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.fingerprints.signal_kinds import phase_range
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.reading import blocks
 
 __all__ = ["extent", "joined_parts", "joined_polar"]
@@ -106,7 +107,7 @@ def _joined(
     watch: Watch,
     what: str,
 ) -> AnyArray:
-    joined: AnyArray = np.empty(one.shape, np.complex64)
+    joined = roomy_array(one.shape, np.dtype(np.complex64))
     done = 0
     with np.errstate(invalid="ignore", over="ignore"):
         for selection in blocks(joined.shape, joined.dtype.itemsize):

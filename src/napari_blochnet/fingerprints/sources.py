@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import FileError, InputError
@@ -11,7 +14,7 @@ from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
-from napari_blochnet.fingerprints.zarr_stacks import open_zarr
+from napari_blochnet.fingerprints.zarr_stacks import AXES, open_zarr
 from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, numbers_of, read_hdf5_array
 from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
@@ -109,7 +112,7 @@ def open_array(
             return SourceArray(_numeric(path, _matlab(path, variable, how), kinds), slices_last=True)
         if not is_matlab_73(path):
             raise FileError(path, "does not begin as an HDF5 file does", "HDF5")
-        return SourceArray(_numeric(path, _hdf5(path, variable, how), kinds))
+        return _hdf5(path, variable, how)
     if is_series(path):
         return _series(path, variable, how)
     raise FileError(
@@ -149,7 +152,7 @@ def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
     return chosen.read(how.watch)
 
 
-def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
+def _hdf5(path: Path, variable: str | None, how: _How) -> SourceArray:
     import h5py
 
     try:
@@ -160,9 +163,23 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> AnyArray:
                 raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
             dataset = file[choose_array(path, shapes, variable)]
             refuse_beyond_memory(path, dataset.size * numbers_of(dataset.dtype).itemsize)
-            return read_hdf5_array(path, dataset, how.what, how.watch)
+            data = _numeric(path, read_hdf5_array(path, dataset, how.what, how.watch), how.kinds)
+            geometry = _stack_geometry(path, dataset)
+            return SourceArray(data if geometry is None else np.moveaxis(data, -1, 0), geometry)
     except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         reason = str(error).split("\n")[0]
         raise FileError(path, f"cannot be read as HDF5 ({reason}).") from None
+
+
+def _stack_geometry(path: Path, dataset: Any) -> Geometry | None:
+    """Return where an array (z, y, x, time) lies that says so, as ours do; None of another."""
+    said = dataset.attrs
+    if dataset.ndim != 4 or tuple(dim.label for dim in dataset.dims) != (*AXES[1:], AXES[0]) or "affine" not in said:
+        return None
+    try:
+        return Geometry(tuple(map(float, said["voxel_size"])), np.array(said["affine"], np.float64))  # type: ignore[arg-type]
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        why = str(error) if isinstance(error, InputError) else f"its voxel size or affine are no numbers ({error})."
+        raise FileError(path, why) from None

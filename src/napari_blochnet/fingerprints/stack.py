@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions, is_lazy
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions, lies_on_disk
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
@@ -184,7 +184,7 @@ class FingerprintStack(OnGrid):
         record = self._record_of_slices("stack", self.record, kept, self.shape[1])
         affine = self.geometry.cut(kept.start).affine
         # what is on disk is not read for a cut
-        known = is_lazy(self.data)
+        known = lies_on_disk(self.data)
         return replace(self, data=self.data[:, kept], mask=self.mask[kept], affine=affine, record=record, known=known)
 
     @property

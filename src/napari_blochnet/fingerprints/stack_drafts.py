@@ -1,28 +1,44 @@
-"""A stack that is written part by part, as a Zarr store of which no more than a part is in memory.
+"""A stack that is written part by part, of which no more than a part is in memory.
 
-A part is what lies in one row of chunks of one slice: its chunks are its own, so that it is written, and written again,
-without any other. Voxels outside the mask take no room: chunks without a voxel inside are not written, and zeros pack
-to nothing.
+A part is what lies in one row of chunks of one slice, as a Zarr store has them: it is written, and written again,
+without any other. There chunks without a voxel inside the mask are not written, and zeros pack to nothing. In a NIfTI
+file or HDF5 parts have their places from the beginning; what is never written takes no room where files may have holes.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy
 from napari_blochnet.common.geometry import Geometry
-from napari_blochnet.fingerprints.zarr_stacks import AXES, chunks_of
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.paired_files import beside_stack
+from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.fingerprints.zarr_stacks import AXES, chunks_of, is_zarr_name, stored_type
+from napari_blochnet.io.containers.hdf5_arrays import create_hdf5_array, is_hdf5_name
+from napari_blochnet.io.json_files import write_json
+from napari_blochnet.io.nifti import nifti_type, read_nifti, write_nifti, write_nifti_header
+from napari_blochnet.io.origin import listing
+from napari_blochnet.io.sets.rooms import sync_file
 from napari_blochnet.physics.kernels.launch import available_threads
 
-__all__ = ["StackDraft", "StackPart", "stack_parts"]
+__all__ = ["PARTS_ENDINGS", "FileDraft", "StackDraft", "StackPart", "open_draft", "stack_parts", "write_samples"]
+
+#: How the names of what is written part by part end.
+PARTS_ENDINGS = (".zarr", ".nii", ".h5", ".hdf5")
+
+# Read at a time.
+_BLOCK_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
@@ -68,16 +84,17 @@ class StackDraft:
     path : Path
         Of the store; what is there of it already stays.
     mask : bool array of shape (Z, Y, X)
+    geometry : Geometry
     pulses : int
     dtype : dtype
         Of the samples.
     """
 
-    def __init__(self, path: Path, mask: BoolArray, pulses: int, dtype: np.dtype[Any]) -> None:
+    def __init__(self, path: Path, mask: BoolArray, geometry: Geometry, pulses: int, dtype: np.dtype[Any]) -> None:
         import zarr
         from zarr.codecs import BloscCodec
 
-        self.path, self._mask = path, mask
+        self.path, self._mask, self._geometry = path, mask, geometry
         shape = (pulses, *mask.shape)
         if not path.exists():
             # whole, or not there
@@ -132,7 +149,151 @@ class StackDraft:
         with ThreadPoolExecutor(available_threads()) as pool:
             return [file for file in pool.map(write, range(0, inside.shape[1], across)) if file is not None]
 
-    def finish(self, sidecar: dict[str, Any], geometry: Geometry) -> None:
+    def digest(self, part: StackPart) -> str:
+        """Return nothing: a part is known by its files."""
+        return ""
+
+    def finish(self, sidecar: dict[str, Any]) -> list[Path]:
         """Write what is said of the stack, by which it is one; see `zarr_stacks`."""
-        said = {**sidecar, "voxel_size": list(geometry.voxel_size), "affine": np.asarray(geometry.affine).tolist()}
-        self._group.update_attributes(said)
+        said = {**sidecar, "voxel_size": list(self._geometry.voxel_size)}
+        self._group.update_attributes({**said, "affine": np.asarray(self._geometry.affine).tolist()})
+        sync_file(self.path)
+        return [self.path]
+
+
+class FileDraft:
+    """A NIfTI file or HDF5 that is filled; beside it mask and JSON, as beside every stack of ours.
+
+    Parameters
+    ----------
+    path, mask, geometry, pulses, dtype
+        See `StackDraft`; ``path`` ends as the file does.
+    """
+
+    def __init__(self, path: Path, mask: BoolArray, geometry: Geometry, pulses: int, dtype: np.dtype[Any]) -> None:
+        self.path, self._mask, self._geometry, self._dtype = path, mask, geometry, dtype
+        # samples of one time point lie together, or all of one voxel
+        self._is_by_voxel = is_hdf5_name(path)
+        self._shape = (mask.size, pulses) if self._is_by_voxel else (pulses, mask.size)
+        # whole, or not there; made anew where it is, to see where its samples lie
+        empty = path.with_name(f"empty{path.suffix}")
+        if self._is_by_voxel:
+            said = {"voxel_size": geometry.voxel_size, "affine": np.asarray(geometry.affine)}
+            axes = (*AXES[1:], AXES[0])
+            self._start = create_hdf5_array(empty, "data", (*mask.shape, pulses), dtype, axes, said)
+        else:
+            self._start = write_nifti_header((pulses, *mask.shape), dtype, geometry, empty)
+        if path.exists():
+            empty.unlink()
+        else:
+            sync_file(empty)
+            os.rename(empty, path)
+
+    def write(self, part: StackPart, samples: AnyArray) -> list[Path]:
+        """Write a part; see `StackDraft`. Its file is not its own."""
+        with self.path.open("r+b", buffering=0) as file:
+            for place, rows in self._pieces(part, samples):
+                file.seek(place)
+                left = np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data
+                while left:
+                    left = left[file.write(left) :]
+        return []
+
+    def digest(self, part: StackPart) -> str:
+        """Return the digest of what lies in a part's place."""
+        found = hashlib.blake2b(digest_size=16)
+        with self.path.open("rb") as file:
+            for place, size in self._places(part):
+                file.seek(place)
+                for done in range(0, size, _BLOCK_BYTES):
+                    found.update(file.read(min(_BLOCK_BYTES, size - done)))
+        return found.hexdigest()
+
+    def _inside(self, part: StackPart) -> AnyArray:
+        """Return where the voxels of a part lie in the volume."""
+        first = (part.z * self._mask.shape[1] + part.rows.start) * self._mask.shape[2]
+        inside: AnyArray = np.flatnonzero(part.inside(self._mask)) + first
+        return inside
+
+    def _places(self, part: StackPart) -> Iterator[tuple[int, int]]:
+        """Yield where the pieces of a part lie in the file, and how long they are."""
+        inside, (_, across), size = self._inside(part), self._shape, self._dtype.itemsize
+        if self._is_by_voxel:
+            for run in _runs(inside):
+                yield self._start + int(inside[run.start]) * across * size, len(inside[run]) * across * size
+        else:
+            first, last = int(inside[0]), int(inside[-1])
+            for pulse in range(self._shape[0]):
+                yield self._start + (pulse * across + first) * size, (last + 1 - first) * size
+
+    def _pieces(self, part: StackPart, samples: AnyArray) -> Iterator[tuple[int, AnyArray]]:
+        inside = self._inside(part)
+        samples = samples.astype(self._dtype, copy=False)
+        rows: Iterable[AnyArray]
+        if self._is_by_voxel:
+            rows = (samples[run] for run in _runs(inside))
+        else:
+            rows = np.zeros((self._shape[0], int(inside[-1] - inside[0]) + 1), self._dtype)
+            rows[:, inside - inside[0]] = samples.T
+        for (place, _), piece in zip(self._places(part), rows, strict=True):
+            yield place, piece
+
+    def finish(self, sidecar: dict[str, Any]) -> list[Path]:
+        """Write mask and JSON beside it; see `napari_blochnet.fingerprints.stack_files.write_fingerprints`."""
+        sync_file(self.path)
+        mask, beside = beside_stack(self.path)
+        write_nifti(self._mask, self._geometry, mask)
+        write_json(sidecar | listing([self.path, mask]), beside)
+        return [self.path, mask, beside]
+
+
+def write_samples(stack: FingerprintStack, path: Path, watch: Watch = UNWATCHED) -> None:
+    """Write the samples of a stack as NIfTI or HDF5 where nothing is yet: part by part, where they are not in memory.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    path : Path
+    watch : Watch
+        Counts slices, or kilobytes.
+
+    Raises
+    ------
+    Cancelled
+    """
+    if is_hdf5_name(path) or (is_lazy(stack.data) and path.name.lower().endswith(".nii")):
+        _fill(stack, path, watch)
+    elif is_lazy(stack.data):
+        # packed, all voxels of a time point come before those of the next
+        unpacked = path.with_name("unpacked.nii")
+        _fill(stack, unpacked, watch)
+        write_nifti(read_nifti(unpacked)[0], stack.geometry, path, watch=watch)
+        unpacked.unlink()
+    else:
+        write_nifti(stack.data, stack.geometry, path, watch=watch)
+
+
+def _fill(stack: FingerprintStack, path: Path, watch: Watch) -> None:
+    pulses = len(stack.data)
+    dtype = stored_type(stack.data.dtype) if is_hdf5_name(path) else nifti_type(stack.data.dtype)
+    # what lies outside the mask is written, too
+    whole = np.ones(stack.shape[1:], bool)
+    draft = FileDraft(path, whole, stack.geometry, pulses, dtype)
+    for part in stack_parts(whole, pulses, dtype):
+        watch.check(f"writing {path.name}")
+        watch.report(part.z, len(whole), f"writing {path.name}")
+        draft.write(part, np.asarray(stack.data[:, part.z, part.rows]).reshape(pulses, -1).T)
+
+
+def _runs(inside: AnyArray) -> list[slice]:
+    """Return which of some increasing numbers follow one another."""
+    ends = [0, *(np.flatnonzero(np.diff(inside) > 1) + 1).tolist(), len(inside)]
+    return [slice(start, stop) for start, stop in pairwise(ends)]
+
+
+def open_draft(
+    path: Path, mask: BoolArray, geometry: Geometry, pulses: int, dtype: np.dtype[Any]
+) -> StackDraft | FileDraft:
+    """Return a draft of what a name says; see `StackDraft`."""
+    kind = StackDraft if is_zarr_name(path) else FileDraft
+    return kind(path, mask, geometry, pulses, dtype)

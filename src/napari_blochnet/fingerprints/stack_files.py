@@ -1,4 +1,4 @@
-"""Fingerprint stacks in files: NIfTI with a JSON file beside it and Zarr both ways; all else to read."""
+"""Fingerprint stacks in files: NIfTI or HDF5 with a JSON file beside it and Zarr both ways; all else to read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast, get_args
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy
+from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy, lies_on_disk
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
@@ -21,8 +21,11 @@ from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, o
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.stack_axes import StackAxes
-from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name, is_zarr_stack, write_zarr_stack
+from napari_blochnet.fingerprints.stack_drafts import write_samples
+from napari_blochnet.fingerprints.zarr_stacks import LAZY_BYTES, is_zarr_name, is_zarr_stack, write_zarr_stack
 from napari_blochnet.io.atomic import existing_file, replacing_set
+from napari_blochnet.io.containers.hdf5_arrays import is_hdf5_name
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.json_files import beside_json, write_json
 from napari_blochnet.io.nifti import is_nifti, write_nifti
 from napari_blochnet.io.origin import about_changes, check_outputs, listing, members_named
@@ -92,7 +95,8 @@ def read_fingerprints(
     -------
     FingerprintStack
         (time, z, y, x). What is left of the axes without time is (z, y, x), or (y, x) of one slice; in MATLAB files
-        (y, x, z). Samples stay on disk where the format allows it (``.npy``, ``.nii``, contiguous HDF5).
+        (y, x, z). Samples stay on disk where the format allows it (``.npy``, ``.nii``, contiguous HDF5); of others many
+        are unpacked there, not into memory (see `napari_blochnet.io.containers.spilled_arrays`).
 
     Raises
     ------
@@ -114,7 +118,8 @@ def read_fingerprints(
     main = file if sidecar or is_scanned or is_zarr(file) else main_part(file)
     if main != file:
         sidecar, recorded = _sidecar(main, notes, is_needed=schedule is None)
-    notes += about_changes(sidecar, [main, beside_stack(main)[0]])
+    changes = about_changes(sidecar, [main, beside_stack(main)[0]])
+    notes += changes
     if schedule is None:
         if recorded is None:
             why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
@@ -165,7 +170,9 @@ def read_fingerprints(
     # a voxel size that a person gives says nothing of where the stack lies
     place = source.geometry if voxel_size is None else None
     given = source.mask if mask is None else mask
-    inside = _mask(file, given, data.shape[1:], place, notes, members_named(sidecar))
+    members = members_named(sidecar)
+    inside = _mask(file, given, data.shape[1:], place, notes, members)
+    is_own_mask = source.mask is not None or beside_stack(file)[0].name in (members or ())
     with in_file(file):
         stack = FingerprintStack(
             data,
@@ -181,10 +188,14 @@ def read_fingerprints(
             record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
             progress=progress,
             cancelled=cancelled,
-            # a store of ours that is left on disk; what a damaged one holds is seen where it is mapped
-            known=bool(sidecar) and is_lazy(data) and given is source.mask is not None,
+            # a large one of ours that is left on disk; what a damaged one holds is seen where it is mapped
+            known=bool(sidecar) and not changes and mask is None and is_own_mask and _is_left_on_disk(data),
         )
     return in_receiver_frame(file, stack, watch)
+
+
+def _is_left_on_disk(data: AnyArray) -> bool:
+    return is_lazy(data) or (data.nbytes > LAZY_BYTES and lies_on_disk(data))
 
 
 def fingerprint_files(path: PathLike) -> list[Path]:
@@ -194,11 +205,21 @@ def fingerprint_files(path: PathLike) -> list[Path]:
 
 
 def files_to_write(path: PathLike, settings: Any = None) -> list[Path]:
-    """Return what `write_fingerprints` writes for this path; raise `InputError` where it is neither NIfTI nor Zarr."""
+    """Return what `write_fingerprints` writes for this path; raise `InputError` where nothing is written so."""
     target = Path(path)
-    if not is_nifti(target) and not is_zarr_name(target):
-        raise FileError(target, "a stack is written as NIfTI or Zarr", "a name ending in .nii, .nii.gz or .zarr")
-    return fingerprint_files(target)
+    if not any(is_so(target) for is_so in (is_nifti, is_zarr_name, is_hdf5_name)):
+        endings = "a name ending in .nii, .nii.gz, .zarr or .h5"
+        raise FileError(target, "a stack is written as NIfTI, Zarr or HDF5", endings)
+    files = fingerprint_files(target)
+    if len(files) > 1:
+        # one JSON file says what one stack is
+        others = (target.with_name(name) for name in members_named(beside_json(files[-1])[0]) or ())
+        other = next((file for file in others if file not in files and file.exists()), None)
+        if other is not None and is_hdf5_name(target) != is_hdf5_name(other):
+            raise FileError(
+                target, f"its {files[-1].name} is there, that of {other.name}", "another name", field="output"
+            )
+    return files
 
 
 def write_fingerprints(
@@ -209,25 +230,26 @@ def write_fingerprints(
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
 ) -> list[Path]:
-    """Write a stack as NIfTI or Zarr; `read_fingerprints` of it gives it back without being told a schedule.
+    """Write a stack as NIfTI, Zarr or HDF5; `read_fingerprints` of it gives it back without being told a schedule.
 
     Parameters
     ----------
     stack : FingerprintStack
         What to write.
     path : path
-        Ending in ``.nii`` (can be memory-mapped), ``.nii.gz``, or ``.zarr``: a store of version 3 whose group holds
-        ``data`` (time, z, y, x), ``mask``, and the rest as attributes.
+        Ending in ``.nii`` (can be memory-mapped), ``.nii.gz``; ``.h5``: ``data`` (z, y, x, time), which can be mapped,
+        too; or ``.zarr``: a store of version 3 whose group holds ``data`` (time, z, y, x), ``mask``, and the rest as
+        attributes.
     record : dict, optional
         How the stack was made; its own record if not given.
     progress, cancelled : optional
-        See `napari_blochnet.common.progress`; counted in kilobytes, or megabytes of a store.
+        See `napari_blochnet.common.progress`; counted in kilobytes, megabytes of a store, or slices of HDF5.
 
     Returns
     -------
     list of Path
-        The store; or the stack, (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule, kind, SNR,
-        noise and record.
+        The store; or the stack, of NIfTI (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule,
+        kind, SNR, noise and record.
 
     Raises
     ------
@@ -252,7 +274,7 @@ def write_fingerprints(
     # who cancels it, or has no room for it, keeps a whole stack of before
     with replacing_set(files) as draft:
         data, mask, beside = (draft / file.name for file in files)
-        write_nifti(stack.data, stack.geometry, data, watch=Watch(progress, cancelled))
+        write_samples(stack, data, Watch(progress, cancelled))
         write_nifti(stack.mask, stack.geometry, mask)
         write_json(sidecar | listing([data, mask]), beside)
     return files
@@ -296,7 +318,7 @@ def in_receiver_frame(file: Path | str, stack: FingerprintStack, watch: Watch) -
     if stack.schedule.receiver_phase == "follows":
         return stack
     schedule, follows = stack.schedule, stack.schedule.replace(receiver_phase="follows")
-    known = is_lazy(stack.data)
+    known = lies_on_disk(stack.data)
     if stack.kind == "magnitude":
         return replace(stack, schedule=follows, known=known)
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
@@ -323,7 +345,7 @@ def _turned(data: AnyArray, turn: AnyArray, watch: Watch) -> AnyArray:
     if is_lazy(data):  # where it is looked at
         lazily: AnyArray = data * turn[:, None, None, None]
         return lazily
-    turned: AnyArray = np.empty(data.shape, turn.dtype)
+    turned = roomy_array(data.shape, turn.dtype)
     for pulse, factor in enumerate(turn):
         watch.check("taking the RF phase out")
         np.multiply(data[pulse], factor, out=turned[pulse], casting="same_kind", dtype=turn.dtype)

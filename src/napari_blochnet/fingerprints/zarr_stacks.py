@@ -29,6 +29,7 @@ __all__ = [
     "is_zarr_name",
     "is_zarr_stack",
     "open_zarr",
+    "stored_type",
     "write_zarr_stack",
 ]
 
@@ -176,6 +177,12 @@ def chunks_of(shape: tuple[int, ...], dtype: np.dtype[Any]) -> tuple[int, int, i
     return time, 1, min(height, side), min(width, side)
 
 
+def stored_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which samples are stored: their own, but none of extended precision or foreign byte order."""
+    longest = np.dtype({"f": np.float64, "c": np.complex128}.get(dtype.kind, dtype))
+    return dtype.newbyteorder("=") if dtype.itemsize <= longest.itemsize else longest
+
+
 def write_zarr_stack(
     stack: FingerprintStack, path: Path, sidecar: dict[str, Any], *, watch: Watch = UNWATCHED
 ) -> list[Path]:
@@ -202,10 +209,7 @@ def write_zarr_stack(
     Cancelled
         There is the old store, or none.
     """
-    samples = stack.data
-    dtype = np.dtype({"f": np.float64, "c": np.complex128}.get(samples.dtype.kind, samples.dtype))
-    if samples.dtype.itemsize <= dtype.itemsize:
-        dtype = samples.dtype.newbyteorder("=")
+    samples, dtype = stack.data, stored_type(stack.data.dtype)
     attributes = {
         **sidecar,
         "voxel_size": list(stack.voxel_size),

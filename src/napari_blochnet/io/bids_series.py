@@ -12,6 +12,7 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar, nifti_stem, read_nifti
 from napari_blochnet.io.reading import refuse_beyond_memory
 
@@ -131,7 +132,7 @@ def join_series(name: str, files: list[Path], *, watch: Watch = UNWATCHED) -> tu
                     "one volume in each",
                 )  # fmt: skip
             refuse_beyond_memory(file, volume.nbytes * len(files))
-            data, place = np.empty((len(files), *volume.shape), volume.dtype), geometry
+            data, place = roomy_array((len(files), *volume.shape), volume.dtype), geometry
         if volume.shape != data.shape[1:] or not np.allclose(geometry.affine, place.affine, atol=1e-2):
             raise FileError(
                 file, f"has another grid than {files[0].name} ({dimensions(volume.shape)})",

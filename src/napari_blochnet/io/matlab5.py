@@ -21,6 +21,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
 from napari_blochnet.io.matlab_stream import DamageError, Element, Stream
 
@@ -145,7 +146,7 @@ class _Numbers:
             with path.open("rb") as file:
                 stream = Stream(file, self.element, watch)
                 stream.skip(self.at)
-                values: AnyArray = np.empty(count, dtype)
+                values = roomy_array(count, dtype)
                 tag, stored = self._numbers(stream)
                 plain = self.parts == 1 and not self.element.packed and stored == dtype and size > _MAPPED
                 if plain and stream.start + tag.begin + size <= self.element.stop:

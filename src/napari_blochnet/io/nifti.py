@@ -30,8 +30,10 @@ __all__ = [
     "is_nifti_pair",
     "nifti_sidecar",
     "nifti_stem",
+    "nifti_type",
     "read_nifti",
     "write_nifti",
+    "write_nifti_header",
     "write_nifti_with_sidecar",
 ]
 
@@ -75,6 +77,12 @@ def nifti_sidecar(path: Path) -> dict[str, Any]:
     return content
 
 
+def nifti_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the type in which numbers are stored, if not as double; see `write_nifti`."""
+    smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
+    return np.dtype(smaller[dtype.kind]) if dtype.kind in smaller else dtype
+
+
 def write_nifti(
     data: AnyArray,
     geometry: Geometry,
@@ -108,20 +116,46 @@ def write_nifti(
     Cancelled
         There is the old file, or none.
     """
-    import nibabel as nib
     from nibabel.openers import Opener
 
-    smaller = {"b": np.uint8, "f": np.float32, "c": np.complex64}
     keep = double and data.dtype == np.float64
-    dtype = np.dtype(smaller[data.dtype.kind]) if data.dtype.kind in smaller and not keep else data.dtype
-    version: Any = nib.Nifti1Image if max(data.shape) <= _LONGEST_AXIS else nib.Nifti2Image
-    image = version(np.asarray(data, dtype=dtype).T, geometry.affine)
-    zooms = geometry.voxel_size[::-1]
-    image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
-    image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
+    dtype = data.dtype if keep else nifti_type(data.dtype)
+    image = _image(np.asarray(data, dtype=dtype), geometry, time_step)
     with replacing(path) as temporary, Opener(str(temporary), "wb") as file:
         size = image.get_data_dtype().itemsize * data.size
         image.to_stream(_WatchedFile(file, size, Path(path).name, watch))
+
+
+def _image(data: AnyArray, geometry: Geometry, time_step: float | None = None) -> Any:
+    """Return nibabel's image of an array (z, y, x) or (time, z, y, x)."""
+    import nibabel as nib
+
+    version: Any = nib.Nifti1Image if max(data.shape) <= _LONGEST_AXIS else nib.Nifti2Image
+    image = version(data.T, geometry.affine)
+    zooms = geometry.voxel_size[::-1]
+    image.header.set_zooms(zooms if data.ndim == 3 else (*zooms, 1.0 if time_step is None else time_step))
+    image.header.set_xyzt_units("mm", "msec" if data.ndim == 4 else "unknown")
+    return image
+
+
+def write_nifti_header(shape: tuple[int, ...], dtype: np.dtype[Any], geometry: Geometry, path: Path) -> int:
+    """Write an image (time, z, y, x) of zeros, which takes no room on disk where files may have holes.
+
+    Its samples are written by their place; then the file is the one that `write_nifti` writes.
+
+    Returns
+    -------
+    int
+        Where in the file the first sample lies.
+    """
+    image = _image(np.broadcast_to(np.zeros((), dtype), shape), geometry)
+    image.update_header()
+    image.header.set_slope_inter(1.0, 0.0)
+    with path.open("wb") as file:
+        image.header.write_to(file)
+        start = int(image.header.get_data_offset())
+        file.truncate(start + math.prod(shape) * dtype.itemsize)
+    return start
 
 
 def write_nifti_with_sidecar(

@@ -14,6 +14,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.spilled_arrays import room_for_spilling, roomy_array, spill_folder
 
 __all__ = ["blocks", "read_bytes", "read_in_blocks", "refuse_beyond_memory"]
 
@@ -76,12 +77,13 @@ def read_in_blocks(
     Returns
     -------
     array
+        A large one lies on the disk; see `napari_blochnet.io.containers.spilled_arrays`.
 
     Raises
     ------
     Cancelled
     """
-    values: AnyArray = np.empty(tuple(shape), dtype)
+    values = roomy_array(shape, dtype)
     done = 0
     for selection in blocks(shape, dtype.itemsize, chunks):
         watch.check(what)
@@ -121,7 +123,7 @@ def read_bytes(file: Any, values: AnyArray, *, what: str = "reading", watch: Wat
 
 
 def refuse_beyond_memory(path: Path, size: int) -> None:
-    """Refuse an array that the machine cannot hold, before any of it is set aside.
+    """Refuse an array that the machine cannot hold, in memory or on its disk, before any of it is set aside.
 
     Parameters
     ----------
@@ -138,9 +140,9 @@ def refuse_beyond_memory(path: Path, size: int) -> None:
         installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):  # not on Windows
         return
-    if size > installed:
+    if size > installed and size > (free := room_for_spilling()):
         raise FileError(
             path,
-            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of "
-            f"{installed / 2**30:.3g} GiB.",
+            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of {installed / 2**30:.3g} "
+            f"GiB, and than the {free / 2**30:.3g} GiB free in {spill_folder()}.",
         )

@@ -177,8 +177,8 @@ class Operation:
     in_parts : str
         Where it is as a function that writes its result itself, part by part, so that it need not fit into memory and
         is gone on with after it was broken off: called as ``in_parts(path, …)``. Its command takes this one.
-    parts_ending : str
-        Of the names that it writes so; any, where it is empty.
+    parts_endings : tuple of str
+        Of the names that it writes so; any, where there are none.
     """
 
     name: str
@@ -195,11 +195,11 @@ class Operation:
     device: bool = False
     watched: bool = True
     in_parts: str = ""
-    parts_ending: str = ""
+    parts_endings: tuple[str, ...] = ()
 
     def goes_in_parts(self, path: Path) -> bool:
         """Whether it writes its result part by part to a path."""
-        return bool(self.in_parts) and path.name.lower().endswith(self.parts_ending)
+        return bool(self.in_parts) and (not self.parts_endings or path.name.lower().endswith(self.parts_endings))
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run it."""
@@ -277,9 +277,11 @@ OPERATIONS: list[Operation] = [
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",
         (Input("phantom", "phantom"), Input("schedule", "schedule")),
         python_name="nb.simulate", command="simulate --phantom {phantom} --schedule {schedule}", device=True,
-        summary="Simulate the fingerprints of a phantom. A Zarr store (-o NAME.zarr) is written part by part and may "
-                "be larger than the memory; the same command goes on with one that was broken off.",
-        in_parts="napari_blochnet.jobs.volumes.volume_stacks:simulate_to", parts_ending=".zarr",
+        summary="Simulate the fingerprints of a phantom. A Zarr store (-o NAME.zarr), uncompressed NIfTI (.nii) or "
+                "HDF5 (.h5) is written part by part and may be larger than the memory; the same command goes on with "
+                "one that was broken off.",
+        in_parts="napari_blochnet.jobs.volumes.volume_stacks:simulate_to",
+        parts_endings=(".zarr", ".nii", ".h5", ".hdf5"),
     ),
     Operation(
         "reconstruct", f"{_JOBS}.reconstruct:reconstruct", ReconstructSettings, "maps",

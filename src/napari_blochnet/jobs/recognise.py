@@ -19,6 +19,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.paired_files import beside_stack
 from napari_blochnet.fingerprints.zarr_stacks import is_zarr_stack
 from napari_blochnet.io.bids_series import bids_series
+from napari_blochnet.io.containers.hdf5_arrays import is_hdf5_name
 from napari_blochnet.io.dicom.dicom_series import is_dicom
 from napari_blochnet.io.json_files import beside_json
 from napari_blochnet.io.matlab_files import list_arrays
@@ -140,8 +141,8 @@ def has_own_schedule(path: PathLike) -> bool:
 
 @_no_if_it_fails
 def is_our_stack(path: PathLike) -> bool:
-    """Whether a path is a fingerprint stack beyond doubt: NIfTI with our sidecar, or a Zarr store of ours."""
-    return (_ends(path, _NIFTI) or is_zarr(path)) and has_own_schedule(path)
+    """Whether a path is a fingerprint stack beyond doubt: NIfTI or HDF5 with our sidecar, or a Zarr store of ours."""
+    return (_ends(path, _NIFTI) or is_hdf5_name(Path(path)) or is_zarr(path)) and has_own_schedule(path)
 
 
 @_no_if_it_fails

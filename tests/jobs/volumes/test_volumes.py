@@ -9,7 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -17,11 +19,15 @@ from click.testing import CliRunner
 import napari_blochnet as nb
 from napari_blochnet.benchmarks.benchmark_runs import run_benchmark
 from napari_blochnet.cli.main import blochnet
+from napari_blochnet.common.arrays import lies_on_disk
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.evaluation.maps_io import read_maps
-from napari_blochnet.fingerprints import zarr_stacks
+from napari_blochnet.fingerprints import stack as stack_module
+from napari_blochnet.fingerprints import stack_files, zarr_stacks
+from napari_blochnet.fingerprints.stack_drafts import PARTS_ENDINGS
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.io.nifti import read_nifti
+from napari_blochnet.jobs.catalogue import OPERATIONS
 from napari_blochnet.jobs.operations.batches import nearest_first
 from napari_blochnet.jobs.sessions import SavedSession, read_session, write_session
 
@@ -115,6 +121,111 @@ def test_a_part_that_was_damaged_is_made_again_with_its_own_noise(tmp_path, head
     np.testing.assert_array_equal(np.asarray(stack.data), expected)
 
 
+@pytest.mark.parametrize("ending", ["nii", "h5"])
+@pytest.mark.parametrize("kind", ["complex", "real", "magnitude"])
+def test_a_file_in_parts_holds_the_bits_of_a_store_and_is_the_file_that_is_written_whole(
+    tmp_path, head, small_chunks, ending, kind
+):
+    store = nb.simulate_to(tmp_path / "a.zarr", head, SCHEDULE, snr=20, kind=kind)
+    stack = nb.simulate_to(tmp_path / f"b.{ending}", head, SCHEDULE, snr=20, kind=kind)
+    assert lies_on_disk(stack.data)
+    assert isinstance(stack.data, np.memmap)
+    np.testing.assert_array_equal(stack.data, np.asarray(store.data))
+    np.testing.assert_array_equal(stack.mask, store.mask)
+    np.testing.assert_allclose(stack.affine, store.affine, atol=1e-5)
+    assert (stack.kind, stack.schedule, stack.noise_sigma) == (kind, SCHEDULE, store.noise_sigma)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.zarr", f"b.{ending}", "b_mask.nii.gz", "b.json"}
+    # of a store that is read part by part, and of an array in memory
+    for name, whole in (("c", store), ("d", replace(store, data=np.asarray(store.data)))):
+        write_fingerprints(whole, tmp_path / f"{name}.{ending}")
+        if ending == "nii":
+            assert (tmp_path / f"{name}.nii").read_bytes() == (tmp_path / "b.nii").read_bytes()
+        np.testing.assert_array_equal(nb.read_fingerprints(tmp_path / f"{name}.{ending}").data, stack.data)
+
+
+@pytest.mark.parametrize("ending", ["nii", "h5"])
+@pytest.mark.parametrize("looks", [1, 9, 25])
+def test_a_file_that_was_stopped_or_damaged_goes_on_and_ends_with_the_same_bits(
+    tmp_path, head, small_chunks, ending, looks
+):
+    alone, target = tmp_path / f"a.{ending}", tmp_path / f"b.{ending}"
+    nb.simulate_to(alone, head, SCHEDULE, snr=20)
+    with pytest.raises(Cancelled):
+        nb.simulate_to(target, head, SCHEDULE, snr=20, cancelled=Stop(looks))
+    assert not target.exists()
+    notes = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".*/done/*.json")}
+    damaged = {}
+    if looks == 25:
+        # the first samples inside of a part that is finished: that part alone is made again
+        draft = next(tmp_path.glob(f".*/new/b.{ending}"))
+        content = bytearray(draft.read_bytes())
+        at = next(i for i in range(4096, len(content)) if content[i])
+        content[at] ^= 255
+        draft.write_bytes(content)
+        damaged = {path: when for path, when in notes.items() if path.name.startswith("part-")}
+    seen = []
+    nb.simulate_to(
+        target, head, SCHEDULE, snr=20,
+        progress=lambda *_: seen.append({path: path.stat().st_mtime_ns for path in tmp_path.glob(".*/done/*.json")}),
+    )  # fmt: skip
+    again = {path for path, when in notes.items() if any(now.get(path, when) != when for now in seen)}
+    assert len(again) == (1 if damaged else 0)
+    assert again <= damaged.keys()
+    assert target.read_bytes() == alone.read_bytes()
+    assert _hidden(tmp_path) == []
+
+
+def test_an_hdf5_file_has_places_for_all_voxels_and_room_for_those_inside(tmp_path):
+    inside = np.zeros((40, 40, 40), bool)
+    inside[20, 2, 3:5] = True
+    values = np.where(inside, 1000.0, 0.0)
+    stack = nb.simulate_to(tmp_path / "a.h5", nb.Phantom(values, values / 10, inside * 1.0), nb.fisp_schedule())
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert [dim.label for dim in file["data"].dims] == ["z", "y", "x", "time"]
+        assert (file["data"][20, 2, 5] == 0).all()
+        np.testing.assert_array_equal(file["data"][20, 2, 3], stack.data[:, 20, 2, 3])
+    about = (tmp_path / "a.h5").stat()
+    assert about.st_size > 8 * 1000 * 40**3
+    assert about.st_blocks * 512 < 2**20
+
+
+@pytest.mark.parametrize("ending", ["nii", "h5"])
+def test_a_large_file_of_ours_is_opened_without_being_read_unless_it_was_changed(tmp_path, head, monkeypatch, ending):
+    path = tmp_path / f"a.{ending}"
+    written = nb.simulate_to(path, head, SCHEDULE, snr=20)
+    looked = []
+    usual = stack_module._look_at_samples
+    monkeypatch.setattr(stack_module, "_look_at_samples", lambda *given: looked.append(given) or usual(*given))
+    monkeypatch.setattr(stack_files, "LAZY_BYTES", 0)
+    stack = nb.read_fingerprints(path)
+    assert looked == []
+    np.testing.assert_array_equal(stack.mask, written.mask)
+    np.testing.assert_array_equal(stack[1:3].fingerprints(), written.fingerprints()[written.mask[:1].sum() :][
+        : written.mask[1:3].sum()])  # fmt: skip
+    assert looked == []
+    # a mask of one's own, and samples that are others by now
+    nb.read_fingerprints(path, mask=written.mask)
+    assert len(looked) == 1
+    with path.open("r+b") as file:
+        file.seek(-8, os.SEEK_END)
+        file.write(b"\0\0\xc0\x7f" * 2)
+    changed = nb.read_fingerprints(path)
+    assert len(looked) == 2
+    assert f"a.{ending} was changed since it was written with the others" in changed.notes[0]
+
+
+def test_one_json_file_is_of_one_stack(tmp_path, head):
+    stack = nb.simulate_to(tmp_path / "a.nii", head, SCHEDULE)
+    for write in (lambda path: nb.simulate_to(path, head, SCHEDULE), lambda path: write_fingerprints(stack, path)):
+        with pytest.raises(InputError, match=r"^a\.h5: its a\.json is there, that of a\.nii; expected another name"):
+            write(tmp_path / "a.h5")
+
+
+def test_what_is_written_in_parts_is_what_the_catalogue_says():
+    (simulate,) = (operation for operation in OPERATIONS if operation.name == "simulate")
+    assert simulate.parts_endings == PARTS_ENDINGS
+
+
 def test_other_settings_go_on_with_nothing(tmp_path, head, small_chunks):
     expected = np.asarray(nb.simulate_to(tmp_path / "a.zarr", head, SCHEDULE, snr=25).data)
     with pytest.raises(Cancelled):
@@ -133,15 +244,16 @@ def test_a_store_that_is_there_is_replaced_and_a_reader_of_the_old_one_is_told(t
     (tmp_path / "b.zarr" / "mine").write_text("")
     with pytest.raises(InputError, match="was not written by napari-blochnet"):
         nb.simulate_to(tmp_path / "b.zarr", head, SCHEDULE)
-    with pytest.raises(InputError, match=r"^a\.nii: a stack that is written part by part is a Zarr store"):
-        nb.simulate_to(tmp_path / "a.nii", head, SCHEDULE)
+    with pytest.raises(InputError, match=r"^a\.nii\.gz: stacks part by part are not written as \.gz; expected a name"):
+        nb.simulate_to(tmp_path / "a.nii.gz", head, SCHEDULE)
 
 
+@pytest.mark.parametrize("ending", ["zarr", "nii", "h5"])
 @pytest.mark.parametrize(
     "fields", [{"estimator": "dictionary", "step": 0.2}, {"estimator": "universal", "refine": True}]
 )
-def test_maps_of_a_store_are_those_of_a_stack_in_memory_to_the_bit(tmp_path, head, small_chunks, fields):
-    lazy = nb.simulate_to(tmp_path / "a.zarr", head, SCHEDULE, snr=20)
+def test_maps_of_a_file_are_those_of_a_stack_in_memory_to_the_bit(tmp_path, head, small_chunks, fields, ending):
+    lazy = nb.simulate_to(tmp_path / f"a.{ending}", head, SCHEDULE, snr=20)
     held = nb.FingerprintStack(np.asarray(lazy.data), SCHEDULE, "complex", lazy.mask, lazy.voxel_size, lazy.affine,
                                noise_sigma=lazy.noise_sigma, record=lazy.record)  # fmt: skip
     expected = nb.reconstruct(held, **fields)
@@ -268,6 +380,6 @@ def test_a_session_holds_a_stack_that_lies_on_disk_and_a_copy_of_it_can_be_writt
     write_session(SavedSession((stack,), (), {}), tmp_path / "session")
     back = read_session(tmp_path / "session").subjects[0]
     np.testing.assert_array_equal(back.data, np.asarray(stack.data))
-    for name in ("b.zarr", "b.nii"):
+    for name in ("b.zarr", "c.nii", "d.nii.gz", "e.h5"):
         write_fingerprints(stack, tmp_path / name)
         np.testing.assert_array_equal(np.asarray(nb.read_fingerprints(tmp_path / name).data), back.data)

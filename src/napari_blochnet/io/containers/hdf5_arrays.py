@@ -13,7 +13,15 @@ from napari_blochnet.common.progress import Watch
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.reading import read_in_blocks
 
-__all__ = ["list_hdf5_arrays", "map_hdf5_array", "numbers_of", "read_hdf5_array", "unpack_hdf5_array"]
+__all__ = [
+    "create_hdf5_array",
+    "is_hdf5_name",
+    "list_hdf5_arrays",
+    "map_hdf5_array",
+    "numbers_of",
+    "read_hdf5_array",
+    "unpack_hdf5_array",
+]
 
 # What the parts of complex numbers are called, in small letters.
 _REAL = {"real", "re", "r"}
@@ -21,6 +29,11 @@ _IMAGINARY = {"imag", "imaginary", "im", "i"}
 # Nothing that HDF5 itself packs with is tighter; what was never written takes no room and reads as zeros.
 _PACKING_LIMIT = 1040
 _SMALL = 100 * 2**20
+
+
+def is_hdf5_name(path: Path) -> bool:
+    """Return whether a name ends as HDF5 files do, MATLAB's apart."""
+    return path.name.lower().endswith((".h5", ".hdf5"))
 
 
 def list_hdf5_arrays(file: Any, kinds: str) -> dict[str, tuple[int, ...]]:
@@ -152,3 +165,42 @@ def read_hdf5_array(path: Path, dataset: Any, what: str, watch: Watch) -> AnyArr
     if dataset.id.get_offset() is None and size > _SMALL + _PACKING_LIMIT * held:
         raise ValueError(f"{dataset.name} claims {size:,} bytes out of {held:,}")
     return unpack_hdf5_array(dataset, what, watch)
+
+
+def create_hdf5_array(
+    path: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], axes: tuple[str, ...], said: dict[str, Any]
+) -> int:
+    """Make an HDF5 file of one contiguous array of zeros, which takes no room on disk where files may have holes.
+
+    Its samples are written beside HDF5, by their place: whatever ends a process then, the file is whole.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+    shape : tuple of int
+    dtype : dtype
+    axes : tuple of str
+        What they are called.
+    said : dict
+        Attributes of the array.
+
+    Returns
+    -------
+    int
+        Where in the file its first sample lies.
+    """
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        made.set_obj_track_times(False)  # the same bytes whenever it is made
+        made.set_layout(h5py.h5d.CONTIGUOUS)
+        made.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+        made.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+        stored = h5py.h5t.py_create(dtype, logical=True)
+        array = h5py.Dataset(h5py.h5d.create(file.id, name.encode(), stored, h5py.h5s.create_simple(shape), made))
+        for axis, called in enumerate(axes):
+            array.dims[axis].label = called
+        array.attrs.update(said)
+        return int(array.id.get_offset())

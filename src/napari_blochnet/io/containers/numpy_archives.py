@@ -14,6 +14,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.containers.numpy_headers import read_npy_header
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.reading import read_bytes, refuse_beyond_memory
 
 __all__ = ["ArchivedArray", "list_archived_arrays"]
@@ -75,7 +76,7 @@ class ArchivedArray:
         try:
             with zipfile.ZipFile(self.path) as archive, archive.open(f"{self.name}.npy") as file:
                 read_npy_header(file)
-                values: AnyArray = np.empty(math.prod(self.shape), self.dtype)
+                values = roomy_array(math.prod(self.shape), self.dtype)
                 read_bytes(file, values, what=f"reading {self.path.name}", watch=watch)
         except (InputError, Cancelled):
             raise

@@ -13,6 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import Watch
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.dicom.dicom_headers import Frame
 from napari_blochnet.io.reading import refuse_beyond_memory
 
@@ -46,7 +47,7 @@ def read_samples(slices: Sequence[Sequence[Frame]], watch: Watch) -> FloatArray:
     shape = (len(slices[0]), len(slices), *one.size)
     refuse_beyond_memory(one.file, 4 * math.prod(shape))
     _stored(one.file)  # that images are as large as they claim is known before any place is set aside for them
-    data: FloatArray = np.empty(shape, np.float32)
+    data: FloatArray = roomy_array(shape, np.dtype(np.float32))
     by_file: dict[Path, list[tuple[int, int, Frame]]] = defaultdict(list)
     for z, row in enumerate(slices):
         for t, frame in enumerate(row):
@@ -133,7 +134,7 @@ def complex_samples(name: str, magnitude: FloatArray, phase: FloatArray, frame: 
         A unit that cannot be told.
     """
     turn, start, unit = _unit(name, phase, frame)
-    data: AnyArray = np.empty(magnitude.shape, np.complex64)
+    data = roomy_array(magnitude.shape, np.dtype(np.complex64))
     for t in range(len(data)):
         angle = turn * phase[t] + start
         data[t].real = magnitude[t] * np.cos(angle)

@@ -17,6 +17,7 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.dicom.dicom_headers import CONTRASTS, Frame, Part, dicom_files, has_dicom_mark, read_frames
 from napari_blochnet.io.dicom.dicom_samples import complex_samples, read_samples
 
@@ -252,7 +253,7 @@ def _joined(name: str, frames: list[Frame], order: Order, notes: list[str], watc
     if pair is not None:
         other = read_samples(stacks[1], watch)
         if pair == ("real", "imaginary"):
-            joined = np.empty(data.shape, np.complex64)
+            joined = roomy_array(data.shape, np.dtype(np.complex64))
             joined.real, joined.imag = data, other
             data = joined
         else:

@@ -1,4 +1,4 @@
-"""Simulation of volumes that need not fit into memory, part by part into a Zarr store."""
+"""Simulation of volumes that need not fit into memory, part by part into a Zarr store, NIfTI or HDF5."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.compiling import tells_of_compiling
-from napari_blochnet.common.errors import FileError, InputError
+from napari_blochnet.common.endings import check_ending
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.fingerprints.zarr_stacks import is_zarr_name
 from napari_blochnet.io.atomic import existing_file, named_by, replacing_set
 from napari_blochnet.io.origin import check_outputs
-from napari_blochnet.io.sets.rooms import sync_file, sync_folder
+from napari_blochnet.io.sets.rooms import sync_folder
 from napari_blochnet.io.sets.unfinished import Unfinished, open_unfinished
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.operations.simulate import (
@@ -50,15 +50,15 @@ def simulate_to(
     cancelled: CancelEvent | None = None,
     **fields: Any,
 ) -> FingerprintStack:
-    """Simulate the fingerprints of a phantom into a Zarr store, of which no more than a part is in memory.
+    """Simulate the fingerprints of a phantom into a file, of which no more than a part is in memory.
 
-    What is finished is kept in a hidden folder beside the store until that is whole: whoever stops it, or whatever
+    What is finished is kept in a hidden folder beside the file until that is whole: whoever stops it, or whatever
     ends the process, the same call goes on with the parts that are missing.
 
     Parameters
     ----------
     path : path
-        Ending in ``.zarr``.
+        Ending in ``.zarr``, ``.nii`` or ``.h5``; see `napari_blochnet.fingerprints.stack_files.write_fingerprints`.
     phantom : Phantom
         T1, T2 in ms, PD, and B1 where it has one.
     schedule : Schedule
@@ -73,29 +73,29 @@ def simulate_to(
     Returns
     -------
     FingerprintStack
-        The store, opened: samples of a large one stay on disk. They are those of `simulate` to within ``tolerance``,
+        The file, opened: samples of a large one stay on disk. They are those of `simulate` to within ``tolerance``,
         with the same noise; the same bits whether it was broken off or not.
 
     Raises
     ------
     InputError
-        As `simulate`; a name that does not end in ``.zarr``; a store there that this package did not write; another
-        process that makes one of this name.
+        As `simulate`; a name with another ending; a file there that this package did not write; another process that
+        makes one of this name.
     Cancelled
         What is finished is kept.
     """
     from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.evaluation.signal_scale import mark_of_pd
-    from napari_blochnet.fingerprints.stack_drafts import StackDraft, stack_parts
-    from napari_blochnet.fingerprints.stack_files import read_fingerprints
+    from napari_blochnet.fingerprints.stack_drafts import PARTS_ENDINGS, open_draft, stack_parts
+    from napari_blochnet.fingerprints.stack_files import files_to_write, read_fingerprints
     from napari_blochnet.physics.decoder import EPGDecoder
 
     target = Path(path)
-    if not is_zarr_name(target):
-        raise FileError(target, "a stack that is written part by part is a Zarr store", "a name ending in .zarr")
+    check_ending(target, PARTS_ENDINGS, "stacks part by part")
     given = settings_from(SimulateSettings, settings, **fields)
     source = phantom.record or {"operation": "given", "phantom": phantom.name}
-    check_outputs([target], record=source)
+    files = files_to_write(target)
+    check_outputs(files, record=source)
     phantom = simulated_part(phantom, schedule, given)
     chosen = resolve_device(device)
     watch, dtype = Watch(progress, cancelled), simulated_type(schedule, given)
@@ -110,7 +110,7 @@ def simulate_to(
         making = _Making(unfinished, phantom, decoder, allowance, dtype, watch, passes=1 + (given.snr is not None))
         sigma = 0.0 if given.snr is None else making.sigma(given.snr)
         with named_by(target):
-            draft = StackDraft(unfinished.new / target.name, phantom.mask, len(schedule), stored)
+            draft = open_draft(unfinished.new / target.name, phantom.mask, phantom.geometry, len(schedule), stored)
             parts = list(stack_parts(phantom.mask, len(schedule), stored))
             making.write(draft, parts, sigma, given)
             inputs = {"phantom": source, "schedule": embed_schedule(schedule)}
@@ -119,9 +119,10 @@ def simulate_to(
                                  decoder=decoder.describe_backend(allowance.device), pd_mark=mark_of_pd(phantom),
                                  **memory)  # fmt: skip
             name = f"{phantom.name}, {schedule.name or 'schedule'}"
-            draft.finish({"name": name, "kind": given.kind, "snr": given.snr, "noise_sigma": sigma,
-                          "schedule": schedule.to_dict(), "record": record}, phantom.geometry)  # fmt: skip
-            _put(draft.path, target, watch)
+            watch.report(0, 1, f"writing {target.name} to the disk")
+            made = draft.finish({"name": name, "kind": given.kind, "snr": given.snr, "noise_sigma": sigma,
+                                 "schedule": schedule.to_dict(), "record": record})  # fmt: skip
+            _put(made, files)
         unfinished.remove()
     finally:
         unfinished.close()
@@ -176,7 +177,7 @@ class _Making:
         mask = self._phantom.mask
         plane = mask[0].size
         random = np.random.default_rng(settings.seed)
-        notes = [self._unfinished.finished(part.name) for part in parts]
+        notes = [self._finished(draft, part) for part in parts]
         with ThreadPoolExecutor(1) as pool:
             ahead: Future[AnyArray] | None = None
             for number, part in enumerate(parts):
@@ -204,8 +205,16 @@ class _Making:
                     rows += noise
                 files = draft.write(part, np.abs(rows) if settings.kind == "magnitude" else rows)
                 seconds = time.perf_counter() - started
-                self._unfinished.finish(part.name, files, random=state, seconds=seconds)
+                self._unfinished.finish(part.name, files, samples=draft.digest(part), random=state, seconds=seconds)
                 self._count(len(inside), {"seconds": seconds})
+
+    def _finished(self, draft: Any, part: Any) -> dict[str, Any] | None:
+        """Return the note of a part of which the draft still holds what it says."""
+        note = self._unfinished.finished(part.name)
+        if note is None:
+            return None
+        self._say("looking at what is finished")
+        return note if note.get("samples", "") == draft.digest(part) else None
 
     def _noise(self, random: np.random.Generator, voxels: int) -> AnyArray:
         shape = (voxels, len(self._decoder.schedule))
@@ -227,17 +236,20 @@ class _Making:
         self.seconds += float(note["seconds"])
 
 
-def _put(draft: Path, target: Path, watch: Watch) -> None:
-    """Put a whole store in its place, in one step where there is none."""
-    watch.report(0, 1, f"writing {target.name} to the disk")
-    sync_file(draft)
-    check_outputs([target])
-    if not target.exists() and not target.is_symlink():
-        os.rename(draft, target)
-        sync_folder(target.parent)
+def _put(made: list[Path], files: list[Path]) -> None:
+    """Put a whole stack in its place, in one step."""
+    check_outputs(files)
+    if len(files) == 1 and not files[0].exists() and not files[0].is_symlink():
+        os.rename(made[0], files[0])
+        sync_folder(files[0].parent)
         return
-    with replacing_set([target]) as room:
-        os.rename(draft, room / target.name)
+    with replacing_set(files) as room:
+        for file in made:
+            try:
+                # until all of it is in place it stays in the draft, too
+                os.link(file, room / file.name)
+            except OSError:  # a store; a disk that knows no links
+                os.rename(file, room / file.name)
 
 
 def _digest(phantom: Phantom) -> str:

@@ -158,7 +158,7 @@ class SimulatePanel(Panel):
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
         line = f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, {memory(size)}"
         if self._is_large:
-            line += f", and {memory(free)} of memory are free: they go into a Zarr store, and stay on the disk."
+            line += f", and {memory(free)} of memory are free: they go into a file, and stay on the disk."
         else:
             line += " of memory."
         self.size_line.setText(line)
@@ -194,7 +194,8 @@ class SimulatePanel(Panel):
             run = functools.partial(simulate, phantom, schedule, settings)
             if self._is_large:
                 start = Path(preferences.folder(FOLDER) or Path.home()) / "fingerprints.zarr"
-                path = ask_where_to_save(self, "Where the fingerprints go", str(start), "Zarr (*.zarr)")
+                kinds = "Zarr (*.zarr);;NIfTI (*.nii);;HDF5 (*.h5)"
+                path = ask_where_to_save(self, "Where the fingerprints go", str(start), kinds)
                 if not path:
                     return
                 preferences.set_folder(FOLDER, path)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QPushButton, QWidget
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.fingerprints.stack_files import fingerprint_files
+from napari_blochnet.fingerprints.stack_drafts import PARTS_ENDINGS
+from napari_blochnet.fingerprints.stack_files import files_to_write
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.napari_ui.saving.results import (
     SavedMaps,
@@ -156,7 +157,7 @@ class SaveFingerprints(_SaveButton):
             self,
             "Save the fingerprints",
             str(start),
-            "NIfTI (*.nii.gz *.nii)",
+            "NIfTI (*.nii.gz *.nii);;Zarr (*.zarr);;HDF5 (*.h5)",
             options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if path:
@@ -165,11 +166,13 @@ class SaveFingerprints(_SaveButton):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Save the stack in the background."""
-        target = with_nifti_ending(path)
+        is_named = os.fspath(path).lower().endswith(PARTS_ENDINGS)
+        target = Path(path).expanduser() if is_named else with_nifti_ending(path)
         if not self._entries or self._panel.is_busy:
             return
-        stack, files = self._entries[-1].subject, fingerprint_files(target)
+        stack = self._entries[-1].subject
         try:
+            files = files_to_write(target)
             check_outputs(files, record=stack.record)
         except InputError as error:
             self._panel.jobs.say(str(error), "error")
@@ -179,6 +182,7 @@ class SaveFingerprints(_SaveButton):
         self._start(f"Saving {target.name}", functools.partial(save_fingerprints, stack, target), self._on_saved)
 
     def _on_saved(self, files: list[Path]) -> None:
-        size = sum(path.stat().st_size for path in files) / 1e6
+        every = [file for path in files for file in (path.rglob("*") if path.is_dir() else [path])]
+        size = sum(file.stat().st_size for file in every) / 1e6
         names = ", ".join(path.name for path in files)
         self._panel.jobs.say(f"Saved {names} in {files[0].parent}, {size:,.1f} MB.", "good")
