@@ -19,6 +19,7 @@ from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.search import Tiles
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.physics.kernels.launch import for_all_workers
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form"]
@@ -119,6 +120,9 @@ def of_form(signal: AnyArray, form: AtomForm) -> AnyArray:
 _cache: OrderedDict[Any, Dictionary] = OrderedDict()
 _near: OrderedDict[Any, Dictionary] = OrderedDict()
 _cache_lock = threading.Lock()
+# Of each dictionary, whose turn it is to make it; and between two looks of those who wait, s.
+_turns: dict[Any, threading.Lock] = {}
+_LOOK = 0.1
 
 
 def build_dictionary(
@@ -170,7 +174,7 @@ def build_dictionary(
 
         return atoms.compressed(find_subspace(units(), energy, rank))
 
-    return _kept(_cache, key, _KEPT, make)
+    return _kept(_cache, key, _KEPT, make, watch)
 
 
 def dictionary_near(
@@ -195,23 +199,35 @@ def dictionary_near(
         Relative to nominal.
     """
     key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1)
-    return _kept(
-        _near, key, _KEPT_NEAR, lambda: _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace)
-    )
+
+    def make() -> Dictionary:
+        return _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace)
+
+    return _kept(_near, key, _KEPT_NEAR, make, watch)
 
 
-def _kept(cache: OrderedDict[Any, Dictionary], key: Any, most: int, make: Callable[[], Dictionary]) -> Dictionary:
-    """Return what is kept under a key, or make it and keep it, with the last few."""
+def _kept(
+    cache: OrderedDict[Any, Dictionary], key: Any, most: int, make: Callable[[], Dictionary], watch: Watch
+) -> Dictionary:
+    """Return what is kept under a key, or make it and keep it, with the last few; of two threads one makes it."""
     with _cache_lock:
-        if key in cache:
-            cache.move_to_end(key)
-            return cache[key]
-    made = make()
-    with _cache_lock:
-        cache[key] = made
-        while len(cache) > most:
-            cache.popitem(last=False)
-    return made
+        turn = _turns.setdefault(key, threading.Lock())
+    while not turn.acquire(timeout=_LOOK):
+        watch.check("making a dictionary")
+    try:
+        with _cache_lock:
+            if key in cache:
+                cache.move_to_end(key)
+                return cache[key]
+        with for_all_workers():
+            made = make()
+        with _cache_lock:
+            cache[key] = made
+            while len(cache) > most:
+                cache.popitem(last=False)
+        return made
+    finally:
+        turn.release()
 
 
 class _Atoms:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -15,6 +15,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Kind, Operation, operation_of
+from napari_blochnet.jobs.history.other_stacks import EACH
 from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import as_recipe, check_step, shown
@@ -58,7 +59,12 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def run_recipe(
-    recipe: dict[str, Any], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+    recipe: dict[str, Any],
+    *,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    instead: Mapping[int, Callable[..., Any]] | None = None,
 ) -> list[Any]:
     """Run a recipe's steps.
 
@@ -66,6 +72,13 @@ def run_recipe(
     ----------
     recipe : dict
         As `read_recipe` gives it.
+    device : str
+        "auto", "cpu" or a GPU such as "cuda:0", for operations that take one.
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`.
+    instead : mapping of int to callable, optional
+        What is called, as the operation would be, for the step of that number, counted from 0. The step of
+        `napari_blochnet.jobs.history.other_stacks.EACH` needs one: that opens a stack.
 
     Returns
     -------
@@ -78,12 +91,20 @@ def run_recipe(
         A step that is unknown or was not recorded (data made in Python), or takes another input or setting.
     """
     results: list[Any] = []
+    called = instead or {}
     for number, step in enumerate(recipe["steps"], start=1):
         check_step(step, f"Step {number} of the recipe")
         if step.get("operation") == "given":
             results.append(_given(step, number))
             continue
         settings = step.get("settings", {})
+        if step.get("operation") == EACH:
+            if number - 1 not in called:
+                raise InputError("This recipe is for other stacks, and none is named",
+                                 "blochnet run RECIPE STACK… -o FOLDER", field="stacks")  # fmt: skip
+            schedule = _resolve(step.get("inputs", {}).get("schedule"), results)
+            results.append(called[number - 1](schedule))
+            continue
         operation = operation_of(step.get("operation"), settings)
         if operation is None:
             known = dict.fromkeys(operation.name for operation in OPERATIONS)
@@ -101,8 +122,9 @@ def run_recipe(
                 raise InputError(
                     f"Step {number} of the recipe gives {operation.name} no {wanted.name}", "one", field="recipe"
                 )
-        watched = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
-        results.append(operation(**inputs, settings=chosen, **watched))
+        more: dict[str, Any] = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
+        more |= {"device": device} if operation.device else {}
+        results.append(called.get(number - 1, operation)(**inputs, settings=chosen, **more))
     return results
 
 
