@@ -131,7 +131,8 @@ def run_on_stacks(
         finally:
             # also of a part: it tells what there is
             study = run.study(found)
-            write_summary(study.rows, root, template.recipe, study.notes, study.failed)
+            if study.rows:
+                write_summary(study.rows, root, template.recipe, study.notes, study.failed)
     return study
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
+import queue
 import secrets
 import threading
 import warnings
@@ -15,9 +16,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dask
+
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.engines.tasks import Outcome, Task, collected_notes, do_task
+from napari_blochnet.engines.tasks import Outcome, SharedContext, Task, collected_notes, do_task
 from napari_blochnet.engines.workers import own_device, refusal, torch_threads, worker_name
 from napari_blochnet.jobs.records import software_versions
 from napari_blochnet.physics.kernels.launch import limited_threads
@@ -29,6 +32,8 @@ __all__ = ["ClusterEngine", "cluster_engine"]
 
 # How long a scheduler may take to answer, and the first worker to come, s; between two looks.
 _ANSWER, _FIRST_WORKER, _LOOK = 20, 300.0, 0.2
+# A dask array that a task looks at is computed by the thread that looks, not by the cluster.
+_own_arrays = SharedContext(lambda: dask.config.set(scheduler="synchronous"))
 # Work that was called off, by its name: of each process of workers.
 _called_off: dict[str, threading.Event] = {}
 
@@ -114,18 +119,18 @@ class ClusterEngine:
                 self._call_off(name, list(futures))
 
     def _gathered(self, futures: dict[Future[Any], int], watch: Watch) -> Iterator[tuple[int, Outcome]]:
-        from distributed import wait
-
-        running = dict(futures)
-        while running:
-            with contextlib.suppress(TimeoutError):
-                wait(list(running), timeout=_LOOK, return_when="FIRST_COMPLETED")
+        done: queue.SimpleQueue[Future[Any]] = queue.SimpleQueue()
+        for future in futures:
+            future.add_done_callback(done.put)
+        left = len(futures)
+        while left:
             watch.check("the tasks that are left")
             if self._client.status not in ("running", "connecting"):
                 raise self._lost()
-            for future in [future for future in running if future.done()]:
-                number = running.pop(future)
-                yield number, self._outcome(future)
+            with contextlib.suppress(queue.Empty):
+                future = done.get(timeout=_LOOK)
+                yield futures[future], self._outcome(future)
+                left -= 1
 
     def _outcome(self, future: Future[Any]) -> Outcome:
         from distributed import KilledWorker
@@ -210,6 +215,6 @@ def _on_worker(
         its_own = get_worker().state.nthreads
         threads = min(share, its_own)
         torch_threads(threads)
-        with limited_threads(threads, its_own), collected_notes():
+        with limited_threads(threads, its_own), collected_notes, _own_arrays:
             outcome = do_task(function, task, own_device(device), Watch(cancelled=_event(name)))
     return {"result": outcome.result, "failure": outcome.failure, "notes": list(outcome.notes), "where": worker_name()}

@@ -44,7 +44,7 @@ class LocalEngine:
         self, function: str, tasks: Sequence[Task], watch: Watch = UNWATCHED, *, needs: Task | None = None
     ) -> Iterator[tuple[int, Outcome]]:
         """See `napari_blochnet.engines.engine.Engine`."""
-        with collected_notes():
+        with collected_notes:
             if min(self.workers, len(tasks)) < 2:
                 for number, task in enumerate(tasks):
                     watch.check("the tasks that are left")

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import Watch
 
-__all__ = ["Outcome", "Task", "collected_notes", "do_task"]
+__all__ = ["Outcome", "SharedContext", "Task", "collected_notes", "do_task"]
 
 #: What a task is told, JSON; its function takes it as the first argument.
 Task: TypeAlias = dict[str, Any]
@@ -92,41 +92,37 @@ def _sentence(error: Exception) -> str:
     return f"An unexpected fault ({type(error).__name__}: {error}; {where.name}); please report it."
 
 
-@contextlib.contextmanager
-def collected_notes() -> Iterator[None]:
-    """Let what is told while a thread does a task go into that task's outcome, not to whoever started them all."""
-    with _collecting:
-        _collecting.enter()
-    try:
-        yield
-    finally:
-        with _collecting:
-            _collecting.leave()
+class SharedContext:
+    """Something that holds for a whole process, while any of its threads wants it.
 
+    Parameters
+    ----------
+    make : callable
+        Returns a context manager: the first thread enters it, and the last one leaves it.
+    """
 
-class _Collecting:
-    """Warnings are shown in one place for all threads: the first task takes it, and the last one gives it back."""
-
-    def __init__(self) -> None:
-        self._lock, self._users, self._before = threading.Lock(), 0, contextlib.ExitStack()
+    def __init__(self, make: Callable[[], contextlib.AbstractContextManager[Any]]) -> None:
+        self._make, self._lock, self._users, self._entered = make, threading.Lock(), 0, contextlib.ExitStack()
 
     def __enter__(self) -> None:
-        self._lock.acquire()
+        with self._lock:
+            if not self._users:
+                self._entered.enter_context(self._make())
+            self._users += 1
 
     def __exit__(self, *_: object) -> None:
-        self._lock.release()
+        with self._lock:
+            self._users -= 1
+            if not self._users:
+                self._entered.close()
 
-    def enter(self) -> None:
-        if not self._users:
-            self._before.enter_context(warnings.catch_warnings())
-            warnings.simplefilter("always", DataWarning)
-            warnings.showwarning = functools.partial(_show, warnings.showwarning)
-        self._users += 1
 
-    def leave(self) -> None:
-        self._users -= 1
-        if not self._users:
-            self._before.close()
+@contextlib.contextmanager
+def _notes_kept() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        warnings.showwarning = functools.partial(_show, warnings.showwarning)
+        yield
 
 
 def _show(shown: Callable[..., None], message: Any, category: type[Warning], *more: Any, **named: Any) -> None:
@@ -137,4 +133,5 @@ def _show(shown: Callable[..., None], message: Any, category: type[Warning], *mo
         shown(message, category, *more, **named)
 
 
-_collecting = _Collecting()
+#: Lets what is told while a thread does a task go into that task's outcome, not to whoever started them all.
+collected_notes = SharedContext(_notes_kept)
