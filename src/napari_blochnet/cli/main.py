@@ -12,7 +12,7 @@ from napari_blochnet import __version__
 from napari_blochnet.cli.benchmarks import benchmark
 from napari_blochnet.cli.models import adapt, models, train
 from napari_blochnet.cli.operation_commands import add_operation, open_maps, open_phantom
-from napari_blochnet.cli.recipes import run
+from napari_blochnet.cli.running import run
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command, named_files
 from napari_blochnet.cli.studies import experiment

@@ -19,8 +19,8 @@ from napari_blochnet.cohorts.summary import check_summary, write_summary
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.engines.engine import Engine, open_engine
+from napari_blochnet.engines.one_task import Outcome, Task
 from napari_blochnet.engines.settings_engines import EngineSettings
-from napari_blochnet.engines.tasks import Outcome, Task
 from napari_blochnet.jobs.history.other_stacks import StackRecipe, ancestors, recipe_for_stacks, renumbered
 from napari_blochnet.jobs.history.recipes import files_read, read_recipe
 from napari_blochnet.jobs.records import plain_path, software_versions
@@ -178,11 +178,11 @@ class _Run:
             self._watch.check("looking for what is finished")
             self._watch.report(number, len(stacks), "looking for what is finished")
             task = self._task(stack, networks)
-            note = finished_note(self._root, stack.prefix, task["key"])
-            if note is None:
+            finished = finished_note(self._root, stack.prefix, task["key"])
+            if finished is None:
                 tasks.append(task)
             else:
-                self._finished[stack.prefix] = note
+                self._finished[stack.prefix] = finished
         self._before = len(self._finished)
         if self._before:
             self._say(f"{self._before} of {len(stacks)} stacks are done already.")

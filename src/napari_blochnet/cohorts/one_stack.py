@@ -14,7 +14,7 @@ from napari_blochnet.cohorts.area_means import area_means, areas_of
 from napari_blochnet.cohorts.stack_names import folder_of
 from napari_blochnet.cohorts.study_folder import write_note
 from napari_blochnet.common.progress import Watch
-from napari_blochnet.engines.tasks import Task
+from napari_blochnet.engines.one_task import Task
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import map_paths
 from napari_blochnet.fingerprints.stack import FingerprintStack

@@ -20,8 +20,8 @@ import dask
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.engines.tasks import Outcome, SharedContext, Task, collected_notes, do_task
-from napari_blochnet.engines.workers import own_device, refusal, torch_threads, worker_name
+from napari_blochnet.engines.each_worker import own_device, refusal, torch_threads, worker_name
+from napari_blochnet.engines.one_task import Outcome, SharedContext, Task, collected_notes, do_task
 from napari_blochnet.jobs.records import software_versions
 from napari_blochnet.physics.kernels.launch import limited_threads
 
@@ -202,9 +202,7 @@ def _event(name: str) -> threading.Event:
     return _called_off.setdefault(name, threading.Event())
 
 
-def _on_worker(
-    function: str, task: Task, device: str, name: str, needs: dict[str, Any], share: int
-) -> dict[str, Any]:
+def _on_worker(function: str, task: Task, device: str, name: str, needs: dict[str, Any], share: int) -> dict[str, Any]:
     """Do a task on a worker of the cluster, on as many of its threads as there are for each task."""
     from distributed import get_worker
 

@@ -9,8 +9,8 @@ from typing import Protocol
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.engines.local_engine import LocalEngine
+from napari_blochnet.engines.one_task import Outcome, Task
 from napari_blochnet.engines.settings_engines import EngineSettings
-from napari_blochnet.engines.tasks import Outcome, Task
 
 __all__ = ["Engine", "open_engine"]
 
@@ -18,8 +18,9 @@ __all__ = ["Engine", "open_engine"]
 class Engine(Protocol):
     """Whoever does the work."""
 
-    #: who that is, in words
-    about: str
+    @property
+    def about(self) -> str:
+        """Who that is, in words."""
 
     def run(
         self, function: str, tasks: Sequence[Task], watch: Watch = UNWATCHED, *, needs: Task | None = None
@@ -29,13 +30,13 @@ class Engine(Protocol):
         Parameters
         ----------
         function : str
-            ``module:function``; see `napari_blochnet.engines.tasks.do_task`.
+            ``module:function``; see `napari_blochnet.engines.one_task.do_task`.
         tasks : sequence of dict
             JSON each.
         watch : Watch
             Asked; told by a task only where one is done at a time, in this thread.
         needs : dict, optional
-            What each worker is asked before it begins: `napari_blochnet.engines.workers.refusal` takes it.
+            What each worker is asked before it begins: `napari_blochnet.engines.each_worker.refusal` takes it.
 
         Raises
         ------

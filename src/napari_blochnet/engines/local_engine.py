@@ -12,8 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, Watch
-from napari_blochnet.engines.tasks import Outcome, Task, collected_notes, do_task
-from napari_blochnet.engines.workers import devices_for, torch_threads
+from napari_blochnet.engines.each_worker import devices_for, torch_threads
+from napari_blochnet.engines.one_task import Outcome, Task, collected_notes, do_task
 from napari_blochnet.physics.kernels.launch import available_threads, limited_threads
 
 __all__ = ["LocalEngine"]

@@ -83,8 +83,8 @@ def recipe_for_stacks(recipe: dict[str, Any]) -> StackRecipe:
     if len(roots) > 1:
         raise InputError(f"The recipe takes {len(roots)} stacks", "one that others can stand for", field="recipe")
     root = roots.pop()
-    said = {name: value if isinstance(value := steps[root].get(name), list) else [] for name in ("needs", "notes")}
-    asked, notes = dict.fromkeys(each for each in said["needs"] if each == "b1"), list(map(str, said["notes"]))
+    before = {key: value if isinstance(value := steps[root].get(key), list) else [] for key in ("needs", "notes")}
+    asked, notes = dict.fromkeys(each for each in before["needs"] if each == "b1"), list(map(str, before["notes"]))
     steps[root] = _each(steps[root])
     for number in sorted(made - {root}):
         operation = operation_of(steps[number]["operation"], steps[number].get("settings", {}))
