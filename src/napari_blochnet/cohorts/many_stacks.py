@@ -132,8 +132,19 @@ def run_on_stacks(
             # also of a part: it tells what there is
             study = run.study(found)
             if study.rows:
-                write_summary(study.rows, root, template.recipe, study.notes, study.failed)
+                _write(study, root, template)
     return study
+
+
+def _write(study: Study, root: Path, template: StackRecipe) -> None:
+    try:
+        write_summary(study.rows, root, template.recipe, study.notes, study.failed)
+    except OSError as error:
+        raise InputError(
+            f"The summary cannot be written to {root} ({error.strerror or error}); maps that are finished are kept",
+            "room on the disk, and then the same command again, which goes on",
+            field="output",
+        ) from None
 
 
 def _with_needs(stack: StudyStack, template: StackRecipe) -> StudyStack:

@@ -15,8 +15,8 @@ __all__ = ["EACH", "StackRecipe", "ancestors", "recipe_for_stacks", "renumbered"
 
 #: The step that opens each stack; its settings are those by which the recipe's own was understood.
 EACH = "each_stack"
-# Of the inputs and settings that are one stack's, which may be left out: without a mask no number changes.
-_LEFT_OUT = "mask"
+# Which voxels were mapped belongs to one stack, and changes no number of the others: it is left out.
+_LEFT_OUT = ("mask", "slices")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class StackRecipe:
 def recipe_for_stacks(recipe: dict[str, Any]) -> StackRecipe:
     """Return what a recipe does to its stack as a recipe for any; one that is for others already as it is.
 
-    What opens or makes its stack is replaced; settings stay, but for a mask or a B1 map of its own voxels.
+    What opens or makes its stack is replaced; settings stay, but for a mask, slices or a B1 map of its own voxels.
 
     Parameters
     ----------
@@ -90,9 +90,9 @@ def recipe_for_stacks(recipe: dict[str, Any]) -> StackRecipe:
         operation = operation_of(steps[number]["operation"], steps[number].get("settings", {}))
         if operation is not None:
             for name, said in _of_one_stack(operation, steps[number]):
-                if name == _LEFT_OUT:
-                    notes.append(f"Its mask ({said}) belongs to its own stack and is left out: each stack is mapped "
-                                 "inside its own.")  # fmt: skip
+                if name in _LEFT_OUT:
+                    notes.append(f"What the recipe says of {name} ({said}) belongs to its own stack and is left out: all "
+                                 "of each stack is mapped, or what a table of stacks says.")  # fmt: skip
                 else:
                     asked[name] = None
     if asked:
@@ -123,9 +123,11 @@ def _of_one_stack(operation: Operation, step: dict[str, Any]) -> Iterator[tuple[
         is_named = each.by_name and each.name in operation.settings.model_fields
         if is_named and inputs.get(each.name) is not None:
             inputs.pop(each.name)
-            yield each.name, "painted" if each.name == _LEFT_OUT else "an array"
+            yield each.name, "painted" if each.name in _LEFT_OUT else "an array"
         elif is_named and settings.get(each.name) not in (None, "otsu"):
             yield each.name, str(settings.pop(each.name))
+    if operation.name == "reconstruct" and settings.get("slices") is not None:
+        yield "slices", " to ".join(map(str, settings.pop("slices")))
 
 
 def _steps_named(value: Any) -> Iterator[int]:

@@ -115,11 +115,6 @@ def _said_of(template: StackRecipe) -> list[str]:
     said = list(template.notes)
     if template.needs:
         said.append("Each stack needs a B1 map of its own: a table of stacks names them in a column b1.")
-    for number in template.mapped:
-        slices = template.steps[number].get("settings", {}).get("slices")
-        if slices is not None:
-            said.append(f"It maps slices {slices[0]} to {slices[1] - 1} of each stack; choose all slices to map whole "
-                        "volumes.")  # fmt: skip
     return said
 
 
@@ -135,8 +130,8 @@ class CopyRow(QWidget):
         self.recipe = QPushButton("Save recipe…")
         self.for_stacks = QCheckBox("Recipe for other stacks")
         self.for_stacks.setToolTip(
-            "Save what was done to this stack for others, without a mask or a B1 map that is its own: 'blochnet run' "
-            "then maps any number of stacks, here or on a cluster."
+            "Save what was done to this stack for others, without the mask, slices or B1 map that are its own: "
+            "'blochnet run' then maps any number of stacks, here or on a cluster."
         )
         self.said = QLabel()
         self.said.setTextFormat(Qt.TextFormat.PlainText)
