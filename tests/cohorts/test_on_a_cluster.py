@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from clusters import cluster, wait_for
+
 from studies import edited, images, recipe, version_package, waiting_package, write_stack
 
 pytest.importorskip("distributed")

@@ -7,6 +7,7 @@ cluster shares a file system with this machine. What a worker makes once (dictio
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import queue
 import secrets
@@ -34,6 +35,7 @@ __all__ = ["ClusterEngine", "cluster_engine"]
 _ANSWER, _FIRST_WORKER, _LOOK = 20, 300.0, 0.2
 # A dask array that a task looks at is computed by the thread that looks, not by the cluster.
 _own_arrays = SharedContext(lambda: dask.config.set(scheduler="synchronous"))
+_of_torch = functools.cache(lambda threads: SharedContext(lambda: torch_threads(threads)))
 # Work that was called off, by its name: of each process of workers.
 _called_off: dict[str, threading.Event] = {}
 
@@ -212,7 +214,6 @@ def _on_worker(function: str, task: Task, device: str, name: str, needs: dict[st
     else:
         its_own = get_worker().state.nthreads
         threads = min(share, its_own)
-        torch_threads(threads)
-        with limited_threads(threads, its_own), collected_notes, _own_arrays:
+        with _of_torch(threads), limited_threads(threads, its_own), collected_notes, _own_arrays:
             outcome = do_task(function, task, own_device(device), Watch(cancelled=_event(name)))
     return {"result": outcome.result, "failure": outcome.failure, "notes": list(outcome.notes), "where": worker_name()}

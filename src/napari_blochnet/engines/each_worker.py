@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +64,17 @@ def _public(version: str | None) -> str | None:
     return None if version is None else version.partition("+")[0]
 
 
-def torch_threads(threads: int) -> int:
-    """Let PyTorch use so many threads in what the calling one starts from now on; return how many it used."""
+@contextlib.contextmanager
+def torch_threads(threads: int) -> Iterator[None]:
+    """Let PyTorch use so many threads in each call of this process."""
     import torch
 
     before = torch.get_num_threads()
-    if before != threads:
-        torch.set_num_threads(threads)
-    return int(before)
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def devices_for(device: str, workers: int) -> list[str]:

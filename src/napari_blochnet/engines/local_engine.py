@@ -6,6 +6,8 @@ they are faster, and take a fraction of the memory.
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,8 +20,9 @@ from napari_blochnet.physics.kernels.launch import available_threads, limited_th
 
 __all__ = ["LocalEngine"]
 
-# Between two looks at whether the work is still wanted, s.
-_LOOK = 0.1
+# Between two looks at whether the work is still wanted, s; and between two threads' turns, which makes a study of small
+# stacks a fifth faster.
+_LOOK, _TURN = 0.1, 2e-4
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,11 @@ class LocalEngine:
             finally:
                 free.append(device)
 
-        before = torch_threads(share)
-        with ThreadPoolExecutor(workers, initializer=torch_threads, initargs=(share,)) as pool:
+        with (
+            torch_threads(share),
+            _short_turns(),
+            ThreadPoolExecutor(workers, initializer=_begin, initargs=(share,)) as pool,
+        ):
             running: dict[Future[Outcome], int] = {pool.submit(do, task): number for number, task in enumerate(tasks)}
             try:
                 while running:
@@ -79,7 +85,23 @@ class LocalEngine:
             finally:  # also where whoever asked for them goes away
                 stop.set()
                 pool.shutdown(cancel_futures=True)
-                torch_threads(before)
+
+
+@contextlib.contextmanager
+def _short_turns() -> Iterator[None]:
+    """Let a thread that comes back from compiled code wait less for one that runs Python's own, 5 ms by default."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_TURN)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
+def _begin(share: int) -> None:
+    import torch
+
+    torch.set_num_threads(share)  # of OpenMP each thread has its own number
 
 
 class _Stop(threading.Event):
