@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import shutil
@@ -209,7 +210,7 @@ def test_stacks_of_one_name_are_called_by_their_folders(made, tmp_path):
 
 
 def test_pure_voxels_of_a_phantom_are_its_tissues(made, tmp_path):
-    head = nb.synthetic_phantom(shape=(4, 20, 16))[2:3]
+    head = nb.synthetic_phantom(shape=(8, 48, 40))[4:5]
     write_phantom(head, tmp_path / "head")
     write_fingerprints(nb.simulate(head, SCHEDULE, snr=50.0), tmp_path / "sub-1_MRF.nii")
     nb.run_on_stacks(made[0], [tmp_path / "sub-1_MRF.nii"], tmp_path / "out", regions=str(tmp_path / "head"))
@@ -261,7 +262,7 @@ def test_a_full_disk_is_told_of_and_the_same_call_goes_on(made, tmp_path, monkey
     try:
         filler = place / "other"
         nb.run_on_stacks(json_beside, stacks[:1], place / "out")
-        with pytest.raises(OSError, match="space"), filler.open("wb", buffering=0) as file:
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
             while True:
                 file.write(b"0" * 4096)
         line = ["run", str(json_beside), *map(str, stacks), "--workers", "2", "-o", str(place / "out")]

@@ -31,8 +31,9 @@ _LOOP = """
 import sys
 import napari_blochnet as nb
 out, estimator, refine, *stacks = sys.argv[1:]
+how = {"estimator": estimator, "refine": refine == "refine"}
 for number, stack in enumerate(stacks):
-    nb.reconstruct_to(f"{out}/{number:02}", nb.read_fingerprints(stack), estimator, refine=refine == "refine", source=stack)
+    nb.reconstruct_to(f"{out}/{number:02}", nb.read_fingerprints(stack), source=stack, **how)
 """
 _LOOK, _PATIENCE = 0.02, 120.0
 

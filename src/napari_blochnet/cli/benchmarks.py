@@ -35,7 +35,7 @@ _BENCHMARKS = {
     ),
     "studies": (
         "studies_speed:format_studies",
-        "Time a study by the plain loop, by one worker and by several, and by a cluster one of whose workers is killed.",
+        "Time a study by the plain loop, by one worker, by several, and by a cluster one of whose workers is killed.",
     ),
     "training": (
         "training_speed:TrainingBenchmark.to_text",

@@ -305,7 +305,10 @@ class _Run:
             elif stack.prefix in self._failed:
                 rows.append({**known, "failure": self._failed[stack.prefix]})
         done = len(self._finished) - self._before
-        return Study(self._root, tuple(rows), done, self._before, dict(self._failed), dict(self._notes))
+        names = [stack.prefix for stack in stacks]
+        failed = {name: self._failed[name] for name in names if name in self._failed}
+        notes = {name: self._notes[name] for name in names if self._notes.get(name)}
+        return Study(self._root, tuple(rows), done, self._before, failed, notes)
 
 
 def run_whole_recipe(

@@ -1,7 +1,7 @@
 """Products of matrices by one thread each, so that no bit of theirs depends on how many cores a machine has.
 
-BLAS cuts a product into as many parts as it has threads, and sums are rounded otherwise at their edges. What is large is
-cut into parts of a fixed size here, each of which one thread does.
+BLAS cuts a product into as many parts as it has threads, and sums are rounded otherwise at their edges. Who has a large
+one cuts it into parts of a fixed size, each of which one thread does (`napari_blochnet.estimators.threads.in_parts`).
 """
 
 from __future__ import annotations

@@ -91,8 +91,10 @@ def recipe_for_stacks(recipe: dict[str, Any]) -> StackRecipe:
         if operation is not None:
             for name, said in _of_one_stack(operation, steps[number]):
                 if name in _LEFT_OUT:
-                    notes.append(f"What the recipe says of {name} ({said}) belongs to its own stack and is left out: all "
-                                 "of each stack is mapped, or what a table of stacks says.")  # fmt: skip
+                    notes.append(
+                        f"What the recipe says of {name} ({said}) belongs to its own stack and is left out: all of "
+                        "each stack is mapped, or what a table of stacks says."
+                    )
                 else:
                     asked[name] = None
     if asked:
