@@ -98,6 +98,25 @@ def test_a_full_disk_keeps_the_old_set_and_no_strays(write, left, disk):
     assert digests(place).keys() == before.keys()
 
 
+def test_a_volume_goes_on_once_there_is_room(disk, tmp_path):
+    place = disk("size=4m")
+    write_phantom(nb.synthetic_phantom((5, 24, 20)), tmp_path / "head")
+    nb.write_schedule(nb.spline_schedule(length=60), tmp_path / "train.csv")
+    words = ["simulate", "--phantom", str(tmp_path / "head"), "--schedule", str(tmp_path / "train.csv"), "--snr", "30"]
+    assert CliRunner().invoke(blochnet, [*words, "-o", str(tmp_path / "whole.zarr")]).exit_code == 0
+    about = os.statvfs(place)
+    (place / "other").write_bytes(b"0" * (about.f_bavail * about.f_frsize - 400 * 1024))
+    full = CliRunner().invoke(blochnet, [*words, "-o", str(place / "head.zarr")])
+    assert full.exit_code == 2, full.output
+    assert "what is finished is kept; expected room on the disk" in full.output
+    assert not (place / "head.zarr").exists()
+    (place / "other").unlink()
+    assert CliRunner().invoke(blochnet, [*words, "-o", str(place / "head.zarr")]).exit_code == 0
+    again, whole = (read_fingerprints(folder).data for folder in (place / "head.zarr", tmp_path / "whole.zarr"))
+    np.testing.assert_array_equal(np.asarray(again), np.asarray(whole))
+    assert [item.name for item in place.iterdir()] == ["head.zarr"]
+
+
 @EVERY
 @pytest.mark.parametrize("left", [0, 1, 3, 5])
 def test_a_disk_without_inodes_keeps_the_old_set_and_no_strays(write, left, disk):

@@ -351,12 +351,18 @@ def test_a_device_or_folder_is_no_place_for_a_file(made, tmp_path):
 WRITING = {
     "io.sets.rooms": "rooms, which nobody but we make",
     "io.sets.switching": "what the plan of a set names, and is as it was when that was written",
+    "io.sets.unfinished": "parts of a stack or of maps that are not whole yet, in a folder that is ours",
     "phantoms.write": "into a draft",
+    "fingerprints.stack_drafts": "into a draft",
+    "jobs.volumes.volume_maps": "parts in a folder that is ours",
+    "jobs.volumes.volume_stacks": "parts in a folder that is ours",
+    "schedules.pulseq.seq_file": "temporary files",
     "jobs.sessions": "into a draft",
     "estimators.networks.network_estimator": "the checkpoint of its own training",
     "napari_ui.panels.train.stopped_row": "a checkpoint that the person discards",
     "napari_ui.saving.results": "error maps that are ours",
     "benchmarks.measuring": "/proc",
+    "benchmarks.restarts_speed": "temporary files",
     "benchmarks.window_smoothness": "temporary files",
     "napari_ui.benchmark.smoothness": "temporary files",
 }

@@ -226,7 +226,7 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "NIfTI-2 .nii": (_nifti("a.nii", nib.Nifti2Image), "stack"),
     "BIDS series": (_bids, "stack"),
     "DICOM": (_dicom, "stack"),
-    "Zarr 3 .zarr": (_zarr, "stack"),
+    "Zarr 3 .zarr, ours": (_zarr, "stack"),
     "Zarr 2": (_ome, "stack"),
     "NumPy .npy": (_npy, "stack"),
     "NumPy .npz": (_npz, "stack"),
@@ -266,9 +266,13 @@ def _row(name: str) -> str:
     return min((row for row in TABLE if row.startswith(name)), key=len)
 
 
+# Rows whose files are read in tests of their own: tests/fingerprints/test_zarr_stacks.py, tests/schedules/pulseq.
+ELSEWHERE = {"Zarr 3 .zarr of others", "Pulseq .seq, 1.2 to 1.5"}
+
+
 def test_every_row_has_a_file_and_every_file_a_row():
-    assert {_row(name) for name in WRITERS} == {*TABLE}
-    assert len(WRITERS) == len(TABLE)
+    assert {_row(name) for name in WRITERS} | ELSEWHERE == {*TABLE}
+    assert len(WRITERS) + len(ELSEWHERE) == len(TABLE)
 
 
 def _is_mapped(data: Any) -> bool:

@@ -283,9 +283,11 @@ def test_b1_that_may_be_per_cent_or_degrees_is_asked_for(tmp_path, median):
     np.testing.assert_allclose(_warned(folder, b1_nominal=100)[0].b1, median / 100, rtol=1e-6)
 
 
-@pytest.mark.parametrize("median", [9, 500])
-def test_b1_that_is_neither_is_asked_for(tmp_path, median):
-    with pytest.raises(InputError, match=f"a median B1 of {median} is neither relative"):
+@pytest.mark.parametrize(
+    ("median", "said"), [(9, "is neither relative"), (500, "may be permille or tenths of degrees")]
+)
+def test_b1_that_is_neither_is_asked_for(tmp_path, median, said):
+    with pytest.raises(InputError, match=f"a median B1 of {median} {said}"):
         nb.read_phantom(_b1(tmp_path / "a", np.full(SHAPE, median)))
 
 

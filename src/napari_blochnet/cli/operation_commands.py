@@ -32,7 +32,7 @@ __all__ = ["STACK", "add_operation", "open_maps", "open_phantom", "open_schedule
 Options = dict[str, Any]
 
 # What is said of work in parts that was stopped.
-_GOES_ON = "Stopped; what is finished is kept, and the same command goes on with it."
+_KEPT = "what is finished is kept, and the same command goes on with it."
 
 #: How a stack is named.
 STACK = click.argument("stack_path", metavar="STACK", type=FILE)
@@ -182,7 +182,7 @@ def _in_parts(operation: Operation, output: Path, given: dict[str, Any], named: 
     try:
         return resolve_name(operation.in_parts)(output, **given, **source, settings=settings)
     except (KeyboardInterrupt, Cancelled):
-        raise Cancelled(_GOES_ON) from None
+        raise Cancelled(kept=_KEPT) from None
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -164,8 +164,8 @@ def command(
                 except InputError as error:
                     _fail(str(error), 2)
                 except (KeyboardInterrupt, Cancelled) as stop:
-                    is_said = str(stop).startswith("Stopped")
-                    _fail(str(stop) if is_said else "Stopped; nothing that was there before was changed.", 130)
+                    kept = stop.kept if isinstance(stop, Cancelled) else ""
+                    _fail(f"Stopped; {kept or 'nothing that was there before was changed.'}", 130)
                 except OSError as error:
                     _fail(
                         f"{_file_of(error)}: {error.strerror or error}; expected a file or folder that can be used.", 2

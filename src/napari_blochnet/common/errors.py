@@ -79,11 +79,14 @@ class Cancelled(Exception):  # noqa: N818 - a wish, not an error
         What was stopped.
     partial : object, optional
         What was finished until then, in the operation's own result type.
+    kept : str, optional
+        What stays of it, in a sentence, where something does.
     """
 
-    def __init__(self, message: str = "Cancelled.", *, partial: object = None) -> None:
+    def __init__(self, message: str = "Cancelled.", *, partial: object = None, kept: str = "") -> None:
         super().__init__(message)
         self.partial = partial
+        self.kept = kept
 
 
 class DataWarning(UserWarning):

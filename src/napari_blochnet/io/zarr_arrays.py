@@ -144,14 +144,14 @@ def _array(folder: Path, name: str) -> ZarrArray | None:
     said = _metadata(folder / ("zarr.json" if three else ".zarray"))
     if three and said.get("node_type") != "array":
         return None
-    stored = str(said.get("data_type" if three else "dtype"))
-    if not _TYPES.fullmatch(stored):
+    kind = str(said.get("data_type" if three else "dtype"))
+    if not _TYPES.fullmatch(kind):
         return None
     try:
         packer = _packer_3(said) if three else _packer_2(said)
         grid = said["chunk_grid"]["configuration"]["chunk_shape"] if three else said["chunks"]
         shape, chunks = tuple(map(int, said["shape"])), tuple(map(int, grid))
-        dtype = np.dtype(stored)
+        dtype = np.dtype(kind)
         if len(shape) != len(chunks) or min(shape, default=0) < 0 or min(chunks, default=0) < 1:
             raise ValueError(f"the shape {shape} in chunks of {chunks}")
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -160,8 +160,20 @@ def _array(folder: Path, name: str) -> ZarrArray | None:
         ) from None
     names = said.get("dimension_names") or ()
     axes = tuple(map(str, names)) if isinstance(names, (list, tuple)) and len(names) == len(shape) else ()
-    how = (folder, name, shape, chunks, dtype, packer)
-    return ZarrArray(shape, chunks, dtype, axes, partial(_read, *how), partial(_lazily, *how))
+    stored = _Stored(folder, name, shape, chunks, dtype, packer)
+    return ZarrArray(shape, chunks, dtype, axes, partial(_read, stored), partial(_lazily, stored))
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An array on disk: its folder, what people call it, and how it is cut and packed."""
+
+    folder: Path
+    name: str
+    shape: tuple[int, ...]
+    chunks: tuple[int, ...]
+    dtype: np.dtype[Any]
+    packer: str
 
 
 def _packer_3(said: dict[str, Any]) -> str:
@@ -189,51 +201,36 @@ def _one_packer(names: list[str]) -> str:
     return packers[0] if packers else ""
 
 
-def _read(
-    folder: Path,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: np.dtype[Any],
-    packer: str,
-    watch: Watch,
-) -> AnyArray:
-    refuse_beyond_memory(folder, math.prod(shape) * dtype.itemsize)
-    _check_grid(folder, name, shape, chunks, dtype, packer, watch)
-    with _whole_chunks(name):
-        array = _opened(folder)
+def _read(stored: _Stored, watch: Watch) -> AnyArray:
+    refuse_beyond_memory(stored.folder, math.prod(stored.shape) * stored.dtype.itemsize)
+    _check_grid(stored, watch)
+    with _whole_chunks(stored.name):
+        array = _opened(stored.folder)
         return read_in_blocks(
-            lambda selection: np.asarray(array[selection]), shape, dtype, chunks=chunks, what=f"reading {name}",
-            watch=watch,
+            lambda selection: np.asarray(array[selection]), stored.shape, stored.dtype, chunks=stored.chunks,
+            what=f"reading {stored.name}", watch=watch,
         )  # fmt: skip
 
 
-def _lazily(
-    folder: Path,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: np.dtype[Any],
-    packer: str,
-    watch: Watch,
-) -> AnyArray:
-    _check_grid(folder, name, shape, chunks, dtype, packer, watch)
-    with _whole_chunks(name):
+def _lazily(stored: _Stored, watch: Watch) -> AnyArray:
+    _check_grid(stored, watch)
+    folder, dtype = stored.folder, stored.dtype.newbyteorder("=")
+    with _whole_chunks(stored.name):
         array = _opened(folder)
     described = folder / "zarr.json" if (folder / "zarr.json").is_file() else folder / ".zarray"
     opened = described.stat()
 
     def unpack(selection: tuple[slice, ...]) -> AnyArray:
-        with _whole_chunks(name):
+        with _whole_chunks(stored.name):
             try:
                 is_same = os.path.samestat(described.stat(), opened)
             except OSError:
                 is_same = False
             if not is_same:
                 raise FileError(folder.parent, "was replaced or removed since it was opened", "it to be opened again")
-            return np.asarray(array[selection], dtype.newbyteorder("="))
+            return np.asarray(array[selection], dtype)
 
-    return ChunkedArray(shape, chunks, dtype.newbyteorder("="), unpack).lazily()
+    return ChunkedArray(stored.shape, stored.chunks, dtype, unpack).lazily()
 
 
 def _opened(folder: Path) -> Any:
@@ -254,21 +251,14 @@ def _whole_chunks(name: str) -> Iterator[None]:
         raise FileError(name, f"cannot be read as a Zarr array ({reason})", "whole chunks") from None
 
 
-def _check_grid(
-    folder: Path,
-    name: str,
-    shape: tuple[int, ...],
-    chunks: tuple[int, ...],
-    dtype: np.dtype[Any],
-    packer: str,
-    watch: Watch,
-) -> None:
+def _check_grid(stored: _Stored, watch: Watch) -> None:
     """Refuse chunks that no machine could unpack, before any is."""
-    chunk_bytes = math.prod(chunks) * dtype.itemsize
-    refuse_beyond_memory(folder, chunk_bytes)
-    if math.prod(-(-n // chunk) for n, chunk in zip(shape, chunks, strict=True)) > _MOST_CHUNKS:
-        raise FileError(name, f"lies in more than {_MOST_CHUNKS:,} chunks", "fewer and larger ones")
-    _check_chunks(folder, name, chunk_bytes, packer, watch)
+    chunk_bytes = math.prod(stored.chunks) * stored.dtype.itemsize
+    refuse_beyond_memory(stored.folder, chunk_bytes)
+    counts = (-(-n // chunk) for n, chunk in zip(stored.shape, stored.chunks, strict=True))
+    if math.prod(counts) > _MOST_CHUNKS:
+        raise FileError(stored.name, f"lies in more than {_MOST_CHUNKS:,} chunks", "fewer and larger ones")
+    _check_chunks(stored.folder, stored.name, chunk_bytes, stored.packer, watch)
 
 
 def _check_chunks(folder: Path, name: str, chunk_bytes: int, packer: str, watch: Watch) -> None:

@@ -234,18 +234,18 @@ OPERATIONS: list[Operation] = [
         python_name="nb.synthetic_phantom", command="phantom --synthetic",
     ),
     Operation(
-        "make_schedule", f"{_JOBS}.opening:make_schedule", FispSettings, "schedule", variant="fisp", watched=False,
+        "make_schedule", f"{_JOBS}.opening:make_schedule", FispSettings, "schedule", variant="fisp",
         python_name="nb.fisp_schedule", command="schedule fisp",
         summary="Write the published FISP schedule (Jiang 2015).",
     ),
     Operation(
-        "make_schedule", f"{_JOBS}.opening:make_schedule", SplineSettings, "schedule", variant="spline", watched=False,
+        "make_schedule", f"{_JOBS}.opening:make_schedule", SplineSettings, "schedule", variant="spline",
         python_name="nb.spline_schedule", command="schedule spline",
         summary="Write a random spline schedule (Spline5; SplineNoise11: --control-points 11 --noise-variance 10).",
     ),
     Operation(
         "make_schedule", f"{_JOBS}.opening:make_schedule", ScheduleFileSettings, "schedule", variant="file",
-        watched=False, python_name="nb.read_schedule", first="path", command="schedule convert {path}",
+        python_name="nb.read_schedule", first="path", command="schedule convert {path}",
         summary="Write a schedule from another program as CSV.",
     ),
     Operation(

@@ -30,6 +30,7 @@ from napari_blochnet.phantoms.map_files import map_key, plain_stem
 from napari_blochnet.phantoms.quantities import is_weighted
 from napari_blochnet.phantoms.tissues import TISSUE_TABLES, find_tissue
 from napari_blochnet.schedules.missing import MissingHintError
+from napari_blochnet.schedules.pulseq.pulseq_hints import is_pulseq_name
 from napari_blochnet.schedules.schedule_files import read_schedule
 
 __all__ = [
@@ -185,7 +186,8 @@ def schedule_beside(path: PathLike) -> Path | None:
     try:
         folder = Path(path).expanduser().parent
         files = sorted(folder.iterdir())
-        small = [file for file in files if _ends(file, (*_TABLES, ".seq")) and file.stat().st_size <= _TABLE_BYTES]
+        named = [file for file in files if _ends(file, _TABLES) or is_pulseq_name(file)]
+        small = [file for file in named if file.stat().st_size <= _TABLE_BYTES]
         found = [] if len(files) > _MOST_FILES else list(filter(_is_schedule, small))
     except OSError:
         return None
@@ -194,7 +196,7 @@ def schedule_beside(path: PathLike) -> Path | None:
 
 @_no_if_it_fails
 def _is_schedule(path: PathLike) -> bool:
-    if _ends(path, (".seq",)):
+    if is_pulseq_name(path):
         # told by its first lines; all of it takes seconds to simulate
         with Path(path).open(encoding="utf-8", errors="replace") as file:
             return "[VERSION]" in file.read(4096)

@@ -52,13 +52,22 @@ class Settings(BaseModel):
 
 
 def quantity(
-    default: Any, title: str, description: str, unit: str = "", *, files: str | None = None, **bounds: Any
+    default: Any,
+    title: str,
+    description: str,
+    unit: str = "",
+    *,
+    files: str | None = None,
+    blank: str | None = None,
+    **bounds: Any,
 ) -> Any:
     """Return a field with what people read of it, its unit, and its bounds (``ge``, ``le``, ``gt``, ``lt``).
 
     ``files``: of a field that may name a file, endings as a file dialog takes them, such as "NIfTI (*.nii *.nii.gz)".
+    ``blank``: what a choice that is left out is called, where that is not "automatic".
     """
-    extra: dict[str, Any] = {"unit": unit} | ({} if files is None else {"files": files})
+    extra: dict[str, Any] = {"unit": unit}
+    extra |= {key: value for key, value in (("files", files), ("blank", blank)) if value is not None}
     return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
 
 
@@ -270,8 +279,10 @@ class B1FieldSettings(Settings):
     @field_validator("b1_range")
     @classmethod
     def _fields(cls, limits: tuple[float, float]) -> tuple[float, float]:
-        if not 0.2 <= limits[0] <= limits[1] <= 3.0:
-            raise ValueError("expected 0.2 ≤ smallest ≤ largest ≤ 3")
+        from napari_blochnet.phantoms.quantities import B1_RANGE
+
+        if not B1_RANGE[0] <= limits[0] <= limits[1] <= B1_RANGE[1]:
+            raise ValueError(f"expected {B1_RANGE[0]:g} ≤ smallest ≤ largest ≤ {B1_RANGE[1]:g}")
         return limits
 
 

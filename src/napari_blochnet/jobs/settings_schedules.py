@@ -161,7 +161,10 @@ class ScheduleFileSettings(Settings):
         "Ideal: inversions and saturations at an instant, T2 preparations by their echo time.",
     )
     spin_lock: Literal["t2"] | None = of_data(
-        None, "Spin locks", "Of Pulseq files: T1ρ is not modelled; t2 takes relaxation during spin locks as T2."
+        None,
+        "Spin locks",
+        "Of Pulseq files: T1ρ is not modelled; t2 takes relaxation during spin locks as T2.",
+        blank="refused",
     )
     slice_positions: int | None = of_data(
         None,

@@ -16,6 +16,7 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import FileError
 
 __all__ = [
+    "B1_RANGE",
     "TimeUnit",
     "in_ms",
     "is_weighted",
@@ -47,6 +48,8 @@ _PLAUSIBLE = {"t1": (20.0, 20_000.0), "t2": (1.0, 5_000.0)}
 # What a person says of a unit is believed within these, ms.
 _BELIEVED = {"t1": (5.0, 20_000.0), "t2": (0.2, 20_000.0)}
 
+#: Transmit fields relative to nominal that are taken as such: those in which fits stay.
+B1_RANGE = (0.2, 3.0)
 # What a field relative to nominal is not stated in.
 _ABSOLUTE_B1 = ("deg", "°", "rad", "hz", "hertz", "khz", "ut", "µt", "μt", "tesla")
 _PERCENT = ("%", "percent", "per cent", "pct", "p.u.")

@@ -159,7 +159,7 @@ def free_repetition_times(schedule: Schedule) -> FloatArray:
     free = schedule.repetition_time.copy()
     for preparation in schedule.all_preparations:
         if preparation.before > 0:
-            free[preparation.before - 1] -= preparation.duration + preparation.delay
+            free[preparation.before - 1] -= preparation.time
     # A gap that is filled exactly may be left with the rounding of the sum.
     return np.asarray(np.maximum(free, schedule.echo_time))
 
@@ -202,9 +202,7 @@ def simulated_response(
 def _gaps(schedule: Schedule) -> tuple[list[tuple[float, list[Preparation]]], IntArray]:
     """Return what is played in each gap that differs, recovery first, and which of them is before each pulse."""
     contents: list[tuple[float, list[Preparation]]] = [(0.0 if schedule.trains == 1 else schedule.recovery_time, [])]
-    by_pulse: dict[int, list[Preparation]] = {}
-    for preparation in schedule.all_preparations:
-        by_pulse.setdefault(preparation.before, []).append(preparation)
+    by_pulse = schedule.preparations_by_pulse()
     contents[0][1].extend(by_pulse.pop(0, []))
     gaps = np.full(len(schedule), -1, np.int32)
     gaps[0] = 0

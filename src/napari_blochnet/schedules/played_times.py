@@ -53,9 +53,7 @@ def played_times(schedule: Schedule) -> PlayedTimes:
     PlayedTimes
         Preparations before pulse n end at pulse n, one after the other, each with its delay.
     """
-    gaps: dict[int, list[Preparation]] = {}
-    for preparation in schedule.all_preparations:
-        gaps.setdefault(preparation.before, []).append(preparation)
+    gaps = schedule.preparations_by_pulse()
     pulses = schedule.repetition_time.cumsum() - schedule.repetition_time + sum(each.time for each in gaps.get(0, ()))
     played: list[Played] = []
     for before, group in gaps.items():

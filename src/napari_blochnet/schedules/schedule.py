@@ -241,6 +241,13 @@ class Schedule:
         own = Preparation(0, "inversion", delay=self.inversion_time, efficiency=self.inversion_efficiency)
         return tuple(sorted((*self.preparations, own), key=lambda item: (item.before, item is own)))
 
+    def preparations_by_pulse(self) -> dict[int, list[Preparation]]:
+        """Return all preparations by the pulse, from 0, before which they are played, in the order of play."""
+        found: dict[int, list[Preparation]] = {}
+        for item in self.all_preparations:
+            found.setdefault(item.before, []).append(item)
+        return found
+
     @property
     def is_plain(self) -> bool:
         """Whether one train is played, and around its pulses nothing but, at most, `inversion_time`'s inversion."""

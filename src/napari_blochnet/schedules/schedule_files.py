@@ -24,7 +24,7 @@ from napari_blochnet.schedules.columns import AngleUnit, Column, Quantity, TimeU
 from napari_blochnet.schedules.comments import CommentLines
 from napari_blochnet.schedules.missing import MissingHintError
 from napari_blochnet.schedules.preparations import Preparation
-from napari_blochnet.schedules.pulseq.pulseq_hints import PreparationModel, PulseqHints, SpinLock
+from napari_blochnet.schedules.pulseq.pulseq_hints import PreparationModel, PulseqHints, SpinLock, is_pulseq_name
 from napari_blochnet.schedules.raw_tables import read_comments, read_matlab_table, read_text_table
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule, Trains
 from napari_blochnet.schedules.schedule_json import read_json_schedule
@@ -156,7 +156,7 @@ def read_schedule(
     if columns is not None and (is_pair or suffix == ".json"):
         raise FileError(files[0], "holds no table; leave columns out.", field="columns")
     around = Around(preparations, recovery_time, trains)
-    if suffix == ".seq":
+    if is_pulseq_name(files[0]):
         from napari_blochnet.schedules.pulseq.read_pulseq import pulseq_schedule
 
         watch = Watch(progress, cancelled)

@@ -39,6 +39,39 @@ def test_version_1_4_is_read_alike(written):
     np.testing.assert_allclose(old.echo_time, right.echo_time, atol=1e-3)
 
 
+def _by_hand(minor, field_of_view):
+    """Return six pulses as versions before 1.4 write them: delays are events, and a block lasts as its longest."""
+    more = " 0" if minor >= 3 else ""
+    blocks, number = [], 0
+    for pulse in range(1, 7):
+        # pulse, prewinder, readout, prewinder, spoiler, delay
+        for events in (f"0 {pulse} 0 0 0 0", "0 0 1 0 0 0", "0 0 2 0 0 1", "0 0 1 0 0 0", "0 0 0 0 3 0", "1 0 0 0 0 0"):
+            number += 1
+            blocks.append(f"{number} {events}{more}")
+    pulses = [f"{n + 1} {(10 + n) / 360 / 1e-3:.9g} 1 2 0 0 0" for n in range(6)]
+    return "\n".join(
+        ["[VERSION]", "major 1", f"minor {minor}", "revision 1", "", "[DEFINITIONS]", f"FOV {field_of_view}", "",
+         "[BLOCKS]", *blocks, "", "[RF]", *pulses, "", "[TRAP]", "1 -500000 200 800 200 0", "2 500000 100 2000 100 0",
+         "3 1000000 200 1600 200 0", "", "[ADC]", "1 100 20000 100 0 0", "", "[DELAYS]", "1 2000", "", "[SHAPES]", "",
+         "shape_id 1", "num_samples 1000", "1", "0", "0", "997", "",
+         "shape_id 2", "num_samples 1000", "0", "0", "998", ""]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("minor", [2, 3])
+@pytest.mark.parametrize("field_of_view", ["256 256 5", "0.256 0.256 0.005"])
+def test_versions_before_1_4_are_read_and_their_field_of_view_in_mm(tmp_path, minor, field_of_view):
+    file = tmp_path / "hand.seq"
+    file.write_text(_by_hand(minor, field_of_view))
+    played = read_pulseq(file)
+    np.testing.assert_allclose(played.schedule.flip_angle, np.arange(10.0, 16.0), atol=1e-6)
+    # 1 + 1.2 + 2.2 + 1.2 + 2 + 2 ms; half a pulse, the prewinder, and what winds its 500 cycles/m back
+    np.testing.assert_allclose(played.schedule.repetition_time, 9.6, atol=1e-6)
+    np.testing.assert_allclose(played.schedule.echo_time, 0.5 + 1.2 + 0.1 + 475 / 500, atol=1e-6)
+    # 1800 cycles/m across 5 mm
+    assert "dephases by 9 cycles" in " ".join(played.sentences)
+
+
 def test_preparations_are_told_by_what_they_do(written):
     before = [(180.0, 0.0), "spoil", 0.02, (90.0, 0.0), 0.02, (180.0, np.pi / 2), 0.02, (90.0, np.pi), "spoil"]
     played = read_pulseq(written("prepared", before=before), preparation_model="ideal")

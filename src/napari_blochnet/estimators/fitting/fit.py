@@ -22,11 +22,12 @@ from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.fitting.noise_models import Batch, LeastSquares, Look, Rician
 from napari_blochnet.fingerprints.freedom import spare_numbers
+from napari_blochnet.phantoms.quantities import B1_RANGE
 
 __all__ = ["LIMITS", "Fit", "fit", "least_squares", "refine", "standard_errors_at"]
 
 #: Ranges in which fits stay: T1 and T2 in ms, B1 relative. A fit that ends on an edge has not converged.
-LIMITS = {"t1": (1.0, 20_000.0), "t2": (0.1, 10_000.0), "b1": (0.2, 3.0)}
+LIMITS = {"t1": (1.0, 20_000.0), "t2": (0.1, 10_000.0), "b1": B1_RANGE}
 #: Largest standard error of a logarithm that is reported; it stands for "the data do not tell".
 LARGEST_ERROR = 10.0
 

@@ -21,12 +21,9 @@ from napari_blochnet.jobs.settings import B1FieldSettings, settings_from
 from napari_blochnet.phantoms.fields.transmit_field import with_transmit_field
 from napari_blochnet.phantoms.map_files import MapArray, choose_maps, read_map
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.phantoms.quantities import nominal_b1
+from napari_blochnet.phantoms.quantities import B1_RANGE, nominal_b1
 
-__all__ = ["add_b1_field", "checked_b1", "read_b1"]
-
-# What refinement takes (`napari_blochnet.estimators.fitting.fit.LIMITS`); a map in per cent is far outside.
-_RANGE = (0.2, 3.0)
+__all__ = ["add_b1_field", "checked_b1", "describe_b1", "read_b1"]
 
 
 def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
@@ -162,13 +159,52 @@ def checked_b1(
     if note:
         field = field / np.float32(scale)
         warnings.warn(note, DataWarning, stacklevel=2)
-    bad = inside & ~((field >= _RANGE[0]) & (field <= _RANGE[1]))
+    bad = inside & ~((field >= B1_RANGE[0]) & (field <= B1_RANGE[1]))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         raise InputError(f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in {int(bad.sum())} "
-                         f"voxels in all; expected {_RANGE[0]:g} to {_RANGE[1]:g}, 1 being nominal.",
+                         f"voxels in all; expected {B1_RANGE[0]:g} to {B1_RANGE[1]:g}, 1 being nominal.",
                          field="b1")  # fmt: skip
     return np.where(stack.mask, field, 1.0).astype(np.float32)
+
+
+def describe_b1(
+    stack: FingerprintStack, b1: str | os.PathLike[str] | tuple[AnyArray, str], nominal: float | None = None
+) -> str:
+    """Return in words what a B1 map is on a stack's grid: its range, and how much of the stack it leaves out.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+    b1 : path, or tuple of array of shape (Z, Y, X) and str
+        A file, as `read_b1` takes it; or values on the stack's grid, and how they came there.
+    nominal : float, optional
+        What the map holds where the field is nominal; None: as the file or its values say.
+
+    Returns
+    -------
+    str
+        A `DataWarning` tells of the map's unit, and of how a file came onto the grid.
+
+    Raises
+    ------
+    InputError
+        As `read_b1` and `checked_b1`; a map without a value inside the stack.
+    """
+    unit = flip_angle = None
+    if isinstance(b1, tuple):
+        values, how = b1
+    else:
+        found, how = read_b1(b1, stack), ""
+        values, unit, flip_angle = found.values, found.unit, found.flip_angle
+    known = stack.mask & np.isfinite(values) & (np.asarray(values) > 0)
+    if not known.any():
+        raise InputError("The B1 map has no value inside the stack", "values above 0 there", field="b1")
+    field = checked_b1(values, stack, known, unit=unit, nominal=nominal, flip_angle=flip_angle)[known]
+    low, middle, high = np.percentile(field, (1, 50, 99))
+    left_out = int((stack.mask & ~known).sum())
+    lacking = f" It has no value in {left_out:,} voxels: leave these out by the mask." if left_out else ""
+    return " ".join(filter(None, (f"B1 is {low:.3g} to {high:.3g} of nominal, median {middle:.3g}.{lacking}", how)))
 
 
 def add_b1_field(phantom: Phantom, settings: B1FieldSettings | None = None, **fields: Any) -> Phantom:

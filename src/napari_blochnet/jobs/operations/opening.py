@@ -25,6 +25,7 @@ from napari_blochnet.jobs.settings import (
 )
 from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, ScheduleSettings, SplineSettings
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.schedules.pulseq.pulseq_hints import is_pulseq_name
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = [
@@ -207,7 +208,7 @@ def leaves_inversion_open(settings: ScheduleFileSettings) -> bool:
     """
     from napari_blochnet.schedules.missing import MissingHintError
 
-    if settings.inversion_time is not None or not settings.path or settings.path.lower().endswith(".seq"):
+    if settings.inversion_time is not None or not settings.path or is_pulseq_name(settings.path):
         return False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DataWarning)

@@ -116,7 +116,11 @@ def make_editor(field: FieldInfo, start: Any = None) -> BaseValueWidget[Any]:
     options: dict[str, Any]
     if origin is Literal:
         options = {"choices": typing.get_args(kind), "nullable": is_optional}
-        return _made(kind, BlankChoice if is_optional else None, options)
+        made = _made(kind, BlankChoice if is_optional else None, options)
+        if isinstance(made, BlankChoice) and "blank" in extra:
+            made.null_string = str(extra["blank"])
+            made.reset_choices()
+        return made
     options = {
         name: getattr(bound, key) for bound in field.metadata for key, name in _BOUNDS.items() if hasattr(bound, key)
     }

@@ -28,6 +28,7 @@ from napari_blochnet.jobs.recognise import (
 )
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData
+from napari_blochnet.schedules.pulseq.pulseq_hints import is_pulseq_name
 
 __all__ = ["contrast_reader", "phantom_reader", "sequence_reader", "session_reader", "stack_reader"]
 
@@ -73,7 +74,7 @@ def session_reader(path: str | Sequence[str]) -> Reader | None:
 
 def sequence_reader(path: str | Sequence[str]) -> Reader | None:
     """Return a reader where the path is a Pulseq file and there is a viewer to show its schedule in."""
-    is_one = isinstance(path, str) and path.lower().endswith(".seq") and os.path.isfile(path)
+    is_one = isinstance(path, str) and is_pulseq_name(path) and os.path.isfile(path)
     return _read_sequence if is_one and current_viewer() is not None else None
 
 

@@ -13,9 +13,9 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import add_b1_field
-from napari_blochnet.jobs.operations.memory_estimate import free_memory
+from napari_blochnet.jobs.operations.memory_estimate import free_memory, simulating_memory
 from napari_blochnet.jobs.operations.simulate import simulate
-from napari_blochnet.jobs.settings import B1FieldSettings, SimulateSettings
+from napari_blochnet.jobs.settings import B1FieldSettings, SimulateSettings, settings_from
 from napari_blochnet.jobs.volumes.volume_stacks import simulate_to
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers
@@ -40,8 +40,6 @@ __all__ = ["SimulatePanel"]
 _SLICE, _ALL, _RANGE = "this slice", "all slices", "slices from … to …"
 # Share of the free memory that a stack may take; a larger one goes into a file.
 _MOST_OF_MEMORY = 0.8
-# bytes of a sample: complex64, or float32
-_SAMPLE_BYTES = {"complex": 8, "real": 4, "magnitude": 4}
 
 
 class SimulatePanel(Panel):
@@ -147,13 +145,14 @@ class SimulatePanel(Panel):
             self.size_line.setText("Open a phantom in the Data tab first." if phantom is None else "")
             return
         try:
-            slices = self._slices() or (0, phantom.shape[0])
+            chosen = self._slices()
+            settings = settings_from(SimulateSettings, **{**self.form.values(), "slices": chosen})
         except InputError as error:
             self.size_line.setText(str(error))
             return
+        slices = chosen or (0, phantom.shape[0])
         part = phantom.mask[slice(*slices)]
-        size = part.size * len(schedule) * _SAMPLE_BYTES[self.form.values()["kind"]]
-        free = free_memory()
+        size, free = simulating_memory(phantom, schedule, settings), free_memory()
         self._is_large = size > _MOST_OF_MEMORY * free
         self.run.setText("Simulate into a file…" if self._is_large else "Simulate")
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"

@@ -9,14 +9,13 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.phantoms.quantities import B1_RANGE
 
 __all__ = ["with_transmit_field"]
 
 # Waves that are added up, and the range of their lengths, mm: at 128 MHz a wave in tissue is some 260 mm long.
 _WAVES = 8
 _SHORTEST, _LONGEST = 250.0, 500.0
-# What fits take, see `napari_blochnet.estimators.fitting.fit.LIMITS`.
-_RANGE = (0.2, 3.0)
 
 
 def with_transmit_field(phantom: Phantom, b1_range: tuple[float, float] = (0.75, 1.25), seed: int = 0) -> Phantom:
@@ -46,10 +45,9 @@ def with_transmit_field(phantom: Phantom, b1_range: tuple[float, float] = (0.75,
     the range: the pattern of standing waves that a head has at 3 T, not the field of any coil.
     """
     low, high = (float(value) for value in b1_range)
-    if not _RANGE[0] <= low <= high <= _RANGE[1]:
-        raise InputError(
-            f"b1_range is {low:g} to {high:g}", f"{_RANGE[0]:g} ≤ smallest ≤ largest ≤ {_RANGE[1]:g}", field="b1_range"
-        )
+    if not B1_RANGE[0] <= low <= high <= B1_RANGE[1]:
+        expected = f"{B1_RANGE[0]:g} ≤ smallest ≤ largest ≤ {B1_RANGE[1]:g}"
+        raise InputError(f"b1_range is {low:g} to {high:g}", expected, field="b1_range")
     if seed < 0:
         raise InputError(f"seed is {seed}", "at least 0", field="seed")
     if not phantom.mask.any():

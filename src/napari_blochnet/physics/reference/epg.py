@@ -243,8 +243,8 @@ def _train(
     schedule: Schedule, states: States, t1: Tensor, t2: Tensor, b1: Tensor, scale: float
 ) -> tuple[States, Tensor]:
     """Play one train, from before its first preparation to the end of its last TR; return states and samples."""
-    around = schedule.all_preparations
-    before_pulse = [[item for item in around if item.before == n] for n in range(len(schedule) + 1)]
+    found = schedule.preparations_by_pulse()
+    before_pulse = [found.get(n, []) for n in range(len(schedule) + 1)]
     samples = []
     for n in range(len(schedule)):
         for preparation in before_pulse[n]:

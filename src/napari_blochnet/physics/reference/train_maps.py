@@ -202,14 +202,12 @@ def _steady_states(schedule: Schedule, t1: float, t2: float, b1: float) -> Compl
 
 def _before_pulse(schedule: Schedule) -> list[list[Preparation]]:
     """What is played before each pulse, and nothing behind the last."""
-    listed: list[list[Preparation]] = [[] for _ in range(len(schedule) + 1)]
-    for preparation in schedule.all_preparations:
-        listed[preparation.before].append(preparation)
-    return listed
+    found = schedule.preparations_by_pulse()
+    return [found.get(n, []) for n in range(len(schedule) + 1)]
 
 
 def _time(preparations: list[Preparation]) -> float:
-    return sum(preparation.duration + preparation.delay for preparation in preparations)
+    return sum(preparation.time for preparation in preparations)
 
 
 def _pulse_count(schedule: Schedule, pulses: int | None) -> int:

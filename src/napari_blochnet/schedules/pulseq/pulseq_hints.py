@@ -1,11 +1,12 @@
-"""What a Pulseq file leaves to a person; as light as a schedule's other hints, for it loads no simulation."""
+"""How Pulseq files are told, and what they leave to a person: as light as other hints, for it loads no simulation."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["PreparationModel", "PulseqHints", "SpinLock"]
+__all__ = ["PreparationModel", "PulseqHints", "SpinLock", "is_pulseq_name"]
 
 #: What preparations do: by the Bloch equations for their waveforms, or as in the textbook.
 PreparationModel = Literal["simulated", "ideal"]
@@ -20,3 +21,8 @@ class PulseqHints:
     preparation_model: PreparationModel | None = None
     spin_lock: SpinLock | None = None
     slice_positions: int | None = None
+
+
+def is_pulseq_name(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is called as Pulseq's are: it states the whole schedule itself, and takes seconds to read."""
+    return os.fspath(path).lower().endswith(".seq")

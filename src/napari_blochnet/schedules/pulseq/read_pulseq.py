@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -178,12 +178,10 @@ def _groups(file: Path, timeline: Timeline, train: Train, dephasing: Dephasing) 
         found, doubtful = groups_of(pulses, timeline, dephasing.cycles)
         named = []
         for group in found:
-            like = known.setdefault(group.key, recognised(group) if group.key not in known else group)
-            named.append(
-                PlayedPreparation(
-                    group.pulses, group.moments, like.sort, like.name, like.kept, like.transverse, like.echo_time
-                )
-            )
+            if group.key not in known:
+                known[group.key] = recognised(group)
+            # the same, at another time
+            named.append(replace(known[group.key], pulses=group.pulses, moments=group.moments))
         last = named[-1]
         spoiler = timeline.moment(train.excitations[n].center) - timeline.moment(last.pulses[-1].center)
         strength = dephasing.cycles(spoiler)
@@ -302,17 +300,17 @@ def _sentences(
         sentences.append(f"{_count(train.more, 'further echo')} after an excitation are left out: one is modelled.")
     if timeline.waits:
         sentences.append("The sequence waits for triggers or has delays to set: its times are those of the file.")
-    largest = max((1e3 * _longest(groups, train), 0.0)) if any(groups) else 0.0
-    if largest:
-        share = 100.0 * math.exp(-largest / 100.0)
+    since = 1e3 * _shortest_time_to_preparation(groups, train)
+    if since:
+        share = 100.0 * math.exp(-since / 100.0)
         sentences.append(
             "Transverse magnetisation is taken as spoiled when a preparation begins; the shortest time to one from the "
-            f"excitation before it is {largest:.4g} ms, which leaves {share:.2g} % of it at T2 = 100 ms."
+            f"excitation before it is {since:.4g} ms, which leaves {share:.2g} % of it at T2 = 100 ms."
         )
     return (*sentences, *filter(None, more), _NOT_MODELLED)
 
 
-def _longest(groups: list[list[PlayedPreparation]], train: Train) -> float:
+def _shortest_time_to_preparation(groups: list[list[PlayedPreparation]], train: Train) -> float:
     """Return the shortest time from an excitation to a preparation after it, s; 0 where there is none."""
     times = [of_gap[0].start - train.excitations[n - 1].center for n, of_gap in enumerate(groups) if n and of_gap]
     return min(times, default=0.0)

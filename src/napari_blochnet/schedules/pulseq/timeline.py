@@ -16,6 +16,8 @@ from napari_blochnet.schedules.pulseq.seq_file import read_sequence
 __all__ = ["Acquisition", "Pulse", "Timeline", "read_timeline"]
 
 _AXES = ("gx", "gy", "gz")
+# No scanner has a larger field of view, m.
+_LARGEST_FIELD = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +231,8 @@ def _timeline(path: Path, sequence: Any) -> Timeline:
     definitions = sequence.definitions
     extent = np.atleast_1d(definitions.get("FOV", ()))
     known = tuple(float(length) for length in extent) if np.issubdtype(extent.dtype, np.number) else ()
+    if max(known, default=0.0) > _LARGEST_FIELD:  # files before 1.4 often state it in mm
+        known = tuple(1e-3 * length for length in known)
     name = str(definitions.get("Name", "") or path.stem)
     return Timeline(pulses, acquisitions, starts, moments, lines, name, known, waits)
 

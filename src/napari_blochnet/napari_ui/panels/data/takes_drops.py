@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.jobs.recognise import what_is_in
 from napari_blochnet.napari_ui.forms.text_lines import accept_files
-from napari_blochnet.napari_ui.panels.schedule.schedule_reading import is_pulseq
 from napari_blochnet.napari_ui.widgets.path_row import PathRow
+from napari_blochnet.schedules.pulseq.pulseq_hints import is_pulseq_name
 
 if TYPE_CHECKING:
     from napari_blochnet.napari_ui.panels.data.schedule_question import ScheduleQuestion
@@ -45,7 +45,7 @@ class TakesDrops:
             self.sessions.open(paths[0])
         elif found is not None:
             (self.phantom_path if found == "phantom" else self.stack_path).take(paths)
-        elif len(paths) == 1 and is_pulseq(paths[0]):
+        elif len(paths) == 1 and is_pulseq_name(paths[0]):
             self.question.take(paths[0])
         elif paths:
             name = Path(paths[0]).name if len(paths) == 1 else f"Each of these {len(paths)} files"

@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from napari.layers import Layer
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QVBoxLayout, QWidget
@@ -15,7 +14,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
+from napari_blochnet.jobs.operations.b1_maps import describe_b1
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.canvas.layer_sources import volume_layers
 from napari_blochnet.napari_ui.forms.layouts import filled
@@ -32,7 +31,6 @@ __all__ = ["B1Choice"]
 
 _NOMINAL, _OWN, _FILE = "nominal everywhere", "the phantom's own field", "a map from a file…"
 _FIELDS = ReconstructSettings.model_fields
-_FILES = "NIfTI (*.nii *.nii.gz);;All files (*)"
 # What a map holds where the field is nominal, by its unit; the last has a box for it.
 _BY_VALUES, _OTHER = "unit as file or values say", "degrees, nominal:"
 _UNITS: dict[str, float | None] = {_BY_VALUES: None, "1 is nominal": 1.0, "per cent": 100.0, "permille": 1000.0,
@@ -68,7 +66,7 @@ class B1Choice(QWidget):
         self._is_asked = self._is_late = False
         tooltip = str(_FIELDS["b1"].description)
         self.choice = OpenChoice(self._offered, called="B1 map", tooltip=tooltip)
-        self.file = PathEdit(_FILES, optional=True)
+        self.file = PathEdit(str(_FIELDS["b1"].json_schema_extra["files"]), optional=True)  # type: ignore[index]
         for part in (self.file.native, *self.file.native.findChildren(QWidget)):
             part.setToolTip(tooltip)
             part.setAccessibleName("File of the B1 map")
@@ -198,7 +196,7 @@ class B1Choice(QWidget):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", DataWarning)
                 try:
-                    told = _told(stack, read, given)
+                    told = describe_b1(stack, given["b1"] if read is None else read(), given["b1_nominal"])
                 except InputError as error:
                     return "", str(error)
             noted = [str(each.message) for each in caught if issubclass(each.category, DataWarning)]
@@ -238,25 +236,3 @@ def _field_of(phantom: Phantom, stack: FingerprintStack) -> AnyArray:
         raise InputError(f"The phantom {phantom.name} does not lie on the stack {stack.name}", "one of its own",
                          field="b1")  # fmt: skip
     return part.b1
-
-
-def _told(stack: FingerprintStack, read: Callable[[], tuple[AnyArray, str]] | None, given: dict[str, Any]) -> str:
-    """Return in words what a B1 map is on a stack's grid: its range, and how much of the stack it leaves out.
-
-    A `DataWarning` tells of its unit, and of how it came onto the grid.
-    """
-    unit = flip_angle = None
-    how = ""
-    if read is None:
-        found = read_b1(given["b1"], stack)
-        values, unit, flip_angle = found.values, found.unit, found.flip_angle
-    else:
-        values, how = read()
-    known = stack.mask & np.isfinite(values) & (np.asarray(values) > 0)
-    if not known.any():
-        raise InputError("The B1 map has no value inside the stack", "values above 0 there", field="b1")
-    field = checked_b1(values, stack, known, unit=unit, nominal=given["b1_nominal"], flip_angle=flip_angle)[known]
-    low, middle, high = np.percentile(field, (1, 50, 99))
-    left_out = int((stack.mask & ~known).sum())
-    lacking = f" It has no value in {left_out:,} voxels: leave these out by the mask." if left_out else ""
-    return " ".join(filter(None, (f"B1 is {low:.3g} to {high:.3g} of nominal, median {middle:.3g}.{lacking}", how)))

@@ -57,12 +57,9 @@ def mark_looks(schedule: Schedule, colours: Palette) -> dict[str, MarkLook]:
 
 def marks_of(schedule: Schedule) -> list[Mark]:
     """Return what is played before each pulse that something is played before."""
-    groups: dict[int, list[Preparation]] = {}
-    for each in schedule.all_preparations:
-        groups.setdefault(each.before, []).append(each)
     return [
         Mark(before + 0.5, tuple(map(called, group)), "; ".join(each.describe() for each in group))
-        for before, group in groups.items()
+        for before, group in schedule.preparations_by_pulse().items()
     ]
 
 

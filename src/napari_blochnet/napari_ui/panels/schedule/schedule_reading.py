@@ -13,23 +13,19 @@ from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.widgets.panel import Panel
+from napari_blochnet.schedules.pulseq.pulseq_hints import is_pulseq_name
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["ScheduleReading", "fields_of_file", "is_pulseq"]
+__all__ = ["ScheduleReading", "fields_of_file"]
 
 # What a Pulseq file leaves open, and what may be said of any file.
 _PULSEQ = ("preparation_model", "spin_lock", "slice_positions")
 _ANY = ("path", "trains", "recovery_time", "preparations")
 
 
-def is_pulseq(path: str) -> bool:
-    """Whether a path is that of a Pulseq file, which states the schedule itself."""
-    return path.lower().endswith(".seq")
-
-
 def fields_of_file(form: SettingsForm, path: str) -> set[str]:
     """Return which fields of a file's form may be given with a file of this name."""
-    pulseq = is_pulseq(path)
+    pulseq = is_pulseq_name(path)
     return {name for name in form.fields if name in _ANY or (name in _PULSEQ) == pulseq}
 
 
@@ -59,7 +55,7 @@ class ScheduleReading(QObject):
         InputError
             The core's sentence.
         """
-        if not (isinstance(settings, ScheduleFileSettings) and is_pulseq(settings.path)):
+        if not (isinstance(settings, ScheduleFileSettings) and is_pulseq_name(settings.path)):
             return make_schedule(settings)  # type: ignore[arg-type]
         path = Path(settings.path).expanduser()
         key = (settings.model_dump_json(), path.stat().st_mtime_ns if path.is_file() else 0)
