@@ -2,17 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 from clusters import cluster, wait_for
 
-from studies import edited, images, recipe, version_package, waiting_package, write_stack
+import napari_blochnet as nb
+from napari_blochnet.cli.main import blochnet
+from napari_blochnet.evaluation.maps_io import read_maps
+from napari_blochnet.jobs.history.recipes import files_read, read_recipe
+from napari_blochnet.jobs.operations.opening import make_schedule, open_fingerprints
+from napari_blochnet.schedules.schedule_files import write_schedule
+from studies import (
+    QUICK,
+    SCHEDULE,
+    edited,
+    images,
+    phantom,
+    recipe,
+    version_package,
+    waiting_package,
+    write_stack,
+)
 
 pytest.importorskip("distributed")
+
+from napari_blochnet.engines import cluster_engine
 
 
 class Desk:
@@ -132,10 +154,12 @@ def test_two_runs_into_one_folder_are_told_apart_and_nothing_is_lost(desk, two_w
         ("package", "lacks the package that brings the estimator waiting; expected it to be installed there, too."),
         ("version", "has napari-blochnet 99.0; expected napari-blochnet"),
         ("numpy", "has numpy 0.1; expected the versions of this machine: numpy"),
+        ("dask", "has distributed 1.0; expected distributed 20"),
     ],
 )
 def test_a_worker_that_cannot_do_the_work_is_refused_in_a_sentence(desk, missing, said, tmp_path):
-    other = {"package": None, "version": ("napari-blochnet", "99.0"), "numpy": ("numpy", "0.1")}[missing]
+    other = {"package": None, "version": ("napari-blochnet", "99.0"), "numpy": ("numpy", "0.1"),
+             "dask": ("distributed", "1.0")}[missing]  # fmt: skip
     with cluster(tmp_path) as made:
         made.worker(*([] if other is None else [desk.package, version_package(tmp_path / "other", *other)]))
         code, _, wrong = desk.run("refused", desk.waiting, *desk.stacks[:2], "--scheduler", made.address)
@@ -145,8 +169,76 @@ def test_a_worker_that_cannot_do_the_work_is_refused_in_a_sentence(desk, missing
     assert not list((desk.folder / "refused").glob("sub-*"))
 
 
-def test_where_no_scheduler_answers_a_sentence_says_so(desk):
-    code, _, wrong = desk.run("nobody", desk.recipe, *desk.stacks, "--scheduler", "tcp://127.0.0.1:9")
-    assert code == 2
-    assert "No dask scheduler answers at tcp://127.0.0.1:9" in wrong
-    assert wrong.count("\n") == 1
+def test_a_worker_that_comes_late_and_cannot_do_the_work_ends_it_in_a_sentence_and_nothing_is_lost(desk, tmp_path):
+    (desk.place / "wait").touch()
+    words = (desk.waiting, *desk.stacks, "--scheduler")
+    with cluster(tmp_path) as made:
+        made.worker(desk.package)
+        with desk.start("late", *words, made.address) as process:
+            wait_for(desk.waiting_process, "a worker at work")
+            made.worker(desk.package, version_package(tmp_path / "other", "numba", "0.1"))
+            _, wrong = process.communicate(timeout=300)
+        assert process.returncode == 2
+        assert "has numba 0.1; expected the versions of this machine: numba" in wrong
+        assert wrong.count("\n") == 1
+        (desk.place / "go").touch()
+        made.processes[-1].kill()
+        made.processes[-1].wait()
+        code, text, wrong = desk.run("late", *words, made.address)
+    assert code == 0, wrong
+    assert "6 stacks done" in text
+    assert images(desk.folder / "late") == images(desk.folder / "alone")
+
+
+def test_a_full_disk_at_the_workers_is_told_of_and_the_same_command_goes_on(desk, two_workers):
+    place = desk.folder / "disk"
+    place.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no disk can be mounted here")
+    try:
+        words = (desk.recipe, *desk.stacks, "--scheduler", two_workers.address)
+        (place / "out").mkdir()
+        filler = place / "other"
+        with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(b"0" * 4096)
+        os.truncate(filler, filler.stat().st_size - 2**16)  # room for the notes of a study, not for maps
+        code, _, wrong = desk.run("disk/out", *words)
+        assert code == 2
+        assert "No space left on device" in wrong
+        assert wrong.count("\n") == 1
+        filler.unlink()
+        code, text, wrong = desk.run("disk/out", *words)
+        assert code == 0, wrong
+        assert "0 failed" in text
+        assert images(place / "out") == images(desk.folder / "one")
+    finally:
+        subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_files_are_named_as_the_workers_find_them(desk, two_workers, monkeypatch):
+    """The recipe's own schedule lies beside where the command is typed, and the workers are elsewhere."""
+    monkeypatch.chdir(desk.folder)
+    write_schedule(SCHEDULE, Path("mine.csv"))
+    stack = nb.simulate(phantom(1), SCHEDULE, snr=50.0, seed=1)
+    np.save("bare.npy", stack.data)
+    np.save("mask.npy", stack.mask & (np.arange(8) > 3))
+    opened = open_fingerprints("bare.npy", make_schedule(kind="file", path="mine.csv"))
+    nb.reconstruct_to("bare maps", opened, **QUICK)
+    assert "mine.csv" in files_read(read_recipe("bare maps/sub-01_T1map.json"))
+    Path("study.csv").write_text("stack,mask\nbare.npy,mask.npy\n")
+    code, _, wrong = desk.run("bare", "bare maps/sub-01_T1map.json", "study.csv", "--scheduler", two_workers.address)
+    assert code == 0, wrong
+    found, known = read_maps(desk.folder / "bare" / "sub-bare" / "anat"), read_maps("bare maps")
+    assert found.mask.sum() == 24
+    np.testing.assert_array_equal(found.t1[found.mask], known.t1[found.mask])
+
+
+def test_where_no_scheduler_answers_a_sentence_says_so(desk, monkeypatch):
+    monkeypatch.setattr(cluster_engine, "_ANSWER", 1)
+    line = ["run", str(desk.recipe), *map(str, desk.stacks), "--scheduler", "tcp://127.0.0.1:9", "-o"]
+    result = CliRunner().invoke(blochnet, [*line, str(desk.folder / "nobody")])
+    assert result.exit_code == 2
+    assert "No dask scheduler answers at tcp://127.0.0.1:9" in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -18,7 +18,7 @@ from napari_blochnet.jobs.settings import settings_from
 __all__ = ["GOES_ON", "quiet_cluster", "run"]
 
 #: What is said of many tasks that were stopped.
-GOES_ON = "Stopped; what is finished is kept, and the same command goes on with what is missing."
+GOES_ON = "what is finished is kept, and the same command goes on with what is missing."
 # Failures named in the last sentence; the page names all.
 _NAMED = 5
 
@@ -56,7 +56,7 @@ def run(console: Console, recipe: Path, stacks: tuple[str, ...], output: Path, d
         study = run_on_stacks(recipe, stacks, output, workers=engine.workers, scheduler=engine.scheduler,
                               device=device, progress=console.progress, say=console.say, **fields)  # fmt: skip
     except (KeyboardInterrupt, Cancelled):
-        raise Cancelled(GOES_ON) from None
+        raise Cancelled(kept=GOES_ON) from None
     for name, notes in study.notes.items():
         for note in notes:
             click.echo(f"blochnet: note: {name}: {note}", err=True)

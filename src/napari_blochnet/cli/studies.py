@@ -42,7 +42,7 @@ def _command(study: str, settings: type[Settings], words: str) -> click.Command:
         try:
             result = run_study(study, output, progress=console.progress, say=console.say, **fields, **options)
         except (KeyboardInterrupt, Cancelled):
-            raise Cancelled(GOES_ON) from None
+            raise Cancelled(kept=GOES_ON) from None
         return result.text, {"files": [str(path) for path in result.files], "table": result.rows}
 
     return run

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import copy
+import functools
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from napari_blochnet.cohorts.one_stack import is_trained
+from napari_blochnet.cohorts.one_training import make_network
 from napari_blochnet.cohorts.settings_cohorts import CohortSettings
 from napari_blochnet.cohorts.stack_names import folder_of
-from napari_blochnet.cohorts.study_folder import at_work_in, finished_note, key_of, models_folder, state_of
+from napari_blochnet.cohorts.study_folder import at_work_in, finished_note, key_of, models_folder, stack_files, state_of
 from napari_blochnet.cohorts.study_stacks import StudyStack, list_stacks
 from napari_blochnet.cohorts.summary import check_summary, write_summary
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.engines.engine import Engine, open_engine
 from napari_blochnet.engines.one_task import Outcome, Task
 from napari_blochnet.engines.settings_engines import EngineSettings
 from napari_blochnet.jobs.history.other_stacks import StackRecipe, ancestors, recipe_for_stacks, renumbered
-from napari_blochnet.jobs.history.recipes import files_read, read_recipe
+from napari_blochnet.jobs.history.recipes import absolute_files, files_read, read_recipe
 from napari_blochnet.jobs.records import plain_path, software_versions
 from napari_blochnet.jobs.settings import settings_from
 
@@ -118,7 +121,7 @@ def run_on_stacks(
     """
     given = settings_from(CohortSettings, settings, **fields)
     content = read_recipe(recipe) if isinstance(recipe, (str, os.PathLike)) else recipe
-    template = recipe_for_stacks(content)
+    template = recipe_for_stacks(absolute_files(content))
     found = [_with_needs(stack, template) for stack in list_stacks(stacks)]
     root = Path(folder).expanduser().absolute()
     check_summary(root, [stack.path for stack in found])
@@ -174,6 +177,7 @@ class _Run:
     ) -> None:
         self._root, self._template, self._given = root, template, given
         self._engine, self._watch, self._say = engine, watch, say or (lambda text: None)
+        self._state = functools.cache(state_of)  # of a network, or an atlas, that many stacks share, once
         self._finished: dict[str, dict[str, Any]] = {}
         self._failed: dict[str, str] = {}
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -194,6 +198,7 @@ class _Run:
                 tasks.append(task)
             else:
                 self._finished[stack.prefix] = finished
+                self._notes[stack.prefix] = tuple(finished.get("notes", ()))
         self._before = len(self._finished)
         if self._before:
             self._say(f"{self._before} of {len(stacks)} stacks are done already.")
@@ -201,7 +206,9 @@ class _Run:
             return
         self._say(f"{len(tasks)} {'stack' if len(tasks) == 1 else 'stacks'} by {self._engine.about}.")
         self._watch.report(self._before, len(stacks), "stacks")
-        for number, outcome in self._engine.run(f"{_HOME}:do_one_stack", tasks, self._watch, needs=self._needs()):
+        folders = dict.fromkeys(str(stack.path.parent) for stack in stacks if stack.path.exists())
+        needs = self._needs(*folders)
+        for number, outcome in self._engine.run(f"{_HOME}:do_one_stack", tasks, self._watch, needs=needs):
             self._count(tasks[number]["prefix"], outcome, len(stacks))
 
     def _count(self, prefix: str, outcome: Outcome, total: int) -> None:
@@ -218,14 +225,14 @@ class _Run:
         done = len(self._finished) + len(self._failed)
         self._watch.report(done, total, "stacks")
 
-    def _needs(self) -> Task:
-        """Return what each worker is asked for."""
+    def _needs(self, *folders: str) -> Task:
+        """Return what each worker is asked for: estimators of other packages, folders."""
         from napari_blochnet.estimators.networks.cards import ARCHITECTURES
         from napari_blochnet.estimators.registry import declared_estimators
 
         names = [self._estimator(number) for number in self._template.mapped]
         brought = [name for name in names if name in declared_estimators() and name not in ARCHITECTURES]
-        return {"estimators": brought, "folders": [str(self._root)]}
+        return {"estimators": brought, "folders": [str(self._root), *folders]}
 
     def _estimator(self, number: int) -> str:
         return str(self._template.steps[number].get("settings", {}).get("estimator", ""))
@@ -245,9 +252,9 @@ class _Run:
             "schedule": None if stack.schedule is None else str(stack.schedule), "common": common,
             "regions": None if regions is None else str(regions), "folder": str(self._root),
         }  # fmt: skip
-        named = [stack.path, stack.schedule, common, regions, *files_read(recipe),
+        named = [*stack_files(stack.path), stack.schedule, common, regions, *files_read(recipe),
                  *(network["file"] for network in networks.values())]  # fmt: skip
-        states = [state_of(each) for each in named]
+        states = [self._state(None if each is None else str(each)) for each in named]
         place = str(folder_of(stack.prefix))
         key = key_of({**task, "folder": place, "states": states, "software": software_versions()})
         return {**task, "key": key}
@@ -289,7 +296,8 @@ class _Run:
         if not target.is_file():
             self._say(f"Trains {steps[-1].get('settings', {}).get('estimator', 'a network')} first, once for all.")
             task = {"recipe": recipe, "file": str(target)}
-            for _, outcome in self._engine.run(f"{_HOME}:make_network", [task], self._watch, needs=self._needs()):
+            home = f"{make_network.__module__}:{make_network.__name__}"
+            for _, outcome in self._engine.run(home, [task], self._watch, needs=self._needs()):
                 if outcome.failure:
                     raise InputError(outcome.failure)
         return {"file": str(target), "name": "", "source": None}
@@ -335,11 +343,12 @@ def run_whole_recipe(
     """
     root = Path(folder).expanduser().absolute()
     root.mkdir(parents=True, exist_ok=True)
-    task = {"recipe": recipe, "folder": str(root)}
+    task = {"recipe": absolute_files(recipe), "folder": str(root)}
     with open_engine(engine, device) as opened:
         run = opened.run(f"{_HOME}:do_recipe", [task], Watch(progress, cancelled), needs={"folders": [str(root)]})
-        for _, outcome in run:
-            if outcome.failure:
-                raise InputError(outcome.failure)
-            return [Path(name) for name in outcome.result["files"]]
-    return []
+        ((_, outcome),) = run
+    for note in outcome.notes:
+        warnings.warn(note, DataWarning, stacklevel=2)
+    if outcome.failure:
+        raise InputError(outcome.failure)
+    return [Path(name) for name in outcome.result["files"]]

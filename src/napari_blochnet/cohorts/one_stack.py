@@ -14,7 +14,7 @@ from napari_blochnet.cohorts.area_means import area_means, areas_of
 from napari_blochnet.cohorts.stack_names import folder_of
 from napari_blochnet.cohorts.study_folder import write_note
 from napari_blochnet.common.progress import Watch
-from napari_blochnet.engines.one_task import Task
+from napari_blochnet.engines.one_task import Task, notes_so_far
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import map_paths
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -25,7 +25,7 @@ from napari_blochnet.jobs.history.recipes import run_recipe, write_results
 from napari_blochnet.jobs.operations.opening import make_schedule, open_fingerprints
 from napari_blochnet.jobs.volumes.volume_maps import reconstruct_to
 
-__all__ = ["do_one_stack", "do_recipe", "is_trained", "make_network"]
+__all__ = ["do_one_stack", "do_recipe", "is_trained"]
 
 # How long another worker, which the scheduler has given up and which is at it still, is waited for; between looks, s.
 _PATIENCE, _LOOK = 120.0, 1.0
@@ -75,7 +75,8 @@ def do_one_stack(task: Task, device: str, watch: Watch) -> dict[str, Any]:
             written.append(_write(result, folder, prefix))
     stack: FingerprintStack = found[task["each"]]
     return write_note(root, prefix, task["key"], written, rows=rows, stack=str(task["stack"]), said=said,
-                      schedule=stack.schedule.describe(), seconds=time.perf_counter() - started)  # fmt: skip
+                      notes=notes_so_far(), schedule=stack.schedule.describe(),
+                      seconds=time.perf_counter() - started)  # fmt: skip
 
 
 def _path(name: str | None) -> Path | None:
@@ -153,13 +154,6 @@ def _network(file: str, name: str, source: str | None, device: str, other_schedu
 
 
 # -- without stacks
-
-
-def make_network(task: Task, device: str, watch: Watch) -> dict[str, Any]:
-    """Train the network that a recipe's last step makes, once for all stacks, into ``file``."""
-    found = run_recipe(task["recipe"], device=device, progress=watch.progress, cancelled=watch.cancelled)
-    found[-1].save(task["file"])
-    return {}
 
 
 def do_recipe(task: Task, device: str, watch: Watch) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from typing import Any
 
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.json_text import parse_json
+from napari_blochnet.fingerprints.paired_files import beside_stack, part_of
 from napari_blochnet.io.origin import check_place
-from napari_blochnet.io.sets.digests import digest
+from napari_blochnet.io.sets.digests import DIGESTED_WHOLE, digest
 from napari_blochnet.io.sets.rooms import PREFIX, lock_file
 
-__all__ = ["at_work_in", "finished_note", "key_of", "models_folder", "state_of", "write_note"]
+__all__ = ["at_work_in", "finished_note", "key_of", "models_folder", "stack_files", "state_of", "write_note"]
 
 _FOLDER, _LOCK, _NOTES, _MODELS = f"{PREFIX}study", "at-work", "done", "models"
 _LARGEST = 2**26
@@ -38,9 +39,10 @@ def at_work_in(folder: Path) -> Iterator[None]:
     check_place(folder, field="output")
     place = folder / _FOLDER
     for name in (_NOTES, _MODELS):
+        if place.is_symlink() or (place / name).is_symlink():
+            raise FileError(str(place), "is a link, or holds one, and nothing is written through it",
+                            "another folder", field="output")  # fmt: skip
         (place / name).mkdir(parents=True, exist_ok=True)
-    if place.is_symlink():
-        raise FileError(str(place), "is a link, and nothing is written through it", "another folder", field="output")
     lock = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
     try:
         if lock_file(lock, wait=False) is False:
@@ -62,15 +64,31 @@ def key_of(work: Any) -> str:
 
 
 def state_of(path: Path | str | None) -> list[str] | None:
-    """Return what a file, or a folder, is known by: its path, and a digest of what it holds."""
+    """Return what a file, or a folder, is known by: its path, and a digest of what it holds.
+
+    Where that digest is not of every byte, when it was last changed, too: of large files, and of what lies in folders.
+    """
     if path is None:
         return None
     found = Path(path)
     if not found.exists():
         return [str(found)]
-    # the description of a store holds its record
-    inner = [found / name for name in ("zarr.json", ".zattrs") if (found / name).is_file()] if found.is_dir() else []
-    return [str(found), digest(found), *map(digest, inner)]
+    changed: list[str] = []
+    if found.is_dir():
+        below = [Path(parent, file) for parent, _, files in os.walk(found) for file in files]
+        changed = [str(max((file.lstat().st_mtime_ns for file in below), default=0))]
+    elif (about := found.stat()).st_size > DIGESTED_WHOLE:
+        changed = [str(about.st_mtime_ns)]
+    return [str(found), digest(found), *changed]
+
+
+def stack_files(path: Path) -> list[Path]:
+    """Return a stack's file, and what lies beside it and is read with it: its mask, its JSON, its other part."""
+    if not path.is_file():
+        return [path]
+    part = part_of(path)
+    both = [path, *([] if part.partner is None else [part.partner])]
+    return [file for each in both for file in (each, *beside_stack(each)) if file.is_file()]
 
 
 def finished_note(folder: Path, prefix: str, key: str) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import queue
 import secrets
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -135,6 +135,7 @@ class ClusterEngine:
                 left -= 1
 
     def _outcome(self, future: Future[Any]) -> Outcome:
+        """Return what became of a task; raise `InputError` where a worker that came late cannot do any of them."""
         from distributed import KilledWorker
 
         if future.status in ("cancelled", "lost"):
@@ -145,8 +146,13 @@ class ClusterEngine:
             return Outcome(failure=f"{error.allowed_failures + 1} workers died while they were at it, the last of them "
                                    f"{getattr(error.last_worker, 'address', '')}; expected workers with more "
                                    "memory.")  # fmt: skip
-        except Exception as error:  # what cannot be told on the worker: a package that is not there
+        except ImportError as error:
+            raise InputError(f"A worker of {self._address} lacks a package ({error})", "the same packages as here",
+                             field="scheduler") from None  # fmt: skip
+        except Exception as error:  # what a worker could not even begin
             return Outcome(failure=f"A worker of {self._address} failed ({type(error).__name__}: {error}).")
+        if found["refused"]:  # or it would take one after the other
+            raise InputError(found["refused"], field="scheduler")
         return Outcome(found["result"], found["failure"], tuple(found["notes"]), found["where"])
 
     def _lost(self) -> InputError:
@@ -173,20 +179,38 @@ class ClusterEngine:
                                  field="scheduler")  # fmt: skip
             threading.Event().wait(_LOOK)
             waited += _LOOK
+        self._check_dask()
         # a function of Python's own first: of ours a worker may have none, or another
         ours = "napari-blochnet"
-        found = self._client.run(importlib.metadata.version, ours, on_error="return")
-        for worker, version in found.items():
+        for worker, version in self._asked(importlib.metadata.version, ours).items():
             if version != needs["versions"].get(ours):
                 has = "no napari-blochnet" if isinstance(version, Exception) else f"{ours} {version}"
                 raise InputError(f"The worker {worker} has {has}", f"{ours} {needs['versions'].get(ours)} as here",
                                  field="scheduler")  # fmt: skip
-        for worker, refused in self._client.run(refusal, needs, on_error="return").items():
+        for worker, refused in self._asked(refusal, needs).items():
             if isinstance(refused, Exception):
                 raise InputError(f"The worker {worker} cannot load napari-blochnet ({refused})",
                                  "the same packages as here", field="scheduler")  # fmt: skip
             if refused:
                 raise InputError(refused, field="scheduler")
+
+    def _asked(self, function: Callable[..., Any], *args: Any) -> dict[str, Any]:
+        """Return what each worker answers, or what that raised; nothing of one that has just gone."""
+        found = self._client.run(function, *args, on_error="return")
+        return {worker: said for worker, said in found.items() if not isinstance(said, OSError)}
+
+    def _check_dask(self) -> None:
+        """Raise `InputError` where the scheduler or a worker has another dask: they talk to each other otherwise."""
+        found: Any = self._client.get_versions(check=False)
+        here = found["client"]["packages"]
+        others = {f"scheduler {self._address}": found["scheduler"]}
+        others |= {f"worker {address}": about for address, about in found["workers"].items()}
+        for who, about in others.items():
+            there = (about or {}).get("packages", {})
+            for package in ("distributed", "dask"):
+                if there.get(package) != here[package]:
+                    raise InputError(f"The {who} has {package} {there.get(package) or '(unknown)'}",
+                                     f"{package} {here[package]} as here", field="scheduler")  # fmt: skip
 
     def _call_off(self, name: str, futures: list[Future[Any]]) -> None:
         """Take back the tasks that wait, and tell the workers to stop those they are at."""
@@ -208,12 +232,11 @@ def _on_worker(function: str, task: Task, device: str, name: str, needs: dict[st
     """Do a task on a worker of the cluster, on as many of its threads as there are for each task."""
     from distributed import get_worker
 
-    refused = refusal(needs)  # this one may have come later than the others
-    if refused:
-        outcome = Outcome(failure=refused)
-    else:
+    refused, outcome = refusal(needs), Outcome()  # this one may have come later than the others
+    if not refused:
         its_own = get_worker().state.nthreads
         threads = min(share, its_own)
         with _of_torch(threads), limited_threads(threads, its_own), collected_notes, _own_arrays:
             outcome = do_task(function, task, own_device(device), Watch(cancelled=_event(name)))
-    return {"result": outcome.result, "failure": outcome.failure, "notes": list(outcome.notes), "where": worker_name()}
+    return {"refused": refused, "result": outcome.result, "failure": outcome.failure, "notes": list(outcome.notes),
+            "where": worker_name()}  # fmt: skip

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import Watch
 
-__all__ = ["Outcome", "SharedContext", "Task", "collected_notes", "do_task"]
+__all__ = ["Outcome", "SharedContext", "Task", "collected_notes", "do_task", "notes_so_far"]
 
 #: What a task is told, JSON; its function takes it as the first argument.
 Task: TypeAlias = dict[str, Any]
@@ -78,6 +78,11 @@ def do_task(function: str, task: Task, device: str, watch: Watch) -> Outcome:
         return Outcome(failure=_sentence(error), notes=tuple(dict.fromkeys(notes)))
     finally:
         _notes.told = before
+
+
+def notes_so_far() -> list[str]:
+    """Return what was told since this thread began its task."""
+    return list(dict.fromkeys(getattr(_notes, "told", None) or ()))
 
 
 def _sentence(error: Exception) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import warnings
@@ -12,6 +13,7 @@ from typing import Any
 
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.estimators.networks.cards import is_path
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Kind, Operation, operation_of
@@ -21,7 +23,7 @@ from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import as_recipe, check_step, shown
 from napari_blochnet.jobs.settings import settings_from
 
-__all__ = ["check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
+__all__ = ["absolute_files", "check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
 
 # The longest history of a study has some hundred.
 _MOST_STEPS = 10_000
@@ -210,6 +212,30 @@ def files_read(recipe: dict[str, Any]) -> list[str]:
         if operation.name == "brainweb_phantom":
             found.append(f"BrainWeb's subject {settings.get('subject', '')} (downloaded)")
     return list(dict.fromkeys(found))
+
+
+def absolute_files(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose files are named by their whole paths: it may run in another folder than this process.
+
+    Parameters
+    ----------
+    recipe : dict
+        As `read_recipe` gives it.
+    """
+    content = copy.deepcopy(recipe)
+    for step in content["steps"]:
+        there = {name for name in files_read({"steps": [step]}) if Path(name).exists()}
+        for given in (step.get("inputs", {}), step.get("settings", {})):
+            # a folder may have the name of an estimator
+            given |= {name: _absolute(value, there) for name, value in given.items()
+                      if name != "estimator" or (isinstance(value, str) and is_path(value))}  # fmt: skip
+    return content
+
+
+def _absolute(value: Any, there: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_absolute(item, there) for item in value]
+    return str(Path(value).absolute()) if isinstance(value, str) and value in there else value
 
 
 def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> None:
