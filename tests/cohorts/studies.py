@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -89,6 +90,9 @@ def version_package(folder: Path, name: str, version: str) -> Path:
     about = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    entries = importlib.metadata.distribution(name).read_text("entry_points.txt")
+    if entries is not None:  # as the true one has them: commands
+        (about / "entry_points.txt").write_text(entries)
     return folder
 
 

@@ -7,10 +7,12 @@ import csv
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import nibabel
 import numpy as np
 import pytest
+import zarr
 from click.testing import CliRunner
 
 import napari_blochnet as nb
@@ -62,7 +64,10 @@ def test_each_stack_gets_the_maps_that_it_gets_by_hand(made, tmp_path):
     assert described["DatasetType"] == "derivative"
     page = (tmp_path / "summary.html").read_text()
     assert "3 of 3 stacks were done." in page
-    assert "Across stacks" in page
+    tables = {name: page.split(name)[1].split("</table>")[0] for name in ("Across stacks", "PD, all mapped voxels")}
+    assert "T2" in tables["Across stacks"]
+    assert "PD" not in tables["Across stacks"]
+    assert "/ ms" not in tables["PD, all mapped voxels"]
     assert any("sub-2: 48 voxels mapped with dictionary" in line for line in said)
 
 
@@ -104,6 +109,45 @@ def test_another_stack_under_the_same_name_is_done_again(made, tmp_path):
     write_stack(mine, 7)
     assert nb.run_on_stacks(json_beside, [mine], tmp_path / "out").done == 1
     assert images(tmp_path / "out") != before
+
+
+def test_what_changed_beside_a_stack_or_inside_a_store_is_seen(made, tmp_path):
+    mine = write_stack(tmp_path / "sub-1_MRF.nii", 1)
+    rough = zarr.create_group(tmp_path / "sub-2_MRF.zarr", zarr_format=3)
+    samples = nb.read_fingerprints(mine).data
+    data = rough.create_array("data", shape=samples.shape, dtype=samples.dtype, chunks=samples.shape, compressors=None)
+    data[:] = samples
+    write_schedule(SCHEDULE, tmp_path / "schedule.csv")
+    stacks, how = [mine, tmp_path / "sub-2_MRF.zarr"], {"schedule": str(tmp_path / "schedule.csv")}
+    study = nb.run_on_stacks(made[0], stacks, tmp_path / "out", **how)
+    assert study.failed == {}
+    assert nb.run_on_stacks(made[0], stacks, tmp_path / "out", **how).before == 2
+    before = images(tmp_path / "out")
+    inside = nb.read_fingerprints(mine).mask
+    inside[0, 0] = False
+    nibabel.Nifti1Image(inside.transpose(2, 1, 0).astype(np.uint8), np.eye(4)).to_filename(
+        tmp_path / "sub-1_MRF_mask.nii.gz"
+    )
+    data[:] = samples[:, :, :, ::-1]  # as many bytes, and nothing else of the store is written
+    assert nb.run_on_stacks(made[0], stacks, tmp_path / "out", **how).done == 2
+    after = images(tmp_path / "out")
+    assert all(after[name] != before[name] for name in after if name.endswith("_T1map.nii.gz"))
+
+
+def test_what_was_told_of_a_stack_stays_with_it(made, tmp_path):
+    json_beside, stacks = made
+    written = nb.read_fingerprints(stacks[0])
+    other = replace(written, schedule=SCHEDULE.replace(inversion_efficiency=0.97))
+    mine = tmp_path / "sub-1_MRF.nii"
+    write_fingerprints(other, mine)
+    write_schedule(SCHEDULE, tmp_path / "schedule.csv")
+    (tmp_path / "study.csv").write_text("stack,schedule\nsub-1_MRF.nii,schedule.csv\n")
+    for done in (1, 0):  # now, and when it is done already
+        study = nb.run_on_stacks(json_beside, [tmp_path / "study.csv"], tmp_path / "out")
+        assert study.done == done
+        (told,) = study.notes["sub-1"]
+        assert "it is read with" in told
+        assert "sub-1: sub-1_MRF.nii was made with" in (tmp_path / "out" / "summary.html").read_text()
 
 
 def test_a_stack_that_fails_stops_no_other_and_is_named_with_its_sentence(made, tmp_path):

@@ -35,6 +35,7 @@ from studies import (
 pytest.importorskip("distributed")
 
 from napari_blochnet.engines import cluster_engine
+from napari_blochnet.engines.each_worker import torch_threads
 
 
 class Desk:
@@ -233,6 +234,22 @@ def test_files_are_named_as_the_workers_find_them(desk, two_workers, monkeypatch
     found, known = read_maps(desk.folder / "bare" / "sub-bare" / "anat"), read_maps("bare maps")
     assert found.mask.sum() == 24
     np.testing.assert_array_equal(found.t1[found.mask], known.t1[found.mask])
+
+
+def test_a_network_is_trained_by_a_worker_as_here(desk, two_workers):
+    write_schedule(SCHEDULE, desk.folder / "train.csv")
+    how = {"epochs": 2, "fingerprints": 400, "seed": 3}
+    line = ["train", "--schedule", str(desk.folder / "train.csv"), "--scheduler", two_workers.address,
+            "-o", str(desk.folder / "mine.safetensors")]  # fmt: skip
+    result = CliRunner().invoke(blochnet, [*line, *(f"--{name}={value}" for name, value in how.items())])
+    assert result.exit_code == 0, result.stderr
+    assert "RMSE over the Cramér–Rao bound" in result.stdout
+    found = nb.load_estimator(desk.folder / "mine.safetensors")
+    with torch_threads(1):  # as each worker has
+        known = nb.train("fc", make_schedule(kind="file", path=str(desk.folder / "train.csv")), **how)
+    for name, weights in known.model.state_dict().items():
+        np.testing.assert_array_equal(found.model.state_dict()[name], weights)
+    assert found.card["record"]["settings"] == known.card["record"]["settings"]
 
 
 def test_where_no_scheduler_answers_a_sentence_says_so(desk, monkeypatch):

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.evaluation.maps_io import read_maps
+from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.jobs.history.other_stacks import EACH, recipe_for_stacks
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.phantoms.write import write_phantom
@@ -61,19 +63,26 @@ def test_a_b1_map_is_asked_for_of_each_stack(stack, tmp_path):
     assert not found.notes
     assert found.steps[found.each]["needs"] == ["b1"]
     assert recipe_for_stacks(found.recipe) == found
-    from napari_blochnet.fingerprints.stack_files import write_fingerprints
-
     write_fingerprints(stack, tmp_path / "sub-1_MRF.nii")
     with pytest.raises(InputError, match="sub-1 has none; expected a table of stacks with a column b1"):
         nb.run_on_stacks(found.recipe, [tmp_path / "sub-1_MRF.nii"], tmp_path / "out")
     np.save(tmp_path / "field.npy", np.full((3, 6, 8), 1.1, np.float32))
     (tmp_path / "study.csv").write_text("stack,b1\nsub-1_MRF.nii,field.npy\n")
     assert nb.run_on_stacks(found.recipe, [tmp_path / "study.csv"], tmp_path / "out").failed == {}
-    from napari_blochnet.evaluation.maps_io import read_maps
-
     maps = read_maps(tmp_path / "out" / "sub-1" / "anat")
     known = nb.reconstruct(stack, step=0.5, b1=np.full((3, 6, 8), 1.1, np.float32))
     np.testing.assert_allclose(maps.t2, known.t2, rtol=2e-7)
+
+
+def test_a_stack_that_was_made_in_python_is_replaced_too(stack, tmp_path):
+    made = nb.FingerprintStack(np.asarray(stack.data), SCHEDULE, "complex")
+    found = template(nb.reconstruct(made, step=0.5))
+    assert [step["operation"] for step in found.steps] == [EACH, "reconstruct"]
+    write_fingerprints(stack, tmp_path / "sub-1_MRF.nii")
+    np.save(tmp_path / "bare.npy", stack.data)
+    study = nb.run_on_stacks(found.recipe, [tmp_path / "sub-1_MRF.nii", tmp_path / "bare.npy"], tmp_path / "out")
+    assert study.done == 1
+    assert "does not say what schedule made it" in study.failed["sub-bare"]
 
 
 @pytest.mark.parametrize("make", [lambda stack: stack, lambda stack: nb.cut_stack(stack, slices=(0, 1))])
@@ -98,8 +107,6 @@ def test_comparisons_are_done_for_each_stack_too(stack, tmp_path):
     opened = open_phantom(tmp_path / "head")
     found = template(nb.compare(opened, nb.reconstruct(nb.simulate(opened, SCHEDULE, snr=80.0), step=0.5)))
     assert [found.steps[number]["operation"] for number in found.results] == ["compare"]
-    from napari_blochnet.fingerprints.stack_files import write_fingerprints
-
     write_fingerprints(nb.simulate(head, SCHEDULE, snr=20.0), tmp_path / "sub-1_MRF.nii")
     study = nb.run_on_stacks(found.recipe, [tmp_path / "sub-1_MRF.nii"], tmp_path / "out")
     assert study.failed == {}

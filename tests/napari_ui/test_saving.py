@@ -12,6 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from clusters import cluster
 from napari._app_model import get_app_model
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit, QMessageBox
@@ -390,7 +391,8 @@ def test_every_model_of_a_result_is_handed_out(desk, tmp_path, monkeypatch):
     np.testing.assert_array_equal(read_maps(tmp_path / "again" / "maps").t1, read_maps(tmp_path / "universal").t1)
 
 
-def test_a_recipe_is_saved_for_other_stacks_and_maps_them_as_by_hand(desk, tmp_path):
+def test_a_recipe_is_saved_for_other_stacks_and_a_cluster_maps_them_as_by_hand(desk, tmp_path):
+    pytest.importorskip("distributed")
     desk = _recorded_desk(desk)
     mapping, simulate = desk.workbench.map, desk.workbench.simulate
     paths = []
@@ -407,11 +409,16 @@ def test_a_recipe_is_saved_for_other_stacks_and_maps_them_as_by_hand(desk, tmp_p
     desk.click(mapping.copy.recipe)
     assert "On other stacks: blochnet run" in mapping.copy.said.text()
     recipe = recipes / "recipe-universal.json"
-    again = subprocess.run(
-        [sys.executable, "-m", "napari_blochnet", "run", recipe, *paths, "--workers", "2", "-o", tmp_path / "out"],
-        check=False, capture_output=True, text=True,
-    )  # fmt: skip
+    with cluster(tmp_path) as workers:
+        for _ in range(2):
+            workers.worker()
+        again = subprocess.run(
+            [sys.executable, "-m", "napari_blochnet", "run", recipe, *paths, "--scheduler", workers.address,
+             "-o", tmp_path / "out"],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
     assert again.returncode == 0, again.stderr
+    assert "3 stacks done; 0 failed" in again.stdout
     for path in paths:
         name = path.name.partition("_")[0]
         found = read_maps(tmp_path / "out" / name / "anat")

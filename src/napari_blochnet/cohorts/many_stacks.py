@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from napari_blochnet.cohorts.one_stack import is_trained
 from napari_blochnet.cohorts.one_training import make_network
 from napari_blochnet.cohorts.settings_cohorts import CohortSettings
 from napari_blochnet.cohorts.stack_names import folder_of
@@ -252,7 +251,8 @@ class _Run:
             "schedule": None if stack.schedule is None else str(stack.schedule), "common": common,
             "regions": None if regions is None else str(regions), "folder": str(self._root),
         }  # fmt: skip
-        named = [*stack_files(stack.path), stack.schedule, common, regions, *files_read(recipe),
+        opened = [value for value in stack.opened.values() if isinstance(value, str) and Path(value).is_file()]
+        named = [*stack_files(stack.path), *opened, stack.schedule, common, regions, *files_read(recipe),
                  *(network["file"] for network in networks.values())]  # fmt: skip
         states = [self._state(None if each is None else str(each)) for each in named]
         place = str(folder_of(stack.prefix))
@@ -278,12 +278,10 @@ class _Run:
                     os.replace(draft, target)
                 found[str(number)] = {"file": str(target), "name": path.stem, "source": str(path)}
         for number, step in enumerate(self._template.steps):
-            if is_trained(step) and not self._is_of_stack(number):
+            # one that is adapted to its stack is adapted to each of them
+            if step["operation"] == "train":
                 found[str(number)] = self._trained(number)
         return found
-
-    def _is_of_stack(self, number: int) -> bool:
-        return self._template.each in ancestors(self._template.steps, number)
 
     def _trained(self, number: int) -> dict[str, Any]:
         """Train what the recipe trains, once, where a worker is."""

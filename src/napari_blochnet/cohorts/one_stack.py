@@ -20,12 +20,12 @@ from napari_blochnet.evaluation.maps_io import map_paths
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import carries_schedule
 from napari_blochnet.io.sets.unfinished import BeingMadeError
-from napari_blochnet.jobs.catalogue import KINDS, operation_of
+from napari_blochnet.jobs.catalogue import KINDS
 from napari_blochnet.jobs.history.recipes import run_recipe, write_results
 from napari_blochnet.jobs.operations.opening import make_schedule, open_fingerprints
 from napari_blochnet.jobs.volumes.volume_maps import reconstruct_to
 
-__all__ = ["do_one_stack", "do_recipe", "is_trained"]
+__all__ = ["do_one_stack", "do_recipe"]
 
 # How long another worker, which the scheduler has given up and which is at it still, is waited for; between looks, s.
 _PATIENCE, _LOOK = 120.0, 1.0
@@ -73,10 +73,8 @@ def do_one_stack(task: Task, device: str, watch: Watch) -> dict[str, Any]:
             said = {"voxels": result.record["voxels"], "estimator": result.estimator}
         else:
             written.append(_write(result, folder, prefix))
-    stack: FingerprintStack = found[task["each"]]
     return write_note(root, prefix, task["key"], written, rows=rows, stack=str(task["stack"]), said=said,
-                      notes=notes_so_far(), schedule=stack.schedule.describe(),
-                      seconds=time.perf_counter() - started)  # fmt: skip
+                      notes=notes_so_far(), seconds=time.perf_counter() - started)  # fmt: skip
 
 
 def _path(name: str | None) -> Path | None:
@@ -160,9 +158,3 @@ def do_recipe(task: Task, device: str, watch: Watch) -> dict[str, Any]:
     """Run a whole recipe, and write all its results into ``folder``."""
     found = run_recipe(task["recipe"], device=device, progress=watch.progress, cancelled=watch.cancelled)
     return {"files": list(map(str, write_results(found, task["folder"])))}
-
-
-def is_trained(step: dict[str, Any]) -> bool:
-    """Whether a step makes a network."""
-    operation = operation_of(step["operation"], step.get("settings", {}))
-    return operation is not None and operation.result == "estimator"

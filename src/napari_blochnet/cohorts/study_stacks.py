@@ -23,7 +23,6 @@ _LARGEST_TABLE, _MOST_STACKS = 2**24, 100_000
 # What a table says of each stack beside the fields of `_GIVEN`, and which of these it cannot do without.
 _COLUMNS = ("stack", "subject", "session", "schedule", "regions")
 _GIVEN: tuple[type[Settings], ...] = (FingerprintsSettings, ReconstructSettings)
-_FILES = ("mask", "b1")
 # Cells that give nothing, and those that give none where the recipe has one.
 _NOTHING, _NONE = ("", "n/a"), ("none", "-")
 _MRF = re.compile(r"_mrf\.(nii|nii\.gz|zarr|npy|npz|mat|h5|hdf5)$", re.IGNORECASE)
@@ -153,9 +152,10 @@ def _of_row(row: Mapping[str, str], folder: Path, fields: Mapping[str, type[Sett
 def _cell(text: str, name: str, model: type[Settings], folder: Path) -> Any:
     if text.lower() in _NONE:
         return None
-    if name in _FILES and text != "otsu":
+    info = model.model_fields[name]
+    if isinstance(info.json_schema_extra, dict) and "files" in info.json_schema_extra and text != "otsu":
         return str(folder / Path(text).expanduser())
-    kinds = get_args(model.model_fields[name].annotation)
+    kinds = get_args(info.annotation)
     return text.split() if any(getattr(kind, "__origin__", None) is tuple for kind in kinds) else text
 
 

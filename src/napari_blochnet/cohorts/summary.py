@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,15 @@ def _write_page(
     if failed:
         bad = [{"model": name, "failure": why} for name, why in failed.items()]
         tables.append(page_table(f"{len(failed)} of {len(names)} stacks failed", bad, _FAILED))
-    if mapped:
-        tables.append(page_table("Across stacks", list(_across(mapped)), _ACROSS))
+    # the scale of PD is that of each stack's own receiver
+    timed = [row for row in mapped if row["unit"]]
+    if timed:
+        tables.append(page_table("Across stacks", list(_across(timed)), _ACROSS))
     for region in regions:
         for parameter in dict.fromkeys(row["parameter"] for row in mapped if row["region"] == region):
             chosen = [row for row in mapped if (row["region"], row["parameter"]) == (region, parameter)]
             where = "all mapped voxels" if region == ALL_TISSUES else region
-            tables.append(page_table(f"{parameter}, {where}", chosen, _COLUMNS))
+            tables.append(page_table(f"{parameter}, {where}", chosen, _columns(chosen[0]["unit"])))
     said = [f"{name}: {sentence}" for name, sentences in notes.items() for sentence in sentences]
     write_page(
         path,
@@ -130,6 +133,17 @@ def _write_page(
         figures=[],
         records=[("Recipe", recipe)],
     )
+
+
+def _columns(unit: str) -> list[Column]:
+    """Return the columns of one parameter; what has no unit is about 1."""
+    if unit:
+        return list(_COLUMNS)
+    return [
+        replace(column, heading=column.heading.removesuffix(" / ms"), form=".3f")
+        if column.heading.endswith(" / ms") else column
+        for column in _COLUMNS
+    ]  # fmt: skip
 
 
 def _across(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import dask
 
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.engines.each_worker import own_device, refusal, torch_threads, worker_name
 from napari_blochnet.engines.one_task import Outcome, SharedContext, Task, collected_notes, do_task
@@ -63,7 +63,7 @@ def cluster_engine(scheduler: str, device: str = "auto") -> Iterator[ClusterEngi
             'it: pip install "napari-blochnet[distributed]"',
             field="scheduler",
         ) from None
-    where = {"scheduler_file": scheduler} if Path(scheduler).is_file() else {"address": scheduler}
+    where = {"scheduler_file" if _is_file(scheduler) else "address": scheduler}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # versions are looked at below, and told in a sentence
@@ -77,6 +77,20 @@ def cluster_engine(scheduler: str, device: str = "auto") -> Iterator[ClusterEngi
         ) from None
     with client:
         yield ClusterEngine(client, scheduler, device)
+
+
+def _is_file(scheduler: str) -> bool:
+    """Whether a scheduler is named by its file, which is waited for: it writes that as it starts."""
+    file, waited = Path(scheduler), 0.0
+    while not file.is_file():
+        if file.suffix != ".json":
+            return False
+        if waited > _ANSWER:
+            raise FileError(scheduler, "does not come", "the file that dask scheduler --scheduler-file writes",
+                            field="scheduler")  # fmt: skip
+        threading.Event().wait(_LOOK)
+        waited += _LOOK
+    return True
 
 
 class ClusterEngine:

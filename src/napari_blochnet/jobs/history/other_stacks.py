@@ -146,14 +146,22 @@ def _steps_named(value: Any) -> Iterator[int]:
 
 
 def _of_stacks(steps: list[dict[str, Any]]) -> set[int]:
-    """Return the steps that open or make a stack, and all that are made from one."""
-    made: set[int] = set()
+    """Return the steps that open, make or give a stack, and all that are made from one."""
+    made = {named for step in steps for named in _stacks_named(step)}
     for number, step in enumerate(steps):
         operation = _operation(step)
         is_stack = step.get("operation") == EACH or (operation is not None and operation.result == "stack")
         if is_stack or made & set(_steps_named(step)):
             made.add(number)
     return made
+
+
+def _stacks_named(step: dict[str, Any]) -> Iterator[int]:
+    """Yield the numbers of steps that an operation takes as stacks: of one made in Python nothing else says so."""
+    operation, inputs = _operation(step), step.get("inputs", {})
+    for each in () if operation is None else operation.inputs:
+        if each.kind == "stack":
+            yield from _steps_named(inputs.get(each.name))
 
 
 def _operation(step: dict[str, Any]) -> Operation | None:
