@@ -29,7 +29,7 @@ FLOORS = """
     phantoms.formats
     phantoms
     fingerprints
-    estimators.base estimators.memory estimators.threads
+    estimators.base estimators.memory estimators.threads estimators.kept
     estimators.matching.grid
     estimators.declared
     estimators.matching.subspace estimators.matching.search estimators.matching.atoms
@@ -49,6 +49,8 @@ FLOORS = """
     jobs.operations
     jobs.catalogue
     jobs
+    engines
+    cohorts
     studies | benchmarks
     cli
     __main__
@@ -65,7 +67,7 @@ FLOORS = """
     napari_ui.napari_calls
 """
 # The window and the command line are two faces of the same jobs: neither imports the other, whatever its floor.
-COMMAND_LINE = ("studies", "benchmarks", "cli", "__main__")
+COMMAND_LINE = ("engines", "cohorts", "studies", "benchmarks", "cli", "__main__")
 
 # Modules of one name that mean one thing: why each pair may share it.
 SHARED_NAMES: dict[str, str] = {}

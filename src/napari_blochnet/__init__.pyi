@@ -1,3 +1,5 @@
+from .cohorts.many_stacks import Study as Study
+from .cohorts.many_stacks import run_on_stacks as run_on_stacks
 from .common.errors import Cancelled as Cancelled
 from .common.errors import InputError as InputError
 from .estimators.networks.store import load_estimator as load_estimator

@@ -12,10 +12,12 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from clusters import cluster
 from napari._app_model import get_app_model
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication, QComboBox, QFileDialog, QLineEdit, QMessageBox
 
+import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
 from napari_blochnet.common.errors import Cancelled
 from napari_blochnet.evaluation.maps_io import read_maps, write_maps
@@ -387,6 +389,45 @@ def test_every_model_of_a_result_is_handed_out(desk, tmp_path, monkeypatch):
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
     np.testing.assert_array_equal(read_maps(tmp_path / "again" / "maps").t1, read_maps(tmp_path / "universal").t1)
+
+
+def test_a_recipe_is_saved_for_other_stacks_and_a_cluster_maps_them_as_by_hand(desk, tmp_path):
+    pytest.importorskip("distributed")
+    desk = _recorded_desk(desk)
+    mapping, simulate = desk.workbench.map, desk.workbench.simulate
+    paths = []
+    for seed in (1, 2, 3):  # other stacks, as somebody else has them
+        desk.turn_to("Simulate")
+        simulate.form.set_values({"seed": seed, "snr": 40.0})
+        desk.run(simulate, simulate.run)
+        paths.append(tmp_path / f"sub-{seed}_MRF.nii")
+        write_fingerprints(desk.session.entries("stack")[-1].subject, paths[-1])
+    mapping.copy.for_stacks.setChecked(True)
+    recipes = tmp_path / "recipes"
+    recipes.mkdir()
+    _answer(desk, recipes)
+    desk.click(mapping.copy.recipe)
+    assert "On other stacks: blochnet run" in mapping.copy.said.text()
+    recipe = recipes / "recipe-universal.json"
+    with cluster(tmp_path) as workers:
+        for _ in range(2):
+            workers.worker()
+        again = subprocess.run(
+            [sys.executable, "-m", "napari_blochnet", "run", recipe, *paths, "--scheduler", workers.address,
+             "-o", tmp_path / "out"],
+            check=False, capture_output=True, text=True,
+        )  # fmt: skip
+    assert again.returncode == 0, again.stderr
+    assert "3 stacks done; 0 failed" in again.stdout
+    for path in paths:
+        name = path.name.partition("_")[0]
+        found = read_maps(tmp_path / "out" / name / "anat")
+        write_maps(nb.reconstruct(read_fingerprints(path), "universal", step=0.2), tmp_path / name)
+        known = read_maps(tmp_path / name)
+        for field in ("t1", "t2", "pd", "mask"):
+            np.testing.assert_array_equal(getattr(found, field), getattr(known, field))
+    # what is made from no stack can be for no other
+    assert not simulate.copy.for_stacks.isVisibleTo(simulate.copy)
 
 
 def test_simulated_fingerprints_say_how_they_were_made(desk, tmp_path):

@@ -18,6 +18,7 @@ __all__ = [
     "MappingBenchmarkSettings",
     "MatchingBenchmarkSettings",
     "RestartsBenchmarkSettings",
+    "StudiesBenchmarkSettings",
     "TrainingBenchmarkSettings",
     "VolumesBenchmarkSettings",
     "run_benchmark",
@@ -124,12 +125,25 @@ class RestartsBenchmarkSettings(Settings):
     folder: str | None = _FOLDER
 
 
+class StudiesBenchmarkSettings(Settings):
+    """A study of single slices, by each engine."""
+
+    stacks: int = quantity(12, "Stacks", "Of one slice each.", ge=1, le=1000)
+    estimator: str = quantity("universal", "Estimator", "What maps.")
+    refine: bool = quantity(True, "Refine", "Fit each voxel by the physics, from the estimator's answer.")
+    workers: int = quantity(2, "Workers", "Beside one, each with one thread.", ge=2, le=64)
+    repeats: int = quantity(3, "Repeats", "Runs of each way, in turns; the median is shown.", ge=1, le=100)
+    cluster: bool = quantity(True, "Cluster", "Start a dask scheduler and its workers, too, and kill one of them.")
+    folder: str | None = _FOLDER
+
+
 #: The settings of each benchmark; it is the function ``benchmark_NAME`` of the module ``NAME_speed``.
 BENCHMARKS: dict[str, type[Settings]] = {
     "decoder": DecoderBenchmarkSettings,
     "matching": MatchingBenchmarkSettings,
     "mapping": MappingBenchmarkSettings,
     "restarts": RestartsBenchmarkSettings,
+    "studies": StudiesBenchmarkSettings,
     "training": TrainingBenchmarkSettings,
     "volumes": VolumesBenchmarkSettings,
 }
@@ -149,7 +163,7 @@ def run_benchmark(
 
     Parameters
     ----------
-    name : {"decoder", "matching", "mapping", "restarts", "training", "volumes"}
+    name : {"decoder", "matching", "mapping", "restarts", "studies", "training", "volumes"}
     settings : Settings, optional
         Of `BENCHMARKS`.
     device : str

@@ -33,6 +33,10 @@ _BENCHMARKS = {
         "restarts_speed:format_restarts",
         "Kill a simulation and a mapping at random moments, start them again, and look at what comes out.",
     ),
+    "studies": (
+        "studies_speed:format_studies",
+        "Time a study by the plain loop, by one worker, by several, and by a cluster one of whose workers is killed.",
+    ),
     "training": (
         "training_speed:TrainingBenchmark.to_text",
         "Time one epoch of BlochNet at its published size, and the quick preset with its scores.",

@@ -12,6 +12,7 @@ from napari_blochnet import __version__
 from napari_blochnet.cli.benchmarks import benchmark
 from napari_blochnet.cli.models import adapt, models, train
 from napari_blochnet.cli.operation_commands import add_operation, open_maps, open_phantom
+from napari_blochnet.cli.running import run
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import FILE, OUTPUT, PATH, Answer, Console, command, named_files
 from napari_blochnet.cli.studies import experiment
@@ -183,20 +184,6 @@ def compare(
         comparison.to_figures(figures)
     text = f"{comparison.to_text()}\nWritten to {output} and {table.name}."
     return text, {"output": output, "table": comparison.rows()}
-
-
-@command(click.argument("recipe", type=PATH), OUTPUT)
-def run(console: Console, recipe: Path, output: Path) -> Answer:
-    """Run RECIPE again: a recipe saved from napari, or the JSON beside any result; write into a folder."""
-    from napari_blochnet.jobs.history.recipes import check_results, files_read, read_recipe, run_recipe, write_results
-
-    steps = read_recipe(recipe)
-    check_results(steps, output)
-    read = files_read(steps)
-    console.say(f"Reads {', '.join(read) or 'no files'}; writes into {output}.")
-    files = write_results(run_recipe(steps, progress=console.progress), output)
-    content = {"output": output, "files": list(map(str, files)), "read": read}
-    return "Written: " + ", ".join(map(str, files)), content
 
 
 schedule.add_command(show)

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from napari_blochnet.cli.operation_commands import STACK, open_schedule, open_stack
+from napari_blochnet.cli.running import quiet_cluster
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, Answer, Console, command, named_files, output
+from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.common.progress import Watch
+from napari_blochnet.engines.settings_engines import EngineSettings
 from napari_blochnet.jobs.last_step import write_or_keep
-from napari_blochnet.jobs.settings import FingerprintsSettings
+from napari_blochnet.jobs.settings import FingerprintsSettings, settings_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.training.state import LossPoint
+    from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["adapt", "models", "train"]
 
@@ -42,7 +48,7 @@ def _model_path(output: Path, inputs: list[Path]) -> Path:
 @command(
     click.option("--schedule", "paths", multiple=True, required=True, type=FILE,
                  help="Schedule file; may be given again."),
-    settings_options(TrainSettings), _MODEL, DEVICE,
+    settings_options(TrainSettings), settings_options(EngineSettings, leave_out=("workers",)), _MODEL, DEVICE,
 )  # fmt: skip
 def train(console: Console, paths: tuple[str, ...], output: Path, device: str, **options: Any) -> Answer:
     """Train a network for one or several schedules.
@@ -64,8 +70,11 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
             held_out = "" if point.held_out is None else f", held out {point.held_out:.3g}"
             console.say(f"epoch {point.epoch}: loss {point.loss:.3g}{held_out}, {point.seconds:.0f} s")
 
+    engine = settings_from(EngineSettings, **given_settings(EngineSettings, options))
     fields = given_settings(TrainSettings, options)
     checkpoint = output.with_suffix(CHECKPOINT)
+    if engine.scheduler is not None:
+        return _train_elsewhere(console, schedules, output, settings_from(TrainSettings, **fields), engine, device)
     try:
         trained = run(
             fields.pop("estimator", None), schedules, device=device, checkpoint=checkpoint, progress=console.progress,
@@ -76,12 +85,34 @@ def train(console: Console, paths: tuple[str, ...], output: Path, device: str, *
             console.say(f"The training is saved in {checkpoint}; the same command goes on with it.")
         raise
     written = write_or_keep(trained.save, output)
+    return _trained(written, trained.card["scores"], trained.card["training"]["seconds"])
+
+
+def _train_elsewhere(
+    console: Console,
+    schedules: Sequence[Schedule],
+    output: Path,
+    settings: TrainSettings,
+    engine: EngineSettings,
+    device: str,
+) -> Answer:
+    from napari_blochnet.cohorts.one_training import train_elsewhere
+
+    quiet_cluster()
+    try:
+        made = train_elsewhere(schedules, output, settings, engine, device=device, watch=Watch(console.progress),
+                               say=console.say)  # fmt: skip
+    except (KeyboardInterrupt, Cancelled):
+        raise Cancelled(kept=f"the training is saved beside {output.name}, and the same command goes on.") from None
+    return _trained(output, made["scores"], made["seconds"])
+
+
+def _trained(output: Path, found: dict[str, Any], seconds: float | None) -> Answer:
     lines = []
-    for name, scores in trained.card["scores"].items():
+    for name, scores in found.items():
         ratios = ", ".join(f"{key} {value['ratio']:.2f}" for key, value in scores.items() if isinstance(value, dict))
         lines.append(f"{name}: RMSE over the Cramér–Rao bound at SNR {scores['snr']:g}: {ratios}")
-    text = "\n".join([*lines, f"Written to {written}."])
-    return text, {"output": written, "seconds": trained.card["training"]["seconds"], "scores": trained.card["scores"]}
+    return "\n".join([*lines, f"Written to {output}."]), {"output": output, "seconds": seconds, "scores": found}
 
 
 @command()

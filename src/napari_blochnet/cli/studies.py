@@ -6,12 +6,18 @@ from typing import Any
 
 import click
 
+from napari_blochnet.cli.running import GOES_ON, quiet_cluster
 from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, PATH, Answer, Console, command, output
+from napari_blochnet.common.errors import Cancelled
+from napari_blochnet.engines.settings_engines import EngineSettings
 from napari_blochnet.jobs.settings import Settings
 from napari_blochnet.studies.study_runs import STUDIES, run_study
 
 __all__ = ["experiment"]
+
+# Experiments whose pieces are models of draws, which an engine makes side by side.
+_OF_DRAWS = ("table2", "table3", "figure6", "beyond", "weights")
 
 
 @click.group()
@@ -26,10 +32,17 @@ def _command(study: str, settings: type[Settings], words: str) -> click.Command:
     data = click.option("--data", type=PATH, help="Folder of data sets: brainweb/, anatomical/, …")
     folder = output("Folder for tables, figures.")
 
-    @command(data, settings_options(settings), folder, DEVICE, name=study, help=words)
+    # of the others there is no more than one piece at a time
+    engine = settings_options(EngineSettings, leave_out=() if study in _OF_DRAWS else (*EngineSettings.model_fields,))
+
+    @command(data, settings_options(settings), engine, folder, DEVICE, name=study, help=words)
     def run(console: Console, output: Any, **options: Any) -> Answer:
-        fields = given_settings(settings, options)
-        result = run_study(study, output, progress=console.progress, say=console.say, **fields, **options)
+        quiet_cluster()
+        fields = given_settings(settings, options) | given_settings(EngineSettings, options)
+        try:
+            result = run_study(study, output, progress=console.progress, say=console.say, **fields, **options)
+        except (KeyboardInterrupt, Cancelled):
+            raise Cancelled(kept=GOES_ON) from None
         return result.text, {"files": [str(path) for path in result.files], "table": result.rows}
 
     return run

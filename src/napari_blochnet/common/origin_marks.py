@@ -48,6 +48,9 @@ def is_our_json(content: dict[str, Any]) -> bool:
     """Whether JSON says that this package wrote it."""
     if isinstance(content.get("EstimationSoftwareName"), str):
         return bool(content["EstimationSoftwareName"] == PROGRAM)
+    made_by = content.get("GeneratedBy")  # the description of a study's folder
+    if isinstance(made_by, list) and any(isinstance(by, dict) and by.get("Name") == PROGRAM for by in made_by):
+        return True
     if content.keys() & {"blochnet_recipe", "blochnet_session", "blochnet_model"}:
         return True
     if isinstance(content.get(LISTING), dict) or describes_phantom(content) or describes_stack(content):
@@ -146,6 +149,7 @@ _EXPERIMENTS = (
 _TABLES = (
     "model,tissue,parameter,unit,voxels,failures,",
     "model,region,parameter,unit,voxels,failures,",
+    "name,subject,session,stack,estimator,region,parameter,",
     *_EXPERIMENTS,
 )
 _SCHEDULE = "flip_angle_deg,repetition_time_ms,echo_time_ms,rf_phase_deg"

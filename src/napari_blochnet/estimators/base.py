@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.one_thread_blas import one_thread_blas
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import SignalKind
@@ -326,6 +327,7 @@ class Estimator(ABC):
         """Whether a schedule is one it was made for."""
         return self.schedule == schedule
 
+    @one_thread_blas.throughout
     def estimate_blocks(self, whole: Block) -> Estimates:
         """Estimate fingerprints that were checked, one block after the other."""
         whole = replace(whole, ready=self._ready(whole.schedule, whole.kind, whole.watch, whole.b1 is not None))
@@ -344,6 +346,7 @@ class Estimator(ABC):
         lost = np.concatenate([(np.abs(cut) < saturation).sum(axis=1) < fewest for cut in cuts])
         return found.without(lost) if lost.any() else found
 
+    @one_thread_blas.throughout
     def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch, with_b1: bool = False) -> Any:
         """Return what `make_ready` made for a schedule and kind, now or before."""
         apart = with_b1 and self.apart_with_b1

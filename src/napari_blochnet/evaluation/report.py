@@ -10,7 +10,6 @@ from typing import Any
 
 import jinja2
 
-from napari_blochnet.evaluation.drawing.figures import comparison_figure, figure_png, region_figure, scatter_figure
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable, said_of_scale
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
@@ -34,6 +33,8 @@ _REGIONS = (
 
 def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) -> None:
     """Write the page of a comparison: tables, figures, how everything was made."""
+    from napari_blochnet.evaluation.drawing.figures import comparison_figure, scatter_figure
+
     truth, rows = comparison.truth, comparison.rows()
     pure = ", pure voxels" if truth.fractions else ""
     tables = [page_table("All voxels", [row for row in rows if row["tissue"] == ALL_TISSUES], COMPARISON_COLUMNS)]
@@ -65,6 +66,8 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
 
 def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None:
     """Write the page of a table of regions."""
+    from napari_blochnet.evaluation.drawing.figures import region_figure
+
     columns = region_columns(means.references)
     rows = means.rows()
     write_page(
@@ -130,7 +133,7 @@ def write_page(
         figures=[
             {
                 "caption": caption,
-                "image": base64.b64encode(figure_png(figure)).decode("ascii"),
+                "image": base64.b64encode(_png(figure)).decode("ascii"),
                 "width": round(96 * figure.get_figwidth()),
             }
             for caption, figure in figures
@@ -148,6 +151,12 @@ def write_page(
     check_outputs([path], record=records[0][1])
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
+
+
+def _png(figure: Any) -> bytes:
+    from napari_blochnet.evaluation.drawing.figures import figure_png
+
+    return figure_png(figure)
 
 
 def _typeset(text: str, column: Column) -> str:

@@ -33,7 +33,14 @@ from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
 from napari_blochnet.schedules.schedule import ReceiverPhase, Schedule
 
-__all__ = ["files_to_write", "fingerprint_files", "in_receiver_frame", "read_fingerprints", "write_fingerprints"]
+__all__ = [
+    "carries_schedule",
+    "files_to_write",
+    "fingerprint_files",
+    "in_receiver_frame",
+    "read_fingerprints",
+    "write_fingerprints",
+]
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
@@ -196,6 +203,14 @@ def read_fingerprints(
 
 def _is_left_on_disk(data: AnyArray) -> bool:
     return is_lazy(data) or (data.nbytes > LAZY_BYTES and lies_on_disk(data))
+
+
+def carries_schedule(path: PathLike) -> bool:
+    """Whether a stack is one of ours, which opens without being told its schedule."""
+    file = existing_file(path)
+    if not is_zarr(file) and is_series(file):
+        return False
+    return _sidecar(file, [], is_needed=False)[1] is not None
 
 
 def fingerprint_files(path: PathLike) -> list[Path]:

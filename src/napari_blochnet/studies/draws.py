@@ -22,14 +22,15 @@ from napari_blochnet.studies.pieces import Row, Study
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
 
-__all__ = ["Draws", "TestSet", "model_names", "read_test_sets", "training_schedules"]
+__all__ = ["ADAPTED", "Draws", "TestSet", "model_names", "read_test_sets", "training_schedules"]
 
 _MODELS = ("dictionary", "fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn", "blochnet", "fc-adapted",
            "blochnet-adapted", "universal", "refined")  # fmt: skip
 # Told the schedule of the test or needing no training: nothing in them depends on the draw.
 _UNTRAINED = ("dictionary", "universal", "refined")
 _SLOW = ("hydra", "autoencoder-rnn")
-_ADAPTED = "-adapted"
+#: How the names of models end that were adapted to the test's data.
+ADAPTED = "-adapted"
 # Fingerprints simulated and estimated at a time.
 _BATCH = 4096
 _MAPS = ("t1", "t2", "t1_se", "t2_se")
@@ -150,6 +151,10 @@ class Draws:
         """Return where a model of a draw is kept, without suffix."""
         return self.study.folder / f"draw_{draw:02}" / model
 
+    def is_made(self, model: str, draw: int) -> bool:
+        """Whether a model of a draw is finished, or another lies in its place, which `result` will refuse."""
+        return self.place(model, draw).with_suffix(".json").is_file()
+
     def result(self, model: str, draw: int, *, silent: bool = False) -> list[Row]:
         """Return the rows of a model and a draw, made if need be."""
         seed = self.settings.seed + 2 * (draw - 1)
@@ -159,7 +164,7 @@ class Draws:
             **({} if model in _UNTRAINED else {"precision": self.settings.precision,
                                                "decoder_weight": self.settings.decoder_weight}),
         }  # fmt: skip
-        if model.endswith(_ADAPTED):
+        if model.endswith(ADAPTED):
             key["adaptation"] = self._adaptation()
         study = replace(self.study, say=None) if silent else self.study
         file = str(self.place(model, draw).with_suffix(".json").relative_to(study.folder))
@@ -191,8 +196,8 @@ class Draws:
         self, model: str, draw: int, place: Path, seed: int
     ) -> Callable[[TestSet], tuple[Estimator, float | None]]:
         """Return what gives a test set its estimator and how many seconds that one was trained."""
-        if model.endswith(_ADAPTED):
-            return self._adapted(model.removesuffix(_ADAPTED), draw)
+        if model.endswith(ADAPTED):
+            return self._adapted(model.removesuffix(ADAPTED), draw)
         watch, device = self.study.watch, self.study.device
         made = (_untrained(model, device), None) if model in _UNTRAINED else self._trained(model, place, seed)
         made[0].prepare(self.test_schedule, "real", progress=watch.progress, cancelled=watch.cancelled)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import field_validator
+
 from napari_blochnet.jobs.settings import Settings, quantity
 from napari_blochnet.jobs.settings_training import ExperimentSettings
 
-__all__ = ["AcquiredSettings", "BeyondSettings", "PrecisionSettings", "SchedulesSettings"]
+__all__ = ["AcquiredSettings", "BeyondSettings", "PrecisionSettings", "SchedulesSettings", "WeightsSettings"]
 
 
 class BeyondSettings(ExperimentSettings):
@@ -20,6 +22,28 @@ class BeyondSettings(ExperimentSettings):
     snr: float = quantity(
         20.0, "SNR", "At which standard errors are predicted; the data themselves are noise-free.", gt=0, le=1e9
     )
+
+
+class WeightsSettings(Settings):
+    """Networks whose decoder's loss weighs more or less."""
+
+    weights: tuple[float, ...] = quantity(
+        (0.0, 1.0, 10.0, 100.0), "Weights", "λ of the signal's loss; 0: of the tissue parameters alone."
+    )
+    models: str = quantity("blochnet", "Models", "Names, separated by commas: of BlochNet and the autoencoders.")
+    draws: int = quantity(2, "Draws", "Pairs of random training schedules.", ge=1, le=1000)
+    seed: int = quantity(1, "Seed", "Of the first draw's schedules; each draw takes the next two.", ge=0)
+    preset: Literal["paper", "reduced"] = quantity(
+        "paper", "Preset", "Of the networks' training: the published size, or a reduced one for a trial."
+    )
+    precision: Literal["float32", "half"] = quantity("float32", "Precision", "Of the networks' products in training.")
+
+    @field_validator("weights")
+    @classmethod
+    def _some(cls, weights: tuple[float, ...]) -> tuple[float, ...]:
+        if not weights or min(weights) < 0:
+            raise ValueError("expected one or more, each at least 0")
+        return weights
 
 
 class SchedulesSettings(Settings):

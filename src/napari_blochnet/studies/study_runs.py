@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.engines.engine import Engine, open_engine
+from napari_blochnet.engines.settings_engines import EngineSettings
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.settings import Settings, settings_from
@@ -19,6 +22,7 @@ from napari_blochnet.studies.settings_studies import (
     BeyondSettings,
     PrecisionSettings,
     SchedulesSettings,
+    WeightsSettings,
 )
 
 __all__ = ["STUDIES", "run_study"]
@@ -32,6 +36,8 @@ STUDIES: dict[str, tuple[type[Settings], str, str]] = {
     "figure6": (ExperimentSettings, "paper:score_paper", f"The paper's Figure 6. {_PAPER}"),
     "beyond": (BeyondSettings, "beyond:score_beyond",
                "Adapted, universal and refined maps on the paper's test. OUTPUT may be the folder of a table3 run."),
+    "weights": (WeightsSettings, "loss_weights:score_weights",
+                "Networks trained with several weights λ of the signal's loss, on the test of table3."),
     "schedules": (SchedulesSettings, "every_schedule:score_schedules",
                   "Universal and refined maps under every published schedule."),
     "precision": (PrecisionSettings, "noise_limit:score_precision",
@@ -47,6 +53,8 @@ def run_study(
     settings: Settings | None = None,
     *,
     data: Path | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     device: str = "auto",
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
@@ -65,6 +73,10 @@ def run_study(
         Of `STUDIES`.
     data : path, optional
         Folder of data sets: ``brainweb/``, ``anatomical/``, ``schedules/``, ``acquired/``.
+    workers : int, optional
+        How many pieces are made at a time, on threads of this process. None: one.
+    scheduler : str, optional
+        Address of a dask scheduler, whose workers share a file system with this machine.
     device : str
         "auto", "cpu" or a GPU such as "cuda:0".
     progress, cancelled : optional
@@ -93,6 +105,24 @@ def run_study(
     score = getattr(importlib.import_module(f"napari_blochnet.studies.{module}"), function)
     check_outputs([Path(folder) / f"{name}{ending}" for ending in (".csv", ".md")], instead="another folder",
                   field="output")  # fmt: skip
-    study = Study(name, Path(folder), data, resolve_device(device), Watch(progress, cancelled), say)
+    watch = Watch(progress, cancelled)
+    study = Study(name, Path(folder), data, resolve_device(device), watch, say)
+    if workers is not None or scheduler is not None:
+        with open_engine(settings_from(EngineSettings, workers=workers, scheduler=scheduler), device) as engine:
+            _make_pieces(study, given, engine)
     result: ExperimentResult = score(study, given)
     return result
+
+
+def _make_pieces(study: Study, given: Settings, engine: Engine) -> None:
+    """Let an engine make what a study's tables are then made from."""
+    from napari_blochnet.studies.draw_tasks import make_draws
+    from napari_blochnet.studies.loss_weights import of_each_weight
+
+    if isinstance(given, WeightsSettings):
+        for _, own, settings in of_each_weight(study, given):
+            make_draws("table3", own, settings, engine)
+    elif isinstance(given, ExperimentSettings):
+        make_draws("table3" if study.name == "beyond" else study.name, study, given, engine)
+    else:
+        raise InputError(f"The experiment {study.name} is one piece", "no workers and no scheduler", field="workers")

@@ -172,3 +172,20 @@ def test_compiled_code_is_kept_on_disk(varied_schedule):
     stored = list(Path(real_block.stats.cache_path).glob("real.real_block-*.nbc"))
     assert stored
     assert sum(real_block.stats.cache_hits.values()) + sum(real_block.stats.cache_misses.values()) >= 1
+
+
+@pytest.mark.parametrize("voxels", [5, 60, 100, 130, 300])
+@pytest.mark.parametrize("path", ["varied_schedule", "phased_schedule"])
+def test_no_bit_depends_on_the_number_of_threads(path, voxels, request, monkeypatch):
+    from napari_blochnet.physics.kernels import launch
+
+    rng = np.random.default_rng(voxels)
+    t1, t2 = rng.uniform(100, 4000, voxels), np.exp(rng.uniform(np.log(5), np.log(2000), voxels))
+    decoder = EPGDecoder(request.getfixturevalue(path), tolerance=1e-3)  # few orders, another number in each block
+    found = []
+    for threads in (1, 2, 3, 8):
+        monkeypatch.setattr(launch, "available_threads", lambda threads=threads: threads)
+        found.append([np.asarray(each) for each in decoder.jacobian(t1, t2)])
+    for signal, derivatives in found[1:]:
+        np.testing.assert_array_equal(signal, found[0][0])
+        np.testing.assert_array_equal(derivatives, found[0][1])

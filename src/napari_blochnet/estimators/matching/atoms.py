@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.estimators.kept import Kept
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.search import Tiles
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
@@ -116,9 +115,8 @@ def of_form(signal: AnyArray, form: AtomForm) -> AnyArray:
     return np.ascontiguousarray(signal.real) if form == "real part" else signal
 
 
-_cache: OrderedDict[Any, Dictionary] = OrderedDict()
-_near: OrderedDict[Any, Dictionary] = OrderedDict()
-_cache_lock = threading.Lock()
+_cache: Kept[Dictionary] = Kept(_KEPT)
+_near: Kept[Dictionary] = Kept(_KEPT_NEAR)
 
 
 def build_dictionary(
@@ -170,7 +168,7 @@ def build_dictionary(
 
         return atoms.compressed(find_subspace(units(), energy, rank))
 
-    return _kept(_cache, key, _KEPT, make)
+    return _cache.get(key, make, watch)
 
 
 def dictionary_near(
@@ -195,23 +193,7 @@ def dictionary_near(
         Relative to nominal.
     """
     key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1)
-    return _kept(
-        _near, key, _KEPT_NEAR, lambda: _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace)
-    )
-
-
-def _kept(cache: OrderedDict[Any, Dictionary], key: Any, most: int, make: Callable[[], Dictionary]) -> Dictionary:
-    """Return what is kept under a key, or make it and keep it, with the last few."""
-    with _cache_lock:
-        if key in cache:
-            cache.move_to_end(key)
-            return cache[key]
-    made = make()
-    with _cache_lock:
-        cache[key] = made
-        while len(cache) > most:
-            cache.popitem(last=False)
-    return made
+    return _near.get(key, lambda: _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace), watch)
 
 
 class _Atoms:

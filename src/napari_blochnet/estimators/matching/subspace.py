@@ -9,8 +9,13 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.one_thread_blas import one_thread_blas
+from napari_blochnet.estimators.threads import in_parts
 
 __all__ = ["Subspace", "find_subspace", "unit_rows"]
+
+# Signals that are projected, and time points that are multiplied with all, by a thread at a time.
+_ROWS, _COLUMNS = 512, 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,13 +44,20 @@ class Subspace:
         In double precision: what remains outside the subspace is found as a difference of two energies, and that
         difference is a millionth of either in noise-free data.
         """
-        if np.iscomplexobj(signals) and not np.iscomplexobj(self.basis):
-            coefficients = np.empty((len(signals), self.rank), np.complex128)
-            coefficients.real = signals.real.astype(np.float64) @ self.basis
-            coefficients.imag = signals.imag.astype(np.float64) @ self.basis
-            return coefficients
-        result: AnyArray = signals.astype(self.basis.dtype, copy=False) @ self.basis.conj()
-        return result
+        parts_apart = np.iscomplexobj(signals) and not np.iscomplexobj(self.basis)
+        kind = np.result_type(self.basis.dtype, np.complex128) if parts_apart else self.basis.dtype
+        coefficients: AnyArray = np.empty((len(signals), self.rank), kind)
+        basis = self.basis.conj()
+
+        def project(rows: slice) -> None:
+            if parts_apart:
+                coefficients.real[rows] = signals.real[rows].astype(np.float64) @ basis
+                coefficients.imag[rows] = signals.imag[rows].astype(np.float64) @ basis
+            else:
+                coefficients[rows] = signals[rows].astype(basis.dtype, copy=False) @ basis
+
+        in_parts(project, len(signals), _ROWS)
+        return coefficients
 
 
 def find_subspace(blocks: Iterable[AnyArray], energy: float, rank: int | None = None) -> Subspace:
@@ -76,15 +88,16 @@ def find_subspace(blocks: Iterable[AnyArray], energy: float, rank: int | None = 
     gram: AnyArray | None = None
     for block in blocks:
         precise = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64, copy=False)
-        part = precise.T @ precise.conj()
-        gram = part if gram is None else gram + part
+        gram = np.zeros((precise.shape[1],) * 2, precise.dtype) if gram is None else gram
+        _add_products(gram, precise)
     if gram is None:
         raise InputError(
             "The dictionary has no atom with a signal; expected a schedule with flip angles above 0.", field="schedule"
         )
     total = float(np.trace(gram).real)
     # scipy's holds the interpreter for its 0.2 s, and a window with it
-    values, vectors = np.linalg.eigh(gram)
+    with one_thread_blas:
+        values, vectors = np.linalg.eigh(gram)
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     lost = np.maximum(total - np.cumsum(values), 0.0) / total
     if rank is None:
@@ -92,6 +105,16 @@ def find_subspace(blocks: Iterable[AnyArray], energy: float, rank: int | None = 
         rank = int(enough[0]) + 1 if enough.size else len(values)
     rank = min(rank, len(values))
     return Subspace(np.ascontiguousarray(vectors[:, :rank]), float(1.0 - lost[rank - 1]))
+
+
+def _add_products(gram: AnyArray, rows: AnyArray) -> None:
+    """Add the products of all columns of some rows with each other."""
+    conjugate = rows.conj()
+
+    def add(columns: slice) -> None:
+        gram[:, columns] += rows.T @ conjugate[:, columns]
+
+    in_parts(add, rows.shape[1], _COLUMNS)
 
 
 def unit_rows(rows: AnyArray) -> tuple[AnyArray, FloatArray]:

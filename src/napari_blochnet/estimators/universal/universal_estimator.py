@@ -26,6 +26,7 @@ from napari_blochnet.estimators.base import Block, Estimates, check_saturation
 from napari_blochnet.estimators.declared import DeclaredUniversal
 from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
+from napari_blochnet.estimators.kept import Kept
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
 from napari_blochnet.estimators.universal.anchors import STEP, WIDE_STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
@@ -45,6 +46,8 @@ _STILL = 1e-4
 _FILLINGS = 60
 # Values of B1 of which anchors are kept, 0.5 to 1.5 MB each; a field of ±30 % takes four.
 _NEAR = 8
+# Schedules of which they are kept.
+_KEPT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +66,9 @@ class _Ready:
     anchors: Anchors
     decoder: EPGDecoder
     under: Callable[[float], Anchors]
+
+
+_ready: Kept[_Ready] = Kept(_KEPT)
 
 
 class Universal(DeclaredUniversal):
@@ -96,12 +102,16 @@ class Universal(DeclaredUniversal):
         return f"universal: between anchors in steps of {100 * (STEP - 1):.0f} %"
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
-        """Simulate the anchors under a schedule."""
-        return self._simulated(schedule, kind, watch, STEP)
+        """Simulate the anchors under a schedule; the last few of a process are kept."""
+        return self._kept(schedule, kind, watch, STEP)
 
     def make_ready_with_b1(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
         """Simulate anchors that lead to a start, under the nominal field and others: a quarter as many."""
-        return self._simulated(schedule, kind, watch, WIDE_STEP)
+        return self._kept(schedule, kind, watch, WIDE_STEP)
+
+    def _kept(self, schedule: Schedule, kind: SignalKind, watch: Watch, step: float) -> _Ready:
+        key = schedule.digest, kind, self.tolerance, step
+        return _ready.get(key, lambda: self._simulated(schedule, kind, watch, step), watch)
 
     def _simulated(self, schedule: Schedule, kind: SignalKind, watch: Watch, step: float) -> _Ready:
         form, decoder, done = atom_form(schedule, kind), EPGDecoder(schedule, tolerance=self.tolerance), 0

@@ -6,10 +6,11 @@ import hashlib
 import os
 from pathlib import Path
 
-__all__ = ["digest"]
+__all__ = ["DIGESTED_WHOLE", "digest"]
 
-# Files up to this size are digested whole; of larger ones this many pieces, evenly spread.
-_WHOLE, _PIECES, _PIECE = 64 * 2**20, 256, 2**16
+#: Files up to this size (bytes) are digested whole; of larger ones some pieces, evenly spread.
+DIGESTED_WHOLE = 64 * 2**20
+_PIECES, _PIECE = 256, 2**16
 
 
 def digest(path: Path) -> str:
@@ -24,7 +25,7 @@ def digest(path: Path) -> str:
         return found.hexdigest()
     size = path.stat().st_size
     with path.open("rb") as stream:
-        if size <= _WHOLE:
+        if size <= DIGESTED_WHOLE:
             while block := stream.read(2**20):
                 found.update(block)
         else:

@@ -22,13 +22,17 @@ from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.io.sets.digests import digest
 from napari_blochnet.io.sets.rooms import PREFIX, is_same, lock_file
 
-__all__ = ["Unfinished", "open_unfinished"]
+__all__ = ["BeingMadeError", "Unfinished", "open_unfinished"]
 
 _LOCK, _KEY, _NOTES = "at-work", "work.json", "done"
 # The largest note.
 _LARGEST = 2**24
 # How often a folder is made again that another process has just removed.
 _TRIES = 20
+
+
+class BeingMadeError(FileError):
+    """Another process is making what this one was to make."""
 
 
 @dataclass
@@ -132,7 +136,7 @@ def open_unfinished(target: Path, work: Mapping[str, Any]) -> Unfinished:
 
     Raises
     ------
-    FileError
+    BeingMadeError
         Another process is making something of that name.
     """
     path = target.parent / f"{PREFIX}unfinished-{target.name}"
@@ -150,8 +154,8 @@ def open_unfinished(target: Path, work: Mapping[str, Any]) -> Unfinished:
         unfinished = Unfinished(path, key, lock, made)
         if lock_file(lock, wait=False) is False:
             unfinished._unlock()
-            raise FileError(target, "is being made by another process",
-                            "that to end first, or another name or folder", field="output")  # fmt: skip
+            raise BeingMadeError(target, "is being made by another process",
+                                 "that to end first, or another name or folder", field="output")  # fmt: skip
         if is_same(lock, path / _LOCK):
             break
         unfinished._unlock()

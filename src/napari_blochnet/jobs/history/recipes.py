@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.estimators.networks.cards import is_path
 from napari_blochnet.io.json_files import read_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, OPERATIONS, Kind, Operation, operation_of
+from napari_blochnet.jobs.history.other_stacks import EACH
 from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import as_recipe, check_step, shown
 from napari_blochnet.jobs.settings import settings_from
 
-__all__ = ["check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
+__all__ = ["absolute_files", "check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
 
 # The longest history of a study has some hundred.
 _MOST_STEPS = 10_000
@@ -58,7 +61,12 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def run_recipe(
-    recipe: dict[str, Any], *, progress: ProgressCallback | None = None, cancelled: CancelEvent | None = None
+    recipe: dict[str, Any],
+    *,
+    device: str = "auto",
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+    instead: Mapping[int, Callable[..., Any]] | None = None,
 ) -> list[Any]:
     """Run a recipe's steps.
 
@@ -66,6 +74,13 @@ def run_recipe(
     ----------
     recipe : dict
         As `read_recipe` gives it.
+    device : str
+        "auto", "cpu" or a GPU such as "cuda:0", for operations that take one.
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`.
+    instead : mapping of int to callable, optional
+        What is called, as the operation would be, for the step of that number, counted from 0. The step of
+        `napari_blochnet.jobs.history.other_stacks.EACH` needs one: that opens a stack.
 
     Returns
     -------
@@ -78,12 +93,20 @@ def run_recipe(
         A step that is unknown or was not recorded (data made in Python), or takes another input or setting.
     """
     results: list[Any] = []
+    called = instead or {}
     for number, step in enumerate(recipe["steps"], start=1):
         check_step(step, f"Step {number} of the recipe")
         if step.get("operation") == "given":
             results.append(_given(step, number))
             continue
         settings = step.get("settings", {})
+        if step.get("operation") == EACH:
+            if number - 1 not in called:
+                raise InputError("This recipe is for other stacks, and none is named",
+                                 "blochnet run RECIPE STACK… -o FOLDER", field="stacks")  # fmt: skip
+            schedule = _resolve(step.get("inputs", {}).get("schedule"), results)
+            results.append(called[number - 1](schedule))
+            continue
         operation = operation_of(step.get("operation"), settings)
         if operation is None:
             known = dict.fromkeys(operation.name for operation in OPERATIONS)
@@ -101,8 +124,9 @@ def run_recipe(
                 raise InputError(
                     f"Step {number} of the recipe gives {operation.name} no {wanted.name}", "one", field="recipe"
                 )
-        watched = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
-        results.append(operation(**inputs, settings=chosen, **watched))
+        more: dict[str, Any] = {"progress": progress, "cancelled": cancelled} if operation.watched else {}
+        more |= {"device": device} if operation.device else {}
+        results.append(called.get(number - 1, operation)(**inputs, settings=chosen, **more))
     return results
 
 
@@ -188,6 +212,30 @@ def files_read(recipe: dict[str, Any]) -> list[str]:
         if operation.name == "brainweb_phantom":
             found.append(f"BrainWeb's subject {settings.get('subject', '')} (downloaded)")
     return list(dict.fromkeys(found))
+
+
+def absolute_files(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose files are named by their whole paths: it may run in another folder than this process.
+
+    Parameters
+    ----------
+    recipe : dict
+        As `read_recipe` gives it.
+    """
+    content = copy.deepcopy(recipe)
+    for step in content["steps"]:
+        there = {name for name in files_read({"steps": [step]}) if Path(name).exists()}
+        for given in (step.get("inputs", {}), step.get("settings", {})):
+            # a folder may have the name of an estimator
+            given |= {name: _absolute(value, there) for name, value in given.items()
+                      if name != "estimator" or (isinstance(value, str) and is_path(value))}  # fmt: skip
+    return content
+
+
+def _absolute(value: Any, there: set[str]) -> Any:
+    if isinstance(value, list):
+        return [_absolute(item, there) for item in value]
+    return str(Path(value).absolute()) if isinstance(value, str) and value in there else value
 
 
 def check_results(recipe: dict[str, Any], folder: str | os.PathLike[str]) -> None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QCheckBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
+from napari_blochnet.jobs.history.other_stacks import StackRecipe, recipe_for_stacks
 from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.napari_ui.saving.results import file_names
@@ -31,6 +33,8 @@ __all__ = ["CopyRow", "copied", "recorded_layer", "save_recipes"]
 Record = dict[str, Any]
 # The kind under which the folder of recipes is remembered.
 _FOLDER = "recipes"
+# Operations whose recipes may be for other stacks.
+_OF_STACKS = ("reconstruct", "adapt")
 
 
 def recorded_layer(viewer: Viewer) -> tuple[Layer | None, Record]:
@@ -52,7 +56,7 @@ def copied(text: str, what: str) -> str:
     return f"{what} copied."
 
 
-def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) -> str:
+def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]], *, for_stacks: bool = False) -> str:
     """Ask where, and write a recipe for each result.
 
     Parameters
@@ -60,6 +64,8 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
     parent : QWidget, optional
     results : sequence of (str, dict)
         What people call each result, and its record.
+    for_stacks : bool
+        Whether it is for other stacks: what was done to this one, without what belongs to it alone.
 
     Returns
     -------
@@ -69,8 +75,14 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
     Raises
     ------
     InputError
-        A folder that cannot be written to.
+        A folder that cannot be written to; a result that was made from no stack, where it is for others.
     """
+    recipes = [as_recipe(record) for _, record in results]
+    notes: list[str] = []
+    if for_stacks:
+        templates = [recipe_for_stacks(recipe) for recipe in recipes]
+        recipes = [template.recipe for template in templates]
+        notes = list(dict.fromkeys(said for template in templates for said in _said_of(template)))
     start = preferences.folder(_FOLDER) or str(Path.home())
     if len(results) == 1:
         name = ask_where_to_save(parent, "Save the recipe", f"{start}/recipe.json", "JSON (*.json)")
@@ -88,12 +100,22 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]]) 
             return ""
     preferences.set_folder(_FOLDER, str(paths[0]))
     try:
-        for path, (_, record) in zip(paths, results, strict=True):
-            write_json(as_recipe(record), path)
+        for path, recipe in zip(paths, recipes, strict=True):
+            write_json(recipe, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error}).", field="path") from None
     names = ", ".join(path.name for path in paths)
-    return f"Saved {paths[0]}." if len(paths) == 1 else f"Saved {names} in {paths[0].parent}."
+    saved = f"Saved {paths[0]}." if len(paths) == 1 else f"Saved {names} in {paths[0].parent}."
+    use = f"On other stacks: blochnet run {shlex.quote(paths[0].name)} STACK… -o FOLDER"
+    return " ".join([saved, *notes, *([use] if for_stacks else [])])
+
+
+def _said_of(template: StackRecipe) -> list[str]:
+    """Return what should be known of a recipe for other stacks, in sentences."""
+    said = list(template.notes)
+    if template.needs:
+        said.append("Each stack needs a B1 map of its own: a table of stacks names them in a column b1.")
+    return said
 
 
 class CopyRow(QWidget):
@@ -106,6 +128,11 @@ class CopyRow(QWidget):
         self.python = QPushButton("Copy as Python")
         self.command = QPushButton("Copy as command")
         self.recipe = QPushButton("Save recipe…")
+        self.for_stacks = QCheckBox("Recipe for other stacks")
+        self.for_stacks.setToolTip(
+            "Save what was done to this stack for others, without the mask, slices or B1 map that are its own: "
+            "'blochnet run' then maps any number of stacks, here or on a cluster."
+        )
         self.said = QLabel()
         self.said.setTextFormat(Qt.TextFormat.PlainText)
         self.said.setWordWrap(True)
@@ -118,6 +145,7 @@ class CopyRow(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(row)
+        layout.addWidget(self.for_stacks, alignment=Qt.AlignmentFlag.AlignRight)
         layout.addWidget(self.said)
         self.python.clicked.connect(lambda: self._copy(as_python, "Python"))
         self.command.clicked.connect(lambda: self._copy(as_command, "Commands"))
@@ -145,6 +173,7 @@ class CopyRow(QWidget):
             if several
             else "Write a file that 'blochnet run' replays."
         )
+        self.for_stacks.setVisible(all(record.get("operation") in _OF_STACKS for _, record in self._results))
         self.setVisible(bool(self._results))
 
     def _copy(self, write: Callable[..., str], what: str) -> None:
@@ -161,7 +190,8 @@ class CopyRow(QWidget):
 
     def _save(self) -> None:
         try:
-            said = save_recipes(self, self._results)
+            wanted = self.for_stacks.isVisibleTo(self) and self.for_stacks.isChecked()
+            said = save_recipes(self, self._results, for_stacks=wanted)
         except InputError as error:
             said = str(error)
         if said:

@@ -6,9 +6,10 @@ faster here, and where its threading layer is the built-in work queue two calls 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from itertools import count
@@ -20,19 +21,54 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.kernels.pulses import Pulses
 from napari_blochnet.physics.preparation_maps import gap_maps
 
-__all__ = ["StateCount", "available_threads", "simulate_blocks"]
+__all__ = ["StateCount", "available_threads", "for_all_workers", "limited_threads", "simulate_blocks"]
 
 StateCount = Callable[[FloatArray], IntArray]
 """Number of orders to keep at each T2 (ms)."""
 
 # Lanes of a block: enough to hide the loops' overhead, few enough that the states of 64 orders stay in the cache.
 _WIDTH = 128
+# of few voxels for many threads, half of that and so on down to this
 _LANES = 16
+
+# What a thread was told to use at most, alone and with the others beside it.
+_told = threading.local()
 
 
 def available_threads() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Cores that the calling thread may use: those of this process, or what `limited_threads` left it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit: int | None = getattr(_told, "threads", None)
+    return cores if limit is None else max(1, min(cores, limit))
+
+
+@contextlib.contextmanager
+def limited_threads(threads: int, together: int | None = None) -> Iterator[None]:
+    """Let what the calling thread starts use at most so many threads, itself included.
+
+    Parameters
+    ----------
+    threads : int
+    together : int, optional
+        What it may use with all the others that work beside it, for what they wait for: see `for_all_workers`.
+    """
+    before = getattr(_told, "threads", None), getattr(_told, "together", None)
+    _told.threads, _told.together = threads, together or threads
+    try:
+        yield
+    finally:
+        _told.threads, _told.together = before
+
+
+@contextlib.contextmanager
+def for_all_workers() -> Iterator[None]:
+    """Let the calling thread use the threads of all that work beside it: it makes what they wait for."""
+    before = getattr(_told, "threads", None)
+    _told.threads = getattr(_told, "together", None)
+    try:
+        yield
+    finally:
+        _told.threads = before
 
 
 def simulate_blocks(
@@ -93,11 +129,13 @@ def simulate_blocks(
         gradient[:] = 0
     order = np.argsort(t2).astype(np.int64, copy=False)
     workers = threads or available_threads()
-    share = -(-voxels // workers)
-    width = min(_WIDTH, -(-share // _LANES) * _LANES)
+    share, width = voxels / workers, _WIDTH
+    while width > max(_LANES, 1.4 * share):
+        width //= 2
     # The longest T2 need most states: they go first, so that no thread is left alone with them at the end.
     starts = np.arange(0, voxels, width)[::-1]
-    last = np.minimum(starts + width, voxels) - 1
+    # how many are kept is that of whole blocks, so that no bit depends on the number of threads
+    last = np.minimum((starts // _WIDTH + 1) * _WIDTH, voxels) - 1
     kept = states(t2[order[last]])
     kernel = _kernel(pulses.is_real)
     dtype = t1.dtype

@@ -1,0 +1,1 @@
+"""Where many tasks are done: in this process, on its threads, on the workers of a dask cluster."""
