@@ -55,10 +55,13 @@ def test_a_stack_of_coefficients_stands_for_curves(random):
     c = stack.fingerprints()
     assert c.shape == (24, K)
     np.testing.assert_allclose(stack.expanded(), c @ stack.basis.T, rtol=1e-5)
-    assert stack[1:2].basis is not None and stack[1:2].shape == (K, 1, 3, 4)
+    assert stack[1:2].basis is not None
+    assert stack[1:2].shape == (K, 1, 3, 4)
     assert f"{K} coefficients of {N} time points" in stack.describe()
     whole = nb.FingerprintStack(np.ones((3, 1, 1, 1), np.float32), nb.Schedule(10.0, np.full(3, 10.0), 2.0))
-    assert not whole.is_compressed and whole.pulses == 3 and whole.expanded().shape == (1, 3)
+    assert not whole.is_compressed
+    assert whole.pulses == 3
+    assert whole.expanded().shape == (1, 3)
 
 
 def test_kinds_of_coefficients(random):
@@ -93,7 +96,7 @@ def test_a_basis_that_does_not_fit_gets_a_sentence(random, change, sentence):
 
 
 def test_a_basis_of_another_length_than_the_schedule(random):
-    with pytest.raises(InputError, match="12 rows|expected 13 rows"):
+    with pytest.raises(InputError, match="expected 13 rows"):
         nb.FingerprintStack(_coefficients(random), nb.Schedule(10.0, np.full(13, 10.0), 2.0), basis=_basis(random))
 
 

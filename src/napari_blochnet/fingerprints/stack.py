@@ -190,10 +190,11 @@ class FingerprintStack(OnGrid):
 
     def _settle_kind(self, tally: Tally) -> None:
         """Tell the kind by the samples, where none is given; refuse magnitudes below 0."""
-        if self.kind is None and self.is_compressed:
-            self._settle_kind_of_coefficients(tally)  # type: ignore[unreachable]
         if self.kind is None:
-            kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))  # type: ignore[unreachable]
+            if self.is_compressed:  # type: ignore[unreachable]
+                self._settle_kind_of_coefficients(tally)
+                return
+            kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))
             object.__setattr__(self, "kind", kind)
             self._note(note)
         if self.kind == "magnitude" and self.data.dtype.kind == "c":
