@@ -29,7 +29,7 @@ FLOORS = """
     phantoms.formats
     phantoms
     fingerprints
-    estimators.base estimators.memory estimators.threads estimators.kept
+    estimators.base estimators.estimates estimators.memory estimators.projected estimators.threads estimators.kept
     estimators.matching.grid
     estimators.declared
     estimators.matching.subspace estimators.matching.search estimators.matching.atoms
@@ -44,8 +44,8 @@ FLOORS = """
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
-    jobs.settings jobs.settings_arrays jobs.settings_comparing jobs.settings_figures jobs.settings_schedules
-    jobs.settings_training jobs.records jobs.packing
+    jobs.settings jobs.settings_arrays jobs.settings_coefficients jobs.settings_comparing jobs.settings_figures
+    jobs.settings_schedules jobs.settings_training jobs.records jobs.packing
     jobs.operations
     jobs.catalogue
     jobs

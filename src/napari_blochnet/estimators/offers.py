@@ -45,6 +45,7 @@ def estimator_offers(
     other_schedule: bool = False,
     saturation: float | None = None,
     refine: bool = False,
+    components: int | None = None,
 ) -> tuple[Offer, ...]:
     """Return all estimators: ``dictionary`` and ``universal``, those of other packages, own models, architectures.
 
@@ -56,9 +57,13 @@ def estimator_offers(
         What the data are. None: not known yet.
     other_schedule, saturation, refine : optional
         Settings of the mapping that bear upon what can be used.
+    components : int, optional
+        Of coefficients, where the data are such.
     """
 
     def refusal(name: str, estimator: type[Estimator]) -> str | None:
+        if components is not None and not estimator.takes_subspace:
+            return f"{name} needs whole fingerprints, and the stack holds {components} coefficients for each voxel."
         if schedule is not None and kind is not None:
             try:
                 check_signal(name, schedule, kind, estimator)

@@ -17,10 +17,13 @@ from napari_blochnet.estimators.kept import Kept
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.search import Tiles
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
+from napari_blochnet.estimators.projected import simulator
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace as GivenSubspace
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form"]
+__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form",
+           "schedule_subspace"]  # fmt: skip
 
 #: What is kept of the decoder's signal: all of it, its real part, or its magnitude.
 AtomForm = Literal["signal", "real part", "magnitude"]
@@ -127,6 +130,7 @@ def build_dictionary(
     energy: float,
     rank: int | None = None,
     tolerance: float = 1e-4,
+    within: GivenSubspace | None = None,
     watch: Watch = UNWATCHED,
 ) -> Dictionary:
     """Simulate and compress a dictionary; the last few of a process are kept and returned at once.
@@ -145,6 +149,8 @@ def build_dictionary(
         Number of singular vectors, whatever they retain.
     tolerance : float
         Of the decoder: largest NRMSE of an atom by leaving out EPG states.
+    within : Subspace, optional
+        Whose coordinates take the place of samples.
     watch : Watch
         Told, and looked at, once per block.
 
@@ -152,23 +158,20 @@ def build_dictionary(
     -------
     Dictionary
     """
-    key = (schedule.digest, grid, form, energy, rank, tolerance)
+    key = (schedule.digest, grid, form, energy, rank, tolerance, within and within.digest)
 
     def make() -> Dictionary:
-        atoms = _Atoms(schedule, grid, form, tolerance, watch=watch)
-        training = _thinned(grid, atoms.t1_index, atoms.t2_index)
-        chosen = atoms.by_t2[training[atoms.by_t2]]
-        atoms.total += len(chosen)
-
-        def units() -> Iterator[AnyArray]:
-            for _, rows in atoms.simulated(chosen):
-                unit, norms = unit_rows(rows.astype(np.complex128 if np.iscomplexobj(rows) else np.float64))
-                if (norms > 0).any():
-                    yield unit[norms > 0]
-
-        return atoms.compressed(find_subspace(units(), energy, rank))
+        atoms = _Atoms(schedule, grid, form, tolerance, within=within, watch=watch)
+        return atoms.compressed(atoms.subspace(energy, rank))
 
     return _cache.get(key, make, watch)
+
+
+def schedule_subspace(
+    schedule: Schedule, grid: TissueGrid, form: AtomForm, rank: int, *, watch: Watch = UNWATCHED
+) -> Subspace:
+    """Return the subspace of some rank that a dictionary's atoms, of unit norm, lie in; see `build_dictionary`."""
+    return _Atoms(schedule, grid, form, 1e-4, watch=watch).subspace(1 - 1e-9, rank)
 
 
 def dictionary_near(
@@ -179,21 +182,26 @@ def dictionary_near(
     b1: float,
     *,
     tolerance: float = 1e-4,
+    within: GivenSubspace | None = None,
     watch: Watch = UNWATCHED,
 ) -> Dictionary:
     """Simulate a dictionary under one transmit field, in a subspace that is there already; kept as others are.
 
     Parameters
     ----------
-    schedule, grid, form, tolerance, watch
+    schedule, grid, form, tolerance, within, watch
         As in `build_dictionary`.
     subspace : Subspace
         Of the same schedule and form under the nominal field: B1 moves fingerprints much as T2 does.
     b1 : float
         Relative to nominal.
     """
-    key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1)
-    return _near.get(key, lambda: _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace), watch)
+    key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1, within and within.digest)
+
+    def make() -> Dictionary:
+        return _Atoms(schedule, grid, form, tolerance, b1, within=within, watch=watch).compressed(subspace)
+
+    return _near.get(key, make, watch)
 
 
 class _Atoms:
@@ -207,12 +215,11 @@ class _Atoms:
         tolerance: float,
         b1: float | None = None,
         *,
+        within: GivenSubspace | None = None,
         watch: Watch,
     ) -> None:
-        from napari_blochnet.physics.decoder import EPGDecoder
-
         self.grid, self._form, self._b1, self._watch = grid, form, b1, watch
-        self._decoder = EPGDecoder(schedule, tolerance=tolerance)
+        self._simulator = simulator(schedule, tolerance, within)
         self.t1_index, self.t2_index = grid.atoms()
         self._t1, self._t2 = grid.t1_values[self.t1_index], grid.t2_values[self.t2_index]
         # a block of similar T2 needs a similar number of EPG states
@@ -225,10 +232,24 @@ class _Atoms:
             self._watch.report(self._done, self.total, "simulating the dictionary")
             where = atoms[start : start + _BLOCK]
             field = None if self._b1 is None else np.full(len(where), self._b1)
-            signal = self._decoder.signal(self._t1[where], self._t2[where], field, cancelled=self._watch.cancelled)
+            signal = self._simulator.signal(self._t1[where], self._t2[where], field, cancelled=self._watch.cancelled)
             self._done += len(where)
             yield where, of_form(signal, self._form)
         self._watch.report(self._done, self.total, "simulating the dictionary")
+
+    def subspace(self, energy: float, rank: int | None) -> Subspace:
+        """Return the subspace of the atoms, found from some of them."""
+        training = _thinned(self.grid, self.t1_index, self.t2_index)
+        chosen = self.by_t2[training[self.by_t2]]
+        self.total += len(chosen)
+
+        def units() -> Iterator[AnyArray]:
+            for _, rows in self.simulated(chosen):
+                unit, norms = unit_rows(rows.astype(np.complex128 if np.iscomplexobj(rows) else np.float64))
+                if (norms > 0).any():
+                    yield unit[norms > 0]
+
+        return find_subspace(units(), energy, rank)
 
     def compressed(self, subspace: Subspace) -> Dictionary:
         """Return the dictionary of all atoms."""

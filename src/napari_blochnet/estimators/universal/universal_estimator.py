@@ -28,10 +28,11 @@ from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
 from napari_blochnet.estimators.kept import Kept
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
+from napari_blochnet.estimators.projected import Simulator, simulator
 from napari_blochnet.estimators.universal.anchors import STEP, WIDE_STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.preparation_maps import gap_of_pulse
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -64,7 +65,7 @@ class _Ready:
     """
 
     anchors: Anchors
-    decoder: EPGDecoder
+    decoder: Simulator
     under: Callable[[float], Anchors]
 
 
@@ -103,18 +104,28 @@ class Universal(DeclaredUniversal):
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
         """Simulate the anchors under a schedule; the last few of a process are kept."""
-        return self._kept(schedule, kind, watch, STEP)
+        return self._kept(schedule, kind, watch, None, STEP)
 
-    def make_ready_with_b1(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
+    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
+        """Simulate the anchors' coordinates in a subspace."""
+        return self._kept(schedule, kind, watch, subspace, STEP)
+
+    def make_ready_with_b1(
+        self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None = None
+    ) -> _Ready:
         """Simulate anchors that lead to a start, under the nominal field and others: a quarter as many."""
-        return self._kept(schedule, kind, watch, WIDE_STEP)
+        return self._kept(schedule, kind, watch, subspace, WIDE_STEP)
 
-    def _kept(self, schedule: Schedule, kind: SignalKind, watch: Watch, step: float) -> _Ready:
-        key = schedule.digest, kind, self.tolerance, step
-        return _ready.get(key, lambda: self._simulated(schedule, kind, watch, step), watch)
+    def _kept(
+        self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None, step: float
+    ) -> _Ready:
+        def make() -> _Ready:
+            return self._simulated(simulator(schedule, self.tolerance, subspace), kind, watch, step)
 
-    def _simulated(self, schedule: Schedule, kind: SignalKind, watch: Watch, step: float) -> _Ready:
-        form, decoder, done = atom_form(schedule, kind), EPGDecoder(schedule, tolerance=self.tolerance), 0
+        return _ready.get((schedule.digest, kind, self.tolerance, subspace and subspace.digest, step), make, watch)
+
+    def _simulated(self, decoder: Simulator, kind: SignalKind, watch: Watch, step: float) -> _Ready:
+        form, done = atom_form(decoder.schedule, kind), 0
 
         def signals(t1: FloatArray, t2: FloatArray) -> AnyArray:
             nonlocal done
@@ -147,7 +158,7 @@ class Universal(DeclaredUniversal):
 
     def _under_own_b1(self, block: Block, b1: FloatArray) -> Estimates:
         """Read fingerprints under a B1 near their own, and fit them from there."""
-        decoder: EPGDecoder = block.ready.decoder
+        decoder: Simulator = block.ready.decoder
         used = None if self.saturation is None else np.abs(block.data) < self.saturation
         size = np.abs(block.data).max(axis=1, initial=0.0, where=True if used is None else used)
 
@@ -175,7 +186,7 @@ class Universal(DeclaredUniversal):
         self, block: Block, theta: FloatArray, which: IntArray, used: BoolArray | None
     ) -> tuple[AnyArray, FloatArray]:
         """Fit some voxels from ln T1 and ln T2 on, in place; return PD and residual of all, 1 of those not fitted."""
-        decoder: EPGDecoder = block.ready.decoder
+        decoder: Simulator = block.ready.decoder
         pd = np.zeros(len(block), np.complex128 if block.kind == "complex" else np.float64)
         residual = np.ones(len(block))
         if which.size:
@@ -189,7 +200,7 @@ class Universal(DeclaredUniversal):
     def _fill(
         self,
         anchors: Anchors,
-        decoder: EPGDecoder,
+        decoder: Simulator,
         data: AnyArray,
         used: BoolArray,
         kind: SignalKind,
@@ -210,7 +221,7 @@ class Universal(DeclaredUniversal):
             t1[moving], t2[moving] = found
             moving = moving[moved]
 
-    def _read(self, anchors: Anchors, decoder: EPGDecoder, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
+    def _read(self, anchors: Anchors, decoder: Simulator, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return T1 and T2, ms, of fingerprints given by their coefficients in the anchors' subspace."""
         # A pause that a preparation fills lets nothing transverse through, whatever its T2.
         through = np.append(gap_of_pulse(decoder.schedule)[1:] < 0, True)

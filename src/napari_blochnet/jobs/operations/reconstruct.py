@@ -128,7 +128,12 @@ def reconstruct(
 
     def prepare() -> bool:
         made.to(allowance.device).prepare(
-            stack.schedule, stack.kind, with_b1=field is not None, progress=progress, cancelled=cancelled
+            stack.schedule,
+            stack.kind,
+            subspace=stack.subspace,
+            with_b1=field is not None,
+            progress=progress,
+            cancelled=cancelled,
         )
         return True
 
@@ -299,9 +304,12 @@ def _estimated(
         def predict(part: IntArray = part) -> Estimates:
             here = np.zeros(stack.mask.shape, dtype=bool)
             here.reshape(-1)[part] = True
-            data = stack.fingerprints(here)
+            data, subspace = stack.fingerprints(here), stack.subspace
+            if subspace is not None:
+                data = subspace.coordinates(data)
             known = None if field is None else field.reshape(-1)[part]
-            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=watch.cancelled)
+            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, subspace=subspace,
+                                      cancelled=watch.cancelled)  # fmt: skip
             return found if known is None else replace(found, b1=known)
 
         before = allowance.device
@@ -353,7 +361,7 @@ def _empty_maps(
 ) -> ParameterMaps:
     shape = stack.shape[1:]
     refined = settings.refine
-    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind)
+    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
     t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(

@@ -214,7 +214,7 @@ class MapPanel(Panel):
         entry = self.stack.entry
         # noise, saturation and mask of one stack are not the next one's
         self._own.turn_to(self.stack.value)
-        self.schedule_line.setText("" if entry is None else f"Schedule: {entry.subject.schedule.describe()}")
+        self.schedule_line.setText("" if entry is None else entry.subject.describe_schedule())
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
         self.truth.null_string = "the simulated phantom" if known else "none"
@@ -230,11 +230,12 @@ class MapPanel(Panel):
         stack = self.stack.value
         values = self.form.values()
         bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
-        asked = (None if stack is None else (stack.schedule.digest, stack.kind), tuple(bearing.values()))
+        asked = (stack and (stack.schedule, stack.kind, stack.is_compressed), tuple(bearing.values()))
         if asked != self._offered:
             self._offered = asked
             schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
-            self.estimators.set_offers(estimator_offers(schedule, kind, **bearing))
+            components = stack.shape[0] if stack is not None and stack.is_compressed else None
+            self.estimators.set_offers(estimator_offers(schedule, kind, components=components, **bearing))
 
     def _on_models(self) -> None:
         """The store has other models: offer them, and merge nothing with what older ones made."""
