@@ -5,8 +5,10 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
@@ -106,6 +108,14 @@ class Estimator(ABC):
     fit_b1: bool = False
     #: Whether it takes coordinates in a subspace in place of fingerprints.
     takes_subspace: bool = False
+    #: Whether it simulates, and so needs the schedule of what it maps.
+    needs_schedule: bool = True
+    #: Which of "t1", "t2" and "b1" it estimates where no B1 is given.
+    estimated: tuple[str, ...] = ("t1", "t2")
+    #: Names and units of further parameters that it estimates.
+    others: tuple[tuple[str, str], ...] = ()
+    #: Settings of a mapping that make it again, where it is not made by its name or ``source``.
+    made_by: Mapping[str, Any] = MappingProxyType({})
     #: Name or file that it was loaded from, which makes it again.
     source: str | None = None
     #: Fingerprints estimated together; None: as many as are given.
@@ -253,6 +263,12 @@ class Estimator(ABC):
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where it does not take data of a kind made under a schedule."""
+        if schedule is None:
+            raise InputError(  # type: ignore[unreachable]
+                f"The stack comes without a schedule, and {self.name} simulates one",
+                "the schedule that made it, or the dictionary that came with the data",
+                field="schedule",
+            )
         check_signal(self.name, schedule, kind, self)
         if self.schedule is not None and not self.other_schedule and not self.is_for(schedule):
             raise InputError(
@@ -299,12 +315,13 @@ class Estimator(ABC):
 
     def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None = None) -> Any:
         """Return what `make_ready` made for a schedule, kind and subspace, now or before."""
-        key = schedule.digest, kind, None if subspace is None else subspace.digest
+        key = schedule.digest if schedule else None, kind, subspace.digest if subspace else None
         with _lock:
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
-        check_train_signal(schedule)
+        if self.needs_schedule:
+            check_train_signal(schedule)
         if subspace is None:
             made = self.make_ready(schedule, kind, watch)
         else:
@@ -316,7 +333,7 @@ class Estimator(ABC):
         return made
 
     @cached_property
-    def _shared(self) -> OrderedDict[tuple[str, str, str | None], Any]:
+    def _shared(self) -> OrderedDict[tuple[str | None, str, str | None], Any]:
         """What was made ready, by schedule, kind and subspace, the latest used last."""
         return OrderedDict()
 

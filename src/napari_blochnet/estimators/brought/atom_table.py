@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["AtomTable"]
 
+# Norms that differ by no more than this share are those of atoms that were normalised.
+_SAME_NORM = 0.02
 # Atoms that are looked at together.
 _BLOCK = 8192
 
@@ -73,6 +76,18 @@ class AtomTable:
     def column(self, key: str) -> Column | None:
         """Return T1 ("t1"), T2 ("t2") or B1 ("b1"); None where there is no such column."""
         return next((column for column in self.columns if column.key == key), None)
+
+    @functools.cached_property
+    def pd_norms(self) -> FloatArray:
+        """Norm of each atom's signal at proton density 1: its own, or of atoms that were normalised that before."""
+        own = np.concatenate([np.linalg.norm(atoms, axis=1) for _, atoms in self.blocks()])
+        is_normalised = float(own.max()) <= (1 + _SAME_NORM) * float(own.min())
+        return own if self.norms is None or not is_normalised else own * self.norms
+
+    @property
+    def knows_pd(self) -> bool:
+        """Whether norms tell the proton density: those of atoms that were normalised, and not kept, are all the same."""
+        return float(self.pd_norms.max()) > (1 + _SAME_NORM) * float(self.pd_norms.min())
 
     def blocks(self) -> Iterator[tuple[slice, AnyArray]]:
         """Yield the atoms in double precision, some at a time, and which they are."""

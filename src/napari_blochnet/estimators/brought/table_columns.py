@@ -57,7 +57,7 @@ class Column:
 
     @property
     def key(self) -> str:
-        """ "t1", "t2" or "b1" of what is known by that name; empty: anything else."""
+        """Key of what is known by its name, "t1", "t2" or "b1"; empty: anything else."""
         return next((key for key, title in _TITLES.items() if title == self.name), "")
 
     def describe(self) -> str:
@@ -180,8 +180,8 @@ def _nominal(path: Path, column: Column, notes: list[str]) -> float:
     if unit in _PERCENT:
         return 100.0
     if unit not in ("", "1", "relative", "rel", "a.u.", "au"):
-        raise FileError(path, f"B1 in its look-up table is in {column.unit!r}", "B1 relative to nominal, or in per cent",
-                        field="parameters")  # fmt: skip
+        found = f"B1 in its look-up table is in {column.unit!r}"
+        raise FileError(path, found, "B1 relative to nominal, or in per cent", field="parameters")
     if _RELATIVE_B1[0] <= middle <= _RELATIVE_B1[1]:
         return 1.0
     if _PERCENT_B1[0] <= middle <= _PERCENT_B1[1]:
