@@ -287,7 +287,7 @@ class Estimator(ABC):
             )
         check_samples(schedule, kind, fit_b1=self.fit_b1, components=subspace.rank)
 
-    def has_errors(self, schedule: Schedule, kind: SignalKind) -> bool:
+    def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether its answers for such data come with standard errors."""
         return False
 
