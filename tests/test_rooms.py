@@ -37,9 +37,10 @@ FLOORS = """
     estimators.fitting.density estimators.fitting.known_b1
     estimators.matching | estimators.networks
     estimators.fitting
-    estimators.universal
+    estimators.universal | estimators.brought
     estimators.training
     estimators
+    evaluation.map_sets
     evaluation
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report

@@ -1,5 +1,6 @@
 from .common.errors import Cancelled as Cancelled
 from .common.errors import InputError as InputError
+from .estimators.brought.brought_dictionary import read_dictionary as read_dictionary
 from .estimators.networks.store import load_estimator as load_estimator
 from .evaluation.agreement.agreeing import Agreement as Agreement
 from .evaluation.agreement.bland_altman import BlandAltman as BlandAltman

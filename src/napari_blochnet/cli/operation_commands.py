@@ -106,7 +106,7 @@ def _maps_said(maps: ParameterMaps, output: Path) -> Answer:
         f"{f', {failed:,} without an answer' if failed else ''}"
         f"{f', {lost:,} fits without convergence' if lost else ''}.\nWritten to {output}."
     )
-    note = [record["note"]] if "note" in record else []
+    note = [*record.get("understood", ()), *([record["note"]] if "note" in record else [])]
     return "\n".join([text, *note]), {"output": output, "voxels": voxels, "failed": failed, "seconds": seconds}
 
 

@@ -114,7 +114,7 @@ class Estimator(ABC):
     estimated: tuple[str, ...] = ("t1", "t2")
     #: Names and units of further parameters that it estimates.
     others: tuple[tuple[str, str], ...] = ()
-    #: Settings of a mapping that make it again, where it is not made by its name or ``source``.
+    #: Settings of a mapping that make it again, where neither its name nor ``source`` does.
     made_by: Mapping[str, Any] = MappingProxyType({})
     #: Name or file that it was loaded from, which makes it again.
     source: str | None = None
@@ -158,6 +158,11 @@ class Estimator(ABC):
     def description(self) -> str:
         """One line for records."""
         return self.name
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What was understood of the file that it comes from, in sentences for records."""
+        return ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.description}>"
@@ -264,7 +269,7 @@ class Estimator(ABC):
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where it does not take data of a kind made under a schedule."""
         if schedule is None:
-            raise InputError(  # type: ignore[unreachable]
+            raise InputError(
                 f"The stack comes without a schedule, and {self.name} simulates one",
                 "the schedule that made it, or the dictionary that came with the data",
                 field="schedule",

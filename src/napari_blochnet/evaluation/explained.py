@@ -52,7 +52,7 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     answered = maps.mask & ~maps.failed
     residual = maps.residual[answered]
     # preparations that somebody stated left none out
-    is_inverted = bool(stack.schedule.all_preparations)
+    is_inverted = stack.schedule is None or bool(stack.schedule.all_preparations)
     suspicious = _SUSPICIOUS if is_inverted else _NOT_INVERTED
     if not residual.size or (median := float(np.median(residual))) <= suspicious:
         return None
@@ -84,9 +84,14 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
         )
     if not _is_most(shares > _MOST_OF_IT):
         return None
-    checks = ["the schedule", "the units of its angles and times", f"the kind of signal ({stack.kind})"]
-    if stack.kind != "magnitude":
-        checks.insert(2, "the receiver phase")
+    if stack.schedule is None:
+        checks = ["that the dictionary came with the data", "the basis", "the order of its components"]
+    else:
+        checks = ["the schedule", "the units of its angles and times", f"the kind of signal ({stack.kind})"]
+        if stack.kind != "magnitude":
+            checks.insert(2, "the receiver phase")
+        if stack.is_compressed:
+            checks.insert(0, "the basis")
     return (
         f"The maps by {maps.estimator} leave most of the signal unexplained in most voxels, more than noise does "
         f"(median residual {100 * median:.0f} %); check {', '.join(checks[:-1])} and {checks[-1]}."

@@ -88,7 +88,7 @@ class ParameterMaps(OnGrid):
         if len(shape) != 3:
             raise InputError(f"The {first} has shape {shape}", "three axes (z, y, x)", field="t1")
         if self.failed is None:
-            object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
+            object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))  # type: ignore[unreachable]
         fields = ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1")
         given = {key: getattr(self, key) for key in fields} | {key: each.values for key, each in self.others.items()}
         for key, value in given.items():

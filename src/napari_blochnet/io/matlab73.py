@@ -127,7 +127,7 @@ class _Reader:
             return
         lines = [line.decode("utf-8", "replace") for line in np.ravel(item[()]).tolist()]
         numbered = {f"{name}{{{i + 1}}}": line for i, line in enumerate(lines)}
-        self.texts |= {name: lines[0]} if item.shape == () else numbered
+        self.texts.update({name: lines[0]} if item.shape == () else numbered)
 
     def _elsewhere(self, name: str) -> None:
         trouble = "lies in another file than the one that was named, or behind a link"

@@ -86,7 +86,7 @@ class AtomTable:
 
     @property
     def knows_pd(self) -> bool:
-        """Whether norms tell the proton density: those of atoms that were normalised, and not kept, are all the same."""
+        """Whether norms tell the proton density; those of atoms that were normalised, and not kept, do not."""
         return float(self.pd_norms.max()) > (1 + _SAME_NORM) * float(self.pd_norms.min())
 
     def blocks(self) -> Iterator[tuple[slice, AnyArray]]:

@@ -70,18 +70,13 @@ class BroughtDictionary(Estimator):
         return f"{self.table.describe()}{self._mark}"
 
     @property
-    def notes(self) -> tuple[str, ...]:
+    def understood(self) -> tuple[str, ...]:
         """What was understood of the file, and what its maps mean, in sentences."""
         constant = [column for column in self.table.columns if (column.key or column.name) not in self.varied]
         said = [f"All atoms have {' and '.join(column.describe() for column in constant)}."] if constant else []
-        return (*self.table.notes, *said, *([self.pd_note] if self.pd_note else []))
-
-    @property
-    def pd_note(self) -> str:
-        """What PD is, where it is none; empty where the dictionary knows it."""
-        if self.table.knows_pd:
-            return ""
-        return "The dictionary's atoms are normalised and it keeps no norms: PD is the norm of the signal."
+        if not self.table.knows_pd:
+            said.append("The dictionary's atoms are normalised and it keeps no norms: PD is the norm of the signal.")
+        return (*self.table.notes, *said)
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where data of a kind, or made under a schedule, cannot be compared with its atoms."""
@@ -102,8 +97,8 @@ class BroughtDictionary(Estimator):
             raise InputError(f"The dictionary {self.table.name} holds magnitudes; expected magnitude data, and not "
                              f"{kind}.", field="dictionary")  # fmt: skip
         if kind == "real" and self.table.is_complex:
-            raise InputError(f"The atoms of {self.table.name} are complex, the data real", "complex data, or real atoms",
-                             field="dictionary")  # fmt: skip
+            found = f"The atoms of {self.table.name} are complex, the data real"
+            raise InputError(found, "complex data, or real atoms", field="dictionary")
 
     def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where coefficients are of signals of another length."""
@@ -177,7 +172,7 @@ def read_dictionary(
     Returns
     -------
     BroughtDictionary
-        Its ``table`` holds what was read, its ``notes`` what was understood.
+        Its ``table`` holds what was read; ``understood`` says how.
 
     Raises
     ------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,11 @@ class OlderSlabs:
         """Enter a slab of the older maps, where they cover the voxels that are asked for and no others."""
         if self._inside is None or not np.array_equal(self._older.mask[slab], self._inside[slab]):
             return False
-        for name in (*_ALWAYS, *_OPTIONAL):
-            before, now = getattr(self._older, name), getattr(maps, name)
-            if (before is None) != (now is None):
-                return False
-        for name in (*_ALWAYS, *_OPTIONAL):
-            if getattr(maps, name) is not None:
-                getattr(maps, name)[slab] = getattr(self._older, name)[slab]
+        before, now = _arrays(self._older), _arrays(maps)
+        if before.keys() != now.keys():
+            return False
+        for name, values in now.items():
+            values[slab] = before[name][slab]
         self.taken += 1
         return True
 
@@ -97,22 +96,27 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
         why = f"the maps have shape {old.shape} and the stack {stack.name} {stack.shape[1:]}"
     if why is not None:
         raise InputError(f"The maps cannot be merged: {why}; expected pieces of one mapping.", field="maps")
-    arrays: dict[str, AnyArray] = {}
-    for name in (*_ALWAYS, *_OPTIONAL):
-        before, after = getattr(old, name), getattr(new, name)
-        if before is None:
-            continue
-        arrays[name] = before.copy()
+    arrays, newer = {name: values.copy() for name, values in _arrays(old).items()}, _arrays(new)
+    for name, values in arrays.items():
         for slab in slabs(old.shape):
             if _covers(new.mask[slab], old.mask[slab]):
-                arrays[name][slab] = after[slab]
-    merged = old.replace(**arrays)
+                values[slab] = newer[name][slab]
+    others = {name: replace(other, values=arrays.pop((name,))) for name, other in old.others.items()}
+    merged = old.replace(**arrays, others=others)
     settings = ReconstructSettings.model_validate(_plain(new.record["settings"]))
     seconds = float(old.record.get("seconds", 0.0)) + float(new.record.get("seconds", 0.0))
     record = record_of(stack, settings, merged, in_part=True, estimator=new.record["estimator"],
                        device=new.record["device"], seconds=seconds,
-                       made_by=new.record["inputs"].get("estimator"), b1=_b1(new))  # fmt: skip
+                       made_by=new.record["inputs"].get("estimator"), b1=_b1(new),
+                       understood=new.record.get("understood", ()))  # fmt: skip
     return merged.replace(record=record)
+
+
+def _arrays(maps: ParameterMaps) -> dict[Any, AnyArray]:
+    """Return the maps that there are by their field, others by a tuple of their name."""
+    known = {name: getattr(maps, name) for name in (*_ALWAYS, *_OPTIONAL)}
+    present: dict[Any, AnyArray] = {name: values for name, values in known.items() if values is not None}
+    return present | {(name,): other.values for name, other in maps.others.items()}
 
 
 def _b1(maps: ParameterMaps) -> Any:
@@ -148,6 +152,8 @@ def _why_not(old: ParameterMaps, new: ParameterMaps) -> str | None:
         return "one of them was made in smaller batches, for want of memory"
     if _made_from(old) != _made_from(new):
         return "they were made from different stacks or networks"
+    if _arrays(old).keys() != _arrays(new).keys():
+        return "they are maps of different parameters"
     for slab in slabs(old.shape):
         if not _covers(new.mask[slab], old.mask[slab]) and not _covers(old.mask[slab], new.mask[slab]):
             return f"each covers voxels of slice {slab.start} that the other lacks"

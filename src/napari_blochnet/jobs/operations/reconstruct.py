@@ -16,7 +16,7 @@ from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
-from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
@@ -127,7 +127,9 @@ def reconstruct(
     allowance = Allowance(given.batch, target, work, "voxels")
 
     def prepare() -> bool:
-        made.to(allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+        made.to(allowance.device).prepare(
+            stack.schedule, stack.kind, subspace=stack.subspace, progress=progress, cancelled=cancelled
+        )
         return True
 
     while not allowance.attempt(prepare, 1):
@@ -150,6 +152,7 @@ def reconstruct(
                 memory=allowance.notes,
                 made_by=made_by,
                 b1=None if b1 is None or field is None else pack_b1(field),
+                understood=made.understood,
             )
         )
 
@@ -189,6 +192,7 @@ def record_of(
     memory: Sequence[str] = (),
     made_by: dict[str, Any] | None = None,
     b1: dict[str, Any] | None = None,
+    understood: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the record of maps made from a stack.
 
@@ -210,6 +214,8 @@ def record_of(
         Record of the estimator, where the settings do not name it.
     b1 : dict, optional
         A B1 map that was given as an array, packed.
+    understood : sequence of str
+        What was understood of the file that the estimator comes from.
     """
     inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
     if made_by is not None:
@@ -232,6 +238,7 @@ def record_of(
         failed=int(maps.failed.sum()),
         acquisition=describe_acquisition(stack),
         **({"memory": list(memory)} if memory else {}),
+        **({"understood": list(understood)} if understood else {}),
         **_notes(maps, stack, settings),
     )
 
@@ -241,6 +248,13 @@ def _by_name(settings: ReconstructSettings) -> Estimator:
     from napari_blochnet.estimators.base import SETTINGS
     from napari_blochnet.estimators.registry import declared, make_estimator
 
+    if settings.dictionary is not None:
+        from napari_blochnet.estimators.brought.brought_dictionary import read_dictionary
+
+        if settings.estimator != "dictionary":
+            raise InputError(f"A dictionary file is given, and {settings.estimator} as the estimator; expected one of "
+                             "the two.", field="estimator")  # fmt: skip
+        return read_dictionary(settings.dictionary, settings.parameters)
     options = settings.model_dump(include={*SETTINGS})
     if settings.refine and "saturation" not in declared(settings.estimator).settings:
         # it starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
@@ -256,6 +270,8 @@ def _naming(estimator: Any, settings: ReconstructSettings) -> tuple[ReconstructS
         raise InputError(
             f"estimator is of type {type(estimator).__name__}; expected a name or an Estimator.", field="estimator"
         )
+    if estimator.made_by:
+        return settings_from(ReconstructSettings, settings, **estimator.made_by), None
     origin = embed_estimator(estimator)
     other = settings.other_schedule or estimator.other_schedule
     if isinstance(origin, str):
@@ -265,6 +281,15 @@ def _naming(estimator: Any, settings: ReconstructSettings) -> tuple[ReconstructS
 
 def _with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:
     """Return the estimator with what the settings add to any of them."""
+    missing = {"t1", "t2"} - {*estimator.estimated}
+    if (settings.refine or settings.uncertainty) and missing:
+        asked = "refine" if settings.refine else "uncertainty"
+        raise InputError(
+            f"{asked} simulates tissues by their T1 and T2, and the dictionary {estimator.name} has no "
+            f"{' and no '.join(sorted(name.upper() for name in missing))}",
+            f"no {asked}, or a dictionary with both",
+            field=asked,
+        )
     if settings.refine:
         from napari_blochnet.estimators.fitting.refined import Refined
 
@@ -298,8 +323,12 @@ def _estimated(
             here = np.zeros(stack.mask.shape, dtype=bool)
             here.reshape(-1)[part] = True
             data = stack.fingerprints(here)
+            if stack.subspace is not None:
+                data = stack.subspace.coordinates(data)
             known = None if field is None else field.reshape(-1)[part]
-            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=watch.cancelled)
+            found = estimator.predict(
+                data, stack.schedule, stack.kind, b1=known, subspace=stack.subspace, cancelled=watch.cancelled
+            )
             return found if known is None else replace(found, b1=known)
 
         before = allowance.device
@@ -335,7 +364,10 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
-    said = None if maps.b1 is None else said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1)
+    # what B1 does is simulated; a dictionary that comes without T1, T2 or a schedule has its own
+    simulated = maps.t1 is not None and maps.t2 is not None and stack.schedule is not None
+    simulated = simulated and settings.dictionary is None
+    said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
     if said is not None:
         notes["note"] = said
     if settings.refine or maps.t1_se is not None:
@@ -351,15 +383,20 @@ def _empty_maps(
 ) -> ParameterMaps:
     shape = stack.shape[1:]
     refined = settings.refine
+    # the fit of a refinement has T1 and T2 alone
+    found = {"b1"} & {*estimator.estimated} if not refined else set()
+    others = {} if refined else {name: OtherMap(np.zeros(shape, np.float32), unit) for name, unit in estimator.others}
     errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind)
-    t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
+    t1, t2 = (np.zeros(shape, np.float32) if key in estimator.estimated else None for key in ("t1", "t2"))
+    pd, residual = (np.zeros(shape, np.float32) for _ in range(2))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
         t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,
         t1_se=np.zeros(shape, np.float32) if errors else None,
         t2_se=np.zeros(shape, np.float32) if errors else None,
         converged=np.zeros(shape, bool) if refined else None,
-        b1=np.zeros(shape, np.float32) if with_b1 or (refined and settings.fit_b1) else None,
+        b1=np.zeros(shape, np.float32) if with_b1 or found or (refined and settings.fit_b1) else None,
+        others=others,
         estimator=estimator.name, voxel_size=stack.voxel_size, affine=stack.affine,
     )  # fmt: skip
 
@@ -367,14 +404,14 @@ def _empty_maps(
 def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> None:
     assert maps.pd is not None
     assert maps.residual is not None
-    maps.t1.reshape(-1)[voxels] = estimates.t1
-    maps.t2.reshape(-1)[voxels] = estimates.t2
     maps.pd.reshape(-1)[voxels] = np.abs(estimates.pd)
     maps.residual.reshape(-1)[voxels] = estimates.residual
     maps.failed.reshape(-1)[voxels] = estimates.failed
     if maps.phase is not None:
         maps.phase.reshape(-1)[voxels] = np.degrees(np.angle(estimates.pd))
-    for name in ("t1_se", "t2_se", "converged", "b1"):
+    for name, other in maps.others.items():
+        other.values.reshape(-1)[voxels] = estimates.others[name]
+    for name in ("t1", "t2", "t1_se", "t2_se", "converged", "b1"):
         values, found = getattr(maps, name), getattr(estimates, name)
         if values is not None and found is not None:
             values.reshape(-1)[voxels] = found

@@ -139,12 +139,13 @@ class _Kept:
 
 def _arrays(maps: ParameterMaps) -> dict[str, AnyArray]:
     values = {each.name: getattr(maps, each.name) for each in fields_of(maps)}
+    values |= {f"other {name}": other.values for name, other in maps.others.items()}
     return {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 3}
 
 
 def _digest_of(stack: FingerprintStack) -> str:
     """Return a digest of what is known of a stack, and of one fingerprint of each slice."""
-    said = [stack.shape, str(stack.data.dtype), stack.kind, stack.schedule.digest, stack.noise_sigma,
+    said = [stack.shape, str(stack.data.dtype), stack.kind, stack.schedule and stack.schedule.digest, stack.noise_sigma,
             np.asarray(stack.affine).tolist(), stack.record]  # fmt: skip
     found = hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=16)
     for z in np.flatnonzero(stack.mask.any(axis=(1, 2))):
