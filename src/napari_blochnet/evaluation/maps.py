@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import EllipsisType
 from typing import Any
 
@@ -89,8 +89,8 @@ class ParameterMaps(OnGrid):
             raise InputError(f"The {first} has shape {shape}", "three axes (z, y, x)", field="t1")
         if self.failed is None:
             object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))  # type: ignore[unreachable]
-        fields = ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1")
-        given = {key: getattr(self, key) for key in fields} | {key: each.values for key, each in self.others.items()}
+        known = ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1")
+        given = {key: getattr(self, key) for key in known} | {key: each.values for key, each in self.others.items()}
         for key, value in given.items():
             if value is not None and np.shape(value) != shape:
                 name = "t1" if self.t1 is not None else "the mask"
@@ -105,6 +105,23 @@ class ParameterMaps(OnGrid):
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
         return self.mask.shape
+
+    def volumes(self) -> dict[str | tuple[str], AnyArray]:
+        """Return what there is by its field, and further parameters by a tuple of their name."""
+        names = (each.name for each in fields(self) if each.name not in ("others", "affine"))
+        known = {name: getattr(self, name) for name in names}
+        present: dict[str | tuple[str], AnyArray] = {
+            name: values for name, values in known.items() if isinstance(values, np.ndarray)
+        }
+        return present | {(name,): other.values for name, other in self.others.items()}
+
+    def with_volumes(self, volumes: Mapping[str | tuple[str], AnyArray], **changes: Any) -> ParameterMaps:
+        """Return a copy with other values, given as `volumes` returns them."""
+        others = {
+            name: replace(other, values=volumes.get((name,), other.values)) for name, other in self.others.items()
+        }
+        named = {name: values for name, values in volumes.items() if isinstance(name, str)}
+        return replace(self, **named, others=others, **changes)
 
     def replace(self, **changes: Any) -> ParameterMaps:
         """Return a copy with some fields changed, validated again."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -17,9 +16,6 @@ from napari_blochnet.jobs.records import software_versions
 from napari_blochnet.jobs.settings import ReconstructSettings
 
 __all__ = ["OlderSlabs", "can_merge", "merge_maps"]
-
-_ALWAYS = ("t1", "t2", "pd", "residual", "mask", "failed")
-_OPTIONAL = ("phase", "t1_se", "t2_se", "converged", "b1")
 
 
 def can_merge(old: ParameterMaps, new: ParameterMaps) -> bool:
@@ -55,7 +51,7 @@ class OlderSlabs:
         """Enter a slab of the older maps, where they cover the voxels that are asked for and no others."""
         if self._inside is None or not np.array_equal(self._older.mask[slab], self._inside[slab]):
             return False
-        before, now = _arrays(self._older), _arrays(maps)
+        before, now = self._older.volumes(), maps.volumes()
         if before.keys() != now.keys():
             return False
         for name, values in now.items():
@@ -96,13 +92,12 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
         why = f"the maps have shape {old.shape} and the stack {stack.name} {stack.shape[1:]}"
     if why is not None:
         raise InputError(f"The maps cannot be merged: {why}; expected pieces of one mapping.", field="maps")
-    arrays, newer = {name: values.copy() for name, values in _arrays(old).items()}, _arrays(new)
+    arrays, newer = {name: values.copy() for name, values in old.volumes().items()}, new.volumes()
     for name, values in arrays.items():
         for slab in slabs(old.shape):
             if _covers(new.mask[slab], old.mask[slab]):
                 values[slab] = newer[name][slab]
-    others = {name: replace(other, values=arrays.pop((name,))) for name, other in old.others.items()}
-    merged = old.replace(**arrays, others=others)
+    merged = old.with_volumes(arrays)
     settings = ReconstructSettings.model_validate(_plain(new.record["settings"]))
     seconds = float(old.record.get("seconds", 0.0)) + float(new.record.get("seconds", 0.0))
     record = record_of(stack, settings, merged, in_part=True, estimator=new.record["estimator"],
@@ -110,13 +105,6 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
                        made_by=new.record["inputs"].get("estimator"), b1=_b1(new),
                        understood=new.record.get("understood", ()))  # fmt: skip
     return merged.replace(record=record)
-
-
-def _arrays(maps: ParameterMaps) -> dict[Any, AnyArray]:
-    """Return the maps that there are by their field, others by a tuple of their name."""
-    known = {name: getattr(maps, name) for name in (*_ALWAYS, *_OPTIONAL)}
-    present: dict[Any, AnyArray] = {name: values for name, values in known.items() if values is not None}
-    return present | {(name,): other.values for name, other in maps.others.items()}
 
 
 def _b1(maps: ParameterMaps) -> Any:
@@ -152,7 +140,7 @@ def _why_not(old: ParameterMaps, new: ParameterMaps) -> str | None:
         return "one of them was made in smaller batches, for want of memory"
     if _made_from(old) != _made_from(new):
         return "they were made from different stacks or networks"
-    if _arrays(old).keys() != _arrays(new).keys():
+    if old.volumes().keys() != new.volumes().keys():
         return "they are maps of different parameters"
     for slab in slabs(old.shape):
         if not _covers(new.mask[slab], old.mask[slab]) and not _covers(old.mask[slab], new.mask[slab]):
