@@ -21,6 +21,7 @@ from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
 from napari_blochnet.napari_ui.panels.map.b1_choice import B1Choice
+from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice, schedule_said
 from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
 from napari_blochnet.napari_ui.panels.map.mask_choice import MaskChoice
@@ -48,7 +49,7 @@ __all__ = ["MapPanel"]
 
 _HINT = "click to map"
 # What has a control of its own above.
-_ELSEWHERE = ("estimator", "slices", "mask", "threshold", "b1", "b1_nominal")
+_ELSEWHERE = ("estimator", "slices", "mask", "threshold", "b1", "b1_nominal", *BroughtChoice.fields)
 _SWITCHES = {
     "refine": "Refine by physics, with standard errors",
     "fit_b1": "and fit B1 along",
@@ -87,6 +88,7 @@ class MapPanel(Panel):
         self.estimators = EstimatorChoice()
         self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
+        self.brought = BroughtChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=_ELSEWHERE, starts={"saturation": 250.0})
         self._own = DataFields(self.form)
         self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
@@ -116,7 +118,7 @@ class MapPanel(Panel):
         buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
         fill(self.body, heading("What is mapped"), source, self.schedule_line)
-        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.options)
+        fill(self.body, heading("Estimators"), self.estimators, self.brought, self.switches, self.options)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling
         footer = QVBoxLayout()
@@ -133,16 +135,23 @@ class MapPanel(Panel):
             choice.changed.connect(self._update_size)
         self.truth.changed.connect(self.b1.offer)
         self.form.changed.connect(self._on_form)
+        self.brought.changed.connect(self._update_size)
         self.run.clicked.connect(self._map)
         self.timing.clicked.connect(self._time)
         self._mapping.stopped.connect(self._forget_next)
         self._mapping.ended.connect(self._go_on)
         self.click.toggled.connect(self._on_tool)
         self.session.models_changed.connect(self._on_models)
-        self.remember(settings=self.form, estimators=self.estimators, device=self.device, part=self.part)
+        self.remember(
+            settings=self.form,
+            dictionary=self.brought.form,
+            estimators=self.estimators,
+            device=self.device,
+            part=self.part,
+        )
 
     def forms(self) -> list[SettingsForm]:
-        return [self.form]
+        return [self.form, self.brought.form]
 
     def apply_theme(self) -> None:
         super().apply_theme()
@@ -216,7 +225,8 @@ class MapPanel(Panel):
         entry = self.stack.entry
         # noise, saturation and mask of one stack are not the next one's
         self._own.turn_to(self.stack.value)
-        self.schedule_line.setText("" if entry is None else f"Schedule: {entry.subject.schedule.describe()}")
+        self.brought.turn_to(self.stack.value)
+        self.schedule_line.setText("" if entry is None else schedule_said(entry.subject))
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
         self.truth.null_string = "the simulated phantom" if known else "none"
@@ -232,10 +242,11 @@ class MapPanel(Panel):
         stack = self.stack.value
         values = self.form.values()
         bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
-        asked = (None if stack is None else (stack.schedule.digest, stack.kind), tuple(bearing.values()))
+        bearing["without_schedule"] = stack is not None and stack.schedule is None
+        schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
+        asked = (schedule and schedule.digest, kind, tuple(bearing.values()))
         if asked != self._offered:
             self._offered = asked
-            schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
             self.estimators.set_offers(estimator_offers(schedule, kind, **bearing))
 
     def _on_models(self) -> None:
@@ -252,7 +263,10 @@ class MapPanel(Panel):
 
     def _runs(self) -> list[EstimatorRun]:
         given = self.masking.settings() | self.b1.settings()
-        return [EstimatorRun(self.form.settings(estimator=name, **given)) for name in self.estimators.chosen]
+        return [EstimatorRun(self.form.settings(**one, **given)) for one in self._asked()]
+
+    def _asked(self) -> list[dict[str, Any]]:
+        return [{"estimator": name} for name in self.estimators.chosen] + self.brought.runs()
 
     def _forget_sentence(self, _found: object) -> None:
         self.jobs.say("")
@@ -291,7 +305,7 @@ class MapPanel(Panel):
 
     def _update_size(self, event: Any = None) -> None:
         stack = self.stack.value
-        self.run.setEnabled(stack is not None and bool(self.estimators.chosen) and not self.is_busy)
+        self.run.setEnabled(stack is not None and bool(self._asked()) and not self.is_busy)
         self.click.setEnabled(stack is not None)
         needs = self._needs(stack)
         # where the time is known it stands in the sentence
@@ -350,7 +364,7 @@ class MapPanel(Panel):
     def _map_slice(self, stack: FingerprintStack, z: int) -> None:
         if stack in self.stack.choices:
             self.stack.value = stack
-        if not self.estimators.chosen:
+        if not self._asked():
             self.jobs.say("Tick an estimator that can map this stack first.")
         elif self.stack.value is stack:
             with self.reading_forms():
