@@ -44,11 +44,11 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
         A dictionary of settings that make none.
     """
     inside = stack.mask if mask is None else stack.mask & mask
-    pulses = stack.shape[0]
+    samples, pulses = stack.shape[0], stack.pulses
     largest = min(settings.batch, int(inside.sum(axis=(1, 2)).max(initial=0)))
-    batch = largest * pulses * (8 if stack.kind == "complex" else 4)
+    batch = largest * samples * (8 if stack.kind == "complex" else 4)
     # RF phases that make signals complex double what is simulated
-    parts = 1 if stack.schedule is None or stack.schedule.is_real else 2
+    parts = 2 if stack.schedule is not None and not stack.schedule.is_real else 1
     preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
     if settings.dictionary is not None:
         file = Path(settings.dictionary).expanduser()

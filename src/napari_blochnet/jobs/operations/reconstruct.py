@@ -322,13 +322,12 @@ def _estimated(
         def predict(part: IntArray = part) -> Estimates:
             here = np.zeros(stack.mask.shape, dtype=bool)
             here.reshape(-1)[part] = True
-            data = stack.fingerprints(here)
-            if stack.subspace is not None:
-                data = stack.subspace.coordinates(data)
+            data, subspace = stack.fingerprints(here), stack.subspace
+            if subspace is not None:
+                data = subspace.coordinates(data)
             known = None if field is None else field.reshape(-1)[part]
-            found = estimator.predict(
-                data, stack.schedule, stack.kind, b1=known, subspace=stack.subspace, cancelled=watch.cancelled
-            )
+            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, subspace=subspace,
+                                      cancelled=watch.cancelled)  # fmt: skip
             return found if known is None else replace(found, b1=known)
 
         before = allowance.device
@@ -386,7 +385,7 @@ def _empty_maps(
     # the fit of a refinement has T1 and T2 alone
     found = {"b1"} & {*estimator.estimated} if not refined else set()
     others = {} if refined else {name: OtherMap(np.zeros(shape, np.float32), unit) for name, unit in estimator.others}
-    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind)
+    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
     t1, t2 = (np.zeros(shape, np.float32) if key in estimator.estimated else None for key in ("t1", "t2"))
     pd, residual = (np.zeros(shape, np.float32) for _ in range(2))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None

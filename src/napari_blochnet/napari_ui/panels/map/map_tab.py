@@ -22,6 +22,7 @@ from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
 from napari_blochnet.napari_ui.panels.map.b1_choice import B1Choice
 from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice, schedule_said
+from napari_blochnet.napari_ui.panels.map.map_controls import SWITCHES, click_button
 from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
 from napari_blochnet.napari_ui.panels.map.mask_choice import MaskChoice
@@ -50,11 +51,6 @@ __all__ = ["MapPanel"]
 _HINT = "click to map"
 # What has a control of its own above.
 _ELSEWHERE = ("estimator", "slices", "mask", "threshold", "b1", "b1_nominal", *BroughtChoice.fields)
-_SWITCHES = {
-    "refine": "Refine by physics, with standard errors",
-    "fit_b1": "and fit B1 along",
-    "uncertainty": "Standard errors by the Cramér–Rao bound",
-}
 
 
 class MapPanel(Panel):
@@ -91,21 +87,14 @@ class MapPanel(Panel):
         self.brought = BroughtChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=_ELSEWHERE, starts={"saturation": 250.0})
         self._own = DataFields(self.form)
-        self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
+        self.switches = Switches(self.form, SWITCHES, under={"fit_b1": "refine"})
         self.options = Foldable("More options: grid, saturation, noise", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
-        self.click = button(
-            "Click to map",
-            "While it is on, a click in the viewer maps the slice under the cursor with all ticked estimators; a drag "
-            "still pans. Slices mapped one after another grow into the same maps. Alt+M switches it.",
-            checkable=True,
-        )
-        self.click.setShortcut("Alt+M")
+        self.click = click_button()
         self.timing = button("Time it", "Map a few hundred of these voxels to say how long all of them will take, s.")
         self.save = SaveMaps(self, self._go_on)
         self.copy = CopyRow(self.session)
-        self.click.setAccessibleName("Click to map")
 
         source = named_rows(
             ("Fingerprints", self.stack),
