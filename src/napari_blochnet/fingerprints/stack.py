@@ -291,6 +291,12 @@ class FingerprintStack(OnGrid):
         curves: AnyArray = batch @ self.basis.T
         return curves
 
+    def describe_schedule(self) -> str:
+        """Return one line for people: the schedule, or that there is none."""
+        if self.schedule is None:
+            return "No schedule: only a dictionary that came with the data maps it."  # type: ignore[unreachable]
+        return f"Schedule: {self.schedule.describe()}"
+
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, kind of signal, noise, schedule."""
         time, *space = self.shape

@@ -55,7 +55,7 @@ def read_fingerprints(
     basis: AnyArray | PathLike | None = None,
     basis_variable: str | None = None,
     coefficients: Convention = "plain",
-    component_order: Sequence[int] | None = None,
+    component_order: Sequence[int] | str | None = None,
     *,
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,

@@ -243,6 +243,8 @@ class FingerprintsSettings(Settings):
         "Basis",
         "File of the time courses (time × components) that coefficient images belong to; by default what is beside or "
         "within the stack's own file.",
+        files="Bases (*.npy *.npz *.mat *.h5 *.hdf5 *.json)",
+        blank="none",
     )
     basis_variable: str | None = of_data(None, "Name of the basis", "Where its file holds several arrays.")
     coefficients: Literal["plain", "conjugated", "projections"] = of_data(
@@ -251,8 +253,10 @@ class FingerprintsSettings(Settings):
         "What coefficient images are: coefficients of the basis, of its complex conjugate, or projections on its "
         "components, which need not be orthonormal.",
     )
-    component_order: tuple[int, ...] | None = of_data(
-        None, "Order of components", "Which component each image belongs to, counted from 0, where not in their order."
+    component_order: str | None = of_data(
+        None,
+        "Order of components",
+        "Which component each coefficient image belongs to, counted from 0, such as '1, 0, 2, 3'; none: as they come.",
     )
 
 

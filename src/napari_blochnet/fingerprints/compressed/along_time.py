@@ -32,7 +32,7 @@ def along_time(
     recorded: Any,
     variable: str | None,
     convention: Convention,
-    order: Sequence[int] | None,
+    order: Sequence[int] | str | None,
     watch: Watch,
     notes: list[str],
 ) -> tuple[AlongTime, AnyArray | None]:

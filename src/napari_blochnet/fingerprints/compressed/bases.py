@@ -114,7 +114,7 @@ def basis_inside(path: Path, variable: str | None, pulses: int | None) -> tuple[
 
 
 def under_convention(
-    basis: AnyArray, convention: Convention = "plain", order: Collection[int] | None = None
+    basis: AnyArray, convention: Convention = "plain", order: Collection[int] | str | None = None
 ) -> AnyArray:
     """Return the basis U of which s = U·c for coefficients as they are stored.
 
@@ -124,8 +124,8 @@ def under_convention(
     convention : {"plain", "conjugated", "projections"}
         What is stored: coefficients of the basis; of its complex conjugate; or projections Uᴴ·s, which are no
         coefficients where the basis is not orthonormal.
-    order : collection of int, optional
-        Which component, counted from 0, each stored coefficient belongs to.
+    order : collection of int or str, optional
+        Which component, counted from 0, each stored coefficient belongs to; "1, 0, 2" is such a list, too.
 
     Raises
     ------
@@ -134,6 +134,8 @@ def under_convention(
     """
     found = np.asarray(basis)
     if order is not None:
+        if isinstance(order, str):
+            order = [int(part) for part in re.findall(r"\d+", order)]
         if sorted(order) != list(range(found.shape[1])):
             raise InputError(
                 f"component_order is {', '.join(map(str, order))}",

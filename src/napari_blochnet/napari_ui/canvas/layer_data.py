@@ -59,7 +59,8 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
         scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
         # napari draws lengths of different units in one frame only where other axes agree, and counts time in pixels
         is_of_layer = entry.subject.record.get("operation") == "fingerprints_from_array"
-        units, labels = ["pixel" if is_of_layer else "dimensionless", *units], ["time", *labels]
+        first = "component" if getattr(entry.subject, "is_compressed", False) else "time"
+        units, labels = ["pixel" if is_of_layer else "dimensionless", *units], [first, *labels]
     unit = _unit(entry)
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")
@@ -118,7 +119,7 @@ def stack_layer_data(stack: FingerprintStack, truth: Phantom | None = None, titl
 def signal_limits(stack: FingerprintStack, inside: BoolArray) -> tuple[float, float]:
     """Return 0 and a round number above nearly all magnitudes inside a mask, of the slice with most of its voxels."""
     middle = int(np.argmax(inside.sum(axis=(1, 2))))
-    frames = np.abs(np.asarray(stack.data[:: max(1, len(stack.schedule) // 25), middle]))
+    frames = np.abs(np.asarray(stack.data[:: max(1, stack.shape[0] // 25), middle]))
     high = round_up(float(np.percentile(frames[:, inside[middle]], 99.5))) if inside[middle].any() else 1.0
     if stack.data.dtype.kind in "ui":
         high = min(high, float(np.iinfo(stack.data.dtype).max))

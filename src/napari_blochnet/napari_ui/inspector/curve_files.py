@@ -40,13 +40,13 @@ def write_curves(shown: Explanations, path: str | os.PathLike[str]) -> None:
         about.append(
             f"Cramér–Rao bound: T1 {error[0]:.4g} ms, T2 {error[1]:.4g} ms, noise {shown.bound.sigma:.4g} a.u."
         )
+    if shown.coefficients is not None:
+        about.append(
+            f"coefficients: {', '.join(f'{value:.6g}' for value in shown.coefficients)}; measured: their curve"
+        )
     schedule = stack.schedule
-    columns = {
-        "TR index": range(1, len(shown.measured) + 1),
-        "flip angle (deg)": schedule.flip_angle,
-        "TR (ms)": schedule.repetition_time,
-        "measured (a.u.)": shown.measured,
-    }
+    played = {} if schedule is None else {"flip angle (deg)": schedule.flip_angle, "TR (ms)": schedule.repetition_time}
+    columns = {"TR index": range(1, len(shown.measured) + 1), **played, "measured (a.u.)": shown.measured}
     for item, curve in zip(shown.items, shown.curves, strict=True):
         columns[_free(f"{item.name} (a.u.)", columns)] = curve
         columns[_free(f"residual of {item.name} (a.u.)", columns)] = shown.measured - curve

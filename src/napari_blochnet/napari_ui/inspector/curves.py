@@ -29,6 +29,8 @@ __all__ = ["CurvesView"]
 
 # A curve is meant where the mouse is at most this far from it, in pixels.
 _NEAR = 9.0
+# Coefficients that are listed.
+_LISTED = 10
 _DIMMED = 55
 # Share of the height that is left for the readout.
 _ROOM_ABOVE = 0.24
@@ -277,7 +279,7 @@ class CurvesView(QWidget):
     def _leave(self) -> None:
         for line in self._cross:
             line.setVisible(False)
-        self.readout.setText("" if self._shown is None else self._shown.quantity)
+        self.readout.setText("" if self._shown is None else _read_whole(self._shown))
         self.near.setText("")
         self.hovered.emit(None)
 
@@ -313,11 +315,23 @@ class CurvesView(QWidget):
         return near if distance[near] <= _NEAR else None
 
 
+def _read_whole(shown: Explanations) -> str:
+    if shown.coefficients is None:
+        return shown.quantity
+    sizes = ", ".join(number_text(float(abs(value))) for value in shown.coefficients[:_LISTED])
+    more = ", …" if len(shown.coefficients) > _LISTED else ""
+    return (
+        f"{shown.quantity}, of the curve that {len(shown.coefficients)} coefficients stand for: |c| {sizes}{more} a.u."
+    )
+
+
 def _read_pulse(shown: Explanations, index: int) -> str:
     schedule, place = shown.voxel.stack.schedule, index - 1
-    flip, time = schedule.flip_angle[place], schedule.repetition_time[place]
-    measured = number_text(float(shown.measured[place]))
-    return f"<b>TR index {index}</b> · {flip:.1f}° · TR {time:.2f} ms · measured {measured} a.u."
+    played = "" if schedule is None else (
+        f" · {schedule.flip_angle[place]:.1f}° · TR {schedule.repetition_time[place]:.2f} ms"
+    )  # fmt: skip
+    what = "measured" if shown.coefficients is None else "curve of the coefficients"
+    return f"<b>TR index {index}</b>{played} · {what} {number_text(float(shown.measured[place]))} a.u."
 
 
 def _read_model(shown: Explanations, index: int, number: int, colour: str) -> str:

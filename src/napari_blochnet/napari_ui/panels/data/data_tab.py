@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QGridLayout, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_fingerprints, open_phantom
+from napari_blochnet.jobs.operations.opening import brainweb_phantom, open_phantom
 from napari_blochnet.jobs.recognise import has_own_schedule
 from napari_blochnet.jobs.settings import BrainWebSettings, FingerprintsSettings, PhantomSettings
 from napari_blochnet.napari_ui.background.turns import Steps, Turns
@@ -24,7 +24,7 @@ from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
-from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, reading_of, without_fit
+from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, open_stack, reading_of, without_fit
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
 from napari_blochnet.napari_ui.panels.data.session_buttons import SessionRow
@@ -319,7 +319,8 @@ class DataPanel(TakesDrops, Panel):
             # whoever has named a schedule's file means it
             is_own = self.schedule_choice.currentText() == OWN or (self.question.is_file and not self.question.path)
             own = is_own and has_own_schedule(Path(paths[0]).expanduser())
-            return functools.partial(open_fingerprints, paths[0], None if own else self.question.schedule(), settings)
+            schedule = None if own else self.question.schedule()
+            return functools.partial(open_stack, paths[0], schedule, settings, self.question.is_file)
 
         self._open(self.stack_path, InputError("No fingerprint stack is chosen; expected a file.", field="path"), read)
 

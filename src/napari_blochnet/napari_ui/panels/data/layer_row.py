@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_blochnet.common.arrays import dimensions
+from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.operations.opening import open_fingerprints
 from napari_blochnet.jobs.operations.taking import fingerprints_from_array
 from napari_blochnet.jobs.settings import FingerprintsSettings
 from napari_blochnet.napari_ui.canvas.layer_sources import layer_source, stack_layers
@@ -22,7 +24,7 @@ from napari_blochnet.schedules.schedule import Schedule
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["LayerRow", "reading_of", "without_fit"]
+__all__ = ["LayerRow", "open_stack", "reading_of", "without_fit"]
 
 # Of how a file's stack is understood, what a layer leaves open, too.
 _HINTS = {"kind", "voxel_size", "time_axis", "receiver_phase"}
@@ -90,3 +92,26 @@ def reading_of(layer: Layer, schedule: Schedule, about: FingerprintsSettings) ->
     return functools.partial(
         fingerprints_from_array, source.data, schedule, source.settings, name=source.name, layer=layer.name
     )
+
+
+def open_stack(
+    path: str, schedule: Schedule | None, settings: FingerprintsSettings, is_meant: bool, **watched: Any
+) -> FingerprintStack:
+    """Open a stack; of coefficients with a basis of another length than the Schedule tab's schedule, without that.
+
+    Parameters
+    ----------
+    path : str
+    schedule : Schedule, optional
+    settings : FingerprintsSettings
+    is_meant : bool
+        Whether the schedule was chosen for this file, and does not only stand in the Schedule tab.
+    **watched
+        ``progress`` and ``cancelled``.
+    """
+    try:
+        return open_fingerprints(path, schedule, settings, **watched)
+    except InputError as error:
+        if settings.basis is None or schedule is None or is_meant or (error.field or "") != "basis":
+            raise
+        return open_fingerprints(path, None, settings, **watched)

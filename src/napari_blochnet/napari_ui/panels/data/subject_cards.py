@@ -37,6 +37,6 @@ def subject_card(entry: Entry[Phantom | FingerprintStack]) -> QWidget:
     subject, notes = entry.subject, entry.subject.notes
     kind = "Phantom" if isinstance(subject, Phantom) else "Fingerprints"
     if isinstance(subject, FingerprintStack):
-        notes = (*notes, f"Schedule: {subject.schedule.describe()}")
+        notes = (*notes, subject.describe_schedule())
     text = subject.describe().removeprefix(f"{subject.name}: ")
     return _Card(f"{kind} – {entry.title}", text[:1].upper() + text[1:], notes)

@@ -15,7 +15,7 @@ from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
 
-__all__ = ["BroughtChoice", "schedule_said"]
+__all__ = ["BroughtChoice"]
 
 
 class BroughtChoice(QWidget):
@@ -64,10 +64,3 @@ class BroughtChoice(QWidget):
 
     def _show_names(self) -> None:
         self.form.set_row_visible("parameters", self._path() is not None)
-
-
-def schedule_said(stack: FingerprintStack) -> str:
-    """Return what the schedule of a stack is, in a line."""
-    if stack.schedule is None:
-        return "No schedule: these data are mapped with the dictionary that came with them."
-    return f"Schedule: {stack.schedule.describe()}"

@@ -21,7 +21,7 @@ from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
 from napari_blochnet.napari_ui.panels.map.b1_choice import B1Choice
-from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice, schedule_said
+from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
 from napari_blochnet.napari_ui.panels.map.map_controls import SWITCHES, click_button
 from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
@@ -215,7 +215,7 @@ class MapPanel(Panel):
         # noise, saturation and mask of one stack are not the next one's
         self._own.turn_to(self.stack.value)
         self.brought.turn_to(self.stack.value)
-        self.schedule_line.setText("" if entry is None else schedule_said(entry.subject))
+        self.schedule_line.setText("" if entry is None else entry.subject.describe_schedule())
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
         self.truth.null_string = "the simulated phantom" if known else "none"
@@ -231,8 +231,9 @@ class MapPanel(Panel):
         stack = self.stack.value
         values = self.form.values()
         bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
-        bearing["without_schedule"] = stack is not None and stack.schedule is None
         schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
+        bearing["without_schedule"] = stack is not None and schedule is None
+        bearing["components"] = stack.shape[0] if stack is not None and stack.is_compressed else None
         asked = (schedule and schedule.digest, kind, tuple(bearing.values()))
         if asked != self._offered:
             self._offered = asked

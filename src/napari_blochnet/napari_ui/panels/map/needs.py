@@ -34,7 +34,8 @@ class Needs:
 
 def voxels_text(task: MappingTask) -> str:
     """Return how much each estimator has to map."""
-    return f"{task.voxels:,} voxels × {task.stack.shape[0]} TRs"
+    stack = task.stack
+    return f"{task.voxels:,} voxels × {stack.shape[0]} {'coefficients' if stack.is_compressed else 'TRs'}"
 
 
 def needs_of(task: MappingTask) -> Needs:

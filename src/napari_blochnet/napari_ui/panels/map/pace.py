@@ -49,7 +49,7 @@ class Paces:
 
     @staticmethod
     def _key(settings: ReconstructSettings, stack: FingerprintStack, device: str) -> tuple[object, ...]:
-        return (*(getattr(settings, name) for name in _COSTLY), stack.shape[0], stack.kind, device)
+        return (*(getattr(settings, name) for name in _COSTLY), stack.pulses, stack.is_compressed, stack.kind, device)
 
     def note(self, settings: ReconstructSettings, stack: FingerprintStack, device: str, pace: Pace) -> None:
         """Keep what was measured."""
