@@ -13,12 +13,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.estimates import Estimates
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
-from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
@@ -297,6 +297,10 @@ class Estimator(ABC):
                 field="saturation",
             )
         check_samples(schedule, kind, fit_b1=self.fit_b1, components=subspace.rank)
+
+    def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:
+        """Raise `InputError` where the numbers of a stack say that it is no such data; of what is mapped of it."""
+        return
 
     def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether its answers for such data come with standard errors."""

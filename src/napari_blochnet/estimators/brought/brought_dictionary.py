@@ -8,19 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.base import Block, Estimates, Estimator
 from napari_blochnet.estimators.brought.atom_table import AtomTable
+from napari_blochnet.estimators.brought.conventions import refuse_other_convention
 from napari_blochnet.estimators.brought.dictionary_files import read_atom_table
 from napari_blochnet.estimators.brought.matched_atoms import MatchedAtoms, atoms_of_signals, atoms_within
-from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.io.sets.digests import digest
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["BroughtDictionary", "read_dictionary"]
+
+# Voxels among which those of most signal tell how coefficients lie.
+_LOOKED_AT = 512
 
 
 class BroughtDictionary(Estimator):
@@ -111,6 +115,17 @@ class BroughtDictionary(Estimator):
         if kind == "real" and subspace.is_complex:
             raise InputError("The stack's basis is complex and its coefficients are real; expected complex "
                              "coefficients.", field="basis")  # fmt: skip
+
+    def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:
+        """Raise `InputError` where coefficients fit the atoms far better in another order, or conjugated."""
+        if stack.basis is None:
+            return
+        # of the slice with most voxels, spread over it
+        slice_ = np.zeros_like(inside)
+        middle = int(np.argmax(inside.sum(axis=(1, 2))))
+        index = np.flatnonzero(inside[middle])
+        slice_[middle].reshape(-1)[index[:: max(1, len(index) // _LOOKED_AT)]] = True
+        refuse_other_convention(self.table, stack.fingerprints(slice_), stack.basis, stack.name)
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> MatchedAtoms:
         """Return the atoms as signals are compared with them."""

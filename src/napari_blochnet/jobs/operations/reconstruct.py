@@ -134,6 +134,7 @@ def reconstruct(
 
     while not allowance.attempt(prepare, 1):
         pass
+    made.check_stack(stack, inside)
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
     if kept is not None:

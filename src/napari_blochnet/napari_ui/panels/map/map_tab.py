@@ -82,7 +82,6 @@ class MapPanel(Panel):
         self.masking = MaskChoice(self.session, self._measure)
         self.b1 = B1Choice(self.session, self._measure, self._phantom)
         self.estimators = EstimatorChoice()
-        self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
         self.brought = BroughtChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=_ELSEWHERE, starts={"saturation": 250.0})
@@ -120,11 +119,10 @@ class MapPanel(Panel):
         outer.setStretch(0, 1)
 
         self.stack.changed.connect(self._on_stack)
-        for choice in (self.choice, self.masking, self.b1, self.device, self.estimators):
+        for choice in (self.choice, self.masking, self.b1, self.device, self.estimators, self.brought):
             choice.changed.connect(self._update_size)
         self.truth.changed.connect(self.b1.offer)
         self.form.changed.connect(self._on_form)
-        self.brought.changed.connect(self._update_size)
         self.run.clicked.connect(self._map)
         self.timing.clicked.connect(self._time)
         self._mapping.stopped.connect(self._forget_next)
@@ -232,8 +230,8 @@ class MapPanel(Panel):
         values = self.form.values()
         bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
         schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
-        bearing["without_schedule"] = stack is not None and schedule is None
-        bearing["components"] = stack.shape[0] if stack is not None and stack.is_compressed else None
+        if stack is not None and stack.is_compressed:
+            bearing |= {"without_schedule": schedule is None, "components": stack.shape[0]}
         asked = (schedule and schedule.digest, kind, tuple(bearing.values()))
         if asked != self._offered:
             self._offered = asked
