@@ -46,7 +46,7 @@ FLOORS = """
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
     jobs.settings jobs.settings_arrays jobs.settings_coefficients jobs.settings_comparing jobs.settings_figures
-    jobs.settings_schedules jobs.settings_training jobs.records jobs.packing
+    jobs.settings_schedules jobs.settings_training jobs.records jobs.packing jobs.estimating
     jobs.operations
     jobs.catalogue
     jobs

@@ -114,7 +114,7 @@ class Estimator(ABC):
     estimated: tuple[str, ...] = ("t1", "t2")
     #: Names and units of further parameters that it estimates.
     others: tuple[tuple[str, str], ...] = ()
-    #: Settings of a mapping that make it again, where neither its name nor ``source`` does.
+    #: Settings of a mapping that make it again, where its name does not.
     made_by: Mapping[str, Any] = MappingProxyType({})
     #: Name or file that it was loaded from, which makes it again.
     source: str | None = None
@@ -298,9 +298,8 @@ class Estimator(ABC):
             )
         check_samples(schedule, kind, fit_b1=self.fit_b1, components=subspace.rank)
 
-    def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:
+    def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:  # noqa: B027
         """Raise `InputError` where the numbers of a stack say that it is no such data; of what is mapped of it."""
-        return
 
     def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether its answers for such data come with standard errors."""

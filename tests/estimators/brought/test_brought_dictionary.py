@@ -106,10 +106,10 @@ def test_sentences(tmp_path, stack):
     assert "the unit of T2" in refused(atoms=ATOMS, T2=TABLE[:, 1] / 30)
     file = saved(tmp_path, ".npz", atoms=ATOMS, lookup_table=TABLE)
     assert nb.read_dictionary(file, "T1 ms, T2 ms").estimated == ("t1", "t2")
-    with pytest.raises(nb.InputError, match="2 parameters.*names 3"):
+    with pytest.raises(nb.InputError, match=r"2 parameters.*names 3"):
         nb.read_dictionary(file, "T1 ms, T2 ms, B1")
     shorter = nb.FingerprintStack(stack.data[:50], None, basis=np.eye(50))
-    with pytest.raises(nb.InputError, match="50 time points.*60"):
+    with pytest.raises(nb.InputError, match=r"50 time points.*60"):
         nb.reconstruct(shorter, dictionary=str(file), parameters="T1 ms, T2 ms")
     with pytest.raises(nb.InputError, match="without a schedule"):
         nb.reconstruct(stack, "universal")

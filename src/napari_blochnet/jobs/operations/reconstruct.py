@@ -19,12 +19,13 @@ from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.estimating.made_estimators import made_by_name, settings_naming, with_options
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import KeptSlabs, batches, nearest_first
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxels
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
-from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
+from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
 
 if TYPE_CHECKING:
@@ -112,11 +113,11 @@ def reconstruct(
     made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        made = _with_options(_by_name(given), given)
+        made = with_options(made_by_name(given), given)
         target = chosen if made.is_movable else "cpu"
     else:
-        given, made_by = _naming(estimator, given)
-        made = _with_options(estimator, given)
+        given, made_by = settings_naming(estimator, given)
+        made = with_options(estimator, given)
         target = str(made.device)
     field = _field(b1, given, made, stack, inside)
     if b1 is not None:
@@ -242,66 +243,6 @@ def record_of(
         **({"understood": list(understood)} if understood else {}),
         **_notes(maps, stack, settings),
     )
-
-
-def _by_name(settings: ReconstructSettings) -> Estimator:
-    """Return the estimator that settings name."""
-    from napari_blochnet.estimators.base import SETTINGS
-    from napari_blochnet.estimators.registry import declared, make_estimator
-
-    if settings.dictionary is not None:
-        from napari_blochnet.estimators.brought.brought_dictionary import read_dictionary
-
-        if settings.estimator != "dictionary":
-            raise InputError(f"A dictionary file is given, and {settings.estimator} as the estimator; expected one of "
-                             "the two.", field="estimator")  # fmt: skip
-        return read_dictionary(settings.dictionary, settings.parameters)
-    options = settings.model_dump(include={*SETTINGS})
-    if settings.refine and "saturation" not in declared(settings.estimator).settings:
-        # it starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
-        options["saturation"] = None
-    return make_estimator(settings.estimator, **options)
-
-
-def _naming(estimator: Any, settings: ReconstructSettings) -> tuple[ReconstructSettings, dict[str, Any] | None]:
-    """Return settings that name an estimator which was given as an object, and its record where they cannot."""
-    from napari_blochnet.estimators.base import Estimator
-
-    if not isinstance(estimator, Estimator):
-        raise InputError(
-            f"estimator is of type {type(estimator).__name__}; expected a name or an Estimator.", field="estimator"
-        )
-    if estimator.made_by:
-        return settings_from(ReconstructSettings, settings, **estimator.made_by), None
-    origin = embed_estimator(estimator)
-    other = settings.other_schedule or estimator.other_schedule
-    if isinstance(origin, str):
-        return settings.model_copy(update={"estimator": origin, "other_schedule": other}), None
-    return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
-
-
-def _with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:
-    """Return the estimator with what the settings add to any of them."""
-    missing = {"t1", "t2"} - {*estimator.estimated}
-    if (settings.refine or settings.uncertainty) and missing:
-        asked = "refine" if settings.refine else "uncertainty"
-        raise InputError(
-            f"{asked} simulates tissues by their T1 and T2, and the dictionary {estimator.name} has no "
-            f"{' and no '.join(sorted(name.upper() for name in missing))}",
-            f"no {asked}, or a dictionary with both",
-            field=asked,
-        )
-    if settings.refine:
-        from napari_blochnet.estimators.fitting.refined import Refined
-
-        return Refined(
-            estimator, fit_b1=settings.fit_b1, noise_sigma=settings.noise_sigma, saturation=settings.saturation
-        )
-    if settings.uncertainty:
-        from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
-
-        return WithStandardErrors(estimator, noise_sigma=settings.noise_sigma, saturation=settings.saturation)
-    return estimator
 
 
 def _estimated(

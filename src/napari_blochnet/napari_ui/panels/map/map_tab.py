@@ -162,8 +162,6 @@ class MapPanel(Panel):
         for event, slot in self._followed(viewer):
             event.disconnect(slot)
 
-    # -- what there is to choose
-
     def update_session(self, event: Any = None) -> None:
         self.device.update_devices()
         self.stack.reset_choices()
