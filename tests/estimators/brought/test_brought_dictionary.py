@@ -173,3 +173,21 @@ def test_acquired_frames_agree_with_their_coefficients(shared_data):
     apart = [abs(whole.t1[roi].mean() / maps.t1[roi].mean() - 1) for roi in rois]
     assert np.mean(apart) < 0.01
     assert np.median(whole.residual[inside]) < 0.05
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat"])
+def test_ours_is_written_and_read_back(tmp_path, ending):
+    """Matching with the file gives what ``dictionary`` gives with the same grid, and refuses another schedule."""
+    fisp = nb.fisp_schedule()
+    schedule = nb.Schedule(fisp.flip_angle[:150], fisp.repetition_time[:150], 10.0, inversion_time=0.0)
+    grid = {"t1_range": (500.0, 1500.0), "t2_range": (40.0, 120.0), "step": 0.1}
+    nb.write_dictionary(nb.make_dictionary(schedule, **grid), tmp_path / f"ours{ending}")
+    signal = nb.bloch_signal(schedule, np.array([700.0, 900.0, 1200.0]), np.array([60.0, 80.0, 100.0]))
+    stack = nb.FingerprintStack(signal.T.reshape(150, 1, 1, 3).astype(np.complex64) * 3, schedule)
+    theirs, ours = (nb.reconstruct(stack, **how) for how in (grid, {"dictionary": str(tmp_path / f"ours{ending}")}))
+    np.testing.assert_allclose(ours.t1, theirs.t1, rtol=1e-6)
+    np.testing.assert_allclose(ours.t2, theirs.t2, rtol=1e-6)
+    np.testing.assert_allclose(ours.pd, theirs.pd, rtol=1e-4)
+    other = nb.FingerprintStack(stack.data, schedule.replace(echo_time=np.full(150, 5.0)))
+    with pytest.raises(nb.InputError, match="same schedule"):
+        nb.reconstruct(other, dictionary=str(tmp_path / f"ours{ending}"))

@@ -68,6 +68,15 @@ class BroughtDictionary(Estimator):
             path = str(Path(source).expanduser())
             self.made_by = {"dictionary": path} | ({} if parameters is None else {"parameters": parameters})
 
+    def describe(self) -> str:
+        """Return one line for people."""
+        return self.table.describe()
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """How it was made, where that is known."""
+        return self.table.record
+
     @property
     def description(self) -> str:
         """One line for records, with the digest of its file."""
