@@ -99,7 +99,7 @@ def curves(made, path: Path) -> None:
 
 
 def small_dictionary():
-    return nb.make_dictionary(nb.fisp_schedule()[:20], t1_range=(500, 900), t2_range=(50, 90), step=0.2)
+    return nb.make_dictionary(nb.spline_schedule(length=20), t1_range=(500, 900), t2_range=(50, 90), step=0.2)
 
 
 # of each writer: how it is called, and the names that it writes
