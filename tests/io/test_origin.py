@@ -364,6 +364,7 @@ WRITING = {
     "jobs.volumes.volume_stacks": "parts in a folder that is ours",
     "schedules.pulseq.seq_file": "temporary files",
     "jobs.sessions": "into a draft",
+    "estimators.brought.write_dictionary": "into a draft",
     "estimators.networks.network_estimator": "the checkpoint of its own training",
     "napari_ui.panels.train.stopped_row": "a checkpoint that the person discards",
     "napari_ui.saving.results": "error maps that are ours",

@@ -66,6 +66,10 @@ class DictionaryFile:
     read: Callable[[str], AnyArray]
     texts: dict[str, str]
 
+    def text(self, key: str) -> str:
+        """Return the text of a name, wherever it is in the file's structures; empty: there is none."""
+        return next((text for name, text in self.texts.items() if own_name(name) == key), "")
+
     def listed(self, role: set[str], beside: str) -> list[str]:
         """Return lines of text by a role of their name, of a cell or array of them, those beside an array first."""
         groups: dict[str, dict[int, str]] = {}
@@ -103,7 +107,12 @@ class Found:
 
 def leaf(name: str) -> str:
     """Return the last part of an array's path as names are compared."""
-    return re.sub(r"[\s_\-]", "", re.split(r"[./]", name)[-1]).lower()
+    return re.sub(r"[\s_\-]", "", own_name(name)).lower()
+
+
+def own_name(name: str) -> str:
+    """Return the last part of an array's path."""
+    return re.split(r"[./]", name)[-1]
 
 
 def parent(name: str) -> str:
@@ -165,7 +174,7 @@ def find_dictionary(file: DictionaryFile) -> Found:
             columns = _table(file, name, count) if count >= _FEWEST else ()
             if columns:
                 same = sum(parent(each) == parent(name) for each in columns)
-                is_named = leaf(columns[0]) in _TABLE or len(columns) > 1 or bool(meaning_of(leaf(columns[0])))
+                is_named = leaf(columns[0]) in _TABLE or len(columns) > 1 or bool(meaning_of(own_name(columns[0])))
                 # a long and narrow table has as many rows as there are atoms, which are wider
                 is_wider = shape[1 - axis] > _parameters(file, columns)
                 rated[Found(name, axis, columns)] = (leaf(name) in _ATOMS, is_named, same > 0, is_wider, count)
@@ -193,7 +202,7 @@ def _table(file: DictionaryFile, atoms: str, count: int) -> tuple[str, ...]:
     if tables and leaf(tables[0]) in _TABLE:
         return (tables[0],)
     vectors = [name for name, shape in file.shapes.items() if shape == (count,) and leaf(name) not in _NORMS]
-    known = [name for name in vectors if meaning_of(leaf(name))]
+    known = [name for name in vectors if meaning_of(own_name(name))]
     if known:
         return tuple(name for name in vectors if parent(name) == parent(known[0]))
     alone = [name for name in vectors if leaf(name) in _TABLE]
@@ -238,8 +247,8 @@ def _without_table(file: DictionaryFile) -> FileError:
 def numbers_of_columns(file: DictionaryFile, found: Found, count: int) -> tuple[list[AnyArray], list[str]]:
     """Return the columns of the look-up table, and their names; none where the file has none for them."""
     if len(found.columns) > 1 or len(file.shapes[found.columns[0]]) == 1:
-        is_known = all(meaning_of(leaf(name)) or len(found.columns) > 1 for name in found.columns)
-        names = [re.split(r"[./]", name)[-1] for name in found.columns]
+        is_known = all(meaning_of(own_name(name)) or len(found.columns) > 1 for name in found.columns)
+        names = [own_name(name) for name in found.columns]
         listed = file.listed(_NAMES, found.atoms)
         return [file.read(name) for name in found.columns], names if is_known else listed[:1]
     table = file.read(found.columns[0])

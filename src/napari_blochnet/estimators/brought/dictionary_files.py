@@ -93,7 +93,7 @@ def read_atom_table(
         is_compressed,
         norms,
         _schedule(file),
-        file.texts.get(_KIND) == "magnitude",
+        file.text(_KIND) == "magnitude",
         found.name,
         (*notes, _understood(file, arrays, is_compressed)),
         _record(file),
@@ -128,8 +128,8 @@ def _understood(file: DictionaryFile, arrays: Found, is_compressed: bool) -> str
 
 def _schedule(file: DictionaryFile) -> Schedule | None:
     """Return the schedule that the file holds as this package writes it."""
-    text = file.texts.get(_SCHEDULE)
-    if text is None or not text.startswith("{"):
+    text = file.text(_SCHEDULE)
+    if not text.startswith("{"):
         return None
     with in_file(file.path):
         try:
@@ -142,7 +142,7 @@ def _schedule(file: DictionaryFile) -> Schedule | None:
 
 def _record(file: DictionaryFile) -> dict[str, Any]:
     try:
-        record = json.loads(file.texts.get(_RECORD, "{}"))
+        record = json.loads(file.text(_RECORD) or "{}")
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}
