@@ -37,15 +37,16 @@ FLOORS = """
     estimators.fitting.density estimators.fitting.known_b1
     estimators.matching | estimators.networks
     estimators.fitting
-    estimators.universal
+    estimators.universal | estimators.brought
     estimators.training
     estimators
+    evaluation.map_sets
     evaluation
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
     jobs.settings jobs.settings_arrays jobs.settings_coefficients jobs.settings_comparing jobs.settings_figures
-    jobs.settings_schedules jobs.settings_training jobs.records jobs.packing
+    jobs.settings_schedules jobs.settings_training jobs.records jobs.packing jobs.estimating
     jobs.operations
     jobs.catalogue
     jobs

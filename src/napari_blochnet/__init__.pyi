@@ -2,6 +2,8 @@ from .cohorts.many_stacks import Study as Study
 from .cohorts.many_stacks import run_on_stacks as run_on_stacks
 from .common.errors import Cancelled as Cancelled
 from .common.errors import InputError as InputError
+from .estimators.brought.brought_dictionary import read_dictionary as read_dictionary
+from .estimators.brought.write_dictionary import write_dictionary as write_dictionary
 from .estimators.networks.store import load_estimator as load_estimator
 from .evaluation.agreement.agreeing import Agreement as Agreement
 from .evaluation.agreement.bland_altman import BlandAltman as BlandAltman
@@ -15,6 +17,7 @@ from .fingerprints.stack import FingerprintStack as FingerprintStack
 from .fingerprints.stack_files import read_fingerprints as read_fingerprints
 from .jobs.coefficients.compressing import compress as compress
 from .jobs.coefficients.compressing import expand as expand
+from .jobs.estimating.dictionaries import make_dictionary as make_dictionary
 from .jobs.operations.adapt import adapt as adapt
 from .jobs.operations.b1_maps import add_b1_field as add_b1_field
 from .jobs.operations.compare import agreement as agreement

@@ -98,6 +98,10 @@ def curves(made, path: Path) -> None:
     write_curves(explain_voxel(nb.EPGDecoder(stack.schedule), Voxel(stack, (z, y, x)), []), path)
 
 
+def small_dictionary():
+    return nb.make_dictionary(nb.spline_schedule(length=20), t1_range=(500, 900), t2_range=(50, 90), step=0.2)
+
+
 # of each writer: how it is called, and the names that it writes
 WRITERS = {
     "maps": (lambda made, here: write_maps(made["maps"], here), [path.name for path in map_files("")]),
@@ -116,6 +120,8 @@ WRITERS = {
          "sub-synthetichead_dseg.tsv", "sub-synthetichead_label-whitematter_probseg.nii.gz"],
     ),
     "schedule": (lambda made, here: nb.write_schedule(made["schedule"], here / "s.csv"), ["s.csv"]),
+    "dictionary": (lambda made, here: nb.write_dictionary(small_dictionary(), here / "d.npz"), ["d.npz"]),
+    "dictionary of MATLAB": (lambda made, here: nb.write_dictionary(small_dictionary(), here / "d.mat"), ["d.mat"]),
     "page": (lambda made, here: made["comparison"].to_html(here / "r.html"), ["r.html"]),
     "table": (lambda made, here: made["comparison"].to_csv(here / "r.csv"), ["r.csv"]),
     "figures": (lambda made, here: made["comparison"].to_figures(here / "f.png"), ["f-maps.png", "f-scatter.png"]),
@@ -358,6 +364,7 @@ WRITING = {
     "jobs.volumes.volume_stacks": "parts in a folder that is ours",
     "schedules.pulseq.seq_file": "temporary files",
     "jobs.sessions": "into a draft",
+    "estimators.brought.write_dictionary": "into a draft",
     "estimators.networks.network_estimator": "the checkpoint of its own training",
     "napari_ui.panels.train.stopped_row": "a checkpoint that the person discards",
     "napari_ui.saving.results": "error maps that are ours",

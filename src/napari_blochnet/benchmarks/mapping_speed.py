@@ -104,6 +104,8 @@ def benchmark_mapping(
         for name, timing in zip(names, times, strict=True):
             maps, peak = first[name]
             inside = truth.mask
+            assert maps.t1 is not None
+            assert maps.t2 is not None
             mapped = int(inside.sum())
             rows.append(
                 MappingRow(

@@ -70,10 +70,15 @@ def open_maps(console: Console, path: str, options: Options) -> ParameterMaps:
 def open_stack(console: Console, path: str, options: Options) -> FingerprintStack:
     """Open a stack that was named, with its schedule where that was named too."""
     from napari_blochnet.jobs.operations.opening import open_fingerprints
+    from napari_blochnet.jobs.recognise import has_own_schedule
 
     named = options.pop("schedule_path")
     schedule = None if named is None else open_schedule(console, named, options)
     fields = given_settings(FingerprintsSettings, options)
+    dictionary = options.get("dictionary")
+    if dictionary is not None and schedule is None and "basis" not in fields and not has_own_schedule(path):
+        # what came with the dictionary is the basis of the coefficients
+        fields["basis"] = dictionary
     return open_fingerprints(path, schedule, progress=console.progress, **fields)
 
 
@@ -106,7 +111,7 @@ def _maps_said(maps: ParameterMaps, output: Path) -> Answer:
         f"{f', {failed:,} without an answer' if failed else ''}"
         f"{f', {lost:,} fits without convergence' if lost else ''}.\nWritten to {output}."
     )
-    note = [record["note"]] if "note" in record else []
+    note = [*record.get("understood", ()), *([record["note"]] if "note" in record else [])]
     return "\n".join([text, *note]), {"output": output, "voxels": voxels, "failed": failed, "seconds": seconds}
 
 

@@ -12,10 +12,21 @@ from typing import Any
 
 from napari_blochnet.common.json_text import parse_json
 
-__all__ = ["LISTING", "PROGRAM", "describes_phantom", "describes_stack", "is_marked", "is_our_json", "json_object"]
+__all__ = [
+    "LISTING",
+    "MATLAB_HEAD",
+    "PROGRAM",
+    "describes_phantom",
+    "describes_stack",
+    "is_marked",
+    "is_our_json",
+    "json_object",
+]
 
 #: What a file says of who wrote it.
 PROGRAM = "napari-blochnet"
+#: How MATLAB files of ours begin.
+MATLAB_HEAD = b"MATLAB 5.0 MAT-file, written by napari-blochnet"
 #: Where the JSON of a set lists its members: name to digest.
 LISTING = "NapariBlochnetFiles"
 
@@ -76,9 +87,13 @@ def is_marked(file: Path) -> bool:
         return f"/Creator ({PROGRAM})".encode() in content or (
             b"/Creator (Matplotlib" in content and _is_by_report(file)
         )
+    if head.startswith(MATLAB_HEAD):
+        return True
     if head.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive:
-            return all(re.fullmatch(r".+ (t1|t2)(_se)?\.npy", name) for name in archive.namelist())
+            names = archive.namelist()
+        are_of_training = all(re.fullmatch(r".+ (t1|t2)(_se)?\.npy", name) for name in names)
+        return f"{PROGRAM}.npy" in names or are_of_training
     suffix = file.suffix.lower()
     if suffix == ".json":
         return is_our_json(json_object(file))

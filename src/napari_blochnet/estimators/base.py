@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.one_thread_blas import one_thread_blas
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.estimates import Estimates
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
-from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
@@ -107,6 +109,14 @@ class Estimator(ABC):
     fit_b1: bool = False
     #: Whether it takes coordinates in a subspace in place of fingerprints.
     takes_subspace: bool = False
+    #: Whether it simulates, and so needs the schedule of what it maps.
+    needs_schedule: bool = True
+    #: Which of "t1", "t2" and "b1" it estimates where no B1 is given.
+    estimated: tuple[str, ...] = ("t1", "t2")
+    #: Names and units of further parameters that it estimates.
+    others: tuple[tuple[str, str], ...] = ()
+    #: Settings of a mapping that make it again, where its name does not.
+    made_by: Mapping[str, Any] = MappingProxyType({})
     #: Name or file that it was loaded from, which makes it again.
     source: str | None = None
     #: Fingerprints estimated together; None: as many as are given.
@@ -157,6 +167,11 @@ class Estimator(ABC):
     def description(self) -> str:
         """One line for records."""
         return self.name
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What was understood of the file that it comes from, in sentences for records."""
+        return ()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.description}>"
@@ -272,6 +287,12 @@ class Estimator(ABC):
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where it does not take data of a kind made under a schedule."""
+        if schedule is None:
+            raise InputError(
+                f"The stack comes without a schedule, and {self.name} simulates one",
+                "the schedule that made it, or the dictionary that came with the data",
+                field="schedule",
+            )
         check_signal(self.name, schedule, kind, self)
         if self.schedule is not None and not self.other_schedule and not self.is_for(schedule):
             raise InputError(
@@ -295,6 +316,9 @@ class Estimator(ABC):
                 field="saturation",
             )
         check_samples(schedule, kind, fit_b1=self.fit_b1, components=subspace.rank)
+
+    def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:  # noqa: B027
+        """Raise `InputError` where the numbers of a stack say that it is no such data; of what is mapped of it."""
 
     def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether its answers for such data come with standard errors."""
@@ -336,12 +360,13 @@ class Estimator(ABC):
     ) -> Any:
         """Return what `make_ready` or its like made for a schedule, kind and subspace, now or before."""
         apart = with_b1 and self.apart_with_b1
-        key = schedule.digest, kind, None if subspace is None else subspace.digest, apart
+        key = schedule.digest if schedule else None, kind, subspace.digest if subspace else None, apart
         with _lock:
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
-        check_train_signal(schedule)
+        if self.needs_schedule:
+            check_train_signal(schedule)
         if apart:
             made = self.make_ready_with_b1(schedule, kind, watch, subspace)
         elif subspace is None:
@@ -355,7 +380,7 @@ class Estimator(ABC):
         return made
 
     @cached_property
-    def _shared(self) -> OrderedDict[tuple[str, str, str | None, bool], Any]:
+    def _shared(self) -> OrderedDict[tuple[str | None, str, str | None, bool], Any]:
         """What was made ready, by schedule, kind, subspace and whether apart for a known B1, the latest used last."""
         return OrderedDict()
 

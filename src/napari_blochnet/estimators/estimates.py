@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +20,7 @@ class Estimates:
     Parameters
     ----------
     t1, t2 : array of shape (voxel,)
-        ms.
+        ms; 0 where an estimator has no such parameter.
     pd : array of shape (voxel,)
         Proton density relative to a decoder signal of PD 1; complex (with the voxel's phase) for complex data.
     residual : array of shape (voxel,)
@@ -33,6 +33,8 @@ class Estimates:
         Whether a fit reached a minimum; None of estimators that do not fit.
     b1 : array of shape (voxel,), optional
         Relative transmit field where it was fitted.
+    others : mapping of str to array of shape (voxel,)
+        Further parameters, by name.
     """
 
     t1: FloatArray
@@ -44,6 +46,7 @@ class Estimates:
     t2_se: FloatArray | None = None
     converged: BoolArray | None = None
     b1: FloatArray | None = None
+    others: Mapping[str, FloatArray] = field(default_factory=dict)
 
     @classmethod
     def where(
@@ -60,17 +63,25 @@ class Estimates:
     @classmethod
     def joined(cls, parts: Sequence[Estimates]) -> Self:
         """Return the estimates of several batches as those of one."""
-        known = [field.name for field in fields(cls) if getattr(parts[0], field.name) is not None]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in known})
+        known = [part.arrays() for part in parts]
+        return cls._from({name: np.concatenate([each[name] for each in known]) for name in known[0]})
 
     def without(self, lost: BoolArray) -> Self:
         """Return the same estimates but of voxels that are lost: they have failed."""
-        known = {field.name: getattr(self, field.name) for field in fields(self)}
-        arrays = {name: values for name, values in known.items() if values is not None}
-        kept = {name: np.where(lost, values.dtype.type(0), values) for name, values in arrays.items()}
-        return replace(self, **{**kept, "failed": self.failed | lost})
+        kept = {name: np.where(lost, values.dtype.type(0), values) for name, values in self.arrays().items()}
+        return self._from({**kept, "failed": self.failed | lost})
 
     def some(self, chosen: AnyArray) -> Self:
         """Return the estimates of some voxels, by index or mask."""
-        known = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: values[chosen] for name, values in known.items() if values is not None})
+        return self._from({name: values[chosen] for name, values in self.arrays().items()})
+
+    def arrays(self) -> dict[str | tuple[str], AnyArray]:
+        """Return what there is by its field, and of other parameters by a tuple of their name."""
+        known = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "others"}
+        present: dict[str | tuple[str], AnyArray] = {name: each for name, each in known.items() if each is not None}
+        return present | {(name,): values for name, values in self.others.items()}
+
+    @classmethod
+    def _from(cls, arrays: Mapping[str | tuple[str], AnyArray]) -> Self:
+        others = {name[0]: values for name, values in arrays.items() if isinstance(name, tuple)}
+        return cls(**{name: each for name, each in arrays.items() if isinstance(name, str)}, others=others)

@@ -45,6 +45,7 @@ def estimator_offers(
     other_schedule: bool = False,
     saturation: float | None = None,
     refine: bool = False,
+    without_schedule: bool = False,
     components: int | None = None,
 ) -> tuple[Offer, ...]:
     """Return all estimators: ``dictionary`` and ``universal``, those of other packages, own models, architectures.
@@ -57,11 +58,15 @@ def estimator_offers(
         What the data are. None: not known yet.
     other_schedule, saturation, refine : optional
         Settings of the mapping that bear upon what can be used.
+    without_schedule : bool
+        Whether it is known that the data come without one.
     components : int, optional
         Of coefficients, where the data are such.
     """
 
     def refusal(name: str, estimator: type[Estimator]) -> str | None:
+        if without_schedule and estimator.needs_schedule:
+            return f"{name} simulates the schedule, and these data come without one; use the dictionary they came with."
         if components is not None and not estimator.takes_subspace:
             return f"{name} needs whole fingerprints, and the stack holds {components} coefficients for each voxel."
         if schedule is not None and kind is not None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import fields
-from typing import Any
 
 import numpy as np
 
@@ -36,11 +34,10 @@ def turned_maps(maps: ParameterMaps, shape: tuple[int, int, int], geometry: Geom
     if laid is None or laid.how == "same":
         return maps
     warnings.warn(laid.note, DataWarning, stacklevel=3)
-    arrays = {field.name: getattr(maps, field.name) for field in fields(maps)}
-    volumes = {key: array for key, array in arrays.items() if isinstance(array, np.ndarray) and array.ndim == 3}
-    turned = {key: turned_onto(array, maps.geometry, shape, geometry, **named) for key, array in volumes.items()}
-    changes: dict[str, Any] = {key: found.data for key, found in turned.items() if found is not None}
-    return maps.replace(**changes, voxel_size=geometry.voxel_size, affine=geometry.affine)
+    volumes = maps.volumes().items()
+    turned = {key: turned_onto(array, maps.geometry, shape, geometry, **named) for key, array in volumes}
+    changes = {key: found.data for key, found in turned.items() if found is not None}
+    return maps.with_volumes(changes, voxel_size=geometry.voxel_size, affine=geometry.affine)
 
 
 def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
@@ -51,7 +48,8 @@ def signed_errors(truth: Phantom, maps: ParameterMaps) -> dict[str, FloatArray]:
     """
     found = error_maps(truth, maps)
     inside = truth.mask & maps.mask
-    return {name: np.where(inside, found[name], np.float32(np.nan)) for name in ("T1", "T2")}
+    times = [name for name in ("T1", "T2") if name in found]
+    return {name: np.where(inside, found[name], np.float32(np.nan)) for name in times}
 
 
 def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
@@ -63,7 +61,7 @@ def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
     lost = f" {failed:,} voxels got no answer." if failed else ""
     scored = maps.mask & ~maps.failed
     if errors is not None:
-        scored &= np.isfinite(errors["T1"])
+        scored &= np.all([np.isfinite(values) for values in errors.values()], axis=0)
     parts = []
     if errors is not None and scored.any():
         parts = [f"{name} {np.median(np.abs(values[scored])):.2g} %" for name, values in errors.items()]

@@ -75,7 +75,7 @@ def limits_of_maps(parameter: str, sources: Sequence[Phantom | ParameterMaps], t
     truth : Phantom, optional
         Stands for all of them.
     """
-    shown = ((values_of(each, parameter), _known(each)) for each in sources)
+    shown = ((values_of(each, parameter), _known(each)) for each in sources if parameter in parameters_of(each))
     return shared_limits(shown, None if truth is None else (values_of(truth, parameter), truth.mask))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 from types import EllipsisType
 from typing import Any
 
@@ -12,7 +13,23 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, dimen
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import OnGrid
 
-__all__ = ["ParameterMaps", "failures"]
+__all__ = ["OtherMap", "ParameterMaps", "failures"]
+
+
+@dataclass(frozen=True, eq=False)
+class OtherMap:
+    """A map of a parameter that is none of T1, T2, PD and B1.
+
+    Parameters
+    ----------
+    values : array of shape (Z, Y, X)
+        0 outside the mask and where the estimator failed.
+    unit : str
+        As its dictionary says; may be empty.
+    """
+
+    values: FloatArray
+    unit: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,8 +38,8 @@ class ParameterMaps(OnGrid):
 
     Parameters
     ----------
-    t1, t2 : array of shape (Z, Y, X)
-        ms; 0 outside the mask and where the estimator failed.
+    t1, t2 : array of shape (Z, Y, X), or None
+        ms; 0 outside the mask and where the estimator failed. None: a dictionary of others was simulated without it.
     pd : array of shape (Z, Y, X), or None
         Proton density, relative, magnitude. None: of maps that come without.
     residual : array of shape (Z, Y, X), or None
@@ -39,6 +56,8 @@ class ParameterMaps(OnGrid):
         Where a fit reached a minimum; False outside the mask. None: nothing was fitted.
     b1 : array of shape (Z, Y, X), optional
         Relative transmit field, where it was fitted or given.
+    others : mapping of str to OtherMap
+        Further parameters, by the name that their dictionary has for them.
     estimator : str
         What made them.
     voxel_size, affine
@@ -47,8 +66,8 @@ class ParameterMaps(OnGrid):
         How they were made, enough to make them again.
     """
 
-    t1: FloatArray
-    t2: FloatArray
+    t1: FloatArray | None
+    t2: FloatArray | None
     pd: FloatArray | None
     residual: FloatArray | None
     mask: BoolArray
@@ -58,21 +77,24 @@ class ParameterMaps(OnGrid):
     t2_se: FloatArray | None = None
     converged: BoolArray | None = None
     b1: FloatArray | None = None
+    others: Mapping[str, OtherMap] = field(default_factory=dict)
     estimator: str = "estimate"
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
     affine: FloatArray = field(default=None)  # type: ignore[arg-type]
     record: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        shape = np.shape(self.t1)
+        first, shape = ("T1 map", np.shape(self.t1)) if self.t1 is not None else ("mask", np.shape(self.mask))
         if len(shape) != 3:
-            raise InputError(f"The T1 map has shape {shape}", "three axes (z, y, x)", field="t1")
-        for key in ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1"):
-            value = getattr(self, key)
-            if key == "failed" and value is None:
-                object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))
-            elif value is not None and np.shape(value) != shape:
-                raise InputError(f"{key} has shape {np.shape(value)}", f"that of t1, {shape}", field=key)
+            raise InputError(f"The {first} has shape {shape}", "three axes (z, y, x)", field="t1")
+        if self.failed is None:
+            object.__setattr__(self, "failed", np.zeros(shape, dtype=bool))  # type: ignore[unreachable]
+        known = ("t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1")
+        given = {key: getattr(self, key) for key in known} | {key: each.values for key, each in self.others.items()}
+        for key, value in given.items():
+            if value is not None and np.shape(value) != shape:
+                name = "t1" if self.t1 is not None else "the mask"
+                raise InputError(f"{key} has shape {np.shape(value)}", f"that of {name}, {shape}", field=key)
         self._check_geometry()
 
     def __repr__(self) -> str:
@@ -82,7 +104,24 @@ class ParameterMaps(OnGrid):
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along (z, y, x)."""
-        return self.t1.shape
+        return self.mask.shape
+
+    def volumes(self) -> dict[str | tuple[str], AnyArray]:
+        """Return what there is by its field, and further parameters by a tuple of their name."""
+        names = (each.name for each in fields(self) if each.name not in ("others", "affine"))
+        known = {name: getattr(self, name) for name in names}
+        present: dict[str | tuple[str], AnyArray] = {
+            name: values for name, values in known.items() if isinstance(values, np.ndarray)
+        }
+        return present | {(name,): other.values for name, other in self.others.items()}
+
+    def with_volumes(self, volumes: Mapping[str | tuple[str], AnyArray], **changes: Any) -> ParameterMaps:
+        """Return a copy with other values, given as `volumes` returns them."""
+        others = {
+            name: replace(other, values=volumes.get((name,), other.values)) for name, other in self.others.items()
+        }
+        named = {name: values for name, values in volumes.items() if isinstance(name, str)}
+        return replace(self, **named, others=others, **changes)
 
     def replace(self, **changes: Any) -> ParameterMaps:
         """Return a copy with some fields changed, validated again."""
@@ -98,9 +137,11 @@ def failures(maps: ParameterMaps, part: tuple[slice | AnyArray, ...] | EllipsisT
     part : tuple of slice or of int array, optional
         (z, y, x) of the voxels to look at; by default all.
     """
-    t1, t2 = maps.t1[part], maps.t2[part]
-    with np.errstate(invalid="ignore"):
-        good: BoolArray = (t1 > 0) & (t2 > 0) & np.isfinite(t1) & np.isfinite(t2)
+    good: BoolArray = np.ones_like(maps.mask[part])
+    for values in (maps.t1, maps.t2):
+        if values is not None:
+            with np.errstate(invalid="ignore"):
+                good &= (values[part] > 0) & np.isfinite(values[part])
     if maps.pd is not None:
         good &= np.isfinite(maps.pd[part])
     return maps.mask[part] & (maps.failed[part] | ~good)

@@ -15,7 +15,24 @@ from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.brought_maps import brought_sets, read_brought_maps
 from napari_blochnet.evaluation.error_maps import PARAMETERS, error_maps
-from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.map_sets.listing import (
+    DESCRIBED,
+    FILES,
+    LISTING,
+    OTHERS,
+    PREFIX,
+    REQUIRED,
+    is_known,
+    is_other,
+    listed_others,
+    listings,
+    map_paths,
+    other_paths,
+    others_listed,
+    prefix_of,
+    sidecar_path,
+)
+from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.io.atomic import existing_file, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.nifti import read_nifti, write_nifti, write_nifti_with_sidecar
@@ -38,35 +55,13 @@ __all__ = [
 
 PathLike: TypeAlias = str | os.PathLike[str]
 
-# field of ParameterMaps: BIDS suffix, what a file's unit is in the field's, unit in the file
-_FILES = {
-    "t1": ("T1map", 1e3, "s"),
-    "t2": ("T2map", 1e3, "s"),
-    "pd": ("PDmap", 1.0, "arbitrary"),
-    "residual": ("desc-residual_stat", 1.0, "1"),
-    "mask": ("desc-mapped_mask", 1.0, "1"),
-    "failed": ("desc-failed_mask", 1.0, "1"),
-    "phase": ("desc-phase_PDmap", 1.0, "deg"),
-    "t1_se": ("desc-se_T1map", 1e3, "s"),
-    "t2_se": ("desc-se_T2map", 1e3, "s"),
-    "converged": ("desc-converged_mask", 1.0, "1"),
-    "b1": ("TB1map", 1.0, "1"),
-}
-# those with a sidecar; the one that is written last lists the set
-_DESCRIBED = ("t2", "pd", "t1")
-_REQUIRED = ("t1", "t2", "mask", "failed")
-# The sidecar of the T1 map lists the files of its set and is written last: a set with a sidecar is whole.
-_LISTING = "NapariBlochnetMaps"
-# What sets are called unless told otherwise.
-_PREFIX = "sub-01"
-
 
 def map_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
     """Return all files that `write_maps` may write, replace or remove."""
     target = Path(folder)
     return [
         *map_paths(target, prefix).values(),
-        *(target / f"{prefix}_{_FILES[field][0]}.json" for field in _DESCRIBED),
+        *(sidecar_path(target, prefix, field) for field in DESCRIBED),
     ]
 
 
@@ -76,9 +71,11 @@ def files_to_write(folder: str | os.PathLike[str], settings: Any = None) -> list
     errors = refined or getattr(settings, "uncertainty", False)
     with_b1 = getattr(settings, "b1", None) is not None or (refined and settings.fit_b1)
     more = [*(["t1_se", "t2_se"] if errors else []), *(["converged"] if refined else []), *(["b1"] if with_b1 else [])]
-    paths = map_paths(Path(folder), _PREFIX)
-    sidecars = [Path(folder) / f"{_PREFIX}_{_FILES[field][0]}.json" for field in _DESCRIBED]
-    return [*(paths[field] for field in (*_REQUIRED, "pd", "residual", *more)), *sidecars]
+    # of a dictionary that is not read yet nobody knows what it maps
+    times = [] if getattr(settings, "dictionary", None) is not None else ["t1", "t2"]
+    paths = map_paths(Path(folder), PREFIX)
+    sidecars = [sidecar_path(Path(folder), PREFIX, field) for field in ("pd", *reversed(times))]
+    return [*(paths[field] for field in (*times, *REQUIRED, "pd", "residual", *more)), *sidecars]
 
 
 def error_files(folder: str | os.PathLike[str], prefix: str = "sub-01") -> list[Path]:
@@ -99,8 +96,8 @@ def write_maps(
 
     ``<prefix>_T1map.nii.gz``, ``_T2map`` (seconds), ``_PDmap`` (relative), ``_desc-residual_stat``,
     ``_desc-mapped_mask``, ``_desc-failed_mask``, and where there are such maps ``_desc-phase_PDmap`` (degrees),
-    ``_desc-se_T1map`` and ``_desc-se_T2map`` (seconds), ``_desc-converged_mask`` and ``_TB1map`` (relative). T1, T2 and
-    PD have a JSON sidecar with units and record.
+    ``_desc-se_T1map`` and ``_desc-se_T2map`` (seconds), ``_desc-converged_mask`` and ``_TB1map`` (relative), and
+    ``_desc-NAME_map`` of further parameters. T1, T2 and PD have a JSON sidecar with units and record.
 
     Parameters
     ----------
@@ -128,17 +125,22 @@ def write_maps(
     if not re.fullmatch(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)?(_[A-Za-z0-9]+-[A-Za-z0-9]+)*", prefix):
         raise InputError(f"prefix is {prefix!r}", "BIDS entities such as 'sub-01' or 'sub-01_ses-2'", field="prefix")
     target = Path(folder)
-    present = [field for field in _FILES if getattr(maps, field) is not None]
+    present = [field for field in FILES if getattr(maps, field) is not None]
     names = {field: path.name for field, path in map_paths(target, prefix).items()}
-    sidecars = {field: target / f"{prefix}_{_FILES[field][0]}.json" for field in _DESCRIBED if field in present}
-    check_outputs([*(target / names[field] for field in present), *sidecars.values()], record=maps.record,
-                  instead="another folder or prefix")  # fmt: skip
+    others = other_paths(target, prefix, maps.others)
+    sidecars = {field: target / f"{prefix}_{FILES[field][0]}.json" for field in DESCRIBED if field in present}
+    listed = list(sidecars)[-1] if sidecars else ""
+    if not listed:
+        raise InputError("The maps have neither T1 nor T2 nor PD", "one of them", field="maps")
     # optional maps of an earlier result under the same names do not belong to this one
-    written = [target / names[field] for field in present]
+    written = [*(target / names[field] for field in present), *others.values()]
+    check_outputs([*written, *sidecars.values()], record=maps.record, instead="another folder or prefix")
 
     def left() -> list[Path]:
-        earlier = set_members(sidecars["t1"], "maps")
-        return [path for path in earlier if path.name in names.values() and path not in written]
+        earlier = [path for field in DESCRIBED for path in set_members(sidecar_path(target, prefix, field), "maps")]
+        ours = [path for path in earlier if path.name in names.values() or is_other(path, prefix)]
+        described = [sidecar_path(target, prefix, field) for field in DESCRIBED if field not in sidecars]
+        return [path for path in dict.fromkeys([*ours, *filter(_is_ours, described)]) if path not in written]
 
     watch = Watch(progress, cancelled)
     # a set that is there already stays whole until the new one is
@@ -146,12 +148,17 @@ def write_maps(
         for number, field in enumerate(present):
             values: AnyArray = getattr(maps, field)
             watch.report(number, len(present), f"writing {names[field]}")
-            stored = values if values.dtype == bool else np.divide(values, _FILES[field][1], dtype=np.float64)
+            stored = values if values.dtype == bool else np.divide(values, FILES[field][1], dtype=np.float64)
             write_nifti(stored, maps.geometry, draft / names[field], watch=watch.quiet)
+        for name, path in others.items():
+            watch.report(len(present), len(present), f"writing {path.name}")
+            write_nifti(maps.others[name].values, maps.geometry, draft / path.name, watch=watch.quiet)
         for field, path in sidecars.items():
-            sidecar = _sidecar(maps, _FILES[field][2])
-            if field == "t1":
-                sidecar[_LISTING] = {known: names[known] for known in present}
+            sidecar = _sidecar(maps, FILES[field][2])
+            if field == listed:
+                sidecar[LISTING] = {known: names[known] for known in present} | listed_others(others)
+                if others:
+                    sidecar[OTHERS] = {name: other.unit for name, other in maps.others.items()}
                 sidecar |= listing(draft / file.name for file in written)
             write_json(sidecar, draft / path.name)
     watch.report(len(present), len(present), "written")
@@ -186,7 +193,7 @@ def write_map(
     list of Path
         The image, in the unit that `write_maps` gives it, and the JSON file.
     """
-    _, scale, unit = _FILES[field]
+    _, scale, unit = FILES[field]
     sidecar = _sidecar(maps, unit)
     if values is None:
         values = getattr(maps, field)
@@ -249,24 +256,24 @@ def read_maps(
     if len(paths) > 1 or not found.is_dir() or (not _has_ours(found, prefix) and _has_brought(found)):
         asked = t1_unit is not None or t2_unit is not None
         return read_brought_maps(paths, prefix, MapHints(t1_unit, t2_unit) if asked else None)
-    sidecars = [path for path in sorted(found.glob("*_T1map.json")) if not path.name.endswith("_desc-error_T1map.json")]
+    sidecars = listings(found)
     if prefix is not None:
-        sidecars = [path for path in sidecars if path.name == f"{prefix}_T1map.json"]
+        sidecars = [path for path in sidecars if prefix_of(path) == prefix]
     if not sidecars:
         expected = "maps written by this package, or T1 and T2 maps (…_T1map.nii.gz, …_T2map.nii.gz)"
         raise FileError(str(found), f"holds no {prefix or '…'}_T1map.json", expected)
     if len(sidecars) > 1:
-        names = ", ".join(path.name.removesuffix("_T1map.json") for path in sidecars)
+        names = ", ".join(map(prefix_of, sidecars))
         raise FileError(
             str(found), f"holds several sets of maps ({names})", "the T1map file of one, or its prefix", field="prefix"
         )
     content = read_json(sidecars[0])
-    listing = content.get(_LISTING) if isinstance(content, dict) else None
-    if not isinstance(listing, dict) or not set(_REQUIRED) <= set(listing) <= set(_FILES):
+    listing = content.get(LISTING) if isinstance(content, dict) else None
+    if not isinstance(listing, dict) or not is_known(listing):
         raise FileError(sidecars[0], "its list of files is missing or incomplete", "a sidecar written by this package")
     fields: dict[str, Any] = {}
     geometry = None
-    paths_of = map_paths(found, sidecars[0].name.removesuffix("_T1map.json"))
+    paths_of = map_paths(found, prefix_of(sidecars[0]))
     strange = [path.name for field, path in paths_of.items() if field not in listing and path.is_file()]
     told = about_changes(content, (paths_of[field] for field in listing))
     told += [f"{name} in {found} is not of the set of maps there, and left alone." for name in strange]
@@ -276,16 +283,23 @@ def read_maps(
         if field not in listing:
             continue
         values, here = read_nifti(path)
-        if values.ndim != 3 or (fields and values.shape != fields["t1"].shape):
+        if values.ndim != 3 or (fields and values.shape != next(iter(fields.values())).shape):
             raise FileError(path, f"has shape {values.shape} (z, y, x)", "a map like the others")
         geometry = here if geometry is None else geometry
-        scale = _FILES[field][1]
+        scale = FILES[field][1]
         is_mask = field in ("mask", "failed", "converged")
         fields[field] = values.astype(bool) if is_mask else (scale * values.astype(np.float64)).astype(np.float32)
+    others: dict[str, OtherMap] = {}
+    for name, path, unit in others_listed(sidecars[0], content):
+        values, _ = read_nifti(path)
+        if values.shape != fields["mask"].shape:
+            raise FileError(path, f"has shape {values.shape} (z, y, x)", "a map like the others")
+        others[name] = OtherMap(values.astype(np.float32), unit)
     record = content.get("Record")
     assert geometry is not None
     return ParameterMaps(
-        **{"pd": None, "residual": None, **fields},
+        **{"t1": None, "t2": None, "pd": None, "residual": None, **fields},
+        others=others,
         estimator=str(content.get("EstimationAlgorithm", "estimate")),
         voxel_size=geometry.voxel_size,
         affine=geometry.affine,
@@ -296,9 +310,9 @@ def read_maps(
 def _has_ours(folder: Path, prefix: str | None) -> bool:
     """Whether a folder holds a set of maps of this package, whole or not: what is left of one is nobody else's."""
     start = prefix or "*"
-    if any(folder.glob(f"{start}_{_FILES['mask'][0]}.nii.gz")):
+    if any(folder.glob(f"{start}_{FILES['mask'][0]}.nii.gz")):
         return True
-    return any(_is_ours(path) for field in _DESCRIBED for path in folder.glob(f"{start}_{_FILES[field][0]}.json"))
+    return any(_is_ours(path) for field in DESCRIBED for path in folder.glob(f"{start}_{FILES[field][0]}.json"))
 
 
 def _is_ours(sidecar: Path) -> bool:
@@ -307,7 +321,7 @@ def _is_ours(sidecar: Path) -> bool:
     except InputError:
         return False
     return isinstance(content, dict) and (
-        _LISTING in content or content.get("EstimationSoftwareName") == "napari-blochnet"
+        LISTING in content or content.get("EstimationSoftwareName") == "napari-blochnet"
     )
 
 
@@ -343,8 +357,3 @@ def write_error_maps(
             sidecar = {"Units": "%", "Description": f"({name} by {maps.estimator} − truth)/truth"}
             write_nifti_with_sidecar(values, maps.geometry, path, sidecar, watch=watch)
     return files[::2]
-
-
-def map_paths(folder: str | os.PathLike[str], prefix: str = _PREFIX) -> dict[str, Path]:
-    """Return where `write_maps` puts the map of each field."""
-    return {field: Path(folder) / f"{prefix}_{suffix}.nii.gz" for field, (suffix, _, _) in _FILES.items()}

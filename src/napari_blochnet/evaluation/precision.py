@@ -190,7 +190,7 @@ def said_of_b1(maps: ParameterMaps, stack: FingerprintStack, *, fitted: bool) ->
     from napari_blochnet.physics.bounds import cramer_rao_bound
 
     answered = maps.mask & ~maps.failed
-    if maps.b1 is None or not answered.any() or stack.schedule is None:
+    if maps.b1 is None or maps.t1 is None or maps.t2 is None or stack.schedule is None or not answered.any():
         return None
     t1, t2, b1 = (float(np.median(values[answered])) for values in (maps.t1, maps.t2, maps.b1))
     covariance = cramer_rao_bound(stack.schedule, t1, t2, 1.0, b1, sigma=1e-6, kind=stack.kind, fit_b1=True,

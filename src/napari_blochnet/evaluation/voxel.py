@@ -218,7 +218,9 @@ def explanation_of(
 
     ``scale`` is between a truth and the fingerprints; None for what is in their units, with their phase.
     """
-    if not source.mask[index] or not (0 < source.t1[index] < np.inf and 0 < source.t2[index] < np.inf):
+    if not source.mask[index] or source.t1 is None or source.t2 is None:
+        return None
+    if not (0 < source.t1[index] < np.inf and 0 < source.t2[index] < np.inf):
         return None
     more: dict[str, Any] = {}
     for key in ("phase", "b1", "t1_se", "t2_se"):

@@ -30,7 +30,9 @@ __all__ = ["is_matlab_5", "is_matlab_73", "list_matlab_arrays"]
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 _MATRIX, _COMPRESSED = 14, 15
-_CELL, _STRUCT = 1, 2
+_CELL, _STRUCT, _CHAR = 1, 2, 4
+# How the characters of text are stored: in whole numbers, or encoded.
+_TEXT = {1: "latin-1", 2: "latin-1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 _CLASSES = {
     6: "double", 7: "single", 8: "int8", 9: "uint8", 10: "int16", 11: "uint16", 12: "int32", 13: "uint32",
     14: "int64", 15: "uint64",
@@ -60,12 +62,14 @@ def is_matlab_5(head: bytes) -> bool:
     return _byte_order(head) is not None
 
 
-def list_matlab_arrays(path: Path) -> dict[str, MatlabArray]:
+def list_matlab_arrays(path: Path, texts: dict[str, str] | None = None) -> dict[str, MatlabArray]:
     """List the numeric arrays of a MATLAB 5 file by path.
 
     Parameters
     ----------
     path : Path
+    texts : dict of str to str, optional
+        Takes what text there is, by its path.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def list_matlab_arrays(path: Path) -> dict[str, MatlabArray]:
         try:
             for element in _elements(path, file, size, order):
                 with walk.into():
-                    _Reader(element, order, found, walk).matrix(Stream(file, element, spend=walk.spend))
+                    _Reader(element, order, found, walk, texts).matrix(Stream(file, element, spend=walk.spend))
         except TooManyError as error:
             warn_of_rest(path, error)
         except DamageError as error:
@@ -187,6 +191,7 @@ class _Reader:
     order: str
     found: dict[str, MatlabArray]
     walk: Walk
+    texts: dict[str, str] | None = None
 
     def matrix(self, stream: Stream, name: str = "", end: int | None = None) -> None:
         """Note the array that begins here, or those in it; ``name`` where it has none of its own."""
@@ -195,7 +200,8 @@ class _Reader:
             raise DamageError("an array without flags")
         (word,) = struct.unpack(f"{self.order}I", flags[:4])
         matlab_class = word & 0xFF
-        if matlab_class not in _CLASSES and matlab_class not in (_CELL, _STRUCT):
+        is_text = matlab_class == _CHAR and self.texts is not None
+        if matlab_class not in _CLASSES and matlab_class not in (_CELL, _STRUCT) and not is_text:
             return
         kind, raw = self._part(stream)
         if kind != 5 or not 8 <= len(raw) <= 4 * 32 or len(raw) % 4:
@@ -211,6 +217,8 @@ class _Reader:
                 self._inner(stream, f"{name}{{{i + 1}}}", end)
         elif matlab_class == _STRUCT:
             self._structure(stream, name, math.prod(shape), end)
+        elif is_text:
+            self._text(stream, name, shape)
         else:
             self._note(stream, name, shape, word, _CLASSES[matlab_class])
 
@@ -233,6 +241,15 @@ class _Reader:
             if tag.size:
                 self.matrix(stream, name, tag.begin + tag.size)
         stream.skip(tag.after - stream.at)
+
+    def _text(self, stream: Stream, name: str, shape: tuple[int, ...]) -> None:
+        """Note text of one line; other text is left out."""
+        assert self.texts is not None
+        if len(shape) == 2 and shape[0] == 1 and shape[1] <= _LONGEST_PART // 4:
+            kind, raw = self._part(stream)
+            if kind in _TEXT:
+                wide = {"<": "-le", ">": "-be"}[self.order] if kind in (4, 17, 18) else ""
+                self.texts[name] = raw.decode(_TEXT[kind] + wide, "replace")
 
     def _note(self, stream: Stream, name: str, shape: tuple[int, ...], word: int, matlab_class: str) -> None:
         parts = 2 if word & _COMPLEX else 1

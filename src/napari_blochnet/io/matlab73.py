@@ -22,13 +22,16 @@ __all__ = ["list_matlab_73_arrays"]
 _DAMAGE = (OSError, RuntimeError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, MemoryError)
 _CLASSES = {"f8": "double", "f4": "single"}
 _MAPPED = 2**20
+# Characters of one text that are read, at most.
+_LONGEST_TEXT = 2**18
 
 
-def list_matlab_73_arrays(path: Path) -> dict[str, MatlabArray]:
+def list_matlab_73_arrays(path: Path, texts: dict[str, str] | None = None) -> dict[str, MatlabArray]:
     """List the numeric arrays of a MATLAB 7.3 file by path, axes as MATLAB shows them.
 
     MATLAB's own ``#refs#`` is not listed, but what cells and structures take from it. Groups of other HDF5 files are
-    structures. What lies in another file is listed with what is the matter, and never read.
+    structures. What lies in another file is listed with what is the matter, and never read. ``texts`` takes what text
+    there is, by its path.
 
     Raises
     ------
@@ -37,7 +40,7 @@ def list_matlab_73_arrays(path: Path) -> dict[str, MatlabArray]:
     """
     import h5py
 
-    reader = _Reader(path, Walk(path.stat().st_size), {}, [])
+    reader = _Reader(path, Walk(path.stat().st_size), {}, [], texts)
     try:
         with h5py.File(path, "r") as file:
             reader.group(file, "")
@@ -56,6 +59,7 @@ class _Reader:
     found: dict[str, MatlabArray]
     # where in the file the structures lie that are looked into
     inside: list[int]
+    texts: dict[str, str] | None = None
 
     def group(self, group: Any, prefix: str) -> None:
         """Note the arrays of a structure, or of the whole file."""
@@ -95,6 +99,8 @@ class _Reader:
             self._elsewhere(name)
         elif h5py.check_ref_dtype(item.dtype) is h5py.Reference:
             self._references(item, name, is_struct=in_struct and matlab_class != "cell")
+        elif self.texts is not None and (matlab_class == "char" or h5py.check_string_dtype(item.dtype) is not None):
+            self._text(item, name)
         elif matlab_class != "char" and item.shape is not None:
             self._numbers(item, name, matlab_class)
 
@@ -109,6 +115,19 @@ class _Reader:
             if reference:
                 with self.walk.into():
                     self.item(item.file[reference], inner)
+
+    def _text(self, item: Any, name: str) -> None:
+        """Note text: one line as MATLAB writes it, in 16 bits a letter, or strings of HDF5's own."""
+        assert self.texts is not None
+        if item.size is None or item.size > _LONGEST_TEXT:
+            return
+        if item.dtype.kind == "u":
+            letters = np.ravel(item[()]).astype("<u2")
+            self.texts[name] = letters.tobytes().decode("utf-16-le", "replace")
+            return
+        lines = [line.decode("utf-8", "replace") for line in np.ravel(item[()]).tolist()]
+        numbered = {f"{name}{{{i + 1}}}": line for i, line in enumerate(lines)}
+        self.texts.update({name: lines[0]} if item.shape == () else numbered)
 
     def _elsewhere(self, name: str) -> None:
         trouble = "lies in another file than the one that was named, or behind a link"

@@ -27,12 +27,14 @@ _OTHERS = {
 _MOST_NAMES = 12
 
 
-def list_arrays(path: Path) -> dict[str, MatlabArray]:
+def list_arrays(path: Path, texts: dict[str, str] | None = None) -> dict[str, MatlabArray]:
     """List the numeric arrays of a MATLAB file: version 4, 5 (which 6 and 7 write too) or 7.3.
 
     Parameters
     ----------
     path : Path
+    texts : dict of str to str, optional
+        Takes what text there is in a file of version 5 or 7.3, by its path.
 
     Returns
     -------
@@ -48,9 +50,9 @@ def list_arrays(path: Path) -> dict[str, MatlabArray]:
     with plain_file(path, "a MATLAB file").open("rb") as file:
         head = file.read(128)
     if is_matlab_73(path):
-        return list_matlab_73_arrays(path)
+        return list_matlab_73_arrays(path, texts)
     if is_matlab_5(head):
-        return list_matlab_arrays(path)
+        return list_matlab_arrays(path, texts)
     if is_matlab_4(head):
         return list_matlab_4_arrays(path)
     why = next((said for start, said in _OTHERS.items() if head.startswith(start)), None)

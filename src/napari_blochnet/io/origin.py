@@ -163,12 +163,12 @@ def set_members(sidecar: PathLike, kind: str) -> list[Path]:
     Parameters
     ----------
     sidecar : path
-        ``…_T1map.json``.
+        ``…_T1map.json``, or of maps without T1 ``…_T2map.json`` or ``…_PDmap.json``.
     kind : {"maps", "phantom"}
         Nothing is returned of a set of another kind.
     """
     path = Path(sidecar)
-    content, start = json_object(path), path.name.removesuffix("T1map.json")
+    content, start = json_object(path), re.sub(r"(T1|T2|PD)map\.json$", "", path.name)
     maps, listed = content.get("NapariBlochnetMaps"), content.get(LISTING)
     if kind == "maps":
         names = [name for name in maps.values() if isinstance(name, str)] if isinstance(maps, dict) else []

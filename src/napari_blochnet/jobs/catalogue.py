@@ -19,6 +19,7 @@ from typing import Any
 
 from napari_blochnet.common.endings import check_ending
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.estimating.settings_dictionary import DictionarySettings
 from napari_blochnet.jobs.settings import (
     B1FieldSettings,
     BrainWebSettings,
@@ -111,6 +112,8 @@ KINDS = {
              endings=(".pdf", ".svg", ".png")),
         Kind("agreement", "napari_blochnet.evaluation.agreement.agreeing:Agreement",
              "napari_blochnet.evaluation.agreement.agreeing:Agreement.to_html", ".html"),
+        Kind("dictionary", "napari_blochnet.estimators.brought.brought_dictionary:BroughtDictionary",
+             "napari_blochnet.estimators.brought.write_dictionary:write_dictionary", ".npz", endings=(".npz", ".mat")),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )
@@ -248,6 +251,12 @@ OPERATIONS: list[Operation] = [
         "make_schedule", f"{_JOBS}.opening:make_schedule", ScheduleFileSettings, "schedule", variant="file",
         python_name="nb.read_schedule", first="path", command="schedule convert {path}",
         summary="Write a schedule from another program as CSV.",
+    ),
+    Operation(
+        "make_dictionary", "napari_blochnet.jobs.estimating.dictionaries:make_dictionary", DictionarySettings,
+        "dictionary", (Input("schedule", "schedule"),),
+        python_name="nb.make_dictionary", command="dictionary {schedule}",
+        summary="Write the dictionary of SCHEDULE (.npz, .mat): atoms with their look-up table, and their basis.",
     ),
     Operation(
         "open_fingerprints", f"{_JOBS}.opening:open_fingerprints", FingerprintsSettings, "stack",

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -24,16 +24,17 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
-from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import replacing_set
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.containers.numpy_headers import read_npy_header, write_npy
-from napari_blochnet.io.json_files import read_json, write_json
+from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.plain_files import existing_file, plain_file
 from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.io.sets.rooms import is_room
+from napari_blochnet.jobs.session_values import plain, read_object
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -197,7 +198,7 @@ def read_session(
 def _read_whole(path: str | os.PathLike[str], leaves_out: bool, watch: Watch) -> tuple[SavedSession, list[str]]:
     """Return a session, and what is damaged of it where that is left out."""
     folder = session_folder(existing_file(path))
-    content = _json(existing_file(folder / SESSION_FILE))
+    content = read_object(existing_file(folder / SESSION_FILE))
     version = content.get("blochnet_session")
     if not isinstance(version, int) or isinstance(version, bool):
         raise InputError(f"{folder / SESSION_FILE}: is no session; expected one saved by this package.", field="path")
@@ -270,7 +271,7 @@ class _Writer:
         """Write a subject; return what the session's file says of it."""
         kind = next(kind for kind, of in _CLASSES.items() if isinstance(subject, of))
         stem = f"{kind}-{place}"
-        about: dict[str, Any] = {key: _plain(getattr(subject, key)) for key in _VALUES[kind]}
+        about: dict[str, Any] = {key: plain(getattr(subject, key)) for key in _VALUES[kind]}
         arrays = [key for key in _ARRAYS[kind] if getattr(subject, key) is not None]
         for key in arrays:
             values = getattr(subject, key)
@@ -278,6 +279,10 @@ class _Writer:
             self.array(np.moveaxis(values, 0, -1) if key == "data" else values, f"{stem}-{key}")
         if isinstance(subject, FingerprintStack):
             about["schedule"] = None if subject.schedule is None else subject.schedule.to_dict()
+        if isinstance(subject, ParameterMaps) and subject.others:
+            about["others"] = [[name, other.unit] for name, other in subject.others.items()]
+            for number, other in enumerate(subject.others.values()):
+                self.array(other.values, f"{stem}-other-{number}")
         if isinstance(subject, Phantom) and subject.fractions is not None:
             about["fractions"] = list(subject.fractions)
             for number, share in enumerate(subject.fractions.values()):
@@ -305,13 +310,14 @@ class _Reader:
                              "or maps.", field="path")  # fmt: skip
         stem = f"{kind}-{place}"
         file = self._member(f"{stem}.json")
-        about = _json(file)
+        about = read_object(file)
         fields: dict[str, Any] = {key: about.get(key) for key in _VALUES[kind]}
         for key in listed:
             values = self.array(f"{stem}-{key}")
             fields[key] = np.moveaxis(values, -1, 0) if key == "data" and values.ndim else values
-        if kind == "maps":  # maps of other programs come without
-            fields = {"pd": None, "residual": None, **fields}
+        if kind == "maps":  # those of other programs and of others' dictionaries come without some
+            fields = {"t1": None, "t2": None, "pd": None, "residual": None, **fields}
+            fields["others"] = self._others(about.get("others", []), stem)
         try:
             if kind == "stack" and (about["schedule"] is not None or "basis" not in fields):
                 fields["schedule"] = Schedule.from_dict(about["schedule"])
@@ -332,6 +338,13 @@ class _Reader:
             raise InputError(f"{file.name}: {error}", field="path") from None
         except (KeyError, TypeError, ValueError):
             raise InputError(f"{file.name}: is damaged; expected all that describes {kind}.", field="path") from None
+
+    def _others(self, described: Any, stem: str) -> dict[str, OtherMap]:
+        """Read further maps: names and units, in the order of their arrays."""
+        found = {}
+        for number, (name, unit) in enumerate(described if isinstance(described, list) else []):
+            found[str(name)] = OtherMap(self.array(f"{stem}-other-{number}"), str(unit))
+        return found
 
     def array(self, stem: str) -> AnyArray:
         """Read an array; its size is held against the file before anything is allocated."""
@@ -379,21 +392,6 @@ def _bytes(subject: Subject | AnyArray) -> int:
     held: list[Any] = [getattr(subject, key) for key in _ARRAYS[kind]]
     if isinstance(subject, Phantom):
         held += (subject.fractions or {}).values()
+    if isinstance(subject, ParameterMaps):
+        held += (other.values for other in subject.others.values())
     return sum(int(values.nbytes) for values in held if values is not None)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return list(value)
-    return value
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise InputError(f"{path.name}: is damaged; expected a description.", field="path")
-    return content

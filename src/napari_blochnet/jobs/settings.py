@@ -315,6 +315,18 @@ class ReconstructSettings(Settings):
         "What turns fingerprints into T1 and T2: dictionary, a network of the model store, or a model file.",
         files="Models (*.safetensors);;All files (*)",
     )
+    dictionary: str | None = of_data(
+        None,
+        "Dictionary file",
+        "Match among the atoms of this file (MATLAB, .npz, HDF5), in place of simulated ones; it needs no schedule.",
+        files="Dictionaries (*.mat *.npz *.h5 *.hdf5);;All files (*)",
+    )
+    parameters: str | None = of_data(
+        None,
+        "Parameters",
+        "Columns of that dictionary's look-up table in their order, with units, such as 'T1 ms, T2 ms, B1'; none: as "
+        "its file says.",
+    )
     t1_range: tuple[float, float] = quantity(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
     )

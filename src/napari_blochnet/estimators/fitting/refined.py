@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -163,7 +164,7 @@ class Refined(OnTop):
 
 def _blank(voxels: int, kind: SignalKind, with_b1: bool) -> Estimates:
     names = ("t1", "t2", "residual", "t1_se", "t2_se", *(("b1",) if with_b1 else ()))
-    zeros = {name: np.zeros(voxels, np.float32) for name in names}
+    zeros: dict[str, Any] = {name: np.zeros(voxels, np.float32) for name in names}
     pd = np.zeros(voxels, np.complex64 if kind == "complex" else np.float32)
     return Estimates(**zeros, pd=pd, failed=np.ones(voxels, bool), converged=np.zeros(voxels, bool))
 

@@ -49,6 +49,7 @@ class Tiles:
     Parameters
     ----------
     members : float32 array of shape (tile, rank, atom in tile)
+        Or all three in float64, of atoms that lie more closely than single precision tells apart.
     centres : float32 array of shape (rank, tile)
     radius : float32 array of shape (2, tile)
         Cosine and sine of the angle from the centre to the farthest member.
@@ -62,20 +63,21 @@ class Tiles:
     count: int
 
     @classmethod
-    def cut(cls, atoms: FloatArray, tile: int = _TILE) -> Tiles:
+    def cut(cls, atoms: FloatArray, tile: int = _TILE, *, precise: bool = False) -> Tiles:
         """Cut unit atoms, shape (atom, rank) and real, into tiles in the order they come in."""
         count, rank = atoms.shape
         tiles = -(-count // tile)
-        padded = np.zeros((tiles * tile, _padded(rank)), np.float32)
+        number = np.float64 if precise else np.float32
+        padded = np.zeros((tiles * tile, _padded(rank)), number)
         padded[:count, :rank] = atoms
         padded[count:, :rank] = atoms[-1]
         grouped = padded.reshape(tiles, tile, -1)
         centres = grouped.mean(axis=1, dtype=np.float64)
         length = np.linalg.norm(centres, axis=1, keepdims=True)
         # opposite atoms can average to nothing; any unit vector is a valid centre
-        centres = np.where(length > 1e-6, centres / np.maximum(length, 1e-6), grouped[:, 0]).astype(np.float32)
+        centres = np.where(length > 1e-6, centres / np.maximum(length, 1e-6), grouped[:, 0]).astype(number)
         cosine = np.clip(np.einsum("tar,tr->ta", grouped, centres).min(axis=1) - _SLACK, -1.0, 1.0)
-        radius = np.stack([cosine, np.sqrt(1.0 - cosine.astype(np.float64) ** 2)]).astype(np.float32)
+        radius = np.stack([cosine, np.sqrt(1.0 - cosine.astype(np.float64) ** 2)]).astype(number)
         members = np.ascontiguousarray(grouped.transpose(0, 2, 1))
         return cls(members, np.ascontiguousarray(centres.T), radius, count)
 
@@ -86,7 +88,7 @@ class Tiles:
         return chosen
 
 
-def channels(coefficients: AnyArray, complex_atoms: bool) -> AnyArray:
+def channels(coefficients: AnyArray, complex_atoms: bool, *, precise: bool = False) -> AnyArray:
     """Write fingerprints as real vectors whose products with real-valued atoms make up the correlation.
 
     Parameters
@@ -95,10 +97,12 @@ def channels(coefficients: AnyArray, complex_atoms: bool) -> AnyArray:
         Of the fingerprints, in the subspace.
     complex_atoms : bool
         Whether atoms b are complex, and stored as (Re b, Im b).
+    precise : bool
+        Whether they are to be compared in double precision.
 
     Returns
     -------
-    float32 array of shape (voxel, channel, real rank), unit norm over the last two axes together
+    float32 or float64 array of shape (voxel, channel, real rank), unit norm over the last two axes together
         One channel for real fingerprints, whose product is the signed correlation; two for complex ones, whose
         products are real and imaginary part of the correlation.
     """
@@ -111,7 +115,7 @@ def channels(coefficients: AnyArray, complex_atoms: bool) -> AnyArray:
         parts = [coefficients.real, coefficients.imag]
     norms = np.linalg.norm(coefficients, axis=1)
     rank = parts[0].shape[1]
-    result = np.zeros((len(coefficients), len(parts), _padded(rank)), np.float32)
+    result = np.zeros((len(coefficients), len(parts), _padded(rank)), np.float64 if precise else np.float32)
     for channel, part in enumerate(parts):
         result[:, channel, :rank] = part / np.where(norms > 0, norms, 1.0)[:, None]
     return result
@@ -125,8 +129,9 @@ def best_match(
     Parameters
     ----------
     tiles : Tiles
-    fingerprints : float32 array of shape (voxel, channel, rank)
-        As `channels` returns them. One channel: largest signed correlation; two: largest absolute value.
+    fingerprints : array of shape (voxel, channel, rank)
+        As `channels` returns them, of the atoms' precision. One channel: largest signed correlation; two: largest
+        absolute value.
     threads : int, optional
         None: one for each core this process may use.
     watch : Watch
@@ -159,10 +164,10 @@ def best_match(
 @numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc", "nsz", "arcp"})
 def _search(members: AnyArray, centres: AnyArray, radius: AnyArray, fingerprints: AnyArray, index: IntArray) -> None:
     tile_count, _, tile = members.shape
-    nearest = np.empty(tile_count, np.float32)
-    scores = np.empty(tile, np.float32)
-    work = np.empty(max(tile_count, tile), np.float32)
-    one = np.float32(1.0)
+    nearest = np.empty(tile_count, members.dtype)
+    scores = np.empty(tile, members.dtype)
+    work = np.empty(max(tile_count, tile), members.dtype)
+    one = members.dtype.type(1.0)
     for voxel in range(fingerprints.shape[0]):
         _correlate(fingerprints[voxel], centres, nearest, work)
         first = _argmax(nearest)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, is_lazy
@@ -19,6 +21,8 @@ __all__ = ["free_memory", "mapping_memory", "simulating_memory"]
 
 # Measured with tracemalloc at 300 and 1000 TRs: arrays of a batch's size that exist at once in a fit.
 _FITTING = {"complex": 5.0, "real": 8.0, "magnitude": 9.0}
+# Bytes kept of a dictionary's file, which may be packed, in double precision and laid out for the search.
+_OF_FILE = 4.0
 
 
 def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask: BoolArray | None = None) -> int:
@@ -46,6 +50,10 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
     # RF phases that make signals complex double what is simulated
     parts = 2 if stack.schedule is not None and not stack.schedule.is_real else 1
     preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
+    if settings.dictionary is not None:
+        file = Path(settings.dictionary).expanduser()
+        kept = _OF_FILE * file.stat().st_size if file.is_file() else 0.0
+        preparing = 2 * kept
     if settings.refine or settings.uncertainty or settings.b1 is not None:
         working = max(working, _FITTING[stack.kind] * batch)
     reading = kept_bytes() + _rows_bytes(stack, largest) if is_lazy(stack.data) else 0

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
+from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -16,9 +16,6 @@ from napari_blochnet.jobs.records import software_versions
 from napari_blochnet.jobs.settings import ReconstructSettings
 
 __all__ = ["OlderSlabs", "can_merge", "merge_maps"]
-
-_ALWAYS = ("t1", "t2", "pd", "residual", "mask", "failed")
-_OPTIONAL = ("phase", "t1_se", "t2_se", "converged", "b1")
 
 
 def can_merge(old: ParameterMaps, new: ParameterMaps) -> bool:
@@ -54,13 +51,11 @@ class OlderSlabs:
         """Enter a slab of the older maps, where they cover the voxels that are asked for and no others."""
         if self._inside is None or not np.array_equal(self._older.mask[slab], self._inside[slab]):
             return False
-        for name in (*_ALWAYS, *_OPTIONAL):
-            before, now = getattr(self._older, name), getattr(maps, name)
-            if (before is None) != (now is None):
-                return False
-        for name in (*_ALWAYS, *_OPTIONAL):
-            if getattr(maps, name) is not None:
-                getattr(maps, name)[slab] = getattr(self._older, name)[slab]
+        before, now = self._older.volumes(), maps.volumes()
+        if before.keys() != now.keys():
+            return False
+        for name, values in now.items():
+            values[slab] = before[name][slab]
         self.taken += 1
         return True
 
@@ -97,21 +92,18 @@ def merge_maps(old: ParameterMaps, new: ParameterMaps, stack: FingerprintStack) 
         why = f"the maps have shape {old.shape} and the stack {stack.name} {stack.shape[1:]}"
     if why is not None:
         raise InputError(f"The maps cannot be merged: {why}; expected pieces of one mapping.", field="maps")
-    arrays: dict[str, AnyArray] = {}
-    for name in (*_ALWAYS, *_OPTIONAL):
-        before, after = getattr(old, name), getattr(new, name)
-        if before is None:
-            continue
-        arrays[name] = before.copy()
+    arrays, newer = {name: values.copy() for name, values in old.volumes().items()}, new.volumes()
+    for name, values in arrays.items():
         for slab in slabs(old.shape):
             if _covers(new.mask[slab], old.mask[slab]):
-                arrays[name][slab] = after[slab]
-    merged = old.replace(**arrays)
+                values[slab] = newer[name][slab]
+    merged = old.with_volumes(arrays)
     settings = ReconstructSettings.model_validate(_plain(new.record["settings"]))
     seconds = float(old.record.get("seconds", 0.0)) + float(new.record.get("seconds", 0.0))
     record = record_of(stack, settings, merged, in_part=True, estimator=new.record["estimator"],
                        device=new.record["device"], seconds=seconds,
-                       made_by=new.record["inputs"].get("estimator"), b1=_b1(new))  # fmt: skip
+                       made_by=new.record["inputs"].get("estimator"), b1=_b1(new),
+                       understood=new.record.get("understood", ()))  # fmt: skip
     return merged.replace(record=record)
 
 
@@ -148,6 +140,8 @@ def _why_not(old: ParameterMaps, new: ParameterMaps) -> str | None:
         return "one of them was made in smaller batches, for want of memory"
     if _made_from(old) != _made_from(new):
         return "they were made from different stacks or networks"
+    if old.volumes().keys() != new.volumes().keys():
+        return "they are maps of different parameters"
     for slab in slabs(old.shape):
         if not _covers(new.mask[slab], old.mask[slab]) and not _covers(old.mask[slab], new.mask[slab]):
             return f"each covers voxels of slice {slab.start} that the other lacks"

@@ -16,15 +16,16 @@ from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
-from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.estimating.made_estimators import made_by_name, settings_naming, with_options
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import KeptSlabs, batches, nearest_first
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxels
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
-from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
+from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
 
 if TYPE_CHECKING:
@@ -112,11 +113,11 @@ def reconstruct(
     made_by: dict[str, Any] | None = None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        made = _with_options(_by_name(given), given)
+        made = with_options(made_by_name(given), given)
         target = chosen if made.is_movable else "cpu"
     else:
-        given, made_by = _naming(estimator, given)
-        made = _with_options(estimator, given)
+        given, made_by = settings_naming(estimator, given)
+        made = with_options(estimator, given)
         target = str(made.device)
     field = _field(b1, given, made, stack, inside)
     if b1 is not None:
@@ -139,6 +140,7 @@ def reconstruct(
 
     while not allowance.attempt(prepare, 1):
         pass
+    made.check_stack(stack, inside)
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
     if kept is not None:
@@ -157,6 +159,7 @@ def reconstruct(
                 memory=allowance.notes,
                 made_by=made_by,
                 b1=None if b1 is None or field is None else pack_b1(field),
+                understood=made.understood,
             )
         )
 
@@ -196,6 +199,7 @@ def record_of(
     memory: Sequence[str] = (),
     made_by: dict[str, Any] | None = None,
     b1: dict[str, Any] | None = None,
+    understood: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the record of maps made from a stack.
 
@@ -217,6 +221,8 @@ def record_of(
         Record of the estimator, where the settings do not name it.
     b1 : dict, optional
         A B1 map that was given as an array, packed.
+    understood : sequence of str
+        What was understood of the file that the estimator comes from.
     """
     inputs = {"stack": stack.record or {"operation": "given", "stack": stack.name}}
     if made_by is not None:
@@ -239,50 +245,9 @@ def record_of(
         failed=int(maps.failed.sum()),
         acquisition=describe_acquisition(stack),
         **({"memory": list(memory)} if memory else {}),
+        **({"understood": list(understood)} if understood else {}),
         **_notes(maps, stack, settings),
     )
-
-
-def _by_name(settings: ReconstructSettings) -> Estimator:
-    """Return the estimator that settings name."""
-    from napari_blochnet.estimators.base import SETTINGS
-    from napari_blochnet.estimators.registry import declared, make_estimator
-
-    options = settings.model_dump(include={*SETTINGS})
-    if settings.refine and "saturation" not in declared(settings.estimator).settings:
-        # it starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
-        options["saturation"] = None
-    return make_estimator(settings.estimator, **options)
-
-
-def _naming(estimator: Any, settings: ReconstructSettings) -> tuple[ReconstructSettings, dict[str, Any] | None]:
-    """Return settings that name an estimator which was given as an object, and its record where they cannot."""
-    from napari_blochnet.estimators.base import Estimator
-
-    if not isinstance(estimator, Estimator):
-        raise InputError(
-            f"estimator is of type {type(estimator).__name__}; expected a name or an Estimator.", field="estimator"
-        )
-    origin = embed_estimator(estimator)
-    other = settings.other_schedule or estimator.other_schedule
-    if isinstance(origin, str):
-        return settings.model_copy(update={"estimator": origin, "other_schedule": other}), None
-    return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
-
-
-def _with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:
-    """Return the estimator with what the settings add to any of them."""
-    if settings.refine:
-        from napari_blochnet.estimators.fitting.refined import Refined
-
-        return Refined(
-            estimator, fit_b1=settings.fit_b1, noise_sigma=settings.noise_sigma, saturation=settings.saturation
-        )
-    if settings.uncertainty:
-        from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
-
-        return WithStandardErrors(estimator, noise_sigma=settings.noise_sigma, saturation=settings.saturation)
-    return estimator
 
 
 def _estimated(
@@ -345,7 +310,10 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
-    said = None if maps.b1 is None else said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1)
+    # what B1 does is simulated; a dictionary that comes without T1, T2 or a schedule has its own
+    simulated = maps.t1 is not None and maps.t2 is not None and stack.schedule is not None
+    simulated = simulated and settings.dictionary is None
+    said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
     if said is not None:
         notes["note"] = said
     if settings.refine or maps.t1_se is not None:
@@ -361,15 +329,20 @@ def _empty_maps(
 ) -> ParameterMaps:
     shape = stack.shape[1:]
     refined = settings.refine
+    # the fit of a refinement has T1 and T2 alone
+    found = {"b1"} & {*estimator.estimated} if not refined else set()
+    others = {} if refined else {name: OtherMap(np.zeros(shape, np.float32), unit) for name, unit in estimator.others}
     errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
-    t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
+    t1, t2 = (np.zeros(shape, np.float32) if key in estimator.estimated else None for key in ("t1", "t2"))
+    pd, residual = (np.zeros(shape, np.float32) for _ in range(2))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
         t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,
         t1_se=np.zeros(shape, np.float32) if errors else None,
         t2_se=np.zeros(shape, np.float32) if errors else None,
         converged=np.zeros(shape, bool) if refined else None,
-        b1=np.zeros(shape, np.float32) if with_b1 or (refined and settings.fit_b1) else None,
+        b1=np.zeros(shape, np.float32) if with_b1 or found or (refined and settings.fit_b1) else None,
+        others=others,
         estimator=estimator.name, voxel_size=stack.voxel_size, affine=stack.affine,
     )  # fmt: skip
 
@@ -377,14 +350,14 @@ def _empty_maps(
 def _enter(maps: ParameterMaps, voxels: np.ndarray, estimates: Estimates) -> None:
     assert maps.pd is not None
     assert maps.residual is not None
-    maps.t1.reshape(-1)[voxels] = estimates.t1
-    maps.t2.reshape(-1)[voxels] = estimates.t2
     maps.pd.reshape(-1)[voxels] = np.abs(estimates.pd)
     maps.residual.reshape(-1)[voxels] = estimates.residual
     maps.failed.reshape(-1)[voxels] = estimates.failed
     if maps.phase is not None:
         maps.phase.reshape(-1)[voxels] = np.degrees(np.angle(estimates.pd))
-    for name in ("t1_se", "t2_se", "converged", "b1"):
+    for name, other in maps.others.items():
+        other.values.reshape(-1)[voxels] = estimates.others[name]
+    for name in ("t1", "t2", "t1_se", "t2_se", "converged", "b1"):
         values, found = getattr(maps, name), getattr(estimates, name)
         if values is not None and found is not None:
             values.reshape(-1)[voxels] = found

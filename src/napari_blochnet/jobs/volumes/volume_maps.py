@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import zipfile
-from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +137,7 @@ class _Kept:
 
 
 def _arrays(maps: ParameterMaps) -> dict[str, AnyArray]:
-    values = {each.name: getattr(maps, each.name) for each in fields_of(maps)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 3}
+    return {f"other {name[0]}" if isinstance(name, tuple) else name: values for name, values in maps.volumes().items()}
 
 
 def _digest_of(stack: FingerprintStack) -> str:

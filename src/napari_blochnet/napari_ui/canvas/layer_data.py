@@ -26,6 +26,7 @@ from napari_blochnet.napari_ui.canvas.looks import (
     colormap,
     display_transform,
     is_upright,
+    style_of,
 )
 from napari_blochnet.napari_ui.canvas.magnitudes import Magnitudes
 from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
@@ -60,7 +61,7 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
         is_of_layer = entry.subject.record.get("operation") == "fingerprints_from_array"
         first = "component" if getattr(entry.subject, "is_compressed", False) else "time"
         units, labels = ["pixel" if is_of_layer else "dimensionless", *units], [first, *labels]
-    unit = STYLES[entry.role].unit if entry.role in STYLES else ""
+    unit = _unit(entry)
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}
     role = entry.role + (f" ({unit})" if unit else "")
     kwargs.setdefault("name", f"{role} – {entry.title}" if entry.role != "signal" else entry.title)
@@ -74,7 +75,7 @@ def image_data(
     data: AnyArray, entry: Entry, record: dict[str, Any], limits: tuple[float, float], **more: Any
 ) -> LayerData:
     """Return the layer of one map, with the look of its entry's role."""
-    colours = colormap(STYLES[entry.role].colormap)
+    colours = colormap(style_of(entry.role).colormap)
     how = {"colormap": colours, "contrast_limits": limits, "interpolation2d": "nearest", **more}
     return _layer_data(data, entry, record, **how)
 
@@ -171,15 +172,15 @@ def opened_layer_data(opened: Opened) -> list[LayerData]:
 def maps_layer_data(
     maps: ParameterMaps, stack: FingerprintStack | None, truth: Phantom | None, title: str
 ) -> list[LayerData]:
-    """Return the layers of maps: B1 and standard errors if there are any, residual, PD, T2, T1; truth's limits."""
+    """Return the layers of maps: what else there is, B1, standard errors, residual, PD, T2, T1; truth's limits."""
     entry = Entry("maps", "T1", maps, title, truth=truth, stack=stack)
     data = []
-    roles = [role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None]
+    roles = [*maps.others, *(role for role in ("B1", "T2 SE", "T1 SE") if map_values(maps, role) is not None)]
     for role in (*roles, "residual", "PD", "T2", "T1"):
         values = map_values(maps, role)
         if values is None:
             continue
-        limits = STYLES[role].limits
+        limits = style_of(role).limits
         if limits is None and truth is not None and truth.mask.any() and role not in roles:
             limits = value_limits(getattr(truth, role.lower()), truth.mask)
         limits = limits or value_limits(values, maps.mask & ~maps.failed)
@@ -189,7 +190,14 @@ def maps_layer_data(
 
 def map_values(maps: ParameterMaps, role: str) -> Any:
     """Return the map that is shown in a role; "T1 SE" is `t1_se`."""
-    return getattr(maps, role.lower().replace(" ", "_"))
+    return maps.others[role].values if role in maps.others else getattr(maps, role.lower().replace(" ", "_"))
+
+
+def _unit(entry: Entry) -> str:
+    subject = entry.subject
+    if isinstance(subject, ParameterMaps) and entry.role in subject.others:
+        return subject.others[entry.role].unit
+    return style_of(entry.role).unit
 
 
 def region_data(painted: AnyArray, entry: Entry, **how: Any) -> LayerData:
@@ -228,4 +236,4 @@ def saved_layer_data(entry: Entry, data: AnyArray | None = None) -> LayerData:
         shown, how, kind = made[entry.role]
         return shown, {**how, "metadata": {**how["metadata"], ENTRY: entry}}, kind
     values = map_values(subject, entry.role)
-    return image_data(values, entry, subject.record, STYLES[entry.role].limits or value_limits(values, subject.mask))
+    return image_data(values, entry, subject.record, style_of(entry.role).limits or value_limits(values, subject.mask))

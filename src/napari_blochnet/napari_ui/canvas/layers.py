@@ -303,7 +303,9 @@ def error_steps(
         return []
     shown: list[Layer] = []
     for role in _ERRORS:
-        values = errors[role.removesuffix(" error")]
+        values = errors.get(role.removesuffix(" error"))
+        if values is None:
+            continue
         found = session.layers("maps", maps, role)
         for layer in found:
             layer.data = values

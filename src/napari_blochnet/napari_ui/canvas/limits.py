@@ -17,7 +17,7 @@ from napari_blochnet.common.colour_limits import Limits, error_limits, value_lim
 from napari_blochnet.evaluation.error_maps import limits_of_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.napari_ui.canvas.layer_data import map_values
-from napari_blochnet.napari_ui.canvas.looks import STYLES
+from napari_blochnet.napari_ui.canvas.looks import STYLES, style_of
 from napari_blochnet.napari_ui.state.entries import Entry, entry_of, is_derived
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
@@ -31,7 +31,8 @@ Family = tuple[str, int]
 
 def family_of(entry: Entry) -> Family | None:
     """Return the family of a layer by what it shows; None of fingerprints, labels and regions."""
-    if entry.kind not in ("phantom", "maps") or entry.role not in STYLES:
+    others = entry.subject.others if isinstance(entry.subject, ParameterMaps) else ()
+    if entry.kind not in ("phantom", "maps") or entry.role not in {*STYLES, *others}:
         return None
     if entry.role != "PD" or entry.kind != "maps":
         return entry.role, 0
@@ -40,7 +41,7 @@ def family_of(entry: Entry) -> Family | None:
 
 def _own_limits(layer: Layer, entry: Entry) -> Limits:
     """Return the limits that one layer asks for; of maps with a truth these are the truth's."""
-    fixed = STYLES[entry.role].limits
+    fixed = style_of(entry.role).limits
     if fixed is not None:
         return fixed
     if is_derived(entry.role):

@@ -24,6 +24,7 @@ __all__ = [
     "colormap",
     "display_transform",
     "is_upright",
+    "style_of",
 ]
 
 
@@ -59,6 +60,14 @@ STYLES = {
     "T1 difference": Style(COLOURMAPS["T1 error"], "%"),
     "T2 difference": Style(COLOURMAPS["T2 error"], "%"),
 }
+_OTHER = Style("crameri:batlow", "")
+
+
+def style_of(role: str) -> Style:
+    """Return how a quantity is drawn; those that only a dictionary knows have a look of their own."""
+    return STYLES.get(role, _OTHER)
+
+
 # One colour per tissue; labels beyond them start again.
 TISSUE_COLOURS = (
     "#4cc9f0", "#b8b8c8", "#f4f1de", "#f6bd60", "#e07a5f", "#f28482", "#d9cfc1", "#84a59d", "#9d4edd", "#e63946",

@@ -13,7 +13,7 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.jobs.operations.draw import draw_maps
 from napari_blochnet.jobs.settings_figures import MapFigureSettings
 from napari_blochnet.napari_ui.canvas.limits import limits_of
-from napari_blochnet.napari_ui.canvas.looks import STYLES
+from napari_blochnet.napari_ui.canvas.looks import style_of
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.printing.figure_dialog import FigureDialog
 from napari_blochnet.phantoms.phantom import Phantom
@@ -104,7 +104,7 @@ def _said(seen: dict[str, Any]) -> str:
     for role, name in _LIMITS.items():
         if name in seen:
             low, high = (f"{end:g}".replace("-", "−") for end in seen[name])
-            said.append(f"{role} {low} to {high} {STYLES[role].unit}")
+            said.append(f"{role} {low} to {high} {style_of(role).unit}")
     return f"As the viewer shows them: {', '.join(said)}." if said else ""
 
 

@@ -22,6 +22,7 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.framing import framing_of
 from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer_data, saved_layer_data
 from napari_blochnet.napari_ui.canvas.limits import limits_of
+from napari_blochnet.napari_ui.canvas.looks import STYLES
 from napari_blochnet.napari_ui.canvas.showing import fill_cells, reveal, show_alone
 from napari_blochnet.napari_ui.canvas.swapping import Aside
 from napari_blochnet.napari_ui.sessions import foreign_layers
@@ -121,6 +122,8 @@ def _fits(state: LayerState, saved: SavedSession) -> bool:
         return True
     if is_derived(role):
         return array is not None and isinstance(subject, ParameterMaps)
+    if role not in {"tissue", *STYLES}:
+        return isinstance(subject, ParameterMaps) and role in subject.others
     part = {"tissue": "labels", "signal": "data"}.get(role, role.lower().replace(" ", "_"))
     return getattr(subject, part, None) is not None
 

@@ -17,7 +17,7 @@ from napari_blochnet.jobs.sessions import SavedSession
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
 from napari_blochnet.napari_ui.canvas.framing import framing_of
-from napari_blochnet.napari_ui.canvas.looks import STYLES, colormap
+from napari_blochnet.napari_ui.canvas.looks import colormap, style_of
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
     USUAL_VIEW,
@@ -222,7 +222,7 @@ def _layer_state(layer: Layer, entry: Entry | None, places: _Places) -> LayerSta
 def _chosen_colormap(layer: Image, entry: Entry | None) -> ColormapState | None:
     """Return a layer's colour map where it is not the one that its role has."""
     shown = layer.colormap
-    if entry is not None and shown.name == colormap(STYLES[entry.role].colormap).name:
+    if entry is not None and shown.name == colormap(style_of(entry.role).colormap).name:
         return None
     return ColormapState(
         name=shown.name, colors=shown.colors, controls=shown.controls, interpolation=shown.interpolation.value

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.sessions import SESSION_FILE, SavedSession
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings
-from napari_blochnet.napari_ui.canvas.looks import STYLES
 from napari_blochnet.napari_ui.state.chosen_b1 import B1Source, B1Unit
 
 __all__ = [
@@ -74,9 +73,9 @@ class EntryState(_State):
     @field_validator("role")
     @classmethod
     def _known(cls, role: str) -> str:
-        known = {"region", "tissue", *STYLES}
-        if role not in known:
-            raise ValueError(f"it is {role!r}; expected one of {', '.join(sorted(known))}")
+        # of the parameters of a dictionary names are known once its maps are read
+        if not role:
+            raise ValueError("it is empty; expected what the layer shows")
         return role
 
 

@@ -44,6 +44,7 @@ class EstimatorChoice(TickList):
 
     def __init__(self) -> None:
         super().__init__()
+        self.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         # both map any schedule, and one beside the other says what either is worth
         self._ticked = {"dictionary", "universal"}
         self._offers: tuple[Offer, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import fields
 
 import numpy as np
 
@@ -82,13 +81,8 @@ class GrowingLayers:
         yield from layers.maps_steps(self._session, maps, self.task.stack, self.task.truth, title)
 
 
-def _arrays(maps: ParameterMaps) -> dict[str, np.ndarray]:
-    values = {field.name: getattr(maps, field.name) for field in fields(maps)}
-    return {name: value for name, value in values.items() if isinstance(value, np.ndarray) and value.ndim == 3}
-
-
 def _copy(maps: ParameterMaps) -> ParameterMaps:
-    return maps.replace(**{name: values.copy() for name, values in _arrays(maps).items()})
+    return maps.with_volumes({name: values.copy() for name, values in maps.volumes().items()})
 
 
 def _copy_mapped(target: ParameterMaps, source: ParameterMaps) -> None:
@@ -97,6 +91,6 @@ def _copy_mapped(target: ParameterMaps, source: ParameterMaps) -> None:
     found = np.flatnonzero(where.any(axis=(1, 2)))
     if found.size:
         part = slice(found[0], found[-1] + 1)
-        values = _arrays(source)
-        for name, before in _arrays(target).items():
+        values = source.volumes()
+        for name, before in target.volumes().items():
             np.copyto(before[part], values[name][part], where=where[part])

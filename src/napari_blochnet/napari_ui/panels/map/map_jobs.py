@@ -17,6 +17,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import showing as canvas
+from napari_blochnet.napari_ui.canvas.layer_data import map_values
 from napari_blochnet.napari_ui.panels.amounts import duration
 from napari_blochnet.napari_ui.panels.map.growing import GrowingLayers
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask, sample_mask
@@ -119,7 +120,8 @@ class MapJobs(QObject):
             if {**default, **maps.record.get("settings", {}), "slices": None} != wanted:
                 continue
             # where somebody has deleted one of the layers, new ones are made
-            if all(self._session.layers("maps", maps, role) for role in ("T1", "T2", "PD", "residual")):
+            roles = [role for role in ("T1", "T2", "PD", "residual") if map_values(maps, role) is not None]
+            if all(self._session.layers("maps", maps, role) for role in roles):
                 return maps
         return None
 

@@ -21,6 +21,8 @@ from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.switches import Switches
 from napari_blochnet.napari_ui.panels.map.b1_choice import B1Choice
+from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
+from napari_blochnet.napari_ui.panels.map.map_controls import SWITCHES, click_button
 from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
 from napari_blochnet.napari_ui.panels.map.mask_choice import MaskChoice
@@ -48,12 +50,7 @@ __all__ = ["MapPanel"]
 
 _HINT = "click to map"
 # What has a control of its own above.
-_ELSEWHERE = ("estimator", "slices", "mask", "threshold", "b1", "b1_nominal")
-_SWITCHES = {
-    "refine": "Refine by physics, with standard errors",
-    "fit_b1": "and fit B1 along",
-    "uncertainty": "Standard errors by the Cramér–Rao bound",
-}
+_ELSEWHERE = ("estimator", "slices", "mask", "threshold", "b1", "b1_nominal", *BroughtChoice.fields)
 
 
 class MapPanel(Panel):
@@ -85,25 +82,18 @@ class MapPanel(Panel):
         self.masking = MaskChoice(self.session, self._measure)
         self.b1 = B1Choice(self.session, self._measure, self._phantom)
         self.estimators = EstimatorChoice()
-        self.estimators.setToolTip("What turns fingerprints into T1 and T2; several are run one after the other.")
         self.device = DeviceChoice()
+        self.brought = BroughtChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=_ELSEWHERE, starts={"saturation": 250.0})
         self._own = DataFields(self.form)
-        self.switches = Switches(self.form, _SWITCHES, under={"fit_b1": "refine"})
+        self.switches = Switches(self.form, SWITCHES, under={"fit_b1": "refine"})
         self.options = Foldable("More options: grid, saturation, noise", self.form)
         self.size_line = note()
         self.run = primary_button("Map", "Estimate T1, T2 and proton density of every chosen voxel.")
-        self.click = button(
-            "Click to map",
-            "While it is on, a click in the viewer maps the slice under the cursor with all ticked estimators; a drag "
-            "still pans. Slices mapped one after another grow into the same maps. Alt+M switches it.",
-            checkable=True,
-        )
-        self.click.setShortcut("Alt+M")
+        self.click = click_button()
         self.timing = button("Time it", "Map a few hundred of these voxels to say how long all of them will take, s.")
         self.save = SaveMaps(self, self._go_on)
         self.copy = CopyRow(self.session)
-        self.click.setAccessibleName("Click to map")
 
         source = named_rows(
             ("Fingerprints", self.stack),
@@ -116,7 +106,7 @@ class MapPanel(Panel):
         buttons = row_of(self.run, self.click, self.timing, last=self.save)
         buttons.setSpacing(8)
         fill(self.body, heading("What is mapped"), source, self.schedule_line)
-        fill(self.body, heading("Estimators"), self.estimators, self.switches, self.options)
+        fill(self.body, heading("Estimators"), self.estimators, self.brought, self.switches, self.options)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling
         footer = QVBoxLayout()
@@ -129,7 +119,7 @@ class MapPanel(Panel):
         outer.setStretch(0, 1)
 
         self.stack.changed.connect(self._on_stack)
-        for choice in (self.choice, self.masking, self.b1, self.device, self.estimators):
+        for choice in (self.choice, self.masking, self.b1, self.device, self.estimators, self.brought):
             choice.changed.connect(self._update_size)
         self.truth.changed.connect(self.b1.offer)
         self.form.changed.connect(self._on_form)
@@ -139,10 +129,16 @@ class MapPanel(Panel):
         self._mapping.ended.connect(self._go_on)
         self.click.toggled.connect(self._on_tool)
         self.session.models_changed.connect(self._on_models)
-        self.remember(settings=self.form, estimators=self.estimators, device=self.device, part=self.part)
+        self.remember(
+            settings=self.form,
+            dictionary=self.brought.form,
+            estimators=self.estimators,
+            device=self.device,
+            part=self.part,
+        )
 
     def forms(self) -> list[SettingsForm]:
-        return [self.form]
+        return [self.form, self.brought.form]
 
     def apply_theme(self) -> None:
         super().apply_theme()
@@ -165,8 +161,6 @@ class MapPanel(Panel):
         self._tool.turn_off()
         for event, slot in self._followed(viewer):
             event.disconnect(slot)
-
-    # -- what there is to choose
 
     def update_session(self, event: Any = None) -> None:
         self.device.update_devices()
@@ -214,6 +208,7 @@ class MapPanel(Panel):
         entry = self.stack.entry
         # noise, saturation and mask of one stack are not the next one's
         self._own.turn_to(self.stack.value)
+        self.brought.turn_to(self.stack.value)
         self.schedule_line.setText("" if entry is None else entry.subject.describe_schedule())
         self.schedule_line.setVisible(entry is not None)
         known = entry is not None and entry.truth is not None
@@ -230,12 +225,13 @@ class MapPanel(Panel):
         stack = self.stack.value
         values = self.form.values()
         bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
-        asked = (stack and (stack.schedule, stack.kind, stack.is_compressed), tuple(bearing.values()))
+        schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
+        if stack is not None and stack.is_compressed:
+            bearing |= {"without_schedule": schedule is None, "components": stack.shape[0]}
+        asked = (schedule and schedule.digest, kind, tuple(bearing.values()))
         if asked != self._offered:
             self._offered = asked
-            schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
-            components = stack.shape[0] if stack is not None and stack.is_compressed else None
-            self.estimators.set_offers(estimator_offers(schedule, kind, components=components, **bearing))
+            self.estimators.set_offers(estimator_offers(schedule, kind, **bearing))
 
     def _on_models(self) -> None:
         """The store has other models: offer them, and merge nothing with what older ones made."""
@@ -251,7 +247,10 @@ class MapPanel(Panel):
 
     def _runs(self) -> list[EstimatorRun]:
         given = self.masking.settings() | self.b1.settings()
-        return [EstimatorRun(self.form.settings(estimator=name, **given)) for name in self.estimators.chosen]
+        return [EstimatorRun(self.form.settings(**one, **given)) for one in self._asked()]
+
+    def _asked(self) -> list[dict[str, Any]]:
+        return [{"estimator": name} for name in self.estimators.chosen] + self.brought.runs()
 
     def _forget_sentence(self, _found: object) -> None:
         self.jobs.say("")
@@ -290,7 +289,7 @@ class MapPanel(Panel):
 
     def _update_size(self, event: Any = None) -> None:
         stack = self.stack.value
-        self.run.setEnabled(stack is not None and bool(self.estimators.chosen) and not self.is_busy)
+        self.run.setEnabled(stack is not None and bool(self._asked()) and not self.is_busy)
         self.click.setEnabled(stack is not None)
         needs = self._needs(stack)
         # where the time is known it stands in the sentence
@@ -351,7 +350,7 @@ class MapPanel(Panel):
     def _map_slice(self, stack: FingerprintStack, z: int) -> None:
         if stack in self.stack.choices:
             self.stack.value = stack
-        if not self.estimators.chosen:
+        if not self._asked():
             self.jobs.say("Tick an estimator that can map this stack first.")
         elif self.stack.value is stack:
             with self.reading_forms():

@@ -11,7 +11,18 @@ from napari_blochnet.jobs.settings import ReconstructSettings
 __all__ = ["Pace", "Paces", "Stopwatch"]
 
 # What a voxel costs an estimator depends on these settings, and little on the others.
-_COSTLY = ("estimator", "refine", "uncertainty", "fit_b1", "b1", "step", "t1_range", "t2_range", "saturation")
+_COSTLY = (
+    "dictionary",
+    "estimator",
+    "refine",
+    "uncertainty",
+    "fit_b1",
+    "b1",
+    "step",
+    "t1_range",
+    "t2_range",
+    "saturation",
+)
 
 
 @dataclass(frozen=True)

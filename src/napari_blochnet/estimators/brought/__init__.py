@@ -1,0 +1,1 @@
+"""Dictionaries that others made, in files: atoms with a table of what each was simulated with."""

@@ -1,0 +1,1 @@
+"""How sets of maps lie in folders."""

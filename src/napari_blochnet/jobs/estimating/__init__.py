@@ -1,0 +1,1 @@
+"""Which estimator a mapping means."""
