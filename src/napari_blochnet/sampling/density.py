@@ -1,0 +1,52 @@
+"""Density compensation of trajectories of any shape: what part of k-space each sample stands for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from napari_blochnet.common.arrays import FloatArray
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.sampling.fourier import FramePlans
+
+__all__ = ["density_weights"]
+
+_ITERATIONS = 20
+
+
+def density_weights(points: FloatArray, image: tuple[int, int], watch: Watch = UNWATCHED) -> FloatArray:
+    """Return the weights by which samples of all frames together cover k-space evenly.
+
+    Parameters
+    ----------
+    points : array of shape (frame, sample, 2)
+        Cycles per voxel.
+    image : tuple of int
+        Voxels (y, x).
+    watch : Watch
+        Counts iterations.
+
+    Returns
+    -------
+    float64 array of shape (frame, sample)
+        Above 0. In the mean over frames their sum is the area of the disc that is covered, in cells of the full grid
+        (π/4 of its voxels where |k| goes up to 0.5): a frame alone has the brightness of the whole.
+
+    Notes
+    -----
+    The iteration of Pipe and Menon (Magn Reson Med 41:179, 1999). Its kernel is a squared sinc, whose transform is a
+    triangle over the image: it has no negative lobes, so that no weight runs away.
+    """
+    plans = FramePlans(image, 1)
+    flat = points.reshape(-1, 2)
+    plans.set_points(flat)
+    window = np.outer(*(1.0 - np.abs(np.arange(n) - n // 2) / (n / 2.0) for n in image)).astype(np.float32)
+    weights = np.ones((1, len(flat)), np.complex64)
+    for done in range(_ITERATIONS):
+        watch.check("density compensation")
+        watch.report(done, _ITERATIONS, "density compensation")
+        weights /= np.abs(plans.to_samples(window * plans.from_samples(weights)))
+    area = math.pi * np.hypot(flat[:, 0], flat[:, 1]).max() ** 2 * image[0] * image[1]
+    found = weights.real.astype(np.float64).reshape(points.shape[:2])
+    return found * (area * len(points) / found.sum())
