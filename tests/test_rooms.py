@@ -29,7 +29,7 @@ FLOORS = """
     phantoms.formats
     phantoms
     fingerprints
-    estimators.base estimators.memory estimators.threads
+    estimators.base estimators.estimates estimators.memory estimators.projected estimators.threads
     estimators.matching.grid
     estimators.declared
     estimators.matching.subspace estimators.matching.search estimators.matching.atoms

@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
+from napari_blochnet.estimators.estimates import Estimates
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -35,80 +36,19 @@ SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
 _CHECKED = 1024
 
 
-@dataclass(frozen=True)
-class Estimates:
-    """What an estimator says of a batch of fingerprints.
-
-    Parameters
-    ----------
-    t1, t2 : array of shape (voxel,)
-        ms.
-    pd : array of shape (voxel,)
-        Proton density relative to a decoder signal of PD 1; complex (with the voxel's phase) for complex data.
-    residual : array of shape (voxel,)
-        ‖x − ŝ‖/‖x‖, from 0 (explained) to 1.
-    failed : bool array of shape (voxel,)
-        Voxels the estimator has no answer for (a fingerprint of zeros); their numbers are 0.
-    t1_se, t2_se : array of shape (voxel,), optional
-        Standard errors, ms, of estimators that have them.
-    converged : bool array of shape (voxel,), optional
-        Whether a fit reached a minimum; None of estimators that do not fit.
-    b1 : array of shape (voxel,), optional
-        Relative transmit field where it was fitted.
-    """
-
-    t1: FloatArray
-    t2: FloatArray
-    pd: AnyArray
-    residual: FloatArray
-    failed: BoolArray
-    t1_se: FloatArray | None = None
-    t2_se: FloatArray | None = None
-    converged: BoolArray | None = None
-    b1: FloatArray | None = None
-
-    @classmethod
-    def where(
-        cls, good: BoolArray, t1: FloatArray, t2: FloatArray, pd: AnyArray, residual: FloatArray, kind: SignalKind
-    ) -> Self:
-        """Return estimates in single precision of the voxels that are ``good``; the others have failed."""
-
-        def single(values: AnyArray, number: type[Any] = np.float32) -> AnyArray:
-            return np.where(good, values, 0).astype(number)
-
-        density = single(pd, np.complex64 if kind == "complex" else np.float32)
-        return cls(single(t1), single(t2), density, single(np.minimum(residual, 1.0)), ~good)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Estimates]) -> Self:
-        """Return the estimates of several batches as those of one."""
-        known = [field.name for field in fields(cls) if getattr(parts[0], field.name) is not None]
-        return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in known})
-
-    def without(self, lost: BoolArray) -> Self:
-        """Return the same estimates but of voxels that are lost: they have failed."""
-        known = {field.name: getattr(self, field.name) for field in fields(self)}
-        arrays = {name: values for name, values in known.items() if values is not None}
-        kept = {name: np.where(lost, values.dtype.type(0), values) for name, values in arrays.items()}
-        return replace(self, **{**kept, "failed": self.failed | lost})
-
-    def some(self, chosen: AnyArray) -> Self:
-        """Return the estimates of some voxels, by index or mask."""
-        known = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: values[chosen] for name, values in known.items() if values is not None})
-
-
 @dataclass(frozen=True, eq=False)
 class Block:
     """Fingerprints that are estimated together, checked.
 
     Parameters
     ----------
-    data : array of shape (voxel, time)
-        In the receiver's frame, finite; complex, or real for real and magnitude data.
+    data : array of shape (voxel, time), or (voxel, K)
+        In the receiver's frame, finite; complex, or real for real and magnitude data. With a subspace: coordinates.
     schedule : Schedule
         What made them, of as many pulses.
     kind : {"complex", "real", "magnitude"}
+    subspace : Subspace, optional
+        In which fingerprints are given by their coordinates.
     ready : object
         What `Estimator.make_ready` returned for this schedule and kind.
     b1 : float64 array of shape (voxel,), optional
@@ -123,6 +63,7 @@ class Block:
     ready: Any = None
     b1: FloatArray | None = None
     watch: Watch = UNWATCHED
+    subspace: Subspace | None = None
 
     def __len__(self) -> int:
         return len(self.data)
@@ -163,6 +104,8 @@ class Estimator(ABC):
     #: Whether it takes a map of the transmit field, and whether it fits that field itself.
     takes_b1: bool = False
     fit_b1: bool = False
+    #: Whether it takes coordinates in a subspace in place of fingerprints.
+    takes_subspace: bool = False
     #: Name or file that it was loaded from, which makes it again.
     source: str | None = None
     #: Fingerprints estimated together; None: as many as are given.
@@ -177,6 +120,10 @@ class Estimator(ABC):
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
         """Return what all blocks share (a dictionary, a decoder), as they find it in `Block.ready`."""
         return None
+
+    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
+        """Return what `make_ready` returns, for blocks of coordinates in a subspace; of estimators that take them."""
+        return self.make_ready(schedule, kind, watch)
 
     @classmethod
     def memory(
@@ -214,6 +161,7 @@ class Estimator(ABC):
         schedule: Schedule,
         kind: SignalKind,
         *,
+        subspace: Subspace | None = None,
         progress: ProgressCallback | None = None,
         cancelled: CancelEvent | None = None,
     ) -> None:
@@ -222,12 +170,14 @@ class Estimator(ABC):
         Raises
         ------
         InputError
-            A schedule or a kind of signal that it does not take.
+            A schedule, a kind of signal or a subspace that it does not take.
         Cancelled
             Once ``cancelled`` is set.
         """
         self.check(schedule, kind)
-        self._ready(schedule, kind, Watch(progress, cancelled))
+        if subspace is not None:
+            self.check_subspace(subspace, schedule, kind)
+        self._ready(schedule, kind, Watch(progress, cancelled), subspace)
 
     def predict(
         self,
@@ -236,13 +186,14 @@ class Estimator(ABC):
         kind: SignalKind | None = None,
         *,
         b1: AnyArray | None = None,
+        subspace: Subspace | None = None,
         cancelled: CancelEvent | None = None,
     ) -> Estimates:
         """Estimate a batch.
 
         Parameters
         ----------
-        fingerprints : array of shape (voxel, time)
+        fingerprints : array of shape (voxel, time), or (voxel, K) with a subspace
             In the receiver's frame; complex, or real for real and magnitude data.
         schedule : Schedule
             What made them.
@@ -250,6 +201,8 @@ class Estimator(ABC):
             What they are; None: complex or real by type.
         b1 : array of shape (voxel,), optional
             Relative transmit field where it is known, 1 being nominal, for estimators that take it.
+        subspace : Subspace, optional
+            Where the fingerprints are given by their coordinates in one, for estimators that take it.
         cancelled : optional
             Looked at between blocks, and within them where they take long.
 
@@ -261,8 +214,8 @@ class Estimator(ABC):
         ------
         InputError
             Fingerprints that are not (voxel, time), of another length than the schedule, of a type that the kind
-            cannot be, or not finite; a schedule or a kind of signal that the estimator does not take; B1 that it does
-            not take, both given and to be fitted, of another shape, or not above 0.
+            cannot be, or not finite; a schedule, a kind of signal or a subspace that the estimator does not take; B1
+            that it does not take, both given and to be fitted, of another shape, or not above 0.
         Cancelled
             Once ``cancelled`` is set.
         """
@@ -270,15 +223,20 @@ class Estimator(ABC):
             raise InputError(
                 f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).", field="fingerprints"
             )
-        if fingerprints.shape[1] != len(schedule):
+        if fingerprints.shape[1] != (len(schedule) if subspace is None else subspace.rank):
             raise InputError(
                 f"The fingerprints have {fingerprints.shape[1]} time points, but the schedule "
-                f"{schedule.name or 'given'} has {len(schedule)} pulses; expected the same number.",
+                f"{schedule.name or 'given'} has {len(schedule)} pulses; expected the same number."
+                if subspace is None
+                else f"The fingerprints have {fingerprints.shape[1]} coordinates in a subspace of {subspace.rank}; "
+                "expected as many.",
                 field="schedule",
             )
         is_complex = bool(np.iscomplexobj(fingerprints))
         kind = kind or ("complex" if is_complex else "real")
         self.check(schedule, kind)
+        if subspace is not None:
+            self.check_subspace(subspace, schedule, kind)
         if is_complex != (kind == "complex"):
             raise InputError(
                 f"The fingerprints are {fingerprints.dtype}, but their kind is {kind}; expected "
@@ -290,7 +248,8 @@ class Estimator(ABC):
         if not all(np.isfinite(part).all() for part in parts):
             raise InputError("The fingerprints hold NaN or infinity; expected finite samples.", field="fingerprints")
         field = None if b1 is None else self._checked_b1(b1, len(fingerprints))
-        return self.estimate_blocks(Block(fingerprints, schedule, kind, b1=field, watch=Watch(cancelled=cancelled)))
+        watch = Watch(cancelled=cancelled)
+        return self.estimate_blocks(Block(fingerprints, schedule, kind, None, field, watch, subspace))
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where it does not take data of a kind made under a schedule."""
@@ -302,7 +261,17 @@ class Estimator(ABC):
                 field="estimator",
             )
 
-    def has_errors(self, schedule: Schedule, kind: SignalKind) -> bool:
+    def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
+        """Raise `InputError` where it does not take coordinates in a subspace of a schedule's signals."""
+        if not self.takes_subspace:
+            raise InputError(
+                f"The stack holds {subspace.rank} coefficients for each voxel, and the estimator {self.name} needs "
+                "whole fingerprints (dictionary and universal take coefficients).",
+                field="estimator",
+            )
+        check_samples(schedule, kind, fit_b1=self.fit_b1, components=subspace.rank)
+
+    def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether its answers for such data come with standard errors."""
         return False
 
@@ -312,7 +281,7 @@ class Estimator(ABC):
 
     def estimate_blocks(self, whole: Block) -> Estimates:
         """Estimate fingerprints that were checked, one block after the other."""
-        whole = replace(whole, ready=self._ready(whole.schedule, whole.kind, whole.watch))
+        whole = replace(whole, ready=self._ready(whole.schedule, whole.kind, whole.watch, whole.subspace))
         size = self.block or max(1, len(whole))
         parts = []
         for start in range(0, max(1, len(whole)), size):
@@ -320,7 +289,7 @@ class Estimator(ABC):
             parts.append(self.estimate(whole.part(slice(start, start + size))))
         found = parts[0] if len(parts) == 1 else Estimates.joined(parts)
         saturation = getattr(self, "saturation", None)
-        if saturation is None:
+        if saturation is None or whole.subspace is not None:
             return found
         # what is left of a voxel may be too little to tell its parameters by
         fewest = fewest_samples(whole.schedule, whole.kind, fit_b1=self.fit_b1)
@@ -328,15 +297,18 @@ class Estimator(ABC):
         lost = np.concatenate([(np.abs(cut) < saturation).sum(axis=1) < fewest for cut in cuts])
         return found.without(lost) if lost.any() else found
 
-    def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
-        """Return what `make_ready` made for a schedule and kind, now or before."""
-        key = schedule.digest, kind
+    def _ready(self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None = None) -> Any:
+        """Return what `make_ready` made for a schedule, kind and subspace, now or before."""
+        key = schedule.digest, kind, None if subspace is None else subspace.digest
         with _lock:
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
         check_train_signal(schedule)
-        made = self.make_ready(schedule, kind, watch)
+        if subspace is None:
+            made = self.make_ready(schedule, kind, watch)
+        else:
+            made = self.make_ready_within(subspace, schedule, kind, watch)
         with _lock:
             self._shared[key] = made
             while len(self._shared) > self.kept:
@@ -344,8 +316,8 @@ class Estimator(ABC):
         return made
 
     @cached_property
-    def _shared(self) -> OrderedDict[tuple[str, str], Any]:
-        """What was made ready, by schedule and kind, the latest used last."""
+    def _shared(self) -> OrderedDict[tuple[str, str, str | None], Any]:
+        """What was made ready, by schedule, kind and subspace, the latest used last."""
         return OrderedDict()
 
     def _checked_b1(self, b1: AnyArray, voxels: int) -> FloatArray:

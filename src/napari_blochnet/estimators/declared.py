@@ -33,6 +33,7 @@ class DeclaredDictionary(Estimator):
     about = "Looks for the most similar among simulated fingerprints, on a grid of T1 and T2. Any schedule, any signal."
     settings = ("t1_range", "t2_range", "step", "saturation")
     is_global = True
+    takes_subspace = True
     takes_b1 = True
     is_movable = True
     block = 4096  # fingerprints in double precision: 32 MB at 1000 TRs
@@ -57,6 +58,7 @@ class DeclaredUniversal(Estimator):
     )
     settings = ("saturation",)
     is_global = True
+    takes_subspace = True
     takes_b1 = True
     block = 4096  # their interpolated profiles take 40 MB
     kept = 8  # 2 to 5 MB each

@@ -25,11 +25,18 @@ def spare_numbers(samples: AnyArray | int, kind: SignalKind, *, fit_b1: bool = F
     return 2 * samples - 4 - fit_b1 if kind == "complex" else samples - 3 - fit_b1
 
 
-def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> None:
-    """Raise `InputError` where fingerprints have fewer samples than there are unknowns."""
+def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False, components: int | None = None) -> None:
+    """Raise `InputError` where fingerprints have fewer samples, or coefficients, than there are unknowns."""
     fewest = fewest_samples(schedule, kind, fit_b1=fit_b1)
-    if len(schedule) < fewest:
+    if min(len(schedule), components or fewest) < fewest:
         unknown = ["T1", "T2", "PD", *(["its phase"] if kind == "complex" else []), *(["B1"] if fit_b1 else [])]
+        if components is not None and len(schedule) >= fewest:
+            raise InputError(
+                f"The stack has {components} {'coefficient' if components == 1 else 'coefficients'} for each voxel, "
+                f"and as many {kind} numbers cannot tell {', '.join(unknown[:-1])} and {unknown[-1]}",
+                f"at least {fewest}",
+                field="basis",
+            )
         raise InputError(
             f"The schedule {schedule.name or 'given'} has {len(schedule)} {'pulse' if len(schedule) == 1 else 'pulses'}"
             f", and as many {kind} samples cannot tell {', '.join(unknown[:-1])} and {unknown[-1]}",

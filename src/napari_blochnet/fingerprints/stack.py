@@ -1,10 +1,11 @@
-"""The fingerprint stack: the signal of every voxel over the TRs, with the schedule that made it."""
+"""The fingerprint stack: the signal of every voxel over the TRs, or its coefficients, with the schedule of it."""
 
 from __future__ import annotations
 
 import copy
 import warnings
 from dataclasses import InitVar, dataclass, field, replace
+from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.signal_kinds import UNDERSHOOT, Tally, default_kind, recognised_kind
+from napari_blochnet.fingerprints.subspaces import Subspace, checked_basis
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -30,16 +32,18 @@ class FingerprintStack(OnGrid):
 
     Parameters
     ----------
-    data : array of shape (time, Z, Y, X)
+    data : array of shape (time, Z, Y, X), or (K, Z, Y, X) with a basis
         Samples, in the receiver's frame (i·exp(−iφ)·F0). May be memory-mapped, or a dask array whose slices are in
         chunks of their own; it is never copied whole, unless it is of half or extended precision, which becomes
-        float32 or complex64.
+        float32 or complex64. With a basis they are coefficients.
     schedule : Schedule
-        What made it; as long as the first axis.
+        What made it; as long as the first axis, or the basis. May be None where there is a basis: what estimates then
+        needs a dictionary that came with the data.
     kind : {"complex", "real", "magnitude"}, optional
         What the samples are. None: complex numbers are complex; of others, those with samples below 0 inside the mask
         are real, and the rest magnitudes, but floating-point ones real where the schedule does not invert; `notes` say
-        so. Magnitudes may be stored as complex numbers without imaginary parts.
+        so. Magnitudes may be stored as complex numbers without imaginary parts. Of coefficients they have lost the
+        relative signs, and are refused.
     mask : bool array of shape (Z, Y, X), optional
         Valid voxels. None: every voxel with a sample other than 0. Voxels with samples that are not finite are left
         out: without one that is finite as background, others with a `DataWarning`.
@@ -58,6 +62,9 @@ class FingerprintStack(OnGrid):
         What was understood while reading, in sentences.
     record : dict
         How it was made.
+    basis : array of shape (time, K), optional
+        Real or complex time courses of which fingerprints s = basis · c are made; they need not be orthonormal. Kept in
+        single precision.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; for looking at all samples, counted in rows.
     known : bool
@@ -68,12 +75,13 @@ class FingerprintStack(OnGrid):
     ------
     InputError
         A time axis that is not as long as the schedule, shapes that differ, a kind that the data type cannot be,
-        phases, or no voxel with finite samples.
+        phases, or no voxel with finite samples. Of a basis: see
+        `napari_blochnet.fingerprints.subspaces.checked_basis`; no schedule and no basis; magnitudes of coefficients.
     Cancelled
     """
 
     data: AnyArray
-    schedule: Schedule
+    schedule: Schedule = field(default=None)  # type: ignore[assignment]
     kind: SignalKind = field(default=None)  # type: ignore[arg-type]
     mask: BoolArray = field(default=None)  # type: ignore[arg-type]
     voxel_size: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -83,6 +91,7 @@ class FingerprintStack(OnGrid):
     name: str = "fingerprints"
     notes: tuple[str, ...] = ()
     record: dict[str, Any] = field(default_factory=dict)
+    basis: AnyArray | None = None
     progress: InitVar[ProgressCallback | None] = None
     cancelled: InitVar[CancelEvent | None] = None
     known: InitVar[bool] = False
@@ -93,7 +102,15 @@ class FingerprintStack(OnGrid):
             raise InputError(f"The stack {self.name} has shape {shape}", "four axes (time, z, y, x)", field="data")
         if 0 in shape:
             raise InputError(f"The stack {self.name} has shape {shape} and so holds no samples.", field="data")
-        if shape[0] != len(self.schedule):
+        if self.basis is not None:
+            self._take_basis(self.basis)
+        elif self.schedule is None:
+            raise InputError(
+                f"The stack {self.name} has neither a schedule nor a basis",
+                "the schedule that made it, or the basis that its coefficients belong to",
+                field="schedule",
+            )
+        elif shape[0] != len(self.schedule):
             raise InputError(
                 f"The stack {self.name} has {shape[0]} time points, but the schedule "
                 f"{self.schedule.name or 'given'} has {len(self.schedule)} pulses",
@@ -101,6 +118,8 @@ class FingerprintStack(OnGrid):
                 field="schedule",
             )
         self._take_common_type()
+        if self.is_compressed:
+            self._refuse_magnitudes(self.kind == "magnitude" or self.data.dtype.kind in "ub")
         if self.kind is not None and self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
         is_complex = self.data.dtype.kind == "c"
@@ -119,6 +138,23 @@ class FingerprintStack(OnGrid):
         self._tell_left_out(tally)
         self._settle_kind(tally)
         self._check_geometry()
+
+    def _take_basis(self, basis: AnyArray) -> None:
+        pulses = None if self.schedule is None else len(self.schedule)
+        taken = checked_basis(basis, self.data.shape[0], pulses, self.name)
+        object.__setattr__(self, "basis", taken)
+        if np.iscomplexobj(taken) and self.data.dtype.kind == "f":
+            # real multiples of complex time courses are complex signals
+            object.__setattr__(self, "data", self.data.astype(np.result_type(self.data.dtype, np.complex64)))
+
+    def _refuse_magnitudes(self, are_magnitudes: bool) -> None:
+        if are_magnitudes:
+            raise InputError(
+                f"The {self.data.shape[0]} coefficient images of {self.name} are magnitudes, which have lost their "
+                "relative signs",
+                "complex or signed coefficients",
+                field="kind",
+            )
 
     def _note(self, *sentences: str) -> None:
         object.__setattr__(self, "notes", (*self.notes, *filter(None, sentences)))
@@ -146,10 +182,19 @@ class FingerprintStack(OnGrid):
             self._note(sentence)
             warnings.warn(f"{self.name}: {sentence}", DataWarning, stacklevel=4)
 
+    def _settle_kind_of_coefficients(self, tally: Tally) -> None:
+        has_both_signs = tally.has_imaginary or tally.lowest < 0
+        # one coefficient alone may have one sign
+        self._refuse_magnitudes(bool(tally.voxels) and not has_both_signs and self.data.shape[0] > 1)
+        object.__setattr__(self, "kind", default_kind(self.data.dtype))
+
     def _settle_kind(self, tally: Tally) -> None:
         """Tell the kind by the samples, where none is given; refuse magnitudes below 0."""
         if self.kind is None:
-            kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))  # type: ignore[unreachable]
+            if self.is_compressed:  # type: ignore[unreachable]
+                self._settle_kind_of_coefficients(tally)
+                return
+            kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))
             object.__setattr__(self, "kind", kind)
             self._note(note)
         if self.kind == "magnitude" and self.data.dtype.kind == "c":
@@ -189,8 +234,23 @@ class FingerprintStack(OnGrid):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Length of (time, z, y, x)."""
+        """Length of (time, z, y, x), or (coefficient, z, y, x)."""
         return self.data.shape
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the data are coefficients of a basis."""
+        return self.basis is not None
+
+    @property
+    def pulses(self) -> int:
+        """How many time points a fingerprint has, whether they are stored or stand in the basis."""
+        return int(self.data.shape[0] if self.basis is None else self.basis.shape[0])
+
+    @cached_property
+    def subspace(self) -> Subspace | None:
+        """Orthonormal coordinates of the basis; None of whole fingerprints."""
+        return None if self.basis is None else Subspace.of(self.basis)
 
     def fingerprints(self, mask: BoolArray | None = None) -> AnyArray:
         """Return the fingerprints inside a mask as a batch.
@@ -202,8 +262,8 @@ class FingerprintStack(OnGrid):
 
         Returns
         -------
-        array of shape (voxel, time)
-            complex64 or float32, voxels in C order of (z, y, x), contiguous over time.
+        array of shape (voxel, time), or (voxel, K)
+            complex64 or float32, voxels in C order of (z, y, x), contiguous over time. With a basis: coefficients.
         """
         inside = self.mask if mask is None else mask
         dtype = np.complex64 if self.kind == "complex" else np.float32
@@ -223,12 +283,21 @@ class FingerprintStack(OnGrid):
             np.maximum(batch, 0, out=batch)
         return batch
 
+    def expanded(self, mask: BoolArray | None = None) -> AnyArray:
+        """Return the time courses inside a mask, shape (voxel, time), also of coefficients; for few voxels."""
+        batch = self.fingerprints(mask)
+        if self.basis is None:
+            return batch
+        curves: AnyArray = batch @ self.basis.T
+        return curves
+
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, kind of signal, noise, schedule."""
         time, *space = self.shape
+        samples = f"{time} coefficients of {self.pulses} time points" if self.is_compressed else f"{time} time points"
         noise = f", SNR {self.snr:g}" if self.snr else ", noise-free" if self.noise_sigma == 0 else ""
         return (
-            f"{self.name}: {time} time points × {dimensions(space)} voxels (z, y, x) of "
+            f"{self.name}: {samples} × {dimensions(space)} voxels (z, y, x) of "
             f"{self.geometry.describe()}, {self.kind}, {int(self.mask.sum()):,} voxels inside the mask{noise}"
         )
 

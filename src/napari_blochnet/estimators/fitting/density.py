@@ -7,8 +7,8 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.estimators.fitting.sums import threaded_sums
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
+from napari_blochnet.estimators.projected import Simulator
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = ["explain"]
 
@@ -17,7 +17,7 @@ _AT_ONCE = 4_000_000
 
 
 def explain(
-    decoder: EPGDecoder,
+    decoder: Simulator,
     fingerprints: AnyArray,
     t1: FloatArray,
     t2: FloatArray,
@@ -29,8 +29,8 @@ def explain(
 
     Parameters
     ----------
-    decoder : EPGDecoder
-    fingerprints : array of shape (voxel, time)
+    decoder : Simulator
+    fingerprints : array of shape (voxel, time), or (voxel, K) with a decoder of coordinates
     t1, t2 : array of shape (voxel,)
         ms, above 0.
     kind : {"complex", "real", "magnitude"}
@@ -49,7 +49,7 @@ def explain(
     form = atom_form(decoder.schedule, kind)
     pd = np.zeros(len(t1), np.complex128 if kind == "complex" else np.float64)
     residual = np.zeros(len(t1))
-    block = max(1, _AT_ONCE // fingerprints.shape[1])
+    block = max(1, _AT_ONCE // len(decoder.schedule))
     for start in range(0, len(t1), block):
         part = slice(start, start + block)
         signal = of_form(decoder.signal(t1[part], t2[part], None if b1 is None else b1[part]), form)

@@ -17,7 +17,7 @@ from napari_blochnet.estimators.base import Block
 from napari_blochnet.estimators.fitting.fit import least_squares
 from napari_blochnet.estimators.fitting.noise_models import Batch
 from napari_blochnet.estimators.fitting.on_top import normalised
-from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.estimators.projected import Simulator
 
 __all__ = ["best_tissues", "between_b1", "near_b1"]
 
@@ -73,7 +73,7 @@ def between_b1(
 
 def best_tissues(
     block: Block,
-    decoder: EPGDecoder,
+    decoder: Simulator,
     start: FloatArray,
     saturation: float | None = None,
     within: tuple[FloatArray, FloatArray] | None = None,
@@ -84,7 +84,7 @@ def best_tissues(
     ----------
     block : Block
         With ``b1``; of fingerprints that are not all 0.
-    decoder : EPGDecoder
+    decoder : Simulator
     start : array of shape (voxel, 2)
         ln T1 and ln T2, of ms.
     saturation : float, optional

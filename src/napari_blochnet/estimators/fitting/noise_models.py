@@ -22,9 +22,9 @@ from napari_blochnet.estimators.fitting.sums import (
     sums_there,
     threaded_sums,
 )
+from napari_blochnet.estimators.projected import Simulator
 from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = ["Batch", "LeastSquares", "Look", "Rician"]
 
@@ -73,7 +73,7 @@ class Batch:
     used : bool array of shape (V, N), or (0, N)
         Samples that count; the second: all.
     kind : {"complex", "real", "magnitude"}
-    decoder : EPGDecoder
+    decoder : Simulator
     b1 : array of shape (V,), optional
         Where the transmit field is known.
     fit_b1 : bool
@@ -83,7 +83,7 @@ class Batch:
     data: AnyArray
     used: BoolArray
     kind: SignalKind
-    decoder: EPGDecoder
+    decoder: Simulator
     b1: FloatArray | None = None
     fit_b1: bool = False
 
@@ -101,7 +101,7 @@ class Batch:
 
     def parts(self, which: IntArray) -> list[IntArray]:
         """Cut voxels into pieces that are simulated at a time."""
-        wide = self.data.shape[1] * (1 + self.columns) * (1 if self.decoder.is_real else 2)
+        wide = len(self.decoder.schedule) * (1 + self.columns) * (1 if self.decoder.is_real else 2)
         size = max(128, _AT_ONCE // wide // 128 * 128)
         return [which[start : start + size] for start in range(0, len(which), size)]
 

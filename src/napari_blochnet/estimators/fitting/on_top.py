@@ -10,9 +10,10 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.base import Estimator
+from napari_blochnet.estimators.projected import Simulator, simulator
 from napari_blochnet.fingerprints.freedom import check_samples, spare_numbers
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["OnTop", "normalised"]
@@ -50,6 +51,7 @@ class OnTop(Estimator):
         self.estimator, self.name, self.schedule = estimator, estimator.name, estimator.schedule
         self.noise_sigma, self.saturation, self.tolerance = noise_sigma, saturation, tolerance
         self.device, self.is_global = str(estimator.device), estimator.is_global
+        self.takes_subspace = estimator.takes_subspace
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.estimator!r}>"
@@ -66,14 +68,24 @@ class OnTop(Estimator):
         self.estimator.check(schedule, kind)
         check_samples(schedule, kind, fit_b1=self.fit_b1)
 
-    def has_errors(self, schedule: Schedule, kind: SignalKind) -> bool:
-        """Whether there is noise to tell standard errors by: known, or in more numbers than there are unknowns."""
-        return self.noise_sigma is not None or spare_numbers(len(schedule), kind, fit_b1=self.fit_b1) > 0
+    def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
+        self.estimator.check_subspace(subspace, schedule, kind)
+        super().check_subspace(subspace, schedule, kind)
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
+    def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
+        """Whether there is noise to tell standard errors by: known, or in more numbers than there are unknowns."""
+        samples = len(schedule) if subspace is None else subspace.rank
+        return self.noise_sigma is not None or spare_numbers(samples, kind, fit_b1=self.fit_b1) > 0
+
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
         """Prepare the estimator, and the decoder for this schedule."""
         self.estimator.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
-        return EPGDecoder(schedule, tolerance=self.tolerance)
+        return simulator(schedule, self.tolerance)
+
+    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
+        """Prepare the estimator, and the decoder of coordinates in a subspace."""
+        self.estimator.prepare(schedule, kind, subspace=subspace, progress=watch.progress, cancelled=watch.cancelled)
+        return simulator(schedule, self.tolerance, subspace)
 
 
 def normalised(

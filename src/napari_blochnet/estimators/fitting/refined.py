@@ -13,8 +13,9 @@ from napari_blochnet.estimators.fitting.fit import LIMITS, Fit, refine
 from napari_blochnet.estimators.fitting.noise_models import Batch
 from napari_blochnet.estimators.fitting.on_top import OnTop, normalised
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
+from napari_blochnet.estimators.projected import Simulator
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Refined"]
@@ -74,18 +75,27 @@ class Refined(OnTop):
         with_b1 = " with B1" if self.fit_b1 else ""
         return f"{self.estimator.description}; refined{with_b1}, tolerance {self.tolerance:g}"
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> EPGDecoder:
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
         """Prepare the estimator, the coarse dictionary, and the decoder for this schedule."""
         decoder = super().make_ready(schedule, kind, watch)
         if not self.estimator.is_global:
             self._coarse.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
         return decoder.to(self.device)
 
+    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
+        """Prepare the same for coordinates in a subspace."""
+        decoder = super().make_ready_within(subspace, schedule, kind, watch)
+        if not self.estimator.is_global:
+            self._coarse.prepare(schedule, kind, subspace=subspace, progress=watch.progress, cancelled=watch.cancelled)
+        return decoder.to(self.device)
+
     def estimate(self, block: Block) -> Estimates:
         """Estimate fingerprints and refine the answers: standard errors, ``converged``, and ``b1`` where fitted."""
         kind, watch, field = block.kind, block.watch, block.b1
         known = field if self.estimator.takes_b1 else None
-        first = self.estimator.predict(block.data, block.schedule, kind, b1=known, cancelled=watch.cancelled)
+        first = self.estimator.predict(
+            block.data, block.schedule, kind, b1=known, subspace=block.subspace, cancelled=watch.cancelled
+        )
         data, used, scale = normalised(block.data, kind, self.saturation)
         start, usable = self._start(first, block, scale > 0)
         which = np.flatnonzero(usable)
@@ -101,7 +111,11 @@ class Refined(OnTop):
 
     def _told(self, result: Estimates, block: Block) -> Estimates:
         """Return the estimates without standard errors where nothing tells the noise."""
-        return result if self.has_errors(block.schedule, block.kind) else replace(result, t1_se=None, t2_se=None)
+        return (
+            result
+            if self.has_errors(block.schedule, block.kind, block.subspace)
+            else replace(result, t1_se=None, t2_se=None)
+        )
 
     def _start(self, first: Estimates, block: Block, signal: BoolArray) -> tuple[FloatArray, BoolArray]:
         """Return ln T1, ln T2 (and ln B1 = 0) to start from, and which voxels have a start."""
@@ -121,7 +135,7 @@ class Refined(OnTop):
         """Return the best tissues of the coarse dictionary, under a B1 near that of each voxel."""
         if block.b1 is not None:
             return self._coarse.match_near_b1(block)
-        return self._coarse.predict(block.data, block.schedule, block.kind)
+        return self._coarse.predict(block.data, block.schedule, block.kind, subspace=block.subspace)
 
     def _again(self, found: Fit, batch: Batch, block: Block, which: IntArray, sigma: FloatArray | None) -> Fit:
         """Start fits that did not converge from the coarse dictionary, and keep what explains more."""

@@ -12,6 +12,7 @@ from napari_blochnet.estimators.fitting.fit import LIMITS, standard_errors_at
 from napari_blochnet.estimators.fitting.noise_models import Batch
 from napari_blochnet.estimators.fitting.on_top import OnTop, normalised
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["NO_PRECISION_NOTE", "PRECISION_NOTE", "WithStandardErrors"]
@@ -71,9 +72,17 @@ class WithStandardErrors(OnTop):
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         super().check(schedule, kind)
-        if not self.has_errors(schedule, kind):
+        self._check_noise(len(schedule), f"{kind} samples", self.has_errors(schedule, kind))
+
+    def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
+        super().check_subspace(subspace, schedule, kind)
+        self._check_noise(subspace.rank, f"{kind} coefficients", self.has_errors(schedule, kind, subspace))
+
+    @staticmethod
+    def _check_noise(count: int, numbers: str, is_told: bool) -> None:
+        if not is_told:
             raise InputError(
-                f"{len(schedule)} {kind} samples leave nothing to estimate their noise from, beside T1, T2 and PD",
+                f"{count} {numbers} leave nothing to estimate their noise from, beside T1, T2 and PD",
                 "noise_sigma, more samples, or no uncertainty",
                 field="noise_sigma",
             )
@@ -81,7 +90,9 @@ class WithStandardErrors(OnTop):
     def estimate(self, block: Block) -> Estimates:
         """Estimate fingerprints and bound each answer."""
         kind = block.kind
-        found = self.estimator.predict(block.data, block.schedule, kind, b1=block.b1, cancelled=block.watch.cancelled)
+        found = self.estimator.predict(
+            block.data, block.schedule, kind, b1=block.b1, subspace=block.subspace, cancelled=block.watch.cancelled
+        )
         data, used, scale = normalised(block.data, kind, self.saturation)
         which = np.flatnonzero(~found.failed & (scale > 0) & (found.t1 > 0) & (found.t2 > 0))
         t1_se, t2_se = np.zeros((2, len(data)), np.float32)

@@ -18,7 +18,9 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.search import Tiles
 from napari_blochnet.estimators.matching.subspace import Subspace, find_subspace, unit_rows
+from napari_blochnet.estimators.projected import simulator
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace as GivenSubspace
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form"]
@@ -129,6 +131,7 @@ def build_dictionary(
     energy: float,
     rank: int | None = None,
     tolerance: float = 1e-4,
+    within: GivenSubspace | None = None,
     watch: Watch = UNWATCHED,
 ) -> Dictionary:
     """Simulate and compress a dictionary; the last few of a process are kept and returned at once.
@@ -147,6 +150,8 @@ def build_dictionary(
         Number of singular vectors, whatever they retain.
     tolerance : float
         Of the decoder: largest NRMSE of an atom by leaving out EPG states.
+    within : Subspace, optional
+        Whose coordinates take the place of samples.
     watch : Watch
         Told, and looked at, once per block.
 
@@ -154,10 +159,10 @@ def build_dictionary(
     -------
     Dictionary
     """
-    key = (schedule.digest, grid, form, energy, rank, tolerance)
+    key = (schedule.digest, grid, form, energy, rank, tolerance, within and within.digest)
 
     def make() -> Dictionary:
-        atoms = _Atoms(schedule, grid, form, tolerance, watch=watch)
+        atoms = _Atoms(schedule, grid, form, tolerance, within=within, watch=watch)
         training = _thinned(grid, atoms.t1_index, atoms.t2_index)
         chosen = atoms.by_t2[training[atoms.by_t2]]
         atoms.total += len(chosen)
@@ -181,23 +186,26 @@ def dictionary_near(
     b1: float,
     *,
     tolerance: float = 1e-4,
+    within: GivenSubspace | None = None,
     watch: Watch = UNWATCHED,
 ) -> Dictionary:
     """Simulate a dictionary under one transmit field, in a subspace that is there already; kept as others are.
 
     Parameters
     ----------
-    schedule, grid, form, tolerance, watch
+    schedule, grid, form, tolerance, within, watch
         As in `build_dictionary`.
     subspace : Subspace
         Of the same schedule and form under the nominal field: B1 moves fingerprints much as T2 does.
     b1 : float
         Relative to nominal.
     """
-    key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1)
-    return _kept(
-        _near, key, _KEPT_NEAR, lambda: _Atoms(schedule, grid, form, tolerance, b1, watch=watch).compressed(subspace)
-    )
+    key = (schedule.digest, grid, form, subspace.rank, subspace.energy, tolerance, b1, within and within.digest)
+
+    def make() -> Dictionary:
+        return _Atoms(schedule, grid, form, tolerance, b1, within=within, watch=watch).compressed(subspace)
+
+    return _kept(_near, key, _KEPT_NEAR, make)
 
 
 def _kept(cache: OrderedDict[Any, Dictionary], key: Any, most: int, make: Callable[[], Dictionary]) -> Dictionary:
@@ -225,12 +233,11 @@ class _Atoms:
         tolerance: float,
         b1: float | None = None,
         *,
+        within: GivenSubspace | None = None,
         watch: Watch,
     ) -> None:
-        from napari_blochnet.physics.decoder import EPGDecoder
-
         self.grid, self._form, self._b1, self._watch = grid, form, b1, watch
-        self._decoder = EPGDecoder(schedule, tolerance=tolerance)
+        self._simulator = simulator(schedule, tolerance, within)
         self.t1_index, self.t2_index = grid.atoms()
         self._t1, self._t2 = grid.t1_values[self.t1_index], grid.t2_values[self.t2_index]
         # a block of similar T2 needs a similar number of EPG states
@@ -243,7 +250,7 @@ class _Atoms:
             self._watch.report(self._done, self.total, "simulating the dictionary")
             where = atoms[start : start + _BLOCK]
             field = None if self._b1 is None else np.full(len(where), self._b1)
-            signal = self._decoder.signal(self._t1[where], self._t2[where], field, cancelled=self._watch.cancelled)
+            signal = self._simulator.signal(self._t1[where], self._t2[where], field, cancelled=self._watch.cancelled)
             self._done += len(where)
             yield where, of_form(signal, self._form)
         self._watch.report(self._done, self.total, "simulating the dictionary")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -21,11 +21,10 @@ from napari_blochnet.estimators.matching.atoms import (
 from napari_blochnet.estimators.matching.grid import TissueGrid
 from napari_blochnet.estimators.matching.masked import match_used_samples
 from napari_blochnet.estimators.matching.search import best_match, best_match_torch, channels, on_device
+from napari_blochnet.estimators.projected import Simulator, simulator
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
-
-if TYPE_CHECKING:
-    from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = ["DictionaryMatching"]
 
@@ -98,7 +97,7 @@ class DictionaryMatching(DeclaredDictionary):
         self.saturation, self.device, self.threads = saturation, device, threads
         self._latest: Dictionary | None = None
         self._held: tuple[Dictionary, Any] | None = None
-        self._decoder: EPGDecoder | None = None
+        self._simulator: tuple[Simulator, Subspace | None] | None = None
 
     @property
     def description(self) -> str:
@@ -108,16 +107,23 @@ class DictionaryMatching(DeclaredDictionary):
     def to(self, device: str) -> Self:
         """Search on another device from now on."""
         if device != self.device:
-            self.device, self._held, self._decoder = device, None, None
+            self.device, self._held, self._simulator = device, None, None
         return self
 
-    def dictionary(self, schedule: Schedule, kind: SignalKind, watch: Watch = UNWATCHED) -> Dictionary:
-        """Return the compressed dictionary for a schedule and a kind of signal."""
+    def dictionary(
+        self, schedule: Schedule, kind: SignalKind, watch: Watch = UNWATCHED, within: Subspace | None = None
+    ) -> Dictionary:
+        """Return the compressed dictionary for a schedule and a kind of signal, or of coordinates in a subspace."""
         self._latest = build_dictionary(schedule, self.grid, atom_form(schedule, kind), energy=self.energy,
-                                        rank=self.rank, tolerance=self.tolerance, watch=watch)  # fmt: skip
+                                        rank=self.rank, tolerance=self.tolerance, within=within,
+                                        watch=watch)  # fmt: skip
         return self._latest
 
-    make_ready = dictionary
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Dictionary:
+        return self.dictionary(schedule, kind, watch)
+
+    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Dictionary:
+        return self.dictionary(schedule, kind, watch, subspace)
 
     def estimate(self, block: Block) -> Estimates:
         """Match a block of fingerprints.
@@ -137,13 +143,13 @@ class DictionaryMatching(DeclaredDictionary):
         from napari_blochnet.estimators.fitting.known_b1 import near_b1
 
         assert block.b1 is not None
-        dictionary: Dictionary = self._ready(block.schedule, block.kind, block.watch)
+        dictionary: Dictionary = self._ready(block.schedule, block.kind, block.watch, block.subspace)
         grid = replace(self.grid, step=max(self.grid.step, _COARSE_STEP))
         form = atom_form(block.schedule, block.kind)
         order, parts = [], []
         for b1, which in near_b1(block.b1):
             near = dictionary_near(block.schedule, grid, form, dictionary.subspace, b1, tolerance=self.tolerance,
-                                   watch=Watch(cancelled=block.watch.cancelled))  # fmt: skip
+                                   within=block.subspace, watch=Watch(cancelled=block.watch.cancelled))  # fmt: skip
             order.append(which)
             parts.append(self._matched(block.part(which), near))
         if not parts:
@@ -153,16 +159,19 @@ class DictionaryMatching(DeclaredDictionary):
     def _under_own_b1(self, block: Block) -> Estimates:
         """Return the best atoms, each under the B1 of its voxel."""
         from napari_blochnet.estimators.fitting.known_b1 import best_tissues
-        from napari_blochnet.physics.decoder import EPGDecoder
 
         found = self.match_near_b1(block)
         which = np.flatnonzero(~found.failed)
         if not which.size:
             return found
         some = block.part(which)
-        decoder = self._decoder
-        if decoder is None or decoder.schedule is not block.schedule:
-            decoder = self._decoder = EPGDecoder(block.schedule, tolerance=self.tolerance).to(self.device)
+        if self._simulator is None or (self._simulator[0].schedule, self._simulator[1]) != (
+            block.schedule,
+            block.subspace,
+        ):
+            made = simulator(block.schedule, self.tolerance, block.subspace).to(self.device)
+            self._simulator = made, block.subspace
+        decoder = self._simulator[0]
         start = np.log(np.column_stack([found.t1[which], found.t2[which]]).astype(np.float64))
         edges = np.log([self.grid.t1_range, self.grid.t2_range]).T
         theta, fisher = best_tissues(some, decoder, start, self.saturation, (edges[0], edges[1]))
@@ -175,7 +184,7 @@ class DictionaryMatching(DeclaredDictionary):
         return whole
 
     def _best_around(
-        self, block: Block, decoder: EPGDecoder, theta: FloatArray, fisher: FloatArray
+        self, block: Block, decoder: Simulator, theta: FloatArray, fisher: FloatArray
     ) -> tuple[FloatArray, FloatArray, AnyArray, FloatArray]:
         """Return T1, T2, PD and residual of the best atoms around least-squares answers (voxel, 2)."""
         from napari_blochnet.estimators.fitting.density import explain

@@ -27,10 +27,11 @@ from napari_blochnet.estimators.declared import DeclaredUniversal
 from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
 from napari_blochnet.estimators.matching.atoms import atom_form, of_form
+from napari_blochnet.estimators.projected import Simulator, simulator
 from napari_blochnet.estimators.universal.anchors import STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.preparation_maps import gap_of_pulse
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -52,7 +53,7 @@ class _Ready:
     """What all blocks of a schedule share: anchors under the nominal field, and under others as they are asked for."""
 
     anchors: Anchors
-    decoder: EPGDecoder
+    decoder: Simulator
     under: Callable[[float], Anchors]
 
 
@@ -88,7 +89,13 @@ class Universal(DeclaredUniversal):
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
         """Simulate the anchors under a schedule."""
-        form, decoder, done = atom_form(schedule, kind), EPGDecoder(schedule, tolerance=self.tolerance), 0
+        return self._made(simulator(schedule, self.tolerance), kind, watch)
+
+    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
+        return self._made(simulator(schedule, self.tolerance, subspace), kind, watch)
+
+    def _made(self, decoder: Simulator, kind: SignalKind, watch: Watch) -> _Ready:
+        form, done = atom_form(decoder.schedule, kind), 0
 
         def signals(t1: FloatArray, t2: FloatArray) -> AnyArray:
             nonlocal done
@@ -121,7 +128,7 @@ class Universal(DeclaredUniversal):
 
     def _under_own_b1(self, block: Block, b1: FloatArray) -> Estimates:
         """Read fingerprints under a B1 near their own, and fit them from there."""
-        decoder: EPGDecoder = block.ready.decoder
+        decoder: Simulator = block.ready.decoder
         used = None if self.saturation is None else np.abs(block.data) < self.saturation
         size = np.abs(block.data).max(axis=1, initial=0.0, where=True if used is None else used)
 
@@ -149,7 +156,7 @@ class Universal(DeclaredUniversal):
         self, block: Block, theta: FloatArray, which: IntArray, used: BoolArray | None
     ) -> tuple[AnyArray, FloatArray]:
         """Fit some voxels from ln T1 and ln T2 on, in place; return PD and residual of all, 1 of those not fitted."""
-        decoder: EPGDecoder = block.ready.decoder
+        decoder: Simulator = block.ready.decoder
         pd = np.zeros(len(block), np.complex128 if block.kind == "complex" else np.float64)
         residual = np.ones(len(block))
         if which.size:
@@ -163,7 +170,7 @@ class Universal(DeclaredUniversal):
     def _fill(
         self,
         anchors: Anchors,
-        decoder: EPGDecoder,
+        decoder: Simulator,
         data: AnyArray,
         used: BoolArray,
         kind: SignalKind,
@@ -184,7 +191,7 @@ class Universal(DeclaredUniversal):
             t1[moving], t2[moving] = found
             moving = moving[moved]
 
-    def _read(self, anchors: Anchors, decoder: EPGDecoder, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
+    def _read(self, anchors: Anchors, decoder: Simulator, coefficients: AnyArray) -> tuple[FloatArray, FloatArray]:
         """Return T1 and T2, ms, of fingerprints given by their coefficients in the anchors' subspace."""
         # A pause that a preparation fills lets nothing transverse through, whatever its T2.
         through = np.append(gap_of_pulse(decoder.schedule)[1:] < 0, True)
