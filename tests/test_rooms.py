@@ -40,10 +40,12 @@ FLOORS = """
     estimators.universal
     estimators.training
     estimators
+    sampling
     evaluation
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
+    jobs.settings_base jobs.settings_sampling
     jobs.settings jobs.settings_arrays jobs.settings_comparing jobs.settings_figures jobs.settings_schedules
     jobs.settings_training jobs.records jobs.packing
     jobs.operations

@@ -24,7 +24,7 @@ _BLOCK = 8
 
 
 class SubspaceProblem:
-    """Least squares for coefficient images c of a slice: Σ w |y − A(S·basis·c)|² over samples y of all frames and coils.
+    """Least squares for coefficient images c of a slice: Σ w |y − A(S·basis·c)|² over samples y of frames and coils.
 
     Parameters
     ----------

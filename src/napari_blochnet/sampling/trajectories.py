@@ -11,7 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
 
-__all__ = ["GOLDEN_ANGLE", "SHAPES", "Rotation", "Trajectory", "interleaf", "make_trajectory"]
+__all__ = ["GOLDEN_ANGLE", "SHAPES", "Rotation", "Trajectory", "interleaf", "make_trajectory", "readout_samples"]
 
 #: Trajectories that are made here.
 SHAPES = ("spiral", "radial", "rosette")
@@ -95,6 +95,11 @@ def interleaf(shape: str, size: int, interleaves: int) -> tuple[FloatArray, Floa
     return np.stack([even.imag, even.real], axis=-1) / size, weights * (math.pi * edge**2 / weights.sum())
 
 
+def readout_samples(shape: str, size: int, interleaves: int) -> int:
+    """Return how many samples a readout has."""
+    return len(interleaf(shape, size, interleaves)[1])
+
+
 def turned(readout: FloatArray, degrees: FloatArray) -> FloatArray:
     """Return a readout (sample, 2) turned by angles (frame,), shape (frame, sample, 2)."""
     spun = (readout[:, 1] + 1j * readout[:, 0]) * np.exp(1j * np.radians(degrees))[:, None]
@@ -145,4 +150,5 @@ def make_trajectory(
     golden = GOLDEN_ANGLE if shape == "radial" else 2.0 * GOLDEN_ANGLE
     number = np.arange(frames if rotation == "golden" else min(frames, interleaves))
     angles = number * (golden if rotation == "golden" else whole / interleaves)
-    return Trajectory(turned(readout, angles), np.tile(weights, (len(angles), 1)), f"{shape}, {interleaves} interleaves")
+    name = f"{shape}, {interleaves} interleaves, {rotation}"
+    return Trajectory(turned(readout, angles), np.tile(weights, (len(angles), 1)), name)
