@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
@@ -30,8 +28,7 @@ def density_weights(points: FloatArray, image: tuple[int, int], watch: Watch = U
     Returns
     -------
     float64 array of shape (frame, sample)
-        Above 0. In the mean over frames their sum is the area of the disc that is covered, in cells of the full grid
-        (π/4 of its voxels where |k| goes up to 0.5): a frame alone has the brightness of the whole.
+        Above 0. Smooth images keep their brightness in the mean over frames, each of which counts as the whole.
 
     Notes
     -----
@@ -47,6 +44,10 @@ def density_weights(points: FloatArray, image: tuple[int, int], watch: Watch = U
         watch.check("density compensation")
         watch.report(done, _ITERATIONS, "density compensation")
         weights /= np.abs(plans.to_samples(window * plans.from_samples(weights)))
-    area = math.pi * np.hypot(flat[:, 0], flat[:, 1]).max() ** 2 * image[0] * image[1]
     found = weights.real.astype(np.float64).reshape(points.shape[:2])
-    return found * (area * len(points) / found.sum())
+    # a bump of some voxels has its spectrum where every trajectory reads
+    bump = np.outer(*(np.exp(-0.5 * np.square((np.arange(n) - n // 2) / (n / 8.0))) for n in image)).astype(
+        np.complex64
+    )
+    seen = np.square(np.abs(plans.to_samples(bump[None]))).reshape(points.shape[:2])
+    return found * (len(points) * float(np.vdot(bump, bump).real) / float((found * seen).sum()))

@@ -80,8 +80,8 @@ def simulate_to(
     Raises
     ------
     InputError
-        As `simulate`, which makes undersampled stacks in memory; a name that does not end in ``.zarr``; a store there that this package did not write; another
-        process that makes one of this name.
+        As `simulate`, which makes undersampled stacks in memory; a name that does not end in ``.zarr``; a store there
+        that this package did not write; another process that makes one of this name.
     Cancelled
         What is finished is kept.
     """
