@@ -8,7 +8,10 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from napari_blochnet.jobs.settings_base import Settings, quantity
 
-__all__ = ["SamplingSettings"]
+__all__ = ["SamplingSettings", "is_taken"]
+
+_OF_SHAPES = ("interleaves", "rotation")
+_OF_COEFFICIENTS = ("components", "low_rank")
 
 
 class SamplingSettings(Settings):
@@ -65,3 +68,12 @@ class SamplingSettings(Settings):
         if "trajectory" in info.data and (name is None) == (info.data["trajectory"] == "file"):
             raise ValueError("expected a file where the trajectory is 'file', and none with another")
         return name
+
+
+def is_taken(field: str, trajectory: str | None, images: str) -> bool:
+    """Whether a field of undersampling says anything, with a trajectory and images that are chosen."""
+    if field == "trajectory_file":
+        return trajectory == "file"
+    if field in _OF_SHAPES:
+        return trajectory not in (None, "file")
+    return trajectory is not None and (field not in _OF_COEFFICIENTS or images == "coefficients")

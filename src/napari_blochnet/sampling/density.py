@@ -35,10 +35,12 @@ def density_weights(points: FloatArray, image: tuple[int, int], watch: Watch = U
     The iteration of Pipe and Menon (Magn Reson Med 41:179, 1999). Its kernel is a squared sinc, whose transform is a
     triangle over the image: it has no negative lobes, so that no weight runs away.
     """
-    plans = FramePlans(image, 1)
     flat = points.reshape(-1, 2)
+    # twice the field of view: the kernel is then as narrow as the cells of k-space
+    wide = (2 * image[0], 2 * image[1])
+    plans = FramePlans(wide, 1)
     plans.set_points(flat)
-    window = np.outer(*(1.0 - np.abs(np.arange(n) - n // 2) / (n / 2.0) for n in image)).astype(np.float32)
+    window = np.outer(*(1.0 - np.abs(np.arange(n) - n // 2) / (n / 2.0) for n in wide)).astype(np.float32)
     weights = np.ones((1, len(flat)), np.complex64)
     for done in range(_ITERATIONS):
         watch.check("density compensation")
@@ -46,6 +48,8 @@ def density_weights(points: FloatArray, image: tuple[int, int], watch: Watch = U
         weights /= np.abs(plans.to_samples(window * plans.from_samples(weights)))
     found = weights.real.astype(np.float64).reshape(points.shape[:2])
     # a bump of some voxels has its spectrum where every trajectory reads
+    plans = FramePlans(image, 1)
+    plans.set_points(flat)
     bump = np.outer(*(np.exp(-0.5 * np.square((np.arange(n) - n // 2) / (n / 8.0))) for n in image)).astype(
         np.complex64
     )
