@@ -30,7 +30,7 @@ class PeerMaps:
 
 
 def grid_and_match(stack: FingerprintStack, schedule: Schedule, settings: UndersamplingSettings) -> PeerMaps:
-    """Grid and match what coils read of noise-free whole images, by mrpro (Zimmermann et al., doi 10.5281/zenodo.14509598).
+    """Grid and match what coils read of noise-free whole images, by mrpro (doi 10.5281/zenodo.14509598).
 
     Raises
     ------

@@ -189,9 +189,9 @@ def _page(rows: list[Row], given: UndersamplingSettings, phantom: Phantom) -> st
     for images in _IMAGES:
         mine = [row for row in rows if row["images"] == images]
         tissues = list(dict.fromkeys(row["tissue"] for row in mine))
-        peak = mine[0]["made_with_mib"]
-        lines += ["", f"## {_TITLES[images][:1].upper()}{_TITLES[images][1:]}", "",
-                  f"Made in {mine[0]['made_in_seconds']:.1f} s{'' if peak is None else f', {peak:,.0f} MiB'}.", ""]  # fmt: skip
+        peak, title = mine[0]["made_with_mib"], _TITLES[images]
+        made = f"Made in {mine[0]['made_in_seconds']:.1f} s{'' if peak is None else f', {peak:,.0f} MiB'}."
+        lines += ["", f"## {title[:1].upper()}{title[1:]}", "", made, ""]
         body = []
         for estimator in dict.fromkeys(row["estimator"] for row in mine):
             of = {row["tissue"]: row for row in mine if row["estimator"] == estimator}
