@@ -22,7 +22,8 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 if TYPE_CHECKING:
     from napari_blochnet.physics.decoder import EPGDecoder
-    from napari_blochnet.schedules.schedule import Schedule
+    from napari_blochnet.sampling.aliased import is_undersampled
+from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Bound", "Decoders", "Explanation", "Explanations", "Voxel", "explain_voxel", "explanation_of"]
 
@@ -291,6 +292,8 @@ def _bound(
     at = next((index for index, item in enumerate(items) if item.is_truth), best)
     sigma = stack.noise_sigma
     if sigma is None:
+        if is_undersampled(stack.record):
+            return None
         freedom = spare_numbers(unit.shape[1], stack.kind)
         if freedom < 1:
             return None

@@ -26,6 +26,7 @@ from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxe
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
+from napari_blochnet.sampling.aliased import NO_ERRORS_NOTE, is_undersampled
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
@@ -341,9 +342,15 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     if settings.refine or maps.t1_se is not None:
         from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
-        precision = NO_PRECISION_NOTE if maps.t1_se is None else PRECISION_NOTE
+        unknown = NO_ERRORS_NOTE if _is_aliasing_unknown(stack, settings) else NO_PRECISION_NOTE
+        precision = unknown if maps.t1_se is None else PRECISION_NOTE
         notes["note"] = precision if said is None else f"{precision} {said}"
     return notes
+
+
+def _is_aliasing_unknown(stack: FingerprintStack, settings: ReconstructSettings) -> bool:
+    """Whether images were undersampled, and nobody says by how much that moves them."""
+    return settings.noise_sigma is None and is_undersampled(stack.record)
 
 
 def _empty_maps(
@@ -352,6 +359,7 @@ def _empty_maps(
     shape = stack.shape[1:]
     refined = settings.refine
     errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind)
+    errors = errors and not _is_aliasing_unknown(stack, settings)
     t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
