@@ -332,17 +332,19 @@ def _field(
 
 def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> dict[str, Any]:
     """What a record says of fits and standard errors, and where maps do not fit."""
-    unexplained = misfit(maps, stack)
+    # of frames that are aliased most is unexplained, and what made them is known
+    unexplained = None if is_undersampled(stack.record) else misfit(maps, stack)
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
     said = None if maps.b1 is None else said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1)
     if said is not None:
         notes["note"] = said
-    if settings.refine or maps.t1_se is not None:
+    unsure = _is_aliasing_unknown(stack, settings)
+    if settings.refine or maps.t1_se is not None or (settings.uncertainty and unsure):
         from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
-        unknown = NO_ERRORS_NOTE if _is_aliasing_unknown(stack, settings) else NO_PRECISION_NOTE
+        unknown = NO_ERRORS_NOTE if unsure else NO_PRECISION_NOTE
         precision = unknown if maps.t1_se is None else PRECISION_NOTE
         notes["note"] = precision if said is None else f"{precision} {said}"
     return notes
