@@ -11,6 +11,8 @@ from .fingerprints.contrasts import ContrastSeries as ContrastSeries
 from .fingerprints.contrasts import read_contrasts as read_contrasts
 from .fingerprints.stack import FingerprintStack as FingerprintStack
 from .fingerprints.stack_files import read_fingerprints as read_fingerprints
+from .jobs.coefficients.compressing import compress as compress
+from .jobs.coefficients.compressing import expand as expand
 from .jobs.operations.adapt import adapt as adapt
 from .jobs.operations.b1_maps import add_b1_field as add_b1_field
 from .jobs.operations.compare import agreement as agreement

@@ -269,6 +269,12 @@ class Estimator(ABC):
                 "whole fingerprints (dictionary and universal take coefficients).",
                 field="estimator",
             )
+        if getattr(self, "saturation", None) is not None:
+            raise InputError(
+                "saturation is given, but coefficients have no samples that could be saturated",
+                "none",
+                field="saturation",
+            )
         check_samples(schedule, kind, fit_b1=self.fit_b1, components=subspace.rank)
 
     def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:

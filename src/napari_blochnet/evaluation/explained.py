@@ -22,6 +22,8 @@ _MOST_OF_IT = 0.5**2
 _NOT_INVERTED = 0.2
 # A voxel has signal where its energy is this many times that of its noise, and this many standard deviations above it.
 _SIGNAL, _DEVIATIONS = 1.3, 6.0
+# Coefficients of this share of the energy of strong ones may be noise.
+_FAINT = 0.1
 # Voxels looked at, in slices.
 _VOXELS, _SLICES = 512, 4
 
@@ -52,7 +54,7 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     answered = maps.mask & ~maps.failed
     residual = maps.residual[answered]
     # preparations that somebody stated left none out
-    is_inverted = bool(stack.schedule.all_preparations)
+    is_inverted = stack.schedule is None or bool(stack.schedule.all_preparations)
     suspicious = _SUSPICIOUS if is_inverted else _NOT_INVERTED
     if not residual.size or (median := float(np.median(residual))) <= suspicious:
         return None
@@ -63,9 +65,15 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     channels = 2 if stack.kind == "complex" else 1
     # both channels add to the mean square of a magnitude
     share = 2.0 if stack.kind == "magnitude" else 1.0
+    if stack.subspace is not None:
+        samples = stack.subspace.coordinates(samples)
     if stack.noise_sigma is not None:
         numbers = share * channels * samples.shape[1]
         noise = np.full(np.count_nonzero(chosen), numbers * float(stack.noise_sigma) ** 2)
+    elif stack.is_compressed:
+        # a few coefficients do not tell it from signal: background, where the mask holds some, is what is much smaller
+        energy = np.square(np.abs(samples), dtype=np.float64).sum(axis=1)
+        noise = np.where(energy < _FAINT * np.quantile(energy, 0.95), energy, 0.0)[chosen[looked_at]]
     else:
         noise = share * noise_in(samples)[chosen[looked_at]]
     samples = samples[chosen[looked_at]]
@@ -84,6 +92,15 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
         )
     if not _is_most(shares > _MOST_OF_IT):
         return None
+    if stack.is_compressed:
+        checks = ["whether basis and dictionary belong to these coefficients", "their order and conjugation",
+                  "whether they are projections"]  # fmt: skip
+        if stack.schedule is not None:
+            checks.insert(0, "the schedule")
+        return (
+            f"The maps by {maps.estimator} leave most of the signal unexplained in most voxels (median residual "
+            f"{100 * median:.0f} %); check {', '.join(checks[:-1])}, and {checks[-1]}."
+        )
     checks = ["the schedule", "the units of its angles and times", f"the kind of signal ({stack.kind})"]
     if stack.kind != "magnitude":
         checks.insert(2, "the receiver phase")

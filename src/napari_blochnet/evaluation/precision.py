@@ -60,7 +60,9 @@ def describe_acquisition(stack: FingerprintStack) -> dict[str, Any]:
     ``"samples"`` tells stacks apart, whose maps have PD in different units.
     """
     found: dict[str, Any] = {"kind": stack.kind, "noise_sigma": stack.noise_sigma, "samples": _told_apart_by(stack)}
-    if stack.noise_sigma:
+    if stack.is_compressed:
+        found["components"] = stack.shape[0]
+    elif stack.noise_sigma:
         found["schedule"] = {key: value for key, value in stack.schedule.to_dict().items() if key != "record"}
     return found
 
@@ -85,6 +87,8 @@ def acquisition_of(maps: ParameterMaps) -> Acquisition | str:
     sigma, kind = known["noise_sigma"], known.get("kind")
     if sigma == 0:
         return "its fingerprints are noise-free"
+    if known.get("components"):
+        return "its fingerprints are coefficients of a basis"
     unclear = "its record does not say what noise and schedule its fingerprints had"
     if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0) or kind not in get_args(SignalKind):
         return unclear
@@ -186,7 +190,7 @@ def said_of_b1(maps: ParameterMaps, stack: FingerprintStack, *, fitted: bool) ->
     from napari_blochnet.physics.bounds import cramer_rao_bound
 
     answered = maps.mask & ~maps.failed
-    if maps.b1 is None or not answered.any():
+    if maps.b1 is None or not answered.any() or stack.schedule is None:
         return None
     t1, t2, b1 = (float(np.median(values[answered])) for values in (maps.t1, maps.t2, maps.b1))
     covariance = cramer_rao_bound(stack.schedule, t1, t2, 1.0, b1, sigma=1e-6, kind=stack.kind, fit_b1=True,

@@ -156,6 +156,9 @@ class Explanations:
     items : tuple of Explanation
     bound : Bound, optional
         None where nothing explains the voxel, where there is no noise, or where the data do not tell T1 or T2.
+    coefficients : array of shape (K,), optional
+        As they are stored, where the stack holds coefficients; `measured` is then the curve that they stand for, and
+        `residual` that of their subspace.
     """
 
     voxel: Voxel
@@ -165,6 +168,7 @@ class Explanations:
     residual: FloatArray
     items: tuple[Explanation, ...]
     bound: Bound | None = None
+    coefficients: AnyArray | None = None
 
     @property
     def truth(self) -> Explanation | None:
@@ -182,10 +186,13 @@ class Decoders:
     def is_warm(self, stack: FingerprintStack) -> bool:
         """Whether a voxel of this stack can be explained in a few milliseconds, on the main thread."""
         # a memory-mapped or chunked stack may have to fetch every sample from a disk
-        return stack.schedule.digest in self._warm and type(stack.data) is np.ndarray
+        is_ready = stack.schedule is None or stack.schedule.digest in self._warm
+        return is_ready and type(stack.data) is np.ndarray
 
-    def get(self, schedule: Schedule) -> EPGDecoder:
+    def get(self, schedule: Schedule | None) -> EPGDecoder | None:
         """Return the decoder for a schedule; the first one of a process loads torch and compiled code."""
+        if schedule is None:
+            return None
         from napari_blochnet.physics.decoder import EPGDecoder
 
         decoder = self._known.get(schedule.digest)
@@ -228,13 +235,13 @@ def explanation_of(
     return Explanation(name, t1, t2, pd, slot=slot, **own, **more)
 
 
-def explain_voxel(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:
+def explain_voxel(decoder: EPGDecoder | None, voxel: Voxel, items: Sequence[Explanation]) -> Explanations:
     """Simulate what the explanations of a voxel predict, and bound how well the tissue could be known.
 
     Parameters
     ----------
-    decoder : EPGDecoder
-        For the stack's schedule.
+    decoder : EPGDecoder, optional
+        For the stack's schedule; None where it has none: nothing is predicted then.
     voxel : Voxel
     items : sequence of Explanation
         With T1 and T2 above 0.
@@ -245,25 +252,37 @@ def explain_voxel(decoder: EPGDecoder, voxel: Voxel, items: Sequence[Explanation
     """
     z, y, x = voxel.index
     kind = voxel.stack.kind
-    measured = np.asarray(voxel.stack.data[:, z, y, x])
-    measured = measured.astype(np.complex128 if kind == "complex" else np.float64)
+    stored = np.asarray(voxel.stack.data[:, z, y, x])
+    stored = stored.astype(np.complex128 if kind == "complex" else np.float64)
+    basis, subspace = voxel.stack.basis, voxel.stack.subspace
+    measured = stored if basis is None else basis @ stored
+    items = items if decoder is not None else ()
     unit = np.empty((0, len(measured)))
     derivatives: AnyArray = np.empty((0, len(measured), 2))
-    if items:
+    if decoder is not None and items:
         t1, t2, b1 = np.array([(item.t1, item.t2, item.b1) for item in items]).T
         # a field of 1 everywhere needs no derivative in it; where there is another, the bound takes it as known
         tensors = decoder.jacobian(t1, t2, b1 if (b1 != 1.0).any() else None)
         unit, derivatives = (tensor.numpy() for tensor in tensors)
         derivatives = derivatives[..., :2]
+    # coefficients are compared in their subspace, as they are mapped
+    project = np.asarray if subspace is None else subspace.project
     forms: dict[str, Callable[[AnyArray], AnyArray]] = {"magnitude": np.abs, "real": np.real}
     form = forms.get(kind, np.asarray)
-    pds = np.array([_density(item, form(signal), measured) for item, signal in zip(items, unit, strict=True)])
+    compared = project(measured[None])[0]
+    inside = project(form(unit))
+    pds = np.array([_density(item, signal, compared) for item, signal in zip(items, inside, strict=True)])
     signals = form(unit * pds[:, None]) if items else unit
-    norm = float(np.linalg.norm(measured))
-    residual = np.linalg.norm(measured - signals, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
-    bound = _bound(voxel.stack, items, unit, derivatives, pds, residual * norm) if norm > 0 else None
+    norm = float(np.linalg.norm(compared))
+    left = compared - project(signals) if items else np.empty((0, len(compared)))
+    residual = np.linalg.norm(left, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
+    tangents = np.moveaxis(project(np.moveaxis(derivatives, -1, 1).reshape(-1, len(measured))).reshape(
+        len(derivatives), 2, -1), 1, -1) if subspace is not None else derivatives  # fmt: skip
+    bound = _bound(voxel.stack, items, project(unit), tangents, pds, residual * norm) if norm > 0 else None
     quantity, drawn, curves = _drawn(voxel.stack, measured, signals)
-    return Explanations(voxel, quantity, drawn, curves, residual, tuple(items), bound)
+    return Explanations(
+        voxel, quantity, drawn, curves, residual, tuple(items), bound, None if basis is None else stored
+    )
 
 
 def _density(item: Explanation, signal: AnyArray, measured: AnyArray) -> complex:
@@ -308,11 +327,16 @@ def _bound(
     return Bound(found.t1, found.t2, covariance[0], float(sigma), found.is_truth, is_known)
 
 
+def _lies_on_a_line(measured: AnyArray) -> bool:
+    """Whether complex samples are real ones turned by one phase, but for noise."""
+    return bool(np.abs(np.sum(measured**2)) > 0.9 * np.sum(np.abs(measured) ** 2))
+
+
 def _drawn(stack: FingerprintStack, measured: AnyArray, signals: AnyArray) -> tuple[str, FloatArray, FloatArray]:
     """Return what can be drawn as one line: complex signals as the real part in the voxel's own frame."""
     if stack.kind != "complex":
         return "magnitude" if stack.kind == "magnitude" else "real samples", np.real(measured), np.real(signals)
-    if not stack.schedule.is_real:
+    if not (_lies_on_a_line(measured) if stack.schedule is None else stack.schedule.is_real):
         return "magnitude", np.abs(measured), np.abs(signals)
     # on the real path all samples lie on one line through 0: half the angle of Σs² is its direction
     turn = np.exp(-0.5j * np.angle(np.sum(measured**2)))

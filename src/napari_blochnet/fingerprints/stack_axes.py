@@ -14,9 +14,42 @@ from napari_blochnet.fingerprints.complex_parts import extent, joined_parts, joi
 from napari_blochnet.fingerprints.signal_kinds import is_signed, phase_range
 from napari_blochnet.fingerprints.sources import SourceArray
 from napari_blochnet.io.reading import refuse_beyond_memory
-from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["StackAxes"]
+__all__ = ["AlongTime", "StackAxes"]
+
+
+@dataclass(frozen=True)
+class AlongTime:
+    """What a stack has along time.
+
+    Parameters
+    ----------
+    count : int
+        How many samples, or coefficients.
+    name : str
+        Of the schedule.
+    are_coefficients : bool
+        Whether each belongs to a component of a basis, and not to a pulse.
+    """
+
+    count: int
+    name: str = ""
+    are_coefficients: bool = False
+
+    @property
+    def what(self) -> str:
+        """What is as long."""
+        return "the basis" if self.are_coefficients else "the schedule"
+
+    @property
+    def called(self) -> str:
+        """The same by its name."""
+        return self.what if self.are_coefficients else f"the schedule {self.name or 'given'}"
+
+    @property
+    def numbers(self) -> str:
+        """How long."""
+        return f"{self.count} {'components' if self.are_coefficients else 'pulses'}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +83,7 @@ class StackAxes:
         return cls(file, replace(source, data=data), tuple(axes), dimensions(source.data.shape))
 
     def with_complex_parts(
-        self, schedule: Schedule, kind: SignalKind | None, watch: Watch, notes: list[str]
+        self, along: AlongTime, kind: SignalKind | None, watch: Watch, notes: list[str]
     ) -> StackAxes:
         """Return complex samples, where real ones have an axis of two for their real and imaginary parts.
 
@@ -64,7 +97,7 @@ class StackAxes:
         data = self.source.data
         if data.dtype.kind == "c" or (kind in ("real", "magnitude") and data.ndim < 5):
             return self
-        pairs = self._axes_of_two(len(schedule))
+        pairs = self._axes_of_two(along.count)
         if not pairs or (data.ndim < 5 and kind is None and not is_signed(data)):
             return self
         axis = self._chosen(pairs)
@@ -138,7 +171,7 @@ class StackAxes:
         refuse_beyond_memory(self.file, first.size * 8)
         return joined_parts(first, second, watch, what), "real and imaginary parts"
 
-    def time_first(self, schedule: Schedule, time_axis: int | None, notes: list[str]) -> AnyArray:
+    def time_first(self, along: AlongTime, time_axis: int | None, notes: list[str]) -> AnyArray:
         """Return the samples (time, z, y, x).
 
         Raises
@@ -150,10 +183,9 @@ class StackAxes:
         shape, size = data.shape, self.size
         if not 2 <= len(shape) <= 4:
             raise FileError(file, f"has {len(shape)} axes ({size})", "time and one to three of space")
-        as_long = [axis for axis, length in enumerate(shape) if length == len(schedule)]
+        as_long = [axis for axis, length in enumerate(shape) if length == along.count]
         is_fixed = source.geometry is not None and len(shape) == 4
         fits = [axis for axis in as_long if axis == 0 or not is_fixed]
-        called = schedule.name or "given"
         if time_axis is not None:
             # of the file's own, as a person counts them
             asked = self.axes.index(time_axis) if time_axis in self.axes else None
@@ -163,7 +195,7 @@ class StackAxes:
                 raise FileError(
                     file,
                     f"axis {time_axis} has length {shape[asked]}",
-                    f"that of the schedule {called}, {len(schedule)} pulses",
+                    f"that of {along.called}, {along.numbers}",
                     field="time_axis",
                 )
             fits = [asked]
@@ -172,8 +204,8 @@ class StackAxes:
             there = len(shape) - 1 - as_long[0]
             raise FileError(
                 file,
-                f"axis {there} of {dimensions(shape[::-1])}, as nibabel shows and counts it, is as long as the "
-                f"schedule {called}, and axis 3 is not",
+                f"axis {there} of {dimensions(shape[::-1])}, as nibabel shows and counts it, is as long as "
+                f"{along.called}, and axis 3 is not",
                 "(x, y, z, time) as NIfTI has it: move that axis to the end (numpy.moveaxis) and save it again",
                 field="path",
             )
@@ -181,12 +213,12 @@ class StackAxes:
             raise FileError(
                 file,
                 f"its axes have lengths {size}",
-                f"one as long as the schedule {called}, {len(schedule)} pulses",
+                f"one as long as {along.called}, {along.numbers}",
                 field="schedule",
             )
         if len(fits) > 1:
             axes = " and ".join(str(self.axes[axis]) for axis in fits)
-            sentence = f"axes {axes} of {size} are as long as the schedule; give time_axis, counted from 0."
+            sentence = f"axes {axes} of {size} are as long as {along.what}; give time_axis, counted from 0."
             raise FileError(file, sentence, field="time_axis")
         data = np.moveaxis(data, fits[0], 0)
         if source.slices_last and data.ndim == 4:
@@ -194,5 +226,6 @@ class StackAxes:
         data = data.reshape(data.shape[0], *(1,) * (4 - data.ndim), *data.shape[1:])
         if source.geometry is None:
             rest = "(y, x)" if data.shape[1] == 1 else "(z, y, x)"
-            notes.append(f"Time is axis {self.axes[fits[0]]} of {size}; the rest is {rest}.")
+            what = "Components are" if along.are_coefficients else "Time is"
+            notes.append(f"{what} axis {self.axes[fits[0]]} of {size}; the rest is {rest}.")
         return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, cast, get_args
@@ -15,6 +16,8 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy
 from napari_blochnet.common.errors import DataWarning, FileError, InputError, in_file
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.fingerprints.compressed.along_time import along_time
+from napari_blochnet.fingerprints.compressed.bases import Convention, basis_inside, basis_to_json
 from napari_blochnet.fingerprints.contrasts import is_series, only_file
 from napari_blochnet.fingerprints.masks import read_mask
 from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, open_parts, stack_stem
@@ -49,6 +52,10 @@ def read_fingerprints(
     receiver_phase: ReceiverPhase | None = None,
     time_axis: int | None = None,
     variable: str | None = None,
+    basis: AnyArray | PathLike | None = None,
+    basis_variable: str | None = None,
+    coefficients: Convention = "plain",
+    component_order: Sequence[int] | None = None,
     *,
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
@@ -66,7 +73,7 @@ def read_fingerprints(
         `napari_blochnet.read_contrasts`.
     schedule : Schedule, optional
         What made the stack; may be left out where a JSON file beside it holds the schedule, as `write_fingerprints`
-        makes it.
+        makes it, and of coefficients.
     kind : {"complex", "real", "magnitude"}, optional
         What the samples are; by default told by the numbers, and said in `notes`: real where samples lie below 0,
         else magnitude; positive floating-point numbers of a schedule without inversion may be either, and are taken
@@ -85,6 +92,15 @@ def read_fingerprints(
     variable : str, optional
         Name of the array, where the file holds several; of DICOM the number or description of the series, or several
         with commas between them.
+    basis : array or path, optional
+        Time courses (time, K) of which the file holds coefficients, in place of time points; see
+        `napari_blochnet.fingerprints.compressed.bases.read_basis`. None: the one in the JSON file beside the stack,
+        or within the file under a name such as "basis" or "u".
+    basis_variable : str, optional
+        Name of the basis, where its file holds several arrays.
+    coefficients, component_order : optional
+        What the coefficients are, and which component each belongs to; see
+        `napari_blochnet.fingerprints.compressed.bases.under_convention`.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`; counted in megabytes.
 
@@ -98,7 +114,8 @@ def read_fingerprints(
     ------
     InputError
         No such file, a damaged one, no axis as long as the schedule or two, a kind that the numbers cannot be or that
-        cannot be told, a phase without its magnitude, a mask of another shape, no voxel with finite samples.
+        cannot be told, a phase without its magnitude, a mask of another shape, no voxel with finite samples; a basis
+        that does not fit.
     Cancelled
         Nothing is kept.
     """
@@ -115,8 +132,13 @@ def read_fingerprints(
     if main != file:
         sidecar, recorded = _sidecar(main, notes, is_needed=schedule is None)
     notes += about_changes(sidecar, [main, beside_stack(main)[0]])
+    inner = None
+    if basis is None and "basis" not in sidecar and not is_scanned:
+        inner = basis_inside(main, variable, None if schedule is None else len(schedule))
+    if inner is not None:
+        basis, (basis_variable, variable) = main, inner
     if schedule is None:
-        if recorded is None:
+        if recorded is None and basis is None and "basis" not in sidecar:
             why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
             without = f" ({_AS_CONTRASTS})" if is_scanned else ""
             raise FileError(file, f"does not say what schedule made it{why}; give schedule{without}.", field="schedule")
@@ -130,11 +152,13 @@ def read_fingerprints(
         source = open_array(file, variable, watch=watch)
     else:
         file, source = open_parts(file, variable, kind, watch, notes)
-    if is_scanned and len(source.data) != len(schedule):
+    along, curves = along_time(file, source, schedule, basis, sidecar.get("basis"), basis_variable,
+                               coefficients, component_order, watch, notes)  # fmt: skip
+    if is_scanned and len(source.data) != along.count:
         raise FileError(
             file,
-            f"holds {len(source.data)} images of each slice, but the schedule {schedule.name or 'given'} has "
-            f"{len(schedule)} pulses; give the schedule that made them ({_AS_CONTRASTS}).",
+            f"holds {len(source.data)} images of each slice, but {along.called} has {along.numbers}; give the schedule "
+            f"that made them ({_AS_CONTRASTS}).",
             field="schedule",
         )
     if kind is None and source.kind in ("phase", "imaginary"):
@@ -149,14 +173,15 @@ def read_fingerprints(
     # two files of which only the first is ours hold more than it says
     if kind is None and stored in get_args(SignalKind) and (stored == "complex") == (source.data.dtype.kind == "c"):
         kind = cast(SignalKind, stored)
-    axes = StackAxes.of(file, source).with_complex_parts(schedule, kind, watch, notes)
-    data = axes.time_first(schedule, time_axis, notes)
-    stored_phase: ReceiverPhase = "follows" if sidecar else schedule.receiver_phase
-    phase = receiver_phase or stored_phase
-    if phase not in ("follows", "fixed"):
-        raise InputError(f"receiver_phase is {phase!r}", "'follows' or 'fixed'", field="receiver_phase")
-    if kind == "magnitude" or not schedule.rf_phase.any():
-        phase = "follows"  # there is no phase to take out
+    axes = StackAxes.of(file, source).with_complex_parts(along, kind, watch, notes)
+    data = axes.time_first(along, time_axis, notes)
+    if receiver_phase not in (None, "follows", "fixed"):
+        raise InputError(f"receiver_phase is {receiver_phase!r}", "'follows' or 'fixed'", field="receiver_phase")
+    if schedule is not None:
+        phase: ReceiverPhase = receiver_phase or ("follows" if sidecar else schedule.receiver_phase)
+        if kind == "magnitude" or not schedule.rf_phase.any():
+            phase = "follows"  # there is no phase to take out
+        schedule = schedule.replace(receiver_phase=phase)
     geometry = source.geometry or Geometry()
     if voxel_size is not None:
         geometry = Geometry(voxel_size)
@@ -169,7 +194,7 @@ def read_fingerprints(
     with in_file(file):
         stack = FingerprintStack(
             data,
-            schedule.replace(receiver_phase=phase),
+            schedule,  # type: ignore[arg-type]
             kind,  # type: ignore[arg-type]
             inside,  # type: ignore[arg-type]
             geometry.voxel_size,
@@ -179,6 +204,7 @@ def read_fingerprints(
             name=str(sidecar.get("name") or stack_stem(file)),
             notes=tuple(notes),
             record=sidecar["record"] if isinstance(sidecar.get("record"), dict) else {},
+            basis=curves,
             progress=progress,
             cancelled=cancelled,
             # a store of ours that is left on disk; what a damaged one holds is seen where it is mapped
@@ -226,8 +252,8 @@ def write_fingerprints(
     Returns
     -------
     list of Path
-        The store; or the stack, (x, y, z, time); beside it ``…_mask.nii.gz``; and ``….json`` with schedule, kind, SNR,
-        noise and record.
+        The store; or the stack, (x, y, z, time or component); beside it ``…_mask.nii.gz``; and ``….json`` with
+        schedule, kind, SNR, noise, record, and the basis of coefficients.
 
     Raises
     ------
@@ -244,8 +270,9 @@ def write_fingerprints(
         "kind": stack.kind,
         "snr": stack.snr,
         "noise_sigma": stack.noise_sigma,
-        "schedule": stack.schedule.to_dict(),
+        "schedule": None if stack.schedule is None else stack.schedule.to_dict(),
         "record": record or stack.record,
+        **({} if stack.basis is None else {"basis": basis_to_json(stack.basis)}),
     }
     if is_zarr_name(target):
         return write_zarr_stack(stack, target, sidecar, watch=Watch(progress, cancelled))
@@ -274,7 +301,7 @@ def _sidecar(file: Path, notes: list[str], *, is_needed: bool) -> tuple[dict[str
     if wrong:
         notes.append(wrong)
     if not isinstance(content.get("schedule"), dict):
-        return {}, None
+        return (content, None) if "basis" in content else ({}, None)
     try:
         return content, Schedule.from_dict(content["schedule"])
     except (TypeError, ValueError) as error:
@@ -293,13 +320,15 @@ def _number(value: Any) -> float | None:
 
 def in_receiver_frame(file: Path | str, stack: FingerprintStack, watch: Watch) -> FingerprintStack:
     """Return a stack with the RF phase taken out of its samples, unless it was already or they are magnitudes."""
-    if stack.schedule.receiver_phase == "follows":
+    if stack.schedule is None or stack.schedule.receiver_phase == "follows":
         return stack
     schedule, follows = stack.schedule, stack.schedule.replace(receiver_phase="follows")
     known = is_lazy(stack.data)
     if stack.kind == "magnitude":
         return replace(stack, schedule=follows, known=known)
     turn = np.exp(-1j * np.deg2rad(schedule.rf_phase))
+    if stack.basis is not None:
+        return replace(stack, basis=stack.basis * turn[:, None], schedule=follows, known=known)
     notes = (*stack.notes, "The RF phase of each pulse was taken out of the samples.")
     if stack.kind == "complex":
         turn = turn.astype(np.complex64 if stack.data.dtype.itemsize == 8 else np.complex128)

@@ -64,7 +64,8 @@ def is_zarr_stack(path: Path) -> bool:
         entries = {entry.name for entry in path.iterdir() if not entry.name.startswith(".")}
     except (OSError, FileError):
         return False
-    return isinstance(attributes.get("schedule"), dict) and "data" in entries <= {"zarr.json", "data", "mask"}
+    is_said = isinstance(attributes.get("schedule"), dict) or isinstance(attributes.get("basis"), dict)
+    return is_said and "data" in entries <= {"zarr.json", "data", "mask"}
 
 
 def open_zarr(path: Path, variable: str | None = None, *, watch: Watch = UNWATCHED) -> ZarrSource:

@@ -31,6 +31,7 @@ from napari_blochnet.jobs.settings import (
     SyntheticSettings,
 )
 from napari_blochnet.jobs.settings_arrays import ArraySettings
+from napari_blochnet.jobs.settings_coefficients import CompressSettings, ExpandSettings
 from napari_blochnet.jobs.settings_comparing import AgreementSettings, CompareSettings, RegionSettings
 from napari_blochnet.jobs.settings_figures import MapFigureSettings, VoxelFigureSettings
 from napari_blochnet.jobs.settings_schedules import FispSettings, ScheduleFileSettings, SplineSettings
@@ -272,6 +273,16 @@ OPERATIONS: list[Operation] = [
         "cut_stack", f"{_JOBS}.cutting:cut_stack", CutSettings, "stack", (_STACK,),
         python_name="nb.cut_stack", command="cut-stack {stack}", watched=False,
         summary="Write some slices of STACK as one of their own.",
+    ),
+    Operation(
+        "compress", "napari_blochnet.jobs.coefficients.compressing:compress", CompressSettings, "stack", (_STACK,),
+        python_name="nb.compress", command="compress {stack}",
+        summary="Write the fingerprints in STACK as coefficients of a few time courses, with this basis.",
+    ),
+    Operation(
+        "expand", "napari_blochnet.jobs.coefficients.compressing:expand", ExpandSettings, "stack", (_STACK,),
+        python_name="nb.expand", command="expand {stack}",
+        summary="Write the whole fingerprints that the coefficients in STACK stand for.",
     ),
     Operation(
         "simulate", f"{_JOBS}.simulate:simulate", SimulateSettings, "stack",

@@ -54,7 +54,7 @@ _MAPPED_BYTES = 2**30
 _CLASSES: dict[str, type[Subject]] = {"phantom": Phantom, "stack": FingerprintStack, "maps": ParameterMaps}
 _ARRAYS = {
     "phantom": ("t1", "t2", "pd", "mask", "b1", "labels"),
-    "stack": ("data", "mask"),
+    "stack": ("data", "mask", "basis"),
     "maps": ("t1", "t2", "pd", "residual", "mask", "failed", "phase", "t1_se", "t2_se", "converged", "b1"),
 }
 _VALUES = {
@@ -277,7 +277,7 @@ class _Writer:
             # in memory time is the fastest axis of a stack: one voxel's fingerprint is one stretch, on disk too
             self.array(np.moveaxis(values, 0, -1) if key == "data" else values, f"{stem}-{key}")
         if isinstance(subject, FingerprintStack):
-            about["schedule"] = subject.schedule.to_dict()
+            about["schedule"] = None if subject.schedule is None else subject.schedule.to_dict()
         if isinstance(subject, Phantom) and subject.fractions is not None:
             about["fractions"] = list(subject.fractions)
             for number, share in enumerate(subject.fractions.values()):
@@ -313,7 +313,7 @@ class _Reader:
         if kind == "maps":  # maps of other programs come without
             fields = {"pd": None, "residual": None, **fields}
         try:
-            if kind == "stack":
+            if kind == "stack" and (about["schedule"] is not None or "basis" not in fields):
                 fields["schedule"] = Schedule.from_dict(about["schedule"])
             names = about.get("fractions")
             if kind == "phantom" and names is not None:

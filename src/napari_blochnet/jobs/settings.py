@@ -156,6 +156,22 @@ class FingerprintsSettings(Settings):
         "Receiver phase",
         "Whether the RF phase was taken out of the data (follows) or not (fixed); by default as the schedule says.",
     )
+    basis: str | None = of_data(
+        None,
+        "Basis",
+        "File of the time courses (time × components) that coefficient images belong to; by default what is beside or "
+        "within the stack's own file.",
+    )
+    basis_variable: str | None = of_data(None, "Name of the basis", "Where its file holds several arrays.")
+    coefficients: Literal["plain", "conjugated", "projections"] = of_data(
+        "plain",
+        "Coefficients",
+        "What coefficient images are: coefficients of the basis, of its complex conjugate, or projections on its "
+        "components, which need not be orthonormal.",
+    )
+    component_order: tuple[int, ...] | None = of_data(
+        None, "Order of components", "Which component each image belongs to, counted from 0, where not in their order."
+    )
 
 
 class _NoiseSettings(Settings):

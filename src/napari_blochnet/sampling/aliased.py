@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NO_ERRORS_NOTE", "is_undersampled"]
+__all__ = ["NO_ERRORS_NOTE", "hides_errors", "is_undersampled"]
 
 #: What is said where standard errors are asked for.
 NO_ERRORS_NOTE = (
@@ -23,3 +23,8 @@ def is_undersampled(record: Mapping[str, Any]) -> bool:
             return settings.get("trajectory") is not None
         here = inputs.get("stack") if isinstance(inputs, Mapping) else None
     return False
+
+
+def hides_errors(record: Mapping[str, Any], noise_sigma: float | None) -> bool:
+    """Whether standard errors would be wrong: images were undersampled, and nobody says by how much that moves them."""
+    return noise_sigma is None and is_undersampled(record)

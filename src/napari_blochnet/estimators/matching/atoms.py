@@ -23,7 +23,8 @@ from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace as GivenSubspace
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form"]
+__all__ = ["AtomForm", "Dictionary", "atom_form", "build_dictionary", "dictionary_near", "of_form",
+           "schedule_subspace"]  # fmt: skip
 
 #: What is kept of the decoder's signal: all of it, its real part, or its magnitude.
 AtomForm = Literal["signal", "real part", "magnitude"]
@@ -163,19 +164,16 @@ def build_dictionary(
 
     def make() -> Dictionary:
         atoms = _Atoms(schedule, grid, form, tolerance, within=within, watch=watch)
-        training = _thinned(grid, atoms.t1_index, atoms.t2_index)
-        chosen = atoms.by_t2[training[atoms.by_t2]]
-        atoms.total += len(chosen)
-
-        def units() -> Iterator[AnyArray]:
-            for _, rows in atoms.simulated(chosen):
-                unit, norms = unit_rows(rows.astype(np.complex128 if np.iscomplexobj(rows) else np.float64))
-                if (norms > 0).any():
-                    yield unit[norms > 0]
-
-        return atoms.compressed(find_subspace(units(), energy, rank))
+        return atoms.compressed(atoms.subspace(energy, rank))
 
     return _kept(_cache, key, _KEPT, make)
+
+
+def schedule_subspace(
+    schedule: Schedule, grid: TissueGrid, form: AtomForm, rank: int, *, watch: Watch = UNWATCHED
+) -> Subspace:
+    """Return the subspace of some rank that a dictionary's atoms, of unit norm, lie in; see `build_dictionary`."""
+    return _Atoms(schedule, grid, form, 1e-4, watch=watch).subspace(1 - 1e-9, rank)
 
 
 def dictionary_near(
@@ -254,6 +252,20 @@ class _Atoms:
             self._done += len(where)
             yield where, of_form(signal, self._form)
         self._watch.report(self._done, self.total, "simulating the dictionary")
+
+    def subspace(self, energy: float, rank: int | None) -> Subspace:
+        """Return the subspace of the atoms, found from some of them."""
+        training = _thinned(self.grid, self.t1_index, self.t2_index)
+        chosen = self.by_t2[training[self.by_t2]]
+        self.total += len(chosen)
+
+        def units() -> Iterator[AnyArray]:
+            for _, rows in self.simulated(chosen):
+                unit, norms = unit_rows(rows.astype(np.complex128 if np.iscomplexobj(rows) else np.float64))
+                if (norms > 0).any():
+                    yield unit[norms > 0]
+
+        return find_subspace(units(), energy, rank)
 
     def compressed(self, subspace: Subspace) -> Dictionary:
         """Return the dictionary of all atoms."""

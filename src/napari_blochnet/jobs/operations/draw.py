@@ -211,8 +211,8 @@ def _left_out(text: str, names: Sequence[str]) -> set[str]:
 
 
 def _pulses(stack: FingerprintStack, pulses: tuple[int, int] | None) -> tuple[int, int] | None:
-    if pulses is not None and not 1 <= pulses[0] < pulses[1] <= len(stack.schedule):
+    if pulses is not None and not 1 <= pulses[0] < pulses[1] <= stack.pulses:
         raise InputError(
-            f"TR index {pulses[0]} to {pulses[1]} is not there", f"from 1 to {len(stack.schedule)}", field="pulses"
+            f"TR index {pulses[0]} to {pulses[1]} is not there", f"from 1 to {stack.pulses}", field="pulses"
         )
     return pulses

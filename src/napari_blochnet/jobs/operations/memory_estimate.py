@@ -40,11 +40,11 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
         A dictionary of settings that make none.
     """
     inside = stack.mask if mask is None else stack.mask & mask
-    pulses = len(stack.schedule)
+    samples, pulses = stack.shape[0], stack.pulses
     largest = min(settings.batch, int(inside.sum(axis=(1, 2)).max(initial=0)))
-    batch = largest * pulses * (8 if stack.kind == "complex" else 4)
+    batch = largest * samples * (8 if stack.kind == "complex" else 4)
     # RF phases that make signals complex double what is simulated
-    parts = 1 if stack.schedule.is_real else 2
+    parts = 2 if stack.schedule is not None and not stack.schedule.is_real else 1
     preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
     if settings.refine or settings.uncertainty or settings.b1 is not None:
         working = max(working, _FITTING[stack.kind] * batch)
@@ -91,7 +91,7 @@ def _rows_bytes(stack: FingerprintStack, largest: int) -> int:
     _, _, height, width = stack.shape
     most = int(stack.mask.sum(axis=(1, 2)).max(initial=1))
     rows = min(height, -(-height * largest // max(1, most)) + 1)
-    return 2 * rows * width * len(stack.schedule) * int(stack.data.dtype.itemsize)
+    return 2 * rows * width * stack.shape[0] * int(stack.data.dtype.itemsize)
 
 
 def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:

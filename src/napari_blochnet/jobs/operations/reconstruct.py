@@ -26,7 +26,7 @@ from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxe
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import embed_estimator, make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
-from napari_blochnet.sampling.aliased import NO_ERRORS_NOTE, is_undersampled
+from napari_blochnet.sampling.aliased import NO_ERRORS_NOTE, hides_errors, is_undersampled
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
@@ -128,7 +128,9 @@ def reconstruct(
     allowance = Allowance(given.batch, target, work, "voxels")
 
     def prepare() -> bool:
-        made.to(allowance.device).prepare(stack.schedule, stack.kind, progress=progress, cancelled=cancelled)
+        made.to(allowance.device).prepare(
+            stack.schedule, stack.kind, subspace=stack.subspace, progress=progress, cancelled=cancelled
+        )
         return True
 
     while not allowance.attempt(prepare, 1):
@@ -298,9 +300,12 @@ def _estimated(
         def predict(part: IntArray = part) -> Estimates:
             here = np.zeros(stack.mask.shape, dtype=bool)
             here.reshape(-1)[part] = True
-            data = stack.fingerprints(here)
+            data, subspace = stack.fingerprints(here), stack.subspace
+            if subspace is not None:
+                data = subspace.coordinates(data)
             known = None if field is None else field.reshape(-1)[part]
-            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, cancelled=watch.cancelled)
+            found = estimator.predict(data, stack.schedule, stack.kind, b1=known, subspace=subspace,
+                                      cancelled=watch.cancelled)  # fmt: skip
             return found if known is None else replace(found, b1=known)
 
         before = allowance.device
@@ -340,7 +345,7 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     said = None if maps.b1 is None else said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1)
     if said is not None:
         notes["note"] = said
-    unsure = _is_aliasing_unknown(stack, settings)
+    unsure = hides_errors(stack.record, settings.noise_sigma)
     if settings.refine or maps.t1_se is not None or (settings.uncertainty and unsure):
         from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
@@ -350,18 +355,13 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     return notes
 
 
-def _is_aliasing_unknown(stack: FingerprintStack, settings: ReconstructSettings) -> bool:
-    """Whether images were undersampled, and nobody says by how much that moves them."""
-    return settings.noise_sigma is None and is_undersampled(stack.record)
-
-
 def _empty_maps(
     stack: FingerprintStack, estimator: Estimator, settings: ReconstructSettings, *, with_b1: bool = False
 ) -> ParameterMaps:
     shape = stack.shape[1:]
     refined = settings.refine
-    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind)
-    errors = errors and not _is_aliasing_unknown(stack, settings)
+    errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
+    errors = errors and not hides_errors(stack.record, settings.noise_sigma)
     t1, t2, pd, residual = (np.zeros(shape, np.float32) for _ in range(4))
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(

@@ -144,8 +144,10 @@ def _arrays(maps: ParameterMaps) -> dict[str, AnyArray]:
 
 def _digest_of(stack: FingerprintStack) -> str:
     """Return a digest of what is known of a stack, and of one fingerprint of each slice."""
-    said = [stack.shape, str(stack.data.dtype), stack.kind, stack.schedule.digest, stack.noise_sigma,
-            np.asarray(stack.affine).tolist(), stack.record]  # fmt: skip
+    said = [stack.shape, str(stack.data.dtype), stack.kind, stack.schedule and stack.schedule.digest,
+            stack.noise_sigma, np.asarray(stack.affine).tolist(), stack.record]  # fmt: skip
+    if stack.subspace is not None:
+        said += [stack.subspace.digest, stack.subspace.r.tobytes().hex()]
     found = hashlib.blake2b(json.dumps(said, sort_keys=True, default=str).encode(), digest_size=16)
     for z in np.flatnonzero(stack.mask.any(axis=(1, 2))):
         inside = np.flatnonzero(stack.mask[z])

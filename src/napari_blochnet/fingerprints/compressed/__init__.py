@@ -1,0 +1,1 @@
+"""Coefficients of fingerprints: their bases in files, their conventions, and the way there and back."""

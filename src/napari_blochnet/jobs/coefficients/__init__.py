@@ -1,0 +1,1 @@
+"""Fingerprints as coefficients of a basis, and back."""
