@@ -19,10 +19,10 @@ from napari_blochnet.evaluation.signal_scale import SignalScale
 from napari_blochnet.fingerprints.freedom import spare_numbers
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.sampling.aliased import is_undersampled
 
 if TYPE_CHECKING:
     from napari_blochnet.physics.decoder import EPGDecoder
-    from napari_blochnet.sampling.aliased import is_undersampled
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Bound", "Decoders", "Explanation", "Explanations", "Voxel", "explain_voxel", "explanation_of"]
