@@ -23,7 +23,7 @@ from napari_blochnet.sampling.aliased import is_undersampled
 
 if TYPE_CHECKING:
     from napari_blochnet.physics.decoder import EPGDecoder
-from napari_blochnet.schedules.schedule import Schedule
+    from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Bound", "Decoders", "Explanation", "Explanations", "Voxel", "explain_voxel", "explanation_of"]
 
