@@ -23,7 +23,9 @@ def test_a_trajectory_asks_for_what_it_takes_and_makes_frames(desk):
     simulate.form.editor("trajectory").value = "file"
     assert shown() == {"trajectory", "trajectory_file", "coils", "images"}
     assert "expected a file" in simulate.size_line.text()
+    simulate.form.editor("trajectory_file").value = "k.npy"
     simulate.form.editor("trajectory").value = "spiral"
+    assert simulate.form.values()["trajectory_file"] is None
     assert shown() == {"trajectory", "interleaves", "rotation", "coils", "images"}
     simulate.form.editor("images").value = "coefficients"
     assert shown() == {"trajectory", "interleaves", "rotation", "coils", "images", "components", "low_rank"}

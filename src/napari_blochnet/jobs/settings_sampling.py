@@ -8,14 +8,14 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from napari_blochnet.jobs.settings_base import Settings, quantity
 
-__all__ = ["SamplingSettings", "is_taken"]
+__all__ = ["CoefficientSettings", "SamplingSettings", "TrajectorySettings", "is_taken"]
 
 _OF_SHAPES = ("interleaves", "rotation")
 _OF_COEFFICIENTS = ("components", "low_rank")
 
 
-class SamplingSettings(Settings):
-    """How k-space is read, and what images are made of it."""
+class TrajectorySettings(Settings):
+    """How k-space is read."""
 
     trajectory: Literal["spiral", "radial", "rosette", "file"] | None = quantity(
         None,
@@ -38,21 +38,6 @@ class SamplingSettings(Settings):
         "golden", "Rotation", "From one readout to the next: by the golden angle, or interleaf after interleaf."
     )
     coils: int = quantity(8, "Coils", "Receive coils around the slice, of known smooth sensitivities.", ge=1, le=128)
-    images: Literal["frames", "coefficients"] = quantity(
-        "frames",
-        "Images",
-        "frames: an aliased image of each TR, by gridding; coefficients: a few images on the first singular vectors of "
-        "the dictionary, which explain all samples and are locally of low rank.",
-    )
-    components: int = quantity(6, "Coefficients", "Number of coefficient images.", ge=2, le=64)
-    low_rank: float = quantity(
-        0.003,
-        "Low rank",
-        "Of coefficients: weight of the nuclear norm of 8 × 8 voxels, relative to their largest singular values; 0: "
-        "none.",
-        ge=0,
-        le=1,
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -68,6 +53,36 @@ class SamplingSettings(Settings):
         if "trajectory" in info.data and (name is None) == (info.data["trajectory"] == "file"):
             raise ValueError("expected a file where the trajectory is 'file', and none with another")
         return name
+
+
+class _ImagesSettings(Settings):
+    """What is made of k-space."""
+
+    images: Literal["frames", "coefficients"] = quantity(
+        "frames",
+        "Images",
+        "frames: an aliased image of each TR, by gridding; coefficients: a few images on the first singular vectors of "
+        "the dictionary, which explain all samples and are locally of low rank.",
+    )
+
+
+class CoefficientSettings(Settings):
+    """How coefficient images are made."""
+
+    components: int = quantity(6, "Coefficients", "Number of coefficient images.", ge=2, le=64)
+    low_rank: float = quantity(
+        0.003,
+        "Low rank",
+        "Of coefficients: weight of the nuclear norm of 8 × 8 voxels, relative to their largest singular values; 0: "
+        "none.",
+        ge=0,
+        le=1,
+    )
+
+
+# fields of the last base come first
+class SamplingSettings(CoefficientSettings, _ImagesSettings, TrajectorySettings):
+    """How k-space is read, and what images are made of it."""
 
 
 def is_taken(field: str, trajectory: str | None, images: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from napari_blochnet.jobs.settings import Settings, quantity
-from napari_blochnet.jobs.settings_sampling import SamplingSettings
+from napari_blochnet.jobs.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.jobs.settings_training import ExperimentSettings
 
 __all__ = ["AcquiredSettings", "BeyondSettings", "PrecisionSettings", "SchedulesSettings", "UndersamplingSettings"]
@@ -86,7 +86,8 @@ class _WholeImages(Settings):
     peer: bool = quantity(False, "Peer", "Grid the same k-space and match it with mrpro, too, where that is installed.")
 
 
-class UndersamplingSettings(SamplingSettings, _WholeImages):
+# fields of the last base come first
+class UndersamplingSettings(CoefficientSettings, TrajectorySettings, _WholeImages):
     """Estimators on an undersampled slice: whole images, aliased frames and coefficient images."""
 
     trajectory: Literal["spiral", "radial", "rosette", "file"] = quantity(

@@ -17,7 +17,7 @@ from napari_blochnet.common.peak_memory import peak_growth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.operations.simulate import simulate
-from napari_blochnet.jobs.settings_sampling import SamplingSettings
+from napari_blochnet.jobs.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import fisp_schedule
 from napari_blochnet.studies.paper_tables import markdown_grid
@@ -110,7 +110,8 @@ class _Images:
         return rows
 
     def _sampling(self) -> dict[str, Any]:
-        return self.given.model_dump(include={*SamplingSettings.model_fields})
+        fields = {*TrajectorySettings.model_fields, *CoefficientSettings.model_fields}
+        return self.given.model_dump(include=fields)
 
     def _simulated(self, images: str) -> FingerprintStack:
         sampling = {} if images == "full" else {**self._sampling(), "images": images}

@@ -168,6 +168,9 @@ class SimulatePanel(Panel):
     def _show_sampling(self) -> None:
         """Show of the fields of undersampling those that the chosen trajectory and images take."""
         chosen = self.form.values()
+        if chosen["trajectory"] != "file" and chosen["trajectory_file"] is not None:
+            # what nobody sees says nothing
+            self.form.editor("trajectory_file").value = None
         for name in SamplingSettings.model_fields:
             if name != "trajectory":
                 self.form.set_row_visible(name, is_taken(name, chosen["trajectory"], chosen["images"]))
