@@ -45,7 +45,7 @@ FLOORS = """
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
-    jobs.settings_base jobs.settings_sampling
+    jobs.declaring
     jobs.settings jobs.settings_arrays jobs.settings_coefficients jobs.settings_comparing jobs.settings_figures
     jobs.settings_schedules jobs.settings_training jobs.records jobs.packing
     jobs.operations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 import napari_blochnet as nb
-from napari_blochnet.jobs.settings_sampling import SamplingSettings
+from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings
 from napari_blochnet.napari_ui.canvas import layers
 
 

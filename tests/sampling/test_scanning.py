@@ -98,10 +98,10 @@ def test_coefficients_that_were_read_are_found(spiral):
 
 def test_thresholds_are_those_of_singular_values():
     images = _random(3, 19, 24)
-    shift = np.array([2, 5])
-    found = coefficients._thresholded(images, 4.0, shift)
-    # the block whose corner lies at (8 − 2, 8 − 5)
-    u, values, rows = np.linalg.svd(images[:, 6:14, 3:11].reshape(3, -1).T, full_matrices=False)
-    expected = (u * np.maximum(values - 4.0, 0)) @ rows
-    np.testing.assert_allclose(found[:, 6:14, 3:11].reshape(3, -1).T, expected, atol=1e-4)
+    shift = np.array([2, 1])
+    found = coefficients._thresholded(images, 1.5, shift)
+    # a block whose corner lies at (8 − 2, 4 − 1)
+    u, values, rows = np.linalg.svd(images[:, 6:10, 3:7].reshape(3, -1).T, full_matrices=False)
+    expected = (u * np.maximum(values - 1.5, 0)) @ rows
+    np.testing.assert_allclose(found[:, 6:10, 3:7].reshape(3, -1).T, expected, atol=1e-4)
     np.testing.assert_allclose(coefficients._thresholded(images, 0.0, shift), images, atol=1e-5)

@@ -12,8 +12,8 @@ from typing import Literal
 from pydantic import field_validator
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.jobs.settings_base import Settings, of_data, quantity, settings_from
-from napari_blochnet.jobs.settings_sampling import SamplingSettings
+from napari_blochnet.jobs.declaring.settings_base import Settings, of_data, quantity, settings_from
+from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings
 
 __all__ = [
     "B1FieldSettings",

@@ -61,7 +61,7 @@ def acquire(
     coils: int = 8,
     images: Literal["frames", "coefficients"] = "frames",
     basis: AnyArray | None = None,
-    low_rank: float = 0.003,
+    low_rank: float = 0.005,
     sigma: float = 0.0,
     seed: int = 0,
     watch: Watch = UNWATCHED,

@@ -19,8 +19,8 @@ __all__ = ["SubspaceProblem", "coefficient_images"]
 # Of the alternating directions: how strongly both images are tied to each other, in units of the data term, whose
 # largest eigenvalues are near 1; how often each is made; steps of conjugate gradients in each.
 _TIE, _ROUNDS, _STEPS = 0.2, 12, 4
-# Voxels along a block's side.
-_BLOCK = 8
+# Voxels along a block's side: structures of the brain are as thin.
+_BLOCK = 4
 
 
 class SubspaceProblem:
@@ -131,7 +131,7 @@ def coefficient_images(
     problem : SubspaceProblem
     samples : complex array of shape (time, coil, sample)
     low_rank : float
-        Weight of the nuclear norms of blocks of 8 × 8 voxels, relative to the root mean square of their largest
+        Weight of the nuclear norms of blocks of 4 × 4 voxels, relative to the root mean square of their largest
         singular values; 0: none.
     seed : int
         Of where the blocks lie, which changes from round to round so that none of their edges stays.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from napari_blochnet.jobs.declaring.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.jobs.settings import Settings, quantity
-from napari_blochnet.jobs.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.jobs.settings_training import ExperimentSettings
 
 __all__ = ["AcquiredSettings", "BeyondSettings", "PrecisionSettings", "SchedulesSettings", "UndersamplingSettings"]

@@ -15,9 +15,9 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.peak_memory import peak_growth
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.declaring.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.operations.simulate import simulate
-from napari_blochnet.jobs.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import fisp_schedule
 from napari_blochnet.studies.paper_tables import markdown_grid

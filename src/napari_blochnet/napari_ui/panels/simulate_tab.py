@@ -12,11 +12,11 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings, is_taken
 from napari_blochnet.jobs.operations.b1_maps import add_b1_field
 from napari_blochnet.jobs.operations.memory_estimate import free_memory, simulating_memory
 from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.jobs.settings import B1FieldSettings, SimulateSettings, settings_from
-from napari_blochnet.jobs.settings_sampling import SamplingSettings, is_taken
 from napari_blochnet.jobs.volumes.volume_stacks import simulate_to
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.canvas import layers

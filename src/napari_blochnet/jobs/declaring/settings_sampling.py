@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationInfo, field_validator, model_validator
 
-from napari_blochnet.jobs.settings_base import Settings, quantity
+from napari_blochnet.jobs.declaring.settings_base import Settings, quantity
 
 __all__ = ["CoefficientSettings", "SamplingSettings", "TrajectorySettings", "is_taken"]
 
@@ -71,9 +71,9 @@ class CoefficientSettings(Settings):
 
     components: int = quantity(6, "Coefficients", "Number of coefficient images.", ge=2, le=64)
     low_rank: float = quantity(
-        0.003,
+        0.005,
         "Low rank",
-        "Of coefficients: weight of the nuclear norm of 8 × 8 voxels, relative to their largest singular values; 0: "
+        "Of coefficients: weight of the nuclear norm of 4 × 4 voxels, relative to their largest singular values; 0: "
         "none.",
         ge=0,
         le=1,
