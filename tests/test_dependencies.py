@@ -30,6 +30,7 @@ SERVES = {
 # imported where it is there, and never declared for everyone
 WHERE_THERE = {
     "blochsim": "the benchmark's other simulator, which whoever compares installs",
+    "mrpro": "the experiment's other reconstruction, which whoever compares installs",
     "napari-blochnet": "itself",
     "pyside6": "Qt's other binding",
     "shiboken6": "Qt's other binding",

@@ -40,11 +40,13 @@ FLOORS = """
     estimators.universal | estimators.brought
     estimators.training
     estimators
+    sampling
     evaluation.map_sets
     evaluation
     evaluation.drawing
     evaluation.comparison evaluation.regions evaluation.report
     evaluation.agreement
+    jobs.declaring
     jobs.settings jobs.settings_arrays jobs.settings_coefficients jobs.settings_comparing jobs.settings_figures
     jobs.settings_schedules jobs.settings_training jobs.records jobs.packing jobs.estimating
     jobs.operations

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from napari_blochnet.common.peak_memory import memory, peak_growth, reset_peak
 from napari_blochnet.common.progress import UNWATCHED, Watch
 
 __all__ = ["Timing", "markdown_table", "memory", "peak_growth", "reset_peak", "timed"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -71,35 +68,6 @@ def timed(
         Timing(statistics.median(wall for wall, _ in times), statistics.median(cpu for _, cpu in times), len(times))
         for times in taken
     ]
-
-
-def peak_growth(call: Callable[[], T]) -> tuple[T, float | None]:
-    """Return what a call returns and the most memory it took beyond what was there before, MiB.
-
-    Results are included; None where the system does not tell.
-    """
-    before = reset_peak()
-    result = call()
-    return result, None if before is None else memory("VmHWM") - before
-
-
-def reset_peak() -> float | None:
-    """Set the process's peak memory back to what is used now, and return that in MiB; None where this is not Linux."""
-    try:
-        # What earlier calls have freed goes back first; a call that takes it again would seem to need none.
-        ctypes.CDLL(None).malloc_trim(0)
-        Path("/proc/self/clear_refs").write_text("5")
-        return memory("VmRSS")
-    except (OSError, AttributeError):
-        return None
-
-
-def memory(field: str) -> float:
-    """Return a size from /proc/self/status in MiB."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field):
-            return int(line.split()[1]) / 1024.0
-    raise OSError(f"{field} is not in /proc/self/status")
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

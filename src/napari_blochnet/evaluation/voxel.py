@@ -19,6 +19,7 @@ from napari_blochnet.evaluation.signal_scale import SignalScale
 from napari_blochnet.fingerprints.freedom import spare_numbers
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
+from napari_blochnet.sampling.aliased import is_undersampled
 
 if TYPE_CHECKING:
     from napari_blochnet.physics.decoder import EPGDecoder
@@ -312,6 +313,8 @@ def _bound(
     at = next((index for index, item in enumerate(items) if item.is_truth), best)
     sigma = stack.noise_sigma
     if sigma is None:
+        if is_undersampled(stack.record):
+            return None
         freedom = spare_numbers(unit.shape[1], stack.kind)
         if freedom < 1:
             return None

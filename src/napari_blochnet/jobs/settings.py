@@ -7,11 +7,13 @@ a description for tooltip and ``--help``.
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar, get_args
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import field_validator
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.jobs.declaring.settings_base import Settings, of_data, quantity, settings_from
+from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings
 
 __all__ = [
     "B1FieldSettings",
@@ -30,57 +32,6 @@ __all__ = [
     "settings_from",
 ]
 
-S = TypeVar("S", bound="Settings")
-
-
-class Settings(BaseModel):
-    """Base of all settings: immutable, no unknown fields."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
-
-    @classmethod
-    def fields_of_data(cls) -> tuple[str, ...]:
-        """Return the fields that were declared by `of_data`."""
-        extras = {name: field.json_schema_extra for name, field in cls.model_fields.items()}
-        return tuple(name for name, extra in extras.items() if isinstance(extra, dict) and extra.get("of_data"))
-
-    @classmethod
-    def fields_of_several(cls) -> tuple[str, ...]:
-        """Return the fields that hold any number of values, each of which a command takes as an option of its own."""
-        kinds = {name: (field.annotation, *get_args(field.annotation)) for name, field in cls.model_fields.items()}
-        return tuple(name for name, each in kinds.items() if any(Ellipsis in get_args(kind) for kind in each))
-
-
-def quantity(
-    default: Any,
-    title: str,
-    description: str,
-    unit: str = "",
-    *,
-    files: str | None = None,
-    blank: str | None = None,
-    **bounds: Any,
-) -> Any:
-    """Return a field with what people read of it, its unit, and its bounds (``ge``, ``le``, ``gt``, ``lt``).
-
-    ``files``: of a field that may name a file, endings as a file dialog takes them, such as "NIfTI (*.nii *.nii.gz)".
-    ``blank``: what a choice that is left out is called, where that is not "automatic".
-    """
-    extra: dict[str, Any] = {"unit": unit}
-    extra |= {key: value for key, value in (("files", files), ("blank", blank)) if value is not None}
-    return Field(default, title=title, description=description, json_schema_extra=extra, **bounds)
-
-
-def of_data(*what: Any, **more: Any) -> Any:
-    """Return a `quantity` whose value belongs to one data set: its noise, what its file leaves open, a part of it.
-
-    No window gives it to the next data set; see `Settings.fields_of_data`.
-    """
-    field = quantity(*what, **more)
-    field.json_schema_extra["of_data"] = True
-    return field
-
-
 # Fields that several models have.
 _TISSUES: str = of_data(
     "paper", "Tissue values", "T1, T2 and PD of each tissue: 'paper', 'brainweb-1.5T', or a CSV file of your own.",
@@ -96,39 +47,6 @@ _B1_NOMINAL: float | None = of_data(
 _SLICES: tuple[int, int] | None = of_data(
     None, "Slices", "First slice and the one after the last, along z, counted from 0; none: all."
 )
-
-
-def settings_from(model: type[S], settings: S | None = None, /, **fields: Any) -> S:
-    """Return settings with some fields changed, validated.
-
-    Raises
-    ------
-    InputError
-        The first field that is unknown or out of bounds, with what was found and what was expected.
-    """
-    known = {} if settings is None else settings.model_dump()
-    try:
-        return model.model_validate({**known, **fields})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            expected = f"one of {', '.join(model.model_fields)}"
-            raise InputError(f"There is no setting {name}; expected {expected}.", field=name) from None
-        raise InputError(
-            f"{_label(model, first['loc'])} is {first['input']!r}; {_expected(first)}.", field=name
-        ) from None
-
-
-def _label(model: type[Settings], location: tuple[Any, ...]) -> str:
-    return str(location[0]) if location else model.__name__
-
-
-def _expected(error: Any) -> str:
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:].replace("Input should be", "expected").replace(
-        "input should be", "expected"
-    )
 
 
 def _ordered(slices: tuple[int, int] | None) -> tuple[int, int] | None:
@@ -260,8 +178,8 @@ class FingerprintsSettings(Settings):
     )
 
 
-class SimulateSettings(Settings):
-    """Fingerprints of a phantom under a schedule."""
+class _NoiseSettings(Settings):
+    """Fingerprints, all of k-space being read."""
 
     snr: float | None = quantity(
         None,
@@ -278,6 +196,11 @@ class SimulateSettings(Settings):
     )
 
     _order = field_validator("slices")(_ordered)
+
+
+# fields of the last base come first
+class SimulateSettings(SamplingSettings, _NoiseSettings):
+    """Fingerprints of a phantom under a schedule."""
 
 
 class CutSettings(Settings):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
 
@@ -18,6 +17,7 @@ from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import fisp_schedule
 from napari_blochnet.schedules.schedule import Schedule
 from napari_blochnet.studies.pieces import ExperimentResult, Row, Study, with_noise
+from napari_blochnet.studies.pieces import head_of as _head
 from napari_blochnet.studies.settings_studies import PrecisionSettings
 
 if TYPE_CHECKING:
@@ -81,16 +81,6 @@ def _rows(
 def _words(case: _Case, rows: list[Row]) -> str:
     ratios = [row["rmse_per_bound"] for row in rows]
     return f"{case.name.replace('_', ' ')}: RMSE over the bound {min(ratios):.3f} to {max(ratios):.3f}"
-
-
-def _head(data: Path | None) -> Phantom:
-    from napari_blochnet.phantoms.read import read_phantom
-    from napari_blochnet.phantoms.synthetic import synthetic_phantom
-
-    if data is not None and not data.is_dir():
-        raise InputError(f"{data}: there is no such folder; expected one with brainweb/.", field="data")
-    brainweb = None if data is None else data / "brainweb" / "mritc_2mm"
-    return synthetic_phantom() if brainweb is None or not brainweb.is_dir() else read_phantom(brainweb)
 
 
 class _Cases:

@@ -15,8 +15,9 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import replacing, replacing_set
 from napari_blochnet.io.json_files import read_json, write_json
 from napari_blochnet.io.origin import PROGRAM, check_outputs
+from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["ExperimentResult", "Row", "Study", "data_file", "with_noise"]
+__all__ = ["ExperimentResult", "Row", "Study", "data_file", "head_of", "with_noise"]
 
 Row = dict[str, Any]
 
@@ -116,6 +117,23 @@ def data_file(data: Path | None, *parts: str) -> Path:
     if not found.is_file():
         raise InputError(f"{data}: has no file {name}; expected the folder of data sets that holds it.", field="data")
     return found
+
+
+def head_of(data: Path | None) -> Phantom:
+    """Return the head of ``brainweb/mritc_2mm`` of the data folder or, without it, the built-in one.
+
+    Raises
+    ------
+    InputError
+        No such folder.
+    """
+    from napari_blochnet.phantoms.read import read_phantom
+    from napari_blochnet.phantoms.synthetic import synthetic_phantom
+
+    if data is not None and not data.is_dir():
+        raise InputError(f"{data}: there is no such folder; expected one with brainweb/.", field="data")
+    brainweb = None if data is None else data / "brainweb" / "mritc_2mm"
+    return synthetic_phantom() if brainweb is None or not brainweb.is_dir() else read_phantom(brainweb)
 
 
 def with_noise(signal: AnyArray, sigma: float, random: np.random.Generator) -> AnyArray:

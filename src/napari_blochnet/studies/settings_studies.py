@@ -6,10 +6,18 @@ from typing import Literal
 
 from pydantic import field_validator
 
+from napari_blochnet.jobs.declaring.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.jobs.settings import Settings, quantity
 from napari_blochnet.jobs.settings_training import ExperimentSettings
 
-__all__ = ["AcquiredSettings", "BeyondSettings", "PrecisionSettings", "SchedulesSettings", "WeightsSettings"]
+__all__ = [
+    "AcquiredSettings",
+    "BeyondSettings",
+    "PrecisionSettings",
+    "SchedulesSettings",
+    "UndersamplingSettings",
+    "WeightsSettings",
+]
 
 
 class BeyondSettings(ExperimentSettings):
@@ -93,3 +101,26 @@ class AcquiredSettings(Settings):
     saturation: float = quantity(250.0, "Saturation", "Samples at or above this magnitude are left out.", gt=0)
     radius: float = quantity(5.0, "Radius", "Of the spheres.", "voxels", gt=0, le=100)
     positions: int = quantity(15, "Positions", "Across the slice, of the profiles tried.", ge=1, le=200)
+
+
+class _WholeImages(Settings):
+    """What is scanned, and who maps it."""
+
+    estimators: str = quantity(
+        "dictionary,universal,fc,rnn,hydra,autoencoder-fc,blochnet",
+        "Estimators",
+        "Names or files of models, separated by commas; a name with +refine is refined.",
+    )
+    size: int = quantity(128, "Size", "Of the image, whose middle is the slice.", "voxels", ge=16, le=1024)
+    snr: float = quantity(30.0, "SNR", "Of a whole image of one TR; the noise is added in k-space.", gt=0, le=1e9)
+    seed: int = quantity(0, "Seed", "Of the noise.", ge=0)
+    peer: bool = quantity(False, "Peer", "Grid the same k-space and match it with mrpro, too, where that is installed.")
+
+
+# fields of the last base come first
+class UndersamplingSettings(CoefficientSettings, TrajectorySettings, _WholeImages):
+    """Estimators on an undersampled slice: whole images, aliased frames and coefficient images."""
+
+    trajectory: Literal["spiral", "radial", "rosette", "file"] = quantity(
+        "spiral", "Trajectory", "How k-space is undersampled, one readout in each TR."
+    )

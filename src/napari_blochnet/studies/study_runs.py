@@ -22,6 +22,7 @@ from napari_blochnet.studies.settings_studies import (
     BeyondSettings,
     PrecisionSettings,
     SchedulesSettings,
+    UndersamplingSettings,
     WeightsSettings,
 )
 
@@ -44,6 +45,8 @@ STUDIES: dict[str, tuple[type[Settings], str, str]] = {
                   "Refined maps of pure tissues against the Cramér–Rao bound."),
     "acquired": (AcquiredSettings, "acquired:score_acquired",
                  "The acquired phantom, refined, against the truth and the site."),
+    "undersampling": (UndersamplingSettings, "undersampling:score_undersampling",
+                      "Estimators on whole images, aliased frames and coefficient images of a slice of a head."),
 }  # fmt: skip
 
 

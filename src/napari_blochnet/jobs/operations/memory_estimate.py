@@ -76,7 +76,7 @@ def simulating_memory(phantom: Phantom, schedule: Schedule, settings: SimulateSe
     fingerprint = len(schedule) * sample
     # a block's signals, sorted back to its voxels and scaled by their PD
     block = SIMULATED_AT_A_TIME * len(schedule) * (4 + 3 * sample)
-    if in_parts:
+    if in_parts and settings.trajectory is None:
         chunk = chunks_of((len(schedule), *mask.shape), np.dtype(f"V{sample}"))
         starts = np.arange(0, mask.shape[1], chunk[2])
         largest = int(np.add.reduceat(mask.sum(axis=2), starts, axis=1).max(initial=0))
@@ -84,6 +84,13 @@ def simulating_memory(phantom: Phantom, schedule: Schedule, settings: SimulateSe
         return int(block + 4 * largest * fingerprint + 4 * available_threads() * np.prod(chunk) * sample)
     noise = int(mask.sum(axis=(1, 2)).max(initial=0)) * fingerprint * (settings.snr is not None)
     magnitudes = mask.size * len(schedule) * 4 * (settings.kind == "magnitude")
+    if settings.trajectory is not None:
+        from napari_blochnet.sampling.acquiring import acquiring_memory
+
+        image = (mask.shape[1], mask.shape[2])
+        components = settings.components if settings.images == "coefficients" else None
+        block = max(block, acquiring_memory(len(schedule), image, settings.trajectory, settings.interleaves,
+                                            settings.coils, components))  # fmt: skip
     return int(mask.size * fingerprint + max(2 * noise, block, magnitudes))
 
 

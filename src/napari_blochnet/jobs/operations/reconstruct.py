@@ -27,6 +27,7 @@ from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxe
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
+from napari_blochnet.sampling.aliased import NO_ERRORS_NOTE, hides_errors, is_undersampled
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
@@ -306,7 +307,8 @@ def _field(
 
 def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> dict[str, Any]:
     """What a record says of fits and standard errors, and where maps do not fit."""
-    unexplained = misfit(maps, stack)
+    # of frames that are aliased most is unexplained, and what made them is known
+    unexplained = None if is_undersampled(stack.record) else misfit(maps, stack)
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
@@ -316,10 +318,12 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
     if said is not None:
         notes["note"] = said
-    if settings.refine or maps.t1_se is not None:
+    unsure = hides_errors(stack.record, settings.noise_sigma)
+    if settings.refine or maps.t1_se is not None or (settings.uncertainty and unsure):
         from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
-        precision = NO_PRECISION_NOTE if maps.t1_se is None else PRECISION_NOTE
+        unknown = NO_ERRORS_NOTE if unsure else NO_PRECISION_NOTE
+        precision = unknown if maps.t1_se is None else PRECISION_NOTE
         notes["note"] = precision if said is None else f"{precision} {said}"
     return notes
 
@@ -335,6 +339,7 @@ def _empty_maps(
     errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
     t1, t2 = (np.zeros(shape, np.float32) if key in estimator.estimated else None for key in ("t1", "t2"))
     pd, residual = (np.zeros(shape, np.float32) for _ in range(2))
+    errors = errors and not hides_errors(stack.record, settings.noise_sigma)
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
         t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,

@@ -53,12 +53,14 @@ def simulate(
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
     **fields
-        Fields of `SimulateSettings`: ``snr``, ``seed``, ``kind``, ``slices``, ``tolerance``.
+        Fields of `SimulateSettings`: ``snr``, ``seed``, ``kind``, ``slices``, ``tolerance``; ``trajectory`` and others
+        of undersampling.
 
     Returns
     -------
     FingerprintStack
-        Samples (time, z, y, x), complex64 or float32, 0 outside the phantom's mask.
+        Samples (time, z, y, x), complex64 or float32, 0 outside the phantom's mask. Undersampled: aliased frames, of
+        which voxels outside hold aliasing, too, or coefficient images with their basis.
 
     Raises
     ------
@@ -87,8 +89,13 @@ def simulate(
     decoder = EPGDecoder(schedule, tolerance=given.tolerance)
     fill_fingerprints(volume.reshape(-1, len(schedule)), phantom, np.flatnonzero(phantom.mask), decoder, allowance,
                       watch)  # fmt: skip
-    sigma = 0.0
-    if given.snr is not None:
+    sigma: float | None = 0.0
+    basis, more = None, {}
+    if given.trajectory is not None:
+        volume, basis, more = _undersampled(volume, phantom, schedule, given, watch)
+        # aliasing and regularisation are no white noise of a known size
+        sigma = None
+    elif given.snr is not None:
         watch.report(0, 1, "adding noise")
         sigma = add_noise(volume, phantom.mask, given.snr, given.seed, watch=Watch(cancelled=cancelled))
     if given.kind == "magnitude":
@@ -97,11 +104,32 @@ def simulate(
     memory = {"memory": list(allowance.notes)} if allowance.notes else {}
     record = make_record("simulate", given, inputs, device=allowance.device, seconds=time.perf_counter() - started,
                          decoder=decoder.describe_backend(allowance.device), pd_mark=mark_of_pd(phantom),
-                         **memory)  # fmt: skip
+                         **memory, **more)  # fmt: skip
     return FingerprintStack(
         np.moveaxis(volume, -1, 0), schedule, given.kind, phantom.mask, phantom.voxel_size, phantom.affine,
-        snr=given.snr, noise_sigma=sigma, name=f"{phantom.name}, {schedule.name or 'schedule'}", record=record,
+        snr=None if sigma is None else given.snr, noise_sigma=sigma,
+        name=f"{phantom.name}, {schedule.name or 'schedule'}", basis=basis, record=record,
     )  # fmt: skip
+
+
+def _undersampled(
+    volume: AnyArray, phantom: Phantom, schedule: Schedule, settings: SimulateSettings, watch: Watch
+) -> tuple[AnyArray, AnyArray | None, dict[str, Any]]:
+    """Return frames or coefficients of a volume (z, y, x, time), their basis, and what the record says of them."""
+    from napari_blochnet.fingerprints.noise import sigma_for_snr
+    from napari_blochnet.sampling.acquiring import acquire, subspace_basis, trajectory_of
+
+    assert settings.trajectory is not None
+    image = (volume.shape[1], volume.shape[2])
+    trajectory = trajectory_of(schedule, image, settings.trajectory, settings.trajectory_file, settings.interleaves,
+                               settings.rotation, watch)  # fmt: skip
+    in_images = settings.images == "frames"
+    basis = None if in_images else subspace_basis(schedule, settings.components, watch)
+    sigma = 0.0 if settings.snr is None else sigma_for_snr(volume, phantom.mask, settings.snr)
+    made = acquire(volume, phantom.mask, trajectory, coils=settings.coils, images=settings.images, basis=basis,
+                   low_rank=settings.low_rank, sigma=sigma, seed=settings.seed, watch=watch)  # fmt: skip
+    said = {"trajectory": trajectory.name, "samples": int(trajectory.points.shape[1]), "kspace_sigma": sigma}
+    return made, basis, {"undersampled": said}
 
 
 def simulated_part(phantom: Phantom, schedule: Schedule, settings: SimulateSettings) -> Phantom:
@@ -123,15 +151,28 @@ def simulated_part(phantom: Phantom, schedule: Schedule, settings: SimulateSetti
     if settings.kind == "real" and not schedule.is_real:
         raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
                          "magnitude.", field="kind")  # fmt: skip
+    if settings.trajectory is not None:
+        _check_undersampled(settings)
     check_train_signal(schedule, 1.0 if phantom.b1 is None else phantom.b1[phantom.mask])
     return phantom
+
+
+def _check_undersampled(settings: SimulateSettings) -> None:
+    """Raise `InputError` where undersampled images cannot be of a kind."""
+    found = f"kind is {settings.kind!r}, but "
+    if settings.kind == "real":
+        raise InputError(f"{found}undersampled frames are complex", "complex or magnitude", field="kind")
+    if settings.kind == "magnitude" and settings.images == "coefficients":
+        raise InputError(f"{found}magnitudes of coefficients have lost their signs", "complex", field="kind")
 
 
 def simulated_type(schedule: Schedule, settings: SimulateSettings) -> np.dtype[Any]:
     """Return the type of the samples before their magnitude is taken, if it is."""
     # the magnitude of noisy data is Rician: it needs the noise of both channels, whatever the signal
     noisy_magnitude = settings.kind == "magnitude" and settings.snr is not None
-    complex_data = settings.kind == "complex" or noisy_magnitude or not schedule.is_real
+    complex_data = (
+        settings.kind == "complex" or noisy_magnitude or not schedule.is_real or settings.trajectory is not None
+    )
     return np.dtype(np.complex64 if complex_data else np.float32)
 
 

@@ -27,6 +27,7 @@ from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.operations.simulate import (
     SIMULATED_AT_A_TIME,
     fill_fingerprints,
+    simulate,
     simulated_part,
     simulated_type,
 )
@@ -79,15 +80,15 @@ def simulate_to(
     Raises
     ------
     InputError
-        As `simulate`; a name with another ending; a file there that this package did not write; another process that
-        makes one of this name.
+        As `simulate`, which makes undersampled stacks in memory; a name with another ending; a file there that this
+        package did not write; another process that makes one of this name.
     Cancelled
         What is finished is kept.
     """
     from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.evaluation.signal_scale import mark_of_pd
     from napari_blochnet.fingerprints.stack_drafts import PARTS_ENDINGS, open_draft, stack_parts
-    from napari_blochnet.fingerprints.stack_files import files_to_write, read_fingerprints
+    from napari_blochnet.fingerprints.stack_files import files_to_write, read_fingerprints, write_fingerprints
     from napari_blochnet.physics.decoder import EPGDecoder
 
     target = Path(path)
@@ -96,6 +97,11 @@ def simulate_to(
     source = phantom.record or {"operation": "given", "phantom": phantom.name}
     files = files_to_write(target)
     check_outputs(files, record=source)
+    if given.trajectory is not None:
+        # readouts see whole slices: made in memory, and written at once
+        made = simulate(phantom, schedule, given, device=device, progress=progress, cancelled=cancelled)
+        write_fingerprints(made, target)
+        return read_fingerprints(existing_file(target))
     phantom = simulated_part(phantom, schedule, given)
     chosen = resolve_device(device)
     watch, dtype = Watch(progress, cancelled), simulated_type(schedule, given)

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings, is_taken
 from napari_blochnet.jobs.operations.b1_maps import add_b1_field
 from napari_blochnet.jobs.operations.memory_estimate import free_memory, simulating_memory
 from napari_blochnet.jobs.operations.simulate import simulate
@@ -139,6 +140,7 @@ class SimulatePanel(Panel):
         phantom, schedule = self.phantom.value, self.session.schedule
         self._own.turn_to(phantom)
         self.form.set_row_visible("slices", self.part.currentText() == _RANGE)
+        self._show_sampling()
         self.run.setEnabled(phantom is not None and schedule is not None and not self.is_busy)
         self.field_run.setEnabled(phantom is not None and not self.is_busy)
         if phantom is None or schedule is None:
@@ -162,6 +164,16 @@ class SimulatePanel(Panel):
         else:
             line += " of memory."
         self.size_line.setText(line)
+
+    def _show_sampling(self) -> None:
+        """Show of the fields of undersampling those that the chosen trajectory and images take."""
+        chosen = self.form.values()
+        if chosen["trajectory"] != "file" and chosen["trajectory_file"] is not None:
+            # what nobody sees says nothing
+            self.form.editor("trajectory_file").value = None
+        for name in SamplingSettings.model_fields:
+            if name != "trajectory":
+                self.form.set_row_visible(name, is_taken(name, chosen["trajectory"], chosen["images"]))
 
     def _add_field(self) -> None:
         """Open the phantom in a synthetic B1 field, and choose it."""

@@ -1,0 +1,1 @@
+"""How settings are declared, and those that several operations and experiments share."""

@@ -1,0 +1,144 @@
+"""Undersampled acquisition of simulated fingerprints: aliased frames, or coefficient images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, BoolArray
+from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.sampling.coefficients import SubspaceProblem, coefficient_images
+from napari_blochnet.sampling.coils import coil_maps
+from napari_blochnet.sampling.scanning import grid_frames, read_kspace
+from napari_blochnet.sampling.trajectories import Rotation, Trajectory, make_trajectory, readout_samples
+from napari_blochnet.sampling.trajectory_files import read_trajectory
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["acquire", "acquiring_memory", "subspace_basis", "trajectory_of"]
+
+# Of the dictionary whose singular vectors coefficients are of: they hardly change with a finer grid.
+_T1_RANGE, _T2_RANGE, _STEP = (20.0, 6000.0), (2.0, 3000.0), 0.05
+
+
+def trajectory_of(
+    schedule: Schedule,
+    image: tuple[int, int],
+    trajectory: str,
+    trajectory_file: str | None = None,
+    interleaves: int = 48,
+    rotation: Rotation = "golden",
+    watch: Watch = UNWATCHED,
+) -> Trajectory:
+    """Return the trajectory that settings name, for the TRs of a schedule and an image of (y, x) voxels."""
+    if trajectory == "file":
+        if trajectory_file is None:
+            raise InputError("The trajectory is to come from a file, and none is named", "trajectory_file",
+                             field="trajectory_file")  # fmt: skip
+        return read_trajectory(trajectory_file, len(schedule), image, watch=watch)
+    return make_trajectory(trajectory, len(schedule), image, interleaves, rotation)
+
+
+def subspace_basis(schedule: Schedule, components: int, watch: Watch = UNWATCHED) -> AnyArray:
+    """Return the first singular vectors of the dictionary of a schedule, shape (time, component)."""
+    from napari_blochnet.estimators.matching.atoms import build_dictionary
+    from napari_blochnet.estimators.matching.grid import TissueGrid
+
+    if components > len(schedule):
+        raise InputError(f"components is {components}, but the schedule has {len(schedule)} pulses",
+                         "no more than these", field="components")  # fmt: skip
+    grid = TissueGrid(_T1_RANGE, _T2_RANGE, _STEP)
+    made = build_dictionary(schedule, grid, "signal", energy=0.5, rank=components, watch=watch)
+    return made.subspace.basis
+
+
+def acquire(
+    volume: AnyArray,
+    mask: BoolArray,
+    trajectory: Trajectory,
+    *,
+    coils: int = 8,
+    images: Literal["frames", "coefficients"] = "frames",
+    basis: AnyArray | None = None,
+    low_rank: float = 0.005,
+    sigma: float = 0.0,
+    seed: int = 0,
+    watch: Watch = UNWATCHED,
+) -> AnyArray:
+    """Read k-space of every slice along a trajectory, and make images of it.
+
+    Parameters
+    ----------
+    volume : complex array of shape (z, y, x, time)
+        What every voxel sends; frames take its place.
+    mask : bool array of shape (z, y, x)
+        Slices without a voxel are left as they are.
+    trajectory : Trajectory
+    coils : int
+        See `napari_blochnet.sampling.coils.coil_maps`.
+    images : {"frames", "coefficients"}
+    basis : array of shape (time, K)
+        Orthonormal; of coefficients.
+    low_rank : float
+        See `napari_blochnet.sampling.coefficients.coefficient_images`.
+    sigma : float
+        Standard deviation of k-space noise in each real channel, in units of `volume`.
+    seed : int
+        Of the noise.
+    watch : Watch
+        Counts thousandths of slices.
+
+    Returns
+    -------
+    complex64 array of shape (z, y, x, time) or (z, y, x, K)
+    """
+    maps = coil_maps(coils, (volume.shape[1], volume.shape[2]))
+    slices = np.flatnonzero(mask.any(axis=(1, 2)))
+    if images == "frames" or basis is None:
+        for number, z in enumerate(slices):
+            reading, gridding = (_part(watch, number, len(slices), half) for half in ((0.0, 0.5), (0.5, 1.0)))
+            samples = read_kspace(volume[z], trajectory, maps, sigma, (seed, int(z)), reading)
+            volume[z] = grid_frames(samples, trajectory, maps, gridding)
+        return volume
+    problem = SubspaceProblem(trajectory, basis, maps, watch.quiet)
+    made = np.zeros((*mask.shape, basis.shape[1]), np.complex64)
+    for number, z in enumerate(slices):
+        reading, solving = (_part(watch, number, len(slices), half) for half in ((0.0, 0.2), (0.2, 1.0)))
+        samples = read_kspace(volume[z], trajectory, maps, sigma, (seed, int(z)), reading)
+        made[z] = np.moveaxis(coefficient_images(problem, samples, low_rank, seed=seed, watch=solving), 0, -1)
+    return made
+
+
+def _part(watch: Watch, number: int, total: int, span: tuple[float, float]) -> Watch:
+    """Return a watch of one step of one slice, which counts in thousandths of slices."""
+
+    def tell(done: int, of: int, message: str = "", /) -> None:
+        here = span[0] + (span[1] - span[0]) * done / max(1, of)
+        watch.report(int(1000 * (number + here)), 1000 * total, message)
+
+    return Watch(tell, watch.cancelled)
+
+
+def acquiring_memory(
+    frames: int, image: tuple[int, int], trajectory: str, interleaves: int, coils: int, components: int | None
+) -> int:
+    """Return the bytes that the acquisition of a slice takes, beyond its volume; of a file's readouts as of spirals.
+
+    Parameters
+    ----------
+    frames : int
+    image : tuple of int
+        Voxels (y, x).
+    trajectory : str
+    interleaves, coils : int
+    components : int or None
+        Of coefficients; None: frames.
+    """
+    samples = readout_samples("spiral" if trajectory == "file" else trajectory, max(image), interleaves)
+    kspace = 8 * frames * coils * samples
+    voxels = image[0] * image[1]
+    if components is None:
+        return kspace + 8 * frames * voxels
+    # spectra; for each coil that is worked at, K weighted copies of its samples
+    return kspace + 4 * 8 * components**2 * voxels + 2 * 8 * components * frames * samples + 16 * frames * samples

@@ -1,0 +1,92 @@
+"""Trajectories from files."""
+
+from __future__ import annotations
+
+import math
+import os
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
+from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.sources import open_array
+from napari_blochnet.io.plain_files import existing_file
+from napari_blochnet.sampling.density import density_weights
+from napari_blochnet.sampling.trajectories import Trajectory
+
+__all__ = ["read_trajectory"]
+
+# Largest |k| along an axis, in the units that people use: cycles per voxel, radians per voxel. Above these it is in
+# cycles per field of view. Rounding of single precision is no reason to take the next one.
+_UNITS = ((0.5, 1.0), (math.pi, 1.0 / (2.0 * math.pi)))
+_SLACK = 1.001
+# A readout that stays within less of k-space than this is of an image that is smaller than the one it is used for, or
+# in other units than they were taken for.
+_LEAST = 0.05
+
+
+def read_trajectory(
+    path: str | os.PathLike[str], pulses: int, image: tuple[int, int], *, watch: Watch = UNWATCHED
+) -> Trajectory:
+    """Read where k-space is read in each TR.
+
+    Parameters
+    ----------
+    path : path
+        NumPy, MATLAB or HDF5: real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
+        (TR, sample); TR and sample the other way round where only that fits the schedule. In cycles per voxel (up to
+        0.5), radians per voxel (up to π), or cycles per field of view (up to half the image's voxels), told by the
+        largest.
+    pulses : int
+        Of the schedule. Files of fewer readouts than it has TRs are played again from the first.
+    image : tuple of int
+        Voxels (y, x).
+    watch : Watch
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    InputError
+        No file, another shape, more readouts than TRs, values beyond the image's k-space or not finite.
+    """
+    file = existing_file(path)
+    k = _planar(file.name, np.asarray(open_array(file, watch=watch).data), pulses)
+    if not np.isfinite(k.view(np.float64)).all():
+        raise FileError(file, "holds NaN or infinity", "finite k", field="trajectory_file")
+    largest = max(float(np.abs(k.real).max()), float(np.abs(k.imag).max()))
+    scale = next((scale for limit, scale in _UNITS if largest <= limit * _SLACK), None)
+    if scale is not None:
+        points = np.stack([k.imag, k.real], axis=-1) * scale
+    else:
+        points = np.stack([k.imag / image[0], k.real / image[1]], axis=-1)
+    reach = float(np.abs(points).max())
+    if reach > 0.5 * _SLACK or reach < _LEAST:
+        found = f"goes up to |k| = {largest:.4g}, which is {reach:.3g} cycles per voxel of {dimensions(image)} voxels"
+        raise FileError(file, found, "k of this image: up to 0.5 cycles or π radians per voxel, or half as many cycles "
+                        "per field of view as it has voxels", field="trajectory_file")  # fmt: skip
+    points = np.clip(points, -0.5, 0.5)
+    return Trajectory(points, density_weights(points, image, watch), file.name)
+
+
+def _planar(name: str, data: AnyArray, pulses: int) -> FloatArray:
+    """Return kx + i·ky of shape (TR, sample), complex128."""
+    shape = data.shape
+    if data.dtype.kind == "c" and data.ndim == 2:
+        k = data.astype(np.complex128)
+    elif data.dtype.kind in "fiu" and data.ndim == 3 and 2 in (shape[0], shape[-1]):
+        kx, ky = (data[..., axis] if shape[-1] == 2 else data[axis] for axis in (0, 1))
+        k = kx.astype(np.float64) + 1j * ky
+    else:
+        raise FileError(name, f"holds {data.dtype} of shape {dimensions(shape)}",
+                        "k along (TR, sample, 2), or complex kx + i·ky along (TR, sample)",
+                        field="trajectory_file")  # fmt: skip
+    if len(k) != pulses and (k.shape[1] == pulses or len(k) > pulses >= k.shape[1]):
+        k = k.T
+    if len(k) > pulses:
+        raise FileError(name, f"has {len(k)} readouts of {k.shape[1]} samples",
+                        f"at most one for each of the schedule's {pulses} pulses", field="trajectory_file")  # fmt: skip
+    return np.ascontiguousarray(k)

@@ -1,0 +1,55 @@
+"""The undersampling experiment, small."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import napari_blochnet as nb
+from napari_blochnet.studies import undersampling
+from napari_blochnet.studies.study_runs import run_study
+from napari_blochnet.studies.undersampling import centred_slice
+
+TRAIN = nb.Schedule(8 + 50 * np.abs(np.sin(np.linspace(0, 9, 150))), 12.0, 4.0, inversion_time=10.0, name="short")
+SMALL = {"size": 32, "interleaves": 8, "coils": 3, "components": 4, "estimators": "universal,fc", "snr": 60.0}
+
+
+def test_a_slice_lies_in_the_middle():
+    head = nb.synthetic_phantom((5, 20, 40))
+    laid = centred_slice(head, 30)
+    assert laid.shape == (1, 30, 30)
+    np.testing.assert_array_equal(laid.t1[0, 5:25], head.t1[2, :, 5:35])
+    assert not laid.mask[0, :5].any()
+    assert not laid.mask[0, 25:].any()
+    np.testing.assert_array_equal(laid.pure_labels[0, 5:25], head.pure_labels[2, :, 5:35])
+
+
+def test_undersampling_scores_every_kind_of_images(tmp_path, monkeypatch):
+    monkeypatch.setattr(undersampling, "fisp_schedule", lambda: TRAIN)
+    monkeypatch.setattr(undersampling, "head_of", lambda data: nb.synthetic_phantom((6, 30, 26)))
+    said = []
+    result = run_study("undersampling", tmp_path, say=said.append, **SMALL)
+    found = {(row["images"], row["estimator"]): row for row in result.rows if row["tissue"] == "all"}
+    full, frames, coefficients = (found[images, "universal"] for images in ("full", "frames", "coefficients"))
+    assert full["failed"] == 0
+    assert full["t1_median_percent"] < 1.5
+    for parameter in ("t1", "t2"):
+        median = f"{parameter}_median_percent"
+        assert full[median] < coefficients[median] < frames[median]
+    # a network for another train is told of, and the rest goes on
+    assert "schedule" in found["full", "fc"]["refused"]
+    assert found["full", "fc"]["t1_median_percent"] is None
+    assert {row["tissue"] for row in result.rows} > {"all", "white matter"}
+    assert "## Aliased frames" in result.text
+    assert len(said) == 3
+    # what is finished is not computed again
+    run_study("undersampling", tmp_path, say=said.append, **SMALL)
+    assert len(said) == 3
+
+
+def test_a_peer_that_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setattr(undersampling, "fisp_schedule", lambda: TRAIN)
+    monkeypatch.setattr(undersampling, "head_of", lambda data: nb.synthetic_phantom((6, 30, 26)))
+    monkeypatch.setitem(__import__("sys").modules, "mrpro.data", None)
+    with pytest.raises(nb.InputError, match="mrpro"):
+        run_study("undersampling", tmp_path, peer=True, **{**SMALL, "estimators": "universal"})
