@@ -80,9 +80,7 @@ class OnTop(Estimator):
         return self._prepared(schedule, kind, watch, with_b1=True)
 
     def _prepared(self, schedule: Schedule, kind: SignalKind, watch: Watch, *, with_b1: bool) -> EPGDecoder:
-        self.estimator.prepare(
-            schedule, kind, with_b1=with_b1, progress=watch.progress, cancelled=watch.cancelled
-        )
+        self.estimator.prepare(schedule, kind, with_b1=with_b1, progress=watch.progress, cancelled=watch.cancelled)
         return EPGDecoder(schedule, tolerance=self.tolerance)
 
 

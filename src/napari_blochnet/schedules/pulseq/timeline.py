@@ -192,7 +192,7 @@ def read_timeline(path: Path) -> Timeline:
     except (KeyError, IndexError, ValueError, AssertionError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(error, FileError):
             raise
-        reason = f"{type(error).__name__} {error}".strip()
+        reason = str(error) if type(error) is ValueError else f"{type(error).__name__} {error}".strip()
         raise FileError(path, f"is damaged: {reason}", "blocks whose events the file has") from None
 
 
