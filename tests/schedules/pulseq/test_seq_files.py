@@ -72,6 +72,34 @@ def test_versions_before_1_4_are_read_and_their_field_of_view_in_mm(tmp_path, mi
     assert "dephases by 9 cycles" in " ".join(played.sentences)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        # the file ends where a shape's samples would follow: pypulseq would read on for ever
+        ("num_samples 1000\n0\n0\n998\n", "num_samples 1000\n", "is cut off: its [SHAPES] end at 'num_samples 1000'"),
+        ("num_samples 1000\n0\n0\n998\n", "", "is cut off: its [SHAPES] end at 'shape_id 2'"),
+        # whatever the word before a number of samples, as many are made
+        ("num_samples 1000\n0", "samples 99999999999\n0", "has shapes of up to 1e+11 samples"),
+        ("2 500000 100 2000 100 0", "2 1e308 100 2000 100 0", "beyond all bounds"),
+        ("2 500000 100 2000 100 0", "2 500000 -inf 2000 100 0", "whose times do not ascend"),
+        ("minor 3", f"minor {'a' * 5000}", "is of Pulseq 1.aaaa"),
+        ("1 -500000 200 800 200 0", f"1 {'z' * 5000} 200 800 200 0", "is damaged"),
+        ("[VERSION]\nmajor 1\nminor 3\nrevision 1\n", "", "has no [VERSION]"),
+    ],
+)
+def test_damage_is_told_in_one_short_sentence(tmp_path, recwarn, old, new, sentence):
+    whole = _by_hand(3, "256 256 5")
+    assert old in whole
+    file = tmp_path / "hand.seq"
+    file.write_text(whole.replace(old, new))
+    with pytest.raises(InputError) as told:
+        read_pulseq(file)
+    assert sentence in str(told.value)
+    assert len(str(told.value)) < 400
+    assert "\n" not in str(told.value)
+    assert not [warning for warning in recwarn if issubclass(warning.category, RuntimeWarning)]
+
+
 def test_preparations_are_told_by_what_they_do(written):
     before = [(180.0, 0.0), "spoil", 0.02, (90.0, 0.0), 0.02, (180.0, np.pi / 2), 0.02, (90.0, np.pi), "spoil"]
     played = read_pulseq(written("prepared", before=before), preparation_model="ideal")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 import warnings
 from pathlib import Path
@@ -17,6 +16,7 @@ _MOST_BYTES = 128 * 2**20
 _MOST_BLOCKS = 1_000_000
 _MOST_SAMPLES = 4_000_000
 _MOST_SAMPLES_IN_ALL = 64_000_000
+_MOST_LETTERS = 120
 _VERSIONS = "Pulseq 1.2 to 1.5"
 
 
@@ -40,9 +40,11 @@ def read_sequence(path: Path) -> Any:
     if size > _MOST_BYTES:
         raise FileError(path, f"has {size / 2**20:.0f} MiB", f"at most {_MOST_BYTES // 2**20} MiB of a Pulseq file")
     text = path.read_bytes().decode("utf-8", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
+    text = text.replace("\x00", "")
     sections = _sections(path, text)
     _check_version(path, sections)
-    _check_sizes(path, text, sections)
+    _check_sizes(path, sections)
+    _check_shapes(path, sections.get("SHAPES", []))
     _check_extensions(path, sections)
     import pypulseq
 
@@ -51,12 +53,11 @@ def read_sequence(path: Path) -> Any:
         warnings.simplefilter("ignore")
         # pypulseq waits for the empty line that ends a section, for ever where the file ends within one
         copy = Path(folder) / "sequence.seq"
-        copy.write_text(text.replace("\x00", "") + "\n\n", encoding="utf-8")
+        copy.write_text(text + "\n\n", encoding="utf-8")
         try:
             sequence.read(str(copy), detect_rf_use=False, remove_duplicates=False)
         except Exception as error:  # whatever pypulseq stumbles over
-            reason = (str(error).splitlines() or [""])[0] or type(error).__name__
-            raise FileError(path, f"is damaged: pypulseq says {reason!r}", "a file as Pulseq writes it") from None
+            raise FileError(path, f"is damaged: {_reason(error)}", "a file as Pulseq writes it") from None
     _check_times(path, sequence)
     return sequence
 
@@ -81,20 +82,51 @@ def _check_version(path: Path, sections: dict[str, list[str]]) -> None:
     found = dict(line.split(None, 1) for line in sections["VERSION"] if len(line.split()) > 1)
     version = f"{found.get('major', '?')}.{found.get('minor', '?')}"
     if version not in ("1.2", "1.3", "1.4", "1.5"):
-        raise FileError(path, f"is of Pulseq {version}", _VERSIONS)
+        raise FileError(path, f"is of Pulseq {_short(version)}", _VERSIONS)
 
 
-def _check_sizes(path: Path, text: str, sections: dict[str, list[str]]) -> None:
+def _check_sizes(path: Path, sections: dict[str, list[str]]) -> None:
     if len(sections["BLOCKS"]) > _MOST_BLOCKS:
         raise FileError(path, f"plays {len(sections['BLOCKS'])} blocks", f"at most {_MOST_BLOCKS}")
-    counts = [float(count) for count in re.findall(r"(?im)^\s*num_(?:un)?(?:compressed_)?samples\s+(\d{1,18})", text)]
-    if max(counts, default=0.0) > _MOST_SAMPLES or sum(counts) > _MOST_SAMPLES_IN_ALL:
-        found = f"has shapes of up to {max(counts):.0f} samples, {sum(counts):.0f} in all"
-        raise FileError(path, found, f"at most {_MOST_SAMPLES} in one, {_MOST_SAMPLES_IN_ALL} in all")
     for line in sections.get("ADC", ()):
         parts = line.split()
         if len(parts) > 1 and not _is_below(parts[1], _MOST_SAMPLES):
-            raise FileError(path, f"has an ADC event of {parts[1]} samples", f"at most {_MOST_SAMPLES}")
+            raise FileError(path, f"has an ADC event of {_short(parts[1])} samples", f"at most {_MOST_SAMPLES}")
+
+
+def _check_shapes(path: Path, lines: list[str]) -> None:
+    """Refuse more samples than any scan takes, and an end within a shape, at which pypulseq reads on for ever."""
+    # whatever the word before it: pypulseq does not look at that
+    pairs = [line.split() for line in lines]
+    counts = [float(pair[1]) for pair in pairs if len(pair) == 2 and pair[0] != "shape_id" and _is_number(pair[1])]
+    if max(counts, default=0.0) > _MOST_SAMPLES or sum(counts) > _MOST_SAMPLES_IN_ALL:
+        found = f"has shapes of up to {max(counts):.6g} samples, {sum(counts):.6g} in all"
+        raise FileError(path, found, f"at most {_MOST_SAMPLES} in one, {_MOST_SAMPLES_IN_ALL} in all")
+    if lines and not _is_number(lines[-1]):
+        raise FileError(path, f"is cut off: its [SHAPES] end at {_short(lines[-1])!r}", "the samples of each shape")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it lacks the event or shape {_short(str(error.args[0] if error.args else '?'))}"
+    if isinstance(error, UnboundLocalError):
+        return "a section is missing, or stands before one that it needs"
+    said = _short((str(error).splitlines() or [""])[0])
+    return f"pypulseq says {said!r}" if said else "pypulseq cannot make sense of it"
+
+
+def _short(text: str) -> str:
+    """Return what others say, or a file holds, as fits into a sentence."""
+    shown = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return shown if len(shown) <= _MOST_LETTERS else f"{shown[:_MOST_LETTERS]}…"
 
 
 def _is_below(text: str, most: float) -> bool:

@@ -186,11 +186,13 @@ def read_timeline(path: Path) -> Timeline:
     """
     sequence = read_sequence(path)
     try:
-        return _timeline(path, sequence)
+        # what is not finite is refused where it is met
+        with np.errstate(all="ignore"):
+            return _timeline(path, sequence)
     except (KeyError, IndexError, ValueError, AssertionError, TypeError, AttributeError, OverflowError) as error:
         if isinstance(error, FileError):
             raise
-        reason = f"{type(error).__name__} {error}".strip()
+        reason = str(error) if type(error) is ValueError else f"{type(error).__name__} {error}".strip()
         raise FileError(path, f"is damaged: {reason}", "blocks whose events the file has") from None
 
 
@@ -228,6 +230,8 @@ def _timeline(path: Path, sequence: Any) -> Timeline:
             at = moments[n] + _integrals(own, local)
             acquisitions.append(Acquisition(starts[n] + local, at, float(adc.phase_offset), is_noise))
         moments[n + 1] = moments[n] + _integrals(own, durations[n : n + 1])[0]
+    if not np.isfinite(moments).all() or not all(np.isfinite(taken.times).all() for taken in acquisitions):
+        raise ValueError("gradients or samples beyond all bounds")
     definitions = sequence.definitions
     extent = np.atleast_1d(definitions.get("FOV", ()))
     known = tuple(float(length) for length in extent) if np.issubdtype(extent.dtype, np.number) else ()
@@ -271,7 +275,8 @@ def _waveform(path: Path, sequence: Any, number: int) -> tuple[Any, ComplexArray
         if count > 4_000_000:
             raise ValueError("a pulse of more than 4000000 samples")
         signal = np.interp(step * (np.arange(count) + 0.5), rf.t, signal)
-    if not len(signal) or not np.isfinite(signal).all():
+    timing = (rf.delay, rf.center, rf.freq_offset, rf.phase_offset)
+    if not len(signal) or not np.isfinite(signal).all() or not np.isfinite(np.asarray(timing, np.float64)).all():
         raise ValueError("a pulse that is empty, or whose values are not finite")
     return rf, signal, step
 
