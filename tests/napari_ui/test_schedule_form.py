@@ -176,7 +176,7 @@ def test_a_pulseq_file_is_read_in_the_background_and_says_what_it_was_understood
     tab.form.editor("path")._take(str(shared_data / "pulseq" / "cardiac.seq"))
     assert tab.is_busy
     desk.wait(tab)
-    assert "give spin_lock" in tab.form.errors()["spin_lock"]
+    assert "give Spin locks" in tab.form.errors()["spin_lock"]
     # it states the rest itself
     assert not tab.form.row("flip_angle").isVisible()
     tab.form.set_values({"spin_lock": "t2"})

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.jobs.settings_schedules import ScheduleFileSettings
@@ -82,7 +82,7 @@ class TakesLayers:
         if fits_schedule(layer, self.question.known):
             self._open_layer(layer)
             return self.jobs.job
-        go_to_tab(self.session.viewer, self, "Data")  # type: ignore[arg-type]
+        go_to_tab(self.session.viewer, cast("QWidget", self), "Data")
         self._ask_schedule_of(layer)
         # one that lies beside the layer's file is proposed in the form; what that leaves open is asked for there
         if self.question.path == "" or (self.question.known and not fits_schedule(layer, self.question.known)):
@@ -96,7 +96,7 @@ class TakesLayers:
     def choose_schedule(self, layer: Layer) -> QFileDialog:
         """Ask for the file of a layer's schedule; where it leaves nothing open, the layer is opened with it."""
         here = preferences.folder("schedule") or preferences.folder("fingerprints")
-        dialog = QFileDialog(self, f"Schedule of {layer.name}", here, _FILES)  # type: ignore[arg-type]
+        dialog = QFileDialog(cast("QWidget", self), f"Schedule of {layer.name}", here, _FILES)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.fileSelected.connect(self._on_schedule_file)

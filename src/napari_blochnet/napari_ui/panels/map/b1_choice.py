@@ -132,10 +132,10 @@ class B1Choice(QWidget):
     def _show(self, chosen: ChosenB1) -> None:
         """Show what was chosen for this stack before; what is gone is nominal."""
         layer = None if chosen.layer is None else chosen.layer()
-        wanted = layer if chosen.source == "layer" else next(k for k, v in _SOURCES.items() if v == chosen.source)
-        with contextlib.ExitStack() as silent:
-            silent.enter_context(QSignalBlocker(self.unit))
-            for control in (self.file, self.nominal, self.choice):
+        wanted: Any = layer if chosen.source == "layer" else next(k for k, v in _SOURCES.items() if v == chosen.source)
+        controls: tuple[Any, ...] = (self.file, self.nominal, self.choice)
+        with QSignalBlocker(self.unit), contextlib.ExitStack() as silent:
+            for control in controls:
                 silent.enter_context(control.changed.blocked())
             self.file.value = chosen.path
             self.unit.setCurrentText(next(text for text, kept in _KEPT_UNITS.items() if kept == chosen.unit))
