@@ -358,6 +358,7 @@ WRITING = {
     "io.sets.rooms": "rooms, which nobody but we make",
     "io.sets.switching": "what the plan of a set names, and is as it was when that was written",
     "io.sets.unfinished": "parts of a stack or of maps that are not whole yet, in a folder that is ours",
+    "io.nifti": "the header of a draft",
     "phantoms.write": "into a draft",
     "fingerprints.stack_drafts": "into a draft",
     "jobs.volumes.volume_maps": "parts in a folder that is ours",
@@ -370,6 +371,7 @@ WRITING = {
     "napari_ui.saving.results": "error maps that are ours",
     "benchmarks.measuring": "/proc",
     "benchmarks.restarts_speed": "temporary files",
+    "benchmarks.volumes_speed": "temporary files",
     "benchmarks.window_smoothness": "temporary files",
     "napari_ui.benchmark.smoothness": "temporary files",
 }

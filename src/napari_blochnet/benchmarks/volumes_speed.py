@@ -163,8 +163,8 @@ def simulate_timed(
     give_back_freed_memory()
     phantom, schedule = read_phantom(phantom_path), read_schedule(schedule_path)
     settings = settings_from(SimulateSettings, snr=float(snr), seed=int(seed), slices=(int(first), int(last)))
-    print(memory_said(_operation("simulate"), Path(path), {"phantom": phantom, "schedule": schedule}, settings))
     simulate(synthetic_phantom((1, 24, 20)), schedule, snr=float(snr))
+    print(memory_said(_operation("simulate"), Path(path), {"phantom": phantom, "schedule": schedule}, settings))
     begun = _times()
     stack = simulate_to(path, phantom, schedule, settings)
     print(f"{int(stack.mask.sum()):,} voxels inside the mask, {_since(begun)}")
@@ -183,10 +183,10 @@ def map_timed(stack_path: str, case: str, folder: str) -> None:
     """
     give_back_freed_memory()
     stack, settings = read_fingerprints(stack_path), settings_from(ReconstructSettings, **CASES[case])
-    print(memory_said(_operation("reconstruct"), Path(folder), {"stack": stack}, settings))
     few = np.zeros_like(stack.mask)
     few.reshape(-1)[np.flatnonzero(stack.mask)[:100]] = True
     reconstruct(stack, mask=few, settings=settings)
+    print(memory_said(_operation("reconstruct"), Path(folder), {"stack": stack}, settings))
     begun: list[tuple[float, float]] = []
 
     def started(_done: int, _total: int, message: str = "", /) -> None:

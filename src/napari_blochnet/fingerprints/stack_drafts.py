@@ -20,19 +20,30 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, is_lazy
+from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.paired_files import beside_stack
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.zarr_stacks import AXES, chunks_of, is_zarr_name, stored_type
 from napari_blochnet.io.containers.hdf5_arrays import create_hdf5_array, is_hdf5_name
-from napari_blochnet.io.json_files import write_json
-from napari_blochnet.io.nifti import nifti_type, read_nifti, write_nifti, write_nifti_header
-from napari_blochnet.io.origin import listing
+from napari_blochnet.io.json_files import beside_json, write_json
+from napari_blochnet.io.nifti import is_nifti, nifti_type, read_nifti, write_nifti, write_nifti_header
+from napari_blochnet.io.origin import listing, members_named
 from napari_blochnet.io.sets.rooms import sync_file
 from napari_blochnet.physics.kernels.launch import available_threads
 
-__all__ = ["PARTS_ENDINGS", "FileDraft", "StackDraft", "StackPart", "open_draft", "stack_parts", "write_samples"]
+__all__ = [
+    "PARTS_ENDINGS",
+    "FileDraft",
+    "StackDraft",
+    "StackPart",
+    "files_to_write",
+    "fingerprint_files",
+    "open_draft",
+    "stack_parts",
+    "write_samples",
+]
 
 #: How the names of what is written part by part end.
 PARTS_ENDINGS = (".zarr", ".nii", ".h5", ".hdf5")
@@ -245,6 +256,30 @@ class FileDraft:
         write_nifti(self._mask, self._geometry, mask)
         write_json(sidecar | listing([self.path, mask]), beside)
         return [self.path, mask, beside]
+
+
+def fingerprint_files(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the files of a stack of this name: stack, mask, JSON."""
+    target = Path(path)
+    return [target] if is_zarr_name(target) else [target, *beside_stack(target)]
+
+
+def files_to_write(path: str | os.PathLike[str], settings: Any = None) -> list[Path]:
+    """Return the files of a stack that is to be written; raise `InputError` where nothing is written under its name."""
+    target = Path(path)
+    if not any(is_so(target) for is_so in (is_nifti, is_zarr_name, is_hdf5_name)):
+        endings = "a name ending in .nii, .nii.gz, .zarr or .h5"
+        raise FileError(target, "a stack is written as NIfTI, Zarr or HDF5", endings)
+    files = fingerprint_files(target)
+    if len(files) > 1:
+        # one JSON file says what one stack is
+        others = (target.with_name(name) for name in members_named(beside_json(files[-1])[0]) or ())
+        other = next((file for file in others if file not in files and file.exists()), None)
+        if other is not None and is_hdf5_name(target) != is_hdf5_name(other):
+            raise FileError(
+                target, f"its {files[-1].name} is there, that of {other.name}", "another name", field="output"
+            )
+    return files
 
 
 def write_samples(stack: FingerprintStack, path: Path, watch: Watch = UNWATCHED) -> None:

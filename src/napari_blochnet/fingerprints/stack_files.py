@@ -24,13 +24,12 @@ from napari_blochnet.fingerprints.paired_files import beside_stack, main_part, o
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.stack_axes import StackAxes
-from napari_blochnet.fingerprints.stack_drafts import write_samples
+from napari_blochnet.fingerprints.stack_drafts import files_to_write, fingerprint_files, write_samples
 from napari_blochnet.fingerprints.zarr_stacks import LAZY_BYTES, is_zarr_name, is_zarr_stack, write_zarr_stack
 from napari_blochnet.io.atomic import existing_file, replacing_set
-from napari_blochnet.io.containers.hdf5_arrays import is_hdf5_name
 from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.json_files import beside_json, write_json
-from napari_blochnet.io.nifti import is_nifti, write_nifti
+from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.io.origin import about_changes, check_outputs, listing, members_named
 from napari_blochnet.io.sets.reading_whole import reads_whole
 from napari_blochnet.io.zarr_arrays import is_zarr, zarr_attributes
@@ -237,30 +236,6 @@ def carries_schedule(path: PathLike) -> bool:
     if not is_zarr(file) and is_series(file):
         return False
     return _sidecar(file, [], is_needed=False)[1] is not None
-
-
-def fingerprint_files(path: PathLike) -> list[Path]:
-    """Return the files that `write_fingerprints` writes for this path: stack, mask, JSON."""
-    target = Path(path)
-    return [target] if is_zarr_name(target) else [target, *beside_stack(target)]
-
-
-def files_to_write(path: PathLike, settings: Any = None) -> list[Path]:
-    """Return what `write_fingerprints` writes for this path; raise `InputError` where nothing is written so."""
-    target = Path(path)
-    if not any(is_so(target) for is_so in (is_nifti, is_zarr_name, is_hdf5_name)):
-        endings = "a name ending in .nii, .nii.gz, .zarr or .h5"
-        raise FileError(target, "a stack is written as NIfTI, Zarr or HDF5", endings)
-    files = fingerprint_files(target)
-    if len(files) > 1:
-        # one JSON file says what one stack is
-        others = (target.with_name(name) for name in members_named(beside_json(files[-1])[0]) or ())
-        other = next((file for file in others if file not in files and file.exists()), None)
-        if other is not None and is_hdf5_name(target) != is_hdf5_name(other):
-            raise FileError(
-                target, f"its {files[-1].name} is there, that of {other.name}", "another name", field="output"
-            )
-    return files
 
 
 def write_fingerprints(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,9 @@ def _rows_bytes(stack: FingerprintStack, largest: int) -> int:
     _, _, height, width = stack.shape
     most = int(stack.mask.sum(axis=(1, 2)).max(initial=1))
     rows = min(height, -(-height * largest // max(1, most)) + 1)
-    return 2 * rows * width * stack.shape[0] * int(stack.data.dtype.itemsize)
+    # chunks, packed and unpacked, that threads are at
+    chunks = 2 * (os.cpu_count() or 1) * int(np.prod(getattr(stack.data, "chunksize", ())))
+    return (2 * rows * width * stack.shape[0] + chunks) * int(stack.data.dtype.itemsize)
 
 
 def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:
