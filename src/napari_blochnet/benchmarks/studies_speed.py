@@ -120,10 +120,10 @@ def benchmark_studies(
                 took, text = _timed(line(out), allowed, watch)
                 times[way].append(took)
                 found[way] = _same_as(place / "way-0-0", out), _finished(text)
-        rows = [
-            StudyRow(way, allowed, *map(statistics.median, zip(*times[way], strict=True)), *found[way])
-            for way, allowed, _ in ways
-        ]
+        rows = []
+        for way, allowed, _ in ways:
+            seconds, processor = (statistics.median(each) for each in zip(*times[way], strict=True))
+            rows.append(StudyRow(way, allowed, seconds, processor, *found[way]))
         if cluster:
             rows += _by_cluster(place, study, workers, watch)
     return rows
