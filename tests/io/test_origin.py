@@ -363,6 +363,7 @@ WRITING = {
     "fingerprints.stack_drafts": "into a draft",
     "jobs.volumes.volume_maps": "parts in a folder that is ours",
     "jobs.volumes.volume_stacks": "parts in a folder that is ours",
+    "cohorts.study_folder": "notes in a folder that is ours",
     "schedules.pulseq.seq_file": "temporary files",
     "jobs.sessions": "into a draft",
     "estimators.brought.write_dictionary": "into a draft",

@@ -76,11 +76,11 @@ def test_a_b1_map_is_asked_for_of_each_stack(stack, tmp_path):
 
 def test_a_stack_that_was_made_in_python_is_replaced_too(stack, tmp_path):
     made = nb.FingerprintStack(np.asarray(stack.data), SCHEDULE, "complex")
-    found = template(nb.reconstruct(made, step=0.5))
-    assert [step["operation"] for step in found.steps] == [EACH, "reconstruct"]
+    maps = nb.reconstruct(made, step=0.5)
+    assert [step["operation"] for step in template(maps).steps] == [EACH, "reconstruct"]
     write_fingerprints(stack, tmp_path / "sub-1_MRF.nii")
     np.save(tmp_path / "bare.npy", stack.data)
-    study = nb.run_on_stacks(found.recipe, [tmp_path / "sub-1_MRF.nii", tmp_path / "bare.npy"], tmp_path / "out")
+    study = nb.run_on_stacks(maps.record, [tmp_path / "sub-1_MRF.nii", tmp_path / "bare.npy"], tmp_path / "out")
     assert study.done == 1
     assert "does not say what schedule made it" in study.failed["sub-bare"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -49,6 +50,9 @@ class StudyRow:
         That it may use.
     seconds : float
         Of the whole command, from its start to its end; the median of its runs.
+    processor : float
+        Seconds of processors that the command itself took, which nobody beside it lengthens; of a cluster, all but its
+        workers.
     identical : bool
         Whether all maps have the same bits as those of the plain loop.
     lines : int
@@ -58,6 +62,7 @@ class StudyRow:
     way: str
     cores: int
     seconds: float
+    processor: float
     identical: bool
     lines: int
 
@@ -106,16 +111,19 @@ def benchmark_studies(
             (f"{workers} workers, 1 thread each", cores,
              lambda out: command_line(*study, "-o", out, "--workers", workers)),
         ]  # fmt: skip
-        times: dict[str, list[float]] = {way: [] for way, _, _ in ways}
+        times: dict[str, list[tuple[float, float]]] = {way: [] for way, _, _ in ways}
         found: dict[str, tuple[bool, int]] = {}
         for turn in range(repeats):
             for number, (way, allowed, line) in enumerate(ways):
                 watch.report(turn * len(ways) + number, repeats * len(ways), way)
                 out = place / f"way-{number}-{turn}"
-                seconds, text = _timed(line(out), allowed, watch)
-                times[way].append(seconds)
+                took, text = _timed(line(out), allowed, watch)
+                times[way].append(took)
                 found[way] = _same_as(place / "way-0-0", out), _finished(text)
-        rows = [StudyRow(way, allowed, statistics.median(times[way]), *found[way]) for way, allowed, _ in ways]
+        rows = []
+        for way, allowed, _ in ways:
+            seconds, processor = (statistics.median(each) for each in zip(*times[way], strict=True))
+            rows.append(StudyRow(way, allowed, seconds, processor, *found[way]))
         if cluster:
             rows += _by_cluster(place, study, workers, watch)
     return rows
@@ -138,15 +146,11 @@ def _cores() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
-def _timed(line: Sequence[str], cores: int, watch: Watch) -> tuple[float, str]:
-    """Run a command on some of the cores; return how long it took and what it said."""
+def _timed(line: Sequence[str], cores: int, watch: Watch) -> tuple[tuple[float, float], str]:
+    """Run a command on some of the cores; return how long it and its processors took, and what it said."""
     allowed = _cores()[:cores]
-
-    def begin() -> None:
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, allowed)
-
-    started = time.perf_counter()
+    begin = functools.partial(os.sched_setaffinity, 0, allowed) if hasattr(os, "sched_setaffinity") else None
+    before, started = os.times(), time.perf_counter()
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=begin) as process:
         said: list[tuple[str, str]] = []
         reader = threading.Thread(target=lambda: said.append(process.communicate()), daemon=True)
@@ -160,7 +164,9 @@ def _timed(line: Sequence[str], cores: int, watch: Watch) -> tuple[float, str]:
             raise
     if process.returncode:
         raise InputError(f"{' '.join(line[:5])}… ended with {process.returncode}: {said[0][1].strip()}")
-    return time.perf_counter() - started, said[0][0]
+    after = os.times()
+    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    return (time.perf_counter() - started, processor), said[0][0]
 
 
 def _finished(text: str) -> int:
@@ -227,10 +233,10 @@ def _by_cluster(place: Path, study: Sequence[object], workers: int, watch: Watch
                 killer = threading.Thread(target=_kill_after, args=(out, 3, processes[0]), daemon=True)
                 killer.start()
             line = command_line(*study, "-o", out, "--scheduler", address)
-            seconds, text = _timed(line, len(_cores()), watch)
+            took, text = _timed(line, len(_cores()), watch)
             if killer is not None:
                 killer.join()
-            yield StudyRow(way, workers, seconds, _same_as(place / "way-0-0", out), _finished(text))
+            yield StudyRow(way, workers, *took, _same_as(place / "way-0-0", out), _finished(text))
 
 
 def _kill_after(folder: Path, stacks: int, process: subprocess.Popen[bytes]) -> None:
@@ -246,10 +252,11 @@ def format_studies(rows: Sequence[StudyRow]) -> str:
 
     loop, alone = (next(row.seconds for row in rows if row.way == way) for way in ("plain loop", "1 worker, 1 thread"))
     return markdown_table(
-        ("way", "cores", "s", "beside the plain loop", "times one thread", "stacks told", "same bits"),
+        ("way", "cores", "s", "of processors", "beside the plain loop", "times one thread", "stacks told", "same bits"),
         [
-            (row.way, str(row.cores), f"{row.seconds:.1f}", f"{row.seconds / loop:.2f}", f"{alone / row.seconds:.2f}",
-             str(row.lines), "yes" if row.identical else "no")
+            (row.way, str(row.cores), f"{row.seconds:.1f}", f"{row.processor:.1f}",
+             f"{row.seconds / loop:.2f}", f"{alone / row.seconds:.2f}",
+             str(row.lines or ""), "yes" if row.identical else "no")
             for row in rows
         ],
     )  # fmt: skip

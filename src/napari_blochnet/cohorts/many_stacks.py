@@ -25,7 +25,7 @@ from napari_blochnet.engines.one_task import Outcome, Task
 from napari_blochnet.engines.settings_engines import EngineSettings
 from napari_blochnet.jobs.history.other_stacks import StackRecipe, ancestors, recipe_for_stacks, renumbered
 from napari_blochnet.jobs.history.recipes import absolute_files, files_read, read_recipe
-from napari_blochnet.jobs.records import plain_path, software_versions
+from napari_blochnet.jobs.records import as_recipe, plain_path, software_versions
 from napari_blochnet.jobs.settings import settings_from
 
 __all__ = ["Study", "run_on_stacks", "run_whole_recipe"]
@@ -119,7 +119,10 @@ def run_on_stacks(
         What is finished is kept.
     """
     given = settings_from(CohortSettings, settings, **fields)
-    content = read_recipe(recipe) if isinstance(recipe, (str, os.PathLike)) else recipe
+    if isinstance(recipe, (str, os.PathLike)):
+        content = read_recipe(recipe)
+    else:
+        content = recipe if "steps" in recipe else as_recipe(recipe)
     template = recipe_for_stacks(absolute_files(content))
     found = [_with_needs(stack, template) for stack in list_stacks(stacks)]
     root = Path(folder).expanduser().absolute()
