@@ -71,12 +71,16 @@ def test_answers_do_not_depend_on_which_basis_spans_the_subspace(schedule, signa
     np.testing.assert_allclose(one.t2, other.t2, rtol=3e-3)
 
 
-def test_a_complex_basis_is_taken(schedule, tissues, signals, subspace):
+def test_a_complex_basis_is_taken(schedule, signals, subspace):
     turn = np.exp(1j * np.random.default_rng(3).uniform(0, 6, K))
     mixed = Subspace.of(subspace.q * turn + 0.1j * subspace.q[:, ::-1])
-    found = make_estimator("universal").predict(mixed.project(signals).astype(np.complex64), schedule, subspace=mixed)
-    np.testing.assert_allclose(found.t1, tissues[0], rtol=0.01)
-    np.testing.assert_allclose(found.t2, tissues[1], rtol=0.02)
+    estimator = make_estimator("universal")
+    found, same = (
+        estimator.predict(each.project(signals).astype(np.complex64), schedule, subspace=each)
+        for each in (mixed, subspace)
+    )
+    np.testing.assert_allclose(found.t1, same.t1, rtol=1e-3)
+    np.testing.assert_allclose(found.t2, same.t2, rtol=1e-3)
 
 
 def test_b1_is_taken_with_coefficients(schedule, tissues, subspace):
