@@ -6,18 +6,18 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.one_thread_blas import one_thread_blas
-from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
-from napari_blochnet.estimators.estimates import Estimates
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.estimators.estimates import Block, Estimates
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
@@ -37,43 +37,6 @@ __all__ = [
 SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
 # Fingerprints that are checked at a time.
 _CHECKED = 1024
-
-
-@dataclass(frozen=True, eq=False)
-class Block:
-    """Fingerprints that are estimated together, checked.
-
-    Parameters
-    ----------
-    data : array of shape (voxel, time), or (voxel, K)
-        In the receiver's frame, finite; complex, or real for real and magnitude data. With a subspace: coordinates.
-    schedule : Schedule
-        What made them, of as many pulses.
-    kind : {"complex", "real", "magnitude"}
-    subspace : Subspace, optional
-        In which fingerprints are given by their coordinates.
-    ready : object
-        What `Estimator.make_ready` returned for this schedule and kind.
-    b1 : float64 array of shape (voxel,), optional
-        Relative transmit field, above 0, where it is known.
-    watch : Watch
-        Looked at where a block takes long.
-    """
-
-    data: AnyArray
-    schedule: Schedule
-    kind: SignalKind
-    ready: Any = None
-    b1: FloatArray | None = None
-    watch: Watch = UNWATCHED
-    subspace: Subspace | None = None
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def part(self, rows: slice | IntArray) -> Block:
-        """Return some of its fingerprints."""
-        return replace(self, data=self.data[rows], b1=None if self.b1 is None else self.b1[rows])
 
 
 class Estimator(ABC):

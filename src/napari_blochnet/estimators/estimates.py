@@ -1,16 +1,56 @@
-"""What estimators say of fingerprints."""
+"""What estimators are given of fingerprints, and what they say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind
+from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray, SignalKind
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.fingerprints.subspaces import Subspace
+from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Estimates"]
+__all__ = ["Block", "Estimates"]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Fingerprints that are estimated together, checked.
+
+    Parameters
+    ----------
+    data : array of shape (voxel, time), or (voxel, K)
+        In the receiver's frame, finite; complex, or real for real and magnitude data. With a subspace: coordinates.
+    schedule : Schedule
+        What made them, of as many pulses.
+    kind : {"complex", "real", "magnitude"}
+    subspace : Subspace, optional
+        In which fingerprints are given by their coordinates.
+    ready : object
+        What `Estimator.make_ready` returned for this schedule and kind.
+    b1 : float64 array of shape (voxel,), optional
+        Relative transmit field, above 0, where it is known.
+    watch : Watch
+        Looked at where a block takes long.
+    """
+
+    data: AnyArray
+    schedule: Schedule
+    kind: SignalKind
+    ready: Any = None
+    b1: FloatArray | None = None
+    watch: Watch = UNWATCHED
+    subspace: Subspace | None = None
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def part(self, rows: slice | IntArray) -> Block:
+        """Return some of its fingerprints."""
+        return replace(self, data=self.data[rows], b1=None if self.b1 is None else self.b1[rows])
 
 
 @dataclass(frozen=True)

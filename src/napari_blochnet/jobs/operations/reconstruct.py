@@ -18,6 +18,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
+from napari_blochnet.fingerprints.compressed.hidden_sums import SUMS_NOTE, hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.estimating.made_estimators import made_by_name, settings_naming, with_options
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
@@ -143,6 +144,8 @@ def reconstruct(
         pass
     made.check_stack(stack, inside)
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
+    if maps.t1_se is not None and given.noise_sigma is None and hidden_components(stack) is not None:
+        maps = maps.replace(t1_se=None, t2_se=None)
     total, done = int(inside.sum()), 0
     if kept is not None:
         kept.begin(made, allowance.device, inside, field)
@@ -318,14 +321,20 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
     if said is not None:
         notes["note"] = said
-    unsure = hides_errors(stack.record, settings.noise_sigma)
-    if settings.refine or maps.t1_se is not None or (settings.uncertainty and unsure):
-        from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
-
-        unknown = NO_ERRORS_NOTE if unsure else NO_PRECISION_NOTE
-        precision = unknown if maps.t1_se is None else PRECISION_NOTE
-        notes["note"] = precision if said is None else f"{precision} {said}"
+    if settings.refine or settings.uncertainty or maps.t1_se is not None:
+        notes["note"] = " ".join(filter(None, (_said_of_precision(maps, stack, settings), said)))
     return notes
+
+
+def _said_of_precision(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> str:
+    from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
+
+    if maps.t1_se is not None:
+        return PRECISION_NOTE
+    if hides_errors(stack.record, settings.noise_sigma):
+        return NO_ERRORS_NOTE
+    sums = hidden_components(stack)
+    return NO_PRECISION_NOTE if sums is None else SUMS_NOTE.format(frames=stack.pulses, components=sums)
 
 
 def _empty_maps(
