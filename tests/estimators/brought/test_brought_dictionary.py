@@ -131,7 +131,7 @@ def test_conjugated_coefficients_are_told(tmp_path, stack):
     u = np.linalg.svd(turned.T, full_matrices=False)[0][:, :12]
     file = saved(tmp_path, ".npz", atoms=turned @ u.conj(), u=u, T1_ms=TABLE[:, 0], T2_ms=TABLE[:, 1])
     rows = (turned[::9] @ u.conj()).conj().astype(np.complex64)
-    with pytest.raises(nb.InputError, match="conjugated"):
+    with pytest.raises(nb.InputError, match="complex conjugates of these images"):
         nb.reconstruct(nb.FingerprintStack(rows.T.reshape(12, 1, 1, -1), None, basis=u), dictionary=str(file))
 
 
