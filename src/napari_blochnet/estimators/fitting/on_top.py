@@ -18,6 +18,10 @@ from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["OnTop", "normalised"]
 
+# Of coefficients, numbers beyond the unknowns that tell a noise: with fewer, intervals of ±1.96 standard errors cover
+# less than 90 % (Student's distribution).
+_FEWEST_SPARE = 6
+
 
 class OnTop(Estimator):
     """An estimator on top of another one, with the decoder of the data's schedule.
@@ -74,8 +78,8 @@ class OnTop(Estimator):
 
     def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether there is noise to tell standard errors by: known, or in more numbers than there are unknowns."""
-        samples = len(schedule) if subspace is None else subspace.rank
-        return self.noise_sigma is not None or spare_numbers(samples, kind, fit_b1=self.fit_b1) > 0
+        samples, fewest = (len(schedule), 1) if subspace is None else (subspace.rank, _FEWEST_SPARE)
+        return self.noise_sigma is not None or spare_numbers(samples, kind, fit_b1=self.fit_b1) >= fewest
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
         """Prepare the estimator, and the decoder for this schedule."""

@@ -19,8 +19,8 @@ __all__ = ["NO_PRECISION_NOTE", "PRECISION_NOTE", "WithStandardErrors"]
 
 #: What must be said where a fit has none.
 NO_PRECISION_NOTE = (
-    "There are no standard errors: there are no more samples than unknowns, and so the noise cannot be estimated; give "
-    "noise_sigma where it is known."
+    "There are no standard errors: there are no more samples than unknowns, or too few coefficients beyond them, and "
+    "so the noise cannot be estimated; give noise_sigma where it is known."
 )
 #: What must be said wherever standard errors are shown.
 PRECISION_NOTE = (
@@ -76,13 +76,14 @@ class WithStandardErrors(OnTop):
 
     def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
         super().check_subspace(subspace, schedule, kind)
-        self._check_noise(subspace.rank, f"{kind} coefficients", self.has_errors(schedule, kind, subspace))
+        is_told = self.has_errors(schedule, kind, subspace)
+        self._check_noise(subspace.rank, f"{kind} coefficients", is_told, nothing="too little")
 
     @staticmethod
-    def _check_noise(count: int, numbers: str, is_told: bool) -> None:
+    def _check_noise(count: int, numbers: str, is_told: bool, nothing: str = "nothing") -> None:
         if not is_told:
             raise InputError(
-                f"{count} {numbers} leave nothing to estimate their noise from, beside T1, T2 and PD",
+                f"{count} {numbers} leave {nothing} to estimate their noise from, beside T1, T2 and PD",
                 "noise_sigma, more samples, or no uncertainty",
                 field="noise_sigma",
             )

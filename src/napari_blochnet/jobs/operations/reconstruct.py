@@ -18,6 +18,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
+from napari_blochnet.fingerprints.compressed.hidden_sums import SUMS_NOTE, hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.estimating.made_estimators import made_by_name, settings_naming, with_options
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
@@ -137,6 +138,8 @@ def reconstruct(
         pass
     made.check_stack(stack, inside)
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
+    if maps.t1_se is not None and given.noise_sigma is None and hidden_components(stack) is not None:
+        maps = maps.replace(t1_se=None, t2_se=None)
     total, done = int(inside.sum()), 0
     if kept is not None:
         kept.begin(made, allowance.device, inside, field)
@@ -311,10 +314,13 @@ def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSe
     said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
     if said is not None:
         notes["note"] = said
-    if settings.refine or maps.t1_se is not None:
+    if settings.refine or settings.uncertainty:
         from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
 
         precision = NO_PRECISION_NOTE if maps.t1_se is None else PRECISION_NOTE
+        sums = hidden_components(stack) if maps.t1_se is None else None
+        if sums is not None:
+            precision = SUMS_NOTE.format(frames=stack.pulses, components=sums)
         notes["note"] = precision if said is None else f"{precision} {said}"
     return notes
 

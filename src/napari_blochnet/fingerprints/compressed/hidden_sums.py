@@ -1,0 +1,42 @@
+"""Frames that were made from coefficients: how few of them are independent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_blochnet.fingerprints.stack import FingerprintStack
+
+__all__ = ["SUMS_NOTE", "hidden_components"]
+
+#: Why maps of such frames have no standard errors.
+SUMS_NOTE = (
+    "There are no standard errors: the {frames} frames are sums of {components} time courses, as of coefficients that "
+    "were expanded, and what noise they have in common cannot be told from the residual; map the coefficients with "
+    "their basis, or give noise_sigma."
+)
+# Voxels looked at, of a slice.
+_VOXELS = 256
+# Beyond the components, singular values are what rounding leaves: this share of the largest, and of the one before.
+_ROUNDING, _DROP = 3e-6, 0.05
+
+
+def hidden_components(stack: FingerprintStack) -> int | None:
+    """Return of how few time courses a stack's frames are sums; None where they have noise, or nothing, of their own.
+
+    Noise gives every frame something of its own: only sums end at the rounding of single precision, and at once.
+    """
+    if stack.is_compressed or stack.noise_sigma is not None:
+        return None
+    slices = stack.mask.sum(axis=(1, 2))
+    z = int(np.argmax(slices))
+    inside = np.flatnonzero(stack.mask[z])
+    few = np.zeros_like(stack.mask)
+    few[z].reshape(-1)[inside[np.linspace(0, len(inside) - 1, min(_VOXELS, len(inside))).astype(np.intp)]] = True
+    rows = stack.fingerprints(few)
+    values = np.linalg.svd(rows.astype(np.result_type(rows, np.float64)), compute_uv=False)
+    tiny = np.flatnonzero(values <= _ROUNDING * values[0])
+    if not tiny.size or tiny[0] == 0:
+        return None
+    count = int(tiny[0])
+    is_sudden = values[count] <= _DROP * values[count - 1]
+    return count if is_sudden and 2 * count <= min(rows.shape) else None
