@@ -120,7 +120,7 @@ class ParameterMaps(OnGrid):
         others = {
             name: replace(other, values=volumes.get((name,), other.values)) for name, other in self.others.items()
         }
-        named = {name: values for name, values in volumes.items() if isinstance(name, str)}
+        named: dict[str, Any] = {name: values for name, values in volumes.items() if isinstance(name, str)}
         return replace(self, **named, others=others, **changes)
 
     def replace(self, **changes: Any) -> ParameterMaps:

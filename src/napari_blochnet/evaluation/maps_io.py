@@ -275,7 +275,7 @@ def read_maps(
     geometry = None
     paths_of = map_paths(found, prefix_of(sidecars[0]))
     strange = [path.name for field, path in paths_of.items() if field not in listing and path.is_file()]
-    told = about_changes(content, (paths_of[field] for field in listing))
+    told = about_changes(content, (found / str(name) for name in listing.values()))
     told += [f"{name} in {found} is not of the set of maps there, and left alone." for name in strange]
     for words in told:
         tell_of(words)

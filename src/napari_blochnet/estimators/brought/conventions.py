@@ -47,7 +47,9 @@ def refuse_other_convention(table: AtomTable, coefficients: AnyArray, basis: Any
     orders = list(_orders(few, rows, basis))
     tried = [basis[:, order] for order in orders]
     is_complex = np.iscomplexobj(basis) or few.is_complex
-    left = [*_residual(few, rows, tried), *(_residual(few, rows, [basis.conj()]) if is_complex else [])]
+    left = _residual(few, rows, tried)
+    if is_complex:
+        left += [*_residual(few, rows, [basis.conj()]), *_residual(few, rows.conj(), [basis])]
     best = int(np.argmin(left))
     if left[best] > _FAR_BETTER * plain:
         return
@@ -55,6 +57,9 @@ def refuse_other_convention(table: AtomTable, coefficients: AnyArray, basis: Any
         f"{table.name} leaves {100 * plain:.0f} % of the signal of {name} unexplained, and "
         f"{100 * left[best]:.0f} % where its coefficients are taken"
     )
+    if best == len(orders) + 1:
+        raise InputError(f"{found} with the other sign of their phase", "the complex conjugates of these images",
+                         field="coefficients")  # fmt: skip
     if best == len(orders):
         raise InputError(f"{found} as those of the conjugated basis", "coefficients 'conjugated' as it is opened",
                          field="coefficients")  # fmt: skip
