@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
-from napari_blochnet.sampling.density import density_weights
+from napari_blochnet.sampling.density_compensation import density_weights
 from napari_blochnet.sampling.fourier import from_samples, to_samples
 from napari_blochnet.sampling.trajectories import GOLDEN_ANGLE, SHAPES, interleaf, make_trajectory
 from napari_blochnet.sampling.trajectory_files import read_trajectory

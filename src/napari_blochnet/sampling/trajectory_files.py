@@ -12,7 +12,7 @@ from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.plain_files import existing_file
-from napari_blochnet.sampling.density import density_weights
+from napari_blochnet.sampling.density_compensation import density_weights
 from napari_blochnet.sampling.trajectories import Trajectory
 
 __all__ = ["read_trajectory"]
