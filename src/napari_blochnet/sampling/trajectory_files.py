@@ -7,7 +7,7 @@ import os
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, ComplexArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.sources import open_array
@@ -72,7 +72,7 @@ def read_trajectory(
     return Trajectory(points, density_weights(points, image, watch), file.name)
 
 
-def _planar(name: str, data: AnyArray, pulses: int) -> FloatArray:
+def _planar(name: str, data: AnyArray, pulses: int) -> ComplexArray:
     """Return kx + i·ky of shape (TR, sample), complex128."""
     shape = data.shape
     if data.dtype.kind == "c" and data.ndim == 2:
