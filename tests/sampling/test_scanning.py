@@ -8,7 +8,7 @@ import pytest
 from napari_blochnet.sampling import coefficients, scanning
 from napari_blochnet.sampling.coefficients import SubspaceProblem, coefficient_images
 from napari_blochnet.sampling.coils import coil_maps
-from napari_blochnet.sampling.density import density_weights
+from napari_blochnet.sampling.density_compensation import density_weights
 from napari_blochnet.sampling.scanning import grid_frames, read_kspace
 from napari_blochnet.sampling.trajectories import Trajectory, make_trajectory
 

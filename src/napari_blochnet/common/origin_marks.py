@@ -160,6 +160,7 @@ _EXPERIMENTS = (
     "profile,sphere,parameter,voxels,failures,true,site,",
     "trains,sphere,parameter,voxels,failures,true,site,",
     "kind,snr,profile_in_data,profile_in_model,",
+    "images,made_in_seconds,made_with_mib,estimator,tissue,",
 )
 _TABLES = (
     "model,tissue,parameter,unit,voxels,failures,",

@@ -170,14 +170,14 @@ def _solved(
     problem: SubspaceProblem, target: AnyArray, start: AnyArray, tie: float, steps: int, watch: Watch
 ) -> AnyArray:
     """Return an answer of (normal + tie) c = target by some steps of conjugate gradients."""
-    images, tie = start.copy(), np.float32(tie)
-    rest = target - problem.normal(images) - tie * images
+    images, weight = start.copy(), np.float32(tie)
+    rest = target - problem.normal(images) - weight * images
     along, size = rest, _energy(rest)
     for _ in range(steps):
         watch.check("coefficient images")
         if size == 0.0:
             break
-        answer = problem.normal(along) + tie * along
+        answer = problem.normal(along) + weight * along
         step = np.float32(size / float(np.vdot(along, answer).real))
         images += step * along
         rest = rest - step * answer

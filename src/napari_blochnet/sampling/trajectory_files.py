@@ -7,12 +7,12 @@ import os
 
 import numpy as np
 
-from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
+from napari_blochnet.common.arrays import AnyArray, ComplexArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.plain_files import existing_file
-from napari_blochnet.sampling.density import density_weights
+from napari_blochnet.sampling.density_compensation import density_weights
 from napari_blochnet.sampling.trajectories import Trajectory
 
 __all__ = ["read_trajectory"]
@@ -72,7 +72,7 @@ def read_trajectory(
     return Trajectory(points, density_weights(points, image, watch), file.name)
 
 
-def _planar(name: str, data: AnyArray, pulses: int) -> FloatArray:
+def _planar(name: str, data: AnyArray, pulses: int) -> ComplexArray:
     """Return kx + i·ky of shape (TR, sample), complex128."""
     shape = data.shape
     if data.dtype.kind == "c" and data.ndim == 2:

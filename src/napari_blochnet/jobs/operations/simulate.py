@@ -90,7 +90,8 @@ def simulate(
     fill_fingerprints(volume.reshape(-1, len(schedule)), phantom, np.flatnonzero(phantom.mask), decoder, allowance,
                       watch)  # fmt: skip
     sigma: float | None = 0.0
-    basis, more = None, {}
+    basis: AnyArray | None = None
+    more: dict[str, Any] = {}
     if given.trajectory is not None:
         volume, basis, more = _undersampled(volume, phantom, schedule, given, watch)
         # aliasing and regularisation are no white noise of a known size
