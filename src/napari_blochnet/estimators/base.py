@@ -24,14 +24,7 @@ from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = [
-    "SETTINGS",
-    "Block",
-    "Estimates",
-    "Estimator",
-    "check_saturation",
-    "check_signal",
-]
+__all__ = ["SETTINGS", "Block", "Estimates", "Estimator", "check_saturation", "check_signal"]
 
 #: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
 SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
@@ -153,16 +146,7 @@ class Estimator(ABC):
         progress: ProgressCallback | None = None,
         cancelled: CancelEvent | None = None,
     ) -> None:
-        """Do once what all batches of a schedule share (simulate a dictionary, load weights).
-
-        Parameters
-        ----------
-        schedule : Schedule
-        kind : {"complex", "real", "magnitude"}
-        with_b1 : bool
-            Whether the batches come with their B1.
-        progress, cancelled : optional
-            Called, and looked at, where that takes long.
+        """Do once what all batches of a schedule share (simulate a dictionary, load weights), with B1 or without.
 
         Raises
         ------
