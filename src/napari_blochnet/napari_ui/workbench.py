@@ -208,27 +208,32 @@ class Workbench(QWidget):
     @property
     def schedule(self) -> SchedulePanel:
         """The Schedule tab."""
-        return self._panel("Schedule")
+        panel: SchedulePanel = self._panel("Schedule")
+        return panel
 
     @property
     def simulate(self) -> SimulatePanel:
         """The Simulate tab."""
-        return self._panel("Simulate")
+        panel: SimulatePanel = self._panel("Simulate")
+        return panel
 
     @property
     def map(self) -> MapPanel:
         """The Map tab."""
-        return self._panel("Map")
+        panel: MapPanel = self._panel("Map")
+        return panel
 
     @property
     def compare(self) -> ComparePanel:
         """The Compare tab."""
-        return self._panel("Compare")
+        panel: ComparePanel = self._panel("Compare")
+        return panel
 
     @property
     def train(self) -> TrainPanel:
         """The Train tab."""
-        return self._panel("Train")
+        panel: TrainPanel = self._panel("Train")
+        return panel
 
     @property
     def is_complete(self) -> bool:

@@ -151,7 +151,7 @@ def _paint(window: weakref.ref[QObject], turns: weakref.ref[Turns], left_before:
     if waiting is None:
         return
     with contextlib.suppress(RuntimeError):
-        if left:
+        if left and canvas is not None:
             waiting._is_paint_due = True
             fewer = left_before is None or left < left_before
             canvas.update()
