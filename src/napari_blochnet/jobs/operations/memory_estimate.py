@@ -50,7 +50,9 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
     preparing, kept, working = declared(settings.estimator).memory(pulses, stack.kind, parts, batch, settings)
     if settings.refine or settings.uncertainty or settings.b1 is not None:
         working = max(working, _FITTING[stack.kind] * batch)
-    reading = kept_bytes() + _rows_bytes(stack, largest) if is_lazy(stack.data) else 0
+    reading = 0
+    if is_lazy(stack.data):
+        reading = min(kept_bytes(), int(stack.data.nbytes)) + _rows_bytes(stack, largest)
     return int(max(preparing, kept + working)) + _maps_memory(stack, settings) + reading
 
 
@@ -86,9 +88,10 @@ def _rows_bytes(stack: FingerprintStack, largest: int) -> int:
     _, _, height, width = stack.shape
     most = int(stack.mask.sum(axis=(1, 2)).max(initial=1))
     rows = min(height, -(-height * largest // max(1, most)) + 1)
+    read = rows * width * len(stack.schedule)
     # chunks, packed and unpacked, that threads are at
-    chunks = 2 * (os.cpu_count() or 1) * int(np.prod(getattr(stack.data, "chunksize", ())))
-    return (2 * rows * width * len(stack.schedule) + chunks) * int(stack.data.dtype.itemsize)
+    chunks = min((os.cpu_count() or 1) * int(np.prod(getattr(stack.data, "chunksize", ()))), read)
+    return 2 * (read + chunks) * int(stack.data.dtype.itemsize)
 
 
 def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:
