@@ -94,7 +94,8 @@ class SubspaceProblem:
                 some = samples[start : start + played, coil]
                 part = self.basis[start : start + played].conj().astype(np.complex64)
                 gathered[:, : len(some)] += part.T[:, :, None] * some
-            return self.coils[coil].conj() * plans.from_samples((gathered * weights).reshape(self.rank, -1))
+            images: AnyArray = self.coils[coil].conj() * plans.from_samples((gathered * weights).reshape(self.rank, -1))
+            return images
 
         return self._over_coils(of_coil)
 
@@ -108,7 +109,8 @@ class SubspaceProblem:
             spectrum = scipy.fft.fft(spectrum, 2 * height, axis=-2, overwrite_x=True)
             spectrum = np.einsum("klyx,lyx->kyx", self._spectra, spectrum)
             back = scipy.fft.ifft(spectrum, axis=-2, overwrite_x=True)[:, :height]
-            return self.coils[coil].conj() * scipy.fft.ifft(back, axis=-1)[:, :, :width]
+            answer: AnyArray = self.coils[coil].conj() * scipy.fft.ifft(back, axis=-1)[:, :, :width]
+            return answer
 
         return self._over_coils(of_coil)
 
@@ -210,7 +212,7 @@ def _thresholded(images: AnyArray, threshold: float, shift: AnyArray) -> AnyArra
     blocks = blocks @ np.einsum("bkj,bj,blj->bkl", vectors, kept, vectors.conj()).astype(np.complex64)
     rows, columns = (-(-(n + int(by)) // _BLOCK) for n, by in zip((height, width), shift, strict=True))
     padded = blocks.reshape(rows, columns, _BLOCK, _BLOCK, rank).transpose(4, 0, 2, 1, 3)
-    whole = padded.reshape(rank, rows * _BLOCK, columns * _BLOCK)
+    whole: AnyArray = padded.reshape(rank, rows * _BLOCK, columns * _BLOCK)
     return whole[:, shift[0] : shift[0] + height, shift[1] : shift[1] + width]
 
 

@@ -56,7 +56,7 @@ def write_dictionary(dictionary: BroughtDictionary, path: str | os.PathLike[str]
         if target.name.lower().endswith(".npz"):
             listed = {"parameter": np.array(names), "unit": np.array(units), **texts, PROGRAM: "dictionary"}
             with draft.open("wb") as file:
-                np.savez(file, **arrays, **listed)
+                np.savez(file, **{**arrays, **{key: np.asarray(value) for key, value in listed.items()}})
             return
         from scipy.io import savemat
 

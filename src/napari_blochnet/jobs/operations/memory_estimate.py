@@ -57,7 +57,9 @@ def mapping_memory(stack: FingerprintStack, settings: ReconstructSettings, mask:
         preparing = 2 * kept
     if settings.refine or settings.uncertainty or settings.b1 is not None:
         working = max(working, _FITTING[stack.kind] * batch)
-    reading = kept_bytes() + _rows_bytes(stack, largest) if is_lazy(stack.data) else 0
+    reading = 0
+    if is_lazy(stack.data):
+        reading = min(kept_bytes(), int(stack.data.nbytes)) + _rows_bytes(stack, largest)
     return int(max(preparing, kept + working)) + _maps_memory(stack, settings) + reading
 
 
@@ -100,9 +102,10 @@ def _rows_bytes(stack: FingerprintStack, largest: int) -> int:
     _, _, height, width = stack.shape
     most = int(stack.mask.sum(axis=(1, 2)).max(initial=1))
     rows = min(height, -(-height * largest // max(1, most)) + 1)
+    read = rows * width * stack.shape[0]
     # chunks, packed and unpacked, that threads are at
-    chunks = 2 * (os.cpu_count() or 1) * int(np.prod(getattr(stack.data, "chunksize", ())))
-    return (2 * rows * width * stack.shape[0] + chunks) * int(stack.data.dtype.itemsize)
+    chunks = min((os.cpu_count() or 1) * int(np.prod(getattr(stack.data, "chunksize", ()))), read)
+    return 2 * (read + chunks) * int(stack.data.dtype.itemsize)
 
 
 def _maps_memory(stack: FingerprintStack, settings: ReconstructSettings) -> int:

@@ -99,8 +99,8 @@ def simulate_to(
     check_outputs(files, record=source)
     if given.trajectory is not None:
         # readouts see whole slices: made in memory, and written at once
-        made = simulate(phantom, schedule, given, device=device, progress=progress, cancelled=cancelled)
-        write_fingerprints(made, target)
+        whole = simulate(phantom, schedule, given, device=device, progress=progress, cancelled=cancelled)
+        write_fingerprints(whole, target)
         return read_fingerprints(existing_file(target))
     phantom = simulated_part(phantom, schedule, given)
     chosen = resolve_device(device)
