@@ -124,7 +124,7 @@ def test_frames_that_are_sums_of_few_curves_have_no_intervals(stack, coefficient
 
 def test_networks_refuse_coefficients():
     basis = np.linalg.qr(np.random.default_rng(1).standard_normal((1000, 6)))[0]
-    few = nb.FingerprintStack(np.ones((6, 1, 1, 2), np.complex64), nb.fisp_schedule(), basis=basis)
+    few = nb.FingerprintStack(np.full((6, 1, 1, 2), 1j, np.complex64), nb.fisp_schedule(), basis=basis)
     with pytest.raises(InputError, match=r"6 coefficients for each voxel, and the estimator fc needs whole"):
         nb.reconstruct(few, "fc")
 
