@@ -103,7 +103,8 @@ class _Images:
             except InputError as error:
                 rows += [{**common, **_row(name, "all"), "refused": str(error)}]
                 continue
-            assert maps.t1 is not None and maps.t2 is not None  # of our own estimators
+            assert maps.t1 is not None  # our own estimators have both
+            assert maps.t2 is not None
             found = maps.t1, maps.t2, maps.failed
             rows += [{**common, **row, "seconds": seconds, "mib": memory} for row in self._scored(name, *found)]
         if self.given.peer and images == "frames":
