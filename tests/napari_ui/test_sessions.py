@@ -282,7 +282,7 @@ def _spoil(folder, change):
     ("change", "sentence"),
     [
         (lambda state: state["layers"][0].update(opacity="thick"), r"layers.0.opacity is damaged"),
-        (lambda state: state["layers"][0]["entry"].update(role="__class__"), "role"),
+        (lambda state: state["layers"][0]["entry"].update(role="__class__"), "does not fit what it shows"),
         (lambda state: state["layers"][0]["entry"].update(subject=99), "refers to subject 99"),
         (lambda state: state["layers"][0]["entry"].update(kind="stack"), "not a stack"),
         (lambda state: state["layers"][0]["entry"].update(role="T1 SE"), "does not fit"),
