@@ -15,6 +15,7 @@ from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.containers.hdf5_arrays import map_hdf5_array, numbers_of, unpack_hdf5_array
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
+from napari_blochnet.io.reading import refuse_beyond_memory
 
 __all__ = ["list_matlab_73_arrays"]
 
@@ -177,6 +178,7 @@ class _Numbers:
             return mapped
         chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         check_packing(self.path, self.name, max(size, chunk), dataset.id.get_storage_size())
+        refuse_beyond_memory(self.path, dataset.size * numbers_of(dataset.dtype).itemsize)
         return unpack_hdf5_array(dataset, f"reading {self.path.name}", watch)
 
 
