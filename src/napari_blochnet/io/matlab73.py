@@ -173,13 +173,19 @@ class _Numbers:
 
     def _read(self, dataset: Any, watch: Watch) -> AnyArray:
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
-        mapped = map_hdf5_array(self.path, dataset, "c") if size > _MAPPED else None
+        mapped = self._mapped(dataset) if size > _MAPPED else None
         if mapped is not None:
             return mapped
         chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         check_packing(self.path, self.name, max(size, chunk), dataset.id.get_storage_size())
         refuse_beyond_memory(self.path, dataset.size * numbers_of(dataset.dtype).itemsize)
         return unpack_hdf5_array(dataset, f"reading {self.path.name}", watch)
+
+    def _mapped(self, dataset: Any) -> AnyArray | None:
+        try:
+            return map_hdf5_array(self.path, dataset, "c")
+        except OSError:  # the system counts what may be written to, and has no memory for so much
+            return map_hdf5_array(self.path, dataset)
 
 
 def _sentence(path: Path, error: BaseException) -> InputError:

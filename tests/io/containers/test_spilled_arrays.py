@@ -12,7 +12,9 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.common.arrays import lies_on_disk
+from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.containers import spilled_arrays
+from napari_blochnet.io.containers.hdf5_arrays import create_hdf5_array
 from napari_blochnet.io.containers.spilled_arrays import roomy_array, spill_folder
 
 FLOAT = np.dtype(np.float32)
@@ -75,3 +77,13 @@ def test_a_packed_stack_is_read_and_cut_in_less_memory_than_it_has_bytes(spilled
     assert stack.mask.all()
     assert lies_on_disk(cut.data)
     np.testing.assert_array_equal(cut.fingerprints()[0], np.full(100, 4 + 0j))
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.mat"])
+def test_what_is_mapped_may_be_larger_than_memory_and_disk(tmp_path, name):
+    # 1 TB of holes
+    create_hdf5_array(tmp_path / name, "data", (500, 512, 512, 1000), np.dtype(np.complex64), ("z", "y", "x", "t"), {})
+    data = open_array(tmp_path / name).data
+    assert data.nbytes == 500 * 512 * 512 * 1000 * 8
+    assert lies_on_disk(data)
+    assert data[3, 4, 5, 6] == 0
