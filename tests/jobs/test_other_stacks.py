@@ -14,6 +14,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.maps_io import read_maps
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.jobs.history.other_stacks import EACH, recipe_for_stacks
+from napari_blochnet.jobs.history.recipes import absolute_files
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.phantoms.write import write_phantom
 
@@ -120,3 +121,23 @@ def test_a_recipe_for_other_stacks_says_that_it_needs_them(stack, tmp_path):
     result = CliRunner().invoke(blochnet, ["run", str(tmp_path / "recipe.json"), "-o", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert "for other stacks, and none is named; expected blochnet run RECIPE STACK… -o FOLDER" in result.stderr
+
+
+def test_a_basis_in_a_file_is_found_from_anywhere_and_watched(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small = nb.compress(stack, components=5)
+    np.save("basis.npy", small.basis)
+    np.save("c.npy", small.data)
+    from napari_blochnet.jobs.operations.opening import open_fingerprints
+
+    maps = nb.reconstruct(open_fingerprints("c.npy", SCHEDULE, basis="basis.npy"), step=0.5)
+    # of a recipe for other stacks that was saved, too
+    recipe = template(maps).recipe
+    study = nb.run_on_stacks(recipe, ["c.npy"], "out")
+    assert (study.failed, study.done) == ({}, 1)
+    np.testing.assert_array_equal(read_maps(tmp_path / "out" / "sub-c" / "anat").t1, maps.t1)
+    assert nb.run_on_stacks(recipe, ["c.npy"], "out").before == 1
+    # another basis makes other maps
+    np.save("basis.npy", small.basis * np.float32([1, 1, 1, 1, 0.9]))
+    assert nb.run_on_stacks(recipe, ["c.npy"], "out").done == 1
+    assert absolute_files(recipe)["steps"][template(maps).each]["settings"]["basis"] == str(tmp_path / "basis.npy")

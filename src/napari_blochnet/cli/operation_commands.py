@@ -152,11 +152,12 @@ def operation_command(operation: Operation, name: str) -> click.Command:
     def run(console: Console, output: Path, **options: Any) -> Answer:
         given: dict[str, Any] = {"device": options.pop("device")} if operation.device else {}
         kind = KINDS[operation.result]
-        if operation.goes_in_parts(output):
-            give_back_freed_memory()
         # no work is lost to a file that is in the way, or to a name that nothing can be written to
         kind.check_name(output)
         settings = settings_from(operation.settings, **given_settings(operation.settings, dict(options)))
+        in_parts = operation.goes_in_parts(output, settings)
+        if in_parts:
+            give_back_freed_memory()
         check_outputs(kind.targets(output, settings), inputs=named_files(options), field="output")
         named = {name: value for name, value in options.items() if name.endswith("_path")}
         for each in sorted((each for _, each in inputs), key=lambda each: list(_INPUTS).index(each.kind)):
@@ -170,7 +171,7 @@ def operation_command(operation: Operation, name: str) -> click.Command:
             given["progress"] = console.progress
         settings = settings_from(operation.settings, **given_settings(operation.settings, options))
         console.say(memory_said(operation, output, given, settings))
-        if operation.goes_in_parts(output):
+        if in_parts:
             result = _in_parts(operation, output, given, named, settings)
         else:
             result = operation(**given, settings=settings)

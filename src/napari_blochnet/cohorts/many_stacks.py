@@ -247,7 +247,8 @@ class _Run:
             for number in self._template.mapped:
                 recipe["steps"][number].setdefault("settings", {}).update(stack.mapped)
         common = None if self._given.schedule is None else str(Path(self._given.schedule).expanduser().absolute())
-        regions = stack.regions or (None if self._given.regions is None else Path(self._given.regions).absolute())
+        of_all = None if self._given.regions is None else Path(self._given.regions).expanduser().absolute()
+        regions = stack.regions or of_all
         task = {
             "recipe": recipe, "each": self._template.each, "results": list(self._template.results),
             "stack": str(stack.path), "prefix": stack.prefix, "opened": stack.opened, "networks": networks,

@@ -51,10 +51,11 @@ def distinct_prefixes(paths: Sequence[Path]) -> list[str]:
         if many[found[number]] > 1 and not _BIDS.match(stem_of(path)):
             found[number] = f"sub-{_letters(path.resolve().parent.name)}{_letters(stem_of(path))}"
     many = Counter(found)
-    twice = [path for path, prefix in zip(paths, found, strict=True) if many[prefix] > 1]
-    if twice:
+    shared = next((prefix for prefix in found if many[prefix] > 1), None)
+    if shared is not None:
+        one, other = [path for path, prefix in zip(paths, found, strict=True) if prefix == shared][:2]
         raise InputError(
-            f"{twice[0]} and {twice[1]} would both be called {prefix_of(twice[0])}",
+            f"{one} and {other} would both be called {shared}",
             "a table that gives each a subject (CSV with the columns stack, subject, session)",
             field="stacks",
         )

@@ -15,13 +15,12 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.zarr_stacks import AXES, open_zarr
-from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, numbers_of, read_hdf5_array
+from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, read_hdf5_array
 from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
 from napari_blochnet.io.matlab5 import is_matlab_73
 from napari_blochnet.io.matlab_files import find_array, list_arrays, outermost
 from napari_blochnet.io.nifti import is_nifti, is_nifti_pair, read_nifti
-from napari_blochnet.io.reading import refuse_beyond_memory
 from napari_blochnet.io.zarr_arrays import is_zarr
 
 __all__ = ["SourceArray", "open_array"]
@@ -148,7 +147,6 @@ def _matlab(path: Path, variable: str | None, how: _How) -> AnyArray:
         chosen = arrays[choose_array(path, {name: array.shape for name, array in outermost(arrays).items()}, None)]
     else:
         chosen = find_array(path, arrays, variable)
-    refuse_beyond_memory(path, chosen.nbytes)
     return chosen.read(how.watch)
 
 
@@ -162,7 +160,6 @@ def _hdf5(path: Path, variable: str | None, how: _How) -> SourceArray:
                 there = ", ".join(sorted(map(str, file))[:_LISTED]) or "nothing"
                 raise FileError(path, f"holds 0 arrays of numbers; it has: {there}", "fingerprints")
             dataset = file[choose_array(path, shapes, variable)]
-            refuse_beyond_memory(path, dataset.size * numbers_of(dataset.dtype).itemsize)
             data = _numeric(path, read_hdf5_array(path, dataset, how.what, how.watch), how.kinds)
             geometry = _stack_geometry(path, dataset)
             return SourceArray(data if geometry is None else np.moveaxis(data, -1, 0), geometry)

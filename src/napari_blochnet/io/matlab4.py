@@ -12,7 +12,7 @@ from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, warn_of_rest
-from napari_blochnet.io.reading import read_bytes
+from napari_blochnet.io.reading import read_bytes, refuse_beyond_memory
 
 __all__ = ["is_matlab_4", "list_matlab_4_arrays"]
 
@@ -83,6 +83,7 @@ def _array(path: Path, file: BinaryIO, head: bytes, size: int) -> tuple[MatlabAr
     result: np.dtype[Any] = np.dtype("c8" if native == np.float32 else "c16") if is_complex else native
 
     def read(watch: Watch = UNWATCHED) -> AnyArray:
+        refuse_beyond_memory(path, count * result.itemsize)
         raw: AnyArray = np.empty(parts * count, dtype)
         with path.open("rb") as again:
             again.seek(begin)

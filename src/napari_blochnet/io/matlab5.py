@@ -24,6 +24,7 @@ from napari_blochnet.io.containers.mapped_arrays import MappedArray
 from napari_blochnet.io.containers.spilled_arrays import roomy_array
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
 from napari_blochnet.io.matlab_stream import DamageError, Element, Stream
+from napari_blochnet.io.reading import refuse_beyond_memory
 
 __all__ = ["is_matlab_5", "is_matlab_73", "list_matlab_arrays"]
 
@@ -150,12 +151,13 @@ class _Numbers:
             with path.open("rb") as file:
                 stream = Stream(file, self.element, watch)
                 stream.skip(self.at)
-                values = roomy_array(count, dtype)
                 tag, stored = self._numbers(stream)
                 plain = self.parts == 1 and not self.element.packed and stored == dtype and size > _MAPPED
                 if plain and stream.start + tag.begin + size <= self.element.stop:
                     place = stream.start + tag.begin
                     return MappedArray(path, dtype, "c", place, self.shape, order="F")
+                refuse_beyond_memory(path, size)
+                values = roomy_array(count, dtype)
                 self._fill(stream, values if self.parts == 1 else values.real, stored)
                 if self.parts == 2:
                     stream.skip(tag.after - stream.at)

@@ -15,6 +15,7 @@ from napari_blochnet.common.errors import Cancelled, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.containers.hdf5_arrays import map_hdf5_array, numbers_of, unpack_hdf5_array
 from napari_blochnet.io.matlab_array import MatlabArray, TooManyError, Walk, check_packing, warn_of_rest
+from napari_blochnet.io.reading import refuse_beyond_memory
 
 __all__ = ["list_matlab_73_arrays"]
 
@@ -172,12 +173,19 @@ class _Numbers:
 
     def _read(self, dataset: Any, watch: Watch) -> AnyArray:
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
-        mapped = map_hdf5_array(self.path, dataset, "c") if size > _MAPPED else None
+        mapped = self._mapped(dataset) if size > _MAPPED else None
         if mapped is not None:
             return mapped
         chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
         check_packing(self.path, self.name, max(size, chunk), dataset.id.get_storage_size())
+        refuse_beyond_memory(self.path, dataset.size * numbers_of(dataset.dtype).itemsize)
         return unpack_hdf5_array(dataset, f"reading {self.path.name}", watch)
+
+    def _mapped(self, dataset: Any) -> AnyArray | None:
+        try:
+            return map_hdf5_array(self.path, dataset, "c")
+        except OSError:  # the system counts what may be written to, and has no memory for so much
+            return map_hdf5_array(self.path, dataset)
 
 
 def _sentence(path: Path, error: BaseException) -> InputError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.io.containers.spilled_arrays import room_for_spilling, roomy_array, spill_folder
+from napari_blochnet.io.containers.spilled_arrays import SPILLED_BYTES, room_for_spilling, roomy_array, spill_folder
 
 __all__ = ["blocks", "read_bytes", "read_in_blocks", "refuse_beyond_memory"]
 
@@ -123,7 +122,7 @@ def read_bytes(file: Any, values: AnyArray, *, what: str = "reading", watch: Wat
 
 
 def refuse_beyond_memory(path: Path, size: int) -> None:
-    """Refuse an array that the machine cannot hold, in memory or on its disk, before any of it is set aside.
+    """Refuse an array that neither free memory nor the disk can hold, before any of it is set aside.
 
     Parameters
     ----------
@@ -136,13 +135,15 @@ def refuse_beyond_memory(path: Path, size: int) -> None:
     ------
     InputError
     """
-    try:
-        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
+    if size <= SPILLED_BYTES:
         return
-    if size > installed and size > (free := room_for_spilling()):
+    import psutil
+
+    memory, room = int(psutil.virtual_memory().available), room_for_spilling()
+    if size > max(memory, room):
         raise FileError(
             path,
-            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory of {installed / 2**30:.3g} "
-            f"GiB, and than the {free / 2**30:.3g} GiB free in {spill_folder()}.",
+            f"claims an array of {size / 2**30:.3g} GiB, more than this machine's memory, of which "
+            f"{memory / 2**30:.3g} GiB are free, and more than {spill_folder()} has room for, {room / 2**30:.3g} GiB",
+            "a folder with that room, which the variable TMPDIR names",
         )

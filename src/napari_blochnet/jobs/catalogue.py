@@ -201,9 +201,11 @@ class Operation:
     in_parts: str = ""
     parts_endings: tuple[str, ...] = ()
 
-    def goes_in_parts(self, path: Path) -> bool:
+    def goes_in_parts(self, path: Path, settings: Settings) -> bool:
         """Whether it writes its result part by part to a path."""
-        return bool(self.in_parts) and (not self.parts_endings or path.name.lower().endswith(self.parts_endings))
+        is_named = not self.parts_endings or path.name.lower().endswith(self.parts_endings)
+        # of undersampled stacks there is no part: each readout sees a whole slice
+        return bool(self.in_parts) and is_named and getattr(settings, "trajectory", None) is None
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -12,7 +13,10 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.common.arrays import lies_on_disk
+from napari_blochnet.fingerprints.sources import open_array
+from napari_blochnet.io import reading
 from napari_blochnet.io.containers import spilled_arrays
+from napari_blochnet.io.containers.hdf5_arrays import create_hdf5_array
 from napari_blochnet.io.containers.spilled_arrays import roomy_array, spill_folder
 
 FLOAT = np.dtype(np.float32)
@@ -75,3 +79,27 @@ def test_a_packed_stack_is_read_and_cut_in_less_memory_than_it_has_bytes(spilled
     assert stack.mask.all()
     assert lies_on_disk(cut.data)
     np.testing.assert_array_equal(cut.fingerprints()[0], np.full(100, 4 + 0j))
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.mat"])
+def test_what_is_mapped_may_be_larger_than_memory_and_disk(tmp_path, name):
+    # 1 TB of holes
+    create_hdf5_array(tmp_path / name, "data", (500, 512, 512, 1000), np.dtype(np.complex64), ("z", "y", "x", "t"), {})
+    data = open_array(tmp_path / name).data
+    assert data.nbytes == 500 * 512 * 512 * 1000 * 8
+    assert lies_on_disk(data)
+    assert data[3, 4, 5, 6] == 0
+
+
+def test_what_neither_memory_nor_disk_can_hold_is_told_before_it_is_unpacked(spilled, tmp_path, monkeypatch):
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("data", (1000, 16, 16, 16), np.float32, chunks=(1000, 1, 16, 16), compression="gzip")
+        file["data"][:, 0] = np.random.default_rng(0).normal(size=(1000, 16, 16))
+    monkeypatch.setattr(reading, "SPILLED_BYTES", 2**20)
+    monkeypatch.setattr(reading, "room_for_spilling", lambda: 2**20)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=2**21))
+    with pytest.raises(nb.InputError, match=r"^a\.h5: claims an array of 0.0153 GiB.*0.00195 GiB are free.*TMPDIR"):
+        open_array(tmp_path / "a.h5")
+    # memory, or the disk, is enough
+    monkeypatch.setattr(reading, "room_for_spilling", lambda: 2**25)
+    assert open_array(tmp_path / "a.h5").data.shape == (1000, 16, 16, 16)

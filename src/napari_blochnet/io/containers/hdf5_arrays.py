@@ -11,7 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.io.containers.mapped_arrays import MappedArray
-from napari_blochnet.io.reading import read_in_blocks
+from napari_blochnet.io.reading import read_in_blocks, refuse_beyond_memory
 
 __all__ = [
     "create_hdf5_array",
@@ -154,6 +154,8 @@ def read_hdf5_array(path: Path, dataset: Any, what: str, watch: Watch) -> AnyArr
 
     Raises
     ------
+    InputError
+        More than this machine can hold, which is not mapped.
     ValueError
         More is claimed than the file can hold.
     Cancelled
@@ -164,6 +166,7 @@ def read_hdf5_array(path: Path, dataset: Any, what: str, watch: Watch) -> AnyArr
     size, held = math.prod(dataset.shape) * dataset.dtype.itemsize, dataset.id.get_storage_size()
     if dataset.id.get_offset() is None and size > _SMALL + _PACKING_LIMIT * held:
         raise ValueError(f"{dataset.name} claims {size:,} bytes out of {held:,}")
+    refuse_beyond_memory(path, dataset.size * numbers_of(dataset.dtype).itemsize)
     return unpack_hdf5_array(dataset, what, watch)
 
 

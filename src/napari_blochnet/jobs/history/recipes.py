@@ -198,7 +198,9 @@ def files_read(recipe: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for step in recipe["steps"]:
         settings, inputs = step.get("settings", {}), step.get("inputs", {})
-        operation = operation_of(step.get("operation"), settings)
+        name = step.get("operation")
+        # which stack it opens is said elsewhere; what belongs to all, such as a basis, is said here
+        operation = operation_of("open_fingerprints" if name == EACH else name, settings)
         if operation is None:
             continue
         for value in inputs.values():

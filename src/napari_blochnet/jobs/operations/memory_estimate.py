@@ -79,7 +79,7 @@ def simulating_memory(phantom: Phantom, schedule: Schedule, settings: SimulateSe
     fingerprint = len(schedule) * sample
     # a block's signals, sorted back to its voxels and scaled by their PD
     block = SIMULATED_AT_A_TIME * len(schedule) * (4 + 3 * sample)
-    if in_parts and settings.trajectory is None:
+    if in_parts:
         chunk = chunks_of((len(schedule), *mask.shape), np.dtype(f"V{sample}"))
         starts = np.arange(0, mask.shape[1], chunk[2])
         largest = int(np.add.reduceat(mask.sum(axis=2), starts, axis=1).max(initial=0))

@@ -22,7 +22,8 @@ def needed_memory(operation: Operation, output: Path, inputs: dict[str, Any], se
     Files that are mapped into memory are not counted; None of operations of which nothing is known.
     """
     if isinstance(settings, SimulateSettings):
-        more = simulating_memory(inputs["phantom"], inputs["schedule"], settings, operation.goes_in_parts(output))
+        in_parts = operation.goes_in_parts(output, settings)
+        more = simulating_memory(inputs["phantom"], inputs["schedule"], settings, in_parts)
     elif isinstance(settings, ReconstructSettings):
         stack: FingerprintStack = inputs["stack"]
         more = mapping_memory(stack, settings, inputs.get("mask"))

@@ -23,6 +23,7 @@ from napari_blochnet.io.atomic import existing_file, named_by, replacing_set
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.io.sets.rooms import sync_folder
 from napari_blochnet.io.sets.unfinished import Unfinished, open_unfinished
+from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.operations.devices import resolve_device
 from napari_blochnet.jobs.operations.simulate import (
     SIMULATED_AT_A_TIME,
@@ -54,7 +55,8 @@ def simulate_to(
     """Simulate the fingerprints of a phantom into a file, of which no more than a part is in memory.
 
     What is finished is kept in a hidden folder beside the file until that is whole: whoever stops it, or whatever
-    ends the process, the same call goes on with the parts that are missing.
+    ends the process, the same call goes on with the parts that are missing. Undersampled stacks, of which every readout
+    sees a whole slice, are made in memory as by `simulate`, and nothing of one that is broken off is kept.
 
     Parameters
     ----------
@@ -80,8 +82,8 @@ def simulate_to(
     Raises
     ------
     InputError
-        As `simulate`, which makes undersampled stacks in memory; a name with another ending; a file there that this
-        package did not write; another process that makes one of this name.
+        As `simulate`; a name with another ending; a file there that this package did not write; another process that
+        makes one of this name.
     Cancelled
         What is finished is kept.
     """
@@ -99,8 +101,9 @@ def simulate_to(
     check_outputs(files, record=source)
     if given.trajectory is not None:
         # readouts see whole slices: made in memory, and written at once
-        whole = simulate(phantom, schedule, given, device=device, progress=progress, cancelled=cancelled)
-        write_fingerprints(whole, target)
+        told: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
+        whole = simulate(phantom, schedule, given, device=device, **told)
+        write_or_keep(lambda place: write_fingerprints(whole, place, **told), target)
         return read_fingerprints(existing_file(target))
     phantom = simulated_part(phantom, schedule, given)
     chosen = resolve_device(device)

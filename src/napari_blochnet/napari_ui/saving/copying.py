@@ -15,6 +15,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.io.json_files import write_json
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.history.other_stacks import StackRecipe, recipe_for_stacks
+from napari_blochnet.jobs.history.recipes import absolute_files
 from napari_blochnet.jobs.history.scripts import as_command, as_python
 from napari_blochnet.jobs.records import as_recipe
 from napari_blochnet.napari_ui.saving.results import file_names
@@ -80,7 +81,7 @@ def save_recipes(parent: QWidget | None, results: Sequence[tuple[str, Record]], 
     recipes = [as_recipe(record) for _, record in results]
     notes: list[str] = []
     if for_stacks:
-        templates = [recipe_for_stacks(recipe) for recipe in recipes]
+        templates = [recipe_for_stacks(absolute_files(recipe)) for recipe in recipes]
         recipes = [template.recipe for template in templates]
         notes = list(dict.fromkeys(said for template in templates for said in _said_of(template)))
     start = preferences.folder(_FOLDER) or str(Path.home())
