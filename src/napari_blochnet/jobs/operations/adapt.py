@@ -43,7 +43,7 @@ def adapt(
         Name or file of a trained network, or one at hand; it is not changed. Its schedule may be another than the
         stack's, of the same length.
     stack : FingerprintStack
-        Complex or real.
+        Complex or real; no coefficients.
     settings : AdaptSettings, optional
     device : str
         "auto", "cpu" or a GPU such as "cuda:0".
@@ -62,7 +62,7 @@ def adapt(
     Raises
     ------
     InputError
-        Settings out of bounds; a network of another length; magnitudes; an empty mask.
+        Settings out of bounds; a network of another length; magnitudes; coefficients; an empty mask.
     Cancelled
         Its ``partial`` is the network so far.
     """
@@ -79,6 +79,9 @@ def adapt(
         estimator = load_estimator(estimator, device=chosen, other_schedule=True)
     if not stack.mask.any():
         raise InputError(f"The stack {stack.name} has no voxel inside its mask; expected at least one.", field="stack")
+    if stack.is_compressed:
+        raise InputError(f"The stack {stack.name} holds coefficients, and networks are adapted to whole fingerprints",
+                         "these; expand makes them of coefficients", field="stack")  # fmt: skip
     started = time.perf_counter()
     inputs = {
         "estimator": made_by or embed_estimator(estimator),
