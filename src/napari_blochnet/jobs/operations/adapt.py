@@ -80,8 +80,8 @@ def adapt(
     if not stack.mask.any():
         raise InputError(f"The stack {stack.name} has no voxel inside its mask; expected at least one.", field="stack")
     if stack.is_compressed:
-        raise InputError(f"The stack {stack.name} holds coefficients, and networks are adapted to whole fingerprints",
-                         "these; expand makes them of coefficients", field="stack")  # fmt: skip
+        raise InputError(f"The stack {stack.name} holds coefficients",
+                         "whole fingerprints, to which networks are adapted; 'expand' makes them", field="stack")  # fmt: skip
     started = time.perf_counter()
     inputs = {
         "estimator": made_by or embed_estimator(estimator),
