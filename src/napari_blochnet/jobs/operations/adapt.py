@@ -43,7 +43,7 @@ def adapt(
         Name or file of a trained network, or one at hand; it is not changed. Its schedule may be another than the
         stack's, of the same length.
     stack : FingerprintStack
-        Complex or real; no coefficients.
+        Complex or real.
     settings : AdaptSettings, optional
     device : str
         "auto", "cpu" or a GPU such as "cuda:0".
@@ -72,6 +72,12 @@ def adapt(
     from napari_blochnet.estimators.training.against_bound import tissue_scores
 
     given = settings_from(AdaptSettings, settings, **fields)
+    if stack.is_compressed:
+        raise InputError(
+            f"The stack {stack.name} holds {stack.shape[0]} coefficients for each voxel",
+            "whole fingerprints, which networks are adapted to; of coefficients with a schedule, expand makes them",
+            field="stack",
+        )
     chosen = resolve_device(device)
     made_by: Any = None
     if isinstance(estimator, (str, os.PathLike)):
@@ -79,9 +85,6 @@ def adapt(
         estimator = load_estimator(estimator, device=chosen, other_schedule=True)
     if not stack.mask.any():
         raise InputError(f"The stack {stack.name} has no voxel inside its mask; expected at least one.", field="stack")
-    if stack.is_compressed:
-        raise InputError(f"The stack {stack.name} holds coefficients",
-                         "whole fingerprints, to which networks are adapted; 'expand' makes them", field="stack")  # fmt: skip
     started = time.perf_counter()
     inputs = {
         "estimator": made_by or embed_estimator(estimator),
