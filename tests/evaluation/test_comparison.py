@@ -6,6 +6,7 @@ import pytest
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.agreement.agreeing import agree
+from napari_blochnet.evaluation.beside_truth import signed_errors, summary
 from napari_blochnet.evaluation.comparison import _said_of_chance, compare_maps
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -200,3 +201,19 @@ def test_figures_are_written_in_the_format_of_the_ending(tmp_path):
         assert all(file.read_bytes().startswith(start) for file in files)
     with pytest.raises(InputError, match="expected a name ending in"):
         found.to_figures(tmp_path / "scores.gif")
+
+
+@pytest.mark.parametrize(("lost", "said"), [(("t2",), "no T2"), (("t1", "t2"), "no T1 and no T2")])
+def test_maps_without_a_relaxation_time_are_refused_in_a_sentence_and_summed_up_by_what_they_have(lost, said):
+    truth = _truth()
+    few = _maps(truth, **dict.fromkeys(lost))
+    for compared in (
+        lambda: compare_maps(truth, [_maps(truth), few]),
+        lambda: agree([_maps(truth), few]),
+        lambda: agree([few], truth),
+    ):
+        with pytest.raises(InputError, match=said):
+            compared()
+    words = summary(few, signed_errors(truth, few))
+    assert ("T1" in words) == ("t1" not in lost)
+    assert "residual 10 % of the signal" in words

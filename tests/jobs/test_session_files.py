@@ -206,7 +206,7 @@ def test_damaged_files_are_refused_before_anything_is_allocated(saved, tmp_path)
     about = json.loads((data / "maps-6.json").read_text())
     for others in ([3], [["B1", "", ""]]):
         (data / "maps-6.json").write_text(json.dumps({**about, "others": others}))
-        with pytest.raises(InputError, match="maps-6.json: is damaged"):
+        with pytest.raises(InputError, match=r"maps-6\.json: is damaged"):
             read_session(folder)
     (data / "stack-1.json").write_text("[")
     with pytest.raises(InputError, match="not JSON"):
