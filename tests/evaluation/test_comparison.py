@@ -6,9 +6,13 @@ import pytest
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.evaluation.agreement.agreeing import agree
+from napari_blochnet.evaluation.beside_truth import signed_errors, summary
 from napari_blochnet.evaluation.comparison import _said_of_chance, compare_maps
+from napari_blochnet.evaluation.drawing.map_figure import map_figure
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
+from napari_blochnet.evaluation.regions import region_means
+from napari_blochnet.evaluation.result_tables import Region
 from napari_blochnet.evaluation.scores import score
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, cell
 from napari_blochnet.phantoms.phantom import Phantom
@@ -200,3 +204,35 @@ def test_figures_are_written_in_the_format_of_the_ending(tmp_path):
         assert all(file.read_bytes().startswith(start) for file in files)
     with pytest.raises(InputError, match="expected a name ending in"):
         found.to_figures(tmp_path / "scores.gif")
+
+
+@pytest.mark.parametrize(("lost", "said"), [(("t2",), "no T2"), (("t1", "t2"), "no T1 and no T2")])
+def test_maps_without_a_relaxation_time_are_refused_in_a_sentence_and_summed_up_by_what_they_have(lost, said):
+    truth = _truth()
+    few = _maps(truth, **dict.fromkeys(lost))
+    for compared in (
+        lambda: compare_maps(truth, [_maps(truth), few]),
+        lambda: agree([_maps(truth), few]),
+        lambda: agree([few], truth),
+    ):
+        with pytest.raises(InputError, match=said):
+            compared()
+    words = summary(few, signed_errors(truth, few))
+    assert ("T1" in words) == ("t1" not in lost)
+    assert "residual 10 % of the signal" in words
+
+
+def test_what_maps_hold_is_drawn_and_averaged_whatever_they_lack(tmp_path):
+    truth = _truth()
+    whole, few, neither = _maps(truth), _maps(truth, t2=None), _maps(truth, t1=None, t2=None)
+    figure = map_figure([whole, few, neither], ["a", "b", "c"], truth)
+    titles = [axes.get_title() for axes in figure.axes if axes.get_title()]
+    assert titles == ["truth", "a", "b", "truth", "a"]
+    with pytest.raises(InputError, match="no T1 and no T2"):
+        map_figure([neither], ["c"])
+    means = region_means([few], [Region("all", truth.mask)])
+    assert [row["parameter"] for row in means.table] == ["T1", "PD"]
+    means.to_html(tmp_path / "means.html")
+    page = (tmp_path / "means.html").read_text()
+    assert ">T1</" in page
+    assert ">T2</" not in page

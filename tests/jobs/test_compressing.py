@@ -127,6 +127,8 @@ def test_networks_refuse_coefficients():
     few = nb.FingerprintStack(np.full((6, 1, 1, 2), 1j, np.complex64), nb.fisp_schedule(), basis=basis)
     with pytest.raises(InputError, match=r"6 coefficients for each voxel, and the estimator fc needs whole"):
         nb.reconstruct(few, "fc")
+    with pytest.raises(InputError, match="6 coefficients for each voxel; expected whole fingerprints"):
+        nb.adapt("fc", few)
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,12 @@ def test_damaged_files_are_refused_before_anything_is_allocated(saved, tmp_path)
         (data / "stack-1.json").write_text(json.dumps({**about, key: value}))
         with pytest.raises(InputError, match=found):
             read_session(folder)
+    (data / "stack-1.json").write_text(json.dumps(about))
+    about = json.loads((data / "maps-6.json").read_text())
+    for others in ([3], [["B1", "", ""]]):
+        (data / "maps-6.json").write_text(json.dumps({**about, "others": others}))
+        with pytest.raises(InputError, match=r"maps-6\.json: is damaged"):
+            read_session(folder)
     (data / "stack-1.json").write_text("[")
     with pytest.raises(InputError, match="not JSON"):
         read_session(folder)

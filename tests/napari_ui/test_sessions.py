@@ -314,6 +314,11 @@ def test_a_damaged_layer_is_named_and_the_others_are_shown(saved_once, tmp_path,
         (lambda state: state["pins"][0].update(stack=0), "not a stack", "pins"),
         (lambda state: state["pins"][0].update(index=[0, 2**30, 0]), "outside its stack", "pins"),
         (lambda state: state["comparison"].update(truth=1), "not a phantom", "comparison"),
+        (
+            lambda state: state.update(b1=[{"stack": state["pins"][0]["stack"], "source": "file", "layer": 10**6}]),
+            "the layer of a B1 map is not in the session",
+            "b1",
+        ),
     ],
 )
 def test_other_parts_that_refer_to_nothing_are_left_out(saved_once, tmp_path, change, sentence, left):

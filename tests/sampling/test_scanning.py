@@ -105,3 +105,10 @@ def test_thresholds_are_those_of_singular_values():
     expected = (u * np.maximum(values - 1.5, 0)) @ rows
     np.testing.assert_allclose(found[:, 6:10, 3:7].reshape(3, -1).T, expected, atol=1e-4)
     np.testing.assert_allclose(coefficients._thresholded(images, 0.0, shift), images, atol=1e-5)
+
+
+def test_of_nothing_there_is_nothing(spiral):
+    problem = SubspaceProblem(spiral, _basis(), coil_maps(2, IMAGE))
+    silent = np.zeros((FRAMES, 2, spiral.points.shape[1]), np.complex64)
+    for low_rank in (0.0, 0.01):
+        assert not coefficient_images(problem, silent, low_rank).any()

@@ -100,6 +100,8 @@ def test_files_in_every_unit_and_order_are_the_same(tmp_path):
         (np.full((5, 7, 2), 0.01), "cycles per field of view"),
         (np.full((5, 7, 2), np.nan), "NaN"),
         (np.full((9, 8, 2), 0.5), "9 readouts of 8 samples"),
+        (np.zeros((5, 0, 2)), "5 × 0 × 2"),
+        (np.full((5, 7, 2), 0.3), "17 cycles per field of view away from the centre"),
     ],
 )
 def test_files_that_hold_no_trajectory(values, said, tmp_path):

@@ -48,8 +48,9 @@ def test_undersampling_scores_every_kind_of_images(tmp_path, monkeypatch):
 
 
 def test_a_peer_that_is_not_installed(tmp_path, monkeypatch):
-    monkeypatch.setattr(undersampling, "fisp_schedule", lambda: TRAIN)
-    monkeypatch.setattr(undersampling, "head_of", lambda data: nb.synthetic_phantom((6, 30, 26)))
-    monkeypatch.setitem(__import__("sys").modules, "mrpro.data", None)
+    monkeypatch.setitem(__import__("sys").modules, "mrpro", None)
+    monkeypatch.setattr(undersampling, "head_of", lambda data: pytest.fail("it is said before anything is computed"))
     with pytest.raises(nb.InputError, match="mrpro"):
         run_study("undersampling", tmp_path, peer=True, **{**SMALL, "estimators": "universal"})
+    with pytest.raises(nb.InputError, match="No estimator"):
+        run_study("undersampling", tmp_path, **{**SMALL, "estimators": " , "})

@@ -60,10 +60,10 @@ def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
     failed = int(maps.failed.sum())
     lost = f" {failed:,} voxels got no answer." if failed else ""
     scored = maps.mask & ~maps.failed
-    if errors is not None:
+    if errors:
         scored &= np.all([np.isfinite(values) for values in errors.values()], axis=0)
     parts = []
-    if errors is not None and scored.any():
+    if errors and scored.any():
         parts = [f"{name} {np.median(np.abs(values[scored])):.2g} %" for name, values in errors.items()]
         parts[0] = f"|error| {parts[0]}"
     answered = maps.mask & ~maps.failed

@@ -16,7 +16,14 @@ from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.colour_limits import Limits
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.evaluation.error_maps import PARAMETERS, check_grid, failures, parameters_of, values_of
+from napari_blochnet.evaluation.error_maps import (
+    PARAMETERS,
+    check_both_times,
+    check_grid,
+    failures,
+    parameters_of,
+    values_of,
+)
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.precision import Acquisition, acquisition_of, tissue_bounds
@@ -117,11 +124,12 @@ def compare_maps(
     Raises
     ------
     InputError
-        No maps; maps or a mask on another grid; no voxel to score.
+        No maps; maps without T1 or T2, or on another grid; a mask on another grid; no voxel to score.
     """
     if not maps:
         raise InputError("There are no maps to compare", "at least one model's", field="maps")
     for item in maps:
+        check_both_times(item)
         check_grid(truth, item)
     if mask is not None and np.shape(mask) != truth.shape:
         raise InputError(f"The mask has shape {np.shape(mask)}", f"that of the truth, {truth.shape}", field="mask")

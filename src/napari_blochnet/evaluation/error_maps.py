@@ -13,7 +13,16 @@ from napari_blochnet.evaluation.maps import ParameterMaps, failures
 from napari_blochnet.evaluation.signal_scale import signal_scales
 from napari_blochnet.phantoms.phantom import Phantom
 
-__all__ = ["PARAMETERS", "check_grid", "error_maps", "failures", "limits_of_maps", "parameters_of", "values_of"]
+__all__ = [
+    "PARAMETERS",
+    "check_both_times",
+    "check_grid",
+    "error_maps",
+    "failures",
+    "limits_of_maps",
+    "parameters_of",
+    "values_of",
+]
 
 #: The parameters that are scored, with their units; PD is relative.
 PARAMETERS = {"T1": "ms", "T2": "ms", "PD": ""}
@@ -56,6 +65,14 @@ def error_maps(truth: Phantom, maps: ParameterMaps, beside: Sequence[ParameterMa
 def parameters_of(source: Phantom | ParameterMaps) -> dict[str, str]:
     """Return those of `PARAMETERS` that there are maps of."""
     return {name: unit for name, unit in PARAMETERS.items() if getattr(source, name.lower()) is not None}
+
+
+def check_both_times(maps: ParameterMaps) -> None:
+    """Raise `InputError` where maps lack T1 or T2, as those by a dictionary that came with the data may."""
+    missing = [name for name in ("T1", "T2") if name not in parameters_of(maps)]
+    if missing:
+        raise InputError(f"The maps of {maps.estimator} hold no {' and no '.join(missing)}",
+                         "T1 and T2; means over regions take what there is", field="maps")  # fmt: skip
 
 
 def values_of(source: Phantom | ParameterMaps, parameter: str) -> FloatArray:

@@ -79,8 +79,9 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
             *means.notes,
         ],
         tables=[
-            page_table(parameter, [row for row in rows if row["parameter"] == parameter], columns)
+            page_table(parameter, found, columns)
             for parameter in ("T1", "T2")
+            if (found := [row for row in rows if row["parameter"] == parameter])
         ],
         columns=columns,
         figures=[(_REGIONS, region_figure(means))],

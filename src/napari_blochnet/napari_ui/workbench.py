@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from napari_blochnet.napari_ui.panels.simulate_tab import SimulatePanel
     from napari_blochnet.napari_ui.panels.train.train_tab import TrainPanel
     from napari_blochnet.napari_ui.widgets.panel import Panel
+    from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Workbench"]
 
@@ -185,7 +186,7 @@ class Workbench(QWidget):
             self.tabs.addTab(QWidget(), title)
         # before anybody else looks at what is in front
         self.tabs.currentChanged.connect(self._make_current)
-        self.data.schedule_given.connect(lambda schedule: self.schedule.show_schedule(schedule))
+        self.data.schedule_given.connect(self._show_schedule)
         self.data.layer_used.connect(self._map_next)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
         self.next_step = NextStep(napari_viewer, self.tabs, first, self.data.use_layer, lambda: question.is_asking)
@@ -275,6 +276,9 @@ class Workbench(QWidget):
             if self._session.viewer is None:
                 return
             self._panel(title)
+
+    def _show_schedule(self, schedule: Schedule) -> None:
+        self.schedule.show_schedule(schedule)
 
     def _map_next(self, stack: FingerprintStack) -> None:
         turn_to(self.tabs, self.map.title)

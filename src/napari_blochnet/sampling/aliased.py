@@ -21,7 +21,8 @@ def is_undersampled(record: Mapping[str, Any]) -> bool:
         settings, inputs = here.get("settings"), here.get("inputs")
         if isinstance(settings, Mapping) and here.get("operation") == "simulate":
             return settings.get("trajectory") is not None
-        here = inputs.get("stack") if isinstance(inputs, Mapping) else None
+        # of a stack to which noise was added, what it was before
+        here = inputs.get("stack") if isinstance(inputs, Mapping) else here.get("noise_free")
     return False
 
 

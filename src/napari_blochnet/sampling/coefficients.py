@@ -153,6 +153,8 @@ def coefficient_images(
     message = "coefficient images"
     watch.report(0, _ROUNDS, message)
     target = problem.seen(samples, watch)
+    if not target.any():
+        return target
     if low_rank == 0:
         return _solved(problem, target, np.zeros_like(target), 0.0, _ROUNDS * _STEPS, watch)
     images = _solved(problem, target, target, _TIE / 10, _STEPS, watch)

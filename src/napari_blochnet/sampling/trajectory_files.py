@@ -24,6 +24,8 @@ _SLACK = 1.001
 # A readout that stays within less of k-space than this is of an image that is smaller than the one it is used for, or
 # in other units than they were taken for.
 _LEAST = 0.05
+# What stays farther from the centre of k-space, in cycles per field of view, has not seen how bright images are.
+_CENTRE = 2.0
 
 
 def read_trajectory(
@@ -68,6 +70,10 @@ def read_trajectory(
         found = f"goes up to |k| = {largest:.4g}, which is {reach:.3g} cycles per voxel of {dimensions(image)} voxels"
         raise FileError(file, found, "k of this image: up to 0.5 cycles or π radians per voxel, or half as many cycles "
                         "per field of view as it has voxels", field="trajectory_file")  # fmt: skip
+    nearest = float(np.linalg.norm(points * image, axis=-1).min())
+    if nearest > _CENTRE:
+        raise FileError(file, f"stays {nearest:.3g} cycles per field of view away from the centre of k-space",
+                        "readouts that pass through it", field="trajectory_file")  # fmt: skip
     points = np.clip(points, -0.5, 0.5)
     return Trajectory(points, density_weights(points, image, watch), file.name)
 
@@ -75,9 +81,9 @@ def read_trajectory(
 def _planar(name: str, data: AnyArray, pulses: int) -> ComplexArray:
     """Return kx + i·ky of shape (TR, sample), complex128."""
     shape = data.shape
-    if data.dtype.kind == "c" and data.ndim == 2:
+    if data.dtype.kind == "c" and data.ndim == 2 and data.size:
         k = data.astype(np.complex128)
-    elif data.dtype.kind in "fiu" and data.ndim == 3 and 2 in (shape[0], shape[-1]):
+    elif data.dtype.kind in "fiu" and data.ndim == 3 and 2 in (shape[0], shape[-1]) and data.size:
         kx, ky = (data[..., axis] if shape[-1] == 2 else data[axis] for axis in (0, 1))
         k = kx.astype(np.float64) + 1j * ky
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.schedules.schedule import Schedule
 from napari_blochnet.studies.settings_studies import UndersamplingSettings
 
-__all__ = ["PeerMaps", "grid_and_match"]
+__all__ = ["PeerMaps", "check_peer", "grid_and_match"]
 
 # Frames that are gridded, and voxels that are matched, at a time.
 _FRAMES, _VOXELS = 50, 1024
@@ -29,6 +30,13 @@ class PeerMaps:
     matching_seconds: float
 
 
+def check_peer() -> None:
+    """Raise `InputError` where mrpro is not installed."""
+    if importlib.util.find_spec("mrpro") is None:
+        raise InputError("The peer is mrpro, which is not installed here; expected it (pip install mrpro), or no peer.",
+                         field="peer")  # fmt: skip
+
+
 def grid_and_match(stack: FingerprintStack, schedule: Schedule, settings: UndersamplingSettings) -> PeerMaps:
     """Grid and match what coils read of noise-free whole images, by mrpro (doi 10.5281/zenodo.14509598).
 
@@ -37,13 +45,10 @@ def grid_and_match(stack: FingerprintStack, schedule: Schedule, settings: Unders
     InputError
         mrpro is not installed.
     """
-    try:
-        from mrpro.data import KTrajectory
-        from mrpro.operators import DictionaryMatchOp, NonUniformFastFourierOp
-    except ImportError:
-        raise InputError("The peer is mrpro, which is not installed here; expected it (pip install mrpro), or no peer.",
-                         field="peer") from None  # fmt: skip
+    check_peer()
     import torch
+    from mrpro.data import KTrajectory
+    from mrpro.operators import DictionaryMatchOp, NonUniformFastFourierOp
 
     from napari_blochnet.estimators.matching.grid import TissueGrid
     from napari_blochnet.fingerprints.noise import sigma_for_snr

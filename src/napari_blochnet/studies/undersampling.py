@@ -20,6 +20,7 @@ from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.schedules.generators import fisp_schedule
+from napari_blochnet.studies.mrpro_peer import check_peer, grid_and_match
 from napari_blochnet.studies.paper_tables import markdown_grid
 from napari_blochnet.studies.pieces import ExperimentResult, Row, Study, head_of
 from napari_blochnet.studies.settings_studies import UndersamplingSettings
@@ -43,6 +44,10 @@ def score_undersampling(study: Study, given: UndersamplingSettings) -> Experimen
     built-in one; its middle slice lies in an image of ``size`` voxels. A row for each kind of images, estimator and
     tissue; times are of this machine, memory is beyond what was there before.
     """
+    if not _names(given):
+        raise InputError("No estimator is named", "one or more, separated by commas", field="estimators")
+    if given.peer:
+        check_peer()
     phantom = centred_slice(head_of(study.data), given.size)
     schedule = fisp_schedule()
     rows: list[Row] = []
@@ -52,6 +57,10 @@ def score_undersampling(study: Study, given: UndersamplingSettings) -> Experimen
         rows += study.piece(f"{images}.json", key, partial(_Images(study, given, phantom).rows, images),
                             partial(_words, images))  # fmt: skip
     return study.finished(rows, _page(rows, given, phantom))
+
+
+def _names(given: UndersamplingSettings) -> list[str]:
+    return [name for each in given.estimators.split(",") if (name := each.strip())]
 
 
 def centred_slice(head: Phantom, size: int) -> Phantom:
@@ -92,7 +101,7 @@ class _Images:
         made, seconds, memory = _timed(partial(self._simulated, images))
         common = {"images": images, "made_in_seconds": seconds, "made_with_mib": memory}
         rows: list[Row] = []
-        for name in filter(None, (each.strip() for each in self.given.estimators.split(","))):
+        for name in _names(self.given):
             self.study.watch.check("experiment undersampling")
             estimator = name.removesuffix(_REFINED)
             call = partial(self._mapped, made, estimator, refine=name != estimator)
@@ -156,8 +165,6 @@ class _Images:
 
     def _of_peer(self, common: Row) -> list[Row]:
         """Return the rows of mrpro, which grids and matches the same k-space."""
-        from napari_blochnet.studies.mrpro_peer import grid_and_match
-
         whole = simulate(self.phantom, self.schedule, cancelled=self.study.watch.cancelled)
         found = grid_and_match(whole, self.schedule, self.given)
         made = {**common, "made_in_seconds": found.gridding_seconds, "made_with_mib": None}

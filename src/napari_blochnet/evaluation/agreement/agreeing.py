@@ -15,7 +15,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import BlandAltman, bland_altman, concordance, differences
-from napari_blochnet.evaluation.error_maps import check_grid, failures, values_of
+from napari_blochnet.evaluation.error_maps import check_both_times, check_grid, failures, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, TRUTH, Region, numbered_names, said_of_mixed
 from napari_blochnet.phantoms.phantom import Phantom
@@ -113,7 +113,8 @@ def agree(
     Raises
     ------
     InputError
-        Fewer than two sources of maps, other grids, a reference that is not there, or no voxel that all have.
+        Fewer than two sources of maps, maps without T1 or T2, other grids, a reference that is not there, or no voxel
+        that all have.
     """
     if len(maps) + (truth is not None) < 2:
         raise InputError(
@@ -185,6 +186,7 @@ def _common(
 ) -> BoolArray:
     """Return the voxels that all have, once it is sure that all lie on one grid."""
     for item in models.values():
+        check_both_times(item)
         if truth is not None:
             check_grid(truth, item)
         if item.shape != first.shape or np.abs(item.affine - first.affine).max() > 0.01 * min(first.voxel_size):

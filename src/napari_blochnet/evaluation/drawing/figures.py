@@ -21,7 +21,7 @@ from napari_blochnet.evaluation.drawing.figure_style import FAINT, MODEL_COLOURS
 from napari_blochnet.evaluation.drawing.image_parts import crop, row_order
 from napari_blochnet.evaluation.drawing.report_parts import LINE, colour_bar, decades, density, image, report_look
 from napari_blochnet.evaluation.drawing.sheets import plain
-from napari_blochnet.evaluation.error_maps import error_maps, failures, values_of
+from napari_blochnet.evaluation.error_maps import error_maps, failures, parameters_of, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ComparisonTable, RegionTable
 from napari_blochnet.phantoms.phantom import Phantom
@@ -182,13 +182,18 @@ def region_figure(means: RegionTable) -> Figure:
         parameter: shared_limits(
             (values_of(maps, parameter), seen & ~failures(maps))
             for maps, seen in zip(means.maps, drawn_at, strict=True)
+            if parameter in parameters_of(maps)
         )
         for parameter in ("T1", "T2")
+        if any(parameter in parameters_of(maps) for maps in means.maps)
     }
     for panel, maps, seen in zip(rows, means.maps, drawn_at, strict=True):
         axes = panel.subplots(1, 3 if references else 2, width_ratios=[1, 1, 1.35] if references else [1, 1])
         window = crop(everywhere[z], margin=0.12)
         for place, parameter in zip(axes[:2], ("T1", "T2"), strict=True):
+            if parameter not in parameters_of(maps):
+                place.set_axis_off()
+                continue
             drawn = _draw_map(place, maps, parameter, z, seen[z], window, limits[parameter], row_order(maps))
             for region in means.regions:
                 _outline(place, region.name, region.mask[z][window])
@@ -239,7 +244,10 @@ def _draw_deviations(axes: Axes, means: RegionTable, model: str) -> None:
     axes.set_xlabel(f"region (deviations beyond ±{limit:g} % are drawn at the edge)")
     axes.set_ylabel("mean − known value (%)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(
+            frameon=False, fontsize=6.5, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1.0), columnspacing=1.2
+        )
 
 
 _COMPARISON: dict[str, Callable[[ComparisonTable], Figure]] = {"maps": comparison_figure, "scatter": scatter_figure}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from matplotlib import ticker
@@ -27,7 +28,14 @@ from napari_blochnet.evaluation.drawing.figure_style import (
 )
 from napari_blochnet.evaluation.drawing.image_parts import crop, extension, row_order
 from napari_blochnet.evaluation.drawing.sheets import finish, plain, sheet, wrapped
-from napari_blochnet.evaluation.error_maps import check_grid, error_maps, failures, limits_of_maps, values_of
+from napari_blochnet.evaluation.error_maps import (
+    check_grid,
+    error_maps,
+    failures,
+    limits_of_maps,
+    parameters_of,
+    values_of,
+)
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -203,14 +211,21 @@ def _rows(
     failed = [failures(source)[z] for source in maps]
     rows: dict[str, list[_Tile]] = {}
     for parameter in parameters:
+        # a dictionary that came with the data may know one of them alone
+        held = [parameter in parameters_of(source) for source in maps]
+        if not any(held):
+            continue
         rows[parameter] = [] if truth is None else [_Tile("truth", values_of(truth, parameter)[z], truth.mask[z])]
-        for name, source, lost in zip(names, maps, failed, strict=True):
+        for name, source, lost in compress(zip(names, maps, failed, strict=True), held):
             rows[parameter].append(_Tile(name, values_of(source, parameter)[z], source.mask[z] & ~lost))
         if truth is not None and signed:
             rows[f"{parameter} error"] = [
                 _Tile(name, found[parameter][z], source.mask[z] & truth.mask[z])
-                for name, source, found in zip(names, maps, signed, strict=True)
+                for name, source, found in compress(zip(names, maps, signed, strict=True), held)
             ]
+    if not rows:
+        raise InputError(f"The maps of {', '.join(names)} hold no {' and no '.join(parameters)}",
+                         "one that is to be drawn", field="parameters")  # fmt: skip
     return rows
 
 
@@ -284,7 +299,8 @@ def _places(
 def _limits(quantity: str, maps: Sequence[ParameterMaps], truth: Phantom | None) -> Limits:
     if truth is not None and quantity.endswith("error"):
         name = quantity.removesuffix(" error")
-        return widest(error_limits(error_maps(truth, each)[name], truth.mask & each.mask) for each in maps)
+        held = [each for each in maps if name in parameters_of(each)]
+        return widest(error_limits(error_maps(truth, each)[name], truth.mask & each.mask) for each in held)
     return limits_of_maps(quantity, maps, truth)
 
 

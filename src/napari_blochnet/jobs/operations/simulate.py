@@ -22,6 +22,7 @@ from napari_blochnet.schedules.schedule import Schedule
 if TYPE_CHECKING:
     from napari_blochnet.estimators.memory import Allowance
     from napari_blochnet.physics.decoder import EPGDecoder
+    from napari_blochnet.sampling.trajectories import Trajectory
 
 __all__ = ["SIMULATED_AT_A_TIME", "fill_fingerprints", "simulate", "simulated_part", "simulated_type"]
 
@@ -83,6 +84,8 @@ def simulate(
     chosen = resolve_device(device)
     dtype = simulated_type(schedule, given)
     check_memory(len(schedule) * phantom.mask.size * dtype.itemsize, "The fingerprint stack", "slices")
+    # before anything is simulated: what is wrong with a trajectory is said at once
+    sampling = None if given.trajectory is None else _sampling(phantom, schedule, given, watch)
     # time is the fastest axis in memory: one voxel's fingerprint is one stretch
     volume = np.zeros((*phantom.shape, len(schedule)), dtype)
     allowance = Allowance(SIMULATED_AT_A_TIME, chosen, "simulating", "tissues")
@@ -92,8 +95,9 @@ def simulate(
     sigma: float | None = 0.0
     basis: AnyArray | None = None
     more: dict[str, Any] = {}
-    if given.trajectory is not None:
-        volume, basis, more = _undersampled(volume, phantom, schedule, given, watch)
+    if sampling is not None:
+        volume, more = _undersampled(volume, phantom, sampling, given, watch)
+        basis = sampling[1]
         # aliasing and regularisation are no white noise of a known size
         sigma = None
     elif given.snr is not None:
@@ -113,24 +117,37 @@ def simulate(
     )  # fmt: skip
 
 
-def _undersampled(
-    volume: AnyArray, phantom: Phantom, schedule: Schedule, settings: SimulateSettings, watch: Watch
-) -> tuple[AnyArray, AnyArray | None, dict[str, Any]]:
-    """Return frames or coefficients of a volume (z, y, x, time), their basis, and what the record says of them."""
-    from napari_blochnet.fingerprints.noise import sigma_for_snr
-    from napari_blochnet.sampling.acquiring import acquire, subspace_basis, trajectory_of
+def _sampling(
+    phantom: Phantom, schedule: Schedule, settings: SimulateSettings, watch: Watch
+) -> tuple[Trajectory, AnyArray | None]:
+    """Return where k-space is read, and the basis (time, K) where images are coefficients."""
+    from napari_blochnet.sampling.acquiring import subspace_basis, trajectory_of
 
     assert settings.trajectory is not None
-    image = (volume.shape[1], volume.shape[2])
+    image = (phantom.shape[1], phantom.shape[2])
     trajectory = trajectory_of(schedule, image, settings.trajectory, settings.trajectory_file, settings.interleaves,
                                settings.rotation, watch)  # fmt: skip
     in_images = settings.images == "frames"
-    basis = None if in_images else subspace_basis(schedule, settings.components, watch)
+    return trajectory, None if in_images else subspace_basis(schedule, settings.components, watch)
+
+
+def _undersampled(
+    volume: AnyArray,
+    phantom: Phantom,
+    sampling: tuple[Trajectory, AnyArray | None],
+    settings: SimulateSettings,
+    watch: Watch,
+) -> tuple[AnyArray, dict[str, Any]]:
+    """Return frames or coefficients of a volume (z, y, x, time), and what the record says of them."""
+    from napari_blochnet.fingerprints.noise import sigma_for_snr
+    from napari_blochnet.sampling.acquiring import acquire
+
+    trajectory, basis = sampling
     sigma = 0.0 if settings.snr is None else sigma_for_snr(volume, phantom.mask, settings.snr)
     made = acquire(volume, phantom.mask, trajectory, coils=settings.coils, images=settings.images, basis=basis,
                    low_rank=settings.low_rank, sigma=sigma, seed=settings.seed, watch=watch)  # fmt: skip
     said = {"trajectory": trajectory.name, "samples": int(trajectory.points.shape[1]), "kspace_sigma": sigma}
-    return made, basis, {"undersampled": said}
+    return made, {"undersampled": said}
 
 
 def simulated_part(phantom: Phantom, schedule: Schedule, settings: SimulateSettings) -> Phantom:

@@ -66,7 +66,8 @@ def few_new_visuals(canvas: Any) -> Iterator[list[Any]]:
             type(canvas).draw_visual(canvas, scene, event)
         finally:
             for visual in new:
-                del visual.draw
+                # a part that is a node of its own, too, is met twice
+                vars(visual).pop("draw", None)
 
     canvas.draw_visual = draw_visual
     try:

@@ -23,6 +23,7 @@ from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.forms.data_fields import DataFields
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.forms.layouts import filled
+from napari_blochnet.napari_ui.forms.plain_words import in_plain_words
 from napari_blochnet.napari_ui.panels.amounts import memory
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import FOLDER, SaveFingerprints
@@ -150,17 +151,21 @@ class SimulatePanel(Panel):
             chosen = self._slices()
             settings = settings_from(SimulateSettings, **{**self.form.values(), "slices": chosen})
         except InputError as error:
-            self.size_line.setText(str(error))
+            self.size_line.setText(in_plain_words(str(error)))
             return
         slices = chosen or (0, phantom.shape[0])
         part = phantom.mask[slice(*slices)]
         size, free = simulating_memory(phantom, schedule, settings), free_memory()
-        self._is_large = size > _MOST_OF_MEMORY * free
+        is_large = size > _MOST_OF_MEMORY * free
+        # readouts see whole slices, which are made in memory
+        self._is_large = is_large and settings.trajectory is None
         self.run.setText("Simulate into a file…" if self._is_large else "Simulate")
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
         line = f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, {memory(size)}"
         if self._is_large:
             line += f", and {memory(free)} of memory are free: they go into a file, and stay on the disk."
+        elif is_large:
+            line += f" of memory, and {memory(free)} are free: choose fewer slices, or whole images."
         else:
             line += " of memory."
         self.size_line.setText(line)

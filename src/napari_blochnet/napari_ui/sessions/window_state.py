@@ -308,7 +308,7 @@ def parse_state(
 
     def check_b1(chosen: B1State) -> None:
         check(chosen.stack, "stack", "a B1 map")
-        if chosen.source == "layer" and chosen.layer not in places:
+        if (chosen.source == "layer" or chosen.layer is not None) and chosen.layer not in places:
             raise damaged("the layer of a B1 map is not in the session")
 
     return state.model_copy(

@@ -31,6 +31,7 @@ _COLUMNS = (
     ),
 )
 _FIRST_MEAN = 3
+_PARAMETERS = ("T1", "T2", "PD")
 _PADDING = 10
 # More rows than this are scrolled.
 _ROWS = 12
@@ -75,20 +76,23 @@ class RegionTable(NumberTable):
         finally:
             self._is_filling = False
 
-    def _fill(self, means: RegionMeans, colours: Mapping[str, str], can_be_named: bool) -> None:
+    def _fill(self, found: RegionMeans, colours: Mapping[str, str], can_be_named: bool) -> None:
         cells: dict[tuple[str, str], dict[str, Any]] = {}
-        for row in means.table:
+        for row in found.table:
             cells.setdefault((row["region"], row["model"]), {})[row["parameter"]] = row
-        names = [region.name for region in means.regions]
+        names = [region.name for region in found.regions]
         order = sorted(cells, key=lambda key: names.index(key[0]))
         self.setRowCount(len(order))
         self._names = []
         for line, (region, model) in enumerate(order):
             rows = cells[region, model]
             name = region if line == 0 or order[line - 1][0] != region else ""
-            lost = rows["T1"]["failures"]
+            # a dictionary that came with the data may know one of them alone
+            some = next(iter(rows.values()))
+            means = [mean_and_sd(rows[parameter]) if parameter in rows else "" for parameter in _PARAMETERS]
+            lost = some["failures"]
             tip = f"{lost:,} voxels of {region} have no estimate by {model}." if lost else region
-            for column, text in enumerate([name, model, f"{rows['T1']['voxels']:,}", *map(mean_and_sd, rows.values())]):
+            for column, text in enumerate([name, model, f"{some['voxels']:,}", *means]):
                 item = self.write(line, column, text, tip)
                 if column or not text or not can_be_named:
                     item.setFlags(item.flags() & ~Qt.ItemFlag.ItemIsEditable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class BroughtChoice(QWidget):
         others = [name for name in ReconstructSettings.model_fields if name not in self.fields]
         self.form = SettingsForm(ReconstructSettings, leave_out=others)
         self._own = DataFields(self.form)
-        self._seen: set[int] = set()
+        self._seen: weakref.WeakSet[FingerprintStack] = weakref.WeakSet()
         filled(QVBoxLayout(self), self.form, spacing=0)
         self.form.changed.connect(self._on_form)
         self._on_form()
@@ -43,8 +44,8 @@ class BroughtChoice(QWidget):
     def turn_to(self, stack: FingerprintStack | None) -> None:
         """Show what was chosen for a stack."""
         self._own.turn_to(stack)
-        if stack is not None and id(stack) not in self._seen and self._path() is None:
-            self._seen.add(id(stack))
+        if stack is not None and stack not in self._seen and self._path() is None:
+            self._seen.add(stack)
             came_with = stack.record.get("settings", {}).get("basis")
             if isinstance(came_with, str) and came_with.lower().endswith(ENDINGS) and Path(came_with).is_file():
                 self.form.set_values({"dictionary": came_with})

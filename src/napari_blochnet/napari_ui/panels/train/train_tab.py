@@ -167,7 +167,9 @@ class TrainPanel(Panel):
         self._update_models()
 
     def _schedules(self) -> list[tuple[str, Any]]:
-        return [(f"that of {entry.title}", entry.subject) for entry in self.session.entries("stack")]
+        # coefficients may come without one
+        known = (entry for entry in self.session.entries("stack") if entry.subject.schedule is not None)
+        return [(f"that of {entry.title}", entry.subject) for entry in known]
 
     @property
     def schedule(self) -> Schedule | None:
@@ -181,7 +183,8 @@ class TrainPanel(Panel):
         self._update()
 
     def _fitting_models(self) -> list[tuple[str, Any]]:
-        length = None if self.stack.value is None else self.stack.value.shape[0]
+        stack = self.stack.value
+        length = None if stack is None or stack.is_compressed else stack.shape[0]
         return [(model.name, model.name) for model in self._models if model.card["network"]["length"] == length]
 
     def _on_choice(self) -> None:
@@ -339,6 +342,8 @@ def _amount(values: dict[str, Any]) -> str:
 def _why_not(stack: Any, can: bool) -> str:
     if stack is None:
         return "Simulate fingerprints, or open a stack in the Data tab, to adapt a network to them."
+    if stack.is_compressed:
+        return f"{stack.name} holds coefficients; networks are adapted to whole fingerprints."
     if not can:
         return (
             f"No network of the store takes {stack.shape[0]:,} samples; train one above for this stack's schedule "
