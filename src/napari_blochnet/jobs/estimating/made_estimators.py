@@ -17,7 +17,7 @@ __all__ = ["made_by_name", "settings_naming", "with_options"]
 def made_by_name(settings: ReconstructSettings) -> Estimator:
     """Return the estimator that settings name."""
     from napari_blochnet.estimators.base import SETTINGS
-    from napari_blochnet.estimators.registry import declared, make_estimator
+    from napari_blochnet.estimators.registry import declared, make_estimator, takes_every_sample
 
     if settings.dictionary is not None:
         from napari_blochnet.estimators.brought.brought_dictionary import read_dictionary
@@ -25,7 +25,10 @@ def made_by_name(settings: ReconstructSettings) -> Estimator:
         if settings.estimator != "dictionary":
             raise InputError(f"A dictionary file is given, and {settings.estimator} as the estimator; expected one of "
                              "the two.", field="estimator")  # fmt: skip
-        return read_dictionary(settings.dictionary, settings.parameters)
+        brought = read_dictionary(settings.dictionary, settings.parameters)
+        if settings.saturation is not None and not settings.refine:
+            raise takes_every_sample(brought.name)
+        return brought
     options = settings.model_dump(include={*SETTINGS})
     if settings.refine and "saturation" not in declared(settings.estimator).settings:
         # it starts from all samples; the fit, and the coarse dictionary it may start from, leave them out
