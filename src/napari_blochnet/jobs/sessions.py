@@ -317,8 +317,9 @@ class _Reader:
             fields[key] = np.moveaxis(values, -1, 0) if key == "data" and values.ndim else values
         if kind == "maps":  # those of other programs and of others' dictionaries come without some
             fields = {"t1": None, "t2": None, "pd": None, "residual": None, **fields}
-            fields["others"] = self._others(about.get("others", []), stem)
         try:
+            if kind == "maps":
+                fields["others"] = self._others(about.get("others", []), stem)
             if kind == "stack" and (about["schedule"] is not None or "basis" not in fields):
                 fields["schedule"] = Schedule.from_dict(about["schedule"])
             names = about.get("fractions")

@@ -53,8 +53,8 @@ def settings_naming(estimator: Any, settings: ReconstructSettings) -> tuple[Reco
     return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
 
 
-def with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimator:
-    """Return the estimator with what the settings add to any of them."""
+def with_options(estimator: Estimator, settings: ReconstructSettings, *, with_b1: bool) -> Estimator:
+    """Return the estimator with what the settings add to any of them; ``with_b1``: whether there is a B1 map."""
     missing = {"t1", "t2"} - {*estimator.estimated}
     if (settings.refine or settings.uncertainty) and missing:
         asked = "refine" if settings.refine else "uncertainty"
@@ -63,6 +63,13 @@ def with_options(estimator: Estimator, settings: ReconstructSettings) -> Estimat
             f"{' and no '.join(sorted(name.upper() for name in missing))}",
             f"no {asked}, or a dictionary with both",
             field=asked,
+        )
+    if settings.refine and "b1" in estimator.estimated and not (with_b1 or settings.fit_b1):
+        raise InputError(
+            f"refine takes B1 as nominal where it is neither given nor fitted, and the dictionary {estimator.name} "
+            "estimates it",
+            "fit_b1 or a B1 map with refine, or no refine",
+            field="refine",
         )
     if settings.refine:
         from napari_blochnet.estimators.fitting.refined import Refined

@@ -62,7 +62,7 @@ def adapt(
     Raises
     ------
     InputError
-        Settings out of bounds; a network of another length; magnitudes; an empty mask.
+        Settings out of bounds; a network of another length; magnitudes; coefficients; an empty mask.
     Cancelled
         Its ``partial`` is the network so far.
     """
@@ -72,6 +72,12 @@ def adapt(
     from napari_blochnet.estimators.training.against_bound import tissue_scores
 
     given = settings_from(AdaptSettings, settings, **fields)
+    if stack.is_compressed:
+        raise InputError(
+            f"The stack {stack.name} holds {stack.shape[0]} coefficients for each voxel",
+            "whole fingerprints, which networks are adapted to; of coefficients with a schedule, expand makes them",
+            field="stack",
+        )
     chosen = resolve_device(device)
     made_by: Any = None
     if isinstance(estimator, (str, os.PathLike)):

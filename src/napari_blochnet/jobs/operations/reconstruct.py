@@ -112,13 +112,14 @@ def reconstruct(
     watch, started = Watch(progress, cancelled), time.perf_counter()
     inside = mapped_voxels(stack, mask, given, watch)
     made_by: dict[str, Any] | None = None
+    has_b1 = b1 is not None or given.b1 is not None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        made = with_options(made_by_name(given), given)
+        made = with_options(made_by_name(given), given, with_b1=has_b1)
         target = chosen if made.is_movable else "cpu"
     else:
         given, made_by = settings_naming(estimator, given)
-        made = with_options(estimator, given)
+        made = with_options(estimator, given, with_b1=has_b1)
         target = str(made.device)
     field = _field(b1, given, made, stack, inside)
     if b1 is not None:
@@ -248,7 +249,7 @@ def record_of(
         acquisition=describe_acquisition(stack),
         **({"memory": list(memory)} if memory else {}),
         **({"understood": list(understood)} if understood else {}),
-        **_notes(maps, stack, settings),
+        **_notes(maps, stack, settings, has_b1=b1 is not None or settings.b1 is not None),
     )
 
 
@@ -323,17 +324,18 @@ def _beyond_b1(estimator: Estimator, field: FloatArray | None, inside: BoolArray
     return [said]
 
 
-def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> dict[str, Any]:
+def _notes(
+    maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings, *, has_b1: bool
+) -> dict[str, Any]:
     """What a record says of fits and standard errors, and where maps do not fit."""
     # of frames that are aliased most is unexplained, and what made them is known
     unexplained = None if is_undersampled(stack.record) else misfit(maps, stack)
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
-    # what B1 does is simulated; a dictionary that comes without T1, T2 or a schedule has its own
-    simulated = maps.t1 is not None and maps.t2 is not None and stack.schedule is not None
-    simulated = simulated and settings.dictionary is None
-    said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
+    # what B1 does is simulated; a dictionary of others has its own, and may have estimated B1
+    fitted = settings.refine and settings.fit_b1
+    said = said_of_b1(maps, stack, fitted=fitted) if (has_b1 or fitted) and settings.dictionary is None else None
     if said is not None:
         notes["note"] = said
     if settings.refine or settings.uncertainty or maps.t1_se is not None:
