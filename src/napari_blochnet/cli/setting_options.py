@@ -58,7 +58,8 @@ def settings_options(model: type[Settings], **more: Any) -> Callable[[Callable[.
             if count == 0:
                 flag = flag.removesuffix("s")
             several: dict[str, Any] = {"multiple": True} if count == 0 else {"nargs": count}
-            function = click.option(*_LETTERS.get(name, []), flag, name, type=kind, default=None, help=text, **several)(function)
+            names = [*_LETTERS.get(name, []), flag]
+            function = click.option(*names, name, type=kind, default=None, help=text, **several)(function)
             if optional and default is not None:
                 function = click.option(
                     f"--no-{name.replace('_', '-')}", f"no_{name}", is_flag=True, help=f"No {str(info.title).lower()}."
