@@ -206,7 +206,7 @@ class Estimator(ABC):
             raise InputError(
                 f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).", field="fingerprints"
             )
-        if schedule is None and subspace is None:
+        if subspace is None and schedule is None:
             raise self._without_schedule()
         if fingerprints.shape[1] != (len(schedule) if subspace is None else subspace.rank):
             raise InputError(
