@@ -311,7 +311,7 @@ def _bound(
     models = [index for index, item in enumerate(items) if not item.is_truth]
     best = min(models or range(len(items)), key=lambda index: left[index])
     at = next((index for index, item in enumerate(items) if item.is_truth), best)
-    sigma = stack.noise_sigma
+    sigma = stack.noise_of_coordinates
     if sigma is None:
         numbers = unit.shape[1]
         if why_no_errors(stack, None) is not None or not tell_noise(numbers, stack.kind, stack.is_compressed):

@@ -10,6 +10,7 @@ from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimator
+    from napari_blochnet.fingerprints.subspaces import Subspace
 
 __all__ = ["made_by_name", "settings_naming", "with_options"]
 
@@ -53,8 +54,20 @@ def settings_naming(estimator: Any, settings: ReconstructSettings) -> tuple[Reco
     return settings.model_copy(update={"estimator": estimator.name, "other_schedule": other}), origin
 
 
-def with_options(estimator: Estimator, settings: ReconstructSettings, *, with_b1: bool) -> Estimator:
-    """Return the estimator with what the settings add to any of them; ``with_b1``: whether there is a B1 map."""
+def with_options(
+    estimator: Estimator, settings: ReconstructSettings, *, with_b1: bool, subspace: Subspace | None = None
+) -> Estimator:
+    """Return the estimator with what the settings add to any of them.
+
+    Parameters
+    ----------
+    estimator : Estimator
+    settings : ReconstructSettings
+    with_b1 : bool
+        Whether there is a B1 map.
+    subspace : Subspace, optional
+        Of the data's coefficients, whose coordinates the estimator is given.
+    """
     missing = {"t1", "t2"} - {*estimator.estimated}
     if (settings.refine or settings.uncertainty) and missing:
         asked = "refine" if settings.refine else "uncertainty"
@@ -71,14 +84,15 @@ def with_options(estimator: Estimator, settings: ReconstructSettings, *, with_b1
             "fit_b1 or a B1 map with refine, or no refine",
             field="refine",
         )
+    sigma = settings.noise_sigma
+    if sigma is not None and subspace is not None:
+        sigma = subspace.noise_of(sigma)
     if settings.refine:
         from napari_blochnet.estimators.fitting.refined import Refined
 
-        return Refined(
-            estimator, fit_b1=settings.fit_b1, noise_sigma=settings.noise_sigma, saturation=settings.saturation
-        )
+        return Refined(estimator, fit_b1=settings.fit_b1, noise_sigma=sigma, saturation=settings.saturation)
     if settings.uncertainty:
         from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
 
-        return WithStandardErrors(estimator, noise_sigma=settings.noise_sigma, saturation=settings.saturation)
+        return WithStandardErrors(estimator, noise_sigma=sigma, saturation=settings.saturation)
     return estimator

@@ -115,11 +115,11 @@ def reconstruct(
     has_b1 = b1 is not None or given.b1 is not None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        made = with_options(made_by_name(given), given, with_b1=has_b1)
+        made = with_options(made_by_name(given), given, with_b1=has_b1, subspace=stack.subspace)
         target = chosen if made.is_movable else "cpu"
     else:
         given, made_by = settings_naming(estimator, given)
-        made = with_options(estimator, given, with_b1=has_b1)
+        made = with_options(estimator, given, with_b1=has_b1, subspace=stack.subspace)
         target = str(made.device)
     field = _field(b1, given, made, stack, inside)
     if b1 is not None:
