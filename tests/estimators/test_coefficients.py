@@ -137,3 +137,14 @@ def test_too_few_coefficients_have_no_intervals(schedule, subspace):
     assert Refined(estimator, noise_sigma=0.1).has_errors(schedule, "complex", few)
     with pytest.raises(InputError, match="4 complex coefficients leave too little to estimate their noise"):
         WithStandardErrors(estimator).predict(coordinates, schedule, subspace=few)
+
+
+def test_noise_of_coefficients_is_that_of_their_basis():
+    """What white noise of fingerprints becomes in the coefficients of a skewed basis, drawn and turned back."""
+    random = np.random.default_rng(3)
+    basis = random.standard_normal((40, 5)) @ np.diag([0.1, 1, 2, 5, 9])
+    drawn = 0.3 * random.standard_normal((20_000, 40)) @ np.linalg.pinv(basis).T
+    subspace = Subspace.of(basis)
+    sigma = float(np.sqrt(np.mean(drawn**2)))
+    assert subspace.noise_of(sigma) == pytest.approx(0.3, rel=0.02)
+    assert subspace.coordinates(drawn).std() == pytest.approx(0.3, rel=0.02)

@@ -69,6 +69,7 @@ def open_maps(console: Console, path: str, options: Options) -> ParameterMaps:
 
 def open_stack(console: Console, path: str, options: Options) -> FingerprintStack:
     """Open a stack that was named, with its schedule where that was named too."""
+    from napari_blochnet.fingerprints.compressed.bases import basis_inside
     from napari_blochnet.jobs.operations.opening import open_fingerprints
     from napari_blochnet.jobs.recognise import has_own_schedule
 
@@ -76,9 +77,11 @@ def open_stack(console: Console, path: str, options: Options) -> FingerprintStac
     schedule = None if named is None else open_schedule(console, named, options)
     fields = given_settings(FingerprintsSettings, options)
     dictionary = options.get("dictionary")
-    if dictionary is not None and schedule is None and "basis" not in fields and not has_own_schedule(path):
-        # what came with the dictionary is the basis of the coefficients
-        fields["basis"] = dictionary
+    if dictionary is not None and schedule is None and "basis" not in fields:
+        is_told = has_own_schedule(path) or basis_inside(Path(path).expanduser(), fields.get("variable"), None)
+        if not is_told:
+            # what came with the dictionary is the basis of the coefficients
+            fields["basis"] = dictionary
     return open_fingerprints(path, schedule, progress=console.progress, **fields)
 
 

@@ -12,6 +12,9 @@ from napari_blochnet.jobs.settings import Settings
 
 __all__ = ["given_settings", "settings_options"]
 
+# Letters that fields of settings have, too: K is how many components a basis has.
+_LETTERS = {"components": ["-K"]}
+
 
 def _option_type(annotation: Any) -> tuple[Any, int, bool]:
     """Return (click type, number of values or 0 for any, whether None is allowed) of a field's annotation."""
@@ -55,7 +58,8 @@ def settings_options(model: type[Settings], **more: Any) -> Callable[[Callable[.
             if count == 0:
                 flag = flag.removesuffix("s")
             several: dict[str, Any] = {"multiple": True} if count == 0 else {"nargs": count}
-            function = click.option(flag, name, type=kind, default=None, help=text, **several)(function)
+            names = [*_LETTERS.get(name, []), flag]
+            function = click.option(*names, name, type=kind, default=None, help=text, **several)(function)
             if optional and default is not None:
                 function = click.option(
                     f"--no-{name.replace('_', '-')}", f"no_{name}", is_flag=True, help=f"No {str(info.title).lower()}."

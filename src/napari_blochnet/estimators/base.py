@@ -63,6 +63,8 @@ class Estimator(ABC):
     #: Whether it takes a map of the transmit field, and whether it fits that field itself.
     takes_b1: bool = False
     fit_b1: bool = False
+    #: Smallest and largest B1 of which it has signals; beyond them it takes the nearest. None: any.
+    b1_range: tuple[float, float] | None = None
     #: Whether it takes coordinates in a subspace in place of fingerprints.
     takes_subspace: bool = False
     #: Whether it simulates, and so needs the schedule of what it maps.
@@ -177,7 +179,7 @@ class Estimator(ABC):
         fingerprints : array of shape (voxel, time), or (voxel, K) with a subspace
             In the receiver's frame; complex, or real for real and magnitude data.
         schedule : Schedule
-            What made them.
+            What made them; None, with a subspace, for an estimator that needs none.
         kind : {"complex", "real", "magnitude"}, optional
             What they are; None: complex or real by type.
         b1 : array of shape (voxel,), optional
@@ -204,6 +206,8 @@ class Estimator(ABC):
             raise InputError(
                 f"The fingerprints have shape {fingerprints.shape}; expected (voxel, time).", field="fingerprints"
             )
+        if subspace is None and schedule is None:
+            raise self._without_schedule()
         if fingerprints.shape[1] != (len(schedule) if subspace is None else subspace.rank):
             raise InputError(
                 f"The fingerprints have {fingerprints.shape[1]} time points, but the schedule "
@@ -235,11 +239,7 @@ class Estimator(ABC):
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where it does not take data of a kind made under a schedule."""
         if schedule is None:
-            raise InputError(
-                f"The stack comes without a schedule, and {self.name} simulates one",
-                "the schedule that made it, or the dictionary that came with the data",
-                field="schedule",
-            )
+            raise self._without_schedule()
         check_signal(self.name, schedule, kind, self)
         if self.schedule is not None and not self.other_schedule and not self.is_for(schedule):
             raise InputError(
@@ -247,6 +247,16 @@ class Estimator(ABC):
                 f"[{schedule.describe()}]; expected the same schedule.",
                 field="estimator",
             )
+
+    def _without_schedule(self) -> InputError:
+        if not self.needs_schedule:
+            return InputError("The fingerprints come with neither a schedule nor a subspace", "one of them",
+                              field="schedule")  # fmt: skip
+        return InputError(
+            f"The stack comes without a schedule, and {self.name} simulates one",
+            "the schedule that made it, or the dictionary that came with the data",
+            field="schedule",
+        )
 
     def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
         """Raise `InputError` where it does not take coordinates in a subspace of a schedule's signals."""

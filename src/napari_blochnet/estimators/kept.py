@@ -64,7 +64,7 @@ class Kept(Generic[T]):
             with self._lock:
                 self._things[key] = made
                 while len(self._things) > self._most:
-                    self._things.popitem(last=False)
+                    self._turns.pop(self._things.popitem(last=False)[0], None)
             return made
         finally:
             turn.release()

@@ -77,10 +77,15 @@ def make_estimator(name: str, *, device: str = "cpu", **settings: Any) -> Estima
                 f"The estimator {name} has no setting {setting}; expected {', '.join(what.settings)}.", field=setting
             )
     if settings.get("saturation") is not None and "saturation" not in what.settings:
-        raise InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, refine, or "
-                         "use dictionary or universal.", field="saturation")  # fmt: skip
+        raise takes_every_sample(name)
     taken = {key: value for key, value in settings.items() if key in what.settings}
     return (_network(name, taken) if what is DeclaredNetwork else _implemented(name, what)(**taken)).to(device)
+
+
+def takes_every_sample(name: str) -> InputError:
+    """Return what is said where an estimator cannot leave saturated samples out."""
+    return InputError(f"The estimator {name} takes every sample of a fingerprint; leave saturation out, refine, or "
+                      "use dictionary or universal.", field="saturation")  # fmt: skip
 
 
 def _network(name: str, settings: dict[str, Any]) -> Estimator:

@@ -67,9 +67,10 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     share = 2.0 if stack.kind == "magnitude" else 1.0
     if stack.subspace is not None:
         samples = stack.subspace.coordinates(samples)
-    if stack.noise_sigma is not None:
+    sigma = stack.noise_of_coordinates
+    if sigma is not None:
         numbers = share * channels * samples.shape[1]
-        noise = np.full(np.count_nonzero(chosen), numbers * float(stack.noise_sigma) ** 2)
+        noise = np.full(np.count_nonzero(chosen), numbers * float(sigma) ** 2)
     elif stack.is_compressed:
         # a few coefficients do not tell it from signal: background, where the mask holds some, is what is much smaller
         energy = np.square(np.abs(samples), dtype=np.float64).sum(axis=1)

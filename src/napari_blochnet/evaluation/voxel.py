@@ -16,10 +16,10 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.signal_scale import SignalScale
-from napari_blochnet.fingerprints.freedom import spare_numbers
+from napari_blochnet.fingerprints.freedom import spare_numbers, tell_noise
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.sampling.aliased import is_undersampled
+from napari_blochnet.sampling.aliased import why_no_errors
 
 if TYPE_CHECKING:
     from napari_blochnet.physics.decoder import EPGDecoder
@@ -311,14 +311,12 @@ def _bound(
     models = [index for index, item in enumerate(items) if not item.is_truth]
     best = min(models or range(len(items)), key=lambda index: left[index])
     at = next((index for index, item in enumerate(items) if item.is_truth), best)
-    sigma = stack.noise_sigma
+    sigma = stack.noise_of_coordinates
     if sigma is None:
-        if is_undersampled(stack.record):
+        numbers = unit.shape[1]
+        if why_no_errors(stack, None) is not None or not tell_noise(numbers, stack.kind, stack.is_compressed):
             return None
-        freedom = spare_numbers(unit.shape[1], stack.kind)
-        if freedom < 1:
-            return None
-        sigma = float(left[best]) / np.sqrt(freedom)
+        sigma = float(left[best]) / np.sqrt(spare_numbers(numbers, stack.kind))
     if not sigma > 0 or pds[at] == 0:
         return None
     signal = unit[[at]].astype(np.result_type(unit, np.float64))

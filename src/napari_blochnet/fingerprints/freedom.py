@@ -8,7 +8,11 @@ from napari_blochnet.common.arrays import AnyArray, SignalKind
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["check_samples", "fewest_samples", "spare_numbers"]
+__all__ = ["check_samples", "fewest_samples", "spare_numbers", "tell_noise"]
+
+# Of coefficients, numbers beyond the unknowns that tell a noise: with fewer, intervals of ±1.96 standard errors cover
+# less than 90 % (Student's distribution).
+_FEWEST_SPARE = 6
 
 
 def fewest_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False) -> int:
@@ -23,6 +27,11 @@ def fewest_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False
 def spare_numbers(samples: AnyArray | int, kind: SignalKind, *, fit_b1: bool = False) -> Any:
     """Return how many numbers remain beyond the unknowns, to estimate noise from: the residual's degrees of freedom."""
     return 2 * samples - 4 - fit_b1 if kind == "complex" else samples - 3 - fit_b1
+
+
+def tell_noise(numbers: int, kind: SignalKind, are_coefficients: bool, *, fit_b1: bool = False) -> bool:
+    """Whether the residual of so many samples, or coefficients, tells the noise that standard errors follow from."""
+    return bool(spare_numbers(numbers, kind, fit_b1=fit_b1) >= (_FEWEST_SPARE if are_coefficients else 1))
 
 
 def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False, components: int | None = None) -> None:

@@ -55,7 +55,8 @@ class FingerprintStack(OnGrid):
         Root mean square of the noise-free signal over mask and TRs, over the noise standard deviation per real
         channel; None where unknown.
     noise_sigma : float, optional
-        That standard deviation, in units of `data`; 0 for noise-free simulation, None where unknown.
+        That standard deviation, in units of `data` (of coefficients: root mean square over them); 0 for noise-free
+        simulation, None where unknown.
     name : str
         What people call it.
     notes : tuple of str
@@ -251,6 +252,13 @@ class FingerprintStack(OnGrid):
     def subspace(self) -> Subspace | None:
         """Orthonormal coordinates of the basis; None of whole fingerprints."""
         return None if self.basis is None else Subspace.of(self.basis)
+
+    @property
+    def noise_of_coordinates(self) -> float | None:
+        """Standard deviation of the noise in each real channel of what is compared: samples, or coordinates."""
+        if self.noise_sigma is None or self.subspace is None:
+            return self.noise_sigma
+        return self.subspace.noise_of(self.noise_sigma)
 
     def fingerprints(self, mask: BoolArray | None = None) -> AnyArray:
         """Return the fingerprints inside a mask as a batch.

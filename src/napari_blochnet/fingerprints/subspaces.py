@@ -77,6 +77,17 @@ class Subspace:
         """Return the coefficients of coordinates, both of shape (voxel, K), in single precision."""
         return _single(np.linalg.solve(self.r, coordinates.T).T)
 
+    def noise_of(self, sigma: float) -> float:
+        """Return the standard deviation of white noise in each real channel of coordinates.
+
+        Parameters
+        ----------
+        sigma : float
+            That of the coefficients, root mean square over the components: their covariance is (rᴴ·r)⁻¹ times the
+            variance of coordinates. The same of an orthonormal basis.
+        """
+        return float(sigma * np.sqrt(self.rank) / np.linalg.norm(np.linalg.inv(self.r)))
+
     def project(self, rows: AnyArray) -> AnyArray:
         """Return coordinates, shape (voxel, K), nearest to time courses, shape (voxel, time), in double precision.
 

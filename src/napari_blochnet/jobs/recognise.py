@@ -130,13 +130,17 @@ def unreadable(path: PathLike) -> str:
 
 @_no_if_it_fails
 def has_own_schedule(path: PathLike) -> bool:
-    """Whether a stack says what schedule made it, as we write it: a JSON file beside it, or a store's attributes."""
+    """Whether a stack says what schedule made it, or of which basis it holds coefficients, as we write it.
+
+    In a JSON file beside it, or in a store's attributes.
+    """
     if is_zarr(path):
         return is_zarr_stack(Path(path))
     sidecar = beside_stack(Path(path))[1]
     if not sidecar.is_file() or sidecar.stat().st_size > _SIDECAR_BYTES:
         return False
-    return isinstance(beside_json(sidecar)[0].get("schedule"), dict)
+    content = beside_json(sidecar)[0]
+    return any(isinstance(content.get(key), dict) for key in ("schedule", "basis"))
 
 
 @_no_if_it_fails

@@ -1,16 +1,23 @@
-"""What is known of images that this package undersampled itself."""
+"""Which stacks have an error that the residuals of their voxels do not tell, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["NO_ERRORS_NOTE", "hides_errors", "is_undersampled"]
+from napari_blochnet.fingerprints.compressed.hidden_sums import hidden_components
+from napari_blochnet.fingerprints.stack import FingerprintStack
 
-#: What is said where standard errors are asked for.
-NO_ERRORS_NOTE = (
+__all__ = ["is_undersampled", "why_no_errors"]
+
+_UNDERSAMPLED = (
     "There are no standard errors: k-space was undersampled, and what aliasing, or the prior of coefficient images, "
     "adds is not white noise, which is all that residuals tell of; give noise_sigma to take it as such."
+)
+_SUMS = (
+    "There are no standard errors: the {frames} frames are sums of {components} time courses, as of coefficients that "
+    "were expanded, and what noise they have in common cannot be told from the residual; map the coefficients with "
+    "their basis, or give noise_sigma."
 )
 
 
@@ -26,6 +33,20 @@ def is_undersampled(record: Mapping[str, Any]) -> bool:
     return False
 
 
-def hides_errors(record: Mapping[str, Any], noise_sigma: float | None) -> bool:
-    """Whether standard errors would be wrong: images were undersampled, and nobody says by how much that moves them."""
-    return noise_sigma is None and is_undersampled(record)
+def why_no_errors(stack: FingerprintStack, noise_sigma: float | None) -> str | None:
+    """Return why standard errors of a stack would be wrong, in a sentence; None where they would not.
+
+    Parameters
+    ----------
+    stack : FingerprintStack
+        Images that this package undersampled, or frames that are sums of a few time courses, have errors that are no
+        white noise.
+    noise_sigma : float, optional
+        Standard deviation that a person gives for the noise in each real channel: errors follow from it then.
+    """
+    if noise_sigma is not None:
+        return None
+    if is_undersampled(stack.record):
+        return _UNDERSAMPLED
+    components = hidden_components(stack)
+    return None if components is None else _SUMS.format(frames=stack.pulses, components=components)

@@ -61,6 +61,8 @@ class BroughtDictionary(Estimator):
         #: columns that differ between atoms and so are estimated, by key or name
         self.varied = varied
         self.takes_b1 = "b1" in varied
+        if self.takes_b1:
+            self.b1_range = float(varied["b1"].values.min()), float(varied["b1"].values.max())
         self.estimated = tuple(key for key in ("t1", "t2", "b1") if key in varied)
         self.others = tuple((column.name, column.unit) for key, column in varied.items() if key == column.name)
         self._mark = "" if source is None else f" [{digest(Path(source).expanduser())[:8]}]"

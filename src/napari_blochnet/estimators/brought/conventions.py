@@ -45,13 +45,11 @@ def refuse_other_convention(table: AtomTable, coefficients: AnyArray, basis: Any
     if plain <= _SUSPICIOUS:
         return
     orders = list(_orders(few, rows, basis))
-    tried = [basis[:, order] for order in orders]
-    is_complex = np.iscomplexobj(basis) or few.is_complex
-    left = _residual(few, rows, tried)
-    if is_complex:
+    left = _residual(few, rows, [basis[:, order] for order in orders]) if orders else []
+    if np.iscomplexobj(basis) or few.is_complex:
         left += [*_residual(few, rows, [basis.conj()]), *_residual(few, rows.conj(), [basis])]
-    best = int(np.argmin(left))
-    if left[best] > _FAR_BETTER * plain:
+    best = int(np.argmin(left)) if left else 0
+    if not left or left[best] > _FAR_BETTER * plain:
         return
     found = (
         f"{table.name} leaves {100 * plain:.0f} % of the signal of {name} unexplained, and "

@@ -22,6 +22,7 @@ from napari_blochnet.estimators.brought.dictionary_arrays import (
     units_of_columns,
 )
 from napari_blochnet.estimators.brought.table_columns import missing_names, parse_names, recognised_columns
+from napari_blochnet.fingerprints.subspaces import checked_basis
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["read_atom_table"]
@@ -160,5 +161,8 @@ def _check(table: AtomTable, path: Path, name: str) -> None:
         energy = max(energy, float(np.abs(atoms).max()))
     if not energy:
         raise FileError(path, f"{name} holds zeros only", "atoms with a signal")
-    if table.basis is not None and not np.isfinite(table.basis).all():
+    if table.basis is not None and table.is_compressed:
+        with in_file(path):
+            checked_basis(table.basis, table.atoms.shape[1], None, name)
+    elif table.basis is not None and not np.isfinite(table.basis).all():
         raise FileError(path, "its basis holds NaN or infinity", "finite numbers")

@@ -11,16 +11,12 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.estimators.projected import Simulator, simulator
-from napari_blochnet.fingerprints.freedom import check_samples, spare_numbers
-from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.freedom import check_samples, tell_noise
+from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["OnTop", "normalised"]
-
-# Of coefficients, numbers beyond the unknowns that tell a noise: with fewer, intervals of ±1.96 standard errors cover
-# less than 90 % (Student's distribution).
-_FEWEST_SPARE = 6
 
 
 class OnTop(Estimator):
@@ -71,16 +67,30 @@ class OnTop(Estimator):
 
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         self.estimator.check(schedule, kind)
+        if schedule is None:
+            raise InputError(
+                "The stack comes without a schedule, and standard errors and refinement simulate one",
+                "the schedule that made it, or neither refine nor uncertainty",
+                field="schedule",
+            )
         check_samples(schedule, kind, fit_b1=self.fit_b1)
 
     def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
         self.estimator.check_subspace(subspace, schedule, kind)
         super().check_subspace(subspace, schedule, kind)
 
+    def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:
+        self.estimator.check_stack(stack, inside)
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What was understood of the file that the first estimator comes from."""
+        return self.estimator.understood
+
     def has_errors(self, schedule: Schedule, kind: SignalKind, subspace: Subspace | None = None) -> bool:
         """Whether there is noise to tell standard errors by: known, or in more numbers than there are unknowns."""
-        samples, fewest = (len(schedule), 1) if subspace is None else (subspace.rank, _FEWEST_SPARE)
-        return self.noise_sigma is not None or spare_numbers(samples, kind, fit_b1=self.fit_b1) >= fewest
+        numbers, are_coefficients = (len(schedule), False) if subspace is None else (subspace.rank, True)
+        return self.noise_sigma is not None or tell_noise(numbers, kind, are_coefficients, fit_b1=self.fit_b1)
 
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
         """Prepare the estimator, and the decoder for this schedule."""

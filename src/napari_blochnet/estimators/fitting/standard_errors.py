@@ -35,7 +35,7 @@ class WithStandardErrors(OnTop):
 
     They are the Cramér–Rao bound at the estimated tissue, proton density eliminated: what no unbiased estimator can
     do better than, and what an efficient one reaches. An encoder's own error may be larger. With magnitudes the
-    bound is the Rician one.
+    bound is the Rician one. B1 that the estimator found itself is one more unknown.
 
     Parameters
     ----------
@@ -63,7 +63,8 @@ class WithStandardErrors(OnTop):
         tolerance: float = 1e-4,
     ) -> None:
         super().__init__(estimator, noise_sigma, saturation, tolerance)
-        self.takes_b1 = estimator.takes_b1
+        self.takes_b1, self.estimated, self.others = estimator.takes_b1, estimator.estimated, estimator.others
+        self.b1_range = estimator.b1_range
 
     @property
     def description(self) -> str:
@@ -98,10 +99,13 @@ class WithStandardErrors(OnTop):
         which = np.flatnonzero(~found.failed & (scale > 0) & (found.t1 > 0) & (found.t2 > 0))
         t1_se, t2_se = np.zeros((2, len(data)), np.float32)
         if which.size:
+            own_b1 = found.b1 if block.b1 is None else None
             batch = Batch(data[which], used[which] if len(used) else used, kind, block.ready,
-                          None if block.b1 is None else block.b1[which])  # fmt: skip
+                          None if block.b1 is None else block.b1[which], fit_b1=own_b1 is not None)  # fmt: skip
             t1, t2 = found.t1[which].astype(np.float64), found.t2[which].astype(np.float64)
-            theta = np.log(np.column_stack([np.clip(t1, *LIMITS["t1"]), np.clip(t2, *LIMITS["t2"])]))
+            at = [np.clip(t1, *LIMITS["t1"]), np.clip(t2, *LIMITS["t2"])]
+            at += [] if own_b1 is None else [np.clip(own_b1[which].astype(np.float64), *LIMITS["b1"])]
+            theta = np.log(np.column_stack(at))
             sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]
             error = standard_errors_at(batch, theta, sigma)
             t1_se[which], t2_se[which] = t1 * error[:, 0], t2 * error[:, 1]

@@ -18,7 +18,6 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
-from napari_blochnet.fingerprints.compressed.hidden_sums import SUMS_NOTE, hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.estimating.made_estimators import made_by_name, settings_naming, with_options
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
@@ -28,7 +27,7 @@ from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxe
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
-from napari_blochnet.sampling.aliased import NO_ERRORS_NOTE, hides_errors, is_undersampled
+from napari_blochnet.sampling.aliased import is_undersampled, why_no_errors
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
@@ -113,13 +112,14 @@ def reconstruct(
     watch, started = Watch(progress, cancelled), time.perf_counter()
     inside = mapped_voxels(stack, mask, given, watch)
     made_by: dict[str, Any] | None = None
+    has_b1 = b1 is not None or given.b1 is not None
     if estimator is None:
         # made on the CPU: going to the device is where its memory may turn out too small
-        made = with_options(made_by_name(given), given)
+        made = with_options(made_by_name(given), given, with_b1=has_b1, subspace=stack.subspace)
         target = chosen if made.is_movable else "cpu"
     else:
         given, made_by = settings_naming(estimator, given)
-        made = with_options(estimator, given)
+        made = with_options(estimator, given, with_b1=has_b1, subspace=stack.subspace)
         target = str(made.device)
     field = _field(b1, given, made, stack, inside)
     if b1 is not None:
@@ -143,9 +143,8 @@ def reconstruct(
     while not allowance.attempt(prepare, 1):
         pass
     made.check_stack(stack, inside)
+    understood = (*made.understood, *_beyond_b1(made, field, inside))
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
-    if maps.t1_se is not None and given.noise_sigma is None and hidden_components(stack) is not None:
-        maps = maps.replace(t1_se=None, t2_se=None)
     total, done = int(inside.sum()), 0
     if kept is not None:
         kept.begin(made, allowance.device, inside, field)
@@ -163,7 +162,7 @@ def reconstruct(
                 memory=allowance.notes,
                 made_by=made_by,
                 b1=None if b1 is None or field is None else pack_b1(field),
-                understood=made.understood,
+                understood=understood,
             )
         )
 
@@ -250,7 +249,7 @@ def record_of(
         acquisition=describe_acquisition(stack),
         **({"memory": list(memory)} if memory else {}),
         **({"understood": list(understood)} if understood else {}),
-        **_notes(maps, stack, settings),
+        **_notes(maps, stack, settings, has_b1=b1 is not None or settings.b1 is not None),
     )
 
 
@@ -308,17 +307,35 @@ def _field(
     return checked_b1(b1, stack, inside, unit=unit, nominal=given.b1_nominal, flip_angle=flip_angle)
 
 
-def _notes(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> dict[str, Any]:
+def _beyond_b1(estimator: Estimator, field: FloatArray | None, inside: BoolArray) -> list[str]:
+    """Return, and warn, in how many voxels B1 is beyond what an estimator has signals of."""
+    if field is None or estimator.b1_range is None:
+        return []
+    low, high = estimator.b1_range
+    # maps are in single precision
+    beyond = int(((field[inside] < low * (1 - 1e-6)) | (field[inside] > high * (1 + 1e-6))).sum())
+    if not beyond:
+        return []
+    said = (
+        f"B1 of {beyond:,} of {int(inside.sum()):,} voxels is outside the {low:g} to {high:g} that {estimator.name} "
+        "has signals of; the nearest is taken there."
+    )
+    warnings.warn(said, DataWarning, stacklevel=4)
+    return [said]
+
+
+def _notes(
+    maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings, *, has_b1: bool
+) -> dict[str, Any]:
     """What a record says of fits and standard errors, and where maps do not fit."""
     # of frames that are aliased most is unexplained, and what made them is known
     unexplained = None if is_undersampled(stack.record) else misfit(maps, stack)
     notes: dict[str, Any] = {} if unexplained is None else {"misfit": unexplained}
     if maps.converged is not None:
         notes["not_converged"] = int((maps.mask & ~maps.failed & ~maps.converged).sum())
-    # what B1 does is simulated; a dictionary that comes without T1, T2 or a schedule has its own
-    simulated = maps.t1 is not None and maps.t2 is not None and stack.schedule is not None
-    simulated = simulated and settings.dictionary is None
-    said = said_of_b1(maps, stack, fitted=settings.refine and settings.fit_b1) if simulated else None
+    # what B1 does is simulated; a dictionary of others has its own, and may have estimated B1
+    fitted = settings.refine and settings.fit_b1
+    said = said_of_b1(maps, stack, fitted=fitted) if (has_b1 or fitted) and settings.dictionary is None else None
     if said is not None:
         notes["note"] = said
     if settings.refine or settings.uncertainty or maps.t1_se is not None:
@@ -331,10 +348,7 @@ def _said_of_precision(maps: ParameterMaps, stack: FingerprintStack, settings: R
 
     if maps.t1_se is not None:
         return PRECISION_NOTE
-    if hides_errors(stack.record, settings.noise_sigma):
-        return NO_ERRORS_NOTE
-    sums = hidden_components(stack)
-    return NO_PRECISION_NOTE if sums is None else SUMS_NOTE.format(frames=stack.pulses, components=sums)
+    return why_no_errors(stack, settings.noise_sigma) or NO_PRECISION_NOTE
 
 
 def _empty_maps(
@@ -348,7 +362,7 @@ def _empty_maps(
     errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
     t1, t2 = (np.zeros(shape, np.float32) if key in estimator.estimated else None for key in ("t1", "t2"))
     pd, residual = (np.zeros(shape, np.float32) for _ in range(2))
-    errors = errors and not hides_errors(stack.record, settings.noise_sigma)
+    errors = errors and why_no_errors(stack, settings.noise_sigma) is None
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
         t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,
