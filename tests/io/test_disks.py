@@ -331,10 +331,10 @@ def test_what_cannot_be_written_at_the_end_is_kept_elsewhere_and_told(disk, tmp_
     nb.write_schedule(nb.Schedule([30.0] * 200, 12.0, 2.0), tmp_path / "s.csv")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     done = CliRunner().invoke(blochnet, ["simulate", "--phantom", str(tmp_path / "p"), "--schedule",
-                                         str(tmp_path / "s.csv"), "-o", str(place / "a.nii")])  # fmt: skip
+                                         str(tmp_path / "s.csv"), "-o", str(place / "a.nii.gz")])  # fmt: skip
     assert done.exit_code == 2
     assert "No space left on device; so that it is not lost, the result was written to " in done.output
-    (kept,) = (tmp_path / "home").rglob("a.nii")
+    (kept,) = (tmp_path / "home").rglob("a.nii.gz")
     assert str(kept) in done.output
     assert read_fingerprints(kept).shape == (200, 2, 20, 20)
     assert digests(place) == {}

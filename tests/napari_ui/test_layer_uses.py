@@ -86,7 +86,7 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
     np.testing.assert_allclose(shown.scale[1:], (3.0, 2.0, 1.5))
     np.testing.assert_allclose(shown.translate[1:], (9.0, -4.0, 3.0))
     # a layer is used for maps
-    qtbot.waitUntil(mapping.isVisible)
+    qtbot.waitUntil(mapping.isVisible, timeout=60_000)
     assert mapping.stack.value is stack
     assert mapping.jobs.message.text() == "Opened scan [1]."
     mapping.part.setCurrentText("the whole volume")
@@ -142,7 +142,7 @@ def test_a_layer_whose_schedule_file_must_be_given_in_eight(desk, qtbot, tmp_pat
         desk.click(hint.button) if hint.button.isVisible() else data.use_layer(layer)
     _pick(hand, tmp_path / "mine.csv")
     desk.wait(data)
-    qtbot.waitUntil(mapping.isVisible)
+    qtbot.waitUntil(mapping.isVisible, timeout=60_000)
     assert mapping.stack.value.schedule == schedule
     hand.click(mapping.masking.paint)
     hand.paint(desk.viewer.layers.selection.active, _disc())
@@ -172,7 +172,7 @@ def test_a_schedule_that_leaves_something_open_is_asked_for_before_its_layer_is_
     assert not desk.session.entries("stack")
     desk.run(data, data.open_stack)
     assert desk.session.entries("stack")
-    qtbot.waitUntil(desk.workbench.map.isVisible)
+    qtbot.waitUntil(desk.workbench.map.isVisible, timeout=60_000)
 
 
 def test_an_acquired_stack_with_its_schedule_file_in_nine(desk, qtbot, shared_data):

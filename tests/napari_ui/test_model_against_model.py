@@ -320,7 +320,7 @@ def test_two_models_with_a_region_painted_and_named_in_six(two_models, qtbot):
     corners = [shapes.world_to_data(desk.layer("T1 (ms)").data_to_world((1, y, x)))
                for y, x in ((8, 8), (8, 20), (20, 20), (20, 8))]  # fmt: skip
     shapes.add(np.array(corners), shape_type="ellipse")
-    qtbot.waitUntil(row.name.isVisible)
+    qtbot.waitUntil(row.name.isVisible, timeout=60_000)
     assert row.name.placeholderText() == "Name ellipse 1 here"
     desk.type(row.name, "lesion")
     qtbot.keyClick(row.name, Qt.Key.Key_Return)

@@ -402,6 +402,7 @@ def test_a_recipe_is_saved_for_other_stacks_and_a_cluster_maps_them_as_by_hand(d
         desk.run(simulate, simulate.run)
         paths.append(tmp_path / f"sub-{seed}_MRF.nii")
         write_fingerprints(desk.session.entries("stack")[-1].subject, paths[-1])
+    desk.turn_to("Map")
     mapping.copy.for_stacks.setChecked(True)
     recipes = tmp_path / "recipes"
     recipes.mkdir()
