@@ -370,7 +370,7 @@ WRITING = {
     "estimators.networks.network_estimator": "the checkpoint of its own training",
     "napari_ui.panels.train.stopped_row": "a checkpoint that the person discards",
     "napari_ui.saving.results": "error maps that are ours",
-    "benchmarks.measuring": "/proc",
+    "common.peak_memory": "/proc",
     "benchmarks.restarts_speed": "temporary files",
     "benchmarks.volumes_speed": "temporary files",
     "benchmarks.window_smoothness": "temporary files",

@@ -63,10 +63,12 @@ class LocalEngine:
         stop = _Stop(watch.cancelled)
 
         def do(task: Task) -> Outcome:
+            own = Watch(cancelled=stop)
+            own.check("the tasks that are left")  # a thread whose task was stopped comes here for the next one
             device = free.pop()
             try:
                 with limited_threads(share, cores):
-                    return do_task(function, task, device, Watch(cancelled=stop))
+                    return do_task(function, task, device, own)
             finally:
                 free.append(device)
 

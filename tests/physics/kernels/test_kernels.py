@@ -175,7 +175,7 @@ def test_compiled_code_is_kept_on_disk(varied_schedule):
 
 
 @pytest.mark.parametrize("voxels", [5, 60, 100, 130, 300])
-@pytest.mark.parametrize("path", ["varied_schedule", "phased_schedule"])
+@pytest.mark.parametrize("path", ["varied_schedule", "spoiled_schedule"])
 def test_no_bit_depends_on_the_number_of_threads(path, voxels, request, monkeypatch):
     from napari_blochnet.physics.kernels import launch
 
