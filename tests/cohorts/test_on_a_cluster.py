@@ -38,6 +38,20 @@ from napari_blochnet.engines import cluster_engine
 from napari_blochnet.engines.each_worker import torch_threads
 
 
+def _hear_ctrl_c():
+    # tests that a shell runs in the background ignore it, and so would what they start
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class _Command(subprocess.Popen):
+    """A command that ends with the block at the latest: one that hangs is no reason to wait for it."""
+
+    def __exit__(self, *raised):
+        if self.poll() is None:
+            self.kill()
+        super().__exit__(*raised)
+
+
 class Desk:
     """Stacks, recipes, and a package with an estimator that waits."""
 
@@ -52,8 +66,8 @@ class Desk:
     def start(self, out, *words, paths=()):
         path = os.pathsep.join(map(str, [*paths, self.package, *sys.path]))
         line = [sys.executable, "-m", "napari_blochnet", "run", *map(str, words), "-o", str(self.folder / out)]
-        return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "PYTHONPATH": path})  # fmt: skip
+        return _Command(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_ctrl_c,
+                        env={**os.environ, "PYTHONPATH": path})  # fmt: skip
 
     def run(self, out, *words):
         process = self.start(out, *words)
