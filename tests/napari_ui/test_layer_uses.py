@@ -106,7 +106,10 @@ def test_a_dask_layer_in_micrometres_with_a_painted_mask_in_eight(desk, qtbot):
 def _pick(hand, path):
     """Choose a file in the dialog that is open: the file, and its button."""
     dialog = next(one for one in hand.desk.workbench.data.findChildren(QFileDialog) if one.isVisible())
-    dialog.findChild(QLineEdit).setText(str(path))
+    # Qt completes what is typed by the folder it stands in: that of the test before, with files of the same names
+    dialog.setDirectory(str(path.parent))
+    dialog.findChild(QLineEdit).setText(path.name)
+    assert dialog.selectedFiles() == [str(path)]
     hand.count += 2
     dialog.accept()
 
