@@ -350,8 +350,8 @@ def test_a_mistake_in_a_folded_option_unfolds_it(desk, tmp_path):
     # the phantom's fields of the same names have nothing to do with it
     assert data.phantom_form.errors() == {}
     assert not data.phantom_options.content.isVisible()
-    # nothing is cut off at its right
-    assert data._scroll.widget().width() <= data._scroll.viewport().width()
+    # nothing is cut off at its right, once the bar that has come has its room
+    desk.qtbot.waitUntil(lambda: data._scroll.widget().width() <= data._scroll.viewport().width(), timeout=10_000)
 
 
 def test_a_mistake_in_a_folded_option_of_the_map_tab(desk, tmp_path):

@@ -164,7 +164,7 @@ class FingerprintsSettings(Settings):
         files="Bases (*.npy *.npz *.mat *.h5 *.hdf5 *.json)",
         blank="none",
     )
-    basis_variable: str | None = of_data(None, "Name of the basis", "Where its file holds several arrays.")
+    basis_variable: str | None = of_data(None, "Basis variable", "Where its file holds several arrays.")
     coefficients: Literal["plain", "conjugated", "projections"] = of_data(
         "plain",
         "Coefficients",
@@ -173,7 +173,7 @@ class FingerprintsSettings(Settings):
     )
     component_order: str | None = of_data(
         None,
-        "Order of components",
+        "Image order",
         "Which component each coefficient image belongs to, counted from 0, such as '1, 0, 2, 3'; none: as they come.",
     )
 
