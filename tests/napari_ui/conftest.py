@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -145,6 +147,16 @@ class Desk:
         self.viewer.dims.set_point(self.viewer.dims.ndim - 3, point[-3])
 
 
+def _wait_until_gone(qtbot, windows) -> None:
+    """Let the event loop run until closed windows are let go; one that never is, napari's check for leaks names."""
+    qtbot.wait(100)
+    for _ in range(50):
+        gc.collect()
+        if all(window() is None for window in windows):
+            return
+        qtbot.wait(100)
+
+
 @pytest.fixture
 def desk(make_napari_viewer, qtbot) -> Iterator[Callable[[], Desk]]:
     """Open a viewer with the workbench; may be called twice for two viewers."""
@@ -159,10 +171,11 @@ def desk(make_napari_viewer, qtbot) -> Iterator[Callable[[], Desk]]:
     yield open_desk
     if PYSIDE6:
         # PySide6 lets go of a closed window once the event loop has run; napari's check for leaks does not wait for it
+        windows = [weakref.ref(desk.viewer.window._qt_viewer) for desk in opened]
         for desk in opened:
             desk.viewer.close()
         opened.clear()
-        qtbot.wait(100)
+        _wait_until_gone(qtbot, windows)
 
 
 class Shared:
