@@ -17,14 +17,14 @@ from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.one_thread_blas import one_thread_blas
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
-from napari_blochnet.estimators.estimates import Block, Estimates
+from napari_blochnet.estimators.estimates import Block, Conditions, Estimates
 from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["SETTINGS", "Block", "Estimates", "Estimator", "check_saturation", "check_signal"]
+__all__ = ["SETTINGS", "Block", "Conditions", "Estimates", "Estimator", "check_saturation", "check_signal"]
 
 #: What estimators may be set by: fields of the settings of a mapping, of which each declares those it takes.
 SETTINGS = ("t1_range", "t2_range", "step", "saturation", "other_schedule")
@@ -92,15 +92,9 @@ class Estimator(ABC):
         """Return what all blocks share (a dictionary, a decoder), as they find it in `Block.ready`."""
         return None
 
-    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Any:
-        """Return what `make_ready` returns, for blocks of coordinates in a subspace; of estimators that take them."""
-        return self.make_ready(schedule, kind, watch)
-
-    def make_ready_with_b1(
-        self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None = None
-    ) -> Any:
-        """Return what all blocks share whose B1 is known, where that is something else (`apart_with_b1`)."""
-        return self.make_ready(schedule, kind, watch)
+    def make_ready_for(self, given: Conditions) -> Any:
+        """Return the same of estimators that take coordinates in a subspace, or have something else for a known B1."""
+        return self.make_ready(given.schedule, given.kind, given.watch)
 
     @classmethod
     def memory(
@@ -160,7 +154,7 @@ class Estimator(ABC):
         self.check(schedule, kind)
         if subspace is not None:
             self.check_subspace(subspace, schedule, kind)
-        self._ready(schedule, kind, Watch(progress, cancelled), subspace, with_b1=with_b1)
+        self._ready(Conditions(schedule, kind, Watch(progress, cancelled), subspace, with_b1))
 
     def predict(
         self,
@@ -288,8 +282,7 @@ class Estimator(ABC):
     @one_thread_blas.throughout
     def estimate_blocks(self, whole: Block) -> Estimates:
         """Estimate fingerprints that were checked, one block after the other."""
-        ready = self._ready(whole.schedule, whole.kind, whole.watch, whole.subspace, with_b1=whole.b1 is not None)
-        whole = replace(whole, ready=ready)
+        whole = replace(whole, ready=self._ready(whole.conditions))
         size = self.block or max(1, len(whole))
         parts = []
         for start in range(0, max(1, len(whole)), size):
@@ -306,30 +299,18 @@ class Estimator(ABC):
         return found.without(lost) if lost.any() else found
 
     @one_thread_blas.throughout
-    def _ready(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        watch: Watch,
-        subspace: Subspace | None = None,
-        *,
-        with_b1: bool = False,
-    ) -> Any:
-        """Return what `make_ready` or its like made for a schedule, kind and subspace, now or before."""
-        apart = with_b1 and self.apart_with_b1
-        key = schedule.digest if schedule else None, kind, subspace.digest if subspace else None, apart
+    def _ready(self, given: Conditions) -> Any:
+        """Return what was made ready for some conditions, now or before."""
+        if not self.apart_with_b1:
+            given = replace(given, with_b1=False)
+        key = given.key
         with _lock:
             if key in self._shared:
                 self._shared.move_to_end(key)
                 return self._shared[key]
         if self.needs_schedule:
-            check_train_signal(schedule)
-        if apart:
-            made = self.make_ready_with_b1(schedule, kind, watch, subspace)
-        elif subspace is None:
-            made = self.make_ready(schedule, kind, watch)
-        else:
-            made = self.make_ready_within(subspace, schedule, kind, watch)
+            check_train_signal(given.schedule)
+        made = self.make_ready_for(given)
         with _lock:
             self._shared[key] = made
             while len(self._shared) > self.kept:
@@ -338,7 +319,7 @@ class Estimator(ABC):
 
     @cached_property
     def _shared(self) -> OrderedDict[tuple[str | None, str, str | None, bool], Any]:
-        """What was made ready, by schedule, kind, subspace and whether apart for a known B1, the latest used last."""
+        """What was made ready, by `Conditions.key`, the latest used last."""
         return OrderedDict()
 
     def _checked_b1(self, b1: AnyArray, voxels: int) -> FloatArray:

@@ -13,7 +13,37 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Block", "Estimates"]
+__all__ = ["Block", "Conditions", "Estimates"]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What all blocks of a mapping have in common.
+
+    Parameters
+    ----------
+    schedule : Schedule
+        None where an estimator needs none.
+    kind : {"complex", "real", "magnitude"}
+    watch : Watch
+        Told, and looked at, where it takes long to make something ready for them.
+    subspace : Subspace, optional
+        In which fingerprints are given by their coordinates.
+    with_b1 : bool
+        Whether B1 is known.
+    """
+
+    schedule: Schedule
+    kind: SignalKind
+    watch: Watch = UNWATCHED
+    subspace: Subspace | None = None
+    with_b1: bool = False
+
+    @property
+    def key(self) -> tuple[str | None, str, str | None, bool]:
+        """By which what was made ready for them is found again."""
+        schedule, subspace = self.schedule, self.subspace
+        return schedule.digest if schedule else None, self.kind, subspace.digest if subspace else None, self.with_b1
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +77,11 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.data)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What it has in common with others."""
+        return Conditions(self.schedule, self.kind, self.watch, self.subspace, self.b1 is not None)
 
     def part(self, rows: slice | IntArray) -> Block:
         """Return some of its fingerprints."""

@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
-from napari_blochnet.estimators.base import Block, Estimates, Estimator
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback
+from napari_blochnet.estimators.base import Block, Conditions, Estimates, Estimator
 from napari_blochnet.estimators.brought.atom_table import AtomTable
 from napari_blochnet.estimators.brought.conventions import refuse_other_convention
 from napari_blochnet.estimators.brought.dictionary_files import read_atom_table
@@ -138,13 +138,11 @@ class BroughtDictionary(Estimator):
         slice_[middle].reshape(-1)[index[:: max(1, len(index) // _LOOKED_AT)]] = True
         refuse_other_convention(self.table, stack.fingerprints(slice_), stack.basis, stack.name)
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> MatchedAtoms:
-        """Return the atoms as signals are compared with them."""
-        return atoms_of_signals(self.table, kind, watch)
-
-    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> MatchedAtoms:
-        """Return the atoms as coordinates in a subspace are compared with them."""
-        return atoms_within(self.table, subspace, watch)
+    def make_ready_for(self, given: Conditions) -> MatchedAtoms:
+        """Return the atoms as signals, or coordinates in a subspace, are compared with them."""
+        if given.subspace is None:
+            return atoms_of_signals(self.table, given.kind, given.watch)
+        return atoms_within(self.table, given.subspace, given.watch)
 
     def estimate(self, block: Block) -> Estimates:
         """Match a block of fingerprints, or of coordinates."""

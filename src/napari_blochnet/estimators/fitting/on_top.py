@@ -8,8 +8,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import Watch
-from napari_blochnet.estimators.base import Estimator
+from napari_blochnet.estimators.base import Conditions, Estimator
 from napari_blochnet.estimators.projected import Simulator, simulator
 from napari_blochnet.fingerprints.freedom import check_samples, tell_noise
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
@@ -92,32 +91,11 @@ class OnTop(Estimator):
         numbers, are_coefficients = (len(schedule), False) if subspace is None else (subspace.rank, True)
         return self.noise_sigma is not None or tell_noise(numbers, kind, are_coefficients, fit_b1=self.fit_b1)
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
-        """Prepare the estimator, and the decoder for this schedule."""
-        return self._prepared(schedule, kind, watch)
-
-    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Simulator:
-        """Prepare the estimator, and the decoder of coordinates in a subspace."""
-        return self._prepared(schedule, kind, watch, subspace)
-
-    def make_ready_with_b1(
-        self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None = None
-    ) -> Simulator:
-        """Prepare the estimator for fingerprints whose B1 is known, and the decoder."""
-        return self._prepared(schedule, kind, watch, subspace, with_b1=True)
-
-    def _prepared(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        watch: Watch,
-        subspace: Subspace | None = None,
-        *,
-        with_b1: bool = False,
-    ) -> Simulator:
-        self.estimator.prepare(schedule, kind, subspace=subspace, with_b1=with_b1, progress=watch.progress,
-                               cancelled=watch.cancelled)  # fmt: skip
-        return simulator(schedule, self.tolerance, subspace)
+    def make_ready_for(self, given: Conditions) -> Simulator:
+        """Prepare the estimator, and the decoder of fingerprints or of coordinates in a subspace."""
+        self.estimator.prepare(given.schedule, given.kind, subspace=given.subspace, with_b1=given.with_b1,
+                               progress=given.watch.progress, cancelled=given.watch.cancelled)  # fmt: skip
+        return simulator(given.schedule, self.tolerance, given.subspace)
 
 
 def normalised(

@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray
-from napari_blochnet.common.progress import Watch
-from napari_blochnet.estimators.base import Block, Estimates, Estimator
+from napari_blochnet.estimators.base import Block, Conditions, Estimates, Estimator
 from napari_blochnet.estimators.fitting.fit import LIMITS, Fit, refine
 from napari_blochnet.estimators.fitting.noise_models import Batch
 from napari_blochnet.estimators.fitting.on_top import OnTop, normalised
 from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.estimators.projected import Simulator
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.fingerprints.subspaces import Subspace
-from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Refined"]
 
@@ -76,19 +73,12 @@ class Refined(OnTop):
         with_b1 = " with B1" if self.fit_b1 else ""
         return f"{self.estimator.description}; refined{with_b1}, tolerance {self.tolerance:g}"
 
-    def _prepared(
-        self,
-        schedule: Schedule,
-        kind: SignalKind,
-        watch: Watch,
-        subspace: Subspace | None = None,
-        *,
-        with_b1: bool = False,
-    ) -> Simulator:
-        """Prepare the estimator, the coarse dictionary, and the decoder for this schedule."""
-        decoder = super()._prepared(schedule, kind, watch, subspace, with_b1=with_b1)
+    def make_ready_for(self, given: Conditions) -> Simulator:
+        """Prepare the estimator, the coarse dictionary, and the decoder."""
+        decoder = super().make_ready_for(given)
         if not self.estimator.is_global:
-            self._coarse.prepare(schedule, kind, subspace=subspace, progress=watch.progress, cancelled=watch.cancelled)
+            self._coarse.prepare(given.schedule, given.kind, subspace=given.subspace, progress=given.watch.progress,
+                                 cancelled=given.watch.cancelled)  # fmt: skip
         return decoder.to(self.device)
 
     def estimate(self, block: Block) -> Estimates:

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray, IntArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
-from napari_blochnet.estimators.base import Block, Estimates, check_saturation
+from napari_blochnet.estimators.base import Block, Conditions, Estimates, check_saturation
 from napari_blochnet.estimators.declared import DeclaredDictionary
 from napari_blochnet.estimators.matching.atoms import (
     Dictionary,
@@ -119,11 +119,8 @@ class DictionaryMatching(DeclaredDictionary):
                                         watch=watch)  # fmt: skip
         return self._latest
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> Dictionary:
-        return self.dictionary(schedule, kind, watch)
-
-    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> Dictionary:
-        return self.dictionary(schedule, kind, watch, subspace)
+    def make_ready_for(self, given: Conditions) -> Dictionary:
+        return self.dictionary(given.schedule, given.kind, given.watch, given.subspace)
 
     def estimate(self, block: Block) -> Estimates:
         """Match a block of fingerprints.
@@ -143,7 +140,7 @@ class DictionaryMatching(DeclaredDictionary):
         from napari_blochnet.estimators.fitting.known_b1 import near_b1
 
         assert block.b1 is not None
-        dictionary: Dictionary = self._ready(block.schedule, block.kind, block.watch, block.subspace)
+        dictionary: Dictionary = self._ready(block.conditions)
         grid = replace(self.grid, step=max(self.grid.step, _COARSE_STEP))
         form = atom_form(block.schedule, block.kind)
         order, parts = [], []

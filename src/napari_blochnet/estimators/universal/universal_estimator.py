@@ -21,8 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, IntArray
-from napari_blochnet.common.progress import Watch
-from napari_blochnet.estimators.base import Block, Estimates, check_saturation
+from napari_blochnet.estimators.base import Block, Conditions, Estimates, check_saturation
 from napari_blochnet.estimators.declared import DeclaredUniversal
 from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.fitting.known_b1 import best_tissues, between_b1
@@ -32,9 +31,7 @@ from napari_blochnet.estimators.projected import Simulator, simulator
 from napari_blochnet.estimators.universal.anchors import STEP, WIDE_STEP, Anchors
 from napari_blochnet.estimators.universal.hill import hill_top
 from napari_blochnet.fingerprints.stack import SignalKind
-from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.preparation_maps import gap_of_pulse
-from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Universal"]
 
@@ -102,30 +99,17 @@ class Universal(DeclaredUniversal):
         """One line for records."""
         return f"universal: between anchors in steps of {100 * (STEP - 1):.0f} %"
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
-        """Simulate the anchors under a schedule; the last few of a process are kept."""
-        return self._kept(schedule, kind, watch, None, STEP)
+    def make_ready_for(self, given: Conditions) -> _Ready:
+        """Simulate the anchors, or their coordinates in a subspace; the last few of a process are kept.
 
-    def make_ready_within(self, subspace: Subspace, schedule: Schedule, kind: SignalKind, watch: Watch) -> _Ready:
-        """Simulate the anchors' coordinates in a subspace."""
-        return self._kept(schedule, kind, watch, subspace, STEP)
+        With B1 known they lead to a start only, under the nominal field and others: a quarter as many do.
+        """
+        step = WIDE_STEP if given.with_b1 else STEP
+        return _ready.get((*given.key, self.tolerance), lambda: self._simulated(given, step), given.watch)
 
-    def make_ready_with_b1(
-        self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None = None
-    ) -> _Ready:
-        """Simulate anchors that lead to a start, under the nominal field and others: a quarter as many."""
-        return self._kept(schedule, kind, watch, subspace, WIDE_STEP)
-
-    def _kept(
-        self, schedule: Schedule, kind: SignalKind, watch: Watch, subspace: Subspace | None, step: float
-    ) -> _Ready:
-        def make() -> _Ready:
-            return self._simulated(simulator(schedule, self.tolerance, subspace), kind, watch, step)
-
-        return _ready.get((schedule.digest, kind, self.tolerance, subspace and subspace.digest, step), make, watch)
-
-    def _simulated(self, decoder: Simulator, kind: SignalKind, watch: Watch, step: float) -> _Ready:
-        form, done = atom_form(decoder.schedule, kind), 0
+    def _simulated(self, given: Conditions, step: float) -> _Ready:
+        decoder, watch = simulator(given.schedule, self.tolerance, given.subspace), given.watch
+        form, done = atom_form(given.schedule, given.kind), 0
 
         def signals(t1: FloatArray, t2: FloatArray) -> AnyArray:
             nonlocal done
