@@ -23,6 +23,7 @@ from napari_blochnet.io.sets.unfinished import BeingMadeError
 from napari_blochnet.jobs.catalogue import KINDS
 from napari_blochnet.jobs.history.recipes import run_recipe, write_results
 from napari_blochnet.jobs.operations.opening import make_schedule, open_fingerprints
+from napari_blochnet.jobs.recognise import has_own_schedule
 from napari_blochnet.jobs.volumes.volume_maps import reconstruct_to
 
 __all__ = ["do_one_stack", "do_recipe"]
@@ -92,6 +93,8 @@ def _open_stack(task: Task, schedule: Any, *, watch: Watch) -> FingerprintStack:
     elif task["common"] is not None:
         schedule = make_schedule(kind="file", path=task["common"], **watched)
     recipe = task["recipe"]["steps"][task["each"]].get("settings", {})
+    if path.exists() and has_own_schedule(path):  # or a basis of its own
+        recipe = {name: value for name, value in recipe.items() if not name.startswith("basis")}
     return open_fingerprints(path, schedule, **{**recipe, **settings}, **watched)
 
 

@@ -1,7 +1,6 @@
 """Tasks on the threads of this process: compiled code and array libraries let others run meanwhile.
 
-Threads share what is made once (dictionaries, networks, compiled code), and start at no cost; measured beside processes
-they are faster, and take a fraction of the memory.
+Threads share what is made once (dictionaries, networks, compiled code), and start at no cost.
 """
 
 from __future__ import annotations
