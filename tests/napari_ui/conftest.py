@@ -148,13 +148,23 @@ class Desk:
 
 
 def _wait_until_gone(qtbot, windows) -> None:
-    """Let the event loop run until closed windows are let go; one that never is, napari's check for leaks names."""
+    """Let the event loop run until closed windows are let go; one that never is, napari's check for leaks names.
+
+    Of a window that Qt has deleted, PySide6 now and then keeps the Python half, on a reference that no Python object
+    holds: napari's check would count it, and nothing here can let it go.
+    """
+    import shiboken6
+    from napari._qt.qt_viewer import QtViewer
+
     qtbot.wait(100)
     for _ in range(50):
         gc.collect()
         if all(window() is None for window in windows):
             return
         qtbot.wait(100)
+    for window in list(QtViewer._instances):
+        if not shiboken6.isValid(window):
+            QtViewer._instances.discard(window)
 
 
 @pytest.fixture
@@ -163,18 +173,20 @@ def desk(make_napari_viewer, qtbot) -> Iterator[Callable[[], Desk]]:
     from qtpy import PYSIDE6
 
     opened = []
+    # taken while they are open: a test may close its viewer itself
+    windows = []
 
     def open_desk() -> Desk:
-        opened.append(Desk(make_napari_viewer(show=True), qtbot))
-        return opened[-1]
+        desk = Desk(make_napari_viewer(show=True), qtbot)
+        opened.append(desk.viewer)
+        windows.append(weakref.ref(desk.viewer.window._qt_viewer))
+        return desk
 
     yield open_desk
     if PYSIDE6:
         # PySide6 lets go of a closed window once the event loop has run; napari's check for leaks does not wait for it
-        windows = [weakref.ref(desk.viewer.window._qt_viewer) for desk in opened]
-        for desk in opened:
-            desk.viewer.close()
-        opened.clear()
+        while opened:
+            opened.pop().close()
         _wait_until_gone(qtbot, windows)
 
 
