@@ -123,6 +123,7 @@ class StoredEstimator(DeclaredNetwork):
         """Load the model for the schedule and make it ready."""
         model = self.estimator(schedule)
         model.prepare(schedule, kind)
+        self.takes_aliasing = model.takes_aliasing
         return model
 
     def estimate(self, block: Block) -> Estimates:
