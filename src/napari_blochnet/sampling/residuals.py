@@ -54,5 +54,6 @@ def aliasing_residuals(schedule: Schedule, watch: Watch = UNWATCHED) -> AnyArray
     frames = grid_frames(samples, spiral, coils, watch)
     some = np.sort(np.random.default_rng(0).permutation(int(inside.sum()))[:_KEPT])
     residuals = (frames[inside][some] - images[inside][some]).astype(np.complex64)
-    size: AnyArray = np.sqrt(np.square(np.abs(residuals)).mean(axis=1, keepdims=True))
-    return residuals / np.maximum(size, np.finfo(np.float32).tiny)
+    size = np.sqrt(np.square(np.abs(residuals)).mean(axis=1, keepdims=True))
+    unit: AnyArray = residuals / np.maximum(size, np.finfo(np.float32).tiny)
+    return unit

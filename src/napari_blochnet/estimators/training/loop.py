@@ -24,7 +24,7 @@ from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.networks.architectures import ARCHITECTURES
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, initialise, torch_device
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
-from napari_blochnet.estimators.training.aliasing import Aliasing, ratios
+from napari_blochnet.estimators.training.aliasing import Aliasing, disturbed
 from napari_blochnet.estimators.training.card import make_card
 from napari_blochnet.estimators.training.data import TrainingSet, stream
 from napari_blochnet.estimators.training.decoders import TrainingDecoder
@@ -318,19 +318,8 @@ class Training:
 
     def _drawn(self, index: IntArray, noise: torch.Generator) -> _Batch:
         """Return the fingerprints of an index, with noise where options ask for it."""
-        options = self.options
         clean, labels, which = self.data.batch(index)
-        inputs = clean
-        # a normalised fingerprint of N samples has a root mean square of 1/sqrt(N), in any orthonormal basis
-        if options.snr_range is not None:
-            sigma = 1.0 / (ratios(options.snr_range, len(clean), noise) * math.sqrt(self.model.length))
-            inputs = inputs + sigma * torch.randn(clean.shape, generator=noise)
-        if options.aliasing_range is not None:
-            assert self.aliasing is not None
-            size = ratios(options.aliasing_range, len(clean), noise) / math.sqrt(self.model.length)
-            inputs = inputs + size * self.aliasing.draw(which, noise)
-        if inputs is not clean:
-            inputs = nn.functional.normalize(inputs, dim=1)
+        inputs = disturbed(clean, which, self.options, self.model.length, self.aliasing, noise)
         return _Batch(inputs, clean, labels, which)
 
     def _losses(self, whole: _Batch, rows: slice) -> tuple[Tensor, Tensor, Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -69,7 +70,7 @@ def signal_squares(
     decoded = decoder(predicted, which)
     if basis is not None:
         decoded = decoded @ basis
-    return (decoded - clean) ** 2
+    return cast(Tensor, (decoded - clean) ** 2)
 
 
 @torch.no_grad()

@@ -51,8 +51,8 @@ class TrainingOptions:
     decoder_weight : float
         λ: loss = label loss + λ·mean((x̂ − x)²), for networks with a decoder.
     balanced : bool
-        Take λ as the share of the signal's loss: at 1 it is as large as the labels' loss where labels are ``loss_scale``
-        off, whatever schedule and units.
+        Take λ as a ratio of losses: at 1 that of the signal is as large as that of the labels where these are
+        ``loss_scale`` off, under any schedule; where they are further off, it grows like that of the labels.
     decoded : int, optional
         Fingerprints of each batch that the decoder makes, a random choice; their mean stands for that of all. None:
         all, as published.
