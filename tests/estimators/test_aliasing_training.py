@@ -116,10 +116,10 @@ def test_few_fingerprints_that_are_decoded_stand_for_the_batch(schedule):
     drawn = whole._drawn(index, stream(3))
     expected = whole._losses(drawn, slice(0, 90))[2]
     thirds = [few._losses(drawn.part(np.roll(index, -start)), slice(0, 90)) for start in (0, 30, 60)]
-    assert float(sum(third[2] for third in thirds) / 3) == pytest.approx(float(expected), rel=1e-4)
+    assert sum(third[2].item() for third in thirds) / 3 == pytest.approx(expected.item(), rel=1e-4)
     in_parts = [few._losses(drawn, slice(start, start + 20 if start < 80 else 90)) for start in range(0, 90, 20)]
-    summed = sum(float(part[2]) * size / 90 for part, size in zip(in_parts, (20, 20, 20, 20, 10), strict=True))
-    assert summed == pytest.approx(float(thirds[0][2]), rel=1e-4)
+    summed = sum(part[2].item() * size / 90 for part, size in zip(in_parts, (20, 20, 20, 20, 10), strict=True))
+    assert summed == pytest.approx(thirds[0][2].item(), rel=1e-4)
 
 
 def test_training_with_aliasing_is_seeded_recorded_and_goes_on(schedule, tmp_path):
