@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import napari_blochnet as nb
-from napari_blochnet.estimators.networks.cards import was_trained_aliased
+from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.estimators.networks.cards import stored_models, was_trained_aliased
 from napari_blochnet.estimators.training.aliasing import Aliasing
 from napari_blochnet.estimators.training.data import TrainingSet, stream
 from napari_blochnet.estimators.training.loop import Training, train_estimator
@@ -134,3 +135,34 @@ def test_training_with_aliasing_is_seeded_recorded_and_goes_on(schedule, tmp_pat
     assert first.card["training"]["aliasing_range"] == [0.1, 1.0]
     assert was_trained_aliased(first.card)
     assert not was_trained_aliased(without.card)
+
+
+def test_a_network_that_does_not_know_aliasing_says_so():
+    """Of the packaged networks, where a scan was undersampled, and in the maps' record; not where it was not."""
+    fisp = nb.fisp_schedule()
+    maps = [np.full((1, 16, 16), value) for value in (900.0, 80.0, 1.0)]
+    disc = np.hypot(*np.meshgrid(np.arange(16) - 7.5, np.arange(16) - 7.5))[None] < 4
+    phantom = nb.Phantom(*maps, mask=disc)
+    aliased = nb.simulate(phantom, fisp, trajectory="spiral", interleaves=8, coils=4)
+    with pytest.warns(DataWarning, match="autoencoder-fc takes every sample and was not trained for aliased frames"):
+        found = nb.reconstruct(aliased, "autoencoder-fc")
+    assert any("not trained for aliased frames" in said for said in found.record["understood"])
+    assert "understood" not in nb.reconstruct(aliased, "blochnet").record
+    assert "understood" not in nb.reconstruct(nb.simulate(phantom, fisp), "autoencoder-fc").record
+    told = {model.name: model.describe() for model in stored_models() if model.packaged}
+    assert "trained for aliased frames too" in told["blochnet-fisp"]
+    assert "not for aliased frames" in told["rnn-fisp"]
+
+
+def test_aliasing_does_not_turn_what_lies_in_the_subspace(schedule):
+    """A disturbance outside it, larger than the signal and of a phase of its own, changes no estimate."""
+    trained = train_estimator("fc", schedule, "quick", **SMALL)
+    signal = nb.EPGDecoder(schedule).signal([900.0, 1500.0], [80.0, 100.0]).astype(np.complex128)
+    basis = trained.model.basis.double().numpy()
+    outside = np.random.default_rng(0).standard_normal((2, 120))
+    outside -= outside @ basis @ basis.T
+    outside *= 2.0 * np.linalg.norm(signal, axis=1, keepdims=True) / np.linalg.norm(outside, axis=1, keepdims=True)
+    whole = trained.predict(signal.astype(np.complex64), schedule, "complex")
+    turned = trained.predict((signal + outside * np.exp(1.1j)).astype(np.complex64), schedule, "complex")
+    np.testing.assert_allclose(turned.t1, whole.t1, rtol=1e-3)
+    np.testing.assert_allclose(turned.t2, whole.t2, rtol=1e-3)

@@ -166,7 +166,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 PRESETS["aliased"] = {
     **PRESETS["quick"],
-    "aliasing_range": (0.005, 3.0),
+    "aliasing_range": (0.0005, 1.5),
     "decoder_weight": 1.0,
     "balanced": True,
     "decoded": 32,

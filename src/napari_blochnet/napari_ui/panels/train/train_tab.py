@@ -43,7 +43,7 @@ _CHOICE = ("estimator", "preset")
 _STARTS = {
     "subspace": 24,
     "snr_range": (5.0, 200.0),
-    "aliasing_range": (0.005, 3.0),
+    "aliasing_range": (0.0005, 1.5),
     "decoded": 32,
     "grid_step": 10.0,
     "patience": 20,
