@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from napari_blochnet.jobs.records import make_record
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_coefficients import CompressSettings, ExpandSettings
 
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.matching.grid import TissueGrid
+
 __all__ = ["compress", "expand"]
 
-# Tissues of which the basis is made; a finer grid has the same subspace.
-_STEP = 0.1
 # Fingerprints of which a stack's own basis is made.
 _OWN = 20_000
 
@@ -78,8 +79,7 @@ def compress(
             field="components",
         )
     started, watch = time.perf_counter(), Watch(progress, cancelled)
-    made = _own_basis if given.components_of == "data" else _basis_of
-    subspace = Subspace.of(made(stack, given.components, watch))
+    subspace = Subspace.of(_BASES[given.components_of](stack, given.components, watch))
     number = np.complex64 if stack.kind == "complex" or subspace.is_complex else np.float32
     kept = np.zeros((*stack.shape[1:], subspace.rank), number)
     whole = inside = 0.0
@@ -157,14 +157,27 @@ def expand(
                    notes=(*stack.notes, note), known=True)  # fmt: skip
 
 
+def _tissues() -> TissueGrid:
+    """Return the tissues of which a basis is made; a finer grid has the same subspace."""
+    from napari_blochnet.estimators.matching.grid import TissueGrid
+
+    return TissueGrid((20.0, 6000.0), (2.0, 3000.0), 0.1)
+
+
 def _basis_of(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
     """Return singular vectors of the signals of all tissues under a stack's schedule."""
     from napari_blochnet.estimators.matching.atoms import atom_form, schedule_subspace
-    from napari_blochnet.estimators.matching.grid import TissueGrid
 
-    grid = TissueGrid((20.0, 6000.0), (2.0, 3000.0), _STEP)
     form = atom_form(stack.schedule, stack.kind)
-    return schedule_subspace(stack.schedule, grid, form, components, watch=watch).basis
+    return schedule_subspace(stack.schedule, _tissues(), form, components, watch=watch).basis
+
+
+def _informative_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
+    """Return time courses that T1 and T2 are told by under a stack's schedule."""
+    from napari_blochnet.estimators.matching.informative import informative_basis
+
+    found = informative_basis(stack.schedule, _tissues(), components, watch=watch)
+    return found if stack.kind == "complex" or not np.iscomplexobj(found) else found.real
 
 
 def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
@@ -177,3 +190,6 @@ def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArr
     gram = rows.T.astype(np.complex128 if np.iscomplexobj(rows) else np.float64) @ rows.conj()
     vectors: AnyArray = np.linalg.eigh(gram)[1]
     return vectors[:, ::-1][:, :components]
+
+
+_BASES = {"tissues": _basis_of, "information": _informative_basis, "data": _own_basis}
