@@ -294,6 +294,15 @@ class ReconstructSettings(Settings):
         "each voxel's residual, which takes aliasing for white noise.",
         gt=0,
     )
+    noise_covariance: str | None = of_data(
+        None,
+        "Noise covariance",
+        "Of coefficient images whose noise is neither white nor equal: 'background' measures it outside the stack's "
+        "mask; or a file of K × K numbers, the covariance in each real channel. What is matched and fitted is weighed "
+        "by it, and standard errors follow from it; none: equal, white noise.",
+        files="Covariances (*.npy *.npz *.mat *.h5);;All files (*)",
+        blank="white noise",
+    )
     mask: str | None = of_data(
         None,
         "Mask",

@@ -33,7 +33,9 @@ def is_undersampled(record: Mapping[str, Any]) -> bool:
     return False
 
 
-def why_no_errors(stack: FingerprintStack, noise_sigma: float | None) -> str | None:
+def why_no_errors(
+    stack: FingerprintStack, noise_sigma: float | None, noise_covariance: str | None = None
+) -> str | None:
     """Return why standard errors of a stack would be wrong, in a sentence; None where they would not.
 
     Parameters
@@ -44,7 +46,7 @@ def why_no_errors(stack: FingerprintStack, noise_sigma: float | None) -> str | N
     noise_sigma : float, optional
         Standard deviation that a person gives for the noise in each real channel: errors follow from it then.
     """
-    if noise_sigma is not None:
+    if noise_sigma is not None or noise_covariance is not None:
         return None
     if is_undersampled(stack.record):
         return _UNDERSAMPLED

@@ -49,7 +49,8 @@ def compress(
     Returns
     -------
     FingerprintStack
-        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U. White noise stays white, of the same standard
+        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U; also of what voxels outside the mask hold, which
+        tells their noise, in slices that have some inside. White noise stays white, of the same standard
         deviation. The record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
 
     Raises
@@ -92,6 +93,7 @@ def compress(
         samples = stack.fingerprints(here)
         coefficients = subspace.project(samples)
         kept[z][stack.mask[z]] = coefficients
+        _compress_background(stack, z, subspace, kept[z])
         whole += float(np.square(np.abs(samples), dtype=np.float64).sum())
         inside += float(np.square(np.abs(coefficients)).sum())
     watch.report(1, 1, "compressing")
@@ -165,6 +167,15 @@ def _basis_of(stack: FingerprintStack, components: int, watch: Watch) -> AnyArra
     grid = TissueGrid((20.0, 6000.0), (2.0, 3000.0), _STEP)
     form = atom_form(stack.schedule, stack.kind)
     return schedule_subspace(stack.schedule, grid, form, components, watch=watch).basis
+
+
+def _compress_background(stack: FingerprintStack, z: int, subspace: Subspace, kept: AnyArray) -> None:
+    """Write the coefficients (y, x, K) of what voxels of a slice outside the mask hold; row after row."""
+    for y, inside in enumerate(stack.mask[z]):
+        outside = np.flatnonzero(~inside)
+        samples = np.asarray(stack.data[:, z, y])[:, outside].T
+        held = np.isfinite(samples).all(axis=1) & samples.any(axis=1)
+        kept[y, outside[held]] = subspace.project(samples[held])
 
 
 def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
