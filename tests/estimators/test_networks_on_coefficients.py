@@ -32,17 +32,25 @@ def signals(schedule, tissues):
     return (nb.EPGDecoder(schedule).signal(*tissues) * np.exp(1j * phase)[:, None]).astype(np.complex64)
 
 
-def _subspace(schedule, components):
-    """Singular vectors of the signals, mixed: neither orthonormal nor in their order."""
-    t1, t2 = (axis.ravel() for axis in np.meshgrid(np.geomspace(20, 6000, 40), np.geomspace(2, 3000, 40)))
+@pytest.fixture(scope="module")
+def subspace_of(schedule):
+    """Return a function of a number of components: singular vectors of the signals, neither orthonormal nor in order."""
+    t1, t2 = (axis.ravel() for axis in np.meshgrid(np.geomspace(20, 6000, 24), np.geomspace(2, 3000, 24)))
     atoms = nb.EPGDecoder(schedule, tolerance=1e-4).signal(t1[t2 <= t1], t2[t2 <= t1]).astype(np.float64)
-    vectors = np.linalg.svd(atoms / np.linalg.norm(atoms, axis=1)[:, None], full_matrices=False)[2][:components].T
-    return Subspace.of(vectors @ np.random.default_rng(7).standard_normal((components, components)))
+    vectors = np.linalg.svd(atoms / np.linalg.norm(atoms, axis=1)[:, None], full_matrices=False)[2].T
+
+    def made(components):
+        mixed = np.random.default_rng(7).standard_normal((components, components))
+        return Subspace.of(vectors[:, :components] @ mixed)
+
+    return made
 
 
 @pytest.mark.parametrize("components", [10, 24])
-def test_coefficients_give_the_answers_of_whole_fingerprints(network, schedule, tissues, signals, components):
-    subspace = _subspace(schedule, components)
+def test_coefficients_give_the_answers_of_whole_fingerprints(
+    network, schedule, tissues, signals, subspace_of, components
+):
+    subspace = subspace_of(components)
     whole = network.predict(signals, schedule)
     found = network.predict(subspace.project(signals).astype(np.complex64), schedule, subspace=subspace)
     for name in ("t1", "t2"):
@@ -54,8 +62,8 @@ def test_coefficients_give_the_answers_of_whole_fingerprints(network, schedule, 
     assert np.median(found.residual) < 0.05
 
 
-def test_whitened_coordinates_give_the_same_answers(network, schedule, signals):
-    subspace = _subspace(schedule, 10)
+def test_whitened_coordinates_give_the_same_answers(network, schedule, signals, subspace_of):
+    subspace = subspace_of(10)
     random = np.random.default_rng(1).standard_normal((10, 10))
     white = subspace.whitened(1e-4 * (np.eye(10) + 0.1 * random @ random.T))
     plain = network.predict(subspace.project(signals).astype(np.complex64), schedule, subspace=subspace)
@@ -64,14 +72,14 @@ def test_whitened_coordinates_give_the_same_answers(network, schedule, signals):
     np.testing.assert_allclose(found.t2, plain.t2, rtol=5e-3)
 
 
-def test_too_few_coefficients_get_a_sentence(network, schedule, signals):
-    few = _subspace(schedule, 3)
+def test_too_few_coefficients_get_a_sentence(network, schedule, signals, subspace_of):
+    few = subspace_of(3)
     with pytest.raises(InputError, match="The stack's 3 coefficients hold too little of the 24 that fc looks at"):
         network.predict(few.project(signals[:2]).astype(np.complex64), schedule, subspace=few)
 
 
-def test_networks_on_time_points_say_that_they_need_them(schedule, signals):
-    subspace = _subspace(schedule, 10)
+def test_networks_on_time_points_say_that_they_need_them(schedule, signals, subspace_of):
+    subspace = subspace_of(10)
     with pytest.raises(InputError, match="blochnet needs whole fingerprints"):
         nb.load_estimator("blochnet").predict(
             subspace.project(signals[:2]).astype(np.complex64), schedule, subspace=subspace

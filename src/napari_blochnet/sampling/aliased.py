@@ -12,7 +12,16 @@ __all__ = ["is_undersampled", "why_no_errors"]
 
 _UNDERSAMPLED = (
     "There are no standard errors: k-space was undersampled, and what aliasing, or the prior of coefficient images, "
-    "adds is not white noise, which is all that residuals tell of; give noise_sigma to take it as such."
+    "adds is not white noise, which is all that residuals tell of; give noise_covariance as 'background', of frames "
+    "compressed to coefficients, or noise_sigma to take it as white."
+)
+# Measured on a head slice, 48-fold spiral, against the truth at the resolution of k-space: 95 % intervals cover 94 to
+# 98 % on compressed frames at SNR 3 to 30 and 91 to 95 % on coefficients without a prior at SNR 10 and 30; with one 75
+# to 85 % at SNR 10, and 36 to 42 % at 30.
+_PRIOR = (
+    "There are no standard errors: these coefficient images were made with a low-rank prior, which errs inside the "
+    "object by more than the noise outside it says; those made with low_rank 0, and frames compressed to coefficients, "
+    "have them."
 )
 _SUMS = (
     "There are no standard errors: the {frames} frames are sums of {components} time courses, as of coefficients that "
@@ -23,14 +32,19 @@ _SUMS = (
 
 def is_undersampled(record: Mapping[str, Any]) -> bool:
     """Whether the record of a stack, or of what it was made from, is of a simulation along a trajectory."""
+    return bool(_sampling_of(record))
+
+
+def _sampling_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the settings of that simulation; empty of others."""
     here: Any = record
     while isinstance(here, Mapping):
         settings, inputs = here.get("settings"), here.get("inputs")
         if isinstance(settings, Mapping) and here.get("operation") == "simulate":
-            return settings.get("trajectory") is not None
+            return settings if settings.get("trajectory") is not None else {}
         # of a stack to which noise was added, what it was before
         here = inputs.get("stack") if isinstance(inputs, Mapping) else here.get("noise_free")
-    return False
+    return {}
 
 
 def why_no_errors(
@@ -45,9 +59,14 @@ def why_no_errors(
         white noise.
     noise_sigma : float, optional
         Standard deviation that a person gives for the noise in each real channel: errors follow from it then.
+    noise_covariance : str, optional
+        How the covariance of coefficients' noise is known.
     """
-    if noise_sigma is not None or noise_covariance is not None:
+    if noise_sigma is not None:
         return None
+    if noise_covariance is not None:
+        made = _sampling_of(stack.record)
+        return _PRIOR if made.get("images") == "coefficients" and made.get("low_rank") != 0 else None
     if is_undersampled(stack.record):
         return _UNDERSAMPLED
     components = hidden_components(stack)

@@ -31,8 +31,8 @@ PRECISION_NOTE = (
 #: The same where the covariance of the noise is known.
 COLOURED_NOTE = (
     "Standard errors are precision, not accuracy: they follow from the covariance of the coefficients' noise alone, "
-    "the model taken as right. B1, slice profile, partial volume and magnetisation transfer are not in them, nor what the "
-    "prior of a reconstruction changes."
+    "the model taken as right and images as no sharper than k-space was read. B1, slice profile, partial volume and "
+    "magnetisation transfer are not in them, nor what the prior of a reconstruction changes."
 )
 
 

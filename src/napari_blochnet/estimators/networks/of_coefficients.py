@@ -17,8 +17,8 @@ from napari_blochnet.physics.decoder import EPGDecoder
 
 __all__ = ["Across", "across_subspaces"]
 
-# Tissues of which the loss is measured, and ranges of T1 and T2 (ms) where a card does not say what was trained.
-_TISSUES, _T1_RANGE, _T2_RANGE = 1000, (100.0, 5000.0), (10.0, 1500.0)
+# Tissues of which the loss is measured: of usual T1 (ms) and T2 relative to it, as far as they were trained.
+_TISSUES, _T1_RANGE, _RATIO = 1000, (200.0, 5000.0), (0.02, 0.7)
 # Change of T1 or T2 that nine of ten tissues may have at most.
 _MOST_CHANGED, _SHARE = 0.02, 0.9
 
@@ -36,8 +36,8 @@ class Across:
     decoder : ProjectedDecoder
         Of coordinates.
     changed : tuple of float
-        Relative change of T1 and T2, which nine of ten training tissues do not exceed, by what the stack's subspace
-        leaves out.
+        Relative change of T1 and T2, which nine of ten usual tissues do not exceed, by what the stack's subspace leaves
+        out.
     """
 
     turn: AnyArray
@@ -50,8 +50,8 @@ class Across:
         count, own = self.turn.shape[1], self.turn.shape[0]
         t1, t2 = (100 * value for value in self.changed)
         return (
-            f"The {own} coefficients that {name} looks at are made of the stack's {count}; over the tissues of its "
-            f"training, that changes T1 by up to {t1:.2g} % and T2 by up to {t2:.2g} % in nine of ten."
+            f"The {own} coefficients that {name} looks at are made of the stack's {count}; that changes T1 "
+            f"by up to {t1:.2g} % and T2 by up to {t2:.2g} % in nine of ten tissues."
         )
 
 
@@ -97,8 +97,7 @@ def across_subspaces(
     if not (t1 <= _MOST_CHANGED and t2 <= _MOST_CHANGED):
         raise InputError(
             f"The stack's {subspace.rank} coefficients hold too little of the {own.shape[1]} that {name} looks at: "
-            f"over the tissues of its training T1 changes by up to {100 * t1:.2g} % and T2 by up to {100 * t2:.2g} % "
-            "in nine of ten",
+            f"T1 changes by up to {100 * t1:.2g} % and T2 by up to {100 * t2:.2g} % in nine of ten tissues",
             f"at most {100 * _MOST_CHANGED:g} %: more coefficients, or dictionary or universal, which match them",
             field="estimator",
         )
@@ -112,19 +111,22 @@ def _fed(coefficients: AnyArray, mean: FloatArray) -> FloatArray:
 
 
 def _tissues(training: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
-    """Return T1 and T2 (ms), evenly in their logarithms over what was trained; T2 ≤ T1."""
-    low, high = np.log(
-        [_range(training.get(key), usual) for key, usual in (("t1_range", _T1_RANGE), ("t2_range", _T2_RANGE))]
-    ).T
-    drawn = np.exp(np.random.default_rng(0).uniform(low, high, (4 * _TISSUES, 2)))
-    t1, t2 = drawn[drawn[:, 1] <= drawn[:, 0]][:_TISSUES].T
-    return t1, t2
+    """Return T1 and T2 (ms) of usual tissues, evenly in their logarithms, as far as a card says they were trained."""
+    random = np.random.default_rng(0)
+    t1 = np.exp(random.uniform(*np.log(_T1_RANGE), 8 * _TISSUES))
+    t2 = t1 * np.exp(random.uniform(*np.log(_RATIO), 8 * _TISSUES))
+    trained = np.ones(len(t1), bool)
+    for values, key in ((t1, "t1_range"), (t2, "t2_range")):
+        low, high = _range(training.get(key))
+        trained &= (values >= low) & (values <= high)
+    some = np.flatnonzero(trained if trained.any() else ~trained)[:_TISSUES]
+    return t1[some], t2[some]
 
 
-def _range(stated: Any, usual: tuple[float, float]) -> tuple[float, float]:
+def _range(stated: Any) -> tuple[float, float]:
     """Return what a card says, where it does; a stranger's may say anything."""
     try:
         low, high = map(float, stated)
     except (TypeError, ValueError):
-        return usual
-    return (low, high) if 0 < low < high < np.inf else usual
+        return 0.0, np.inf
+    return low, high

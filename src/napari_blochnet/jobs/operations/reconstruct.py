@@ -351,7 +351,7 @@ def _said_of_precision(maps: ParameterMaps, stack: FingerprintStack, settings: R
 
     if maps.t1_se is not None:
         return PRECISION_NOTE if settings.noise_covariance is None else COLOURED_NOTE
-    return why_no_errors(stack, settings.noise_sigma) or NO_PRECISION_NOTE
+    return why_no_errors(stack, settings.noise_sigma, settings.noise_covariance) or NO_PRECISION_NOTE
 
 
 def _empty_maps(
