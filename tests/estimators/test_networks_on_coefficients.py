@@ -34,7 +34,7 @@ def signals(schedule, tissues):
 
 @pytest.fixture(scope="module")
 def subspace_of(schedule):
-    """Return a function of a number of components: singular vectors of the signals, neither orthonormal nor in order."""
+    """Of a number of components: singular vectors of the signals, neither orthonormal nor in their order."""
     t1, t2 = (axis.ravel() for axis in np.meshgrid(np.geomspace(20, 6000, 24), np.geomspace(2, 3000, 24)))
     atoms = nb.EPGDecoder(schedule, tolerance=1e-4).signal(t1[t2 <= t1], t2[t2 <= t1]).astype(np.float64)
     vectors = np.linalg.svd(atoms / np.linalg.norm(atoms, axis=1)[:, None], full_matrices=False)[2].T

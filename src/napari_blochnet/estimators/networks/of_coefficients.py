@@ -113,8 +113,9 @@ def _fed(coefficients: AnyArray, mean: FloatArray) -> FloatArray:
 def _tissues(training: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
     """Return T1 and T2 (ms) of usual tissues, evenly in their logarithms, as far as a card says they were trained."""
     random = np.random.default_rng(0)
-    t1 = np.exp(random.uniform(*np.log(_T1_RANGE), 8 * _TISSUES))
-    t2 = t1 * np.exp(random.uniform(*np.log(_RATIO), 8 * _TISSUES))
+    (shortest, longest), (least, most) = np.log(_T1_RANGE), np.log(_RATIO)
+    t1 = np.exp(random.uniform(shortest, longest, 8 * _TISSUES))
+    t2 = t1 * np.exp(random.uniform(least, most, 8 * _TISSUES))
     trained = np.ones(len(t1), bool)
     for values, key in ((t1, "t1_range"), (t2, "t2_range")):
         low, high = _range(training.get(key))

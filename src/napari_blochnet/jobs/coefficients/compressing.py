@@ -93,7 +93,7 @@ def compress(
         samples = stack.fingerprints(here)
         coefficients = subspace.project(samples)
         kept[z][stack.mask[z]] = coefficients
-        _compress_background(stack, z, subspace, kept[z])
+        _compress_background(stack, int(z), subspace, kept[z])
         whole += float(np.square(np.abs(samples), dtype=np.float64).sum())
         inside += float(np.square(np.abs(coefficients)).sum())
     watch.report(1, 1, "compressing")

@@ -347,11 +347,13 @@ def _notes(
 
 
 def _said_of_precision(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> str:
-    from napari_blochnet.estimators.fitting.standard_errors import COLOURED_NOTE, NO_PRECISION_NOTE, PRECISION_NOTE
+    from napari_blochnet.estimators.fitting import standard_errors as said
 
+    known = settings.noise_covariance is not None
     if maps.t1_se is not None:
-        return PRECISION_NOTE if settings.noise_covariance is None else COLOURED_NOTE
-    return why_no_errors(stack, settings.noise_sigma, settings.noise_covariance) or NO_PRECISION_NOTE
+        return said.COLOURED_NOTE if known else said.PRECISION_NOTE
+    why = why_no_errors(stack, settings.noise_sigma, settings.noise_covariance)
+    return why or (said.OTHER_NOISE_NOTE if known else said.NO_PRECISION_NOTE)
 
 
 def _empty_maps(
