@@ -24,7 +24,7 @@ __all__ = ["levelled", "weighed_by_noise"]
 
 # Of the variance left in the object, relative to that of the covariance: beyond these it is of something else. Frames
 # that alias and have no noise leave 2.9, of a 48-fold spiral; with noise, up to an SNR of 30, 1.1 to 1.9.
-_LOWEST, _HIGHEST = 0.25, 2.25
+_LOWEST, _HIGHEST = 0.25, 2.0
 
 
 def weighed_by_noise(
