@@ -66,6 +66,8 @@ def test_what_would_mislead_has_no_intervals(phantom, within, coefficients):
     assert "give noise_covariance as 'background'" in note(coefficients)
     prior = nb.simulate(phantom, TRAIN, snr=20, images="coefficients", components=4, **SPIRAL)
     assert "made with a low-rank prior" in note(prior, noise_covariance="background")
+    silent = nb.compress(nb.simulate(phantom, TRAIN, **SPIRAL), components=6)
+    assert "(trajectory spiral, no noise)" in note(silent, noise_covariance="background")
 
 
 def test_a_level_that_is_far_off_has_no_intervals(phantom, within, coefficients, tmp_path):

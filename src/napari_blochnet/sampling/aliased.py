@@ -15,13 +15,19 @@ _UNDERSAMPLED = (
     "adds is not white noise, which is all that residuals tell of; give noise_covariance as 'background', of frames "
     "compressed to coefficients, or noise_sigma to take it as white."
 )
-# Measured on a head slice, 48-fold spiral, against the truth at the resolution of k-space: 95 % intervals cover 94 to
-# 98 % on compressed frames at SNR 3 to 30 and 91 to 95 % on coefficients without a prior at SNR 10 and 30; with one 75
-# to 85 % at SNR 10, and 36 to 42 % at 30.
+# What 95 % intervals from the covariance outside the object were found to cover, of the truth at the resolution of
+# k-space (head slice, 48-fold, 8 coils): spirals, frames compressed to 6 coefficients at SNR 3 to 30: 93.8 to 98.0 %;
+# coefficients without a prior, at SNR 3 to 30: 90.5 to 97.5 %. Beyond, less: at SNR 100 67 to 75 %; of radial frames at
+# SNR 30 83 to 86 %; with a prior at SNR 10 75 to 85 %, at 30 36 to 42 %.
+_MOST_SNR, _COVERED = 30.0, "spiral"
 _PRIOR = (
     "There are no standard errors: these coefficient images were made with a low-rank prior, which errs inside the "
     "object by more than the noise outside it says; those made with low_rank 0, and frames compressed to coefficients, "
     "have them."
+)
+_ALIASING = (
+    "There are no standard errors: aliasing may outweigh the noise ({found}), and intervals from what lies outside the "
+    "object then cover too little; along spirals, with noise of SNR 30 or less, they hold."
 )
 _SUMS = (
     "There are no standard errors: the {frames} frames are sums of {components} time courses, as of coefficients that "
@@ -65,9 +71,21 @@ def why_no_errors(
     if noise_sigma is not None:
         return None
     if noise_covariance is not None:
-        made = _sampling_of(stack.record)
-        return _PRIOR if made.get("images") == "coefficients" and made.get("low_rank") != 0 else None
+        return _why_not_outside(_sampling_of(stack.record))
     if is_undersampled(stack.record):
         return _UNDERSAMPLED
     components = hidden_components(stack)
     return None if components is None else _SUMS.format(frames=stack.pulses, components=components)
+
+
+def _why_not_outside(made: Mapping[str, Any]) -> str | None:
+    """Return why what lies outside the object does not tell the errors of a simulation along a trajectory."""
+    if not made:
+        return None
+    if made.get("images") == "coefficients" and made.get("low_rank") != 0:
+        return _PRIOR
+    trajectory, snr = made.get("trajectory"), made.get("snr")
+    if trajectory != _COVERED or not isinstance(snr, (int, float)) or snr > _MOST_SNR:
+        noise = f"SNR {snr:g}" if isinstance(snr, (int, float)) else "no noise"
+        return _ALIASING.format(found=f"trajectory {trajectory}, {noise}")
+    return None

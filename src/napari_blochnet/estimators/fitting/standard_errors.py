@@ -32,7 +32,8 @@ PRECISION_NOTE = (
 COLOURED_NOTE = (
     "Standard errors are precision, not accuracy: they follow from the covariance of the coefficients' noise alone, "
     "the model taken as right and images as no sharper than k-space was read. B1, slice profile, partial volume and "
-    "magnetisation transfer are not in them, nor what the prior of a reconstruction changes."
+    "magnetisation transfer are not in them, nor what the prior of a reconstruction changes, nor aliasing that is "
+    "another inside the object than outside."
 )
 #: What must be said where that covariance is not the noise's.
 OTHER_NOISE_NOTE = (
