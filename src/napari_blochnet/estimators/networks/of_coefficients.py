@@ -91,7 +91,7 @@ def across_subspaces(
     signals = decoder.signal(*_tissues(training)).astype(np.float64)
     whole = labels(_fed(signals @ own, mean))
     left = labels(_fed(subspace.project(signals) @ turn.T, mean))
-    change = np.abs(10.0 ** (left.astype(np.float64) - whole) - 1.0)
+    change = np.abs(10.0 ** np.clip(left - whole, -9.0, 9.0) - 1.0)
     t1, t2 = (float(value) for value in np.quantile(change, _SHARE, axis=0))
     found = Across(turn, mean, ProjectedDecoder(decoder, subspace), (t1, t2))
     if not (t1 <= _MOST_CHANGED and t2 <= _MOST_CHANGED):

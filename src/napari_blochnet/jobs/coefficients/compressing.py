@@ -49,9 +49,9 @@ def compress(
     Returns
     -------
     FingerprintStack
-        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U; also of what voxels outside the mask hold, which
-        tells their noise, in slices that have some inside. White noise stays white, of the same standard
-        deviation. The record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
+        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U; in slices that have voxels inside the mask also of
+        what those outside hold, which tells the noise. White noise stays white, of the same standard deviation. The
+        record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
 
     Raises
     ------
@@ -170,12 +170,15 @@ def _basis_of(stack: FingerprintStack, components: int, watch: Watch) -> AnyArra
 
 
 def _compress_background(stack: FingerprintStack, z: int, subspace: Subspace, kept: AnyArray) -> None:
-    """Write the coefficients (y, x, K) of what voxels of a slice outside the mask hold; row after row."""
+    """Write the coefficients (y, x, K) of what voxels of a slice outside the mask hold."""
+    # the slice is read once, and projected row after row
+    plane = np.asarray(stack.data[:, z])
     for y, inside in enumerate(stack.mask[z]):
         outside = np.flatnonzero(~inside)
-        samples = np.asarray(stack.data[:, z, y])[:, outside].T
+        samples = plane[:, y, outside].T
         held = np.isfinite(samples).all(axis=1) & samples.any(axis=1)
-        kept[y, outside[held]] = subspace.project(samples[held])
+        if held.any():
+            kept[y, outside[held]] = subspace.project(samples[held])
 
 
 def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
