@@ -16,6 +16,7 @@ from napari_blochnet.jobs.declaring.settings_base import Settings, of_data, quan
 from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings
 
 __all__ = [
+    "NO_FILES",
     "B1FieldSettings",
     "BrainWebSettings",
     "FingerprintsSettings",
@@ -31,6 +32,9 @@ __all__ = [
     "quantity",
     "settings_from",
 ]
+
+#: What fields that may name a file take in place of one.
+NO_FILES = ("otsu", "background")
 
 # Fields that several models have.
 _TISSUES: str = of_data(
