@@ -50,8 +50,9 @@ def compress(
     Returns
     -------
     FingerprintStack
-        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U. White noise stays white, of the same standard
-        deviation. The record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
+        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U; in slices that have voxels inside the mask also of
+        what those outside hold, which tells the noise. White noise stays white, of the same standard deviation. The
+        record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
 
     Raises
     ------
@@ -92,6 +93,7 @@ def compress(
         samples = stack.fingerprints(here)
         coefficients = subspace.project(samples)
         kept[z][stack.mask[z]] = coefficients
+        _compress_background(stack, int(z), subspace, kept[z])
         whole += float(np.square(np.abs(samples), dtype=np.float64).sum())
         inside += float(np.square(np.abs(coefficients)).sum())
     watch.report(1, 1, "compressing")
@@ -178,6 +180,18 @@ def _informative_basis(stack: FingerprintStack, components: int, watch: Watch) -
 
     found = informative_basis(stack.schedule, _tissues(), components, watch=watch)
     return found if stack.kind == "complex" or not np.iscomplexobj(found) else found.real
+
+
+def _compress_background(stack: FingerprintStack, z: int, subspace: Subspace, kept: AnyArray) -> None:
+    """Write the coefficients (y, x, K) of what voxels of a slice outside the mask hold."""
+    # the slice is read once, and projected row after row
+    plane = np.asarray(stack.data[:, z])
+    for y, inside in enumerate(stack.mask[z]):
+        outside = np.flatnonzero(~inside)
+        samples = plane[:, y, outside].T
+        held = np.isfinite(samples).all(axis=1) & samples.any(axis=1)
+        if held.any():
+            kept[y, outside[held]] = subspace.project(samples[held])
 
 
 def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
