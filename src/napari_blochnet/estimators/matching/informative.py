@@ -91,7 +91,10 @@ def efficient_scores(unit: AnyArray, derivatives: AnyArray) -> tuple[AnyArray, A
     left = derivatives - unit[:, :, None] * along[:, None, :]
     first, second = left[..., 0], left[..., 1]
     common = np.einsum("it,it->i", first.conj(), second).real
-    return tuple(
-        one - other * (common / np.maximum(np.square(np.abs(other)).sum(axis=1), np.finfo(float).tiny))[:, None]
-        for one, other in ((first, second), (second, first))
-    )  # type: ignore[return-value]
+
+    def without(one: AnyArray, other: AnyArray) -> AnyArray:
+        power = np.square(np.abs(other)).sum(axis=1)
+        beside: AnyArray = one - other * (common / np.where(power > 0, power, 1.0))[:, None]
+        return beside
+
+    return without(first, second), without(second, first)
