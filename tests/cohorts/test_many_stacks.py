@@ -97,6 +97,26 @@ def test_the_same_call_does_what_is_missing_and_nothing_twice(made, tmp_path):
     assert nb.run_on_stacks(other, stacks, tmp_path).done == 3
 
 
+def test_a_study_that_grows_has_one_summary_and_another_recipe_is_not_in_it(made, tmp_path):
+    json_beside, stacks = made
+    nb.run_on_stacks(json_beside, stacks[:2], tmp_path)
+    early = rows_of(tmp_path)
+    study = nb.run_on_stacks(json_beside, stacks[2:], tmp_path)
+    assert (study.done, study.before) == (1, 0)
+    assert {row["name"] for row in study.rows} == {"sub-3"}
+    rows = rows_of(tmp_path)
+    assert [row["name"] for row in rows] == ["sub-3"] * 3 + ["sub-1"] * 3 + ["sub-2"] * 3
+    assert rows[3:] == early
+    assert "3 of 3 stacks were done." in (tmp_path / "summary.html").read_text()
+    # maps that are gone, or by another recipe, are no part of it
+    next(tmp_path.glob("sub-1/anat/*_T1map.nii.gz")).unlink()
+    other = edited(json_beside, tmp_path / "other.json", step=0.5)
+    nb.run_on_stacks(other, stacks[1:2], tmp_path)
+    assert {row["name"] for row in rows_of(tmp_path)} == {"sub-2"}
+    nb.run_on_stacks(json_beside, stacks[2:], tmp_path)
+    assert {row["name"] for row in rows_of(tmp_path)} == {"sub-3"}
+
+
 def test_another_stack_under_the_same_name_is_done_again(made, tmp_path):
     json_beside, stacks = made
     mine = tmp_path / stacks[0].name

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
-from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.fingerprints.compressed.hidden_sums import hidden_components
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
 from napari_blochnet.jobs.sessions import SavedSession, read_session, write_session
@@ -39,6 +39,27 @@ def test_little_is_left_out_beyond_noise(stack, coefficients):
     assert 0.95 < left / noise < 2
     whole = np.square(np.abs(stack.fingerprints(inside))).sum()
     assert coefficients.record["left_out"] == pytest.approx(left / whole, rel=1e-3)
+
+
+def test_what_lies_outside_the_mask_is_compressed_where_it_holds_something(stack, coefficients):
+    assert not coefficients.data[:, ~stack.mask].any()
+    noise = np.random.default_rng(2).standard_normal((2, *stack.shape)).astype(np.float32)
+    noise[..., 0] = np.nan
+    data = np.where(stack.mask, stack.data, noise[0] + 1j * noise[1])
+    found = nb.compress(nb.FingerprintStack(data, stack.schedule, mask=stack.mask), components=8).data
+    np.testing.assert_array_equal(found[:, stack.mask], coefficients.data[:, stack.mask])
+    outside = ~stack.mask & np.isfinite(data).all(axis=0)
+    expected = coefficients.basis.T @ data[:, outside]
+    np.testing.assert_allclose(found[:, outside], expected, atol=1e-4)
+
+
+def test_coefficients_in_another_order_are_told(coefficients):
+    backwards = nb.FingerprintStack(coefficients.data[::-1], coefficients.schedule, basis=coefficients.basis)
+    with pytest.warns(DataWarning, match="leave most of the signal unexplained"):
+        said = nb.reconstruct(backwards, step=0.1).record["misfit"]
+    assert "component_order 7, 6, 5, 4, 3, 2, 1, 0" in said
+    right = nb.FingerprintStack(coefficients.data[::-1], coefficients.schedule, basis=coefficients.basis[:, ::-1])
+    assert "misfit" not in nb.reconstruct(right, step=0.1).record
 
 
 def test_expanded_fingerprints_are_the_curves(coefficients):
@@ -125,7 +146,10 @@ def test_frames_that_are_sums_of_few_curves_have_no_intervals(stack, coefficient
 def test_networks_refuse_coefficients():
     basis = np.linalg.qr(np.random.default_rng(1).standard_normal((1000, 6)))[0]
     few = nb.FingerprintStack(np.full((6, 1, 1, 2), 1j, np.complex64), nb.fisp_schedule(), basis=basis)
-    with pytest.raises(InputError, match=r"6 coefficients for each voxel, and the estimator fc needs whole"):
+    with pytest.raises(InputError, match=r"6 coefficients for each voxel, and the estimator rnn needs whole"):
+        nb.reconstruct(few, "rnn")
+    # of a basis that has nothing of the signals
+    with pytest.raises(InputError, match=r"The stack's 6 coefficients hold too little of the 24 that fc looks at"):
         nb.reconstruct(few, "fc")
     with pytest.raises(InputError, match="6 coefficients for each voxel; expected whole fingerprints"):
         nb.adapt("fc", few)
@@ -164,3 +188,35 @@ def test_commands(stack, tmp_path):
         done = CliRunner().invoke(blochnet, [*map(str, words), "-o", str(tmp_path / name)])
         assert done.exit_code == 0, done.output
         assert nb.read_fingerprints(tmp_path / name).shape[0] == length
+
+
+def test_informative_components_keep_the_precision():
+    """Bounds by central differences of the simulated signals, in all samples and in the stack's basis."""
+    schedule = nb.fisp_schedule()
+    rng = np.random.default_rng(0)
+    t1 = np.exp(rng.uniform(np.log(200), np.log(4000), 200))
+    t2 = t1 * np.exp(rng.uniform(np.log(0.03), np.log(0.5), 200))
+    decoder = nb.EPGDecoder(schedule)
+
+    def signal(a, b):
+        return decoder.signal(a, b, dtype=np.float64)
+
+    s, h = signal(t1, t2), 1e-4
+    rows = np.stack([
+        s,
+        (signal(t1 * (1 + h), t2) - signal(t1 * (1 - h), t2)) / (2 * h),
+        (signal(t1, t2 * (1 + h)) - signal(t1, t2 * (1 - h))) / (2 * h),
+    ], axis=1)  # fmt: skip
+
+    def errors(basis):
+        seen = rows @ basis
+        return np.diagonal(np.linalg.inv(seen @ seen.transpose(0, 2, 1)), axis1=1, axis2=2)[:, 1:]
+
+    rms = {"all": np.sqrt(errors(np.eye(1000)).mean(axis=0))}
+    stack = nb.simulate(nb.synthetic_phantom((1, 8, 8)), schedule, snr=50)
+    for kind in ("tissues", "information"):
+        compressed = nb.compress(stack, components=6, components_of=kind)
+        np.testing.assert_allclose(compressed.basis.T @ compressed.basis, np.eye(6), atol=1e-5)
+        rms[kind] = np.sqrt(errors(compressed.basis.astype(float)).mean(axis=0)) / rms["all"]
+    assert (rms["information"] < rms["tissues"]).all()
+    assert (rms["information"] < 1.03).all(), rms

@@ -22,8 +22,8 @@ def test_the_settings_say_what_belongs_to_data():
         ReconstructSettings, SimulateSettings, PhantomSettings, FingerprintsSettings, CompareSettings
     )}  # fmt: skip
     assert declared["ReconstructSettings"] == {
-        "saturation", "other_schedule", "b1", "b1_nominal", "noise_sigma", "mask", "threshold", "slices", "dictionary",
-        "parameters"
+        "saturation", "other_schedule", "b1", "b1_nominal", "noise_sigma", "noise_covariance", "mask", "threshold",
+        "slices", "dictionary", "parameters"
     }  # fmt: skip
     assert declared["SimulateSettings"] == {"slices"}
     assert declared["CompareSettings"] == {

@@ -15,7 +15,15 @@ from typing import Any
 from napari_blochnet.cohorts.one_training import make_network
 from napari_blochnet.cohorts.settings_cohorts import CohortSettings
 from napari_blochnet.cohorts.stack_names import folder_of
-from napari_blochnet.cohorts.study_folder import at_work_in, finished_note, key_of, models_folder, stack_files, state_of
+from napari_blochnet.cohorts.study_folder import (
+    at_work_in,
+    finished_note,
+    key_of,
+    models_folder,
+    notes_of_study,
+    stack_files,
+    state_of,
+)
 from napari_blochnet.cohorts.study_stacks import StudyStack, list_stacks
 from napari_blochnet.cohorts.summary import check_summary, write_summary
 from napari_blochnet.common.errors import DataWarning, InputError
@@ -137,7 +145,7 @@ def run_on_stacks(
             # also of a part: it tells what there is
             study = run.study(found)
             if study.rows:
-                _write(study, root, template)
+                _write(run.with_earlier_runs(study), root, template)
     return study
 
 
@@ -179,6 +187,7 @@ class _Run:
     ) -> None:
         self._root, self._template, self._given = root, template, given
         self._engine, self._watch, self._say = engine, watch, say or (lambda text: None)
+        self._key = key_of([template.recipe, list(template.results), given.model_dump(mode="json")])
         self._state = functools.cache(state_of)  # of a network, or an atlas, that many stacks share, once
         self._finished: dict[str, dict[str, Any]] = {}
         self._failed: dict[str, str] = {}
@@ -253,7 +262,7 @@ class _Run:
             "recipe": recipe, "each": self._template.each, "results": list(self._template.results),
             "stack": str(stack.path), "prefix": stack.prefix, "opened": stack.opened, "networks": networks,
             "schedule": None if stack.schedule is None else str(stack.schedule), "common": common,
-            "regions": None if regions is None else str(regions), "folder": str(self._root),
+            "regions": None if regions is None else str(regions), "folder": str(self._root), "study": self._key,
         }  # fmt: skip
         opened = [value for value in stack.opened.values() if isinstance(value, str) and Path(value).is_file()]
         named = [*stack_files(stack.path), *opened, stack.schedule, common, regions, *files_read(recipe),
@@ -311,7 +320,7 @@ class _Run:
             known = {"name": stack.prefix, "stack": str(stack.path)}
             note = self._finished.get(stack.prefix)
             if note is not None:
-                rows += [{**known, **row, "seconds": round(note["seconds"], 3)} for row in note["rows"]]
+                rows += _rows_of(known, note)
             elif stack.prefix in self._failed:
                 rows.append({**known, "failure": self._failed[stack.prefix]})
         done = len(self._finished) - self._before
@@ -319,6 +328,18 @@ class _Run:
         failed = {name: self._failed[name] for name in names if name in self._failed}
         notes = {name: self._notes[name] for name in names if self._notes.get(name)}
         return Study(self._root, tuple(rows), done, self._before, failed, notes)
+
+    def with_earlier_runs(self, study: Study) -> Study:
+        """Add the stacks that earlier runs of the recipe did into the folder: a study may grow by a few at a time."""
+        own = {row["name"] for row in study.rows}
+        others = {name: note for name, note in notes_of_study(self._root, self._key).items() if name not in own}
+        rows = [row for name, note in others.items() for row in _rows_of({"name": name, "stack": note["stack"]}, note)]
+        notes = {name: tuple(note["notes"]) for name, note in others.items() if note.get("notes")}
+        return replace(study, rows=(*study.rows, *rows), notes={**study.notes, **notes})
+
+
+def _rows_of(known: dict[str, str], note: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**known, **row, "seconds": round(note["seconds"], 3)} for row in note["rows"]]
 
 
 def run_whole_recipe(

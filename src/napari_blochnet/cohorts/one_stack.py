@@ -75,7 +75,7 @@ def do_one_stack(task: Task, device: str, watch: Watch) -> dict[str, Any]:
         else:
             written.append(_write(result, folder, prefix))
     return write_note(root, prefix, task["key"], written, rows=rows, stack=str(task["stack"]), said=said,
-                      notes=notes_so_far(), seconds=time.perf_counter() - started)  # fmt: skip
+                      study=task["study"], notes=notes_so_far(), seconds=time.perf_counter() - started)  # fmt: skip
 
 
 def _path(name: str | None) -> Path | None:

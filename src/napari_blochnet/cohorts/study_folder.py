@@ -21,7 +21,8 @@ from napari_blochnet.io.origin import check_place
 from napari_blochnet.io.sets.digests import DIGESTED_WHOLE, digest
 from napari_blochnet.io.sets.rooms import PREFIX, lock_file
 
-__all__ = ["at_work_in", "finished_note", "key_of", "models_folder", "stack_files", "state_of", "write_note"]
+__all__ = ["at_work_in", "finished_note", "key_of", "models_folder", "notes_of_study", "stack_files", "state_of",
+           "write_note"]  # fmt: skip
 
 _FOLDER, _LOCK, _NOTES, _MODELS = f"{PREFIX}study", "at-work", "done", "models"
 _LARGEST = 2**26
@@ -93,10 +94,22 @@ def stack_files(path: Path) -> list[Path]:
 
 def finished_note(folder: Path, prefix: str, key: str) -> dict[str, Any] | None:
     """Return what is noted of a stack whose results lie there as they were written; None where they do not."""
+    note = _note(folder, prefix)
+    return note if note is not None and note["key"] == key else None
+
+
+def notes_of_study(folder: Path, study: str) -> dict[str, dict[str, Any]]:
+    """Return, by their prefixes, the notes of all stacks that one recipe was done to and whose results lie there."""
+    names = sorted(path.stem for path in (folder / _FOLDER / _NOTES).glob("*.json"))
+    found = {prefix: _note(folder, prefix) for prefix in names}
+    return {prefix: note for prefix, note in found.items() if note is not None and note.get("study") == study}
+
+
+def _note(folder: Path, prefix: str) -> dict[str, Any] | None:
     try:
         with (folder / _FOLDER / _NOTES / f"{prefix}.json").open("rb") as file:
             note: dict[str, Any] = parse_json(file.read(_LARGEST))
-        if note["key"] != key or not isinstance(note["rows"], list):
+        if not isinstance(note["rows"], list) or not isinstance(note["key"], str):
             return None
         files = {folder / name: was for name, was in note["files"].items()}
         is_whole = all(path.is_file() and digest(path) == was for path, was in files.items())

@@ -15,7 +15,13 @@ from napari_blochnet.common.errors import FileError, InputError, in_file
 from napari_blochnet.io.plain_files import existing_file
 from napari_blochnet.io.text_tables import open_table
 from napari_blochnet.io.zarr_arrays import is_zarr
-from napari_blochnet.jobs.settings import FingerprintsSettings, ReconstructSettings, Settings, settings_from
+from napari_blochnet.jobs.settings import (
+    NO_FILES,
+    FingerprintsSettings,
+    ReconstructSettings,
+    Settings,
+    settings_from,
+)
 
 __all__ = ["StudyStack", "list_stacks"]
 
@@ -153,7 +159,7 @@ def _cell(text: str, name: str, model: type[Settings], folder: Path) -> Any:
     if text.lower() in _NONE:
         return None
     info = model.model_fields[name]
-    if isinstance(info.json_schema_extra, dict) and "files" in info.json_schema_extra and text != "otsu":
+    if isinstance(info.json_schema_extra, dict) and "files" in info.json_schema_extra and text not in NO_FILES:
         return str(folder / Path(text).expanduser())
     kinds = get_args(info.annotation)
     return text.split() if any(getattr(kind, "__origin__", None) is tuple for kind in kinds) else text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,10 @@ from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.noise import noise_in
 from napari_blochnet.fingerprints.stack import FingerprintStack
 
-__all__ = ["misfit", "recorded_misfits"]
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.brought.conventions import OtherConvention
+
+__all__ = ["misfit", "recorded_misfits", "sample_of"]
 
 # Median residual up to which nothing is looked into.
 _SUSPICIOUS = 0.5
@@ -58,9 +62,9 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
     suspicious = _SUSPICIOUS if is_inverted else _NOT_INVERTED
     if not residual.size or (median := float(np.median(residual))) <= suspicious:
         return None
-    chosen = _sample(answered)
+    chosen = sample_of(answered)
     # what a few voxels have of noise is seen beside others
-    looked_at = chosen | _sample(stack.mask)
+    looked_at = chosen | sample_of(stack.mask)
     samples = stack.fingerprints(looked_at)
     channels = 2 if stack.kind == "complex" else 1
     # both channels add to the mean square of a magnitude
@@ -93,7 +97,14 @@ def misfit(maps: ParameterMaps, stack: FingerprintStack) -> str | None:
         )
     if not _is_most(shares > _MOST_OF_IT):
         return None
-    if stack.is_compressed:
+    if stack.basis is not None:
+        other = None if stack.schedule is None else _other_convention(stack, looked_at)
+        if other is not None:
+            return (
+                f"The maps by {maps.estimator} leave most of the signal unexplained in most voxels (median residual "
+                f"{100 * median:.0f} %), and {100 * other.left:.0f} % would be left where the coefficients are taken "
+                f"{other.how}; open them with {other.remedy.removesuffix(' as it is opened')}."
+            )
         checks = ["whether basis and dictionary belong to these coefficients", "their order and conjugation",
                   "whether they are projections"]  # fmt: skip
         if stack.schedule is not None:
@@ -117,11 +128,18 @@ def recorded_misfits(maps: Iterable[ParameterMaps]) -> list[str]:
     return list(dict.fromkeys(sentence for sentence in said if isinstance(sentence, str)))
 
 
+def _other_convention(stack: FingerprintStack, some: BoolArray) -> OtherConvention | None:
+    from napari_blochnet.estimators.brought.conventions import convention_of_signals
+
+    assert stack.basis is not None
+    return convention_of_signals(stack.schedule, stack.fingerprints(some), stack.basis)
+
+
 def _is_most(found: BoolArray) -> bool:
     return bool(2 * np.count_nonzero(found) > len(found))
 
 
-def _sample(inside: np.ndarray) -> np.ndarray:
+def sample_of(inside: np.ndarray) -> np.ndarray:
     """Return some of the voxels inside, spread over a few slices: a stack on disk is read in slices."""
     slices = np.flatnonzero(inside.any(axis=(1, 2)))
     part = np.zeros_like(inside)

@@ -281,6 +281,9 @@ def explain_voxel(decoder: EPGDecoder | None, voxel: Voxel, items: Sequence[Expl
     tangents = np.moveaxis(project(np.moveaxis(derivatives, -1, 1).reshape(-1, len(measured))).reshape(
         len(derivatives), 2, -1), 1, -1) if subspace is not None else derivatives  # fmt: skip
     bound = _bound(voxel.stack, items, project(unit), tangents, pds, residual * norm) if norm > 0 else None
+    if subspace is not None:
+        # what the subspace leaves out of a curve, it leaves out of the measured one, too
+        signals = subspace.expand(project(signals))
     quantity, drawn, curves = _drawn(voxel.stack, measured, signals)
     return Explanations(
         voxel, quantity, drawn, curves, residual, tuple(items), bound, None if basis is None else stored

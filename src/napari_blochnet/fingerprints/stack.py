@@ -256,9 +256,18 @@ class FingerprintStack(OnGrid):
     @property
     def noise_of_coordinates(self) -> float | None:
         """Standard deviation of the noise in each real channel of what is compared: samples, or coordinates."""
+        if self.subspace is not None and self.subspace.noise is not None:
+            return self.subspace.noise
         if self.noise_sigma is None or self.subspace is None:
             return self.noise_sigma
         return self.subspace.noise_of(self.noise_sigma)
+
+    def whitened(self, covariance: AnyArray) -> FingerprintStack:
+        """Return the same coefficients with a `subspace` in whose coordinates noise of a covariance (K, K) is white."""
+        assert self.subspace is not None
+        same = copy.copy(self)
+        same.__dict__["subspace"] = self.subspace.whitened(covariance)
+        return same
 
     def fingerprints(self, mask: BoolArray | None = None) -> AnyArray:
         """Return the fingerprints inside a mask as a batch.

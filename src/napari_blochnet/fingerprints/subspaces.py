@@ -30,6 +30,12 @@ class Subspace:
         Orthonormal columns; float64 or complex128.
     r : array of shape (K, K)
         Upper triangular, with a diagonal above 0: the coordinates of an orthonormal basis are its coefficients.
+    colour : array of shape (K, K), optional
+        Lower triangular L of a noise of known covariance, L·Lᴴ times its mean variance, of the coordinates before: they
+        were divided by it, d = L⁻¹·r·c, and columns of q are no longer orthonormal. Least squares of such coordinates
+        are generalised least squares. None: of white noise.
+    noise : float, optional
+        Standard deviation of that noise in each real channel, now equal in all coordinates.
 
     References
     ----------
@@ -40,6 +46,8 @@ class Subspace:
 
     q: AnyArray
     r: AnyArray
+    colour: AnyArray | None = None
+    noise: float | None = None
 
     @classmethod
     def of(cls, basis: AnyArray) -> Subspace:
@@ -48,6 +56,29 @@ class Subspace:
         q, r = np.linalg.qr(precise)
         turn = np.diagonal(r) / np.abs(np.diagonal(r))
         return cls(np.ascontiguousarray(q * turn), np.ascontiguousarray(r / turn[:, None]))
+
+    def whitened(self, covariance: AnyArray) -> Subspace:
+        """Return coordinates in which noise of a known covariance is white.
+
+        Parameters
+        ----------
+        covariance : array of shape (K, K)
+            Of the coefficients' noise in each real channel: half of E[n·nᴴ] where they are complex. Hermitian, positive
+            definite.
+        """
+        of_coordinates = self.r @ covariance @ self.r.conj().T
+        variance = float(np.trace(of_coordinates).real) / self.rank
+        colour = np.linalg.cholesky(of_coordinates / variance)
+        inverse = np.linalg.inv(colour)
+        return Subspace(np.ascontiguousarray(self.q @ inverse.conj().T), np.ascontiguousarray(inverse @ self.r),
+                        colour, float(np.sqrt(variance)))  # fmt: skip
+
+    @cached_property
+    def curves(self) -> AnyArray:
+        """What coordinates are multiplied with: time courses, shape (time, K)."""
+        if self.colour is None:
+            return self.q
+        return np.asarray(self.q @ self.colour.conj().T @ self.colour)
 
     @cached_property
     def digest(self) -> str:
@@ -86,6 +117,8 @@ class Subspace:
             That of the coefficients, root mean square over the components: their covariance is (rᴴ·r)⁻¹ times the
             variance of coordinates. The same of an orthonormal basis.
         """
+        if self.colour is not None:
+            raise ValueError("these coordinates know their noise")
         return float(sigma * np.sqrt(self.rank) / np.linalg.norm(np.linalg.inv(self.r)))
 
     def project(self, rows: AnyArray) -> AnyArray:
@@ -103,7 +136,7 @@ class Subspace:
 
     def expand(self, coordinates: AnyArray) -> AnyArray:
         """Return the time courses, shape (voxel, time), of coordinates of shape (voxel, K), in single precision."""
-        return _single(coordinates @ self.q.T)
+        return _single(coordinates @ self.curves.T)
 
 
 def _single(rows: AnyArray) -> AnyArray:

@@ -16,6 +16,7 @@ from napari_blochnet.jobs.declaring.settings_base import Settings, of_data, quan
 from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings
 
 __all__ = [
+    "NO_FILES",
     "B1FieldSettings",
     "BrainWebSettings",
     "FingerprintsSettings",
@@ -31,6 +32,9 @@ __all__ = [
     "quantity",
     "settings_from",
 ]
+
+#: What fields that may name a file take in place of one.
+NO_FILES = ("otsu", "background")
 
 # Fields that several models have.
 _TISSUES: str = of_data(
@@ -293,6 +297,15 @@ class ReconstructSettings(Settings):
         "For standard errors: standard deviation of the noise in each real channel, in units of the data; none: from "
         "each voxel's residual, which takes aliasing for white noise.",
         gt=0,
+    )
+    noise_covariance: str | None = of_data(
+        None,
+        "Noise covariance",
+        "Of coefficient images whose noise is neither white nor equal: 'background' measures it outside the stack's "
+        "mask; or a file of K × K numbers, the covariance in each real channel. What is matched and fitted is weighed "
+        "by it, and standard errors follow from it; none: equal, white noise.",
+        files="Covariances (*.npy *.npz *.mat *.h5);;All files (*)",
+        blank="white noise",
     )
     mask: str | None = of_data(
         None,

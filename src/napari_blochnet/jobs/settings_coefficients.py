@@ -19,10 +19,12 @@ class CompressSettings(Settings):
         ge=1,
         le=500,
     )
-    components_of: Literal["tissues", "data"] = quantity(
+    components_of: Literal["tissues", "information", "data"] = quantity(
         "tissues",
         "Components of",
-        "The singular vectors of signals of all tissues under the stack's schedule, or of its own fingerprints.",
+        "tissues: singular vectors of the signals of all tissues under the stack's schedule, which keep the energy. "
+        "information: those in which T1 and T2 are told best; six keep their precision within 2 % under FISP, and "
+        "leave out some of the curves' energy. data: singular vectors of the stack's own fingerprints.",
     )
 
 

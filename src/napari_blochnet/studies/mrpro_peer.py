@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import time
 from dataclasses import dataclass
 
@@ -31,10 +31,12 @@ class PeerMaps:
 
 
 def check_peer() -> None:
-    """Raise `InputError` where mrpro is not installed."""
-    if importlib.util.find_spec("mrpro") is None:
-        raise InputError("The peer is mrpro, which is not installed here; expected it (pip install mrpro), or no peer.",
-                         field="peer")  # fmt: skip
+    """Raise `InputError` where mrpro, or what it needs, is not installed."""
+    try:
+        importlib.import_module("mrpro.operators")
+    except (ImportError, RuntimeError) as error:
+        raise InputError(f"The peer is mrpro, which cannot be loaded here ({error}); expected it (pip install mrpro), "
+                         "or no peer.", field="peer") from None  # fmt: skip
 
 
 def grid_and_match(stack: FingerprintStack, schedule: Schedule, settings: UndersamplingSettings) -> PeerMaps:

@@ -15,7 +15,7 @@ from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["NO_PRECISION_NOTE", "PRECISION_NOTE", "WithStandardErrors"]
+__all__ = ["COLOURED_NOTE", "NO_PRECISION_NOTE", "OTHER_NOISE_NOTE", "PRECISION_NOTE", "WithStandardErrors"]
 
 #: What must be said where a fit has none.
 NO_PRECISION_NOTE = (
@@ -27,6 +27,18 @@ PRECISION_NOTE = (
     "Standard errors are precision, not accuracy: they follow from the noise alone, taken as white and the model as "
     "right. B1, slice profile, partial volume and magnetisation transfer are not in them, and aliasing of undersampled "
     "data is not white noise."
+)
+#: The same where the covariance of the noise is known.
+COLOURED_NOTE = (
+    "Standard errors are precision, not accuracy: they follow from the covariance of the coefficients' noise alone, "
+    "the model taken as right and images as no sharper than k-space was read. B1, slice profile, partial volume and "
+    "magnetisation transfer are not in them, nor what the prior of a reconstruction changes, nor aliasing that is "
+    "another inside the object than outside."
+)
+#: What must be said where that covariance is not the noise's.
+OTHER_NOISE_NOTE = (
+    "There are no standard errors: the noise inside the object is not what its covariance says, which may be of other "
+    "units, of other voxels, or of both channels together; aliasing without noise, too, is another inside than outside."
 )
 
 

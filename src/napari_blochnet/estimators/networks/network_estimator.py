@@ -14,15 +14,18 @@ from torch import Tensor
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import Watch
-from napari_blochnet.estimators.base import Block, Estimates
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.estimators.base import Block, Conditions, Estimates
 from napari_blochnet.estimators.declared import DeclaredNetwork
+from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.networks.cards import was_trained_aliased
 from napari_blochnet.estimators.networks.inputs import in_parts, normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, torch_device
 from napari_blochnet.estimators.networks.model_files import write_model
+from napari_blochnet.estimators.networks.of_coefficients import Across, across_subspaces
 from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.decoder import EPGDecoder
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -88,6 +91,8 @@ class NetworkEstimator(DeclaredNetwork):
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
         self.takes_aliasing = model.subspace is not None or was_trained_aliased(self.card)
+        self.takes_subspace = model.subspace is not None
+        self._across: Across | None = None
         #: What its training could be gone on from; it goes once the network is saved.
         self.checkpoint: Path | None = None
 
@@ -125,6 +130,33 @@ class NetworkEstimator(DeclaredNetwork):
                 field="estimator",
             )
 
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What coefficients lack of what it looks at, where it was made ready for such."""
+        return () if self._across is None else (self._across.describe(self.name),)
+
+    def prepare(
+        self,
+        schedule: Schedule,
+        kind: SignalKind,
+        *,
+        subspace: Subspace | None = None,
+        with_b1: bool = False,
+        progress: ProgressCallback | None = None,
+        cancelled: CancelEvent | None = None,
+    ) -> None:
+        super().prepare(schedule, kind, subspace=subspace, with_b1=with_b1, progress=progress, cancelled=cancelled)
+        self._across = None if subspace is None else self._ready(Conditions(schedule, kind, subspace=subspace))
+
+    def make_ready_for(self, given: Conditions) -> tuple[FloatArray, EPGDecoder] | Across:
+        """Return what `make_ready` does, or for coordinates in a subspace how they are fed."""
+        ready = self.make_ready(given.schedule, given.kind, given.watch)
+        if given.subspace is None:
+            return ready
+        own = self.model.basis.detach().cpu().numpy()
+        return across_subspaces(self.name, own, self._labels_of_coefficients, given.subspace, *ready,
+                                self.card.get("training", {}))  # fmt: skip
+
     def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> tuple[FloatArray, EPGDecoder]:
         """Return the mean atom that tells which way fingerprints are turned, and the decoder."""
         return unit_mean_atom(schedule), EPGDecoder(schedule, tolerance=self.tolerance)
@@ -135,6 +167,8 @@ class NetworkEstimator(DeclaredNetwork):
         Complex ones are rotated to the real frame, each by its own angle. PD is found by projection on the decoder's
         signal at the estimate, and ``residual`` is that of this fit.
         """
+        if block.subspace is not None:
+            return self._of_coordinates(block)
         mean_atom, decoder = block.ready
         encode: Callable[[Tensor], Tensor] = self.model
         if self.model.subspace is None:
@@ -152,6 +186,27 @@ class NetworkEstimator(DeclaredNetwork):
         if self.explain:
             scale, misfit = _project(block.data, decoder.signal(times[:, 0], times[:, 1]), norms)
         return Estimates.where(good, times[:, 0], times[:, 1], scale, misfit, block.kind)
+
+    def _of_coordinates(self, block: Block) -> Estimates:
+        """Estimate a block of coordinates: turned to coefficients of the network's own subspace, fed as those are."""
+        across: Across = block.ready
+        number = np.complex64 if block.kind == "complex" else np.float32
+        own = np.ascontiguousarray(block.data @ across.turn.T, number)
+        real, _, empty = normalised_real(own, block.kind, across.mean_atom)
+        times = 10.0 ** self._labels_of_coefficients(real).clip(_LOWEST, _HIGHEST)
+        good = ~empty & np.isfinite(times).all(axis=1)
+        times[~good] = 1.0
+        scale: AnyArray = np.zeros(len(block))
+        misfit: FloatArray = scale
+        if self.explain:
+            scale, misfit = explain(across.decoder, block.data, times[:, 0], times[:, 1], block.kind)
+        return Estimates.where(good, times[:, 0], times[:, 1], scale, misfit, block.kind)
+
+    def _labels_of_coefficients(self, real: FloatArray) -> FloatArray:
+        """Return log10 T1 and T2 of coefficients in the network's own subspace."""
+        with torch.inference_mode():
+            labels = self.model.labels(torch.from_numpy(real).to(self.device)).float().cpu().numpy()
+        return np.asarray(labels, np.float64)
 
     def _times(self, real: FloatArray, encode: Callable[[Tensor], Tensor], watch: Watch) -> FloatArray:
         """Return T1 and T2 in ms, shape (voxel, 2)."""

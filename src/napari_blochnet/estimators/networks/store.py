@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Self
 
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import Watch
-from napari_blochnet.estimators.base import Block, Estimates
+from napari_blochnet.estimators.base import Block, Conditions, Estimates
 from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.networks.cards import SUFFIX, is_path, packaged_folder, stored_models
 from napari_blochnet.estimators.networks.model_files import read_model
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["StoredEstimator", "load_estimator"]
@@ -92,6 +92,7 @@ class StoredEstimator(DeclaredNetwork):
     """
 
     block = None  # the model cuts them
+    takes_subspace = True  # where the model does
 
     def __init__(self, name: str, *, device: str = "cpu", other_schedule: bool = False) -> None:
         self.name, self.device, self.other_schedule = name, device, other_schedule
@@ -119,10 +120,18 @@ class StoredEstimator(DeclaredNetwork):
     def check(self, schedule: Schedule, kind: SignalKind) -> None:
         self.estimator(schedule).check(schedule, kind)
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> NetworkEstimator:
+    def check_subspace(self, subspace: Subspace, schedule: Schedule, kind: SignalKind) -> None:
+        self.estimator(schedule).check_subspace(subspace, schedule, kind)
+
+    @property
+    def understood(self) -> tuple[str, ...]:
+        """What the model understood."""
+        return () if self._loaded is None else self._loaded[1].understood
+
+    def make_ready_for(self, given: Conditions) -> NetworkEstimator:
         """Load the model for the schedule and make it ready."""
-        model = self.estimator(schedule)
-        model.prepare(schedule, kind)
+        model = self.estimator(given.schedule)
+        model.prepare(given.schedule, given.kind, subspace=given.subspace)
         self.takes_aliasing = model.takes_aliasing
         return model
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,10 +18,11 @@ from napari_blochnet.jobs.records import make_record
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_coefficients import CompressSettings, ExpandSettings
 
+if TYPE_CHECKING:
+    from napari_blochnet.estimators.matching.grid import TissueGrid
+
 __all__ = ["compress", "expand"]
 
-# Tissues of which the basis is made; a finer grid has the same subspace.
-_STEP = 0.1
 # Fingerprints of which a stack's own basis is made.
 _OWN = 20_000
 
@@ -49,8 +50,9 @@ def compress(
     Returns
     -------
     FingerprintStack
-        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U. White noise stays white, of the same standard
-        deviation. The record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
+        c = Uᴴ·s (component, z, y, x), with the orthonormal basis U; in slices that have voxels inside the mask also of
+        what those outside hold, which tells the noise. White noise stays white, of the same standard deviation. The
+        record says how much of the fingerprints' energy is left out (``"left_out"``), noise included.
 
     Raises
     ------
@@ -78,8 +80,7 @@ def compress(
             field="components",
         )
     started, watch = time.perf_counter(), Watch(progress, cancelled)
-    made = _own_basis if given.components_of == "data" else _basis_of
-    subspace = Subspace.of(made(stack, given.components, watch))
+    subspace = Subspace.of(_BASES[given.components_of](stack, given.components, watch))
     number = np.complex64 if stack.kind == "complex" or subspace.is_complex else np.float32
     kept = np.zeros((*stack.shape[1:], subspace.rank), number)
     whole = inside = 0.0
@@ -92,6 +93,7 @@ def compress(
         samples = stack.fingerprints(here)
         coefficients = subspace.project(samples)
         kept[z][stack.mask[z]] = coefficients
+        _compress_background(stack, int(z), subspace, kept[z])
         whole += float(np.square(np.abs(samples), dtype=np.float64).sum())
         inside += float(np.square(np.abs(coefficients)).sum())
     watch.report(1, 1, "compressing")
@@ -157,14 +159,39 @@ def expand(
                    notes=(*stack.notes, note), known=True)  # fmt: skip
 
 
+def _tissues() -> TissueGrid:
+    """Return the tissues of which a basis is made; a finer grid has the same subspace."""
+    from napari_blochnet.estimators.matching.grid import TissueGrid
+
+    return TissueGrid((20.0, 6000.0), (2.0, 3000.0), 0.1)
+
+
 def _basis_of(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
     """Return singular vectors of the signals of all tissues under a stack's schedule."""
     from napari_blochnet.estimators.matching.atoms import atom_form, schedule_subspace
-    from napari_blochnet.estimators.matching.grid import TissueGrid
 
-    grid = TissueGrid((20.0, 6000.0), (2.0, 3000.0), _STEP)
     form = atom_form(stack.schedule, stack.kind)
-    return schedule_subspace(stack.schedule, grid, form, components, watch=watch).basis
+    return schedule_subspace(stack.schedule, _tissues(), form, components, watch=watch).basis
+
+
+def _informative_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
+    """Return time courses that T1 and T2 are told by under a stack's schedule."""
+    from napari_blochnet.estimators.matching.informative import informative_basis
+
+    found = informative_basis(stack.schedule, _tissues(), components, watch=watch)
+    return found if stack.kind == "complex" or not np.iscomplexobj(found) else found.real
+
+
+def _compress_background(stack: FingerprintStack, z: int, subspace: Subspace, kept: AnyArray) -> None:
+    """Write the coefficients (y, x, K) of what voxels of a slice outside the mask hold."""
+    # the slice is read once, and projected row after row
+    plane = np.asarray(stack.data[:, z])
+    for y, inside in enumerate(stack.mask[z]):
+        outside = np.flatnonzero(~inside)
+        samples = plane[:, y, outside].T
+        held = np.isfinite(samples).all(axis=1) & samples.any(axis=1)
+        if held.any():
+            kept[y, outside[held]] = subspace.project(samples[held])
 
 
 def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
@@ -177,3 +204,6 @@ def _own_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArr
     gram = rows.T.astype(np.complex128 if np.iscomplexobj(rows) else np.float64) @ rows.conj()
     vectors: AnyArray = np.linalg.eigh(gram)[1]
     return vectors[:, ::-1][:, :components]
+
+
+_BASES = {"tissues": _basis_of, "information": _informative_basis, "data": _own_basis}

@@ -85,7 +85,9 @@ def with_options(
             field="refine",
         )
     sigma = settings.noise_sigma
-    if sigma is not None and subspace is not None:
+    if subspace is not None and subspace.noise is not None:
+        sigma = subspace.noise
+    elif sigma is not None and subspace is not None:
         sigma = subspace.noise_of(sigma)
     if settings.refine:
         from napari_blochnet.estimators.fitting.refined import Refined

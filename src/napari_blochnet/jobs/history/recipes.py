@@ -21,7 +21,7 @@ from napari_blochnet.jobs.history.other_stacks import EACH
 from napari_blochnet.jobs.last_step import write_or_keep
 from napari_blochnet.jobs.packing import GIVEN
 from napari_blochnet.jobs.records import as_recipe, check_step, shown
-from napari_blochnet.jobs.settings import settings_from
+from napari_blochnet.jobs.settings import NO_FILES, settings_from
 
 __all__ = ["absolute_files", "check_results", "files_read", "read_recipe", "run_recipe", "write_results"]
 
@@ -209,7 +209,7 @@ def files_read(recipe: dict[str, Any]) -> list[str]:
             extra, value = field.json_schema_extra, settings.get(name)
             # an input of the same name stands in its place
             is_file = isinstance(extra, dict) and "files" in extra and name not in inputs
-            if is_file and isinstance(value, str) and value and value != field.default:
+            if is_file and isinstance(value, str) and value not in ("", field.default, *NO_FILES):
                 found.append(value)
         if operation.name == "brainweb_phantom":
             found.append(f"BrainWeb's subject {settings.get('subject', '')} (downloaded)")

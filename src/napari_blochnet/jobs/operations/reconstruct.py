@@ -19,6 +19,7 @@ from napari_blochnet.evaluation.explained import misfit
 from napari_blochnet.evaluation.maps import OtherMap, ParameterMaps
 from napari_blochnet.evaluation.precision import describe_acquisition, said_of_b1
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.estimating.coloured_noise import levelled, weighed_by_noise
 from napari_blochnet.jobs.estimating.made_estimators import made_by_name, settings_naming, with_options
 from napari_blochnet.jobs.operations.b1_maps import checked_b1, read_b1
 from napari_blochnet.jobs.operations.batches import KeptSlabs, batches, nearest_first
@@ -111,6 +112,7 @@ def reconstruct(
     chosen = resolve_device(device)
     watch, started = Watch(progress, cancelled), time.perf_counter()
     inside = mapped_voxels(stack, mask, given, watch)
+    stack, measured = weighed_by_noise(stack, given, lambda: above_threshold(stack, given, watch), watch)
     made_by: dict[str, Any] | None = None
     has_b1 = b1 is not None or given.b1 is not None
     if estimator is None:
@@ -143,18 +145,19 @@ def reconstruct(
     while not allowance.attempt(prepare, 1):
         pass
     made.check_stack(stack, inside)
-    understood = (*made.understood, *_beyond_b1(made, field, inside), *warned_of_aliasing(made, stack))
+    understood = (*measured, *made.understood, *_beyond_b1(made, field, inside), *warned_of_aliasing(made, stack))
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
     if kept is not None:
         kept.begin(made, allowance.device, inside, field)
 
     def recorded() -> ParameterMaps:
-        return maps.replace(
+        found, leveled = levelled(maps, stack, given)
+        return found.replace(
             record=record_of(
                 stack,
                 given,
-                maps,
+                found,
                 in_part=mask is not None or done < total,
                 estimator=made.description,
                 device=allowance.device,
@@ -162,7 +165,7 @@ def reconstruct(
                 memory=allowance.notes,
                 made_by=made_by,
                 b1=None if b1 is None or field is None else pack_b1(field),
-                understood=understood,
+                understood=(*understood, *leveled),
             )
         )
 
@@ -344,11 +347,13 @@ def _notes(
 
 
 def _said_of_precision(maps: ParameterMaps, stack: FingerprintStack, settings: ReconstructSettings) -> str:
-    from napari_blochnet.estimators.fitting.standard_errors import NO_PRECISION_NOTE, PRECISION_NOTE
+    from napari_blochnet.estimators.fitting import standard_errors as said
 
+    known = settings.noise_covariance is not None
     if maps.t1_se is not None:
-        return PRECISION_NOTE
-    return why_no_errors(stack, settings.noise_sigma) or NO_PRECISION_NOTE
+        return said.COLOURED_NOTE if known else said.PRECISION_NOTE
+    why = why_no_errors(stack, settings.noise_sigma, settings.noise_covariance)
+    return why or (said.OTHER_NOISE_NOTE if known else said.NO_PRECISION_NOTE)
 
 
 def _empty_maps(
@@ -362,7 +367,7 @@ def _empty_maps(
     errors = (refined or settings.uncertainty) and estimator.has_errors(stack.schedule, stack.kind, stack.subspace)
     t1, t2 = (np.zeros(shape, np.float32) if key in estimator.estimated else None for key in ("t1", "t2"))
     pd, residual = (np.zeros(shape, np.float32) for _ in range(2))
-    errors = errors and why_no_errors(stack, settings.noise_sigma) is None
+    errors = errors and why_no_errors(stack, settings.noise_sigma, settings.noise_covariance) is None
     phase = np.zeros(shape, np.float32) if stack.kind == "complex" else None
     return ParameterMaps(
         t1, t2, pd, residual, np.zeros(shape, bool), np.zeros(shape, bool), phase,

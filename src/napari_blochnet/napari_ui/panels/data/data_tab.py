@@ -56,8 +56,8 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
 
     #: the schedule of a stack, which was given with it
     schedule_given = Signal(object)
-    #: a layer of others, wanted for maps, is a `FingerprintStack` now
-    layer_used = Signal(object)
+    #: a stack is open that maps are wanted of: a layer that is used, or one whose schedule was asked for
+    map_wanted = Signal(object)
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__(napari_viewer)
@@ -316,7 +316,8 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
         if self._row is not None:
             self._opened_with[self._row] = self._form_of(self._row).values()
         taken = self._taken
-        is_used = taken is not None and taken is self._used
+        # whoever uses a layer, or has answered what its schedule's file left open, wants maps
+        is_next = taken is not None and taken is self._used
         if taken is not None:
             # before ours, which is in mm: napari warns of layers whose units differ
             give_mm(taken, time_axis=Opened.of(found).subject.record.get("settings", {}).get("time_axis"))
@@ -330,8 +331,9 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
         if self.question.is_file and self.question.path and isinstance(found, FingerprintStack):
             # what is simulated and trained next is so for the schedule that was given here
             self.schedule_given.emit(found.schedule)
-        if is_used:
-            self.layer_used.emit(Opened.of(found).subject)
+            is_next = True
+        if is_next:
+            self.map_wanted.emit(Opened.of(found).subject)
 
     @in_steps
     def show_but_last(self, found: Opened | Phantom | FingerprintStack) -> Steps[None]:

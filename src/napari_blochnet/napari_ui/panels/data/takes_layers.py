@@ -32,7 +32,7 @@ _FILES = str(ScheduleFileSettings.model_fields["path"].json_schema_extra["files"
 class TakesLayers:
     """What a panel with a line for fingerprints and a question for their schedule does with layers of others.
 
-    A layer that is used (`use_layer`) is wanted for maps: once it is open, ``layer_used`` tells so. One that is chosen
+    A layer that is used (`use_layer`) is wanted for maps: once it is open, ``map_wanted`` tells so. One that is chosen
     in the panel is opened by the panel's button.
     """
 

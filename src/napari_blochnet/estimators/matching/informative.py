@@ -1,0 +1,100 @@
+"""The few time courses that T1 and T2 are told by, where those of the largest energy tell of the proton density."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from napari_blochnet.common.arrays import AnyArray
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.estimators.matching.grid import TissueGrid
+from napari_blochnet.estimators.matching.subspace import find_subspace, unit_rows
+from napari_blochnet.physics.decoder import EPGDecoder
+from napari_blochnet.schedules.schedule import Schedule
+
+__all__ = ["efficient_scores", "informative_basis"]
+
+# Of a signal of unit norm, beside two scores of unit norm. Of a FISP train's six time courses, 0.3 lets the standard
+# errors of T1 and T2 rise by 1.5 and 1.9 % rms (singular vectors of signals: 4 and 11 %) and leaves out 12 % of the
+# energy; 0.1 leaves out 30 % for another 0.6 % of T2, and 1 leaves out 0.3 % for 2.0 and 2.5 %.
+_SIGNALS = 0.3
+_BLOCK = 1024
+
+
+def informative_basis(schedule: Schedule, grid: TissueGrid, rank: int, *, watch: Watch = UNWATCHED) -> AnyArray:
+    """Return time courses in which T1 and T2 can be estimated about as well as in all samples.
+
+    An efficient estimate of a parameter reads the fingerprint along one time course, its score made orthogonal to
+    what the other parameters do; the variance rises by the share of that course that a subspace leaves out. So the
+    basis holds the singular vectors of the scores of all tissues, of unit norm, and, at a lesser weight, of their
+    signals.
+
+    Parameters
+    ----------
+    schedule : Schedule
+    grid : TissueGrid
+        The tissues.
+    rank : int
+        Number of time courses.
+    watch : Watch
+        Told, and looked at, once per block of tissues.
+
+    Returns
+    -------
+    float64 or complex128 array of shape (time, rank)
+        Orthonormal columns.
+
+    References
+    ----------
+    Heavens, Jimenez and Lahav, Massive lossless data compression and multiple parameter estimation from galaxy
+    spectra. Mon Not R Astron Soc 317:965 (2000); Alsing and Wandelt, Generalized massive optimal data compression.
+    Mon Not R Astron Soc 476:L60 (2018); here one basis serves the scores of all tissues.
+    """
+    decoder = EPGDecoder(schedule, tolerance=1e-4)
+    t1_index, t2_index = grid.atoms()
+    t1, t2 = grid.t1_values[t1_index], grid.t2_values[t2_index]
+    order = np.argsort(t2, kind="stable")
+
+    def rows() -> Iterator[AnyArray]:
+        for start in range(0, len(order), _BLOCK):
+            watch.check("finding the basis")
+            watch.report(start, len(order), "finding the basis")
+            where = order[start : start + _BLOCK]
+            signal, derivatives = (part.numpy() for part in decoder.jacobian(t1[where], t2[where]))
+            number = np.complex128 if np.iscomplexobj(signal) else np.float64
+            per_log = derivatives.astype(number) * np.stack([t1[where], t2[where]], axis=-1)[:, None, :]
+            unit, norms = unit_rows(signal.astype(number))
+            if (norms > 0).any():
+                yield _SIGNALS * unit[norms > 0]
+                yield from (unit_rows(score)[0] for score in efficient_scores(unit[norms > 0], per_log[norms > 0]))
+
+    return find_subspace(rows(), 0.5, rank).basis
+
+
+def efficient_scores(unit: AnyArray, derivatives: AnyArray) -> tuple[AnyArray, AnyArray]:
+    """Return what T1 alone, and T2 alone, does to fingerprints, beyond what the other and the proton density can do.
+
+    Parameters
+    ----------
+    unit : array of shape (tissue, time)
+        Signals of unit norm; a complex proton density moves along them.
+    derivatives : array of shape (tissue, time, 2)
+        In T1 and T2.
+
+    Returns
+    -------
+    of_t1, of_t2 : arrays of shape (tissue, time)
+        Their squared norms are the inverse of the Cramér–Rao bounds of T1 and T2 at unit noise.
+    """
+    along = np.einsum("it,itp->ip", unit.conj(), derivatives)
+    left = derivatives - unit[:, :, None] * along[:, None, :]
+    first, second = left[..., 0], left[..., 1]
+    common = np.einsum("it,it->i", first.conj(), second).real
+
+    def without(one: AnyArray, other: AnyArray) -> AnyArray:
+        power = np.square(np.abs(other)).sum(axis=1)
+        beside: AnyArray = one - other * (common / np.where(power > 0, power, 1.0))[:, None]
+        return beside
+
+    return without(first, second), without(second, first)
