@@ -188,6 +188,7 @@ class Workbench(QWidget):
         self.tabs.currentChanged.connect(self._make_current)
         self.data.schedule_given.connect(self._show_schedule)
         self.data.layer_used.connect(self._map_next)
+        self.data.compressing.made.connect(self._choose_to_map)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
         self.next_step = NextStep(napari_viewer, self.tabs, first, self.data.use_layer, lambda: question.is_asking)
         question.asking_changed.connect(self.next_step.look_again)
@@ -279,6 +280,10 @@ class Workbench(QWidget):
 
     def _show_schedule(self, schedule: Schedule) -> None:
         self.schedule.show_schedule(schedule)
+
+    def _choose_to_map(self, stack: FingerprintStack) -> None:
+        self.map.stack.reset_choices()
+        self.map.stack.value = stack
 
     def _map_next(self, stack: FingerprintStack) -> None:
         turn_to(self.tabs, self.map.title)
