@@ -58,7 +58,8 @@ def test_what_cannot_be_is_said_and_commands_find_the_fold(desk):
     _, stack = _whole(place)
     palette_commands.compress_fingerprints(place.viewer)
     fold = data.compressing
-    assert fold.form.isVisible() and fold.stack.value is stack
+    assert fold.form.isVisible()
+    assert fold.stack.value is stack
     fold.form.set_values({"components": 61})
     said = place.run(data, fold.run)
     assert "60 time points" in said

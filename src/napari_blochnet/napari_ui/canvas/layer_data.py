@@ -194,9 +194,9 @@ def map_values(maps: ParameterMaps, role: str) -> Any:
 
 
 def _unit(entry: Entry) -> str:
-    subject = entry.subject
-    if isinstance(subject, ParameterMaps) and entry.role in subject.others:
-        return subject.others[entry.role].unit
+    subject, of = entry.subject, entry.role.removesuffix(" difference")
+    if isinstance(subject, ParameterMaps) and of in subject.others:
+        return subject.others[of].unit
     return style_of(entry.role).unit
 
 

@@ -353,7 +353,7 @@ def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     """Show one quantity: the newest layer of it, or all layers of it side by side."""
     found = session.layers(role=role)
     compared = session.compared
-    if beside and compared is not None and compared.reference is not None and role in ("T1", "T2"):
+    if beside and compared is not None and compared.reference is not None:
         true, estimates, errors = _compared_layers(session, compared.maps, compared.reference, role)
         if true and estimates and errors:
             yield from _show_in_order(session, [*true, *estimates, *errors])
