@@ -121,6 +121,7 @@ WRITERS = {
     ),
     "schedule": (lambda made, here: nb.write_schedule(made["schedule"], here / "s.csv"), ["s.csv"]),
     "dictionary": (lambda made, here: nb.write_dictionary(small_dictionary(), here / "d.npz"), ["d.npz"]),
+    "dictionary in HDF5": (lambda made, here: nb.write_dictionary(small_dictionary(), here / "d.h5"), ["d.h5"]),
     "dictionary of MATLAB": (lambda made, here: nb.write_dictionary(small_dictionary(), here / "d.mat"), ["d.mat"]),
     "page": (lambda made, here: made["comparison"].to_html(here / "r.html"), ["r.html"]),
     "table": (lambda made, here: made["comparison"].to_csv(here / "r.csv"), ["r.csv"]),

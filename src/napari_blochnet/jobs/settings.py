@@ -250,6 +250,11 @@ class ReconstructSettings(Settings):
         "Columns of that dictionary's look-up table in their order, with units, such as 'T1 ms, T2 ms, B1'; none: as "
         "its file says.",
     )
+    dictionary_variable: str | None = of_data(
+        None,
+        "Dictionary variable",
+        "Where that file holds several dictionaries: the name of one's atoms, or of the structure that they lie in.",
+    )
     t1_range: tuple[float, float] = quantity(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
     )
