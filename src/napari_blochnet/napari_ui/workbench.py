@@ -211,6 +211,7 @@ class Workbench(QWidget):
         self.data.schedule_given.connect(self._show_schedule)
         self.data.layer_used.connect(self._map_next)
         self.data.compressing.made.connect(self._choose_to_map)
+        self.data.dictionary_given.connect(self._give_dictionary)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
         self.next_step = NextStep(napari_viewer, self.tabs, first, self.data.use_layer, lambda: question.is_asking)
         question.asking_changed.connect(self.next_step.look_again)
@@ -306,6 +307,9 @@ class Workbench(QWidget):
     def _choose_to_map(self, stack: FingerprintStack) -> None:
         self.map.stack.reset_choices()
         self.map.stack.value = stack
+
+    def _give_dictionary(self, path: str) -> None:
+        self.map.brought.form.set_values({"dictionary": path})
 
     def _map_next(self, stack: FingerprintStack) -> None:
         turn_to(self.tabs, self.map.title)

@@ -19,7 +19,7 @@ from napari_blochnet.io.matlab_files import list_arrays
 from napari_blochnet.io.plain_files import plain_file
 from napari_blochnet.io.reading import refuse_beyond_memory
 
-__all__ = ["ENDINGS", "DictionaryFile", "Found", "open_dictionary_file"]
+__all__ = ["ENDINGS", "DictionaryFile", "Found", "find_dictionary", "holds_dictionary", "open_dictionary_file"]
 
 #: Of dictionaries' files.
 ENDINGS = (".mat", ".npz", ".h5", ".hdf5")
@@ -208,6 +208,23 @@ def find_dictionary(file: DictionaryFile, variable: str | None = None) -> Found:
                         field="dictionary_variable")  # fmt: skip
     found = max(chosen, key=lambda each: named[each])
     return _with_basis(file, found)
+
+
+def holds_dictionary(path: Path) -> bool:
+    """Whether a file holds atoms, by their name, with a look-up table; of several it does not matter which.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, or holds no dictionary.
+    """
+    file = open_dictionary_file(path, Watch())
+    try:
+        return leaf(find_dictionary(file).atoms) in _ATOMS
+    except FileError as error:
+        if error.field == "dictionary_variable":
+            return True
+        raise
 
 
 def _table(file: DictionaryFile, atoms: str, count: int) -> tuple[str, ...]:

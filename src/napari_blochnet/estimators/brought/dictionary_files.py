@@ -107,8 +107,8 @@ def read_atom_table(
     return table
 
 
-def basis_beside(path: str | os.PathLike[str], variable: str) -> str | None:
-    """Return the name of the basis of one of several dictionaries in a file; None where it has none."""
+def basis_beside(path: str | os.PathLike[str], variable: str | None = None) -> str | None:
+    """Return the name of the basis of a dictionary in a file, of several that of a name; None where it has none."""
     file = open_dictionary_file(Path(path).expanduser(), Watch())
     return find_dictionary(file, variable).basis or None
 

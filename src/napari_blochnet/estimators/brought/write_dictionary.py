@@ -30,8 +30,8 @@ def write_dictionary(dictionary: BroughtDictionary, path: str | os.PathLike[str]
     dictionary : BroughtDictionary
     path : path
         ``.npz``, ``.h5``, or ``.mat`` (MATLAB 5, a structure ``D``): ``magnetization`` (K or time × atom),
-        ``normalization`` (1 × atom) what each atom was divided by, ``lookup_table`` (atom × parameter) with ``parameter`` and ``unit`` of
-        its columns, ``u`` (time × K) the basis, ``schedule`` and ``record`` as JSON.
+        ``normalization`` (1 × atom) what each atom was divided by, ``lookup_table`` (atom × parameter) with
+        ``parameter`` and ``unit`` of its columns, ``u`` (time × K) the basis, ``schedule`` and ``record`` as JSON.
 
     Raises
     ------
