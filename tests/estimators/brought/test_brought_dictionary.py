@@ -202,8 +202,9 @@ def test_ours_is_written_and_read_back(tmp_path, ending):
 @pytest.mark.parametrize("ending", [".npz", ".mat", ".h5"])
 def test_ours_is_read_back_bit_for_bit(tmp_path, ending):
     schedule = nb.spline_schedule(length=40)
-    made = nb.make_dictionary(schedule, t1_range=(500.0, 1500.0), t2_range=(40.0, 120.0), step=0.2).table
-    nb.write_dictionary(nb.BroughtDictionary(made), tmp_path / f"d{ending}")
+    dictionary = nb.make_dictionary(schedule, t1_range=(500.0, 1500.0), t2_range=(40.0, 120.0), step=0.2)
+    nb.write_dictionary(dictionary, tmp_path / f"d{ending}")
+    made = dictionary.table
     back = read_atom_table(tmp_path / f"d{ending}")
     for name in ("atoms", "basis", "norms"):
         first, second = np.asarray(getattr(made, name)), np.asarray(getattr(back, name))

@@ -2,8 +2,8 @@
 
 A reader that claims a path is asked before all others when a person opens it, so it claims only what
 `napari_blochnet.jobs.recognise` has evidence for. Everything else is opened in the Data tab, and a person whose drop
-ends here, because no other plugin takes such a file or by choice, is told so; dictionaries, and complex images in MATLAB
-files, are led there.
+ends here, because no other plugin takes such a file or by choice, is told so; or is led there with a dictionary, and
+with complex images of MATLAB.
 """
 
 from __future__ import annotations

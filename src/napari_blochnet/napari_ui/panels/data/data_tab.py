@@ -280,7 +280,9 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
         def read(paths: list[str], settings: Any) -> Callable[..., FingerprintStack]:
             # whoever has named a schedule's file means it
             is_own = self.schedule_choice.currentText() == OWN or (self.question.is_file and not self.question.path)
-            own = is_own and has_own_schedule(Path(paths[0]).expanduser())
+            # coefficients come with a basis, and need none
+            is_told = has_own_schedule(Path(paths[0]).expanduser())
+            own = is_own and (is_told or (settings.basis is not None and self.question.is_file))
             schedule = None if own else self.question.schedule()
             return functools.partial(open_stack, paths[0], schedule, settings, self.question.is_file)
 
