@@ -282,9 +282,9 @@ class ReconstructSettings(Settings):
     b1: str | None = of_data(
         None,
         "B1 map",
-        "Transmit field (NIfTI, MINC, NumPy, or a phantom's folder), laid on the stack's grid and held fixed; networks "
-        "take B1 as nominal unless refined. 5 % of error in it move T2 by some 8 % and T1 by 0.5 % (FISP).",
-        files="NIfTI (*.nii *.nii.gz);;All files (*)",
+        "Transmit field (NIfTI, MINC, NumPy, MATLAB, or a phantom's folder), laid on the stack's grid and held fixed; "
+        "networks take B1 as nominal unless refined. 5 % of error in it move T2 by some 8 % and T1 by 0.5 % (FISP).",
+        files="B1 maps (*.nii *.nii.gz *.mat *.npy *.npz);;All files (*)",
     )
     b1_nominal: float | None = _B1_NOMINAL
     uncertainty: bool = quantity(
