@@ -175,11 +175,11 @@ def checked_b1(
     bad = inside & ~((field >= B1_RANGE[0]) & (field <= B1_RANGE[1]))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        is_empty = not np.nan_to_num(field[bad]).any()
-        way = "; leave voxels without a value out by the mask" if is_empty else ""
-        raise InputError(f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in {int(bad.sum())} "
-                         f"voxels in all; expected {B1_RANGE[0]:g} to {B1_RANGE[1]:g}, 1 being nominal{way}.",
-                         field="b1")  # fmt: skip
+        found = (
+            f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in {int(bad.sum())} voxels in all"
+        )
+        fitting = f"{B1_RANGE[0]:g} to {B1_RANGE[1]:g}, 1 being nominal, or a mask that leaves them out"
+        raise InputError(found, fitting, field="b1")
     return np.where(stack.mask, field, 1.0).astype(np.float32)
 
 

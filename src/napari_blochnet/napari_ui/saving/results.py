@@ -255,7 +255,7 @@ def save_layer(
     with _told(path):
         if isinstance(subject, ParameterMaps) and entry.kind == "maps" and not is_derived(entry.role):
             field = entry.role if entry.role in subject.others else _field(entry)
-            own = np.array_equal(values, map_values(subject, entry.role))
+            own = np.array_equal(values, map_values(subject, entry.role), equal_nan=True)
             return write_map(subject, field, path, None if own else values, **watched)
         stored, sidecar = _described(entry, values)
         # as `napari_blochnet.phantoms.write` writes T1, T2 and PD
