@@ -141,9 +141,9 @@ def _draw_distribution(
 def scatter_figure(comparison: ComparisonTable) -> Figure:
     """Draw estimated against true T1 and T2 for every model, on logarithmic axes, with lines of ±10 %."""
     models, times = len(comparison.maps), comparison.times
-    wide, high = (len(times), 1) if models == 1 else (models, len(times))
-    figure = _figure(2.9 * wide + 0.7, 2.9 * high + 0.3)
-    axes = figure.subplots(high, wide, squeeze=False)
+    columns, rows = (len(times), 1) if models == 1 else (models, len(times))
+    figure = _figure(2.9 * columns + 0.7, 2.9 * rows + 0.3)
+    axes = figure.subplots(rows, columns, squeeze=False)
     for row, parameter in zip(axes.T if models == 1 else axes, times, strict=True):
         true = values_of(comparison.truth, parameter)[comparison.mask]
         low, high = float(true.min()) / 1.6, float(true.max()) * 1.6

@@ -77,7 +77,7 @@ class TakesDrops:
 
         Coefficients that are named already, and waited for their basis, are opened.
         """
-        if self.is_busy:
+        if self.is_busy and self.jobs.job is not None:
             # somebody dropped it together with its coefficients
             self.jobs.job.ended.connect(functools.partial(self._take_later, path))
             return
