@@ -125,6 +125,10 @@ WRITERS = {
     "dictionary of MATLAB": (lambda made, here: nb.write_dictionary(small_dictionary(), here / "d.mat"), ["d.mat"]),
     "page": (lambda made, here: made["comparison"].to_html(here / "r.html"), ["r.html"]),
     "table": (lambda made, here: made["comparison"].to_csv(here / "r.csv"), ["r.csv"]),
+    "table of agreement": (
+        lambda made, here: nb.agreement(made["maps"], made["truth"]).to_csv(here / "a.csv"),
+        ["a.csv"],
+    ),
     "figures": (lambda made, here: made["comparison"].to_figures(here / "f.png"), ["f-maps.png", "f-scatter.png"]),
     "vector figures": (lambda made, here: made["comparison"].to_figures(here / "f.svg"), ["f-maps.svg"]),
     "printed figures": (lambda made, here: made["comparison"].to_figures(here / "f.pdf"), ["f-scatter.pdf"]),

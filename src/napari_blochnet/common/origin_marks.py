@@ -156,7 +156,7 @@ def _is_our_model(file: Path) -> bool:
 
 # What the demonstration writes beside its picture.
 _DEMO = ("report.html", "report.csv", "schedule.csv", "recipe.json")
-# How tables begin: of experiments, and of comparisons and regions, too.
+# How tables begin: of experiments, and of comparisons, regions and agreement, too (of that in earlier versions as well).
 _EXPERIMENTS = (
     "experiment,draw,model,preset,seed,",
     "schedule,pulses,estimator,",
@@ -168,6 +168,8 @@ _EXPERIMENTS = (
 _TABLES = (
     "model,tissue,parameter,unit,voxels,failures,",
     "model,region,parameter,unit,voxels,failures,",
+    "model,reference,region,parameter,unit,voxels,failures,",
+    "model,reference,region,parameter,voxels,failures,",
     "name,subject,session,stack,estimator,region,parameter,",
     *_EXPERIMENTS,
 )
