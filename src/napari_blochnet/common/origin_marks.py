@@ -156,7 +156,7 @@ def _is_our_model(file: Path) -> bool:
 
 # What the demonstration writes beside its picture.
 _DEMO = ("report.html", "report.csv", "schedule.csv", "recipe.json")
-# How tables begin: of experiments, and of comparisons, regions and agreement, too (of that in earlier versions as well).
+# How tables begin: of experiments, and of comparisons, regions and agreement (of that in earlier versions, too).
 _EXPERIMENTS = (
     "experiment,draw,model,preset,seed,",
     "schedule,pulses,estimator,",
