@@ -208,10 +208,10 @@ class Workbench(QWidget):
             self.tabs.addTab(QWidget(), title)
         # before anybody else looks at what is in front
         self.tabs.currentChanged.connect(self._make_current)
-        self.data.schedule_given.connect(self._show_schedule)
-        self.data.layer_used.connect(self._map_next)
         self.data.compressing.made.connect(self._choose_to_map)
         self.data.dictionary_given.connect(self._give_dictionary)
+        self.data.schedule_given.connect(self._show_schedule)
+        self.data.layer_used.connect(self._map_next)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
         self.next_step = NextStep(napari_viewer, self.tabs, first, self.data.use_layer, lambda: question.is_asking)
         question.asking_changed.connect(self.next_step.look_again)

@@ -211,7 +211,7 @@ def find_dictionary(file: DictionaryFile, variable: str | None = None) -> Found:
 
 
 def holds_dictionary(path: Path) -> bool:
-    """Whether a file holds atoms, by their name, with a look-up table; of several it does not matter which.
+    """Whether a file holds atoms, by their name, with a look-up table, and no images; of several, whichever.
 
     Raises
     ------
@@ -219,6 +219,8 @@ def holds_dictionary(path: Path) -> bool:
         A file that cannot be read, or holds no dictionary.
     """
     file = open_dictionary_file(path, Watch())
+    if any(len(shape) > 2 for shape in file.shapes.values()):
+        return False
     try:
         return leaf(find_dictionary(file).atoms) in _ATOMS
     except FileError as error:

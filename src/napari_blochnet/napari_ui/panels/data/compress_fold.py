@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["CompressFold"]
 
 _OPERATIONS = ("compress", "expand")
+# Of the button, what it says and what it does.
+_COMPRESS = ("Compress", "Keep a few coefficients of each fingerprint, with the time courses they belong to.")
+_EXPAND = ("Expand", "Write out the whole fingerprints that these coefficients stand for.")
 
 
 class CompressFold(QWidget):
@@ -53,7 +56,7 @@ class CompressFold(QWidget):
         )  # fmt: skip
         self.form = SettingsForm(CompressSettings)
         self.said = note()
-        self.run = primary_button("Compress", "")
+        self.run = primary_button(*_COMPRESS)
         self.save = SaveFingerprints(panel, self.update_session)
         self.copy = CopyRow(panel.session)
         content = QWidget()
@@ -107,12 +110,12 @@ class CompressFold(QWidget):
         if stack is None:
             return
         self.form.setVisible(not stack.is_compressed)
-        self.run.setText("Expand" if stack.is_compressed else "Compress")
+        text, tooltip = _EXPAND if stack.is_compressed else _COMPRESS
+        self.run.setText(text)
+        self.run.setToolTip(tooltip)
         if stack.is_compressed:
-            self.run.setToolTip("Write out the whole fingerprints that these coefficients stand for.")
             self.said.setText(f"{stack.shape[0]} coefficients become {stack.pulses} time points for each voxel.")
         else:
-            self.run.setToolTip("Keep a few coefficients of each fingerprint, with the time courses they belong to.")
             self.said.setText("Coefficients are mapped as they are: by dictionary or universal, in a fraction of the "
                               "time and memory.")  # fmt: skip
 

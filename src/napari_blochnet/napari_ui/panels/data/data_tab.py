@@ -55,10 +55,10 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
 
     title = "Data"
 
-    #: the schedule of a stack, which was given with it
-    schedule_given = Signal(object)
     #: the file of a dictionary that came with the data
     dictionary_given = Signal(str)
+    #: the schedule of a stack, which was given with it
+    schedule_given = Signal(object)
     #: a layer of others, wanted for maps, is a `FingerprintStack` now
     layer_used = Signal(object)
 
