@@ -23,7 +23,7 @@ def test_the_settings_say_what_belongs_to_data():
     )}  # fmt: skip
     assert declared["ReconstructSettings"] == {
         "saturation", "other_schedule", "b1", "b1_nominal", "noise_sigma", "mask", "threshold", "slices", "dictionary",
-        "parameters"
+        "parameters", "dictionary_variable",
     }  # fmt: skip
     assert declared["SimulateSettings"] == {"slices"}
     assert declared["CompareSettings"] == {
