@@ -7,6 +7,8 @@ import pytest
 from scipy.io import loadmat
 from test_drops import _drop
 
+from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
+
 FOLDER = ("coefficients", "ua_t1_phantom")
 
 
@@ -85,3 +87,24 @@ def test_dropped_on_the_window(desk, shared_data, monkeypatch, order):
     mapping = place.turn_to("Map")
     assert mapping.brought.form.values()["dictionary"] == str(folder / "t1_phantom_PC_10TI.mat")
     assert mapping.run.isEnabled()
+    # one that is dropped later is the Map tab's, and the stack stays as it is
+    _drop(place.viewer, place.qtbot, folder / "t1_phantom_PC_30TI.mat", monkeypatch)
+    assert "the Map tab matches" in data.jobs.message.text()
+    assert mapping.brought.runs()[0]["dictionary"] == str(folder / "t1_phantom_PC_30TI.mat")
+    assert len(place.session.entries("stack")) == 1
+
+
+def test_which_of_several_dictionaries_is_asked_in_a_row_of_its_own(qtbot):
+    choice = BroughtChoice()
+    qtbot.addWidget(choice)
+    row = choice.form.row("dictionary_variable")
+    choice.take("several.mat")
+    assert row.isHidden()
+    assert choice.form.show_error("dictionary_variable", "several.mat holds several dictionaries")
+    assert not row.isHidden()
+    choice.form.set_values({"dictionary_variable": "fine"})
+    assert choice.runs()[0]["dictionary_variable"] == "fine"
+    choice.form.set_values({"dictionary_variable": None})
+    assert not row.isHidden()
+    choice.take("one.mat")
+    assert row.isHidden()

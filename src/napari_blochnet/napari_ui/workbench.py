@@ -309,7 +309,7 @@ class Workbench(QWidget):
         self.map.stack.value = stack
 
     def _give_dictionary(self, path: str) -> None:
-        self.map.brought.form.set_values({"dictionary": path})
+        self.map.brought.take(path)
 
     def _map_next(self, stack: FingerprintStack) -> None:
         turn_to(self.tabs, self.map.title)

@@ -63,6 +63,11 @@ class BroughtChoice(QWidget):
                 self.form.set_values({"dictionary": came_with})
         self._show_names()
 
+    def take(self, path: str) -> None:
+        """Take a dictionary's file that is given elsewhere."""
+        self.form.set_values({"dictionary": path})
+        self._on_form()
+
     def runs(self) -> list[dict[str, Any]]:
         """Return what one more mapping is asked for by: none without a file."""
         return [self.form.values()] if self._path() else []
