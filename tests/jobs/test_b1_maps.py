@@ -16,6 +16,7 @@ from napari_blochnet.evaluation.maps_io import write_maps
 from napari_blochnet.io.nifti import write_nifti
 from napari_blochnet.jobs.history.recipes import read_recipe, run_recipe
 from napari_blochnet.jobs.history.scripts import as_command, as_python
+from napari_blochnet.jobs.operations.b1_maps import read_b1
 from napari_blochnet.jobs.operations.merging import merge_maps
 from napari_blochnet.jobs.packing import pack_b1, unpack_b1
 from napari_blochnet.jobs.records import as_recipe
@@ -310,3 +311,18 @@ def test_permille_is_believed_where_the_file_says_so_and_it_can_be(head, stack, 
     (folder / "relative.json").write_text('{"Units": "per mille"}')
     with pytest.raises(nb.InputError, match=r"states B1 in per mille, but its median is 0\.92"):
         nb.reconstruct(opened, "universal", b1=folder / "relative.nii.gz")
+
+
+def test_a_map_in_a_file_of_named_arrays(head, stack, folder):
+    from scipy.io import savemat
+
+    turned = np.moveaxis(head.b1, 0, -1)
+    savemat(folder / "maps.mat", {"seir_t1map": np.ones((8, 10, 2)), "tfl_b1map": turned})
+    np.savez(folder / "maps.npz", other=head.t1, B1=head.b1)
+    for name in ("maps.mat", "maps.npz"):
+        found = read_b1(folder / name, stack)
+        np.testing.assert_array_equal(found.values, head.b1)
+    savemat(folder / "none.mat", {"field": turned, "t1": turned})
+    with pytest.raises(nb.InputError, match=r"called as one of B1; it has field, t1") as caught:
+        read_b1(folder / "none.mat", stack)
+    assert caught.value.field == "b1"

@@ -156,3 +156,25 @@ def test_a_bids_folder_with_a_series_is_fingerprints_and_one_with_maps_a_phantom
     assert what_is_in([tmp_path]) == "fingerprints"
     (tmp_path / "sub-1_T1map.nii").write_bytes(b"")
     assert what_is_in([tmp_path]) == "phantom"
+
+
+def test_dictionaries_and_complex_images_in_matlab_files(tmp_path):
+    from scipy.io import savemat
+
+    atoms, table = (
+        np.random.default_rng(1).standard_normal((4, 50)),
+        {"T1_ms": np.arange(1.0, 51), "T2_ms": np.ones(50)},
+    )
+    images = np.ones((12, 10, 4), np.complex64)
+    savemat(tmp_path / "dictionary.mat", {"D": {"magnetization": atoms, **table}})
+    savemat(tmp_path / "two.mat", {name: {"magnetization": atoms, **table} for name in ("fine", "coarse")})
+    np.savez(tmp_path / "dictionary.npz", atoms=atoms, **table)
+    savemat(tmp_path / "images.mat", {"contrast": images})
+    savemat(tmp_path / "real.mat", {"contrast": images.real})
+    # whoever has both in one file opens the images
+    savemat(tmp_path / "both.mat", {"contrast": images, "D": {"magnetization": atoms, **table}})
+    found = {path.name: what_is_in([path]) for path in tmp_path.iterdir()}
+    assert found == {
+        "dictionary.mat": "dictionary", "two.mat": "dictionary", "dictionary.npz": "dictionary",
+        "images.mat": "fingerprints", "real.mat": None, "both.mat": "fingerprints",
+    }  # fmt: skip

@@ -63,6 +63,20 @@ def test_coefficients_hold_the_signal(phantom):
     assert not made.data[:, 1].any()
 
 
+@pytest.mark.parametrize("kind", ["complex", "real"])
+def test_coefficients_of_whole_images_are_those_that_compressing_makes(phantom, kind, tmp_path):
+    given = {"kind": kind, "snr": 50, "seed": 3}
+    made = nb.simulate(phantom, TRAIN, images="coefficients", components=5, **given)
+    expected = nb.compress(nb.simulate(phantom, TRAIN, **given), components=5)
+    np.testing.assert_array_equal(made.data, expected.data)
+    np.testing.assert_array_equal(made.basis, expected.basis)
+    assert (made.kind, made.snr, made.noise_sigma) == (expected.kind, expected.snr, expected.noise_sigma)
+    assert made.record["settings"]["images"] == "coefficients"
+    # a file that frames are written to part by part
+    stored = nb.simulate_to(tmp_path / "c.zarr", phantom, TRAIN, images="coefficients", components=5, **given)
+    np.testing.assert_array_equal(stored.data, made.data)
+
+
 def test_a_record_makes_the_same_bits_again(phantom):
     stack = nb.simulate(nb.synthetic_phantom((6, 30, 26)), TRAIN, trajectory="radial", interleaves=20, coils=2, snr=20,
                         slices=(2, 3), seed=4)  # fmt: skip
@@ -81,6 +95,7 @@ def test_a_record_makes_the_same_bits_again(phantom):
         ({"trajectory": "spiral", "interleaves": 90}, "interleaves", "at most 38"),
         ({"trajectory": "spiral", "kind": "real"}, "kind", "complex or magnitude"),
         ({"trajectory": "spiral", "images": "coefficients", "kind": "magnitude"}, "kind", "signs"),
+        ({"images": "coefficients", "kind": "magnitude"}, "kind", "signs"),
     ],
 )
 def test_what_cannot_be_undersampled(phantom, fields, field, said):
@@ -93,6 +108,8 @@ def test_more_coefficients_than_pulses(phantom):
     short = nb.Schedule(np.full(5, 30.0), 12.0, 4.0, inversion_time=15.0)
     with pytest.raises(nb.InputError, match="5 pulses"):
         nb.simulate(phantom, short, trajectory="spiral", interleaves=6, images="coefficients")
+    with pytest.raises(nb.InputError, match="5 pulses"):
+        nb.simulate(phantom, short, images="coefficients")
 
 
 def test_it_tells_how_far_it_is_and_stops(phantom):

@@ -19,7 +19,7 @@ def test_a_trajectory_asks_for_what_it_takes_and_makes_frames(desk):
     def shown():
         return {name for name in SamplingSettings.model_fields if not simulate.form.row(name).isHidden()}
 
-    assert shown() == {"trajectory"}
+    assert shown() == {"trajectory", "images"}
     simulate.form.editor("trajectory").value = "file"
     assert shown() == {"trajectory", "trajectory_file", "coils", "images"}
     assert "expected a file" in simulate.size_line.text()

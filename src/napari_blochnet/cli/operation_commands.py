@@ -69,6 +69,7 @@ def open_maps(console: Console, path: str, options: Options) -> ParameterMaps:
 
 def open_stack(console: Console, path: str, options: Options) -> FingerprintStack:
     """Open a stack that was named, with its schedule where that was named too."""
+    from napari_blochnet.estimators.brought.dictionary_files import basis_beside
     from napari_blochnet.fingerprints.compressed.bases import basis_inside
     from napari_blochnet.jobs.operations.opening import open_fingerprints
     from napari_blochnet.jobs.recognise import has_own_schedule
@@ -82,6 +83,9 @@ def open_stack(console: Console, path: str, options: Options) -> FingerprintStac
         if not is_told:
             # what came with the dictionary is the basis of the coefficients
             fields["basis"] = dictionary
+            one = options.get("dictionary_variable")
+            if one is not None and "basis_variable" not in fields:
+                fields["basis_variable"] = basis_beside(dictionary, one)
     return open_fingerprints(path, schedule, progress=console.progress, **fields)
 
 

@@ -38,12 +38,18 @@ def _inside(values: AnyArray, mask: BoolArray) -> AnyArray:
 
 
 def value_limits(values: AnyArray, mask: BoolArray) -> Limits:
-    """Return 0 and a round number above most values; a little fluid with a long T must not darken all tissue."""
+    """Return 0 and a round number above most values; a little fluid with a long T must not darken all tissue.
+
+    Of what lies on both sides of 0, as frequencies do: the same round number below and above it.
+    """
     inside = _inside(values, mask)
     inside = inside[np.isfinite(inside)]
     if not inside.size:
         return 0.0, 1.0
-    most, half = np.percentile(inside, (99, 50))
+    least, most, half = np.percentile(inside, (1, 99, 50))
+    if least < 0:
+        high = round_up(float(np.percentile(np.abs(inside), 99)))
+        return -high, high
     return 0.0, round_up(min(float(most), 2.5 * float(half)))
 
 
@@ -64,19 +70,22 @@ def shared_limits(
     return widest(value_limits(*each) for each in shown)
 
 
-def error_limits(errors: FloatArray, mask: BoolArray | None = None) -> Limits:
-    """Return limits about 0 that hold 98 of 100 errors: a round number from 1 to 100 %.
+def error_limits(errors: FloatArray, mask: BoolArray | None = None, *, percent: bool = True) -> Limits:
+    """Return limits about 0 that hold 98 of 100 errors: a round number, of per cent from 1 to 100.
 
     Parameters
     ----------
     errors : float array of shape (Z, Y, X)
-        Signed, per cent; NaN where there is nothing to compare.
+        Signed; NaN where there is nothing to compare.
     mask : bool array of shape (Z, Y, X), optional
         Where to look; by default everywhere.
+    percent : bool
+        Whether they are in per cent.
     """
     known = np.isfinite(errors) if mask is None else mask & np.isfinite(errors)
     inside = _inside(errors, known)
-    high = min(100.0, max(1.0, round_up(float(np.percentile(np.abs(inside), 98))))) if inside.size else 1.0
+    high = round_up(float(np.percentile(np.abs(inside), 98))) if inside.size else 1.0
+    high = min(100.0, max(1.0, high)) if percent else high
     return -high, high
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from napari_blochnet.common.json_text import parse_json
 
 __all__ = [
+    "HDF5_HEAD",
     "LISTING",
     "MATLAB_HEAD",
     "PROGRAM",
@@ -27,6 +28,8 @@ __all__ = [
 PROGRAM = "napari-blochnet"
 #: How MATLAB files of ours begin.
 MATLAB_HEAD = b"MATLAB 5.0 MAT-file, written by napari-blochnet"
+#: How HDF5 files of ours begin, in the block before HDF5's own.
+HDF5_HEAD = b"HDF5 file, written by napari-blochnet"
 #: Where the JSON of a set lists its members: name to digest.
 LISTING = "NapariBlochnetFiles"
 
@@ -87,7 +90,7 @@ def is_marked(file: Path) -> bool:
         return f"/Creator ({PROGRAM})".encode() in content or (
             b"/Creator (Matplotlib" in content and _is_by_report(file)
         )
-    if head.startswith(MATLAB_HEAD):
+    if head.startswith((MATLAB_HEAD, HDF5_HEAD)):
         return True
     if head.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(file) as archive:
@@ -153,7 +156,7 @@ def _is_our_model(file: Path) -> bool:
 
 # What the demonstration writes beside its picture.
 _DEMO = ("report.html", "report.csv", "schedule.csv", "recipe.json")
-# How tables begin: of experiments, and of comparisons and regions, too.
+# How tables begin: of experiments, and of comparisons, regions and agreement (of that in earlier versions, too).
 _EXPERIMENTS = (
     "experiment,draw,model,preset,seed,",
     "schedule,pulses,estimator,",
@@ -165,6 +168,8 @@ _EXPERIMENTS = (
 _TABLES = (
     "model,tissue,parameter,unit,voxels,failures,",
     "model,region,parameter,unit,voxels,failures,",
+    "model,reference,region,parameter,unit,voxels,failures,",
+    "model,reference,region,parameter,voxels,failures,",
     "name,subject,session,stack,estimator,region,parameter,",
     *_EXPERIMENTS,
 )

@@ -18,7 +18,6 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.error_maps import (
     PARAMETERS,
-    check_both_times,
     check_grid,
     failures,
     parameters_of,
@@ -84,7 +83,8 @@ def compare_maps(
 ) -> Comparison:
     """Score maps against the truth.
 
-    All models are scored on the same voxels: inside the truth's mask, inside ``mask``, and mapped by every model.
+    All models are scored on the same voxels: inside the truth's mask, inside ``mask``, and mapped by every model; of
+    T1, T2 and PD each in what it has, and notes say what it has not.
     A voxel that a model rejected, or where its T1 or T2 is not a positive number, is a failure and counts against it
     (see `napari_blochnet.evaluation.scores.Score`). Estimated PD is relative: before it is scored it is multiplied with
     one number for each stack, the same for all models (see `napari_blochnet.evaluation.signal_scale`), which brings the
@@ -124,12 +124,13 @@ def compare_maps(
     Raises
     ------
     InputError
-        No maps; maps without T1 or T2, or on another grid; a mask on another grid; no voxel to score.
+        No maps; maps without T1 and T2, or on another grid; a mask on another grid; no voxel to score.
     """
     if not maps:
         raise InputError("There are no maps to compare", "at least one model's", field="maps")
     for item in maps:
-        check_both_times(item)
+        if not _times_of(item):
+            raise InputError(f"The maps of {item.estimator} hold neither T1 nor T2", "one of the two", field="maps")
         check_grid(truth, item)
     if mask is not None and np.shape(mask) != truth.shape:
         raise InputError(f"The mask has shape {np.shape(mask)}", f"that of the truth, {truth.shape}", field="mask")
@@ -151,8 +152,8 @@ def compare_maps(
         if item.pd is not None:
             scales[model] = scale
         for tissue, voxels in sets.items():
-            rows = [
-                score(
+            rows = {
+                name: score(
                     values_of(truth, name)[voxels],
                     values_of(item, name)[voxels] * (scale if name == "PD" else 1.0),
                     failed[voxels] if name != "PD" else (failed | ~(values_of(item, name) > 0))[voxels],
@@ -163,16 +164,27 @@ def compare_maps(
                     unit=unit,
                 ).with_bound(bounds.get(model, {}).get(tissue, {}).get(name))
                 for name, unit in parameters_of(item).items()
-            ]
-            table += [rows[0], rows[1], mean_of_logs(rows[0], rows[1]), *rows[2:]]
+            }
+            times = [rows.pop(name) for name in _times_of(item)]
+            table += [*times, *([mean_of_logs(*times)] if len(times) == 2 else []), *rows.values()]
     left_out = int(wanted.sum()) - int(scored.sum())
     if left_out:
         sentences.insert(0, f"{left_out:,} of {int(wanted.sum()):,} voxels are left out: not every model mapped them.")
+    sentences += [
+        f"{model} has no map of {name}, which is left out for it."
+        for model, item in zip(models, maps, strict=True)
+        for name in ("T1", "T2")
+        if name not in _times_of(item)
+    ]
     sentences += said_of_mixed(scored, truth) + _said_of_chance(table) + recorded_misfits(maps)
     limits = {"T1": t1_limits, "T2": t2_limits, "T1 error": t1_error_limits, "T2 error": t2_error_limits}
     chosen = {name: found for name, found in limits.items() if found is not None}
     about = (title, error_limit, tuple(sentences), dict(record or {}), chosen)
     return Comparison(truth, tuple(maps), models, scored, tuple(table), scales, *about)
+
+
+def _times_of(maps: ParameterMaps) -> list[str]:
+    return [name for name in ("T1", "T2") if name in parameters_of(maps)]
 
 
 def _bounds(
@@ -194,7 +206,9 @@ def _bounds(
     bounds: dict[str, dict[str, dict[str, float]]] = {}
     missing: dict[str, list[str]] = {}
     for model, item, scale in zip(models, maps, scales, strict=True):
-        found = acquisition_of(item)
+        # what does not estimate T2 has another bound of T1 than what does
+        alone = next((f"it maps {name} alone" for name in _times_of(item) if len(_times_of(item)) == 1), "")
+        found = alone or acquisition_of(item)
         if isinstance(found, str) or scale.unknown:
             missing.setdefault(found if isinstance(found, str) else scale.unknown, []).append(model)
             continue

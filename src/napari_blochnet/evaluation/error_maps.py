@@ -15,12 +15,12 @@ from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
     "PARAMETERS",
-    "check_both_times",
     "check_grid",
     "error_maps",
     "failures",
     "limits_of_maps",
     "parameters_of",
+    "quantities_of",
     "values_of",
 ]
 
@@ -67,32 +67,39 @@ def parameters_of(source: Phantom | ParameterMaps) -> dict[str, str]:
     return {name: unit for name, unit in PARAMETERS.items() if getattr(source, name.lower()) is not None}
 
 
-def check_both_times(maps: ParameterMaps) -> None:
-    """Raise `InputError` where maps lack T1 or T2, as those by a dictionary that came with the data may."""
-    missing = [name for name in ("T1", "T2") if name not in parameters_of(maps)]
-    if missing:
-        raise InputError(f"The maps of {maps.estimator} hold no {' and no '.join(missing)}",
-                         "T1 and T2; means over regions take what there is", field="maps")  # fmt: skip
+def quantities_of(source: Phantom | ParameterMaps) -> dict[str, str]:
+    """Return what of maps can be set against others', with its unit: T1, T2, B1, and what only a dictionary knows.
+
+    PD is in a unit of each model's own. Of a phantom T1 and T2 are compared.
+    """
+    found = {name: unit for name, unit in parameters_of(source).items() if name != "PD"}
+    if isinstance(source, ParameterMaps):
+        found |= {"B1": ""} if source.b1 is not None else {}
+        found |= {name: other.unit for name, other in source.others.items()}
+    return found
 
 
 def values_of(source: Phantom | ParameterMaps, parameter: str) -> FloatArray:
-    """Return the map of a parameter, "T1", "T2" or "PD"."""
+    """Return the map of a parameter: "T1", "T2", "PD", "B1", or what only a dictionary knows."""
+    if isinstance(source, ParameterMaps) and parameter in source.others:
+        return source.others[parameter].values
     values: FloatArray = getattr(source, parameter.lower())
     return values
 
 
 def limits_of_maps(parameter: str, sources: Sequence[Phantom | ParameterMaps], truth: Phantom | None = None) -> Limits:
-    """Return the colour limits of T1 or T2 where nobody has chosen any: of whole volumes, the same wherever drawn.
+    """Return the colour limits of a map where nobody has chosen any: of whole volumes, the same wherever drawn.
 
     Parameters
     ----------
-    parameter : {"T1", "T2"}
+    parameter : str
+        Of `quantities_of`.
     sources : sequence of ParameterMaps or Phantom
         What is drawn, at least one; voxels without an estimate have no say.
     truth : Phantom, optional
         Stands for all of them.
     """
-    shown = ((values_of(each, parameter), _known(each)) for each in sources if parameter in parameters_of(each))
+    shown = ((values_of(each, parameter), _known(each)) for each in sources if parameter in quantities_of(each))
     return shared_limits(shown, None if truth is None else (values_of(truth, parameter), truth.mask))
 
 

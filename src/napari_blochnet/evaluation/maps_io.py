@@ -180,7 +180,7 @@ def write_map(
     ----------
     maps : ParameterMaps
     field : str
-        Such as "t1" or "t1_se".
+        Such as "t1" or "t1_se", or the name of a map that only its dictionary knows.
     path : path
         ``.nii`` or ``.nii.gz``.
     values : array of shape (Z, Y, X), optional
@@ -193,10 +193,13 @@ def write_map(
     list of Path
         The image, in the unit that `write_maps` gives it, and the JSON file.
     """
-    _, scale, unit = FILES[field]
+    if field in maps.others:
+        own, scale, unit = maps.others[field].values, 1.0, maps.others[field].unit or "arbitrary"
+    else:
+        own, (_, scale, unit) = getattr(maps, field), FILES[field]
     sidecar = _sidecar(maps, unit)
     if values is None:
-        values = getattr(maps, field)
+        values = own
     else:
         del sidecar["Record"]
     stored = np.asarray(values, np.float64) / scale

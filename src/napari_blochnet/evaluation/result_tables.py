@@ -12,7 +12,7 @@ from typing import Any
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.error_maps import error_maps, limits_of_maps
+from napari_blochnet.evaluation.error_maps import error_maps, limits_of_maps, parameters_of
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.scores import Score
@@ -80,6 +80,16 @@ class ComparisonTable:
     def __repr__(self) -> str:
         return f"<Comparison of {', '.join(self.models)} with {self.truth.name}: {int(self.mask.sum()):,} voxels>"
 
+    @property
+    def times(self) -> tuple[str, ...]:
+        """Of "T1" and "T2", those that a model has."""
+        return tuple(name for name in ("T1", "T2") if self.models_of(name))
+
+    def models_of(self, parameter: str) -> dict[str, ParameterMaps]:
+        """Return the maps that have a parameter, by their model's name."""
+        found = zip(self.models, self.maps, strict=True)
+        return {model: maps for model, maps in found if parameter in parameters_of(maps)}
+
     @cached_property
     def colour_limits(self) -> dict[str, Limits]:
         """Lowest and highest colour of "T1" and "T2" (ms), "T1 error" and "T2 error" (per cent), for all models alike.
@@ -88,12 +98,13 @@ class ComparisonTable:
         """
         found = {}
         errors = [error_maps(self.truth, maps) for maps in self.maps]
-        for name in ("T1", "T2"):
+        for name in self.times:
             found[name] = limits_of_maps(name, self.maps, self.truth)
             if self.error_limit is None:
                 found[f"{name} error"] = widest(
                     error_limits(each[name], self.truth.mask & maps.mask)
                     for each, maps in zip(errors, self.maps, strict=True)
+                    if name in each
                 )
             else:
                 found[f"{name} error"] = (-self.error_limit, self.error_limit)

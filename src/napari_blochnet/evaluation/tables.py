@@ -5,13 +5,22 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from napari_blochnet.common.plain_text import cell_text
 from napari_blochnet.io.atomic import replacing
 
-__all__ = ["COMPARISON_COLUMNS", "Column", "cell", "mean_and_sd", "region_columns", "text_table", "write_csv"]
+__all__ = [
+    "COMPARISON_COLUMNS",
+    "Column",
+    "cell",
+    "in_unit",
+    "mean_and_sd",
+    "region_columns",
+    "text_table",
+    "write_csv",
+]
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,10 @@ def region_columns(references: Sequence[str]) -> tuple[Column, ...]:
     )
 
 
+# Of rows without a parameter, too.
+_IN_MS = ("T1", "T2", "T1, T2", None)
+
+
 def cell(row: Mapping[str, Any], column: Column) -> str:
     """Return what stands in one cell."""
     value = row.get(column.key)
@@ -96,10 +109,21 @@ def cell(row: Mapping[str, Any], column: Column) -> str:
         return ""
     if not column.form:
         return str(value)
-    # PD has no unit and is about 1: a tenth of a millisecond's precision would show nothing of it
-    if row.get("parameter") == "PD" and "/ ms" in column.heading:
+    parameter = row.get("parameter")
+    if "/ ms" in column.heading and parameter == "PD":
+        # PD has no unit and is about 1: a tenth of a millisecond's precision would show nothing of it
         return format(value, column.form.replace(".1f", ".3f").replace(".2f", ".4f"))
+    if "/ ms" in column.heading and parameter not in _IN_MS:
+        return format(value, in_unit(column, "").form)
     return format(value, column.form)
+
+
+def in_unit(column: Column, unit: str) -> Column:
+    """Return a column of times as one of another parameter's values, in its unit."""
+    if "/ ms" not in column.heading:
+        return column
+    form = column.form.replace(".1f", ".4g").replace(".2f", ".4g")
+    return replace(column, heading=column.heading.replace(" / ms", f" / {unit}" if unit else ""), form=form)
 
 
 def mean_and_sd(row: Mapping[str, Any]) -> str:

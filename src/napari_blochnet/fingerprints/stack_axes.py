@@ -18,6 +18,10 @@ from napari_blochnet.io.reading import refuse_beyond_memory
 __all__ = ["AlongTime", "StackAxes"]
 
 
+# Images of a low-rank reconstruction, at most.
+_MOST_COEFFICIENTS = 30
+
+
 @dataclass(frozen=True)
 class AlongTime:
     """What a stack has along time.
@@ -171,6 +175,13 @@ class StackAxes:
         refuse_beyond_memory(self.file, first.size * 8)
         return joined_parts(first, second, watch, what), "real and imaginary parts"
 
+    def _may_be_coefficients(self, is_fixed: bool) -> bool:
+        """Whether these are a few complex images, as coefficients are and frames hardly ever."""
+        shape = self.source.data.shape
+        few = shape[:1] if is_fixed else sorted(shape)[:-2]
+        is_few = bool(few) and max(few) <= _MOST_COEFFICIENTS and max(few) > 1
+        return self.source.data.dtype.kind == "c" and is_few and sorted(shape)[-2] > _MOST_COEFFICIENTS
+
     def time_first(self, along: AlongTime, time_axis: int | None, notes: list[str]) -> AnyArray:
         """Return the samples (time, z, y, x).
 
@@ -208,6 +219,13 @@ class StackAxes:
                 f"{along.called}, and axis 3 is not",
                 "(x, y, z, time) as NIfTI has it: move that axis to the end (numpy.moveaxis) and save it again",
                 field="path",
+            )
+        if not fits and not along.are_coefficients and self._may_be_coefficients(is_fixed):
+            raise FileError(
+                file,
+                f"its axes have lengths {size}, none as long as {along.called}, {along.numbers}",
+                "the basis of coefficient images, or the schedule of frames",
+                field="basis",
             )
         if not fits:
             raise FileError(

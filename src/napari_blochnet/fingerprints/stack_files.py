@@ -152,7 +152,8 @@ def read_fingerprints(
         if recorded is None and basis is None and "basis" not in sidecar:
             why = f" ({' '.join(notes).rstrip('.')})" if notes else ""
             without = f" ({_AS_CONTRASTS})" if is_scanned else ""
-            raise FileError(file, f"does not say what schedule made it{why}; give schedule{without}.", field="schedule")
+            way = f"give schedule{without}, or the basis of coefficients"
+            raise FileError(file, f"does not say what schedule made it{why}; {way}.", field="schedule")
         schedule = recorded
     elif recorded is not None and recorded != schedule:
         made, asked = recorded.describe(), schedule.describe()

@@ -113,7 +113,8 @@ KINDS = {
         Kind("agreement", "napari_blochnet.evaluation.agreement.agreeing:Agreement",
              "napari_blochnet.evaluation.agreement.agreeing:Agreement.to_html", ".html"),
         Kind("dictionary", "napari_blochnet.estimators.brought.brought_dictionary:BroughtDictionary",
-             "napari_blochnet.estimators.brought.write_dictionary:write_dictionary", ".npz", endings=(".npz", ".mat")),
+             "napari_blochnet.estimators.brought.write_dictionary:write_dictionary", ".npz",
+             endings=(".npz", ".mat", ".h5", ".hdf5")),
         Kind("estimator", "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator",
              "napari_blochnet.estimators.networks.network_estimator:NetworkEstimator.save", ".safetensors"),
     )
@@ -204,8 +205,7 @@ class Operation:
     def goes_in_parts(self, path: Path, settings: Settings) -> bool:
         """Whether it writes its result part by part to a path."""
         is_named = not self.parts_endings or path.name.lower().endswith(self.parts_endings)
-        # of undersampled stacks there is no part: each readout sees a whole slice
-        return bool(self.in_parts) and is_named and getattr(settings, "trajectory", None) is None
+        return bool(self.in_parts) and is_named and not getattr(settings, "is_made_whole", False)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         """Run it."""

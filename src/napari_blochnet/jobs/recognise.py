@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Literal
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.estimators.brought.dictionary_arrays import ENDINGS, holds_dictionary
 from napari_blochnet.fingerprints.paired_files import beside_stack
 from napari_blochnet.fingerprints.zarr_stacks import is_zarr_stack
 from napari_blochnet.io.bids_series import bids_series
 from napari_blochnet.io.containers.hdf5_arrays import is_hdf5_name
 from napari_blochnet.io.dicom.dicom_series import is_dicom
 from napari_blochnet.io.json_files import beside_json
-from napari_blochnet.io.matlab_files import list_arrays
+from napari_blochnet.io.matlab_files import list_arrays, outermost
 from napari_blochnet.io.zarr_arrays import is_zarr
 from napari_blochnet.jobs.sessions import is_session
 from napari_blochnet.phantoms.formats.brainweb import role_of
@@ -36,6 +37,8 @@ from napari_blochnet.schedules.schedule_files import read_schedule
 
 __all__ = [
     "has_own_schedule",
+    "is_complex_series",
+    "is_dictionary",
     "is_our_stack",
     "is_phantom",
     "is_series_of_contrasts",
@@ -156,7 +159,22 @@ def is_series_of_contrasts(path: PathLike) -> bool:
     return is_dicom(found) or (found.is_dir() and any(len(files) > 1 for files in bids_series(found).values()))
 
 
-def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session"] | None:
+@_no_if_it_fails
+def is_dictionary(path: PathLike) -> bool:
+    """Whether a file holds the atoms of a dictionary with their look-up table."""
+    return _ends(path, ENDINGS) and holds_dictionary(Path(path))
+
+
+@_no_if_it_fails
+def is_complex_series(path: PathLike) -> bool:
+    """Whether a MATLAB file holds one array that is complex, with more than two axes: frames or coefficients."""
+    if not _ends(path, (".mat",)):
+        return False
+    (array,) = outermost(list_arrays(Path(path))).values()
+    return array.dtype.kind == "c" and sum(n > 1 for n in array.shape) > 2
+
+
+def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session", "dictionary"] | None:
     """Return what paths are that a person gave us; None where it takes a person to say.
 
     More is clear than where paths may be somebody else's: by its name alone NIfTI is a tissue's volume, and an array
@@ -168,9 +186,13 @@ def what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", 
         return None
 
 
-def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session"] | None:
+def _what_is_in(paths: Sequence[PathLike]) -> Literal["phantom", "fingerprints", "session", "dictionary"] | None:
     if len(paths) == 1 and is_session(paths[0]):
         return "session"
+    if len(paths) == 1 and is_dictionary(paths[0]):
+        return "dictionary"
+    if len(paths) == 1 and is_complex_series(paths[0]):
+        return "fingerprints"
     if len(paths) == 1 and (_ends(paths[0], _STACKS) or is_zarr(paths[0]) or is_our_stack(paths[0])):
         return "fingerprints"
     if len(paths) == 1 and not is_phantom(paths[0]) and is_series_of_contrasts(paths[0]):

@@ -254,6 +254,11 @@ class ReconstructSettings(Settings):
         "Columns of that dictionary's look-up table in their order, with units, such as 'T1 ms, T2 ms, B1'; none: as "
         "its file says.",
     )
+    dictionary_variable: str | None = of_data(
+        None,
+        "Dictionary variable",
+        "Where that file holds several dictionaries: the name of one's atoms, or of the structure that they lie in.",
+    )
     t1_range: tuple[float, float] = quantity(
         (20.0, 6000.0), "T1 range", "Smallest and largest T1 of the dictionary.", "ms"
     )
@@ -281,9 +286,9 @@ class ReconstructSettings(Settings):
     b1: str | None = of_data(
         None,
         "B1 map",
-        "Transmit field (NIfTI, MINC, NumPy, or a phantom's folder), laid on the stack's grid and held fixed; networks "
-        "take B1 as nominal unless refined. 5 % of error in it move T2 by some 8 % and T1 by 0.5 % (FISP).",
-        files="NIfTI (*.nii *.nii.gz);;All files (*)",
+        "Transmit field (NIfTI, MINC, NumPy, MATLAB, or a phantom's folder), laid on the stack's grid and held fixed; "
+        "networks take B1 as nominal unless refined. 5 % of error in it move T2 by some 8 % and T1 by 0.5 % (FISP).",
+        files="B1 maps (*.nii *.nii.gz *.mat *.npy *.npz);;All files (*)",
     )
     b1_nominal: float | None = _B1_NOMINAL
     uncertainty: bool = quantity(

@@ -41,6 +41,7 @@ _QUANTITIES = {
     "T1": "T1 maps (ms)",
     "T2": "T2 maps (ms)",
     "PD": "Proton density",
+    "B1": "Transmit field B1, 1 being nominal",
     "residual": "Share of each fingerprint that its maps do not explain",
     "T1 SE": "Standard error of T1 by the noise alone (ms): precision, not accuracy",
     "T2 SE": "Standard error of T2 by the noise alone (ms): precision, not accuracy",
@@ -76,13 +77,14 @@ class _ViewBar(QWidget):
         row.setVerticalSpacing(3)
         self.buttons: dict[str, QPushButton] = {}
         for role, tooltip in _QUANTITIES.items():
-            button = QPushButton()
-            button.setText(role.replace("T1 SE", "σ T1").replace("T2 SE", "σ T2"))
-            button.setToolTip(tooltip)
-            button.setCheckable(True)
-            button.clicked.connect(functools.partial(self.show_role, role))
-            row.addWidget(button)
-            self.buttons[role] = button
+            row.addWidget(self._make_button(role, tooltip))
+        # of what only a dictionary knows, made when it is there
+        others = QWidget()
+        self._others = QHBoxLayout(others)
+        self._others.setContentsMargins(0, 0, 0, 0)
+        self._others.setSpacing(3)
+        row.addWidget(others)
+        self._other_group = others
         # together, or a narrow window has the last of them alone in a row
         group = QWidget()
         tools = QHBoxLayout(group)
@@ -138,8 +140,28 @@ class _ViewBar(QWidget):
         if viewer is not None:
             self.setStyleSheet(button_style(palette(viewer.theme)))
 
+    def _make_button(self, role: str, tooltip: str) -> QPushButton:
+        button = self.buttons[role] = QPushButton()
+        button.setText(role.replace("T1 SE", "σ T1").replace("T2 SE", "σ T2"))
+        button.setToolTip(tooltip)
+        button.setCheckable(True)
+        button.clicked.connect(functools.partial(self.show_role, role))
+        return button
+
+    def _offer_others(self) -> None:
+        """Give what only a dictionary knows buttons of its own."""
+        there = {name: other for entry in self._session.entries("maps") for name, other in entry.subject.others.items()}
+        for name, other in there.items():
+            if name not in self.buttons:
+                unit = f" ({other.unit})" if other.unit else ""
+                self._others.addWidget(
+                    self._make_button(name, f"{name}{unit}, of a dictionary that came with the data")
+                )
+        self._other_group.setVisible(bool(there))
+
     def _update(self, event: Any = None) -> None:
         viewer = self._session.viewer
+        self._offer_others()
         for role, button in self.buttons.items():
             found = self._session.layers(role=role)
             # absent quantities take no room: with all of them the row would not fit a small window
@@ -186,6 +208,8 @@ class Workbench(QWidget):
             self.tabs.addTab(QWidget(), title)
         # before anybody else looks at what is in front
         self.tabs.currentChanged.connect(self._make_current)
+        self.data.compressing.made.connect(self._choose_to_map)
+        self.data.dictionary_given.connect(self._give_dictionary)
         self.data.schedule_given.connect(self._show_schedule)
         self.data.map_wanted.connect(self._map_next)
         first, question = functools.partial(self.data.open_sample, _FIRST_SAMPLE), self.data.question
@@ -279,6 +303,13 @@ class Workbench(QWidget):
 
     def _show_schedule(self, schedule: Schedule) -> None:
         self.schedule.show_schedule(schedule)
+
+    def _choose_to_map(self, stack: FingerprintStack) -> None:
+        self.map.stack.reset_choices()
+        self.map.stack.value = stack
+
+    def _give_dictionary(self, path: str) -> None:
+        self.map.brought.take(path)
 
     def _map_next(self, stack: FingerprintStack) -> None:
         turn_to(self.tabs, self.map.title)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from scipy.io import loadmat, savemat
 
 import napari_blochnet as nb
+from napari_blochnet.cli.main import blochnet
 from napari_blochnet.estimators.brought.dictionary_files import read_atom_table
 from napari_blochnet.evaluation.maps_io import read_maps
 
@@ -179,7 +181,7 @@ def test_acquired_frames_agree_with_their_coefficients(shared_data):
     assert np.median(whole.residual[inside]) < 0.05
 
 
-@pytest.mark.parametrize("ending", [".npz", ".mat"])
+@pytest.mark.parametrize("ending", [".npz", ".mat", ".h5"])
 def test_ours_is_written_and_read_back(tmp_path, ending):
     """Matching with the file gives what ``dictionary`` gives with the same grid, and refuses another schedule."""
     fisp = nb.fisp_schedule()
@@ -195,3 +197,60 @@ def test_ours_is_written_and_read_back(tmp_path, ending):
     other = nb.FingerprintStack(stack.data, schedule.replace(echo_time=np.full(150, 5.0)))
     with pytest.raises(nb.InputError, match="same schedule"):
         nb.reconstruct(other, dictionary=str(tmp_path / f"ours{ending}"))
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat", ".h5"])
+def test_ours_is_read_back_bit_for_bit(tmp_path, ending):
+    schedule = nb.spline_schedule(length=40)
+    dictionary = nb.make_dictionary(schedule, t1_range=(500.0, 1500.0), t2_range=(40.0, 120.0), step=0.2)
+    nb.write_dictionary(dictionary, tmp_path / f"d{ending}")
+    made = dictionary.table
+    back = read_atom_table(tmp_path / f"d{ending}")
+    for name in ("atoms", "basis", "norms"):
+        first, second = np.asarray(getattr(made, name)), np.asarray(getattr(back, name))
+        assert first.dtype == second.dtype, name
+        np.testing.assert_array_equal(first, second)
+    for first, second in zip(made.columns, back.columns, strict=True):
+        np.testing.assert_array_equal(first.values, second.values)
+        assert (first.name, first.unit) == (second.name, second.unit)
+    assert back.schedule == schedule
+    assert back.record == made.record
+
+
+@pytest.mark.parametrize("ending", [".mat", ".h5"])
+def test_one_of_several_is_asked_for_and_chosen(tmp_path, ending):
+    """Two of equal size, of which the second has T1 twice as long: the answer tells which one was read."""
+    u = np.linalg.svd(ATOMS.T, full_matrices=False)[0][:, :5]
+    held = {
+        name: {"magnetization": (ATOMS @ basis).T, "T1_ms": times * TABLE[:, 0], "T2_ms": TABLE[:, 1], "u": basis}
+        for name, times, basis in (("fine", 1, u), ("coarse", 2, -u))
+    }
+    file = tmp_path / f"both{ending}"
+    if ending == ".mat":
+        savemat(file, held)
+    else:
+        import h5py
+
+        with h5py.File(file, "w") as made:
+            for name, arrays in held.items():
+                for key, values in arrays.items():
+                    made[f"{name}/{key}"] = values
+    with pytest.raises(nb.InputError, match=r"several dictionaries: .*dictionary_variable, the name") as error:
+        nb.read_dictionary(file)
+    assert error.value.field == "dictionary_variable"
+    with pytest.raises(nb.InputError, match=r"no dictionary 'none'; expected one of .*coarse.magnetization"):
+        nb.read_dictionary(file, variable="none")
+    rows = (ATOMS[::9] @ -u * (2 - 1j)).astype(np.complex64)
+    for name, times in (("fine", 1), ("coarse/magnetization", 2)):
+        stack = nb.FingerprintStack(rows.T.reshape(5, 1, 1, -1), None, basis=-u)
+        maps = nb.reconstruct(stack, dictionary=str(file), dictionary_variable=name)
+        np.testing.assert_allclose(maps.t1.ravel(), times * TABLE[::9, 0], rtol=1e-6)
+        again = nb.reconstruct(stack, nb.read_dictionary(file, variable=name))
+        np.testing.assert_array_equal(again.t1, maps.t1)
+        assert again.record["settings"]["dictionary_variable"] == name
+    # by command the basis is that beside the atoms
+    np.save(tmp_path / "rows.npy", rows.T.reshape(5, 1, 1, -1))
+    done = CliRunner().invoke(blochnet, ["reconstruct", str(tmp_path / "rows.npy"), "--dictionary", str(file),
+                                         "--dictionary-variable", "coarse", "-o", str(tmp_path / "maps")])  # fmt: skip
+    assert done.exit_code == 0, done.output
+    np.testing.assert_allclose(read_maps(tmp_path / "maps").t1.ravel(), 2 * TABLE[::9, 0], rtol=1e-6)

@@ -43,6 +43,8 @@ class BroughtDictionary(Estimator):
         Its file.
     parameters : str, optional
         What was said of its columns.
+    variable : str, optional
+        Which of several in the file it is.
     """
 
     about = "Looks for the most similar among the atoms of a dictionary from a file."
@@ -52,7 +54,11 @@ class BroughtDictionary(Estimator):
     kept = 2
 
     def __init__(
-        self, table: AtomTable, source: str | os.PathLike[str] | None = None, parameters: str | None = None
+        self,
+        table: AtomTable,
+        source: str | os.PathLike[str] | None = None,
+        parameters: str | None = None,
+        variable: str | None = None,
     ) -> None:
         self.table = table
         self.schedule = table.schedule
@@ -67,8 +73,10 @@ class BroughtDictionary(Estimator):
         self.others = tuple((column.name, column.unit) for key, column in varied.items() if key == column.name)
         self._mark = "" if source is None else f" [{digest(Path(source).expanduser())[:8]}]"
         if source is not None:
-            path = str(Path(source).expanduser())
-            self.made_by = {"dictionary": path} | ({} if parameters is None else {"parameters": parameters})
+            given = {"parameters": parameters, "dictionary_variable": variable}
+            self.made_by = {"dictionary": str(Path(source).expanduser())} | {
+                name: value for name, value in given.items() if value is not None
+            }
 
     def describe(self) -> str:
         """Return one line for people."""
@@ -177,6 +185,7 @@ class BroughtDictionary(Estimator):
 def read_dictionary(
     path: str | os.PathLike[str],
     parameters: str | None = None,
+    variable: str | None = None,
     *,
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
@@ -190,6 +199,8 @@ def read_dictionary(
         look-up table of what each was simulated with; the basis.
     parameters : str, optional
         Names of the look-up table's columns in their order, with units: "T1 ms, T2 ms, B1". None: as the file says.
+    variable : str, optional
+        Where the file holds several dictionaries: the name of one's atoms, or of the structure that they lie in.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
 
@@ -204,5 +215,5 @@ def read_dictionary(
         What `napari_blochnet.estimators.brought.dictionary_files.read_atom_table` refuses.
     Cancelled
     """
-    table = read_atom_table(path, parameters, progress=progress, cancelled=cancelled)
-    return BroughtDictionary(table, path, parameters)
+    table = read_atom_table(path, parameters, variable, progress=progress, cancelled=cancelled)
+    return BroughtDictionary(table, path, parameters, variable)

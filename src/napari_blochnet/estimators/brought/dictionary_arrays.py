@@ -14,11 +14,12 @@ from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.progress import Watch
 from napari_blochnet.estimators.brought.table_columns import meaning_of
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
+from napari_blochnet.io.matlab_array import plain_name
 from napari_blochnet.io.matlab_files import list_arrays
 from napari_blochnet.io.plain_files import plain_file
 from napari_blochnet.io.reading import refuse_beyond_memory
 
-__all__ = ["ENDINGS", "DictionaryFile", "Found", "open_dictionary_file"]
+__all__ = ["ENDINGS", "DictionaryFile", "Found", "find_dictionary", "holds_dictionary", "open_dictionary_file"]
 
 #: Of dictionaries' files.
 ENDINGS = (".mat", ".npz", ".h5", ".hdf5")
@@ -66,9 +67,11 @@ class DictionaryFile:
     read: Callable[[str], AnyArray]
     texts: dict[str, str]
 
-    def text(self, key: str) -> str:
-        """Return the text of a name, wherever it is in the file's structures; empty: there is none."""
-        return next((text for name, text in self.texts.items() if own_name(name) == key), "")
+    def text(self, key: str, beside: str) -> str:
+        """Return the text of a name, beside an array or else wherever it is in the file; empty: there is none."""
+        found = [name for name in self.texts if own_name(name) == key]
+        found.sort(key=lambda name: parent(name) != parent(beside))
+        return self.texts[found[0]] if found else ""
 
     def listed(self, role: set[str], beside: str) -> list[str]:
         """Return lines of text by a role of their name, of a cell or array of them, those beside an array first."""
@@ -158,13 +161,19 @@ def open_dictionary_file(path: Path, watch: Watch) -> DictionaryFile:
     return DictionaryFile(found, shapes, read, texts)
 
 
-def find_dictionary(file: DictionaryFile) -> Found:
+def find_dictionary(file: DictionaryFile, variable: str | None = None) -> Found:
     """Return which arrays are the atoms, their look-up table, their basis and their norms.
+
+    Parameters
+    ----------
+    file : DictionaryFile
+    variable : str, optional
+        Of several dictionaries: the name of one's atoms, or of the structure that they lie in.
 
     Raises
     ------
     InputError
-        No atoms, atoms without a look-up table, or several dictionaries.
+        No atoms, atoms without a look-up table, several dictionaries, or none of a name.
     """
     rated: dict[Found, tuple[int, ...]] = {}
     for name, shape in file.shapes.items():
@@ -181,13 +190,43 @@ def find_dictionary(file: DictionaryFile) -> Found:
     named = {found: rating for found, rating in rated.items() if rating[0] or rating[1]}
     if not named:
         raise _without_table(file)
+    if variable is not None:
+        wanted = plain_name(variable)
+        meant = {
+            each: rating for each, rating in named.items() if wanted in (name := plain_name(each.atoms), parent(name))
+        }
+        if not meant:
+            known = ", ".join(dict.fromkeys(each.atoms for each in named))
+            raise FileError(file.path, f"has no dictionary {variable!r}", f"one of {known}",
+                            field="dictionary_variable")  # fmt: skip
+        named = meant
     best = max(named.values())
     chosen = [found for found, rating in named.items() if rating[:4] == best[:4]]
     if len({found.atoms for found in chosen}) > 1:
         listed = ", ".join(f"{found.atoms} ({dimensions(file.shapes[found.atoms])})" for found in chosen)
-        raise FileError(file.path, f"holds several dictionaries: {listed}", "one in a file", field="dictionary")
+        raise FileError(file.path, f"holds several dictionaries: {listed}", "dictionary_variable, the name of one",
+                        field="dictionary_variable")  # fmt: skip
     found = max(chosen, key=lambda each: named[each])
     return _with_basis(file, found)
+
+
+def holds_dictionary(path: Path) -> bool:
+    """Whether a file holds atoms, by their name, with a look-up table, and no images; of several, whichever.
+
+    Raises
+    ------
+    InputError
+        A file that cannot be read, or holds no dictionary.
+    """
+    file = open_dictionary_file(path, Watch())
+    if any(len(shape) > 2 for shape in file.shapes.values()):
+        return False
+    try:
+        return leaf(find_dictionary(file).atoms) in _ATOMS
+    except FileError as error:
+        if error.field == "dictionary_variable":
+            return True
+        raise
 
 
 def _table(file: DictionaryFile, atoms: str, count: int) -> tuple[str, ...]:
@@ -203,6 +242,7 @@ def _table(file: DictionaryFile, atoms: str, count: int) -> tuple[str, ...]:
         return (tables[0],)
     vectors = [name for name, shape in file.shapes.items() if shape == (count,) and leaf(name) not in _NORMS]
     known = [name for name in vectors if meaning_of(own_name(name))]
+    known.sort(key=lambda name: parent(name) != parent(atoms))
     if known:
         return tuple(name for name in vectors if parent(name) == parent(known[0]))
     alone = [name for name in vectors if leaf(name) in _TABLE]

@@ -25,7 +25,7 @@ from napari_blochnet.estimators.brought.table_columns import missing_names, pars
 from napari_blochnet.fingerprints.subspaces import checked_basis
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["read_atom_table"]
+__all__ = ["basis_beside", "read_atom_table"]
 
 # Keys of text in what this package writes.
 _SCHEDULE, _RECORD, _KIND = "schedule", "record", "kind"
@@ -34,6 +34,7 @@ _SCHEDULE, _RECORD, _KIND = "schedule", "record", "kind"
 def read_atom_table(
     path: str | os.PathLike[str],
     parameters: str | None = None,
+    variable: str | None = None,
     *,
     progress: ProgressCallback | None = None,
     cancelled: CancelEvent | None = None,
@@ -48,6 +49,8 @@ def read_atom_table(
         sizes and names, in structures too.
     parameters : str, optional
         Names of the look-up table's columns in their order, with units: "T1 ms, T2 ms, B1". None: as the file says.
+    variable : str, optional
+        Of several dictionaries: the name of one's atoms, or of the structure that they lie in.
     progress, cancelled : optional
         See `napari_blochnet.common.progress`.
 
@@ -58,13 +61,14 @@ def read_atom_table(
     Raises
     ------
     InputError
-        No atoms, no look-up table, names or units that are missing (field "parameters"), numbers that are not finite,
+        No atoms, no look-up table, several dictionaries (field "dictionary_variable"), names or units that are missing
+        (field "parameters"), numbers that are not finite,
         coefficients without a basis that fits.
     Cancelled
     """
     found = Path(path).expanduser()
     file = open_dictionary_file(found, Watch(progress, cancelled))
-    arrays = find_dictionary(file)
+    arrays = find_dictionary(file, variable)
     notes: list[str] = []
     atoms = file.read(arrays.atoms)
     # with an atom in each row
@@ -93,14 +97,20 @@ def read_atom_table(
         basis,
         is_compressed,
         norms,
-        _schedule(file),
-        file.text(_KIND) == "magnitude",
+        _schedule(file, arrays),
+        file.text(_KIND, arrays.atoms) == "magnitude",
         found.name,
         (*notes, _understood(file, arrays, is_compressed)),
-        _record(file),
+        _record(file, arrays),
     )
     _check(table, found, arrays.atoms)
     return table
+
+
+def basis_beside(path: str | os.PathLike[str], variable: str | None = None) -> str | None:
+    """Return the name of the basis of a dictionary in a file, of several that of a name; None where it has none."""
+    file = open_dictionary_file(Path(path).expanduser(), Watch())
+    return find_dictionary(file, variable).basis or None
 
 
 def _basis(file: DictionaryFile, arrays: Found, atoms: AnyArray) -> tuple[AnyArray | None, bool]:
@@ -127,9 +137,9 @@ def _understood(file: DictionaryFile, arrays: Found, is_compressed: bool) -> str
     return f"{file.path.name}: {'; '.join(parts)}."
 
 
-def _schedule(file: DictionaryFile) -> Schedule | None:
+def _schedule(file: DictionaryFile, arrays: Found) -> Schedule | None:
     """Return the schedule that the file holds as this package writes it."""
-    text = file.text(_SCHEDULE)
+    text = file.text(_SCHEDULE, arrays.atoms)
     if not text.startswith("{"):
         return None
     with in_file(file.path):
@@ -141,9 +151,9 @@ def _schedule(file: DictionaryFile) -> Schedule | None:
             raise InputError(f"its schedule is no such ({error})", "as blochnet dictionary writes it") from None
 
 
-def _record(file: DictionaryFile) -> dict[str, Any]:
+def _record(file: DictionaryFile, arrays: Found) -> dict[str, Any]:
     try:
-        record = json.loads(file.text(_RECORD) or "{}")
+        record = json.loads(file.text(_RECORD, arrays.atoms) or "{}")
     except ValueError:
         return {}
     return record if isinstance(record, dict) else {}

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.endings import check_ending
-from napari_blochnet.common.origin_marks import MATLAB_HEAD, PROGRAM
+from napari_blochnet.common.origin_marks import HDF5_HEAD, MATLAB_HEAD, PROGRAM
 from napari_blochnet.estimators.brought.brought_dictionary import BroughtDictionary
 from napari_blochnet.io.atomic import replacing
 
 __all__ = ["WRITTEN", "write_dictionary"]
 
 #: Endings of the formats that are written.
-WRITTEN = (".npz", ".mat")
-# Bytes of text that a MATLAB 5 file begins with.
-_HEAD = 116
+WRITTEN = (".npz", ".mat", ".h5", ".hdf5")
+# Bytes of text that a MATLAB 5 file begins with; of the block that HDF5 leaves to others, as MATLAB 7.3 does.
+_HEAD, _BLOCK = 116, 512
 
 
 def write_dictionary(dictionary: BroughtDictionary, path: str | os.PathLike[str]) -> None:
@@ -29,9 +29,9 @@ def write_dictionary(dictionary: BroughtDictionary, path: str | os.PathLike[str]
     ----------
     dictionary : BroughtDictionary
     path : path
-        ``.npz``, or ``.mat`` (MATLAB 5, a structure ``D``): ``magnetization`` (K or time × atom), ``normalization``
-        (1 × atom) what each atom was divided by, ``lookup_table`` (atom × parameter) with ``parameter`` and ``unit`` of
-        its columns, ``u`` (time × K) the basis, ``schedule`` and ``record`` as JSON.
+        ``.npz``, ``.h5``, or ``.mat`` (MATLAB 5, a structure ``D``): ``magnetization`` (K or time × atom),
+        ``normalization`` (1 × atom) what each atom was divided by, ``lookup_table`` (atom × parameter) with
+        ``parameter`` and ``unit`` of its columns, ``u`` (time × K) the basis, ``schedule`` and ``record`` as JSON.
 
     Raises
     ------
@@ -58,9 +58,23 @@ def write_dictionary(dictionary: BroughtDictionary, path: str | os.PathLike[str]
             with draft.open("wb") as file:
                 np.savez(file, **{**arrays, **{key: np.asarray(value) for key, value in listed.items()}})
             return
+        if not target.name.lower().endswith(".mat"):
+            _write_hdf5(draft, {**arrays, "parameter": names, "unit": units, **texts})
+            return
         from scipy.io import savemat
 
         cells = {"parameter": np.array([*names], object), "unit": np.array([unit or "1" for unit in units], object)}
         savemat(draft, {"D": {**arrays, **cells, **texts}}, do_compression=True, long_field_names=True)
         with draft.open("r+b") as file:
             file.write(MATLAB_HEAD.ljust(_HEAD))
+
+
+def _write_hdf5(draft: Path, held: dict[str, Any]) -> None:
+    import h5py
+
+    with h5py.File(draft, "w", userblock_size=_BLOCK) as file:
+        for name, value in held.items():
+            is_text = isinstance(value, (str, list))
+            file.create_dataset(name, data=value, dtype=h5py.string_dtype() if is_text else None)
+    with draft.open("r+b") as stream:
+        stream.write(HDF5_HEAD)

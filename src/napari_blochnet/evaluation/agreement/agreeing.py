@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,8 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import BlandAltman, bland_altman, concordance, differences
-from napari_blochnet.evaluation.error_maps import check_both_times, check_grid, failures, values_of
+from napari_blochnet.evaluation.agreement.difference_maps import shared_quantities
+from napari_blochnet.evaluation.error_maps import check_grid, failures, quantities_of, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, TRUTH, Region, numbered_names, said_of_mixed
 from napari_blochnet.phantoms.phantom import Phantom
@@ -75,7 +76,9 @@ def agree(
 
     All models are compared at the same voxels: inside the truth's mask where there is one, mapped by every model and
     rejected by none of the two. See `napari_blochnet.evaluation.agreement.bland_altman` for what is computed of the
-    pairs. PD is relative, in a unit of each model's own, and left out.
+    pairs. Compared is what a model and the reference both have: T1, T2, an estimated B1, and maps of one name and unit
+    that only dictionaries know; notes say what is left out. PD is relative, in a unit of each model's own, and left
+    out.
 
     Parameters
     ----------
@@ -113,8 +116,8 @@ def agree(
     Raises
     ------
     InputError
-        Fewer than two sources of maps, maps without T1 or T2, other grids, a reference that is not there, or no voxel
-        that all have.
+        Fewer than two sources of maps, maps that have nothing in common with the reference, other grids, a reference
+        that is not there, or no voxel that all have.
     """
     if len(maps) + (truth is not None) < 2:
         raise InputError(
@@ -143,6 +146,14 @@ def agree(
             field="reference",
         )
     mask = _common(models, truth, regions, maps[0])
+    shared = {name: shared_quantities(source, item) for name, item in others.items()}
+    for name, item in others.items():
+        if not shared[name]:
+            raise InputError(
+                f"{called} has maps of {_listed(quantities_of(source))}, {name} of {_listed(quantities_of(item))}",
+                "a map that both have",
+                field="maps",
+            )
     chosen = _regions(mask, truth, regions)
     lost = {name: failures(item) for name, item in models.items()}
     table: list[dict[str, Any]] = []
@@ -153,7 +164,7 @@ def agree(
         for region in chosen:
             inside = region.mask & mask
             good = inside & ~failed
-            for parameter in PARAMETERS:
+            for parameter, own_unit in shared[name].items():
                 first, second = (values_of(each, parameter)[good].astype(np.float64) for each in (source, item))
                 table.append(
                     {
@@ -161,9 +172,10 @@ def agree(
                         "reference": called,
                         "region": region.name,
                         "parameter": parameter,
+                        "unit": own_unit,
                         "voxels": int(good.sum()),
                         "failures": int((inside & failed).sum()),
-                        **_row(first, second, confidence),
+                        **_row(first, second, confidence, percent=parameter in PARAMETERS),
                     }
                 )
     wanted = np.logical_or.reduce([item.mask for item in maps])
@@ -173,6 +185,7 @@ def agree(
     notes = (
         *_notes(called, source, confidence, int((wanted & ~mask).sum()), int(wanted.sum())),
         *said_of_mixed(mask, truth),
+        *_left_out(called, source, others, shared),
     )
     return Agreement(
         source, called, tuple(others.values()), tuple(others), truth, chosen, mask, tuple(table), confidence, unit,
@@ -186,7 +199,6 @@ def _common(
 ) -> BoolArray:
     """Return the voxels that all have, once it is sure that all lie on one grid."""
     for item in models.values():
-        check_both_times(item)
         if truth is not None:
             check_grid(truth, item)
         if item.shape != first.shape or np.abs(item.affine - first.affine).max() > 0.01 * min(first.voxel_size):
@@ -225,17 +237,17 @@ def _regions(mask: BoolArray, truth: Phantom | None, regions: Sequence[Region] |
     )
 
 
-def _row(first: FloatArray, second: FloatArray, confidence: float) -> dict[str, float | None]:
-    """Return what a row says of pairs; None where it cannot be said."""
+def _row(first: FloatArray, second: FloatArray, confidence: float, *, percent: bool) -> dict[str, float | None]:
+    """Return what a row says of pairs, ``percent`` also of the mean of both; None where it cannot be said."""
     row = dict.fromkeys(("mean_reference", "mean_model", "median_percent"), math.nan)
     if first.size:
         row |= {"mean_reference": float(first.mean()), "mean_model": float(second.mean())}
-    for ending, percent in (("", False), ("_percent", True)):
-        found = bland_altman(first, second, percent=percent, confidence=confidence)
-        row |= _said(found, ending)
-    row["median_percent"] = (
-        float(np.median(np.abs(differences(first, second, percent=True)))) if first.size else math.nan
-    )
+    row |= _said(bland_altman(first, second, confidence=confidence), "")
+    # of what may be 0 there are no per cent
+    pairs = (first, second) if percent else (first[:0], second[:0])
+    row |= _said(bland_altman(*pairs, percent=True, confidence=confidence), "_percent")
+    if pairs[0].size:
+        row["median_percent"] = float(np.median(np.abs(differences(*pairs, percent=True))))
     row["concordance"] = concordance(first, second)
     return {key: None if math.isnan(value) else value for key, value in row.items()}
 
@@ -262,3 +274,38 @@ def _notes(
     if left_out:
         notes.insert(0, f"{left_out:,} of {wanted:,} voxels are left out: not all have them.")
     return tuple(notes)
+
+
+def _left_out(
+    called: str,
+    source: Phantom | ParameterMaps,
+    others: Mapping[str, ParameterMaps],
+    shared: Mapping[str, Mapping[str, str]],
+) -> list[str]:
+    """Return which maps have no counterpart, and in which unit those are compared that are no times."""
+    said = []
+    own = quantities_of(source)
+    for name, item in others.items():
+        here = quantities_of(item)
+        alone = [key for key in own if key not in here and key != "B1"]
+        if alone:
+            said.append(f"{_listed(alone)} of {called} is left out: {name} has no map of it.")
+        beyond = [key for key in here if key not in own and key != "B1"]
+        if beyond:
+            said.append(f"{_listed(beyond)} of {name} is left out: {called} has no map of it.")
+        said += [
+            f"{key} is left out: it is in {own[key] or 'no unit'} by {called}, in {here[key] or 'no unit'} by {name}."
+            for key in here
+            if key in own and own[key] != here[key]
+        ]
+    units = {key: unit for each in shared.values() for key, unit in each.items() if key not in PARAMETERS}
+    said += [
+        f"{key} {f'is in {unit}' if unit else 'has no unit'}: so is all that is said of it, and nothing is in ms or "
+        "per cent."
+        for key, unit in units.items()
+    ]
+    return said
+
+
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(names) or "nothing"

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from napari_blochnet.common.colour_limits import round_up
-from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS, AgreementTable
+from napari_blochnet.evaluation.agreement.agreement_table import AgreementTable
 from napari_blochnet.evaluation.agreement.bland_altman import differences
-from napari_blochnet.evaluation.agreement.difference_maps import difference_maps
+from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS, difference_maps
 from napari_blochnet.evaluation.agreement.distributions import Box
 from napari_blochnet.evaluation.agreement.series import series_of
 from napari_blochnet.evaluation.drawing.figure_files import figure_names, save_figures
@@ -41,7 +41,7 @@ _CELL = 2.5
 
 
 def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure:
-    """Draw the reference, every model, and the models' differences from it, of T1 and of T2.
+    """Draw the reference, every model, and the models' differences from it, of T1, T2 and what else they share.
 
     Parameters
     ----------
@@ -56,45 +56,55 @@ def difference_figure(agreement: AgreementTable, z: int | None = None) -> Figure
     height, width = (part.stop - part.start for part in window)
     step = agreement.source.voxel_size[1] / agreement.source.voxel_size[2]
     tall = height * step / width
-    models = len(agreement.models)
-    figure = Figure(figsize=((2 * models + 1) * _CELL * 0.8 + 1.2, 2 * _CELL * 0.8 * tall + 0.6), layout="constrained")
-    rows = figure.subplots(2, 2 * models + 1, squeeze=False)
+    models, count = len(agreement.models), len(agreement.parameters)
+    size = (2 * models + 1) * _CELL * 0.8 + 1.2, count * _CELL * 0.8 * tall + 0.6
+    figure = Figure(figsize=size, layout="constrained")
+    rows = figure.subplots(count, 2 * models + 1, squeeze=False)
     found = [difference_maps(agreement.source, item) for item in agreement.maps]
-    for places, parameter in zip(rows, PARAMETERS, strict=True):
+    for places, (parameter, unit) in zip(rows, agreement.parameters.items(), strict=True):
         limits = agreement.colour_limits[parameter]
         shown = [(agreement.reference, agreement.source), *zip(agreement.models, agreement.maps, strict=True)]
         drawn = []
+        known = (agreement.reference, *agreement.models_of(parameter))
         for place, (name, source) in zip(places, shown, strict=False):
+            if name not in known:
+                place.set_axis_off()
+                continue
             values = np.ma.masked_array(values_of(source, parameter)[here][window], ~inside[window])
             drawn.append(image(place, values, parameter, limits, step, origin))
             place.set_title(name)
-        colour_bar(figure, drawn, list(places[: models + 1]), f"{parameter} (ms)")
+        colour_bar(figure, drawn, list(places[: models + 1]), f"{parameter} ({unit})" if unit else parameter)
         apart = agreement.colour_limits[f"{parameter} difference"]
         drawn = []
         for place, name, each in zip(places[models + 1 :], agreement.models, found, strict=True):
+            if name not in known:
+                place.set_axis_off()
+                continue
             values = np.ma.masked_invalid(np.where(inside, each[parameter][here], np.nan)[window])
             drawn.append(image(place, values, f"{parameter} error", apart, step, origin))
             place.set_title(f"{name} − {agreement.reference}")
-        colour_bar(figure, drawn, list(places[models + 1 :]), f"{parameter} difference (%)")
+        sign = "%" if parameter in PARAMETERS else unit
+        label = f"{parameter} difference ({sign})" if sign else f"{parameter} difference"
+        colour_bar(figure, drawn, list(places[models + 1 :]), label)
     return report_look(figure)
 
 
 def bland_altman_figure(agreement: AgreementTable) -> Figure:
     """Draw the difference of each model from the reference over the mean of both, with bias and limits of agreement."""
-    percent = agreement.unit == "percent"
-    unit, ending = ("%", "_percent") if percent else ("ms", "")
 
     def draw(place: Axes, model: str, parameter: str) -> None:
         row = agreement.row(model, parameter)
+        ending, unit = agreement.unit_of(parameter)
         first, second = agreement.pairs(model, parameter, agreement.regions[0])
-        found = differences(first, second, percent=percent)
+        found = differences(first, second, percent=bool(ending))
         middle = (first + second) / 2
         if not found.size:
             return
         reach = np.percentile(np.abs(found), 99.5)
         known = [abs(row[key + ending]) for key in ("lower", "upper") if row[key + ending] is not None]
         reach = round_up(1.15 * max([reach, *known, 1e-3]))
-        scale: Literal["log", "linear"] = "log" if middle.max() > middle.min() else "linear"
+        is_spread = parameter in PARAMETERS and middle.max() > middle.min()
+        scale: Literal["log", "linear"] = "log" if is_spread else "linear"
         place.hexbin(
             middle, np.clip(found, -reach, reach), bins="log", gridsize=60, mincnt=1, linewidths=0.1, vmin=0.35,
             cmap=density(), xscale=scale,
@@ -114,68 +124,77 @@ def bland_altman_figure(agreement: AgreementTable) -> Figure:
                 xytext=(2, 0), textcoords="offset points", va="center",
             )  # fmt: skip
         decades(place.xaxis)
-        place.set_xlabel(f"mean {parameter} of both (ms)")
-        place.set_ylabel(f"{model} − {agreement.reference} ({unit})")
+        own = agreement.parameters[parameter]
+        place.set_xlabel(f"mean {parameter} of both{f' ({own})' if own else ''}")
+        place.set_ylabel(f"{model} − {agreement.reference}{f' ({unit})' if unit else ''}")
 
     return _grid(agreement, draw)
 
 
 def scatter_figure(agreement: AgreementTable) -> Figure:
-    """Draw each model's T1 and T2 against the reference's, on logarithmic axes, with identity and ±10 %."""
+    """Draw each model's maps against the reference's with identity; T1 and T2 on logarithmic axes, with ±10 %."""
 
     def draw(place: Axes, model: str, parameter: str) -> None:
         first, second = agreement.pairs(model, parameter, agreement.regions[0])
         if not first.size:
             return
-        low, high = (
-            float(min(first.min(), second.min())) / 1.2,
-            float(max(first.max(), second.max())) * 1.2,
-        )
-        ends = tuple(np.log10([low, high]))
+        low, high = float(min(first.min(), second.min())), float(max(first.max(), second.max()))
+        is_time = parameter in PARAMETERS
+        if is_time:
+            low, high = low / 1.2, high * 1.2
+        else:
+            room = 0.05 * (high - low) or 0.5
+            low, high = low - room, high + room
+        scale: Literal["log", "linear"] = "log" if is_time else "linear"
+        ends = tuple(np.log10([low, high])) if is_time else (low, high)
         place.hexbin(
-            first, second, xscale="log", yscale="log", bins="log", gridsize=60, extent=(*ends, *ends), mincnt=1,
+            first, second, xscale=scale, yscale=scale, bins="log", gridsize=60, extent=(*ends, *ends), mincnt=1,
             cmap=density(), vmin=0.35, linewidths=0.1,
         )  # fmt: skip
         line = np.array([low, high])
-        for factor, style in ((1.0, "-"), (0.9, (0, (4, 3))), (1.1, (0, (4, 3)))):
+        for factor, style in ((1.0, "-"), (0.9, (0, (4, 3))), (1.1, (0, (4, 3))))[: 3 if is_time else 1]:
             place.plot(line, factor * line, color=LINE, linewidth=0.8 if factor == 1 else 0.5, linestyle=style)
         place.set(xlim=(low, high), ylim=(low, high), box_aspect=1)
         decades(place.xaxis)
         decades(place.yaxis)
-        place.set_xlabel(f"{agreement.reference}, {parameter} (ms)")
-        place.set_ylabel(f"{model}, {parameter} (ms)")
+        place.set_xlabel(f"{agreement.reference}, {_named(agreement, parameter)}")
+        place.set_ylabel(f"{model}, {_named(agreement, parameter)}")
 
     return _grid(agreement, draw)
 
 
 def distribution_figure(agreement: AgreementTable) -> Figure:
-    """Draw box plots of T1 and T2, and of differences from the reference, in each region; and histograms of all."""
+    """Draw box plots of each parameter, and of differences from the reference, in each region; histograms of all."""
     names = [agreement.reference, *agreement.models]
     colours = [FAINT, *itertools.islice(itertools.cycle(MODEL_COLOURS), len(agreement.models))]
-    regions = agreement.regions
-    unit = "%" if agreement.unit == "percent" else "ms"
+    of_models = dict(zip(names, colours, strict=True))
+    regions, count = agreement.regions, len(agreement.parameters)
     wide = max(3.2, 0.2 * (len(names) + 1) * len(regions))
-    figure = Figure(figsize=(2 * wide + 3.2, 5.6), layout="constrained")
-    rows = figure.subplots(2, 3, width_ratios=[wide, wide, 3.0])
-    for (boxes, apart, bars), parameter in zip(rows, PARAMETERS, strict=True):
+    figure = Figure(figsize=(2 * wide + 3.2, 2.8 * count), layout="constrained")
+    rows = figure.subplots(count, 3, width_ratios=[wide, wide, 3.0], squeeze=False)
+    for (boxes, apart, bars), parameter in zip(rows, agreement.parameters, strict=True):
+        drawn = (agreement.reference, *agreement.models_of(parameter))
         for place, region in enumerate(regions):
             shown = series_of(agreement, parameter, region)
-            _boxes(boxes, place, [shown.reference.box, *(model.box for model in shown.models)], colours)
-            _boxes(apart, place, [model.apart[agreement.unit] for model in shown.models], colours[1:])
-        for axes, number in ((boxes, len(names)), (apart, len(names) - 1)):
+            own = [of_models[name] for name in drawn]
+            _boxes(boxes, place, [shown.reference.box, *(model.box for model in shown.models)], own)
+            _boxes(apart, place, [model.apart[agreement.unit] for model in shown.models], own[1:])
+        for axes, number in ((boxes, len(drawn)), (apart, len(drawn) - 1)):
             centres = [place * (number + 1) + (number - 1) / 2 for place in range(len(regions))]
             axes.set_xticks(centres, [plain(region.name) for region in regions])
             if len(regions) > 3:
                 axes.tick_params(axis="x", labelrotation=30)
-        boxes.set_yscale("log")
-        decades(boxes.yaxis)
-        boxes.set_ylabel(f"{parameter} (ms)")
+        if parameter in PARAMETERS:
+            boxes.set_yscale("log")
+            decades(boxes.yaxis)
+        boxes.set_ylabel(_named(agreement, parameter))
         apart.axhline(0, color=FAINT, linewidth=0.6)
-        apart.set_ylabel(f"{parameter}, model − {agreement.reference} ({unit})")
+        unit = agreement.unit_of(parameter)[1]
+        apart.set_ylabel(f"{parameter}, model − {agreement.reference}{f' ({unit})' if unit else ''}")
         shown = series_of(agreement, parameter, regions[0])
-        for series, colour in zip((shown.reference, *shown.models), colours, strict=True):
-            bars.stairs(series.share, shown.edges, color=colour, linewidth=1.2)
-        bars.set_xlabel(f"{parameter} (ms), {regions[0].name} voxels")
+        for series in (shown.reference, *shown.models):
+            bars.stairs(series.share, shown.edges, color=of_models[series.name], linewidth=1.2)
+        bars.set_xlabel(f"{_named(agreement, parameter)}, {regions[0].name} voxels")
         bars.set_ylabel("voxels (%)")
         for axes in (boxes, apart, bars):
             axes.spines[["top", "right"]].set_visible(False)
@@ -206,15 +225,24 @@ def _boxes(axes: Axes, place: int, several: Sequence[Box], colours: Sequence[str
 
 def _grid(agreement: AgreementTable, draw: Callable[[Axes, str, str], None]) -> Figure:
     """Return a figure with a row per parameter and a column per model."""
-    models = len(agreement.models)
-    figure = Figure(figsize=(max(2, models) * 3.3, 5.8), layout="constrained")
-    rows = figure.subplots(2, models, squeeze=False)
-    for places, parameter in zip(rows, PARAMETERS, strict=True):
+    models, count = len(agreement.models), len(agreement.parameters)
+    figure = Figure(figsize=(max(2, models) * 3.3, 2.9 * count), layout="constrained")
+    rows = figure.subplots(count, models, squeeze=False)
+    for places, parameter in zip(rows, agreement.parameters, strict=True):
         for place, model in zip(places, agreement.models, strict=True):
+            if model not in agreement.models_of(parameter):
+                place.set_axis_off()
+                continue
             draw(place, model, parameter)
             place.set_title(f"{parameter}: {model}")
             place.spines[["top", "right"]].set_visible(False)
     return report_look(figure)
+
+
+def _named(agreement: AgreementTable, parameter: str) -> str:
+    """Return a parameter with its unit."""
+    unit = agreement.parameters[parameter]
+    return f"{parameter} ({unit})" if unit else parameter
 
 
 _FIGURES: dict[str, Callable[[AgreementTable], Figure]] = {

@@ -5,14 +5,19 @@ from __future__ import annotations
 import os
 
 from napari_blochnet.evaluation.agreement import agreement_figures as figures
-from napari_blochnet.evaluation.agreement.agreement_table import AGREEMENT_COLUMNS, PARAMETERS, AgreementTable
+from napari_blochnet.evaluation.agreement.agreement_table import AGREEMENT_COLUMNS, AgreementTable
+from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.report import page_table, write_page
+from napari_blochnet.evaluation.tables import in_unit
 
 __all__ = ["write_agreement"]
 
 # What stands below the figures.
-_DIFFERENCES = "Maps, and differences from the reference in per cent of the mean of both, with shared colour limits."
+_DIFFERENCES = (
+    "Maps, and differences from the reference (of T1 and T2 in per cent of the mean of both), with shared colour "
+    "limits."
+)
 _BLAND_ALTMAN = (
     "Bland–Altman: difference over the mean of both, darker where more voxels lie. Lines: bias, and limits of "
     "agreement (bias ± 1.96 SD) dashed; shaded: their confidence intervals. What lies beyond "
@@ -41,8 +46,12 @@ def write_agreement(agreement: AgreementTable, path: str | os.PathLike[str]) -> 
             *agreement.notes,
         ],
         tables=[
-            page_table(f"{parameter}: model − {agreement.reference}", chosen, columns)
-            for parameter in PARAMETERS
+            page_table(
+                f"{parameter}: model − {agreement.reference}",
+                chosen,
+                columns if parameter in PARAMETERS else [in_unit(column, unit) for column in columns],
+            )
+            for parameter, unit in agreement.parameters.items()
             if (chosen := [row for row in rows if row["parameter"] == parameter])
         ],
         columns=columns,

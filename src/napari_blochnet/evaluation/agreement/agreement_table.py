@@ -13,7 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS, difference_maps
+from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS, difference_maps, shared_quantities
 from napari_blochnet.evaluation.error_maps import failures, limits_of_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, Region
@@ -69,7 +69,8 @@ class AgreementTable:
         Voxels that all have.
     table : tuple of dict
         One row per model, region and parameter: bias, standard deviation and limits of agreement in ms, and in per cent
-        of the mean of both (``…_percent``), each with its confidence interval (``…_from``, ``…_to``).
+        of the mean of both (``…_percent``), each with its confidence interval (``…_from``, ``…_to``). What is
+        neither T1 nor T2 in its ``unit``, and never per cent.
     confidence : float
         Of the intervals, per cent.
     unit : {"percent", "ms"}
@@ -106,19 +107,53 @@ class AgreementTable:
         return f"<Agreement of {', '.join(self.models)} with {self.reference}: {int(self.mask.sum()):,} voxels>"
 
     @cached_property
+    def parameters(self) -> dict[str, str]:
+        """What the reference and a model both have, with its unit: T1, T2, then what only dictionaries know."""
+        shared: dict[str, str] = {}
+        for each in self._shared:
+            shared |= each
+        order = [*PARAMETERS, *(name for name in shared if name not in PARAMETERS)]
+        return {name: shared[name] for name in order if name in shared}
+
+    def models_of(self, parameter: str) -> tuple[str, ...]:
+        """Return the models that have a parameter in common with the reference."""
+        return tuple(name for name, shared in zip(self.models, self._shared, strict=True) if parameter in shared)
+
+    @cached_property
+    def _shared(self) -> list[dict[str, str]]:
+        return [shared_quantities(self.source, item) for item in self.maps]
+
+    def unit_of(self, parameter: str) -> tuple[str, str]:
+        """Return what keys of rows about differences end in as figures show them, and their unit."""
+        if parameter in PARAMETERS:
+            return ("_percent", "%") if self.unit == "percent" else ("", "ms")
+        return "", self.parameters[parameter]
+
+    @cached_property
     def colour_limits(self) -> dict[str, Limits]:
         """Lowest and highest colour of "T1", "T2" (ms), "T1 difference" and "T2 difference" (per cent), for all models.
 
         What nobody chose follows from the truth, or without one from all models together, and from all differences.
+        What else is compared has limits, too, in its unit.
         """
-        found = {name: limits_of_maps(name, (self.source, *self.maps), self.truth) for name in PARAMETERS}
-        wanted = {f"{name} difference" for name in PARAMETERS}
+        several = (self.source, *self.maps)
+        found = {
+            name: limits_of_maps(name, several, self.truth if name in PARAMETERS else None) for name in self.parameters
+        }
+        given = dict(self.chosen_limits)
         if self.difference_limit is not None:
-            found |= dict.fromkeys(wanted, (-self.difference_limit, self.difference_limit))
-        elif not wanted <= self.chosen_limits.keys():
+            given = {
+                f"{name} difference": (-self.difference_limit, self.difference_limit) for name in PARAMETERS
+            } | given
+        if not {f"{name} difference" for name in self.parameters} <= given.keys():
             apart = [difference_maps(self.source, item) for item in self.maps]
-            found |= {f"{name} difference": widest(error_limits(each[name]) for each in apart) for name in PARAMETERS}
-        return {**found, **self.chosen_limits}
+            found |= {
+                f"{name} difference": widest(
+                    error_limits(each[name], percent=name in PARAMETERS) for each in apart if name in each
+                )
+                for name in self.parameters
+            }
+        return {**found, **given}
 
     def rows(self) -> list[dict[str, Any]]:
         """Return `table` as JSON-ready dictionaries."""

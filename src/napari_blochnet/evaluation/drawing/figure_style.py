@@ -21,10 +21,12 @@ __all__ = [
     "FAINT",
     "FONT_SIZE",
     "MODEL_COLOURS",
+    "OTHER_COLOURMAP",
     "SMALL_SIZE",
     "TEXT",
     "TRUTH_COLOUR",
     "colour_table",
+    "colours_of",
     "error_bars",
     "ground",
     "lane_tick",
@@ -51,6 +53,8 @@ COLOURMAPS = {
     "T1 error": "crameri:berlin",
     "T2 error": "crameri:berlin",
 }
+#: Of maps that are none of these.
+OTHER_COLOURMAP = "crameri:batlow"
 #: Colour maps with a colour for 0 in their middle.
 DIVERGING = ("crameri:berlin",)
 # Odd, so that there is a middle.
@@ -59,9 +63,15 @@ _COLOURS = 257
 _INTERVAL = 1.96
 
 
+def colours_of(quantity: str) -> str:
+    """Return the colour map of a quantity, "T1 error" for one; those that only a dictionary knows share one."""
+    usual = COLOURMAPS["T1 error"] if quantity.endswith((" error", " difference")) else OTHER_COLOURMAP
+    return COLOURMAPS.get(quantity, usual)
+
+
 def ground(quantity: str) -> str:
     """Return the colour around a map of a quantity."""
-    return _ERROR_GROUND if COLOURMAPS[quantity] in DIVERGING else _GROUND
+    return _ERROR_GROUND if colours_of(quantity) in DIVERGING else _GROUND
 
 
 @functools.cache

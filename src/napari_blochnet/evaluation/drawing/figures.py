@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,14 +54,15 @@ def comparison_figure(comparison: ComparisonTable, z: int | None = None) -> Figu
     here = int(comparison.mask.sum(axis=(1, 2)).argmax()) if z is None else z
     window = crop(comparison.truth.mask[here])
     tall = _aspect(comparison.truth, window)
-    cell = 2.35
+    cell, times = 2.35, comparison.times
+    count = len(times)
     if models == 1:
-        figure = _figure(4 * cell + 1.5, 2 * cell * tall + 0.55)
-        panels = np.ravel(figure.subfigures(1, 2, wspace=0.03, squeeze=False))
+        figure = _figure(2 * count * cell + 0.75 * count, 2 * cell * tall + 0.55)
+        panels = np.ravel(figure.subfigures(1, count, wspace=0.03, squeeze=False))
     else:
-        figure = _figure((models + 1) * cell + 0.9, 4 * cell * tall + 1.1)
-        panels = np.ravel(figure.subfigures(2, 1, hspace=0.03, squeeze=False))
-    for panel, parameter in zip(panels, ("T1", "T2"), strict=True):
+        figure = _figure((models + 1) * cell + 0.9, 2 * count * cell * tall + 0.55 * count)
+        panels = np.ravel(figure.subfigures(count, 1, hspace=0.03, squeeze=False))
+    for panel, parameter in zip(panels, times, strict=True):
         _parameter_panel(panel, comparison, parameter, here, window)
     return report_look(figure)
 
@@ -76,22 +77,28 @@ def _parameter_panel(
     truth, mask, limits = comparison.truth, comparison.mask, comparison.colour_limits
     axes = panel.subplots(2, len(comparison.maps) + 1, squeeze=False)
     step = truth.voxel_size[1] / truth.voxel_size[2]
-    errors = [error_maps(truth, maps)[parameter] for maps in comparison.maps]
+    known = comparison.models_of(parameter)
+    errors = {model: error_maps(truth, maps)[parameter] for model, maps in known.items()}
     origin = row_order(comparison.maps[0])
     maps_drawn = [_draw_map(axes[0, 0], truth, parameter, z, truth.mask[z], window, limits[parameter], origin)]
     errors_drawn = []
     axes[0, 0].set_title("truth")
     for column, (model, maps) in enumerate(zip(comparison.models, comparison.maps, strict=True), start=1):
+        if model not in known:
+            for place in axes[:, column]:
+                place.set_axis_off()
+            continue
         drawn = _draw_map(axes[0, column], maps, parameter, z, maps.mask[z], window, limits[parameter], origin)
         maps_drawn.append(drawn)
         axes[0, column].set_title(model)
-        shown = np.ma.masked_array(errors[column - 1][z][window], ~mask[z][window])
+        shown = np.ma.masked_array(errors[model][z][window], ~mask[z][window])
         wrong = f"{parameter} error"
         errors_drawn.append(image(axes[1, column], shown, wrong, limits[wrong], step, origin))
         found = comparison.score(model, parameter)
         failed = f", {found.failures:,} failed" if found.failures else ""
         axes[1, column].set_title(f"median |error| {found.median_percent:.2f} %{failed}", color=FAINT)
-    _draw_distribution(axes[1, 0], comparison, [values[mask] for values in errors], limits[f"{parameter} error"])
+    inside = {model: values[mask] for model, values in errors.items()}
+    _draw_distribution(axes[1, 0], comparison, inside, limits[f"{parameter} error"])
     colour_bar(panel, maps_drawn, list(axes[0]), f"{parameter} (ms)")
     colour_bar(panel, errors_drawn, list(axes[1]), f"{parameter} error (%)")
 
@@ -111,9 +118,14 @@ def _draw_map(
     return image(axes, shown, parameter, limits, step, origin)
 
 
-def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence[FloatArray], limits: Limits) -> None:
+def _draw_distribution(
+    axes: Axes, comparison: ComparisonTable, errors: Mapping[str, FloatArray], limits: Limits
+) -> None:
     bins = np.linspace(*limits, 81)
-    for model, values, colour in zip(comparison.models, errors, itertools.cycle(MODEL_COLOURS), strict=False):
+    for model, colour in zip(comparison.models, itertools.cycle(MODEL_COLOURS), strict=False):
+        if model not in errors:
+            continue
+        values = errors[model]
         share = 100.0 * np.histogram(np.clip(values, *limits), bins)[0] / values.size
         axes.stairs(share, bins, color=colour, fill=len(comparison.maps) == 1, linewidth=1.3, label=model)
     axes.axvline(0, color=FAINT, linewidth=0.6)
@@ -128,14 +140,17 @@ def _draw_distribution(axes: Axes, comparison: ComparisonTable, errors: Sequence
 
 def scatter_figure(comparison: ComparisonTable) -> Figure:
     """Draw estimated against true T1 and T2 for every model, on logarithmic axes, with lines of ±10 %."""
-    models = len(comparison.maps)
-    figure = _figure(2.9 * models * (2 if models == 1 else 1) + 0.7, 2.9 * (1 if models == 1 else 2) + 0.3)
-    axes = np.atleast_2d(figure.subplots(1, 2) if models == 1 else figure.subplots(2, models))
-    places = [axes[0, :1], axes[0, 1:]] if models == 1 else list(axes)
-    for row, parameter in zip(places, ("T1", "T2"), strict=True):
+    models, times = len(comparison.maps), comparison.times
+    columns, rows = (len(times), 1) if models == 1 else (models, len(times))
+    figure = _figure(2.9 * columns + 0.7, 2.9 * rows + 0.3)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for row, parameter in zip(axes.T if models == 1 else axes, times, strict=True):
         true = values_of(comparison.truth, parameter)[comparison.mask]
         low, high = float(true.min()) / 1.6, float(true.max()) * 1.6
         for place, model, maps in zip(row, comparison.models, comparison.maps, strict=True):
+            if model not in comparison.models_of(parameter):
+                place.set_axis_off()
+                continue
             made = values_of(maps, parameter)[comparison.mask]
             good = made > 0
             place.hexbin(

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure, FigureBase
 
-from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, FAINT, TEXT, colour_table, ground
+from napari_blochnet.evaluation.drawing.figure_style import FAINT, TEXT, colour_table, colours_of, ground
 from napari_blochnet.evaluation.drawing.image_parts import extension
 
 __all__ = ["LINE", "colour_bar", "decades", "density", "image", "report_look"]
@@ -23,8 +23,8 @@ LINE = "#d55e00"
 def image(
     axes: Axes, values: Any, quantity: str, limits: tuple[float, float], step: float, origin: Literal["lower", "upper"]
 ) -> Any:
-    """Draw a masked map of "T1", "T2" or their "… error"; ``step`` is a voxel's height in widths."""
-    colours = ListedColormap(colour_table(COLOURMAPS[quantity]), quantity).with_extremes(bad=ground(quantity))
+    """Draw a masked map of "T1", "T2", another parameter, or its "… error"; ``step`` is a voxel's height in widths."""
+    colours = ListedColormap(colour_table(colours_of(quantity)), quantity).with_extremes(bad=ground(quantity))
     low, high = limits
     drawn = axes.imshow(
         values, cmap=colours, vmin=low, vmax=high, origin=origin, aspect=step, interpolation="nearest"

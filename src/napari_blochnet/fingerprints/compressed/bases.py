@@ -19,6 +19,7 @@ from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, read_hdf
 from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
 from napari_blochnet.io.json_files import read_json
+from napari_blochnet.io.matlab_array import plain_name
 from napari_blochnet.io.matlab_files import list_arrays
 
 __all__ = ["Convention", "basis_from_json", "basis_inside", "basis_to_json", "read_basis", "under_convention"]
@@ -223,10 +224,10 @@ def _chosen(
 ) -> tuple[str, str]:
     """Return the name of the array that is the basis, and what else could have been, in a sentence."""
     if variable is not None:
-        there = {name.replace("(1)", ""): name for name in arrays}
-        if variable not in there:
+        there = {plain_name(name): name for name in arrays}
+        if plain_name(variable) not in there:
             raise FileError(path, f"has no array {variable!r}; it holds {', '.join(arrays) or 'none'}.")
-        return there[variable], ""
+        return there[plain_name(variable)], ""
     flat = {name: tuple(n for n in each.shape if n > 1) for name, each in arrays.items()}
     fits = [name for name, shape in flat.items() if _is_basis(shape, lengths, pulses)]
     if not fits:

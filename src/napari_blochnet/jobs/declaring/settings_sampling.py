@@ -11,7 +11,6 @@ from napari_blochnet.jobs.declaring.settings_base import Settings, quantity
 __all__ = ["CoefficientSettings", "SamplingSettings", "TrajectorySettings", "is_taken"]
 
 _OF_SHAPES = ("interleaves", "rotation")
-_OF_COEFFICIENTS = ("components", "low_rank")
 
 
 class TrajectorySettings(Settings):
@@ -61,8 +60,9 @@ class _ImagesSettings(Settings):
     images: Literal["frames", "coefficients"] = quantity(
         "frames",
         "Images",
-        "frames: an aliased image of each TR, by gridding; coefficients: a few images on the first singular vectors of "
-        "the dictionary, which explain all samples and are locally of low rank.",
+        "frames: an image of each TR, by gridding where k-space is undersampled, which aliases; coefficients: a "
+        "few images on the first singular vectors of the dictionary, of whole images or such as explain all samples "
+        "and are locally of low rank.",
     )
 
 
@@ -84,6 +84,11 @@ class CoefficientSettings(Settings):
 class SamplingSettings(CoefficientSettings, _ImagesSettings, TrajectorySettings):
     """How k-space is read, and what images are made of it."""
 
+    @property
+    def is_made_whole(self) -> bool:
+        """Whether stacks are made in memory as a whole: a readout sees a whole slice, coefficients a whole train."""
+        return self.trajectory is not None or self.images == "coefficients"
+
 
 def is_taken(field: str, trajectory: str | None, images: str) -> bool:
     """Whether a field of undersampling says anything, with a trajectory and images that are chosen."""
@@ -91,4 +96,6 @@ def is_taken(field: str, trajectory: str | None, images: str) -> bool:
         return trajectory == "file"
     if field in _OF_SHAPES:
         return trajectory not in (None, "file")
-    return trajectory is not None and (field not in _OF_COEFFICIENTS or images == "coefficients")
+    if field in ("images", "components"):
+        return field == "images" or images == "coefficients"
+    return trajectory is not None and (field != "low_rank" or images == "coefficients")

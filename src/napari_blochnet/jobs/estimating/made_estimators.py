@@ -26,7 +26,7 @@ def made_by_name(settings: ReconstructSettings) -> Estimator:
         if settings.estimator != "dictionary":
             raise InputError(f"A dictionary file is given, and {settings.estimator} as the estimator; expected one of "
                              "the two.", field="estimator")  # fmt: skip
-        brought = read_dictionary(settings.dictionary, settings.parameters)
+        brought = read_dictionary(settings.dictionary, settings.parameters, settings.dictionary_variable)
         if settings.saturation is not None and not settings.refine:
             raise takes_every_sample(brought.name)
         return brought

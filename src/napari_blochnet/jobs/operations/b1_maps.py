@@ -20,6 +20,7 @@ from napari_blochnet.jobs.records import make_record
 from napari_blochnet.jobs.settings import B1FieldSettings, settings_from
 from napari_blochnet.phantoms.fields.transmit_field import with_transmit_field
 from napari_blochnet.phantoms.map_files import MapArray, choose_maps, read_map
+from napari_blochnet.phantoms.matlab import map_arrays
 from napari_blochnet.phantoms.phantom import Phantom
 from napari_blochnet.phantoms.quantities import B1_RANGE, nominal_b1
 
@@ -32,7 +33,8 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
     Parameters
     ----------
     path : path
-        NIfTI, MINC, ``.npy``, or a folder of maps of which one is called as a B1 map, such as a phantom's.
+        NIfTI, MINC, ``.npy``; ``.mat`` or ``.npz``, or a folder of maps, of which one is called as a B1 map, such as a
+        phantom's.
     stack : FingerprintStack
         On whose grid it is laid, as the affines say; a `DataWarning` tells where it was turned or interpolated. 0 and
         NaN are no values of B1, and are not interpolated with; voxels inside the mask that are left without a value
@@ -51,7 +53,7 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
     """
     try:
         path = _within(Path(path).expanduser())
-        found = read_map(existing_file(path))
+        found = _map_in(existing_file(path))
     except InputError as error:
         raise InputError(str(error), field="b1") from None
     _, *shape = stack.shape
@@ -80,6 +82,17 @@ def read_b1(path: str | os.PathLike[str], stack: FingerprintStack) -> MapArray:
     if laid.how == "resampled" and found.geometry is not None:
         values = _filled(values, stack, max(found.geometry.voxel_size), Path(path).name)
     return replace(found, values=values)
+
+
+def _map_in(path: Path) -> MapArray:
+    """Return the B1 map of a file; of one with named arrays the one that is called so."""
+    if not path.name.lower().endswith((".mat", ".npz")):
+        return read_map(path)
+    maps, arrays = map_arrays(path)
+    if "b1" not in maps:
+        held = ", ".join(arrays) or "no arrays"
+        raise FileError(path, f"holds no map that is called as one of B1; it has {held}", "an array such as b1map")
+    return maps["b1"]
 
 
 def _within(path: Path) -> Path:
@@ -162,9 +175,11 @@ def checked_b1(
     bad = inside & ~((field >= B1_RANGE[0]) & (field <= B1_RANGE[1]))
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise InputError(f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in {int(bad.sum())} "
-                         f"voxels in all; expected {B1_RANGE[0]:g} to {B1_RANGE[1]:g}, 1 being nominal.",
-                         field="b1")  # fmt: skip
+        found = (
+            f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in {int(bad.sum())} voxels in all"
+        )
+        fitting = f"{B1_RANGE[0]:g} to {B1_RANGE[1]:g}, 1 being nominal, or a mask that leaves them out"
+        raise InputError(found, fitting, field="b1")
     return np.where(stack.mask, field, 1.0).astype(np.float32)
 
 

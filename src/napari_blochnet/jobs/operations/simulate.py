@@ -61,7 +61,8 @@ def simulate(
     -------
     FingerprintStack
         Samples (time, z, y, x), complex64 or float32, 0 outside the phantom's mask. Undersampled: aliased frames, of
-        which voxels outside hold aliasing, too, or coefficient images with their basis.
+        which voxels outside hold aliasing, too. Coefficient images come with their basis; those of whole images are
+        what `napari_blochnet.compress` makes of the frames.
 
     Raises
     ------
@@ -103,6 +104,8 @@ def simulate(
     elif given.snr is not None:
         watch.report(0, 1, "adding noise")
         sigma = add_noise(volume, phantom.mask, given.snr, given.seed, watch=Watch(cancelled=cancelled))
+    if sampling is None and given.images == "coefficients":
+        volume, basis = _coefficients(volume, phantom, schedule, given, watch)
     if given.kind == "magnitude":
         volume = np.abs(volume)
     inputs = {"phantom": source, "schedule": embed_schedule(schedule)}
@@ -129,6 +132,26 @@ def _sampling(
                                settings.rotation, watch)  # fmt: skip
     in_images = settings.images == "frames"
     return trajectory, None if in_images else subspace_basis(schedule, settings.components, watch)
+
+
+def _coefficients(
+    volume: AnyArray, phantom: Phantom, schedule: Schedule, settings: SimulateSettings, watch: Watch
+) -> tuple[AnyArray, AnyArray]:
+    """Return the coefficients (z, y, x, K) of whole fingerprints, and their orthonormal basis."""
+    from napari_blochnet.estimators.matching.atoms import atom_form, schedule_subspace
+    from napari_blochnet.estimators.matching.grid import TissueGrid
+    from napari_blochnet.fingerprints.subspaces import Subspace
+
+    # as compressing has it
+    grid = TissueGrid((20.0, 6000.0), (2.0, 3000.0), 0.1)
+    found = schedule_subspace(schedule, grid, atom_form(schedule, settings.kind), settings.components, watch=watch)
+    subspace = Subspace.of(found.basis)
+    number = np.complex64 if settings.kind == "complex" or subspace.is_complex else np.float32
+    kept = np.zeros((*phantom.shape, subspace.rank), number)
+    for z in np.flatnonzero(phantom.mask.any(axis=(1, 2))):
+        watch.check("compressing")
+        kept[z][phantom.mask[z]] = subspace.project(volume[z][phantom.mask[z]])
+    return kept, subspace.q
 
 
 def _undersampled(
@@ -169,19 +192,22 @@ def simulated_part(phantom: Phantom, schedule: Schedule, settings: SimulateSetti
     if settings.kind == "real" and not schedule.is_real:
         raise InputError("kind is 'real', but the schedule's RF phases make a complex signal; expected complex or "
                          "magnitude.", field="kind")  # fmt: skip
-    if settings.trajectory is not None:
-        _check_undersampled(settings)
+    if settings.is_made_whole:
+        _check_images(settings, len(schedule))
     check_train_signal(schedule, 1.0 if phantom.b1 is None else phantom.b1[phantom.mask])
     return phantom
 
 
-def _check_undersampled(settings: SimulateSettings) -> None:
-    """Raise `InputError` where undersampled images cannot be of a kind."""
+def _check_images(settings: SimulateSettings, pulses: int) -> None:
+    """Raise `InputError` where undersampled images, or coefficients, cannot be of a kind, or so many."""
     found = f"kind is {settings.kind!r}, but "
-    if settings.kind == "real":
+    if settings.kind == "real" and settings.trajectory is not None:
         raise InputError(f"{found}undersampled frames are complex", "complex or magnitude", field="kind")
     if settings.kind == "magnitude" and settings.images == "coefficients":
         raise InputError(f"{found}magnitudes of coefficients have lost their signs", "complex", field="kind")
+    if settings.images == "coefficients" and settings.components > pulses:
+        raise InputError(f"components is {settings.components}, but the schedule has {pulses} pulses",
+                         "no more than these", field="components")  # fmt: skip
 
 
 def simulated_type(schedule: Schedule, settings: SimulateSettings) -> np.dtype[Any]:

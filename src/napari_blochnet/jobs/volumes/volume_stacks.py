@@ -56,7 +56,8 @@ def simulate_to(
 
     What is finished is kept in a hidden folder beside the file until that is whole: whoever stops it, or whatever
     ends the process, the same call goes on with the parts that are missing. Undersampled stacks, of which every readout
-    sees a whole slice, are made in memory as by `simulate`, and nothing of one that is broken off is kept.
+    sees a whole slice, and coefficients are made in memory as by `simulate`, and nothing of one that is broken off is
+    kept.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ def simulate_to(
     source = phantom.record or {"operation": "given", "phantom": phantom.name}
     files = files_to_write(target)
     check_outputs(files, record=source)
-    if given.trajectory is not None:
-        # readouts see whole slices: made in memory, and written at once
+    if given.is_made_whole:
+        # made in memory, and written at once
         told: dict[str, Any] = {"progress": progress, "cancelled": cancelled}
         whole = simulate(phantom, schedule, given, device=device, **told)
         write_or_keep(lambda place: write_fingerprints(whole, place, **told), target)

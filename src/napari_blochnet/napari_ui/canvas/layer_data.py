@@ -189,14 +189,20 @@ def maps_layer_data(
 
 
 def map_values(maps: ParameterMaps, role: str) -> Any:
-    """Return the map that is shown in a role; "T1 SE" is `t1_se`."""
-    return maps.others[role].values if role in maps.others else getattr(maps, role.lower().replace(" ", "_"))
+    """Return the map that is shown in a role; "T1 SE" is `t1_se`.
+
+    Of what lies on both sides of 0, where 0 is a value as good as any, NaN stands where there is none.
+    """
+    if role not in maps.others:
+        return getattr(maps, role.lower().replace(" ", "_"))
+    values = maps.others[role].values
+    return np.where(maps.mask & ~maps.failed, values, np.float32(np.nan)) if (values < 0).any() else values
 
 
 def _unit(entry: Entry) -> str:
-    subject = entry.subject
-    if isinstance(subject, ParameterMaps) and entry.role in subject.others:
-        return subject.others[entry.role].unit
+    subject, of = entry.subject, entry.role.removesuffix(" difference")
+    if isinstance(subject, ParameterMaps) and of in subject.others:
+        return subject.others[of].unit
     return style_of(entry.role).unit
 
 

@@ -31,8 +31,10 @@ Family = tuple[str, int]
 
 def family_of(entry: Entry) -> Family | None:
     """Return the family of a layer by what it shows; None of fingerprints, labels and regions."""
-    others = entry.subject.others if isinstance(entry.subject, ParameterMaps) else ()
-    if entry.kind not in ("phantom", "maps") or entry.role not in {*STYLES, *others}:
+    others = {"B1", *entry.subject.others} if isinstance(entry.subject, ParameterMaps) else set()
+    if entry.kind not in ("phantom", "maps"):
+        return None
+    if entry.role not in STYLES and entry.role.removesuffix(" difference") not in others:
         return None
     if entry.role != "PD" or entry.kind != "maps":
         return entry.role, 0
@@ -45,7 +47,7 @@ def _own_limits(layer: Layer, entry: Entry) -> Limits:
     if fixed is not None:
         return fixed
     if is_derived(entry.role):
-        return error_limits(layer.data)
+        return error_limits(layer.data, percent=entry.role in STYLES)
     subject = entry.subject
     if isinstance(subject, Phantom):
         return value_limits(getattr(subject, entry.role.lower()), subject.mask)

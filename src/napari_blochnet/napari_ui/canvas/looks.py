@@ -11,10 +11,10 @@ from napari.utils import Colormap
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.evaluation.drawing import image_parts
-from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, DIVERGING, colour_table
+from napari_blochnet.evaluation.drawing.figure_style import COLOURMAPS, DIVERGING, OTHER_COLOURMAP, colour_table
 from napari_blochnet.evaluation.drawing.image_parts import rows_run_up
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.state.entries import Entry, is_derived
 
 __all__ = [
     "REGION_COLOURS",
@@ -51,7 +51,7 @@ STYLES = {
     "T2": Style(COLOURMAPS["T2"], "ms"),
     "PD": Style("gray", ""),
     "signal": Style("gray", ""),
-    "B1": Style("crameri:batlow", "", (0.6, 1.4)),
+    "B1": Style(OTHER_COLOURMAP, "", (0.6, 1.4)),
     "T1 SE": Style("magma", "ms"),
     "T2 SE": Style("magma", "ms"),
     "residual": Style("magma", "", (0.0, 0.2)),
@@ -60,12 +60,13 @@ STYLES = {
     "T1 difference": Style(COLOURMAPS["T1 error"], "%"),
     "T2 difference": Style(COLOURMAPS["T2 error"], "%"),
 }
-_OTHER = Style("crameri:batlow", "")
+# Of what only a dictionary knows, and of what is different in it: in its unit.
+_OTHER, _OTHER_DIFFERENCE = Style(OTHER_COLOURMAP, ""), Style(COLOURMAPS["T1 error"], "")
 
 
 def style_of(role: str) -> Style:
     """Return how a quantity is drawn; those that only a dictionary knows have a look of their own."""
-    return STYLES.get(role, _OTHER)
+    return STYLES.get(role, _OTHER_DIFFERENCE if is_derived(role) else _OTHER)
 
 
 # One colour per tissue; labels beyond them start again.

@@ -287,6 +287,8 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
     if session.viewer is None or not maps:
         return
     parts = [_compared_layers(session, maps, truth, role) for role in ("T1", "T2")]
+    # what only one of two has was not compared
+    parts = [part if truth is None or part[0] or part[2] else ([], [], []) for part in parts]
     above, below = ([*true, *estimates, *errors] for true, estimates, errors in parts)
     if len(above) != len(below) or not above:
         # somebody has deleted layers meanwhile
@@ -353,7 +355,7 @@ def show_quantity(session: Session, role: str, *, beside: bool) -> Steps[None]:
     """Show one quantity: the newest layer of it, or all layers of it side by side."""
     found = session.layers(role=role)
     compared = session.compared
-    if beside and compared is not None and compared.reference is not None and role in ("T1", "T2"):
+    if beside and compared is not None and compared.reference is not None:
         true, estimates, errors = _compared_layers(session, compared.maps, compared.reference, role)
         if true and estimates and errors:
             yield from _show_in_order(session, [*true, *estimates, *errors])

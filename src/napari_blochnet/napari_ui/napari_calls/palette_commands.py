@@ -28,12 +28,15 @@ from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, open_dock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from napari_blochnet.napari_ui.panels.data.compress_fold import CompressFold
     from napari_blochnet.napari_ui.widgets.panel import Panel
 
 __all__ = [
     "compare_maps",
+    "compress_fingerprints",
     "copy_command",
     "copy_python",
+    "expand_coefficients",
     "figure_of_maps",
     "figure_of_voxel",
     "map_slice",
@@ -94,6 +97,33 @@ def open_fingerprints(viewer: Viewer) -> None:
     data = open_workbench(viewer, "Data").data
     if data.begin():
         data.stack_path.choose_files()
+
+
+def compress_fingerprints(viewer: Viewer) -> None:
+    """Unfold what makes coefficients of the selected fingerprints, or of those that were opened last."""
+    fold = _compress_fold(viewer)
+    if fold is not None:
+        fold.run.setFocus()
+
+
+def expand_coefficients(viewer: Viewer) -> None:
+    """Make whole fingerprints of the selected coefficients, or of those that were opened last."""
+    fold = _compress_fold(viewer)
+    if fold is not None:
+        fold.expand()
+
+
+def _compress_fold(viewer: Viewer) -> CompressFold | None:
+    data = open_workbench(viewer, "Data").data
+    # napari hands commands a proxy, whose layers are proxies too; layers are told by identity
+    plain = session_of(viewer).viewer
+    active = None if plain is None else plain.layers.selection.active
+    entry = None if active is None else entry_of(active)
+    if data.compressing.choose(None if entry is None else entry.stack):
+        return data.compressing
+    if data.begin():
+        data.jobs.say("Nothing to compress or expand: open or simulate fingerprints first.", "error")
+    return None
 
 
 def simulate_fingerprints(viewer: Viewer) -> None:

@@ -2,7 +2,8 @@
 
 A reader that claims a path is asked before all others when a person opens it, so it claims only what
 `napari_blochnet.jobs.recognise` has evidence for. Everything else is opened in the Data tab, and a person whose drop
-ends here, because no other plugin takes such a file or by choice, is told so.
+ends here, because no other plugin takes such a file or by choice, is told so; or is led there with a dictionary, and
+with complex images of MATLAB.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.fingerprints.contrasts import read_contrasts
 from napari_blochnet.jobs.operations.opening import open_fingerprints, open_phantom
 from napari_blochnet.jobs.recognise import (
+    is_complex_series,
+    is_dictionary,
     is_our_stack,
     is_phantom,
     is_series_of_contrasts,
@@ -134,8 +137,19 @@ def _is_the_last_asked(path: str) -> bool:
 
 @_plainly
 def _refuse(path: str | Sequence[str]) -> list[LayerData]:
-    """Say where such a file is opened."""
+    """Lead what is a dictionary or complex images to the Data tab, which asks what else it takes; say it of others."""
     first = path if isinstance(path, str) else path[0]
+    viewer = current_viewer()
+    kinds = (is_dictionary(first), is_complex_series(first))
+    if viewer is not None and any(kinds):
+        from napari_blochnet.napari_ui.napari_calls.commands import open_workbench
+
+        data = open_workbench(viewer, "Data").data
+        if kinds[0]:
+            data.take_dictionary(first)
+        else:
+            data.stack_path.take([first])
+        return _NOTHING
     raise InputError(
         unreadable(first)
         or f"{Path(first).name} may be a phantom or fingerprints, but does not say so itself: open it in BlochNet's "

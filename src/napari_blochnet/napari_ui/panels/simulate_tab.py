@@ -157,15 +157,14 @@ class SimulatePanel(Panel):
         part = phantom.mask[slice(*slices)]
         size, free = simulating_memory(phantom, schedule, settings), free_memory()
         is_large = size > _MOST_OF_MEMORY * free
-        # readouts see whole slices, which are made in memory
-        self._is_large = is_large and settings.trajectory is None
+        self._is_large = is_large and not settings.is_made_whole
         self.run.setText("Simulate into a file…" if self._is_large else "Simulate")
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
         line = f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, {memory(size)}"
         if self._is_large:
             line += f", and {memory(free)} of memory are free: they go into a file, and stay on the disk."
         elif is_large:
-            line += f" of memory, and {memory(free)} are free: choose fewer slices, or whole images."
+            line += f" of memory, and {memory(free)} are free: choose fewer slices, or frames of whole images."
         else:
             line += " of memory."
         self.size_line.setText(line)

@@ -18,6 +18,8 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS
+from napari_blochnet.evaluation.error_maps import quantities_of
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.maps_io import (
     error_files,
@@ -31,7 +33,8 @@ from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.stack_files import fingerprint_files, write_fingerprints
 from napari_blochnet.io.nifti import write_nifti_with_sidecar
 from napari_blochnet.io.origin import check_outputs, ours_among
-from napari_blochnet.napari_ui.state.entries import Entry
+from napari_blochnet.napari_ui.canvas.layer_data import map_values
+from napari_blochnet.napari_ui.state.entries import Entry, is_derived
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.phantoms.phantom import Phantom
 
@@ -250,9 +253,9 @@ def save_layer(
             field="path",
         )
     with _told(path):
-        if isinstance(subject, ParameterMaps) and entry.kind == "maps" and not entry.role.endswith(" error"):
-            field = _field(entry)
-            own = np.array_equal(values, getattr(subject, field))
+        if isinstance(subject, ParameterMaps) and entry.kind == "maps" and not is_derived(entry.role):
+            field = entry.role if entry.role in subject.others else _field(entry)
+            own = np.array_equal(values, map_values(subject, entry.role), equal_nan=True)
             return write_map(subject, field, path, None if own else values, **watched)
         stored, sidecar = _described(entry, values)
         # as `napari_blochnet.phantoms.write` writes T1, T2 and PD
@@ -271,6 +274,13 @@ def _described(entry: Entry, values: AnyArray) -> tuple[AnyArray, dict[str, Any]
     if role.endswith(" error"):
         about = f"({role.removesuffix(' error')} by {subject.estimator} − truth)/truth"
         return np.nan_to_num(values, nan=0.0), {"Units": "%", "Description": about, "Record": subject.record}
+    if is_derived(role):
+        parameter = role.removesuffix(" difference")
+        about = f"{parameter} by {subject.estimator} − {parameter} of what it was compared with"
+        unit = quantities_of(subject).get(parameter, "") or "arbitrary"
+        if parameter in PARAMETERS:
+            about, unit = f"({about})/mean of both", "%"
+        return np.nan_to_num(values, nan=0.0), {"Units": unit, "Description": about, "Record": subject.record}
     if entry.kind == "region" or role == "tissue":
         sidecar: dict[str, Any] = {"Description": f"{role} of {entry.title}", "Units": "label"}
         if role == "tissue":

@@ -9,7 +9,6 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QCheckBox, QDoubleSpinBox, QFrame, QGridLayout, QLabel, QWidget
 
 from napari_blochnet.napari_ui.canvas.limits import Family, limits_of
-from napari_blochnet.napari_ui.canvas.looks import style_of
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import palette, panel_style
 
@@ -21,7 +20,9 @@ class _Row:
 
     def __init__(self, session: Session, family: Family, grid: QGridLayout, row: int) -> None:
         self._limits, self._family = limits_of(session), family
-        role, unit = family[0], style_of(family[0]).unit
+        role = family[0]
+        # what only a dictionary knows has the unit that this has for it
+        unit = str(self._limits.layers(family)[0].metadata["blochnet"]["unit"])
         titles = {layer.name.partition(" – ")[2] for layer in self._limits.layers(family)} if role == "PD" else set()
         of_whom = f" – {titles.pop()}" if len(titles) == 1 else ""
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()

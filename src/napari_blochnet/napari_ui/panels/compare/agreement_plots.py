@@ -12,13 +12,14 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.colour_limits import round_up
 from napari_blochnet.evaluation.agreement.agreement_table import AGREEMENT_COLUMNS
 from napari_blochnet.evaluation.agreement.bland_altman import differences
+from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS
 from napari_blochnet.evaluation.agreement.distributions import Box
 from napari_blochnet.evaluation.agreement.series import RegionSeries
 from napari_blochnet.evaluation.tables import cell
 from napari_blochnet.napari_ui.widgets.appearance import Palette, style_plot
 from napari_blochnet.napari_ui.widgets.plots import BY_HAND, DecadeAxis, HomeBox, pg
 
-__all__ = ["AgreementPlot", "BlandAltmanPlot", "BoxPlot", "HistogramPlot"]
+__all__ = ["AgreementPlot", "BlandAltmanPlot", "BoxPlot", "HistogramPlot", "PlainScatter"]
 
 # Numbers at lines have the digits of the table.
 _COLUMNS = {column.key: column for column in AGREEMENT_COLUMNS}
@@ -100,20 +101,22 @@ class BlandAltmanPlot(AgreementPlot):
             "One point per voxel. Solid line: bias; dashed: limits of agreement, bias ± 1.96 SD; shaded: their "
             "confidence intervals."
         )
-        super().__init__(f"Bland–Altman plot of {parameter}", meaning, bottom=_WholeAxis("bottom"))
+        # what may be 0 has no decades
+        axes = {"bottom": _WholeAxis("bottom")} if parameter in PARAMETERS else {}
+        super().__init__(f"Bland–Altman plot of {parameter}", meaning, **axes)
 
     def show_series(
         self, found: RegionSeries, rows: Mapping[str, Mapping[str, Any]], unit: str, colours: Colours, theme: Palette
     ) -> None:
         """Draw the models; ``rows`` are those of the table, by model, and say where the lines are."""
-        sign = "%" if unit == "percent" else "ms"
+        sign, in_percent = found.sign(unit), found.is_time and unit == "percent"
         self.clear_drawn()
         self.take_theme(
             theme,
-            left=f"model − {found.reference.name} ({sign})",
-            bottom=f"mean {self._parameter} of both (ms)",
+            left=f"model − {found.reference.name}{f' ({sign})' if sign else ''}",
+            bottom=found.axis(f"mean {self._parameter} of both"),
         )
-        ending = "_percent" if unit == "percent" else ""
+        ending = "_percent" if in_percent else ""
         self.draw(pg.InfiniteLine(pos=0, angle=0, pen=pg.mkPen(theme.faint, width=1)))
         clouds: list[list[Any]] = []
         reach, ends = 0.0, []
@@ -122,8 +125,9 @@ class BlandAltmanPlot(AgreementPlot):
             self.name(model.name, colour)
             if not len(model.values):
                 continue
-            apart = differences(model.reference, model.values, percent=unit == "percent")
-            middle = np.log10((model.reference + model.values) / 2)
+            apart = differences(model.reference, model.values, percent=in_percent)
+            middle = (model.reference + model.values) / 2
+            middle = np.log10(middle) if found.is_time else middle
             ends += [float(middle.min()), float(middle.max())]
             clouds.append(_cloud(middle, apart, colour))
             reach = max(reach, float(np.percentile(np.abs(apart), 99)))
@@ -140,7 +144,8 @@ class BlandAltmanPlot(AgreementPlot):
                 self.draw(cloud)
         if ends:
             high = round_up(reach)
-            self.set_home((min(ends) - 0.05, max(ends) + 0.05), (-high, high))
+            room = 0.05 if found.is_time else 0.05 * (max(ends) - min(ends)) or 0.5
+            self.set_home((min(ends) - room, max(ends) + room), (-high, high))
 
     def _line(
         self,
@@ -172,6 +177,35 @@ class BlandAltmanPlot(AgreementPlot):
         self.draw(line)
 
 
+class PlainScatter(AgreementPlot):
+    """Each model's values over the reference's on plain axes, of what may be 0 or below."""
+
+    def __init__(self, parameter: str) -> None:
+        self._parameter = parameter
+        super().__init__(f"Scatter plot of {parameter}", "One point per voxel; line: both are equal.")
+
+    def show_series(self, found: RegionSeries, colours: Colours, theme: Palette) -> None:
+        """Draw the models."""
+        self.clear_drawn()
+        label = found.axis(self._parameter)
+        self.take_theme(theme, left=f"models' {label}", bottom=f"{label} by {found.reference.name}")
+        self.draw(pg.InfiniteLine(pos=(0, 0), angle=45, pen=pg.mkPen(theme.text, width=1))).setZValue(10)
+        clouds, ends = [], []
+        for model in found.models:
+            self.name(model.name, colours[model.name])
+            if len(model.values):
+                ends += [
+                    float(end) for values in (model.reference, model.values) for end in (values.min(), values.max())
+                ]
+                clouds.append(_cloud(model.reference, model.values, colours[model.name]))
+        for layer in zip(*clouds, strict=True):
+            for cloud in layer:
+                self.draw(cloud)
+        if ends:
+            room = 0.05 * (max(ends) - min(ends)) or 0.5
+            self.set_home((min(ends) - room, max(ends) + room), (min(ends) - room, max(ends) + room))
+
+
 class HistogramPlot(AgreementPlot):
     """The share of voxels over the value, of the reference and of each model."""
 
@@ -183,7 +217,7 @@ class HistogramPlot(AgreementPlot):
     def show_series(self, found: RegionSeries, colours: Colours, theme: Palette) -> None:
         """Draw all histograms."""
         self.clear_drawn()
-        self.take_theme(theme, left="voxels (%)", bottom=f"{self._parameter} (ms)")
+        self.take_theme(theme, left="voxels (%)", bottom=found.axis(self._parameter))
         high = 0.0
         for each in (found.reference, *found.models):
             self.name(each.name, colours[each.name])
@@ -216,9 +250,11 @@ class BoxPlot(AgreementPlot):
         theme : Palette
         """
         self.clear_drawn()
-        sign = {"": f"{self._parameter} (ms)", "percent": f"{self._parameter}, model − {found.reference.name} (%)",
-                "ms": f"{self._parameter}, model − {found.reference.name} (ms)"}[unit]  # fmt: skip
-        self.take_theme(theme, left="", bottom=sign)
+        label = found.axis(self._parameter)
+        if unit:
+            sign = found.sign(unit)
+            label = f"{self._parameter}, model − {found.reference.name}{f' ({sign})' if sign else ''}"
+        self.take_theme(theme, left="", bottom=label)
         shown = [(each.name, each.apart[unit] if unit else each.box) for each in found.models]
         if not unit:
             shown.insert(0, (found.reference.name, found.reference.box))

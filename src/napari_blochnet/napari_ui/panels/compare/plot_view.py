@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QVBoxLayout, QWidget
 
-from napari_blochnet.evaluation.agreement.agreement_table import PARAMETERS
 from napari_blochnet.evaluation.agreement.series import RegionSeries, series_of
 from napari_blochnet.napari_ui.forms.layouts import filled
-from napari_blochnet.napari_ui.panels.compare.agreement_plots import BlandAltmanPlot, BoxPlot, HistogramPlot
+from napari_blochnet.napari_ui.panels.compare.agreement_plots import (
+    BlandAltmanPlot,
+    BoxPlot,
+    HistogramPlot,
+    PlainScatter,
+)
 from napari_blochnet.napari_ui.state.session import Session
 from napari_blochnet.napari_ui.widgets.appearance import Palette
 from napari_blochnet.napari_ui.widgets.plots import ScatterPlot
@@ -46,11 +50,15 @@ def region_series(
 ) -> tuple[Agreement, str, dict[str, RegionSeries]]:
     """Return what the plots show of one region, by parameter; worker thread."""
     chosen = next((each for each in agreement.regions if each.name == region), agreement.regions[0])
-    return agreement, chosen.name, {parameter: series_of(agreement, parameter, chosen) for parameter in PARAMETERS}
+    return (
+        agreement,
+        chosen.name,
+        {parameter: series_of(agreement, parameter, chosen) for parameter in agreement.parameters},
+    )
 
 
 class PlotView(QWidget):
-    """T1 above T2 in one kind of plot; what is chosen belongs to the session.
+    """T1 above T2 in one kind of plot, and below what else was compared; what is chosen belongs to the session.
 
     Parameters
     ----------
@@ -145,9 +153,9 @@ class PlotView(QWidget):
             job.returned.connect(self._receive)
             job.start()
             return
-        for (other, _), plot in self.plots.items():
-            plot.setVisible(other == kind)
-        for parameter in PARAMETERS:
+        for (other, parameter), plot in self.plots.items():
+            plot.setVisible(other == kind and parameter in agreement.parameters)
+        for parameter in agreement.parameters:
             self._draw_one(kind, parameter, self._found[region][parameter])
 
     def _receive(self, result: tuple[Agreement, str, dict[str, RegionSeries]]) -> None:
@@ -164,7 +172,7 @@ class PlotView(QWidget):
         colours = self._colours
         if (kind, parameter) not in self.plots:
             kinds: dict[str, Callable[[str], Any]] = {
-                SCATTER: _scatter,
+                SCATTER: _scatter if found.is_time else PlainScatter,
                 BLAND_ALTMAN: BlandAltmanPlot,
                 HISTOGRAM: HistogramPlot,
             }
@@ -174,11 +182,14 @@ class PlotView(QWidget):
         plot = self.plots[kind, parameter]
         plot.show()
         unit = self.unit.currentData()
-        if kind == SCATTER:
+        if kind == SCATTER and not found.is_time:
+            plot.show_series(found, colours, theme)
+        elif kind == SCATTER:
             plot.name_axes(agreement.reference, theme)
             plot.show_points([(each.name, each.reference, each.values, colours[each.name]) for each in found.models])
         elif kind == BLAND_ALTMAN:
-            rows = {model: agreement.row(model, parameter, self.region.currentText()) for model in agreement.models}
+            names = agreement.models_of(parameter)
+            rows = {model: agreement.row(model, parameter, self.region.currentText()) for model in names}
             plot.show_series(found, rows, unit, colours, theme)
         elif kind == HISTOGRAM:
             plot.show_series(found, colours, theme)

@@ -135,7 +135,8 @@ class ComparisonTable(NumberTable):
         place = "region" if measure.agreement else "tissue"
         cells: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
         for row in made.rows():
-            if row.get(measure.column.key) is not None:
+            # what has no per cent is shown in its unit, where bias and limits are
+            if row.get("bias" if measure.name == LIMITS else measure.column.key) is not None:
                 cells.setdefault((row["parameter"], row[place]), {})[row["model"]] = row
         parameters = list(dict.fromkeys(parameter for parameter, _ in cells))
         self._lines = [
@@ -249,6 +250,9 @@ def _text(row: Mapping[str, Any], measure: Measure) -> str:
     if measure.name != LIMITS:
         return cell(row, measure.column).replace("-", "−")
     bias, upper = row["bias_percent"], row["upper_percent"]
+    if bias is None:
+        spread = "" if row["upper"] is None else f" ± {row['upper'] - row['bias']:.2g}"
+        return f"{row['bias']:+.2g}{spread} {row.get('unit', '')}".rstrip().replace("-", "−")
     text = f"{bias:+z.2f}" if upper is None else f"{bias:+z.2f} ± {upper - bias:.2f}"
     return text.replace("-", "−")
 

@@ -23,6 +23,7 @@ from napari_blochnet.napari_ui.canvas.showing import look_at
 from napari_blochnet.napari_ui.canvas.swapping import calm_steps
 from napari_blochnet.napari_ui.forms.forms import SettingsForm
 from napari_blochnet.napari_ui.panels.data.brainweb_dialog import BrainWebDialog
+from napari_blochnet.napari_ui.panels.data.compress_fold import CompressFold
 from napari_blochnet.napari_ui.panels.data.layer_row import LayerRow, open_stack
 from napari_blochnet.napari_ui.panels.data.sample_choice import SAMPLES, load_sample
 from napari_blochnet.napari_ui.panels.data.schedule_question import OWN, ScheduleQuestion
@@ -54,6 +55,8 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
 
     title = "Data"
 
+    #: the file of a dictionary that came with the data
+    dictionary_given = Signal(str)
     #: the schedule of a stack, which was given with it
     schedule_given = Signal(object)
     #: a stack is open that maps are wanted of: a layer that is used, or one whose schedule was asked for
@@ -104,6 +107,8 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
         self._card_list = QVBoxLayout()
         self._cards: list[QWidget] = []
         self.body.addLayout(self._card_list)
+        self.compressing = CompressFold(self)
+        self.body.addWidget(self.compressing)
         self.body.addStretch(1)
         # in view at any height of the window, and not only after scrolling: Cancel, and what became of a drop
         footer = QVBoxLayout()
@@ -135,8 +140,8 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
         return self.phantom_form if row is self.phantom_path else self.stack_form
 
     def forms(self) -> list[SettingsForm]:
-        # the two share names of fields
-        return [self._form_of(self._row)] if self._row is not None else []
+        # the two of files share names of fields
+        return [self.compressing.form if self._row is None else self._form_of(self._row)]
 
     def _forget_options(self, row: PathRow) -> None:
         """Let what one file needed not be said of the next."""
@@ -156,7 +161,7 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
 
     def _enable(self, free: bool) -> None:
         """Let buttons be pressed, or not while there is a job."""
-        others = (self.brainweb, self.open_phantom, self.open_stack, *self.sessions.buttons)
+        others = (self.brainweb, self.open_phantom, self.open_stack, self.compressing.run, *self.sessions.buttons)
         for button in (*self.sample_buttons.values(), *self.phantom_path.buttons, *self.stack_path.buttons, *others):
             button.setEnabled(free)
 
@@ -174,6 +179,7 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
     def update_session(self) -> None:
         self.question.set_in_tab(self.session.schedule)
         self.layers.update_choices()
+        self.compressing.update_session()
         entries: list[Entry[Phantom | FingerprintStack]] = [
             *self.session.entries("phantom"),
             *self.session.entries("stack"),
@@ -274,7 +280,9 @@ class DataPanel(TakesDrops, TakesLayers, Panel):
         def read(paths: list[str], settings: Any) -> Callable[..., FingerprintStack]:
             # whoever has named a schedule's file means it
             is_own = self.schedule_choice.currentText() == OWN or (self.question.is_file and not self.question.path)
-            own = is_own and has_own_schedule(Path(paths[0]).expanduser())
+            # coefficients come with a basis, and need none
+            is_told = has_own_schedule(Path(paths[0]).expanduser())
+            own = is_own and (is_told or (settings.basis is not None and self.question.is_file))
             schedule = None if own else self.question.schedule()
             return functools.partial(open_stack, paths[0], schedule, settings, self.question.is_file)
 

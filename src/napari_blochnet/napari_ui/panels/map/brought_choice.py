@@ -18,6 +18,17 @@ from napari_blochnet.napari_ui.forms.layouts import filled
 
 __all__ = ["BroughtChoice"]
 
+_WHICH = "dictionary_variable"
+
+
+class _Form(SettingsForm):
+    """Shows the question which of several dictionaries is meant once it is asked."""
+
+    def show_error(self, field: str | None, sentence: str, *, is_question: bool = False) -> bool:
+        if field == _WHICH:
+            self.set_row_visible(_WHICH, True)
+        return super().show_error(field, sentence, is_question=is_question)
+
 
 class BroughtChoice(QWidget):
     """A dictionary's file, and names of its parameters where it has none; they belong to one stack.
@@ -29,13 +40,14 @@ class BroughtChoice(QWidget):
     changed = Signal()
 
     #: Settings that are chosen here.
-    fields = ("dictionary", "parameters")
+    fields = ("dictionary", "parameters", "dictionary_variable")
 
     def __init__(self) -> None:
         super().__init__()
         others = [name for name in ReconstructSettings.model_fields if name not in self.fields]
-        self.form = SettingsForm(ReconstructSettings, leave_out=others)
+        self.form = _Form(ReconstructSettings, leave_out=others)
         self._own = DataFields(self.form)
+        self._shown: str | None = ""
         self._seen: weakref.WeakSet[FingerprintStack] = weakref.WeakSet()
         filled(QVBoxLayout(self), self.form, spacing=0)
         self.form.changed.connect(self._on_form)
@@ -51,6 +63,11 @@ class BroughtChoice(QWidget):
                 self.form.set_values({"dictionary": came_with})
         self._show_names()
 
+    def take(self, path: str) -> None:
+        """Take a dictionary's file that is given elsewhere."""
+        self.form.set_values({"dictionary": path})
+        self._on_form()
+
     def runs(self) -> list[dict[str, Any]]:
         """Return what one more mapping is asked for by: none without a file."""
         return [self.form.values()] if self._path() else []
@@ -64,4 +81,8 @@ class BroughtChoice(QWidget):
         self.changed.emit()
 
     def _show_names(self) -> None:
-        self.form.set_row_visible("parameters", self._path() is not None)
+        path = self._path()
+        self.form.set_row_visible("parameters", path is not None)
+        if path != self._shown:
+            self._shown = path
+            self.form.set_row_visible(_WHICH, self.form.values()[_WHICH] is not None)

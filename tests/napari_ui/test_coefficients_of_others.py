@@ -1,0 +1,110 @@
+"""Acquired coefficient images, with their group's own dictionary, from files to T1 in the window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.io import loadmat
+from test_drops import _drop
+
+from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
+
+FOLDER = ("coefficients", "ua_t1_phantom")
+
+
+def _deviation(maps, folder) -> float:
+    """Return the mean |deviation| of T1 from spin echo over the ten tubes, per cent."""
+    true = loadmat(folder / "reference_maps.mat")["seir_t1map"]
+    masks = loadmat(folder / "roi_masks.mat")["roi_masks"][0, 0]
+    tubes = [masks[f"roi{number}"] > 0 for number in range(1, 11)]
+    return 100 * float(np.mean([abs(maps.t1[0][tube].mean() / true[tube].mean() - 1) for tube in tubes]))
+
+
+@pytest.mark.parametrize("times", [10, 30])
+def test_from_files_to_t1(desk, shared_data, times):
+    """Data tab: the stack, then the basis that it asks for; Map tab: Map, for its dictionary came with the basis."""
+    folder = shared_data.joinpath(*FOLDER)
+    place = desk()
+    said = place.open_stack(folder / f"contrast_1meas_llr_{times}ti.mat")
+    assert "expected the basis of coefficient images" in said
+    data = place.workbench.data
+    # asked for where it is given, in view
+    basis = data.stack_form.editor("basis")
+    place.qtbot.waitUntil(basis.native.isVisible)
+    assert "basis of coefficient images" in data.stack_form.errors()["basis"]
+    basis.value = str(folder / f"t1_phantom_PC_{times}TI.mat")
+    assert place.run(data, data.open_stack).startswith("Opened")
+    assert data.stack_form.errors() == {}
+    (stack,) = [entry.subject for entry in place.session.entries("stack")]
+    assert stack.shape == (4, 1, 128, 128)
+    assert stack.pulses == times
+
+    mapping = place.turn_to("Map")
+    assert mapping.run.isEnabled()
+    place.run(mapping, mapping.run)
+    maps = place.session.entries("maps")[-1].subject
+    assert maps.t2 is None
+    assert _deviation(maps, folder) <= 3.5
+    assert {"T1", "PD", "B1"} <= {
+        role for role, button in place.workbench.view_bar.buttons.items() if button.isVisible()
+    }
+    if times == 30:
+        return
+    # the reference is the truth; its file has a B1 that was measured by another sequence, where there are tubes
+    place.open_phantom(folder / "reference_maps.mat")
+    mapping = place.turn_to("Map")
+    mapping.truth.native.setCurrentText("reference_maps")
+    mapping.b1.choice.native.setCurrentText("a map from a file…")
+    mapping.b1.file._take(str(folder / "reference_maps.mat"))
+    place.wait(mapping)
+    # beside the tubes it holds noise
+    place.qtbot.waitUntil(lambda: "a mask that leaves them out" in mapping.b1.said.text(), timeout=60_000)
+    mapping.masking.choice.native.setCurrentText("above a threshold (Otsu's)")
+    place.wait(mapping)
+    assert place.run(mapping, mapping.run).startswith("Mapped")
+    with_b1 = place.session.entries("maps")[-1].subject
+    assert with_b1 is not maps
+    assert _deviation(with_b1, folder) <= 2.5
+    assert place.session.layers("maps", with_b1, "T1 error")
+    compare = place.turn_to("Compare")
+    place.run(compare, compare.run)
+    (scores,) = {row["parameter"] for row in compare.comparison.rows()} - {"PD"}
+    assert scores == "T1"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_dropped_on_the_window(desk, shared_data, monkeypatch, order):
+    """The two files in either order: opened with the basis, and the dictionary stands in the Map tab."""
+    folder = shared_data.joinpath(*FOLDER)
+    place = desk()
+    data = place.workbench.data
+    for name in ["contrast_1meas_llr_10ti.mat", "t1_phantom_PC_10TI.mat"][::order]:
+        _drop(place.viewer, place.qtbot, folder / name, monkeypatch)
+    place.qtbot.waitUntil(lambda: bool(place.session.entries("stack")), timeout=60_000)
+    place.wait(data)
+    (stack,) = [entry.subject for entry in place.session.entries("stack")]
+    assert stack.pulses == 10
+    mapping = place.turn_to("Map")
+    assert mapping.brought.form.values()["dictionary"] == str(folder / "t1_phantom_PC_10TI.mat")
+    assert mapping.run.isEnabled()
+    # one that is dropped later is the Map tab's, and the stack stays as it is
+    _drop(place.viewer, place.qtbot, folder / "t1_phantom_PC_30TI.mat", monkeypatch)
+    assert "the Map tab matches" in data.jobs.message.text()
+    assert mapping.brought.runs()[0]["dictionary"] == str(folder / "t1_phantom_PC_30TI.mat")
+    assert len(place.session.entries("stack")) == 1
+
+
+def test_which_of_several_dictionaries_is_asked_in_a_row_of_its_own(qtbot):
+    choice = BroughtChoice()
+    qtbot.addWidget(choice)
+    row = choice.form.row("dictionary_variable")
+    choice.take("several.mat")
+    assert row.isHidden()
+    assert choice.form.show_error("dictionary_variable", "several.mat holds several dictionaries")
+    assert not row.isHidden()
+    choice.form.set_values({"dictionary_variable": "fine"})
+    assert choice.runs()[0]["dictionary_variable"] == "fine"
+    choice.form.set_values({"dictionary_variable": None})
+    assert not row.isHidden()
+    choice.take("one.mat")
+    assert row.isHidden()
