@@ -29,6 +29,7 @@ FLOORS = """
     phantoms.formats
     phantoms
     fingerprints
+    sampling.trajectories sampling.coils sampling.fourier sampling.scanning sampling.residuals
     estimators.base estimators.estimates estimators.memory estimators.projected estimators.threads estimators.kept
     estimators.matching.grid
     estimators.declared

@@ -236,3 +236,8 @@ def test_packaged_weights_map_brain_tissue(name):
         np.testing.assert_allclose(estimates.t2, t2, rtol=0.01)
         for tissue, limit in (("WM", 1.05), ("GM", 1.05), ("CSF", 1.15)):
             assert max(scores[f"{tissue} {parameter}"]["ratio"] for parameter in ("T1", "T2")) < limit
+    if name == "blochnet":
+        # trained with aliasing besides noise, which costs a part of the precision under noise alone
+        assert (
+            max(scores[f"{tissue} {parameter}"]["ratio"] for tissue in ("WM", "GM") for parameter in ("T1", "T2")) < 1.2
+        )

@@ -433,7 +433,8 @@ def test_refused_schedules(schedule):
 
 
 def test_presets_are_valid():
-    assert {name: options_from(name).epochs for name in PRESETS} == {"paper": 26, "reduced": 3, "quick": 200}
+    epochs = {"paper": 26, "reduced": 3, "quick": 200, "aliased": 200}
+    assert {name: options_from(name).epochs for name in PRESETS} == epochs
     paper = options_from("paper")
     assert (paper.learning_rate, paper.batch, paper.seed, paper.decoder_weight) == (1e-3, 1000, 1234, 10)
     assert paper.snr_range is None

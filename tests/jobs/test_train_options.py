@@ -42,7 +42,7 @@ def test_all_options_reach_the_training(schedule):
         schedule, "all.safetensors", "--estimator", "blochnet", "--preset", "paper", "--snr-range", 5, 200, "--cosine",
         "--held-out", 0.1, "--patience", 2, "--subspace", 12, "--loss", "smooth-l1", "--decoder-weight", 5,
         "--precision", "half", "--seed", 3, "--learning-rate", 2e-3, "--grid-step", 20, "--t1-range", 100, 4000,
-        "--t2-range", 10, 400,
+        "--t2-range", 10, 400, "--aliasing-range", 0.01, 0.5, "--balanced", "--decoded", 40,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     card = nb.load_estimator("./all.safetensors").card
@@ -50,6 +50,7 @@ def test_all_options_reach_the_training(schedule):
         "preset": "paper", "fingerprints": 400, "epochs": 3, "batch": 100, "snr_range": [5, 200], "cosine": True,
         "held_out": 0.1, "patience": 2, "subspace": 12, "loss": "smooth-l1", "decoder_weight": 5, "precision": "half",
         "seed": 3, "learning_rate": 2e-3, "grid_step": 20, "t1_range": [100, 4000], "t2_range": [10, 400],
+        "aliasing_range": [0.01, 0.5], "balanced": True, "decoded": 40,
     }  # fmt: skip
     assert {name: card["training"][name] for name in expected} == expected
     assert card["network"]["subspace"] == 12

@@ -60,6 +60,8 @@ class Estimator(ABC):
     #: Whether it takes magnitudes, and signals that RF phases make complex in every frame.
     takes_magnitude: bool = True
     takes_phases: bool = True
+    #: Whether it takes frames of undersampled k-space for what they are.
+    takes_aliasing: bool = True
     #: Whether it takes a map of the transmit field, and whether it fits that field itself.
     takes_b1: bool = False
     fit_b1: bool = False

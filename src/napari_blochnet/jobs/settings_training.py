@@ -22,10 +22,11 @@ class TrainSettings(Settings):
     """A network for one's own schedule."""
 
     estimator: _NETWORK = quantity("fc", "Estimator", "Which network is trained.")
-    preset: Literal["quick", "paper", "reduced"] = quantity(
+    preset: Literal["quick", "paper", "reduced", "aliased"] = quantity(
         "quick",
         "Preset",
-        "quick: a small network on 24 SVD coefficients, trained with noise (networks with an FC encoder); "
+        "quick: a small network on 24 SVD coefficients, trained with noise (networks with an FC encoder); aliased: the "
+        "same, for frames of undersampled k-space too, with a decoder whose loss weighs as much as the labels'; "
         "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs of small "
         "batches.",
     )
@@ -38,11 +39,18 @@ class TrainSettings(Settings):
     t1_range: tuple[float, float] | None = _preset("T1 range", "Smallest and largest T1.", "ms")
     t2_range: tuple[float, float] | None = _preset("T2 range", "Smallest and largest T2.", "ms")
     snr_range: tuple[float, float] | None = _preset("SNR range", "Noise that is added, drawn per fingerprint.")
+    aliasing_range: tuple[float, float] | None = _preset(
+        "Aliasing range",
+        "Aliasing of undersampled k-space that is added, relative to the fingerprint (root mean square), drawn per "
+        "fingerprint.",
+    )
     subspace: int | None = _preset("SVD coefficients", "Fed to the network in place of time points.", ge=1, le=1000)
     loss: Literal["mse", "smooth-l1"] | None = _preset("Loss", "Of log10 T1 and T2.")
     decoder_weight: float | None = _preset(
         "Decoder weight", "λ of the signal's loss, for networks with a decoder.", ge=0, le=1e9
     )
+    balanced: bool | None = _preset("Balanced", "Let λ = 1 make the signal's loss as large as that of T1 and T2.")
+    decoded: int | None = _preset("Decoded", "Fingerprints of a batch whose signal is compared.", ge=1, le=1_000_000)
     held_out: float | None = _preset("Held out", "Share of the tissues that validates.", ge=0, le=0.5)
     patience: int | None = _preset("Patience", "Epochs without improvement after which to stop.", ge=1)
     precision: Literal["float32", "half"] | None = _preset("Precision", "Of the network's products.")
@@ -50,7 +58,7 @@ class TrainSettings(Settings):
 
     _times = field_validator("t1_range", "t2_range")(check_times)
 
-    @field_validator("snr_range")
+    @field_validator("snr_range", "aliasing_range")
     @classmethod
     def _ratios(cls, limits: tuple[float, float] | None) -> tuple[float, float] | None:
         if limits is not None and not 0 < limits[0] <= limits[1]:

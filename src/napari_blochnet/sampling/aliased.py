@@ -1,14 +1,17 @@
-"""Which stacks have an error that the residuals of their voxels do not tell, and why."""
+"""Which stacks have an error that the residuals of their voxels do not tell, or that a network does not know."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from napari_blochnet.common.errors import DataWarning
+from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.fingerprints.compressed.hidden_sums import hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
 
-__all__ = ["is_undersampled", "why_no_errors"]
+__all__ = ["is_undersampled", "warned_of_aliasing", "why_no_errors"]
 
 _UNDERSAMPLED = (
     "There are no standard errors: k-space was undersampled, and what aliasing, or the prior of coefficient images, "
@@ -34,6 +37,11 @@ _SUMS = (
     "There are no standard errors: the {frames} frames are sums of {components} time courses, as of coefficients that "
     "were expanded, and what noise they have in common cannot be told from the residual; map the coefficients with "
     "their basis, or give noise_sigma."
+)
+
+_UNTRAINED = (
+    "{name} takes every sample and was not trained for aliased frames, which these are: its T1 and T2 can be far off. "
+    "Take dictionary, universal or a network of the preset aliased, or map coefficient images."
 )
 
 
@@ -90,3 +98,12 @@ def _why_not_outside(made: Mapping[str, Any]) -> str | None:
         noise = f"SNR {snr:g}" if isinstance(snr, (int, float)) else "no noise"
         return _ALIASING.format(found=f"trajectory {trajectory}, {noise}")
     return None
+
+
+def warned_of_aliasing(estimator: Estimator, stack: FingerprintStack) -> list[str]:
+    """Return, and warn, that a network does not know the aliasing of a stack; nothing where all is well."""
+    if estimator.takes_aliasing or stack.is_compressed or not is_undersampled(stack.record):
+        return []
+    said = _UNTRAINED.format(name=estimator.name)
+    warnings.warn(said, DataWarning, stacklevel=3)
+    return [said]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
@@ -17,6 +18,7 @@ from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.base import Block, Conditions, Estimates
 from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.fitting.density import explain
+from napari_blochnet.estimators.networks.cards import was_trained_aliased
 from napari_blochnet.estimators.networks.inputs import in_parts, normalised_real, unit_mean_atom
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, torch_device
 from napari_blochnet.estimators.networks.model_files import write_model
@@ -88,6 +90,7 @@ class NetworkEstimator(DeclaredNetwork):
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
+        self.takes_aliasing = model.subspace is not None or was_trained_aliased(self.card)
         self.takes_subspace = model.subspace is not None
         self._across: Across | None = None
         #: What its training could be gone on from; it goes once the network is saved.
@@ -167,8 +170,15 @@ class NetworkEstimator(DeclaredNetwork):
         if block.subspace is not None:
             return self._of_coordinates(block)
         mean_atom, decoder = block.ready
-        real, norms, empty = normalised_real(block.data, block.kind, mean_atom)
-        times = self._times(real, block.watch)
+        encode: Callable[[Tensor], Tensor] = self.model
+        if self.model.subspace is None:
+            real, norms, empty = normalised_real(block.data, block.kind, mean_atom)
+        else:
+            # what aliases lies outside the subspace for the most part, and would turn fingerprints by its own angle
+            encode, basis = self.model.labels, self.model.basis.cpu().numpy()
+            coefficients, norms = _coefficients(block.data, basis)
+            real, _, empty = normalised_real(coefficients, block.kind, mean_atom @ basis)
+        times = self._times(real, encode, block.watch)
         good = ~empty & np.isfinite(times).all(axis=1)
         times[~good] = 1.0
         scale: AnyArray = np.zeros(len(block))
@@ -198,7 +208,7 @@ class NetworkEstimator(DeclaredNetwork):
             labels = self.model.labels(torch.from_numpy(real).to(self.device)).float().cpu().numpy()
         return np.asarray(labels, np.float64)
 
-    def _times(self, real: FloatArray, watch: Watch) -> FloatArray:
+    def _times(self, real: FloatArray, encode: Callable[[Tensor], Tensor], watch: Watch) -> FloatArray:
         """Return T1 and T2 in ms, shape (voxel, 2)."""
         size = _BLOCK_OF_FEATURES if self.model.architecture == "hydra" else max(1, len(real))
         times = np.empty((len(real), 2), np.float32)
@@ -206,9 +216,19 @@ class NetworkEstimator(DeclaredNetwork):
             watch.check("mapping")
             here = slice(start, start + size)
             with torch.inference_mode():
-                labels = self.model(torch.from_numpy(real[here]).to(self.device))
+                labels = encode(torch.from_numpy(real[here]).to(self.device))
                 times[here] = (10.0 ** labels.float().clamp(_LOWEST, _HIGHEST)).cpu().numpy()
         return times
+
+
+def _coefficients(fingerprints: AnyArray, basis: FloatArray) -> tuple[AnyArray, FloatArray]:
+    """Return the coefficients of fingerprints on a basis (N, K), in single precision, and the fingerprints' norms."""
+    samples = in_parts(fingerprints)
+    flat = samples.reshape(len(samples), -1)
+    norms = np.sqrt(np.einsum("ij,ij->i", flat, flat, dtype=np.float64))
+    if samples.shape[2] == 2:
+        return flat.view(np.complex64) @ basis.astype(np.complex64), norms
+    return flat @ basis, norms
 
 
 def _project(fingerprints: AnyArray, signals: AnyArray, norms: FloatArray) -> tuple[AnyArray, FloatArray]:

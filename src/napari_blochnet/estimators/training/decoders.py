@@ -5,7 +5,8 @@ by how far they move the signal under the schedules of the training, and asks le
 knows nothing that labels without error do not say, and nothing of other schedules, whose fingerprints the encoder never
 sees; those are taught by more schedules, or by the physics of the new one
 (`napari_blochnet.estimators.training.adaptation`). At the published weight of 10 it
-is about a hundredth of the loss: fingerprints of unit norm have squares of 1/N.
+is about a hundredth of the loss: fingerprints of unit norm have squares of 1/N. A balanced training weighs it as much
+as the labels (`napari_blochnet.estimators.training.losses.weight_of_signal`).
 """
 
 from __future__ import annotations

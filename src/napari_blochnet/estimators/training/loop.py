@@ -24,9 +24,11 @@ from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.networks.architectures import ARCHITECTURES
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, initialise, torch_device
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
+from napari_blochnet.estimators.training.aliasing import Aliasing, disturbed
 from napari_blochnet.estimators.training.card import make_card
 from napari_blochnet.estimators.training.data import TrainingSet, stream
 from napari_blochnet.estimators.training.decoders import TrainingDecoder
+from napari_blochnet.estimators.training.losses import SignalWeight, label_loss, signal_squares, weight_of_signal
 from napari_blochnet.estimators.training.options import TrainingOptions, options_from
 from napari_blochnet.estimators.training.state import LossPoint, TrainingState, read_state, write_state
 from napari_blochnet.estimators.training.steps import Steps
@@ -64,7 +66,7 @@ def train_estimator(
         "fc", "rnn", "hydra", "autoencoder-fc", "autoencoder-rnn" or "blochnet".
     schedules : Schedule or sequence of Schedule
         All of one length; each fingerprint of a batch is of one of them.
-    preset : {"paper", "quick", "reduced"}
+    preset : {"paper", "quick", "reduced", "aliased"}
         See `napari_blochnet.estimators.training.options.PRESETS`.
     device : str
         "cpu", "auto" or a torch device.
@@ -98,8 +100,8 @@ def train_estimator(
         Ctrl-C: after the step that was being taken, where there is a checkpoint, and once that is saved.
     """
     several = (schedules,) if isinstance(schedules, Schedule) else tuple(schedules)
-    if preset == "quick" and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
-        raise InputError(f"The preset quick shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
+    if preset in ("quick", "aliased") and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
+        raise InputError(f"The preset {preset} shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
                          f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
     options = options_from(preset, **changes)
     training = Training(architecture, several, preset, options, device)
@@ -148,6 +150,8 @@ class Training:
         optimizer = torch.optim.Adam(self.modules.parameters(), lr=options.learning_rate)
         self.steps = Steps(self.modules, optimizer, options.batch, asked, f"training {architecture}")
         self.data = TrainingSet(schedules, options)
+        self._weight = SignalWeight(options.decoder_weight)
+        self.aliasing: Aliasing | None = None
         self.state = TrainingState()
         self.about: dict[str, Any] = {}
         self._is_told_unsaved = False
@@ -156,6 +160,9 @@ class Training:
     def key(self) -> dict[str, Any]:
         """What makes two trainings the same."""
         options = {f"option {name}": value for name, value in self.options.to_dict().items()}
+        if not self.options.balanced:
+            # checkpoints from before there was a choice do not say so
+            del options["option balanced"]
         return {
             "estimator": self.architecture,
             "schedules": [schedule.digest for schedule in self.schedules],
@@ -182,6 +189,7 @@ class Training:
             if checkpoint is not None and Path(checkpoint).is_file():
                 self.state = read_state(checkpoint, self.key, self.modules, self.steps.optimizer)
             self.data.prepare(self.state.step // self.steps_per_epoch, watch)
+            self.weigh(watch)
         except Cancelled:
             raise Cancelled(f"Cancelled: training {self.architecture}; no step was taken.") from None
         if checkpoint is None:
@@ -211,6 +219,14 @@ class Training:
         model.gain.copy_(1.0 / torch.sqrt(unit.var(dim=0) + floor**2))
         model.centre.copy_(labels.mean(dim=0))
         model.spread.copy_(labels.std(dim=0))
+
+    def weigh(self, watch: Watch = UNWATCHED) -> None:
+        """Measure what is drawn beside the fingerprints, and what the decoder's loss is worth."""
+        if self.options.aliasing_range is not None:
+            basis = None if self.data.subspace is None else self.data.subspace.basis
+            self.aliasing = Aliasing(self.schedules, basis, watch)
+        if self.decoder.kind is not None:
+            self._weight = weight_of_signal(self.data, self.options)
 
     def _loop(
         self,
@@ -302,35 +318,30 @@ class Training:
 
     def _drawn(self, index: IntArray, noise: torch.Generator) -> _Batch:
         """Return the fingerprints of an index, with noise where options ask for it."""
-        options = self.options
         clean, labels, which = self.data.batch(index)
-        inputs = clean
-        if options.snr_range is not None:
-            low, high = (math.log(snr) for snr in options.snr_range)
-            snr = torch.exp(low + (high - low) * torch.rand(len(clean), 1, generator=noise))
-            # a normalised fingerprint of N samples has a root mean square of 1/sqrt(N), in any orthonormal basis
-            sigma = 1.0 / (snr * math.sqrt(self.model.length))
-            inputs = clean + sigma * torch.randn(clean.shape, generator=noise)
-            inputs = nn.functional.normalize(inputs, dim=1)
+        inputs = disturbed(clean, which, self.options, self.model.length, self.aliasing, noise)
         return _Batch(inputs, clean, labels, which)
 
     def _losses(self, whole: _Batch, rows: slice) -> tuple[Tensor, Tensor, Tensor]:
         options, device, batch = self.options, self.steps.device, whole.part(rows)
         inputs, labels = batch.inputs.to(device), batch.labels.to(device)
         predicted = self.model.labels(inputs, half=options.precision == "half")
-        error = predicted - labels
-        if options.loss == "mse":
-            label_loss = (error**2).mean()
-        else:
-            label_loss = nn.functional.smooth_l1_loss(predicted, labels, beta=options.loss_scale)
+        of_labels = label_loss(predicted, labels, options)
         if self.decoder.kind is None:
-            return label_loss, label_loss, torch.zeros(())
-        decoded = self.decoder(predicted, batch.which)
-        target = batch.clean.to(device)
-        if self.model.subspace is not None:
-            decoded = decoded @ self.model.basis
-        decoder_loss = ((decoded - target) ** 2).mean()
-        return label_loss + options.decoder_weight * decoder_loss, label_loss, decoder_loss
+            return of_labels, of_labels, torch.zeros(())
+        # the first of the batch, whose order is random
+        decoded = len(whole.labels) if options.decoded is None else min(options.decoded, len(whole.labels))
+        seen = slice(0, max(0, min(decoded - rows.start, len(labels))))
+        if not seen.stop:
+            return of_labels, of_labels, torch.zeros(())
+        basis = None if self.model.subspace is None else self.model.basis
+        target, which = batch.clean[seen].to(device), batch.which[seen]
+        squares = signal_squares(self.decoder, predicted[seen], target, which, basis)
+        # means over parts add up to that over the batch
+        share = seen.stop * len(whole.labels) / (decoded * len(labels))
+        of_signal = self._weight(squares)
+        of_signal = of_signal if share == 1.0 else share * of_signal
+        return of_labels + of_signal, of_labels, share * squares.mean()
 
     def _point(self, epoch: int, steps: int, held_out: float | None) -> LossPoint:
         loss, label_loss, decoder_loss = (value / steps for value in self.state.sums)

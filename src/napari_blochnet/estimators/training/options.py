@@ -11,7 +11,10 @@ from napari_blochnet.estimators.matching.grid import LONGEST, SHORTEST
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "options_from"]
 
-Preset = Literal["paper", "quick", "reduced"]
+Preset = Literal["paper", "quick", "reduced", "aliased"]
+
+# Ranges of ratios; the others are of times.
+_RATIOS = ("snr_range", "aliasing_range")
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,17 @@ class TrainingOptions:
         Error in log10 at which smooth L1 goes from quadratic to linear.
     decoder_weight : float
         λ: loss = label loss + λ·mean((x̂ − x)²), for networks with a decoder.
+    balanced : bool
+        Take λ as a ratio of losses: at 1 that of the signal is as large as that of the labels where these are
+        ``loss_scale`` off, under any schedule; where they are further off, it grows like that of the labels.
+    decoded : int, optional
+        Fingerprints of each batch that the decoder makes, a random choice; their mean stands for that of all. None:
+        all, as published.
     snr_range : tuple of float, optional
         Add Gaussian noise of an SNR drawn per fingerprint, evenly in its logarithm. None: no noise.
+    aliasing_range : tuple of float, optional
+        Add aliasing (`napari_blochnet.estimators.training.aliasing`) whose root mean square, over that of the
+        fingerprint, is drawn per fingerprint, evenly in its logarithm. None: no aliasing.
     held_out : float
         Share of the tissues kept for validation, 0 to 0.5; the best weights by them are the result.
     patience : int, optional
@@ -76,7 +88,10 @@ class TrainingOptions:
     loss: Literal["mse", "smooth-l1"] = "mse"
     loss_scale: float = 0.01
     decoder_weight: float = 10.0
+    balanced: bool = False
+    decoded: int | None = None
     snr_range: tuple[float, float] | None = None
+    aliasing_range: tuple[float, float] | None = None
     held_out: float = 0.0
     patience: int | None = None
     tolerance: float = 1e-3
@@ -84,12 +99,12 @@ class TrainingOptions:
     seed: int = 1234
 
     def __post_init__(self) -> None:
-        for name in ("t1_range", "t2_range", "snr_range"):
+        for name in ("t1_range", "t2_range", *_RATIOS):
             limits = getattr(self, name)
             if limits is not None:
                 low, high = (float(value) for value in limits)
                 object.__setattr__(self, name, (low, high))
-                least, most = (0.0, math.inf) if name == "snr_range" else (SHORTEST, LONGEST)
+                least, most = (0.0, math.inf) if name in _RATIOS else (SHORTEST, LONGEST)
                 is_range = 0 < low <= high < math.inf and least <= low and high <= most
                 _require(is_range, name, f"{low:g} to {high:g}", f"smallest ≤ largest, from {least:g} to {most:g}")
         if self.widths is not None:
@@ -102,7 +117,7 @@ class TrainingOptions:
             _require(self.grid_step > 0, "grid_step", self.grid_step, "above 0 ms")
             _require(not self.fresh, "fresh", self.fresh, "no grid, from which nothing new can be drawn")
         for name, low in (("fingerprints", 2), ("epochs", 1), ("batch", 1), ("patience", 1), ("seed", 0),
-                          ("subspace", 1)):  # fmt: skip
+                          ("subspace", 1), ("decoded", 1)):  # fmt: skip
             value = getattr(self, name)
             _require(value is None or value >= low, name, value, f"at least {low}")
         for name in ("learning_rate", "loss_scale"):
@@ -148,6 +163,14 @@ PRESETS: dict[str, dict[str, Any]] = {
         "snr_range": (5.0, 200.0),
         "held_out": 0.02,
     },
+}
+PRESETS["aliased"] = {
+    **PRESETS["quick"],
+    "aliasing_range": (0.0005, 1.5),
+    "decoder_weight": 1.0,
+    "balanced": True,
+    "decoded": 32,
+    "loss_scale": 0.003,
 }
 
 

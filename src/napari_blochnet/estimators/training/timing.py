@@ -107,6 +107,7 @@ def measure_training(
         data.find_subspace(options.subspace)
     # kernels are loaded, or compiled, before anything is timed
     data.decoders[0].signal([1000.0], [100.0])
+    training.weigh(watch.quiet)
     training.steps.place()
     once = time.perf_counter() - started
     started = time.perf_counter()

@@ -28,7 +28,7 @@ from napari_blochnet.jobs.operations.masking import above_threshold, mapped_voxe
 from napari_blochnet.jobs.packing import pack_b1, pack_mask, whole_slices
 from napari_blochnet.jobs.records import make_record, plain_path
 from napari_blochnet.jobs.settings import ReconstructSettings, settings_from
-from napari_blochnet.sampling.aliased import is_undersampled, why_no_errors
+from napari_blochnet.sampling.aliased import is_undersampled, warned_of_aliasing, why_no_errors
 
 if TYPE_CHECKING:
     from napari_blochnet.estimators.base import Estimates, Estimator
@@ -145,7 +145,7 @@ def reconstruct(
     while not allowance.attempt(prepare, 1):
         pass
     made.check_stack(stack, inside)
-    understood = (*measured, *made.understood, *_beyond_b1(made, field, inside))
+    understood = (*measured, *made.understood, *_beyond_b1(made, field, inside), *warned_of_aliasing(made, stack))
     maps = _empty_maps(stack, made, given, with_b1=field is not None)
     total, done = int(inside.sum()), 0
     if kept is not None:

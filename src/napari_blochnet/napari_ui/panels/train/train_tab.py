@@ -40,7 +40,15 @@ __all__ = ["TrainPanel"]
 
 _CHOICE = ("estimator", "preset")
 # What an option shows, greyed out, where neither the person nor the preset sets it.
-_STARTS = {"subspace": 24, "snr_range": (5.0, 200.0), "grid_step": 10.0, "patience": 20, "fingerprints": 100_000}
+_STARTS = {
+    "subspace": 24,
+    "snr_range": (5.0, 200.0),
+    "aliasing_range": (0.0005, 1.5),
+    "decoded": 32,
+    "grid_step": 10.0,
+    "patience": 20,
+    "fingerprints": 100_000,
+}
 
 
 class TrainPanel(Panel):
