@@ -239,7 +239,9 @@ def test_limits_of_a_layer_are_computed_once(desk, head, stack, models, monkeypa
     seen = []
     for module in (limits, layers, differences):
         if hasattr(module, "error_limits"):
-            monkeypatch.setattr(module, "error_limits", lambda values: seen.append(values) or error_limits(values))
+            monkeypatch.setattr(
+                module, "error_limits", lambda values, **how: seen.append(values) or error_limits(values, **how)
+            )
     wrong = signed_errors(head, models["exact"])
     for _ in range(2):
         at_once(layers.error_steps(place.session, models["exact"], wrong))
