@@ -42,7 +42,7 @@ def test_the_peak_memory_of_matching_is_that_of_a_block():
     if few is None:
         pytest.skip("this system does not tell the peak memory")
     # 81,000 more voxels of 1000 complex numbers are 620 MiB, and all their scores with 951 atoms 290 MiB
-    assert many - few < 20
+    assert many - few < 60
 
 
 def test_mapping_goes_through_reconstruct():

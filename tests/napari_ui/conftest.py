@@ -39,6 +39,27 @@ def own_settings(tmp_path_factory, monkeypatch):
     settings._clear_plugin_settings_cache()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def stale_errors_of_opengl() -> Iterator[None]:
+    """Let no buffer that is deleted answer for an earlier call.
+
+    PyOpenGL asks after each call whether any has failed since it last asked. What vispy calls by itself asks nothing,
+    so that deleting a buffer, which cannot fail so, was blamed (once in thousands of tests) while two windows closed.
+    """
+    from OpenGL.error import GLError
+    from vispy.gloo.glir import GlirBuffer
+
+    delete = GlirBuffer.delete
+
+    def delete_quietly(buffer: GlirBuffer) -> None:
+        with contextlib.suppress(GLError):
+            delete(buffer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GlirBuffer, "delete", delete_quietly)
+        yield
+
+
 # What takes longer than this, ms, hangs: nothing is tested by it, and a busy machine may be slow.
 _HANGS = 300_000
 

@@ -93,7 +93,8 @@ class LimitsOfLayers:
     def automatic(self, family: Family) -> Limits | None:
         """Return the limits that follow from what is open; None where nothing is."""
         found = self.layers(family)
-        return widest(self._own[layer] for layer in found if layer in self._own) if found else None
+        own = [self._own[layer] for layer in found if layer in self._own]
+        return widest(own) if own else None
 
     def add(self, layer: Image, entry: Entry) -> None:
         """Take up a layer that has just come."""
