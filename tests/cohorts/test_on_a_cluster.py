@@ -98,26 +98,39 @@ def desk(_desk):
 
 
 @pytest.fixture(scope="module")
+def one_by_one(_desk):
+    """Maps of all stacks, made by one process."""
+    code, text, wrong = _desk.run("one", _desk.recipe, *_desk.stacks)
+    assert code == 0, wrong
+    assert "6 stacks done" in text
+    return images(_desk.folder / "one")
+
+
+@pytest.fixture(scope="module")
+def waited_for(_desk):
+    """Maps of all stacks by the estimator that waits, made by one process."""
+    code, _, wrong = _desk.run("alone", _desk.waiting, *_desk.stacks)
+    assert code == 0, wrong
+    return images(_desk.folder / "alone")
+
+
+@pytest.fixture(scope="module")
 def two_workers(tmp_path_factory, _desk):
     with cluster(tmp_path_factory.mktemp("cluster")) as made:
         made.workers = [made.worker(_desk.package) for _ in range(2)]
         yield made
 
 
-def test_maps_are_the_same_by_workers_of_a_cluster_by_threads_and_one_by_one(desk, two_workers):
-    for out, words in (("one", ()), ("threads", ("--workers", "2")), ("cluster", ("--scheduler", two_workers.address))):
+def test_maps_are_the_same_by_workers_of_a_cluster_by_threads_and_one_by_one(desk, two_workers, one_by_one):
+    for out, words in (("threads", ("--workers", "2")), ("cluster", ("--scheduler", two_workers.address))):
         code, text, wrong = desk.run(out, desk.recipe, *desk.stacks, *words)
         assert code == 0, wrong
         assert "6 stacks done" in text
-    alone = images(desk.folder / "one")
-    assert len([name for name in alone if name.endswith("_T1map.nii.gz")]) == 6
-    assert alone == images(desk.folder / "threads") == images(desk.folder / "cluster")
+    assert len([name for name in one_by_one if name.endswith("_T1map.nii.gz")]) == 6
+    assert one_by_one == images(desk.folder / "threads") == images(desk.folder / "cluster")
 
 
-def test_what_a_killed_worker_was_at_is_done_by_another_and_nothing_else_twice(desk, two_workers):
-    code, _, wrong = desk.run("alone", desk.waiting, *desk.stacks)
-    assert code == 0, wrong
-    (desk.place / "log").unlink()
+def test_what_a_killed_worker_was_at_is_done_by_another_and_nothing_else_twice(desk, two_workers, waited_for):
     (desk.place / "wait").touch()
     with desk.start("killed", desk.waiting, *desk.stacks, "--scheduler", two_workers.address) as process:
         victim = wait_for(desk.waiting_process, "a worker at work")
@@ -126,13 +139,13 @@ def test_what_a_killed_worker_was_at_is_done_by_another_and_nothing_else_twice(d
         text, wrong = process.communicate(timeout=300)
     assert process.returncode == 0, wrong
     assert "6 stacks done; 0 failed" in text
-    assert images(desk.folder / "killed") == images(desk.folder / "alone")
+    assert images(desk.folder / "killed") == waited_for
     assert sorted(desk.begun().values()) == [1, 1, 1, 1, 1, 2]
     # and another takes its place, for the tests after this one
     two_workers.worker(desk.package)
 
 
-def test_ctrl_c_reaches_the_workers_and_the_same_command_goes_on(desk, two_workers):
+def test_ctrl_c_reaches_the_workers_and_the_same_command_goes_on(desk, two_workers, waited_for):
     (desk.place / "wait").touch()
     words = (desk.waiting, *desk.stacks, "--scheduler", two_workers.address)
     with desk.start("stopped", *words) as process:
@@ -146,10 +159,10 @@ def test_ctrl_c_reaches_the_workers_and_the_same_command_goes_on(desk, two_worke
     code, text, wrong = desk.run("stopped", *words)
     assert code == 0, wrong
     assert "6 stacks done" in text
-    assert images(desk.folder / "stopped") == images(desk.folder / "alone")
+    assert images(desk.folder / "stopped") == waited_for
 
 
-def test_two_runs_into_one_folder_are_told_apart_and_nothing_is_lost(desk, two_workers):
+def test_two_runs_into_one_folder_are_told_apart_and_nothing_is_lost(desk, two_workers, waited_for):
     (desk.place / "wait").touch()
     words = (desk.waiting, *desk.stacks, "--scheduler", two_workers.address)
     with desk.start("together", *words) as process:
@@ -160,7 +173,7 @@ def test_two_runs_into_one_folder_are_told_apart_and_nothing_is_lost(desk, two_w
         (desk.place / "go").touch()
         process.communicate(timeout=300)
     assert process.returncode == 0
-    assert images(desk.folder / "together") == images(desk.folder / "alone")
+    assert images(desk.folder / "together") == waited_for
 
 
 @pytest.mark.parametrize(
@@ -184,7 +197,9 @@ def test_a_worker_that_cannot_do_the_work_is_refused_in_a_sentence(desk, missing
     assert not list((desk.folder / "refused").glob("sub-*"))
 
 
-def test_a_worker_that_comes_late_and_cannot_do_the_work_ends_it_in_a_sentence_and_nothing_is_lost(desk, tmp_path):
+def test_a_worker_that_comes_late_and_cannot_do_the_work_ends_it_in_a_sentence_and_nothing_is_lost(
+    desk, tmp_path, waited_for
+):
     (desk.place / "wait").touch()
     words = (desk.waiting, *desk.stacks, "--scheduler")
     with cluster(tmp_path) as made:
@@ -202,10 +217,10 @@ def test_a_worker_that_comes_late_and_cannot_do_the_work_ends_it_in_a_sentence_a
         code, text, wrong = desk.run("late", *words, made.address)
     assert code == 0, wrong
     assert "6 stacks done" in text
-    assert images(desk.folder / "late") == images(desk.folder / "alone")
+    assert images(desk.folder / "late") == waited_for
 
 
-def test_a_full_disk_at_the_workers_is_told_of_and_the_same_command_goes_on(desk, two_workers):
+def test_a_full_disk_at_the_workers_is_told_of_and_the_same_command_goes_on(desk, two_workers, one_by_one):
     place = desk.folder / "disk"
     place.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True)
@@ -227,7 +242,7 @@ def test_a_full_disk_at_the_workers_is_told_of_and_the_same_command_goes_on(desk
         code, text, wrong = desk.run("disk/out", *words)
         assert code == 0, wrong
         assert "0 failed" in text
-        assert images(place / "out") == images(desk.folder / "one")
+        assert images(place / "out") == one_by_one
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 

@@ -218,5 +218,6 @@ def test_informative_components_keep_the_precision():
         compressed = nb.compress(stack, components=6, components_of=kind)
         np.testing.assert_allclose(compressed.basis.T @ compressed.basis, np.eye(6), atol=1e-5)
         rms[kind] = np.sqrt(errors(compressed.basis.astype(float)).mean(axis=0)) / rms["all"]
-    assert (rms["information"] < rms["tissues"]).all()
+    # as README says
+    assert (rms["tissues"] > (1.03, 1.09)).all(), rms
     assert (rms["information"] < 1.03).all(), rms

@@ -23,7 +23,7 @@ class CompressSettings(Settings):
         "tissues",
         "Components of",
         "tissues: singular vectors of the signals of all tissues under the stack's schedule, which keep the energy. "
-        "information: those in which T1 and T2 are told best; six keep their precision within 2 % under FISP, and "
+        "information: those in which T1 and T2 are told best; six cost some 2 % of their precision under FISP, and "
         "leave out some of the curves' energy. data: singular vectors of the stack's own fingerprints.",
     )
 

@@ -18,9 +18,6 @@ from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["acquire", "acquiring_memory", "subspace_basis", "trajectory_of"]
 
-# Of the dictionary whose singular vectors coefficients are of: they hardly change with a finer grid.
-_T1_RANGE, _T2_RANGE, _STEP = (20.0, 6000.0), (2.0, 3000.0), 0.05
-
 
 def trajectory_of(
     schedule: Schedule,
@@ -41,16 +38,13 @@ def trajectory_of(
 
 
 def subspace_basis(schedule: Schedule, components: int, watch: Watch = UNWATCHED) -> AnyArray:
-    """Return the first singular vectors of the dictionary of a schedule, shape (time, component)."""
-    from napari_blochnet.estimators.matching.atoms import build_dictionary
-    from napari_blochnet.estimators.matching.grid import TissueGrid
+    """Return the first singular vectors of the signals of all tissues, shape (time, component)."""
+    from napari_blochnet.estimators.matching.component_bases import signal_basis
 
     if components > len(schedule):
         raise InputError(f"components is {components}, but the schedule has {len(schedule)} pulses",
                          "no more than these", field="components")  # fmt: skip
-    grid = TissueGrid(_T1_RANGE, _T2_RANGE, _STEP)
-    made = build_dictionary(schedule, grid, "signal", energy=0.5, rank=components, watch=watch)
-    return made.subspace.basis
+    return signal_basis(schedule, "signal", components, watch=watch)
 
 
 def acquire(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,6 @@ from napari_blochnet.jobs.operations.devices import check_memory
 from napari_blochnet.jobs.records import make_record
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_coefficients import CompressSettings, ExpandSettings
-
-if TYPE_CHECKING:
-    from napari_blochnet.estimators.matching.grid import TissueGrid
 
 __all__ = ["compress", "expand"]
 
@@ -159,26 +156,19 @@ def expand(
                    notes=(*stack.notes, note), known=True)  # fmt: skip
 
 
-def _tissues() -> TissueGrid:
-    """Return the tissues of which a basis is made; a finer grid has the same subspace."""
-    from napari_blochnet.estimators.matching.grid import TissueGrid
-
-    return TissueGrid((20.0, 6000.0), (2.0, 3000.0), 0.1)
-
-
 def _basis_of(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
     """Return singular vectors of the signals of all tissues under a stack's schedule."""
-    from napari_blochnet.estimators.matching.atoms import atom_form, schedule_subspace
+    from napari_blochnet.estimators.matching.atoms import atom_form
+    from napari_blochnet.estimators.matching.component_bases import signal_basis
 
-    form = atom_form(stack.schedule, stack.kind)
-    return schedule_subspace(stack.schedule, _tissues(), form, components, watch=watch).basis
+    return signal_basis(stack.schedule, atom_form(stack.schedule, stack.kind), components, watch=watch)
 
 
 def _informative_basis(stack: FingerprintStack, components: int, watch: Watch) -> AnyArray:
     """Return time courses that T1 and T2 are told by under a stack's schedule."""
-    from napari_blochnet.estimators.matching.informative import informative_basis
+    from napari_blochnet.estimators.matching.component_bases import informative_basis
 
-    found = informative_basis(stack.schedule, _tissues(), components, watch=watch)
+    found = informative_basis(stack.schedule, components, watch=watch)
     return found if stack.kind == "complex" or not np.iscomplexobj(found) else found.real
 
 

@@ -152,7 +152,7 @@ def reconstruct(
         kept.begin(made, allowance.device, inside, field)
 
     def recorded() -> ParameterMaps:
-        found, leveled = levelled(maps, stack, given)
+        found, said = levelled(maps, stack, given)
         return found.replace(
             record=record_of(
                 stack,
@@ -165,7 +165,7 @@ def reconstruct(
                 memory=allowance.notes,
                 made_by=made_by,
                 b1=None if b1 is None or field is None else pack_b1(field),
-                understood=(*understood, *leveled),
+                understood=(*understood, *said),
             )
         )
 

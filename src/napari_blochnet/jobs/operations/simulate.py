@@ -138,14 +138,11 @@ def _coefficients(
     volume: AnyArray, phantom: Phantom, schedule: Schedule, settings: SimulateSettings, watch: Watch
 ) -> tuple[AnyArray, AnyArray]:
     """Return the coefficients (z, y, x, K) of whole fingerprints, and their orthonormal basis."""
-    from napari_blochnet.estimators.matching.atoms import atom_form, schedule_subspace
-    from napari_blochnet.estimators.matching.grid import TissueGrid
+    from napari_blochnet.estimators.matching.atoms import atom_form
+    from napari_blochnet.estimators.matching.component_bases import signal_basis
     from napari_blochnet.fingerprints.subspaces import Subspace
 
-    # as compressing has it
-    grid = TissueGrid((20.0, 6000.0), (2.0, 3000.0), 0.1)
-    found = schedule_subspace(schedule, grid, atom_form(schedule, settings.kind), settings.components, watch=watch)
-    subspace = Subspace.of(found.basis)
+    subspace = Subspace.of(signal_basis(schedule, atom_form(schedule, settings.kind), settings.components, watch=watch))
     number = np.complex64 if settings.kind == "complex" or subspace.is_complex else np.float32
     kept = np.zeros((*phantom.shape, subspace.rank), number)
     for z in np.flatnonzero(phantom.mask.any(axis=(1, 2))):
