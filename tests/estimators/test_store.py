@@ -45,7 +45,6 @@ def _fingerprints(schedule):
 
 def test_a_model_is_read_as_it_was_written(schedule, trained, tmp_path):
     path = trained.save(tmp_path / "exact.safetensors")
-    trained.save(path, half=False)
     loaded = load_estimator(path)
     for name, value in trained.model.state_dict().items():
         torch.testing.assert_close(loaded.model.state_dict()[name], value, rtol=0, atol=0)
@@ -60,8 +59,8 @@ def test_a_model_is_read_as_it_was_written(schedule, trained, tmp_path):
 
 
 def test_half_precision_halves_the_file_and_hardly_changes_the_answer(schedule, trained, tmp_path):
-    half = trained.save(tmp_path / "half.safetensors")
-    whole = trained.save(tmp_path / "whole.safetensors", half=False)
+    half = trained.save(tmp_path / "half.safetensors", half=True)
+    whole = trained.save(tmp_path / "whole.safetensors")
     sizes = [sum(np.prod(entry["shape"]) * width for entry in read_header(path)[0].values())
              for path, width in ((half, 2), (whole, 4))]  # fmt: skip
     assert half.stat().st_size < 0.6 * whole.stat().st_size + 20_000

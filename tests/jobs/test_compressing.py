@@ -220,4 +220,4 @@ def test_informative_components_keep_the_precision():
         rms[kind] = np.sqrt(errors(compressed.basis.astype(float)).mean(axis=0)) / rms["all"]
     # as README says
     assert (rms["tissues"] > (1.03, 1.09)).all(), rms
-    assert (rms["information"] < 1.03).all(), rms
+    assert (rms["information"] < 1.015).all(), rms

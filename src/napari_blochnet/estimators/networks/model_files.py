@@ -1,6 +1,7 @@
 """Trained networks as files: safetensors with the card in the header, read and written.
 
-Weights are in half precision unless asked otherwise: the rounding is far below what the training leaves.
+Weights keep single precision unless asked otherwise: a network that comes within a tenth of the Cramér–Rao bound loses
+much of that by rounding to half precision (T1 of CSF at SNR 50: from 1.08 to 2.08 times the bound).
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from napari_blochnet.schedules.schedule import Schedule
 __all__ = ["read_model", "write_model"]
 
 
-def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLike[str], *, half: bool = True) -> Path:
+def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLike[str], *, half: bool = False) -> Path:
     """Write a network and its card.
 
     Parameters
@@ -43,7 +44,7 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
     path : path
         Ending in ``.safetensors``, or a bare name, which is put into the user's own store.
     half : bool
-        Round the weights to half precision.
+        Round the weights to half precision: half the file, for networks that are far from the bound anyway.
 
     Returns
     -------

@@ -102,7 +102,7 @@ class NetworkEstimator(DeclaredNetwork):
         made_for = "; ".join(schedule.describe() for schedule in self.schedules)
         return f"{self.name} ({self.model.architecture} network) for [{made_for}]"
 
-    def save(self, path: str | os.PathLike[str], *, half: bool = True) -> Path:
+    def save(self, path: str | os.PathLike[str], *, half: bool = False) -> Path:
         """Write the model to a file; see `napari_blochnet.estimators.networks.model_files.write_model`."""
         written = write_model(self.model, self.card, path, half=half)
         if self.checkpoint is not None:
