@@ -34,6 +34,7 @@ FLOORS = """
     estimators.matching.grid
     estimators.declared
     estimators.matching.subspace estimators.matching.search estimators.matching.atoms
+    estimators.matching.component_bases
     estimators.fitting.sums estimators.fitting.noise_models estimators.fitting.fit estimators.fitting.on_top
     estimators.fitting.density estimators.fitting.known_b1
     estimators.matching | estimators.networks

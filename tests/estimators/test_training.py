@@ -415,7 +415,7 @@ def test_refused_options(schedule, change, sentence):
 
 
 def test_the_quick_preset_is_for_fully_connected_encoders(schedule):
-    with pytest.raises(nb.InputError, match="rnn is not; expected the preset paper or reduced"):
+    with pytest.raises(nb.InputError, match="rnn is not; expected paper, reduced or aliased"):
         train_estimator("rnn", schedule, "quick")
     small = {"fingerprints": 500, "epochs": 2}
     trained = train_estimator("blochnet", schedule, "quick", **small)

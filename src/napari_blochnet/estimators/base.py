@@ -259,7 +259,7 @@ class Estimator(ABC):
         if not self.takes_subspace:
             raise InputError(
                 f"The stack holds {subspace.rank} coefficients for each voxel, and the estimator {self.name} needs "
-                "whole fingerprints (dictionary, universal and networks on a subspace of their own take coefficients).",
+                "whole fingerprints (dictionary, universal and networks take coefficients).",
                 field="estimator",
             )
         if getattr(self, "saturation", None) is not None:

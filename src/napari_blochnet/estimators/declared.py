@@ -75,6 +75,7 @@ class DeclaredNetwork(Estimator):
     settings = ("other_schedule",)
     is_trained = True
     is_movable = True
+    takes_subspace = True
     takes_magnitude = False
     takes_phases = False
     block: int | None = 8192  # 32 MB of samples at 1000 TRs, and enough for all cores

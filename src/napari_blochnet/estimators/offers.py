@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,11 +64,10 @@ def estimator_offers(
         Of coefficients, where the data are such.
     """
 
-    def refusal(name: str, estimator: type[Estimator], network: Mapping[str, Any] | None = None) -> str | None:
+    def refusal(name: str, estimator: type[Estimator]) -> str | None:
         if without_schedule and estimator.needs_schedule:
             return f"{name} simulates the schedule, and these data come without one; use the dictionary they came with."
-        takes_subspace = estimator.takes_subspace if network is None else network["subspace"] is not None
-        if components is not None and not takes_subspace:
+        if components is not None and not estimator.takes_subspace:
             return f"{name} needs whole fingerprints, and the stack holds {components} coefficients for each voxel."
         if schedule is not None and kind is not None:
             try:
@@ -88,7 +87,7 @@ def estimator_offers(
         if model.name in taken:
             continue
         taken.add(model.name)
-        why = refusal(model.name, declared(model.architecture), model.card["network"])
+        why = refusal(model.name, declared(model.architecture))
         if why is None and not _fits(model, schedule, other_schedule):
             why = f"{model.name} was trained for {_names([model])}; train one for this schedule in the Train tab."
         offers.append(Offer(model.name, _describe(model), why, is_own=True))
@@ -99,7 +98,7 @@ def estimator_offers(
         packaged = [model for model in fitting if model.packaged]
         if architecture in taken or (fitting and not packaged):
             continue
-        why = refusal(architecture, declared(architecture), packaged[0].card["network"] if packaged else None)
+        why = refusal(architecture, declared(architecture))
         if why is None and not packaged:
             known = f"only for {_names(of_kind)}" if of_kind else "for no schedule"
             why = f"There are weights of {architecture} {known}; train one for this schedule in the Train tab."

@@ -26,7 +26,8 @@ class TrainSettings(Settings):
         "quick",
         "Preset",
         "quick: a small network on 24 SVD coefficients, trained with noise (networks with an FC encoder); aliased: the "
-        "same, for frames of undersampled k-space too, with a decoder whose loss weighs as much as the labels'; "
+        "same, for frames of undersampled k-space too, with a decoder whose loss weighs as much as the labels' (rnn, "
+        "hydra and autoencoder-rnn keep the published layers); "
         "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs of small "
         "batches.",
     )

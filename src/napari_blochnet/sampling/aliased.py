@@ -40,8 +40,8 @@ _SUMS = (
 )
 
 _UNTRAINED = (
-    "{name} takes every sample and was not trained for aliased frames, which these are: its T1 and T2 can be far off. "
-    "Take dictionary, universal or a network of the preset aliased, or map coefficient images."
+    "{name} was not trained for aliased frames, which these are: its T1 and T2 can be twice as far off as those of "
+    "dictionary, universal or a network of the preset aliased, or of coefficient images."
 )
 
 

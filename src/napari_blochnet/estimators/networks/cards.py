@@ -29,7 +29,6 @@ __all__ = [
     "read_card",
     "schedules_of",
     "stored_models",
-    "takes_aliasing",
     "user_folder",
     "was_trained_aliased",
 ]
@@ -106,23 +105,13 @@ class StoredModel:
         return f"{self.name}: {self.architecture} network for {made_for}; {how}; {_aliasing(self.card)}; {place}"
 
 
-def takes_aliasing(card: dict[str, Any]) -> bool:
-    """Whether a network can be trusted with frames of undersampled k-space.
-
-    One that was trained with aliasing can, and one that is fed singular vectors' coefficients, which hold little of it.
-    """
-    return was_trained_aliased(card) or card["network"]["subspace"] is not None
-
-
 def was_trained_aliased(card: dict[str, Any]) -> bool:
     """Whether a network was trained with what undersampling of k-space adds to fingerprints."""
     return card.get("training", {}).get("aliasing_range") is not None
 
 
 def _aliasing(card: dict[str, Any]) -> str:
-    if was_trained_aliased(card):
-        return "trained for aliased frames too"
-    return "not trained for aliased frames" if takes_aliasing(card) else "not for aliased frames"
+    return "trained for aliased frames too" if was_trained_aliased(card) else "not trained for aliased frames"
 
 
 def stored_models() -> tuple[StoredModel, ...]:

@@ -1,16 +1,71 @@
-"""What a network is fed: fingerprints as real numbers in the receiver's frame, L2-normalised."""
+"""What a network is fed: fingerprints in the space of their schedule's signals, real in the receiver's frame."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import UNWATCHED, Watch
+from napari_blochnet.estimators.matching.component_bases import signal_basis
 from napari_blochnet.estimators.threads import threaded
 from napari_blochnet.fingerprints.stack import SignalKind
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["in_parts", "normalised_real", "unit_mean_atom"]
+__all__ = ["Inputs", "in_parts", "normalised_real", "signal_space", "unit_mean_atom"]
+
+# Singular vectors of a schedule's signals: what they leave out of a fingerprint is noise, and most of what aliases.
+_RANK = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """From fingerprints of a schedule to what its networks are fed.
+
+    Parameters
+    ----------
+    basis : float32 array of shape (time, K)
+        Orthonormal time courses of the schedule's signals. What aliases lies outside them for the most part, and would
+        turn fingerprints by its own angle.
+    mean : float32 array of shape (K,)
+        Coefficients of the schedule's mean atom; see `unit_mean_atom`.
+    """
+
+    basis: FloatArray
+    mean: FloatArray
+
+    @classmethod
+    def of(cls, schedule: Schedule, basis: FloatArray) -> Inputs:
+        """Return that of a schedule on a basis."""
+        return cls(basis, np.ascontiguousarray(unit_mean_atom(schedule) @ basis))
+
+    def coefficients(self, fingerprints: AnyArray, kind: SignalKind) -> tuple[FloatArray, FloatArray, BoolArray]:
+        """Return coefficients (voxel, K) of unit norm, the fingerprints' norms, and which hold no signal.
+
+        See `normalised_real`.
+        """
+        samples = in_parts(fingerprints)
+        flat = samples.reshape(len(samples), samples.shape[1] * samples.shape[2])
+        norms = np.sqrt(np.einsum("ij,ij->i", flat, flat, dtype=np.float64))
+        found: AnyArray
+        if samples.shape[2] == 2:
+            found = flat.view(np.complex64) @ self.basis.astype(np.complex64)
+        else:
+            found = flat @ self.basis
+        real, _, empty = normalised_real(found, kind, self.mean)
+        return real, norms, empty
+
+    def samples(self, coefficients: FloatArray) -> FloatArray:
+        """Return the time points (voxel, time) that coefficients stand for."""
+        found: FloatArray = coefficients @ self.basis.T
+        return found
+
+
+def signal_space(schedule: Schedule, watch: Watch = UNWATCHED) -> FloatArray:
+    """Return the basis of networks that take time points: of a schedule's own signals, float32 of shape (time, K)."""
+    return signal_basis(schedule, "real part", min(_RANK, len(schedule)), watch=watch).astype(np.float32)
 
 
 def unit_mean_atom(schedule: Schedule) -> FloatArray:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
+from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.base import Block, Conditions, Estimates
 from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.fitting.density import explain
 from napari_blochnet.estimators.networks.cards import was_trained_aliased
-from napari_blochnet.estimators.networks.inputs import in_parts, normalised_real, unit_mean_atom
+from napari_blochnet.estimators.networks.inputs import Inputs, in_parts, normalised_real, signal_space
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, torch_device
 from napari_blochnet.estimators.networks.model_files import write_model
 from napari_blochnet.estimators.networks.of_coefficients import Across, across_subspaces
@@ -90,8 +90,7 @@ class NetworkEstimator(DeclaredNetwork):
         self.device = torch_device(device)
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
-        self.takes_aliasing = model.subspace is not None or was_trained_aliased(self.card)
-        self.takes_subspace = model.subspace is not None
+        self.takes_aliasing = was_trained_aliased(self.card)
         self._across: Across | None = None
         #: What its training could be gone on from; it goes once the network is saved.
         self.checkpoint: Path | None = None
@@ -148,18 +147,24 @@ class NetworkEstimator(DeclaredNetwork):
         super().prepare(schedule, kind, subspace=subspace, with_b1=with_b1, progress=progress, cancelled=cancelled)
         self._across = None if subspace is None else self._ready(Conditions(schedule, kind, subspace=subspace))
 
-    def make_ready_for(self, given: Conditions) -> tuple[FloatArray, EPGDecoder] | Across:
+    def make_ready_for(self, given: Conditions) -> tuple[Inputs, EPGDecoder] | Across:
         """Return what `make_ready` does, or for coordinates in a subspace how they are fed."""
-        ready = self.make_ready(given.schedule, given.kind, given.watch)
+        inputs, decoder = self.make_ready(given.schedule, given.kind, given.watch)
         if given.subspace is None:
-            return ready
-        own = self.model.basis.detach().cpu().numpy()
-        return across_subspaces(self.name, own, self._labels_of_coefficients, given.subspace, *ready,
-                                self.card.get("training", {}))  # fmt: skip
+            return inputs, decoder
+        return across_subspaces(
+            self.name, inputs, partial(self._labels, inputs), given.subspace, decoder, self.card.get("training", {})
+        )
 
-    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> tuple[FloatArray, EPGDecoder]:
-        """Return the mean atom that tells which way fingerprints are turned, and the decoder."""
-        return unit_mean_atom(schedule), EPGDecoder(schedule, tolerance=self.tolerance)
+    def make_ready(self, schedule: Schedule, kind: SignalKind, watch: Watch) -> tuple[Inputs, EPGDecoder]:
+        """Return what fingerprints are turned into, and the decoder."""
+        return self.inputs(schedule, watch), EPGDecoder(schedule, tolerance=self.tolerance)
+
+    def inputs(self, schedule: Schedule, watch: Watch = UNWATCHED) -> Inputs:
+        """Return what fingerprints of a schedule are turned into: on the network's own basis or the schedule's."""
+        if self.model.subspace is None:
+            return Inputs.of(schedule, signal_space(schedule, watch))
+        return Inputs.of(schedule, self.model.basis.detach().cpu().numpy())
 
     def estimate(self, block: Block) -> Estimates:
         """Estimate a block of fingerprints.
@@ -169,16 +174,9 @@ class NetworkEstimator(DeclaredNetwork):
         """
         if block.subspace is not None:
             return self._of_coordinates(block)
-        mean_atom, decoder = block.ready
-        encode: Callable[[Tensor], Tensor] = self.model
-        if self.model.subspace is None:
-            real, norms, empty = normalised_real(block.data, block.kind, mean_atom)
-        else:
-            # what aliases lies outside the subspace for the most part, and would turn fingerprints by its own angle
-            encode, basis = self.model.labels, self.model.basis.cpu().numpy()
-            coefficients, norms = _coefficients(block.data, basis)
-            real, _, empty = normalised_real(coefficients, block.kind, mean_atom @ basis)
-        times = self._times(real, encode, block.watch)
+        inputs, decoder = block.ready
+        real, norms, empty = inputs.coefficients(block.data, block.kind)
+        times = self._times(inputs, real, block.watch)
         good = ~empty & np.isfinite(times).all(axis=1)
         times[~good] = 1.0
         scale: AnyArray = np.zeros(len(block))
@@ -192,8 +190,8 @@ class NetworkEstimator(DeclaredNetwork):
         across: Across = block.ready
         number = np.complex64 if block.kind == "complex" else np.float32
         own = np.ascontiguousarray(block.data @ across.turn.T, number)
-        real, _, empty = normalised_real(own, block.kind, across.mean_atom)
-        times = 10.0 ** self._labels_of_coefficients(real).clip(_LOWEST, _HIGHEST)
+        real, _, empty = normalised_real(own, block.kind, across.inputs.mean)
+        times = self._times(across.inputs, real, block.watch)
         good = ~empty & np.isfinite(times).all(axis=1)
         times[~good] = 1.0
         scale: AnyArray = np.zeros(len(block))
@@ -202,33 +200,22 @@ class NetworkEstimator(DeclaredNetwork):
             scale, misfit = explain(across.decoder, block.data, times[:, 0], times[:, 1], block.kind)
         return Estimates.where(good, times[:, 0], times[:, 1], scale, misfit, block.kind)
 
-    def _labels_of_coefficients(self, real: FloatArray) -> FloatArray:
-        """Return log10 T1 and T2 of coefficients in the network's own subspace."""
+    def _labels(self, inputs: Inputs, coefficients: FloatArray) -> FloatArray:
+        """Return log10 T1 and T2 of coefficients of unit norm."""
+        fed = coefficients if self.model.subspace is not None else inputs.samples(coefficients)
         with torch.inference_mode():
-            labels = self.model.labels(torch.from_numpy(real).to(self.device)).float().cpu().numpy()
+            labels = self.model.labels(torch.from_numpy(fed).to(self.device)).float().cpu().numpy()
         return np.asarray(labels, np.float64)
 
-    def _times(self, real: FloatArray, encode: Callable[[Tensor], Tensor], watch: Watch) -> FloatArray:
+    def _times(self, inputs: Inputs, coefficients: FloatArray, watch: Watch) -> FloatArray:
         """Return T1 and T2 in ms, shape (voxel, 2)."""
-        size = _BLOCK_OF_FEATURES if self.model.architecture == "hydra" else max(1, len(real))
-        times = np.empty((len(real), 2), np.float32)
-        for start in range(0, len(real), size):
+        size = _BLOCK_OF_FEATURES if self.model.architecture == "hydra" else max(1, len(coefficients))
+        times = np.empty((len(coefficients), 2), np.float32)
+        for start in range(0, len(times), size):
             watch.check("mapping")
             here = slice(start, start + size)
-            with torch.inference_mode():
-                labels = encode(torch.from_numpy(real[here]).to(self.device))
-                times[here] = (10.0 ** labels.float().clamp(_LOWEST, _HIGHEST)).cpu().numpy()
+            times[here] = 10.0 ** self._labels(inputs, coefficients[here]).clip(_LOWEST, _HIGHEST)
         return times
-
-
-def _coefficients(fingerprints: AnyArray, basis: FloatArray) -> tuple[AnyArray, FloatArray]:
-    """Return the coefficients of fingerprints on a basis (N, K), in single precision, and the fingerprints' norms."""
-    samples = in_parts(fingerprints)
-    flat = samples.reshape(len(samples), -1)
-    norms = np.sqrt(np.einsum("ij,ij->i", flat, flat, dtype=np.float64))
-    if samples.shape[2] == 2:
-        return flat.view(np.complex64) @ basis.astype(np.complex64), norms
-    return flat @ basis, norms
 
 
 def _project(fingerprints: AnyArray, signals: AnyArray, norms: FloatArray) -> tuple[AnyArray, FloatArray]:

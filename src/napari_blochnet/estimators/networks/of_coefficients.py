@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.estimators.networks.inputs import normalised_real
+from napari_blochnet.estimators.networks.inputs import Inputs, normalised_real
 from napari_blochnet.estimators.projected import ProjectedDecoder
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.decoder import EPGDecoder
@@ -31,8 +31,8 @@ class Across:
     ----------
     turn : array of shape (own, K)
         From coordinates to coefficients of the network's own subspace: of the same time courses.
-    mean_atom : float32 array of shape (own,)
-        Of the schedule, in that subspace; see `napari_blochnet.estimators.networks.inputs.unit_mean_atom`.
+    inputs : Inputs
+        Of the network, on its own subspace.
     decoder : ProjectedDecoder
         Of coordinates.
     changed : tuple of float
@@ -41,7 +41,7 @@ class Across:
     """
 
     turn: AnyArray
-    mean_atom: FloatArray
+    inputs: Inputs
     decoder: ProjectedDecoder
     changed: tuple[float, float]
 
@@ -57,10 +57,9 @@ class Across:
 
 def across_subspaces(
     name: str,
-    own: FloatArray,
+    inputs: Inputs,
     labels: Callable[[FloatArray], FloatArray],
     subspace: Subspace,
-    mean_atom: FloatArray,
     decoder: EPGDecoder,
     training: Mapping[str, Any],
 ) -> Across:
@@ -70,13 +69,12 @@ def across_subspaces(
     ----------
     name : str
         Of the network, for sentences.
-    own : array of shape (time, own)
-        Orthonormal columns that the network projects fingerprints on.
+    inputs : Inputs
+        Of the network: what it projects fingerprints on.
     labels : callable
         From coefficients (voxel, own), real and normalised, to log10 of T1 and T2.
     subspace : Subspace
         Of the stack.
-    mean_atom : array of shape (time,)
     decoder : EPGDecoder
     training : mapping
         Of the network's card.
@@ -86,14 +84,14 @@ def across_subspaces(
     InputError
         Its answers change by more than 2 % in more than a tenth of the tissues: what it looks at is not in the stack.
     """
+    own, mean = inputs.basis, inputs.mean
     turn = own.astype(np.float64).T @ subspace.curves
-    mean = np.ascontiguousarray(own.T @ mean_atom, dtype=np.float32)
     signals = decoder.signal(*_tissues(training)).astype(np.float64)
     whole = labels(_fed(signals @ own, mean))
     left = labels(_fed(subspace.project(signals) @ turn.T, mean))
     change = np.abs(10.0 ** np.clip(left - whole, -9.0, 9.0) - 1.0)
     t1, t2 = (float(value) for value in np.quantile(change, _SHARE, axis=0))
-    found = Across(turn, mean, ProjectedDecoder(decoder, subspace), (t1, t2))
+    found = Across(turn, inputs, ProjectedDecoder(decoder, subspace), (t1, t2))
     if not (t1 <= _MOST_CHANGED and t2 <= _MOST_CHANGED):
         raise InputError(
             f"The stack's {subspace.rank} coefficients hold too little of the {own.shape[1]} that {name} looks at: "

@@ -92,7 +92,6 @@ class StoredEstimator(DeclaredNetwork):
     """
 
     block = None  # the model cuts them
-    takes_subspace = True  # where the model does
 
     def __init__(self, name: str, *, device: str = "cpu", other_schedule: bool = False) -> None:
         self.name, self.device, self.other_schedule = name, device, other_schedule

@@ -28,7 +28,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.base import check_signal
 from napari_blochnet.estimators.fitting.refined import Refined
 from napari_blochnet.estimators.memory import Allowance
-from napari_blochnet.estimators.networks.inputs import normalised_real, unit_mean_atom
+from napari_blochnet.estimators.networks.inputs import Inputs
 from napari_blochnet.estimators.networks.label_network import LabelNetwork
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.estimators.training.data import stream
@@ -186,9 +186,10 @@ class _Explained:
     """Normalised fingerprints with the tissues that explain them.
 
     ``labels`` are log10 T1 and T2, ``weights`` what their precision makes of them, ``noise`` the standard deviation of
-    what is left of the normalised fingerprints.
+    what is left of the normalised fingerprints; ``fed`` is what fingerprints are turned into.
     """
 
+    fed: Inputs
     inputs: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
@@ -205,11 +206,12 @@ class _Explained:
         signal = decoder.signal(times[:, 0], times[:, 1])
         signal /= np.maximum(np.linalg.norm(signal, axis=1, keepdims=True), 1e-30)
         # fingerprints are rotated to correlate positively with the mean atom, simulated ones as well
-        signal *= np.where(signal @ unit_mean_atom(decoder.schedule) < 0, -1.0, 1.0)[:, None].astype(np.float32)
+        inside = signal @ self.fed.basis
+        signal *= np.where(inside @ self.fed.mean < 0, -1.0, 1.0)[:, None].astype(np.float32)
         signal += self.noise[chosen, None] * random.standard_normal(signal.shape, dtype=np.float32)
-        signal /= np.maximum(np.linalg.norm(signal, axis=1, keepdims=True), 1e-30)
+        near = self.fed.samples(self.fed.coefficients(signal, "real")[0])
         return (
-            torch.cat([self.inputs, torch.from_numpy(signal.astype(np.float32))]),
+            torch.cat([self.inputs, torch.from_numpy(near)]),
             torch.cat([self.labels, torch.from_numpy(labels)]),
             torch.cat([self.weights, self.weights[chosen]]),
         )
@@ -241,7 +243,7 @@ def _explained(
     refined = Refined(estimator, tolerance=1e-4)
     allowance = Allowance(_BLOCK, refined.device, "explaining the stack's fingerprints", "fingerprints")
     refined.prepare(schedule, kind, progress=watch.progress, cancelled=watch.cancelled)
-    mean_atom = unit_mean_atom(schedule)
+    fed = estimator.inputs(schedule, watch)
     inputs, labels, weights, noise = [], [], [], []
     first = 0
     while first < len(fingerprints):
@@ -254,13 +256,13 @@ def _explained(
             refined.to(allowance.device)
             continue
         first += len(block)
-        real, _, empty = normalised_real(block, kind, mean_atom)
+        real, _, empty = fed.coefficients(block, kind)
         good = ~found.failed & ~empty & (found.residual < _UNEXPLAINED)
         times = np.column_stack([found.t1, found.t2])[good].astype(np.float64)
         assert found.t1_se is not None
         assert found.t2_se is not None
         errors = np.column_stack([found.t1_se, found.t2_se])[good] / times / np.log(10.0)
-        inputs.append(real[good])
+        inputs.append(fed.samples(real[good]))
         labels.append(np.log10(times))
         weights.append(1.0 / (1.0 + (errors / _SOFT) ** 2))
         noise.append(found.residual[good] / np.sqrt(len(schedule) * (2.0 if kind == "complex" else 1.0)))
@@ -268,6 +270,7 @@ def _explained(
         raise InputError("No fingerprint of the stack is explained by any tissue under its schedule; expected data of "
                          "that schedule.", field="stack")  # fmt: skip
     return _Explained(
+        fed,
         torch.from_numpy(np.concatenate(inputs).astype(np.float32)),
         torch.from_numpy(np.concatenate(labels).astype(np.float32)),
         torch.from_numpy(np.concatenate(weights).astype(np.float32)),

@@ -71,6 +71,7 @@ def disturbed(
     length: int,
     aliasing: Aliasing | None,
     generator: torch.Generator,
+    spaces: Sequence[Tensor] | None = None,
 ) -> Tensor:
     """Return normalised fingerprints, or their coefficients, with the noise and the aliasing that options ask for.
 
@@ -86,6 +87,9 @@ def disturbed(
     aliasing : Aliasing, optional
         Where options ask for it.
     generator : torch.Generator
+    spaces : sequence of Tensor of shape (N, K), optional
+        Of each schedule's signals (`napari_blochnet.estimators.networks.inputs.signal_space`): what lies outside of it
+        is taken away again, as it is from fingerprints that are mapped.
     """
     inputs = clean
     # a normalised fingerprint of N samples has a root mean square of 1/sqrt(N), in any orthonormal basis
@@ -95,6 +99,10 @@ def disturbed(
     if options.aliasing_range is not None and aliasing is not None:
         size = _ratios(options.aliasing_range, len(clean), generator) / math.sqrt(length)
         inputs = inputs + size * aliasing.draw(which, generator)
+    if spaces is not None and inputs is not clean:
+        for number, space in enumerate(spaces):
+            mine = torch.from_numpy(np.flatnonzero(which == number))
+            inputs[mine] = inputs[mine] @ space @ space.T
     return inputs if inputs is clean else nn.functional.normalize(inputs, dim=1)
 
 

@@ -52,16 +52,16 @@ def make_card(
         "versions": versions(),
         "created": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         "scores": {},
-        "notes": _notes(preset, options),
+        "notes": _notes(architecture, preset, options),
     }
 
 
-def _notes(preset: str, options: TrainingOptions) -> list[str]:
+def _notes(architecture: str, preset: str, options: TrainingOptions) -> list[str]:
     notes = []
     if preset == "reduced":
         notes.append(f"Reduced training: {options.fingerprints:,} fingerprints a schedule, {options.epochs} epochs, "
                      f"batches of {options.batch}, where the paper has 80,100, 26 and 1000.")  # fmt: skip
-    usual, mine = options_from(preset).to_dict(), options.to_dict()
+    usual, mine = options_from(preset, architecture).to_dict(), options.to_dict()
     changed = [f"{name} {mine[name]}" for name in mine if mine[name] != usual[name] and name != "seed"]
     if changed:
         notes.append(f"Differs from the preset {preset}: {', '.join(changed)}.")

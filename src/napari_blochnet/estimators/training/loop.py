@@ -22,6 +22,7 @@ from napari_blochnet.common.progress import UNWATCHED, CancelEvent, Watch, ctrl_
 from napari_blochnet.estimators.base import check_signal
 from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.networks.architectures import ARCHITECTURES
+from napari_blochnet.estimators.networks.inputs import signal_space
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, initialise, torch_device
 from napari_blochnet.estimators.networks.network_estimator import NetworkEstimator
 from napari_blochnet.estimators.training.aliasing import Aliasing, disturbed
@@ -100,10 +101,10 @@ def train_estimator(
         Ctrl-C: after the step that was being taken, where there is a checkpoint, and once that is saved.
     """
     several = (schedules,) if isinstance(schedules, Schedule) else tuple(schedules)
-    if preset in ("quick", "aliased") and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
-        raise InputError(f"The preset {preset} shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
-                         f"{architecture} is not; expected the preset paper or reduced.", field="preset")  # fmt: skip
-    options = options_from(preset, **changes)
+    if preset == "quick" and architecture in ARCHITECTURES and ARCHITECTURES[architecture][0] != "fc":
+        raise InputError("The preset quick shapes fully connected encoders (fc, autoencoder-fc, blochnet), which "
+                         f"{architecture} is not; expected paper, reduced or aliased.", field="preset")  # fmt: skip
+    options = options_from(preset, architecture, **changes)
     training = Training(architecture, several, preset, options, device)
     training.about = about or {}
     return training.run(checkpoint, watch, on_loss)
@@ -152,6 +153,7 @@ class Training:
         self.data = TrainingSet(schedules, options)
         self._weight = SignalWeight(options.decoder_weight)
         self.aliasing: Aliasing | None = None
+        self._spaces: list[Tensor] | None = None
         self.state = TrainingState()
         self.about: dict[str, Any] = {}
         self._is_told_unsaved = False
@@ -222,6 +224,8 @@ class Training:
 
     def weigh(self, watch: Watch = UNWATCHED) -> None:
         """Measure what is drawn beside the fingerprints, and what the decoder's loss is worth."""
+        if self.model.subspace is None and (self.options.snr_range or self.options.aliasing_range):
+            self._spaces = [torch.from_numpy(signal_space(schedule, watch)) for schedule in self.schedules]
         if self.options.aliasing_range is not None:
             basis = None if self.data.subspace is None else self.data.subspace.basis
             self.aliasing = Aliasing(self.schedules, basis, watch)
@@ -319,7 +323,7 @@ class Training:
     def _drawn(self, index: IntArray, noise: torch.Generator) -> _Batch:
         """Return the fingerprints of an index, with noise where options ask for it."""
         clean, labels, which = self.data.batch(index)
-        inputs = disturbed(clean, which, self.options, self.model.length, self.aliasing, noise)
+        inputs = disturbed(clean, which, self.options, self.model.length, self.aliasing, noise, self._spaces)
         return _Batch(inputs, clean, labels, which)
 
     def _losses(self, whole: _Batch, rows: slice) -> tuple[Tensor, Tensor, Tensor]:

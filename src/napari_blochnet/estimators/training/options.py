@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.matching.grid import LONGEST, SHORTEST
+from napari_blochnet.estimators.networks.cards import ARCHITECTURES
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "options_from"]
 
@@ -166,16 +167,31 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 PRESETS["aliased"] = {
     **PRESETS["quick"],
+    # with narrower layers it reads white noise in CSF less well: T1 at 1.13 instead of 1.07 times the bound
+    "widths": (256, 256, 256),
     "aliasing_range": (0.0005, 1.5),
     "decoder_weight": 1.0,
     "balanced": True,
     "decoded": 32,
     "loss_scale": 0.003,
 }
+# Of the preset aliased, where the encoder takes time points and has layers of its own.
+_ON_TIME_POINTS: dict[str, Any] = {
+    "widths": None, "activation": "relu", "subspace": None, "learning_rate": 3e-3, "epochs": 40,
+}  # fmt: skip
 
 
-def options_from(preset: str = "paper", **changes: Any) -> TrainingOptions:
+def options_from(preset: str = "paper", architecture: str = "fc", **changes: Any) -> TrainingOptions:
     """Return the options of a preset with some of them changed.
+
+    Parameters
+    ----------
+    preset : str
+        See `PRESETS`.
+    architecture : str
+        What is trained: of an rnn or hydra, ``aliased`` keeps the published layers.
+    **changes
+        Fields of `TrainingOptions`.
 
     Raises
     ------
@@ -188,4 +204,5 @@ def options_from(preset: str = "paper", **changes: Any) -> TrainingOptions:
     for name in changes:
         if name not in known:
             raise InputError(f"A training has no option {name}; expected one of {', '.join(known)}.", field=name)
-    return replace(TrainingOptions(), **{**PRESETS[preset], **changes})
+    own = _ON_TIME_POINTS if preset == "aliased" and ARCHITECTURES.get(architecture, ("fc",))[0] != "fc" else {}
+    return replace(TrainingOptions(), **{**PRESETS[preset], **own, **changes})

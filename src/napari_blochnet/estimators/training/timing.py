@@ -97,7 +97,7 @@ def measure_training(
     Cancelled
     """
     several = (schedules,) if isinstance(schedules, Schedule) else tuple(schedules)
-    options = options_from(preset, **changes)
+    options = options_from(preset, architecture, **changes)
     whole = count_tissues(options)
     started = time.perf_counter()
     training = Training(architecture, several, preset, _small(options, whole), device)

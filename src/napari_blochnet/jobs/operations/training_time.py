@@ -78,4 +78,4 @@ def training_time(
         fields["estimator"] = estimator
     given = settings_from(TrainSettings, settings, **fields)
     pace = measure_training(schedules, given, device=device, progress=progress, cancelled=cancelled)
-    return pace.seconds(options_from(given.preset, **given.options()))
+    return pace.seconds(options_from(given.preset, given.estimator, **given.options()))

@@ -201,7 +201,8 @@ class TrainPanel(Panel):
 
     def _show_preset(self) -> None:
         """Let options that the person has not set show what the preset does."""
-        options = options_from(str(self.choice.values()["preset"]))
+        choice = self.choice.values()
+        options = options_from(str(choice["preset"]), str(choice["estimator"]))
         self.form.blockSignals(True)
         for field, value in self.form.values().items():
             default = getattr(options, field)
@@ -247,7 +248,7 @@ class TrainPanel(Panel):
         with self._reading(self.name):
             settings = self.form.settings(**self.choice.values())
             name = check_name(self.name.line.text().strip())
-            epochs = options_from(settings.preset, **settings.options()).epochs
+            epochs = options_from(settings.preset, settings.estimator, **settings.options()).epochs
             self._run(f"Training {name}", train_task(settings, schedule, self.device.value, name), epochs)
 
     def _go_on(self, stopped: StoppedTraining) -> None:
@@ -339,7 +340,7 @@ def _amount(values: dict[str, Any]) -> str:
     """Say how much is trained; empty where the options contradict each other."""
     chosen = {name: value for name, value in values.items() if name not in _CHOICE and value is not None}
     try:
-        options = options_from(values["preset"], **chosen)
+        options = options_from(values["preset"], values["estimator"], **chosen)
     except InputError:
         return ""
     count = options.fingerprints

@@ -86,7 +86,7 @@ class TrainingClock(QObject):
         if pace is None:
             return ""
         try:
-            options = options_from(settings.preset, **settings.options())
+            options = options_from(settings.preset, settings.estimator, **settings.options())
         except InputError:
             return ""
         most = "at most " if options.patience is not None else ""
