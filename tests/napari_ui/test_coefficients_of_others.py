@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 from test_drops import _drop
+from test_opening import _drop as _drop_on
 
 from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
 
@@ -92,6 +93,35 @@ def test_dropped_on_the_window(desk, shared_data, monkeypatch, order):
     assert "the Map tab matches" in data.jobs.message.text()
     assert mapping.brought.runs()[0]["dictionary"] == str(folder / "t1_phantom_PC_30TI.mat")
     assert len(place.session.entries("stack")) == 1
+
+
+def _archive(path, folder):
+    """Write the group's dictionary as a NumPy archive of arrays with names of their own."""
+    held = loadmat(folder / "t1_phantom_PC_10TI.mat")["D"][0, 0]
+    names = ("magnetization", "u", "lookup_table", "normalization")
+    np.savez(path, **{name: held[name] for name in names}, parameter=["B1", "T1 ms", "IE"])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_dictionary_in_a_numpy_archive_is_dropped_as_others_are(desk, shared_data, tmp_path, monkeypatch, together):
+    """On the Data tab with its coefficients, or on the canvas: it is the basis, and stands in the Map tab."""
+    folder = shared_data.joinpath(*FOLDER)
+    _archive(tmp_path / "ours.npz", folder)
+    place = desk()
+    data = place.workbench.data
+    images = folder / "contrast_1meas_llr_10ti.mat"
+    if together:
+        _drop_on(data, images, tmp_path / "ours.npz")
+    else:
+        assert _drop(place.viewer, place.qtbot, tmp_path / "ours.npz", monkeypatch) == []
+        assert "ours.npz is a dictionary: its basis is taken" in data.jobs.message.text()
+        data.stack_path.take([str(images)])
+    place.qtbot.waitUntil(lambda: bool(place.session.entries("stack")), timeout=60_000)
+    place.wait(data)
+    mapping = place.turn_to("Map")
+    assert mapping.brought.runs()[0]["dictionary"] == str(tmp_path / "ours.npz")
+    assert place.session.entries("stack")[0].subject.pulses == 10
+    assert mapping.run.isEnabled()
 
 
 def test_which_of_several_dictionaries_is_asked_in_a_row_of_its_own(qtbot):
