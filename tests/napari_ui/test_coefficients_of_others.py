@@ -8,7 +8,9 @@ from scipy.io import loadmat
 from test_drops import _drop
 from test_opening import _drop as _drop_on
 
+from napari_blochnet.evaluation.voxel import Voxel
 from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
+from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, open_dock
 
 FOLDER = ("coefficients", "ua_t1_phantom")
 
@@ -67,6 +69,10 @@ def test_from_files_to_t1(desk, shared_data, times):
     assert with_b1 is not maps
     assert _deviation(with_b1, folder) <= 2.5
     assert place.session.layers("maps", with_b1, "T1 error")
+    # a reference of what nothing was estimated of is not shown beside the maps
+    assert not any(layer.visible for layer in place.session.layers(role="T2"))
+    # both are arrays that say nothing of where they lie: each as its rows are
+    assert {layer.scale[-2] for layer in place.session.layers(role="T1")} == {1.0}
     compare = place.turn_to("Compare")
     place.run(compare, compare.run)
     (scores,) = {row["parameter"] for row in compare.comparison.rows()} - {"PD"}
@@ -120,8 +126,22 @@ def test_a_dictionary_in_a_numpy_archive_is_dropped_as_others_are(desk, shared_d
     place.wait(data)
     mapping = place.turn_to("Map")
     assert mapping.brought.runs()[0]["dictionary"] == str(tmp_path / "ours.npz")
-    assert place.session.entries("stack")[0].subject.pulses == 10
+    (stack,) = [entry.subject for entry in place.session.entries("stack")]
+    assert stack.pulses == 10
     assert mapping.run.isEnabled()
+    # nothing is offered that they cannot: whole fingerprints need a schedule
+    data.compressing.choose(stack)
+    assert data.compressing.run.isHidden()
+    assert "no schedule" in data.compressing.said.text()
+    # what was set for them is not said of the next file
+    assert "ours.npz" in data.stack_options.summary.text()
+    data.stack_path.line.setText("another.mat")
+    assert data.stack_options.summary.isHidden()
+    # without a schedule nothing is simulated: the inspector shows the coefficients and their curve
+    place.session.pin(Voxel(stack, (0, 64, 64)))
+    inspector = open_dock(place.viewer, INSPECTOR)
+    place.qtbot.waitUntil(lambda: inspector.shown is not None, timeout=60_000)
+    assert len(inspector.shown.measured) == 10
 
 
 def test_which_of_several_dictionaries_is_asked_in_a_row_of_its_own(qtbot):
