@@ -90,9 +90,8 @@ class Offered(QObject):
         if key is None:
             return []
         known = self._known.get(key, {})
-        return [
-            each.name for each in self._offers if each.refusal is None and each.is_network and each.name not in known
-        ]
+        fitting = [each.name for each in self._offers if each.refusal is None and _is_network(each)]
+        return [name for name in fitting if name not in known]
 
     def _show(self) -> None:
         key = self._key()
