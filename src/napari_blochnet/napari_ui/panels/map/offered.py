@@ -108,18 +108,22 @@ class Offered(QObject):
         if self._panel.is_busy or is_any_working():
             self._timer.start(_WAIT)
             return
+        schedule, subspace = stack.schedule, stack.subspace
+        assert schedule is not None
+        assert subspace is not None
         look = functools.partial(
-            networks_that_lack, names, stack.schedule, stack.kind, stack.subspace, other_schedule=self._other_schedule
+            networks_that_lack, names, schedule, stack.kind, subspace, other_schedule=self._other_schedule
         )
         job = self._panel.session.start("Trying networks on coefficients", look)
         self._job = job
         job.returned.connect(functools.partial(self._note, key, names))
-        # what is wrong is said once somebody maps by them
-        job.failed.connect(functools.partial(self._note, key, names, {}))
+        # what is wrong, or was not waited for, is said once somebody maps by them
+        for without in (job.failed, job.stopped):
+            without.connect(functools.partial(self._note, key, names, {}))
         job.ended.connect(self._on_ended)
         job.start()
 
-    def _note(self, key: _Key, names: list[str], found: dict[str, str], _failure: object = None) -> None:
+    def _note(self, key: _Key, names: list[str], found: dict[str, str], _end: object = None) -> None:
         self._known.setdefault(key, {}).update({name: found.get(name, "") for name in names})
 
     def _on_ended(self) -> None:
