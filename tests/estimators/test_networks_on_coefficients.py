@@ -5,7 +5,7 @@ import pytest
 
 import napari_blochnet as nb
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.estimators.offers import estimator_offers
+from napari_blochnet.estimators.offers import estimator_offers, networks_that_lack
 from napari_blochnet.fingerprints.subspaces import Subspace
 
 
@@ -76,6 +76,10 @@ def test_too_few_coefficients_get_a_sentence(network, schedule, signals, subspac
     few = subspace_of(3)
     with pytest.raises(InputError, match="The stack's 3 coefficients hold too little of the 24 that fc looks at"):
         network.predict(few.project(signals[:2]).astype(np.complex64), schedule, subspace=few)
+    # before anything is mapped, too
+    lacking = networks_that_lack(["fc"], schedule, "complex", few)
+    assert lacking["fc"].startswith("The stack's 3 coefficients hold too little of the 24 that fc looks at: T1 changes")
+    assert networks_that_lack(["fc"], schedule, "complex", subspace_of(10)) == {}
 
 
 def test_networks_on_time_points_take_coefficients_too(schedule, signals, subspace_of):

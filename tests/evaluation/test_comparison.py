@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -213,6 +214,15 @@ def test_maps_without_a_relaxation_time_are_summed_up_by_what_they_have(lost):
     words = summary(few, signed_errors(truth, few))
     assert ("T1" in words) == ("t1" not in lost)
     assert "residual 10 % of the signal" in words
+    assert "noise" not in words
+
+
+def test_maps_of_much_background_say_that_a_mask_leaves_it_out():
+    truth = _truth()
+    noisy = _maps(truth, residual=np.full(truth.t1.shape, 0.7))
+    assert summary(noisy, None).endswith("a mask leaves out those without signal.")
+    # what is more than noise is said by a warning
+    assert "mask" not in summary(replace(noisy, record={"misfit": "check the schedule"}), None)
 
 
 def test_maps_without_any_are_refused_in_a_sentence():

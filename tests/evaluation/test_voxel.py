@@ -58,3 +58,13 @@ def test_ellipse_of_a_diagonal_covariance():
     points = np.log(bound.ellipse() / [1000.0, 100.0])
     np.testing.assert_allclose(np.abs(points).max(axis=0), np.sqrt(5.991465) * np.array([0.01, 0.05]), rtol=1e-3)
     np.testing.assert_allclose(points[0], points[-1], atol=1e-12)
+
+
+def test_coefficients_without_a_schedule_are_shown_alone():
+    basis = np.linalg.qr(np.random.default_rng(0).standard_normal((12, 3)))[0]
+    stored = np.array([[1, 2j], [-3, 1 + 1j], [2 - 1j, 4]], np.complex64).reshape(3, 1, 1, 2)
+    stack = FingerprintStack(stored, None, basis=basis)
+    shown = explain_voxel(None, Voxel(stack, (0, 0, 1)), [])
+    np.testing.assert_array_equal(shown.coefficients, stored[:, 0, 0, 1])
+    assert len(shown.measured) == 12
+    assert (shown.items, shown.bound) == ((), None)

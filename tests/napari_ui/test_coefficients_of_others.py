@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 from test_drops import _drop
+from test_opening import _drop as _drop_on
 
+from napari_blochnet.evaluation.voxel import Voxel
 from napari_blochnet.napari_ui.panels.map.brought_choice import BroughtChoice
+from napari_blochnet.napari_ui.widgets.docks import INSPECTOR, open_dock
 
 FOLDER = ("coefficients", "ua_t1_phantom")
 
@@ -66,6 +69,10 @@ def test_from_files_to_t1(desk, shared_data, times):
     assert with_b1 is not maps
     assert _deviation(with_b1, folder) <= 2.5
     assert place.session.layers("maps", with_b1, "T1 error")
+    # a reference of what nothing was estimated of is not shown beside the maps
+    assert not any(layer.visible for layer in place.session.layers(role="T2"))
+    # both are arrays that say nothing of where they lie: each as its rows are
+    assert {layer.scale[-2] for layer in place.session.layers(role="T1")} == {1.0}
     compare = place.turn_to("Compare")
     place.run(compare, compare.run)
     (scores,) = {row["parameter"] for row in compare.comparison.rows()} - {"PD"}
@@ -92,6 +99,49 @@ def test_dropped_on_the_window(desk, shared_data, monkeypatch, order):
     assert "the Map tab matches" in data.jobs.message.text()
     assert mapping.brought.runs()[0]["dictionary"] == str(folder / "t1_phantom_PC_30TI.mat")
     assert len(place.session.entries("stack")) == 1
+
+
+def _archive(path, folder):
+    """Write the group's dictionary as a NumPy archive of arrays with names of their own."""
+    held = loadmat(folder / "t1_phantom_PC_10TI.mat")["D"][0, 0]
+    names = ("magnetization", "u", "lookup_table", "normalization")
+    np.savez(path, **{name: held[name] for name in names}, parameter=["B1", "T1 ms", "IE"])
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_dictionary_in_a_numpy_archive_is_dropped_as_others_are(desk, shared_data, tmp_path, monkeypatch, together):
+    """On the Data tab with its coefficients, or on the canvas: it is the basis, and stands in the Map tab."""
+    folder = shared_data.joinpath(*FOLDER)
+    _archive(tmp_path / "ours.npz", folder)
+    place = desk()
+    data = place.workbench.data
+    images = folder / "contrast_1meas_llr_10ti.mat"
+    if together:
+        _drop_on(data, images, tmp_path / "ours.npz")
+    else:
+        assert _drop(place.viewer, place.qtbot, tmp_path / "ours.npz", monkeypatch) == []
+        assert "ours.npz is a dictionary: its basis is taken" in data.jobs.message.text()
+        data.stack_path.take([str(images)])
+    place.qtbot.waitUntil(lambda: bool(place.session.entries("stack")), timeout=60_000)
+    place.wait(data)
+    mapping = place.turn_to("Map")
+    assert mapping.brought.runs()[0]["dictionary"] == str(tmp_path / "ours.npz")
+    (stack,) = [entry.subject for entry in place.session.entries("stack")]
+    assert stack.pulses == 10
+    assert mapping.run.isEnabled()
+    # nothing is offered that they cannot: whole fingerprints need a schedule
+    data.compressing.choose(stack)
+    assert data.compressing.run.isHidden()
+    assert "no schedule" in data.compressing.said.text()
+    # what was set for them is not said of the next file
+    assert "ours.npz" in data.stack_options.summary.text()
+    data.stack_path.line.setText("another.mat")
+    assert data.stack_options.summary.isHidden()
+    # without a schedule nothing is simulated: the inspector shows the coefficients and their curve
+    place.session.pin(Voxel(stack, (0, 64, 64)))
+    inspector = open_dock(place.viewer, INSPECTOR)
+    place.qtbot.waitUntil(lambda: inspector.shown is not None, timeout=60_000)
+    assert len(inspector.shown.measured) == 10
 
 
 def test_which_of_several_dictionaries_is_asked_in_a_row_of_its_own(qtbot):

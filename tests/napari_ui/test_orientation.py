@@ -6,12 +6,15 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 import napari_blochnet as nb
+from napari_blochnet.jobs.operations.opening import open_phantom
 from napari_blochnet.napari_ui.background.turns import at_once
 from napari_blochnet.napari_ui.canvas import layers
 from napari_blochnet.napari_ui.canvas.letters import PictureLetters
 from napari_blochnet.napari_ui.canvas.showing import show_alone
+from napari_blochnet.phantoms.write import write_phantom
 
 SHAPE = (12, 16, 14)
 
@@ -86,6 +89,24 @@ def test_nothing_is_said_of_an_array_without_an_affine(desk, tmp_path):
     read = nb.read_fingerprints(tmp_path / "stack.npy", schedule=stack.schedule)
     layers.add_stack(place.session, read)
     assert _letters(place) == ()
+
+
+def test_maps_and_frames_of_arrays_lie_the_same_way(desk, tmp_path):
+    """MATLAB's maps and stacks say nothing of where they lie: both are images, first row on top, without letters."""
+    place = desk()
+    maps = {"T1": np.outer(np.linspace(500, 1000, 6), np.ones(8)), "T2": np.full((6, 8), 100.0)}
+    savemat(tmp_path / "maps.mat", maps)
+    phantom = open_phantom(tmp_path / "maps.mat")
+    np.save(tmp_path / "stack.npy", np.ones((20, 6, 8), np.float32))
+    stack = nb.read_fingerprints(tmp_path / "stack.npy", schedule=nb.spline_schedule(length=20), kind="magnitude")
+    shown = [*layers.add_phantom(place.session, phantom), *layers.add_stack(place.session, stack, phantom)]
+    shown += layers.add_stack(place.session, nb.simulate(phantom, stack.schedule), phantom)
+    assert {layer.scale[-2] for layer in shown} == {1.0}
+    assert {layer.translate[-2] for layer in shown} == {0.0}
+    assert _letters(place) == ()
+    # what is written keeps the order of its voxels, and says where they lie
+    write_phantom(phantom, tmp_path / "written")
+    np.testing.assert_allclose(open_phantom(tmp_path / "written").t1, phantom.t1, rtol=1e-6)
 
 
 def test_three_planes_move_with_the_canvas_and_the_canvas_with_them(desk):

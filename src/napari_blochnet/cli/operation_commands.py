@@ -15,6 +15,7 @@ from napari_blochnet.cli.setting_options import given_settings, settings_options
 from napari_blochnet.cli.shape import DEVICE, FILE, OUTPUT, Answer, Console, Part, command, named_files
 from napari_blochnet.common.errors import Cancelled, InputError
 from napari_blochnet.common.freed_memory import give_back_freed_memory
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.io.origin import check_outputs
 from napari_blochnet.jobs.catalogue import KINDS, Input, Operation
 from napari_blochnet.jobs.last_step import write_or_keep
@@ -114,7 +115,7 @@ def _maps_said(maps: ParameterMaps, output: Path) -> Answer:
     record = maps.record
     voxels, failed, lost, seconds = (record.get(key, 0) for key in ("voxels", "failed", "not_converged", "seconds"))
     text = (
-        f"{voxels:,} voxels mapped with {maps.estimator} in {seconds:.1f} s"
+        f"{counted(voxels, 'voxel', ',')} mapped with {maps.estimator} in {seconds:.1f} s"
         f"{f', {failed:,} without an answer' if failed else ''}"
         f"{f', {lost:,} fits without convergence' if lost else ''}.\nWritten to {output}."
     )

@@ -27,6 +27,7 @@ from napari_blochnet.cohorts.study_folder import (
 from napari_blochnet.cohorts.study_stacks import StudyStack, list_stacks
 from napari_blochnet.cohorts.summary import check_summary, write_summary
 from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.engines.engine import Engine, open_engine
 from napari_blochnet.engines.one_task import Outcome, Task
@@ -231,7 +232,7 @@ class _Run:
         else:
             self._finished[prefix] = outcome.result
             said, seconds = outcome.result["said"], outcome.result["seconds"]
-            mapped = f"{said['voxels']:,} voxels mapped with {said['estimator']}" if said else "done"
+            mapped = f"{counted(said['voxels'], 'voxel', ',')} mapped with {said['estimator']}" if said else "done"
             self._say(f"{prefix}: {mapped} in {seconds:.1f} s{where}.")
         done = len(self._finished) + len(self._failed)
         self._watch.report(done, total, "stacks")

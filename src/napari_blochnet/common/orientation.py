@@ -8,8 +8,10 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 
-__all__ = ["PLANES", "axis_letters", "direction_letters", "plane_axes"]
+__all__ = ["IMAGE_ORDER", "PLANES", "axis_letters", "direction_letters", "plane_axes"]
 
+#: In records of phantoms whose rows are those of images, the first on top, for their file says no more of them.
+IMAGE_ORDER = "image_order"
 #: Each by the scanner axes (right, anterior, superior: 0, 1, 2) across it, up it and along it.
 PLANES = {"axial": (2, 1, 0), "coronal": (1, 2, 0), "sagittal": (0, 2, 1)}
 

@@ -1,11 +1,11 @@
-"""Text of strangers (names in files, what a library says of damage) as it may reach a terminal or a window."""
+"""Numbers of things in words, and text of strangers (names in files, what a library says) as it may reach people."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-__all__ = ["cell_text", "comment_text", "plain_line", "plain_lines"]
+__all__ = ["cell_text", "comment_text", "counted", "plain_line", "plain_lines"]
 
 # Marks that turn the direction of what follows, so that it reads otherwise than it is.
 _TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -30,6 +30,11 @@ def plain_line(text: str, longest: int | None = None) -> str:
 def plain_lines(text: str) -> str:
     """Return each line of text as `plain_line` does."""
     return "\n".join(map(plain_line, text.split("\n")))
+
+
+def counted(count: int, thing: str, form: str = "") -> str:
+    """Return how many there are of a thing, as "1 voxel" or, in the form ",", "1,524 voxels"."""
+    return f"{count:{form}} {thing}{'' if count == 1 else 's'}"
 
 
 def cell_text(text: str) -> str:

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.base import Estimator, check_signal
 from napari_blochnet.estimators.networks.cards import ARCHITECTURES, StoredModel, stored_models
-from napari_blochnet.estimators.registry import declared, declared_estimators
+from napari_blochnet.estimators.registry import declared, declared_estimators, make_estimator
 from napari_blochnet.fingerprints.stack import SignalKind
+from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["Offer", "estimator_offers"]
+__all__ = ["Offer", "estimator_offers", "networks_that_lack"]
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,45 @@ def estimator_offers(
         description = _describe(packaged[0]) if packaged else f"{architecture} network"
         offers.append(Offer(architecture, description, why))
     return tuple(offers)
+
+
+def networks_that_lack(
+    names: Iterable[str],
+    schedule: Schedule,
+    kind: SignalKind,
+    subspace: Subspace,
+    *,
+    other_schedule: bool = False,
+    progress: ProgressCallback | None = None,
+    cancelled: CancelEvent | None = None,
+) -> dict[str, str]:
+    """Return which networks coefficients hold too little for, and the sentence that says so.
+
+    Each is loaded and tried on the signals of a thousand tissues, which takes seconds.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of networks, as `estimator_offers` names them.
+    schedule : Schedule
+    kind : {"complex", "real"}
+    subspace : Subspace
+        Of the coefficients.
+    other_schedule : bool
+        Of the mapping.
+    progress, cancelled : optional
+        See `napari_blochnet.common.progress`.
+    """
+    watch = Watch(progress, cancelled)
+    found: dict[str, str] = {}
+    for number, name in enumerate(tried := list(names)):
+        watch.check("trying networks")
+        watch.report(number, len(tried), f"trying {name}")
+        try:
+            make_estimator(name, other_schedule=other_schedule).prepare(schedule, kind, subspace=subspace)
+        except InputError as error:
+            found[name] = str(error)
+    return found
 
 
 def _fits(model: StoredModel, schedule: Schedule | None, other_schedule: bool) -> bool:

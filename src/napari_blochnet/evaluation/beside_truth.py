@@ -10,6 +10,7 @@ from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import turned_onto
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.error_maps import error_maps
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.fingerprints.stack import FingerprintStack
@@ -17,6 +18,9 @@ from napari_blochnet.phantoms.laying import turn_phantom
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = ["part_of_truth", "signed_errors", "summary", "turned_maps"]
+
+# Median residual from which on it is said that most of what was mapped may be background.
+_NOISY = 0.5
 
 
 def part_of_truth(phantom: Phantom, other: FingerprintStack | ParameterMaps) -> Phantom | None:
@@ -58,7 +62,7 @@ def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
     An estimator that fits wrong models says so by its residual alone, where no truth is known.
     """
     failed = int(maps.failed.sum())
-    lost = f" {failed:,} voxels got no answer." if failed else ""
+    lost = f" {counted(failed, 'voxel', ',')} got no answer." if failed else ""
     scored = maps.mask & ~maps.failed
     if errors:
         scored &= np.all([np.isfinite(values) for values in errors.values()], axis=0)
@@ -68,5 +72,9 @@ def summary(maps: ParameterMaps, errors: dict[str, FloatArray] | None) -> str:
         parts[0] = f"|error| {parts[0]}"
     answered = maps.mask & ~maps.failed
     if maps.residual is not None and answered.any():
-        parts.append(f"residual {100 * float(np.median(maps.residual[answered])):.2g} % of the signal")
+        residual = float(np.median(maps.residual[answered]))
+        parts.append(f"residual {100 * residual:.2g} % of the signal")
+        # where it is more than noise makes, a warning says what else it may be
+        if residual > _NOISY and "misfit" not in maps.record:
+            lost += " At least half of most voxels' signal is noise: a mask leaves out those without signal."
     return f"{maps.estimator}: median {', '.join(parts)}.{lost}" if parts else lost.strip()

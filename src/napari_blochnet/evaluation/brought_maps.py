@@ -12,6 +12,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar
 from napari_blochnet.phantoms.map_files import MapArray, MapHints, choose_maps, map_key, plain_stem, read_maps_of
@@ -113,7 +114,10 @@ def maps_of_arrays(
         raise FileError(where, "in no voxel are T1 and T2 both above 0", "maps of the same voxels")
     lost = int((~mask & ~empty).sum())
     if lost:
-        notes.append(f"{lost:,} voxels have no T1 or T2 that is a time above 0, and count as not mapped.")
+        notes.append(
+            f"{counted(lost, 'voxel', ',')} {'has' if lost == 1 else 'have'} no T1 or T2 that is a "
+            "time above 0: not mapped."
+        )
     for note in notes:
         warnings.warn(f"{where}: {note}", DataWarning, stacklevel=4)
 

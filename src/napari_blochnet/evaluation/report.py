@@ -10,6 +10,7 @@ from typing import Any
 
 import jinja2
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.result_tables import ALL_TISSUES, ComparisonTable, RegionTable, said_of_scale
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell, region_columns
 from napari_blochnet.io.atomic import replacing
@@ -46,7 +47,8 @@ def write_comparison(comparison: ComparisonTable, path: str | os.PathLike[str]) 
         title=comparison.title,
         summary=[
             f"Truth: {truth.describe()}.",
-            f"Models: {', '.join(comparison.models)}. Scored: {int(comparison.mask.sum()):,} voxels, the same for all.",
+            f"Models: {', '.join(comparison.models)}. Scored: "
+            f"{counted(int(comparison.mask.sum()), 'voxel', ',')}, the same for all.",
             *truth.notes,
             *comparison.notes,
             *said_of_scale(comparison.pd_scale, "scored"),
@@ -74,7 +76,8 @@ def write_region_means(means: RegionTable, path: str | os.PathLike[str]) -> None
         path,
         title=means.title,
         summary=[
-            f"Mean and standard deviation over the voxels of {len(means.regions)} regions. The standard deviation is "
+            f"Mean and standard deviation over the voxels of {counted(len(means.regions), 'region')}. The "
+            "standard deviation is "
             "scatter within a region, not accuracy.",
             *means.notes,
         ],

@@ -12,6 +12,7 @@ from typing import Any
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.error_maps import error_maps, limits_of_maps, parameters_of
 from napari_blochnet.evaluation.explained import recorded_misfits
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -78,7 +79,10 @@ class ComparisonTable:
     chosen_limits: Mapping[str, Limits] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<Comparison of {', '.join(self.models)} with {self.truth.name}: {int(self.mask.sum()):,} voxels>"
+        return (
+            f"<Comparison of {', '.join(self.models)} with {self.truth.name}: "
+            f"{counted(int(self.mask.sum()), 'voxel', ',')}>"
+        )
 
     @property
     def times(self) -> tuple[str, ...]:

@@ -278,8 +278,10 @@ def explain_voxel(decoder: EPGDecoder | None, voxel: Voxel, items: Sequence[Expl
     norm = float(np.linalg.norm(compared))
     left = compared - project(signals) if items else np.empty((0, len(compared)))
     residual = np.linalg.norm(left, axis=1) / norm if norm > 0 else np.full(len(items), np.nan)
-    tangents = np.moveaxis(project(np.moveaxis(derivatives, -1, 1).reshape(-1, len(measured))).reshape(
-        len(derivatives), 2, -1), 1, -1) if subspace is not None else derivatives  # fmt: skip
+    tangents = derivatives
+    if subspace is not None:
+        of_both = project(np.moveaxis(derivatives, -1, 1).reshape(-1, len(measured)))
+        tangents = np.moveaxis(of_both.reshape(len(derivatives), 2, subspace.rank), 1, -1)
     bound = _bound(voxel.stack, items, project(unit), tangents, pds, residual * norm) if norm > 0 else None
     if subspace is not None:
         # what the subspace leaves out of a curve, it leaves out of the measured one, too

@@ -19,6 +19,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError
 from napari_blochnet.common.geometry import OnGrid
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCallback, Watch
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.io.bids_series import bids_series, join_series, sidecar_contrasts
@@ -80,7 +81,8 @@ class ContrastSeries(OnGrid):
             f"{called} {values[0]:g} to {values[-1]:g}{_UNITS[called]}" for called, values in self.varied.items()
         )
         return (
-            f"{self.name}: {count} contrasts × {dimensions(space)} voxels (z, y, x) of {self.geometry.describe()}, "
+            f"{self.name}: {counted(count, 'contrast')} × {dimensions(space)} voxels (z, y, x) of "
+            f"{self.geometry.describe()}, "
             f"{self.kind}{', ' + varied if varied else ''}"
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from napari_blochnet.common.arrays import AnyArray, SignalKind
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["check_samples", "fewest_samples", "spare_numbers", "tell_noise"]
@@ -41,7 +42,7 @@ def check_samples(schedule: Schedule, kind: SignalKind, *, fit_b1: bool = False,
         unknown = ["T1", "T2", "PD", *(["its phase"] if kind == "complex" else []), *(["B1"] if fit_b1 else [])]
         if components is not None and len(schedule) >= fewest:
             raise InputError(
-                f"The stack has {components} {'coefficient' if components == 1 else 'coefficients'} for each voxel, "
+                f"The stack has {counted(components, 'coefficient')} for each voxel, "
                 f"and as many {kind} numbers cannot tell {', '.join(unknown[:-1])} and {unknown[-1]}",
                 f"at least {fewest}",
                 field="basis",

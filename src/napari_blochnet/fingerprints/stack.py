@@ -13,6 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray, SignalKind, dimensions, lies_on_disk
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import OnGrid
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.signal_kinds import UNDERSHOOT, Tally, default_kind, recognised_kind
 from napari_blochnet.fingerprints.subspaces import Subspace, checked_basis
@@ -113,8 +114,8 @@ class FingerprintStack(OnGrid):
             )
         elif shape[0] != len(self.schedule):
             raise InputError(
-                f"The stack {self.name} has {shape[0]} time points, but the schedule "
-                f"{self.schedule.name or 'given'} has {len(self.schedule)} pulses",
+                f"The stack {self.name} has {counted(shape[0], 'time point')}, but the schedule "
+                f"{self.schedule.name or 'given'} has {counted(len(self.schedule), 'pulse')}",
                 "the same number",
                 field="schedule",
             )
@@ -317,11 +318,16 @@ class FingerprintStack(OnGrid):
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, kind of signal, noise, schedule."""
         time, *space = self.shape
-        samples = f"{time} coefficients of {self.pulses} time points" if self.is_compressed else f"{time} time points"
+        samples = (
+            f"{counted(time, 'coefficient')} of {counted(self.pulses, 'time point')}"
+            if self.is_compressed
+            else counted(time, "time point")
+        )
         noise = f", SNR {self.snr:g}" if self.snr else ", noise-free" if self.noise_sigma == 0 else ""
         return (
             f"{self.name}: {samples} × {dimensions(space)} voxels (z, y, x) of "
-            f"{self.geometry.describe()}, {self.kind}, {int(self.mask.sum()):,} voxels inside the mask{noise}"
+            f"{self.geometry.describe()}, {self.kind}, {counted(int(self.mask.sum()), 'voxel', ',')} inside the "
+            f"mask{noise}"
         )
 
 
@@ -374,4 +380,4 @@ def _finite(slab: AnyArray, here: BoolArray, tally: Tally) -> BoolArray:
 
 
 def _count(voxels: int) -> str:
-    return "1 voxel" if voxels == 1 else f"{voxels:,} voxels"
+    return counted(voxels, "voxel", ",")

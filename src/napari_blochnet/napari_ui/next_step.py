@@ -83,7 +83,7 @@ def next_step(session: Session, tab: str, *, inspecting: bool, asked: bool = Fal
         return None
     if session.entries("stack"):
         if tab == "Map":
-            return Step("Press Map: every ticked estimator makes its own maps of T1 and T2.")
+            return Step("Press Map: every ticked estimator, and a dictionary that is chosen, makes its own maps.")
         return Step("Next: T1 and T2 maps of these fingerprints.", "Map…", "Map")
     if session.entries("phantom"):
         if tab == "Simulate":

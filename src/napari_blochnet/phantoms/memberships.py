@@ -13,6 +13,7 @@ from napari_blochnet.common.arrays import AnyArray, FloatArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.geometry import Geometry
 from napari_blochnet.common.grids import lay_on_grid, turned_onto, without_axes_of_one
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.nifti import is_nifti, nifti_sidecar, read_nifti
 from napari_blochnet.phantoms.formats.brainweb import is_brainweb_format, read_volume
@@ -162,13 +163,17 @@ def memberships_in_one(
         shown = dimensions(values.shape[1:])
         raise FileError(
             file,
-            f"holds {count} volumes of {shown} voxels (z, y, x), and nothing says of which tissues they are",
+            f"holds {counted(count, 'volume')} of {shown} voxels (z, y, x), and nothing says of which tissues they are",
             "tissue_order, such as 'csf, gm, wm' ('-' for what is left alone), or LabelMap in a JSON file beside it",
             field=field,
         )
     if len(order) != count or count > _MOST_TISSUES:
         raise FileError(
-            file, f"{said} names {len(order)} tissues, and there are {count} volumes", "one for each", field=field
+            file,
+            f"{said} names {counted(len(order), 'tissue')}, and there {'is' if count == 1 else 'are'} "
+            f"{counted(count, 'volume')}",
+            "one for each",
+            field=field,
         )
     return _by_tissue(file, values, geometry, order, table, notes, told=named is not None)
 

@@ -11,6 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import BoolArray, FloatArray, IntArray, dimensions, first_true
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.geometry import Geometry, OnGrid
+from napari_blochnet.common.plain_text import counted
 
 __all__ = ["PURE", "Phantom"]
 
@@ -183,7 +184,7 @@ def _check_positive(key: str, values: FloatArray, mask: BoolArray) -> None:
         where = first_true(bad)
         raise InputError(
             f"{key} is {values[where]:g} at voxel (z, y, x) = {where} inside the mask, and in "
-            f"{int(bad.sum())} voxels in all",
+            f"{counted(int(bad.sum()), 'voxel')} in all",
             "a finite number above 0",
             field=key,
         )
@@ -195,7 +196,7 @@ def _check_order(t1: FloatArray, t2: FloatArray, mask: BoolArray) -> None:
         where = first_true(bad)
         raise InputError(
             f"t2 is {t2[where]:g} ms where t1 is {t1[where]:g} ms at voxel (z, y, x) = {where}, and above t1 "
-            f"in {int(bad.sum())} voxels in all",
+            f"in {counted(int(bad.sum()), 'voxel')} in all",
             "T2 ≤ T1 inside the mask",
             field="t2",
         )

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.sampling.coefficients import SubspaceProblem, coefficient_images
 from napari_blochnet.sampling.coils import coil_maps
@@ -42,7 +43,7 @@ def subspace_basis(schedule: Schedule, components: int, watch: Watch = UNWATCHED
     from napari_blochnet.estimators.matching.component_bases import signal_basis
 
     if components > len(schedule):
-        raise InputError(f"components is {components}, but the schedule has {len(schedule)} pulses",
+        raise InputError(f"components is {components}, but the schedule has {counted(len(schedule), 'pulse')}",
                          "no more than these", field="components")  # fmt: skip
     return signal_basis(schedule, "signal", components, watch=watch)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 
 __all__ = ["GOLDEN_ANGLE", "SHAPES", "Rotation", "Trajectory", "interleaf", "make_trajectory", "readout_samples"]
 
@@ -150,5 +151,5 @@ def make_trajectory(
     golden = GOLDEN_ANGLE if shape == "radial" else 2.0 * GOLDEN_ANGLE
     number = np.arange(frames if rotation == "golden" else min(frames, interleaves))
     angles = number * (golden if rotation == "golden" else whole / interleaves)
-    name = f"{shape}, {interleaves} interleaves, {rotation}"
+    name = f"{shape}, {counted(interleaves, 'interleave')}, {rotation}"
     return Trajectory(turned(readout, angles), np.tile(weights, (len(angles), 1)), name)

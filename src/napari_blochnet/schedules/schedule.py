@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from napari_blochnet.common.arrays import FloatArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.schedules.checks import check_number, shortened
 from napari_blochnet.schedules.preparations import Preparation, PreparationResponse
 
@@ -130,7 +131,7 @@ class Schedule:
         for key, column in columns.items():
             if len(column) not in (1, length):
                 raise InputError(
-                    f"{key} has {len(column)} values where the schedule has {length} pulses; "
+                    f"{key} has {counted(len(column), 'value')} where the schedule has {counted(length, 'pulse')}; "
                     "give one for each pulse, or a single number.",
                     field=key,
                 )
@@ -292,7 +293,8 @@ class Schedule:
         phase = "" if not np.ptp(self.rf_phase) else "varying RF phase"
         profile = "" if self.slice_profile is None else f"slice profile of {len(self.slice_profile)} positions"
         parts = (
-            f"{len(self)} pulses, flip angle {_span(self.flip_angle)}°, TR {_span(self.repetition_time)} ms, "
+            f"{counted(len(self), 'pulse')}, flip angle {_span(self.flip_angle)}°, TR "
+            f"{_span(self.repetition_time)} ms, "
             f"TE {_span(self.echo_time)} ms",
             inversion,
             self._preparations_in_words(),

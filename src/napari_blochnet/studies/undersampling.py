@@ -14,6 +14,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.peak_memory import peak_growth
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.declaring.settings_sampling import CoefficientSettings, TrajectorySettings
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
@@ -193,8 +194,9 @@ def _words(images: str, rows: list[Row]) -> str:
 def _page(rows: list[Row], given: UndersamplingSettings, phantom: Phantom) -> str:
     lines = [
         f"# Undersampling: {phantom.name}, FISP, {given.size} × {given.size} voxels, SNR {given.snr:g}", "",
-        f"{given.trajectory}, {given.interleaves} interleaves, one in each TR, turned by {given.rotation} rotation; "
-        f"{given.coils} coils; {given.components} coefficients. Median |error| / root mean square error, %.",
+        f"{given.trajectory}, {counted(given.interleaves, 'interleave')}, one in each TR, turned by "
+        f"{given.rotation} rotation; "
+        f"{counted(given.coils, 'coil')}; {given.components} coefficients. Median |error| / root mean square error, %.",
     ]  # fmt: skip
     for images in _IMAGES:
         mine = [row for row in rows if row["images"] == images]

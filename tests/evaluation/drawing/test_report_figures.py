@@ -19,6 +19,9 @@ SHAPE = (1, 12, 10)
 FILE = {"operation": "open_fingerprints", "inputs": {"path": "scan.npz"}}
 ARRAY = {"operation": "fingerprints_from_array", "inputs": {}}
 SIMULATED = {"operation": "simulate", "inputs": {}}
+MATLAB = {"operation": "open_phantom", "inputs": {"source": "maps.mat"}, "image_order": True}
+CUT = {"operation": "cut_phantom", "inputs": {"phantom": MATLAB}}
+OF_MATLAB = {"operation": "simulate", "inputs": {"phantom": CUT}}
 LAYERS = {"operation": "given", "layers": {"t1": "T1"}}
 
 
@@ -56,7 +59,7 @@ def _images(figure):
 @pytest.mark.parametrize(
     ("record", "origin"),
     [({}, "lower"), (_of(SIMULATED), "lower"), (_of(FILE), "upper"), (_of(ARRAY), "upper"),
-     (LAYERS, "upper"), (_of(_of(ARRAY)), "upper")],
+     (LAYERS, "upper"), (_of(_of(ARRAY)), "upper"), (_of(OF_MATLAB), "upper")],
 )  # fmt: skip
 def test_all_figures_are_the_same_way_up_as_the_window(head, record, origin):
     for figure in _figures(head, record):
@@ -70,6 +73,9 @@ def test_an_affine_of_a_file_or_a_nifti_is_known(head):
     assert is_upright(_of(FILE), turned.geometry)
     assert not is_upright(FILE, head.geometry, is_stack=True)
     assert is_upright({**FILE, "inputs": {"path": "scan.nii.gz"}}, head.geometry, is_stack=True)
+    assert not is_upright(CUT, head.geometry)
+    # as earlier versions opened it
+    assert is_upright({name: MATLAB[name] for name in ("operation", "inputs")}, head.geometry)
 
 
 def test_a_bar_points_where_values_lie_beyond_it(head):

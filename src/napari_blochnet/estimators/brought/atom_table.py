@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.estimators.brought.table_columns import Column
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -98,6 +99,6 @@ class AtomTable:
 
     def describe(self) -> str:
         """Return one line for people."""
-        count, size = f"{len(self):,} atoms", f"{self.pulses} time points"
+        count, size = f"{len(self):,} atoms", counted(self.pulses, "time point")
         kept = f"{self.atoms.shape[1]} components of {size}" if self.is_compressed else size
         return f"{self.name}: {count} of {kept}; {', '.join(column.describe() for column in self.columns)}"

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError, in_file
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.estimators.brought.atom_table import AtomTable
 from napari_blochnet.estimators.brought.dictionary_arrays import (
@@ -77,7 +78,8 @@ def read_atom_table(
     if parameters is not None:
         given = parse_names(parameters)
         if len(given) != len(numbers):
-            raise FileError(found, f"has {len(numbers)} parameters in its look-up table, and parameters names "
+            raise FileError(found, f"has {counted(len(numbers), 'parameter')} in its look-up table, and "
+                                   "parameters names "
                             f"{len(given)}", f"{len(numbers)} names", field="parameters")  # fmt: skip
     elif not names:
         raise missing_names(found, numbers)

@@ -13,6 +13,7 @@ from typing import Any
 
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.json_text import parse_json
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.estimators.networks.tensors import read_header
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -99,9 +100,9 @@ class StoredModel:
     def describe(self) -> str:
         """Return one line for people."""
         training = self.card.get("training", {})
-        made_for = "; ".join(schedule.name or f"{len(schedule)} pulses" for schedule in self.schedules)
+        made_for = "; ".join(schedule.name or counted(len(schedule), "pulse") for schedule in self.schedules)
         place = "packaged" if self.packaged else str(self.path)
-        how = f"preset {training.get('preset', '?')}, {training.get('epochs_trained', '?')} epochs"
+        how = f"preset {training.get('preset', '?')}, {counted(training.get('epochs_trained', '?'), 'epoch')}"
         return f"{self.name}: {self.architecture} network for {made_for}; {how}; {_aliasing(self.card)}; {place}"
 
 

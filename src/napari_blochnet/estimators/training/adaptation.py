@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from napari_blochnet.common.arrays import AnyArray, FloatArray
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.base import check_signal
 from napari_blochnet.estimators.fitting.refined import Refined
@@ -161,7 +162,9 @@ def adapt_estimator(
             done = epoch * steps + number
             if watch.cancelled is not None and watch.cancelled.is_set():
                 so_far = _finished(estimator, model, schedule, options, epoch, started) if epoch else None
-                raise Cancelled(f"Cancelled: adapting {estimator.name} after {epoch} epochs.", partial=so_far)
+                raise Cancelled(
+                    f"Cancelled: adapting {estimator.name} after {counted(epoch, 'epoch')}.", partial=so_far
+                )
             watch.report(done, options.epochs * steps, f"adapting {estimator.name}")
             batch = inputs[chosen], labels[chosen], weights[chosen]
             total += taken.take(len(chosen), partial(_losses, model, half, batch))[0]
@@ -286,7 +289,8 @@ def _finished(
     epochs: int,
     started: float,
 ) -> NetworkEstimator:
-    note = (f"Adapted to [{schedule.describe()}] by an unlabelled stack: {epochs} epochs, seed {options.seed}, "
+    note = (f"Adapted to [{schedule.describe()}] by an unlabelled stack: {counted(epochs, 'epoch')}, seed "
+            f"{options.seed}, "
             f"{time.perf_counter() - started:.0f} s.")  # fmt: skip
     card = copy.deepcopy(estimator.card)
     card["schedules"] = [{**schedule.to_dict(), "record": {}}]

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from typing import Any
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.estimators.networks.cards import CARD_FORMAT
 from napari_blochnet.estimators.training.options import TrainingOptions, options_from
 from napari_blochnet.estimators.training.state import TrainingState
@@ -59,7 +60,8 @@ def make_card(
 def _notes(architecture: str, preset: str, options: TrainingOptions) -> list[str]:
     notes = []
     if preset == "reduced":
-        notes.append(f"Reduced training: {options.fingerprints:,} fingerprints a schedule, {options.epochs} epochs, "
+        notes.append(f"Reduced training: {options.fingerprints:,} fingerprints a schedule, "
+                     f"{counted(options.epochs, 'epoch')}, "
                      f"batches of {options.batch}, where the paper has 80,100, 26 and 1000.")  # fmt: skip
     usual, mine = options_from(preset, architecture).to_dict(), options.to_dict()
     changed = [f"{name} {mine[name]}" for name in mine if mine[name] != usual[name] and name != "seed"]

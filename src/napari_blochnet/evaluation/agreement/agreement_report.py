@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.agreement import agreement_figures as figures
 from napari_blochnet.evaluation.agreement.agreement_table import AGREEMENT_COLUMNS, AgreementTable
 from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS
@@ -42,7 +43,7 @@ def write_agreement(agreement: AgreementTable, path: str | os.PathLike[str]) -> 
         title=agreement.title,
         summary=[
             f"Models: {', '.join(agreement.models)}. Compared with {agreement.reference} in "
-            f"{int(agreement.mask.sum()):,} voxels, the same for all.",
+            f"{counted(int(agreement.mask.sum()), 'voxel', ',')}, the same for all.",
             *agreement.notes,
         ],
         tables=[

@@ -13,6 +13,7 @@ import numpy as np
 from napari_blochnet.common.arrays import BoolArray, FloatArray
 from napari_blochnet.common.colour_limits import Limits, error_limits, widest
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS, difference_maps, shared_quantities
 from napari_blochnet.evaluation.error_maps import failures, limits_of_maps, values_of
 from napari_blochnet.evaluation.maps import ParameterMaps
@@ -104,7 +105,10 @@ class AgreementTable:
     chosen_limits: Mapping[str, Limits] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"<Agreement of {', '.join(self.models)} with {self.reference}: {int(self.mask.sum()):,} voxels>"
+        return (
+            f"<Agreement of {', '.join(self.models)} with {self.reference}: "
+            f"{counted(int(self.mask.sum()), 'voxel', ',')}>"
+        )
 
     @cached_property
     def parameters(self) -> dict[str, str]:

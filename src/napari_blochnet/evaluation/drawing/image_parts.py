@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.orientation import IMAGE_ORDER
 from napari_blochnet.evaluation.maps import ParameterMaps
 
 __all__ = ["crop", "extension", "is_upright", "row_order", "rows_run_up"]
@@ -35,8 +36,8 @@ def rows_run_up(affine: FloatArray) -> bool:
 def is_upright(record: Mapping[str, Any], geometry: Geometry, *, is_stack: bool = False) -> bool:
     """Whether an affine is known well enough for an image to be turned by it.
 
-    Frames of an array file, and layers of somebody else's, are in image order, first row on top, and so is all that
-    is made of them; heads and everything made of them are not.
+    What array files hold, and layers of somebody else's, are in image order, first row on top, and so is all that is
+    made of them; other heads and everything made of them are not.
 
     Parameters
     ----------
@@ -54,7 +55,10 @@ def is_upright(record: Mapping[str, Any], geometry: Geometry, *, is_stack: bool 
     if operation == "fingerprints_from_array" or "layers" in source:
         return False
     if operation == "simulate" or not is_stack:
-        return True
+        # phantoms that earlier versions opened carry no mark
+        while isinstance(below := source.get("inputs", {}).get("phantom"), Mapping):
+            source = below
+        return not source.get(IMAGE_ORDER)
     path = str(source.get("inputs", {}).get("path", ""))
     plain = np.array_equal(np.asarray(geometry.affine), np.diag([*geometry.voxel_size[::-1], 1.0]))
     return not plain or path.endswith((".nii", ".nii.gz"))

@@ -10,6 +10,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.fingerprints.subspaces import Subspace
@@ -72,7 +73,7 @@ def compress(
         )
     if given.components > stack.pulses:
         raise InputError(
-            f"components is {given.components}, but the fingerprints have {stack.pulses} time points",
+            f"components is {given.components}, but the fingerprints have {counted(stack.pulses, 'time point')}",
             "no more than these",
             field="components",
         )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import resolve_device
@@ -74,7 +75,7 @@ def adapt(
     given = settings_from(AdaptSettings, settings, **fields)
     if stack.is_compressed:
         raise InputError(
-            f"The stack {stack.name} holds {stack.shape[0]} coefficients for each voxel",
+            f"The stack {stack.name} holds {counted(stack.shape[0], 'coefficient')} for each voxel",
             "whole fingerprints, which networks are adapted to; of coefficients with a schedule, expand makes them",
             field="stack",
         )

@@ -14,6 +14,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, BoolArray, FloatArray
 from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.grids import lay_on_grid
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.io.atomic import existing_file
 from napari_blochnet.jobs.records import make_record
@@ -176,7 +177,8 @@ def checked_b1(
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
         found = (
-            f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in {int(bad.sum())} voxels in all"
+            f"b1 is {field[where]:g} at voxel (z, y, x) = {where}, and out of range in "
+            f"{counted(int(bad.sum()), 'voxel')} in all"
         )
         fitting = f"{B1_RANGE[0]:g} to {B1_RANGE[1]:g}, 1 being nominal, or a mask that leaves them out"
         raise InputError(found, fitting, field="b1")
@@ -218,7 +220,7 @@ def describe_b1(
     field = checked_b1(values, stack, known, unit=unit, nominal=nominal, flip_angle=flip_angle)[known]
     low, middle, high = np.percentile(field, (1, 50, 99))
     left_out = int((stack.mask & ~known).sum())
-    lacking = f" It has no value in {left_out:,} voxels: leave these out by the mask." if left_out else ""
+    lacking = f" It has no value in {counted(left_out, 'voxel', ',')}: leave these out by the mask." if left_out else ""
     return " ".join(filter(None, (f"B1 is {low:.3g} to {high:.3g} of nominal, median {middle:.3g}.{lacking}", how)))
 
 

@@ -11,7 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_blochnet.common.errors import DataWarning, InputError
+from napari_blochnet.common.geometry import Geometry
+from napari_blochnet.common.orientation import IMAGE_ORDER
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import check_memory
@@ -35,6 +39,8 @@ __all__ = [
 
 PathLike = str | os.PathLike[str]
 
+# Formats of arrays, which say nothing of where they lie.
+_ARRAYS = (".mat", ".npy", ".npz")
 # ms: no file states it.
 _UNLIKELY_TIME = 13.0078125
 
@@ -75,8 +81,19 @@ def open_phantom(
     started = time.perf_counter()
     phantom = read_phantom(source, **given.model_dump(), progress=progress, cancelled=cancelled)
     paths = plain_path(source) if isinstance(source, (str, os.PathLike)) else [plain_path(path) for path in source]
-    record = make_record("open_phantom", given, {"source": paths}, seconds=time.perf_counter() - started)
-    return replace(phantom, record=record)
+    seconds = time.perf_counter() - started
+    more = {IMAGE_ORDER: True} if _is_in_image_order(phantom, paths) else {}
+    return replace(phantom, record=make_record("open_phantom", given, {"source": paths}, seconds=seconds, **more))
+
+
+def _is_in_image_order(phantom: Phantom, paths: str | list[str]) -> bool:
+    """Whether a phantom's rows are those of images, the first on top: arrays (y, x) or (y, x, z) that say no more.
+
+    Labels with three axes are (x, y, z), along the scanner's.
+    """
+    named = all(path.lower().endswith(_ARRAYS) for path in ([paths] if isinstance(paths, str) else paths))
+    is_plain = np.array_equal(phantom.affine, Geometry(phantom.voxel_size).affine)
+    return named and is_plain and (phantom.labels is None or phantom.shape[0] == 1)
 
 
 def brainweb_phantom(

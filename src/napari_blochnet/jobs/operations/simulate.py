@@ -11,6 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, IntArray
 from napari_blochnet.common.compiling import tells_of_compiling
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.devices import check_memory, resolve_device
@@ -203,7 +204,7 @@ def _check_images(settings: SimulateSettings, pulses: int) -> None:
     if settings.kind == "magnitude" and settings.images == "coefficients":
         raise InputError(f"{found}magnitudes of coefficients have lost their signs", "complex", field="kind")
     if settings.images == "coefficients" and settings.components > pulses:
-        raise InputError(f"components is {settings.components}, but the schedule has {pulses} pulses",
+        raise InputError(f"components is {settings.components}, but the schedule has {counted(pulses, 'pulse')}",
                          "no more than these", field="components")  # fmt: skip
 
 

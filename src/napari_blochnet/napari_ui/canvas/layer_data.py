@@ -33,6 +33,7 @@ from napari_blochnet.napari_ui.state.entries import ENTRY, Entry
 from napari_blochnet.phantoms.phantom import Phantom
 
 __all__ = [
+    "COMPONENT",
     "LayerData",
     "Opened",
     "contrast_layer_data",
@@ -48,6 +49,9 @@ __all__ = [
     "stack_layer_data",
 ]
 
+#: What the first axis of coefficients is called.
+COMPONENT = "component"
+
 LayerData = tuple[AnyArray, dict[str, Any], str]
 
 
@@ -59,7 +63,7 @@ def _layer_data(data: AnyArray, entry: Entry, record: dict[str, Any], kind: str 
         scale, translate = np.insert(scale, 0, 1.0), np.insert(translate, 0, 0.0)
         # napari draws lengths of different units in one frame only where other axes agree, and counts time in pixels
         is_of_layer = entry.subject.record.get("operation") == "fingerprints_from_array"
-        first = "component" if getattr(entry.subject, "is_compressed", False) else "time"
+        first = COMPONENT if getattr(entry.subject, "is_compressed", False) else "time"
         units, labels = ["pixel" if is_of_layer else "dimensionless", *units], [first, *labels]
     unit = _unit(entry)
     shown = {"role": entry.role, "unit": unit, "affine": np.asarray(geometry.affine).tolist(), "record": record}

@@ -288,7 +288,7 @@ def show_result(session: Session, maps: Sequence[ParameterMaps], truth: Phantom 
         return
     parts = [_compared_layers(session, maps, truth, role) for role in ("T1", "T2")]
     # what only one of two has was not compared
-    parts = [part if truth is None or part[0] or part[2] else ([], [], []) for part in parts]
+    parts = [part if truth is None or part[2] or all(part[:2]) else ([], [], []) for part in parts]
     above, below = ([*true, *estimates, *errors] for true, estimates, errors in parts)
     if len(above) != len(below) or not above:
         # somebody has deleted layers meanwhile

@@ -90,6 +90,7 @@ class SettingsForm(QWidget):
         super().__init__()
         self.model = model
         self._rows: dict[str, _Row] = {}
+        self._followers: list[Callable[[], object]] = []
         layout = form_layout(self)
         for name, field in model.model_fields.items():
             if name not in leave_out:
@@ -170,6 +171,7 @@ class SettingsForm(QWidget):
 
     def follow(self, slot: Callable[[], object]) -> None:
         """Call a function at every change of a value, whoever makes it."""
+        self._followers.append(slot)
         for row in self._rows.values():
             row.editor.changed.connect(slot, max_args=0)
 
@@ -192,12 +194,19 @@ class SettingsForm(QWidget):
         for name in self.model.fields_of_data():
             if name in self._rows and (values is None or values.get(name) == self._rows[name].editor.value):
                 self._rows[name].editor.value = self.model.model_fields[name].get_default()
+        self._tell_followers()
 
     def set_values(self, values: Mapping[str, Any]) -> None:
         """Show other values; fields without a row are passed over."""
         for name, value in values.items():
             if name in self._rows:
                 self._rows[name].editor.value = value
+        self._tell_followers()
+
+    def _tell_followers(self) -> None:
+        # lines of text tell of what is typed alone
+        for follower in self._followers:
+            follower()
 
     def show_error(self, field: str | None, sentence: str, *, is_question: bool = False) -> bool:
         """Write a sentence beside the field; False where the form has no such field.

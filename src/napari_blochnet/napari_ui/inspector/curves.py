@@ -17,6 +17,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_blochnet.common.colour_limits import round_up
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.drawing.figure_style import lane_tick
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.napari_ui.forms.layouts import filled
@@ -321,7 +322,9 @@ def _read_whole(shown: Explanations) -> str:
     sizes = ", ".join(number_text(float(abs(value))) for value in shown.coefficients[:_LISTED])
     more = ", …" if len(shown.coefficients) > _LISTED else ""
     return (
-        f"{shown.quantity}, of the curve that {len(shown.coefficients)} coefficients stand for: |c| {sizes}{more} a.u."
+        f"{shown.quantity}, of the curve that {counted(len(shown.coefficients), 'coefficient')} "
+        f"stand{'s' if len(shown.coefficients) == 1 else ''} for: "
+        f"|c| {sizes}{more} a.u."
     )
 
 

@@ -21,6 +21,7 @@ from superqt import QElidingLabel
 
 from napari_blochnet.evaluation.voxel import Explanations
 from napari_blochnet.napari_ui.canvas.marks import Marks
+from napari_blochnet.napari_ui.canvas.sliders import runs_over_time
 from napari_blochnet.napari_ui.inspector.dock_place import DockPlace
 from napari_blochnet.napari_ui.inspector.explaining import Explainer
 from napari_blochnet.napari_ui.inspector.handing_out import HandingOut
@@ -198,7 +199,8 @@ class VoxelInspector(Panel):
         self.pointer.attach(viewer)
         self.marks.show(viewer)
         self._tools = ToolWatch(viewer, self._show_page)
-        viewer.dims.events.current_step.connect(self._on_step)
+        for event in (viewer.dims.events.current_step, viewer.dims.events.axis_labels):
+            event.connect(self._on_step)
 
     def detach(self, viewer: Viewer) -> None:
         self.pointer.detach(viewer)
@@ -206,7 +208,8 @@ class VoxelInspector(Panel):
         if self._tools is not None:
             self._tools.stop()
             self._tools = None
-        viewer.dims.events.current_step.disconnect(self._on_step)
+        for event in (viewer.dims.events.current_step, viewer.dims.events.axis_labels):
+            event.disconnect(self._on_step)
 
     def update_session(self) -> None:
         voxel = self.session.voxel
@@ -385,11 +388,11 @@ class VoxelInspector(Panel):
         """Mark the TR that the viewer's slider stands at."""
         viewer = self.session.viewer
         if viewer is not None:
-            self.curves.show_now(float(viewer.dims.point[-4]) + 1 if viewer.dims.ndim >= 4 else None)
+            self.curves.show_now(float(viewer.dims.point[-4]) + 1 if runs_over_time(viewer) else None)
 
     def _go_to_pulse(self, index: int) -> None:
         viewer = self.session.viewer
-        if viewer is not None and viewer.dims.ndim >= 4:
+        if viewer is not None and runs_over_time(viewer):
             viewer.dims.set_point(viewer.dims.ndim - 4, index - 1)
 
     def save(self, path: str) -> None:

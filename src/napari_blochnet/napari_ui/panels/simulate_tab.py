@@ -11,6 +11,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.declaring.settings_sampling import SamplingSettings, is_taken
 from napari_blochnet.jobs.operations.b1_maps import add_b1_field
@@ -160,7 +161,10 @@ class SimulatePanel(Panel):
         self._is_large = is_large and not settings.is_made_whole
         self.run.setText("Simulate into a file…" if self._is_large else "Simulate")
         which = f"slice {slices[0]}" if slices[1] - slices[0] == 1 else f"slices {slices[0]} to {slices[1] - 1}"
-        line = f"{which[:1].upper()}{which[1:]}: {int(part.sum()):,} voxels × {len(schedule)} TRs, {memory(size)}"
+        line = (
+            f"{which[:1].upper()}{which[1:]}: {counted(int(part.sum()), 'voxel', ',')} × "
+            f"{counted(len(schedule), 'TR')}, {memory(size)}"
+        )
         if self._is_large:
             line += f", and {memory(free)} of memory are free: they go into a file, and stay on the disk."
         elif is_large:

@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import Cancelled, InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.evaluation.agreement.difference_maps import PARAMETERS
 from napari_blochnet.evaluation.error_maps import quantities_of
@@ -89,7 +90,7 @@ class SavedMaps:
         size = sum(path.stat().st_size for path in self.files) / 1e6
         return (
             f"Saved to {parent}, a folder for each model ({names}): T1 and T2 in seconds, as BIDS asks{errors}; "
-            f"{len(self.files)} files, {size:,.1f} MB."
+            f"{counted(len(self.files), 'file')}, {size:,.1f} MB."
         )
 
 

@@ -24,6 +24,7 @@ from napari_blochnet.napari_ui.canvas.layer_data import LayerData, drawing_layer
 from napari_blochnet.napari_ui.canvas.limits import limits_of
 from napari_blochnet.napari_ui.canvas.looks import STYLES
 from napari_blochnet.napari_ui.canvas.showing import fill_cells, reveal, show_alone
+from napari_blochnet.napari_ui.canvas.sliders import Sliders
 from napari_blochnet.napari_ui.canvas.swapping import Aside
 from napari_blochnet.napari_ui.sessions import foreign_layers
 from napari_blochnet.napari_ui.sessions.window_state import (
@@ -249,6 +250,8 @@ def _view_steps(session: Session, state: SessionState, made: list[Layer]) -> Ste
     # what is open here already may have the viewer count in other units than mm
     to_mm = mm_per_unit(viewer)
     if len(view.point) == dims.ndim:
+        # it may have been fitted to what was seen while layers came
+        session.part(Sliders).update()
         dims.point = (*view.point[:-3], *(place / to_mm for place in view.point[-3:]))
     camera.center, camera.zoom = tuple(place / to_mm for place in view.center), view.zoom * to_mm
     camera.angles = tuple(view.angles)

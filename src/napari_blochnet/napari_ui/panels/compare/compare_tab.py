@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QComboBox, QFileDialog, QLabel
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.agreement.series import RegionSeries
 from napari_blochnet.evaluation.maps import ParameterMaps
 from napari_blochnet.evaluation.result_tables import numbered_names
@@ -245,7 +246,7 @@ class ComparePanel(Panel):
         reference = self.reference.value
         lies_elsewhere = reference is not None and reference is not maps and not can_be_compared(reference, maps)
         note = f" They lie on another grid than {self.reference.current_choice}." if lies_elsewhere else ""
-        self.jobs.say(f"{names[-1]}: {int(maps.mask.sum()):,} voxels opened.{note}", "good")
+        self.jobs.say(f"{names[-1]}: {counted(int(maps.mask.sum()), 'voxel', ',')} opened.{note}", "good")
 
     def _settings(self) -> AgreementSettings:
         """Return the settings of agreement."""

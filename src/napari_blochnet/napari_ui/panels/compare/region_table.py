@@ -9,6 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QTableWidgetItem
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.regions import RegionMeans
 from napari_blochnet.evaluation.tables import mean_and_sd
 from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
@@ -91,7 +92,7 @@ class RegionTable(NumberTable):
             some = next(iter(rows.values()))
             means = [mean_and_sd(rows[parameter]) if parameter in rows else "" for parameter in _PARAMETERS]
             lost = some["failures"]
-            tip = f"{lost:,} voxels of {region} have no estimate by {model}." if lost else region
+            tip = f"{counted(lost, 'voxel', ',')} of {region} without an estimate by {model}." if lost else region
             for column, text in enumerate([name, model, f"{some['voxels']:,}", *means]):
                 item = self.write(line, column, text, tip)
                 if column or not text or not can_be_named:

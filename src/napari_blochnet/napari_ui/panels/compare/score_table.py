@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QHeaderView, QTableWidgetItem
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.evaluation.agreement.agreement_table import AGREEMENT_COLUMNS
 from napari_blochnet.evaluation.tables import COMPARISON_COLUMNS, Column, cell
 from napari_blochnet.napari_ui.widgets.number_table import ROW_HEIGHT, NumberTable
@@ -266,4 +267,4 @@ def _tip(row: Mapping[str, Any], measure: Measure) -> str:
         ]
         tip += f" Confidence intervals: {', '.join(parts)}.".replace("-", "−")
     failed = row.get("failures")
-    return f"{tip} {failed:,} voxels have no answer." if failed else tip
+    return f"{tip} No answer: {counted(failed, 'voxel', ',')}." if failed else tip

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.coefficients.compressing import compress, expand
 from napari_blochnet.jobs.settings_coefficients import CompressSettings
@@ -113,8 +114,14 @@ class CompressFold(QWidget):
         text, tooltip = _EXPAND if stack.is_compressed else _COMPRESS
         self.run.setText(text)
         self.run.setToolTip(tooltip)
-        if stack.is_compressed:
-            self.said.setText(f"{stack.shape[0]} coefficients become {stack.pulses} time points for each voxel.")
+        self.run.setVisible(stack.schedule is not None)
+        if stack.schedule is None:
+            self.said.setText("These coefficients have no schedule, and whole fingerprints need one: map them as they "
+                              "are.")  # fmt: skip
+        elif stack.is_compressed:
+            self.said.setText(
+                f"For each voxel, {counted(stack.pulses, 'time point')} of {counted(stack.shape[0], 'coefficient')}."
+            )
         else:
             self.said.setText("Coefficients are mapped as they are: by dictionary or universal, in a fraction of the "
                               "time and memory.")  # fmt: skip
@@ -141,7 +148,7 @@ class CompressFold(QWidget):
         source, self._source, self._latest = self._source, None, weakref.ref(stack)
         if source is None:
             return
-        what = f"{stack.shape[0]} coefficients" if stack.is_compressed else "expanded"
+        what = counted(stack.shape[0], "coefficient") if stack.is_compressed else "expanded"
         yield from layers.stack_steps(self._session, stack, source.truth, f"{source.title}, {what}")
         self._panel.jobs.say(f"{_made_in_words(stack)} Next: the Map tab.", "good")
         self._session.added.emit(stack)
@@ -151,8 +158,9 @@ class CompressFold(QWidget):
 def _made_in_words(stack: FingerprintStack) -> str:
     record: dict[str, Any] = stack.record
     if not stack.is_compressed:
-        return f"Expanded {record['components']} coefficients to {stack.pulses} time points."
+        return f"Expanded {counted(record['components'], 'coefficient')} to {counted(stack.pulses, 'time point')}."
     return (
-        f"Compressed {stack.pulses} time points to {stack.shape[0]} coefficients, which leave out "
+        f"Compressed {counted(stack.pulses, 'time point')} to {counted(stack.shape[0], 'coefficient')}, which "
+        f"leave{'s' if stack.shape[0] == 1 else ''} out "
         f"{100 * record['left_out']:.2g} % of the energy, noise included."
     )

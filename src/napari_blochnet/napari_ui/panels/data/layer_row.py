@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from napari_blochnet.common.arrays import dimensions
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.operations.opening import open_fingerprints
 from napari_blochnet.jobs.operations.taking import fingerprints_from_array
@@ -79,7 +80,8 @@ def without_fit(layer: Layer, given: Schedule | None = None) -> str:
     size = dimensions(layer.data[0].shape if layer.multiscale else layer.data.shape)
     if given is not None:
         return (
-            f"{layer.name} ({size}) has no axis as long as the schedule of this file, {len(given)} pulses; give the "
+            f"{layer.name} ({size}) has no axis as long as the schedule of this file, "
+            f"{counted(len(given), 'pulse')}; give the "
             "file of its own."
         )
     return f"{layer.name} ({size}) has no axis as long as the Schedule tab's schedule; give the file of its own."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QTabWidget, QWidget
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.jobs.sessions import SESSION_FILE, is_session, session_folder, write_session
 from napari_blochnet.napari_ui.background.turns import Steps
 from napari_blochnet.napari_ui.sessions.restoring import SessionRead, open_session, restore_steps
@@ -143,7 +144,7 @@ class SessionRow(QWidget):
                 session.schedule = opened.schedule
         is_whole = not opened.left_out and len(made) == len(opened.state.layers)
         self._own_folder = self._folder if is_whole else None
-        panel.jobs.say(f"Opened the session in {self._folder}: {len(made)} layers.", "good")
+        panel.jobs.say(f"Opened the session in {self._folder}: {counted(len(made), 'layer')}.", "good")
         turn_to(self._tabs(), view.tab)
 
     def _tabs(self) -> QTabWidget | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.estimators.registry import declared
 from napari_blochnet.evaluation.beside_truth import summary
 from napari_blochnet.evaluation.explained import recorded_misfits
@@ -86,7 +87,7 @@ class MapJobs(QObject):
         task, self._timed = self._timed, None
         seconds = None if task is None else task.seconds()
         if task is not None and seconds is not None:
-            self._panel.jobs.say(f"{task.voxels:,} voxels will take about {duration(seconds)}.", "good")
+            self._panel.jobs.say(f"{counted(task.voxels, 'voxel', ',')} will take about {duration(seconds)}.", "good")
 
     def start(self, task: MappingTask) -> None:
         """Map, continuing older maps of the same kind."""
@@ -174,5 +175,5 @@ class MapJobs(QObject):
 
 def _voxels(done: list[EstimatorRun]) -> str:
     """Return how much was mapped: every voxel counts once, however many estimators mapped it."""
-    voxels = f"{max((run.voxels for run in done), default=0):,} voxels"
+    voxels = counted(max((run.voxels for run in done), default=0), "voxel", ",")
     return voxels if len(done) < 2 else f"{voxels} with each of {len(done)} estimators"

@@ -10,7 +10,6 @@ from qtpy.QtWidgets import QVBoxLayout
 
 from napari_blochnet.common.arrays import BoolArray
 from napari_blochnet.common.errors import InputError
-from napari_blochnet.estimators.offers import estimator_offers
 from napari_blochnet.evaluation.beside_truth import part_of_truth
 from napari_blochnet.fingerprints.stack import FingerprintStack
 from napari_blochnet.jobs.settings import ReconstructSettings
@@ -27,6 +26,7 @@ from napari_blochnet.napari_ui.panels.map.map_jobs import MapJobs
 from napari_blochnet.napari_ui.panels.map.mapping import EstimatorRun, MappingTask
 from napari_blochnet.napari_ui.panels.map.mask_choice import MaskChoice
 from napari_blochnet.napari_ui.panels.map.needs import Needs, needs_of, voxels_text
+from napari_blochnet.napari_ui.panels.map.offered import Offered
 from napari_blochnet.napari_ui.panels.map.pace import Paces
 from napari_blochnet.napari_ui.saving.copying import CopyRow
 from napari_blochnet.napari_ui.saving.save_buttons import SaveMaps
@@ -64,7 +64,6 @@ class MapPanel(Panel):
         self._chosen: FingerprintStack | None = None
         self._paces = Paces()
         self._mapping = MapJobs(self)
-        self._offered: object = None
         self._tool = ClickTool(self._on_click, _HINT)
 
         self.stack = subject_choice(
@@ -82,6 +81,7 @@ class MapPanel(Panel):
         self.masking = MaskChoice(self.session, self._measure)
         self.b1 = B1Choice(self.session, self._measure, self._phantom)
         self.estimators = EstimatorChoice()
+        self._offered = Offered(self, self.estimators)
         self.device = DeviceChoice()
         self.brought = BroughtChoice()
         self.form = SettingsForm(ReconstructSettings, leave_out=_ELSEWHERE, starts={"saturation": 250.0})
@@ -156,6 +156,7 @@ class MapPanel(Panel):
         for event, slot in self._followed(viewer):
             event.connect(slot)
         self._on_tool()
+        self._offered.look()
 
     def detach(self, viewer: Viewer) -> None:
         self._tool.turn_off()
@@ -222,21 +223,12 @@ class MapPanel(Panel):
 
     def _update_offers(self) -> None:
         """Offer what can map the chosen stack."""
-        stack = self.stack.value
-        values = self.form.values()
-        bearing = {name: values[name] for name in ("other_schedule", "saturation", "refine")}
-        schedule, kind = (None, None) if stack is None else (stack.schedule, stack.kind)
-        if stack is not None and stack.is_compressed:
-            bearing |= {"without_schedule": schedule is None, "components": stack.shape[0]}
-        asked = (schedule and schedule.digest, kind, tuple(bearing.values()))
-        if asked != self._offered:
-            self._offered = asked
-            self.estimators.set_offers(estimator_offers(schedule, kind, **bearing))
+        self._offered.update(self.stack.value, self.form.values())
 
     def _on_models(self) -> None:
         """The store has other models: offer them, and merge nothing with what older ones made."""
         self._mapping.keep_apart_from_networks()
-        self._offered = None
+        self._offered.forget()
         self._update_offers()
 
     def _on_form(self) -> None:

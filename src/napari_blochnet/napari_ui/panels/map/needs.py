@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.jobs.operations.memory_estimate import free_memory, mapping_memory
 from napari_blochnet.napari_ui.panels.amounts import duration, memory
 from napari_blochnet.napari_ui.panels.map.mapping import MappingTask
@@ -35,7 +36,8 @@ class Needs:
 def voxels_text(task: MappingTask) -> str:
     """Return how much each estimator has to map."""
     stack = task.stack
-    return f"{task.voxels:,} voxels × {stack.shape[0]} {'coefficients' if stack.is_compressed else 'TRs'}"
+    samples = counted(stack.shape[0], "coefficient" if stack.is_compressed else "TR")
+    return f"{counted(task.voxels, 'voxel', ',')} × {samples}"
 
 
 def needs_of(task: MappingTask) -> Needs:

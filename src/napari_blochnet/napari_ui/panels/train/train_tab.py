@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtWidgets import QFormLayout, QHBoxLayout
 
 from napari_blochnet.common.errors import InputError
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training.options import options_from
 from napari_blochnet.estimators.training.stopped import StoppedTraining
@@ -344,8 +345,8 @@ def _amount(values: dict[str, Any]) -> str:
     except InputError:
         return ""
     count = options.fingerprints
-    tissues = f"A grid of {options.grid_step:g} ms" if count is None else f"{count:,} tissues"
-    return f"{tissues}, {options.epochs:,} epochs."
+    tissues = f"A grid of {options.grid_step:g} ms" if count is None else counted(count, "tissue", ",")
+    return f"{tissues}, {counted(options.epochs, 'epoch', ',')}."
 
 
 def _why_not(stack: Any, can: bool) -> str:
