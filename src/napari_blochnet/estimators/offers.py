@@ -121,7 +121,7 @@ def networks_that_lack(
 ) -> dict[str, str]:
     """Return which networks coefficients hold too little for, and the sentence that says so.
 
-    Each is loaded and tried on the signals of a thousand tissues, which takes seconds.
+    Each is loaded and tried on the signals of some hundred tissues, which takes seconds.
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from napari_blochnet.physics.decoder import EPGDecoder
 __all__ = ["Across", "across_subspaces"]
 
 # Tissues of which the loss is measured: of usual T1 (ms) and T2 relative to it, as far as they were trained.
-_TISSUES, _T1_RANGE, _RATIO = 1000, (200.0, 5000.0), (0.02, 0.7)
+_TISSUES, _T1_RANGE, _RATIO = 300, (200.0, 5000.0), (0.02, 0.7)
 # Change of T1 or T2 that nine of ten tissues may have at most.
 _MOST_CHANGED, _SHARE = 0.02, 0.9
 
