@@ -15,7 +15,7 @@ from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.signal_kinds import UNDERSHOOT, Tally, default_kind, recognised_kind
-from napari_blochnet.fingerprints.subspaces import Subspace, checked_basis
+from napari_blochnet.fingerprints.subspaces import Subspace, checked_basis, is_identity
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -119,7 +119,7 @@ class FingerprintStack(OnGrid):
                 field="schedule",
             )
         self._take_common_type()
-        if self.is_compressed:
+        if self.is_compressed and not self.is_whole:
             self._refuse_magnitudes(self.kind == "magnitude" or self.data.dtype.kind in "ub")
         if self.kind is not None and self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
@@ -192,7 +192,7 @@ class FingerprintStack(OnGrid):
     def _settle_kind(self, tally: Tally) -> None:
         """Tell the kind by the samples, where none is given; refuse magnitudes below 0."""
         if self.kind is None:
-            if self.is_compressed:  # type: ignore[unreachable]
+            if self.is_compressed and not self.is_whole:  # type: ignore[unreachable]
                 self._settle_kind_of_coefficients(tally)
                 return
             kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))
@@ -242,6 +242,11 @@ class FingerprintStack(OnGrid):
     def is_compressed(self) -> bool:
         """Whether the data are coefficients of a basis."""
         return self.basis is not None
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether the coefficients are the samples of whole signals: the basis is the identity."""
+        return self.basis is not None and is_identity(self.basis)
 
     @property
     def pulses(self) -> int:
@@ -317,7 +322,8 @@ class FingerprintStack(OnGrid):
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, kind of signal, noise, schedule."""
         time, *space = self.shape
-        samples = f"{time} coefficients of {self.pulses} time points" if self.is_compressed else f"{time} time points"
+        is_short = self.is_compressed and not self.is_whole
+        samples = f"{time} coefficients of {self.pulses} time points" if is_short else f"{time} time points"
         noise = f", SNR {self.snr:g}" if self.snr else ", noise-free" if self.noise_sigma == 0 else ""
         return (
             f"{self.name}: {samples} × {dimensions(space)} voxels (z, y, x) of "
@@ -325,9 +331,11 @@ class FingerprintStack(OnGrid):
         )
 
 
-def _has_both_signs(schedule: Schedule) -> bool:
-    """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them."""
-    return any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations) or (
+def _has_both_signs(schedule: Schedule | None) -> bool:
+    """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them;
+    or of no schedule that is known, where numbers of one sign are rather magnitudes.
+    """
+    return schedule is None or any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations) or (
         schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0)
     )
 

@@ -13,7 +13,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED
 from napari_blochnet.estimators.brought.atom_table import AtomTable
 from napari_blochnet.estimators.brought.matched_atoms import atoms_within
-from napari_blochnet.fingerprints.subspaces import Subspace
+from napari_blochnet.fingerprints.subspaces import Subspace, is_identity
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["OtherConvention", "convention_of_signals", "other_convention", "refuse_other_convention"]
@@ -88,7 +88,8 @@ def other_convention(table: AtomTable, coefficients: AnyArray, basis: AnyArray) 
     plain = _residual(few, rows, [basis])[0]
     if plain <= _SUSPICIOUS:
         return None
-    orders = list(_orders(few, rows, basis))
+    # samples of whole signals are in the order of time
+    orders = [] if is_identity(basis) else list(_orders(few, rows, basis))
     left = _residual(few, rows, [basis[:, order] for order in orders]) if orders else []
     if np.iscomplexobj(basis) or few.is_complex:
         left += [*_residual(few, rows, [basis.conj()]), *_residual(few, rows.conj(), [basis])]
