@@ -36,7 +36,7 @@ def read_trajectory(
     Parameters
     ----------
     path : path
-        NumPy, MATLAB or HDF5: real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
+        NumPy, MATLAB, HDF5, or ``.cfl`` as BART writes it (kx, ky and a kz of 0): real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
         (TR, sample); TR and sample the other way round where only that fits the schedule. In cycles per voxel (up to
         0.5), radians per voxel (up to π), or cycles per field of view (up to half the image's voxels), told by the
         largest.
@@ -78,8 +78,24 @@ def read_trajectory(
     return Trajectory(points, density_weights(points, image, watch), file.name)
 
 
+def _without_third(name: str, data: AnyArray) -> AnyArray:
+    """Return real (kx, ky) of what has kz, too, as BART's trajectories have, in real numbers or complex ones."""
+    shape = data.shape
+    of_bart = data.dtype.kind == "c" and data.ndim > 2 and bool({2, 3} & {shape[0], shape[-1]})
+    if of_bart and not np.any(data.imag):
+        data = data.real
+    axis = -1 if data.ndim > 2 and shape[-1] in (2, 3) else 0
+    if data.ndim > 2 and data.dtype.kind != "c" and shape[axis] == 3:
+        if np.any(np.take(data, 2, axis)):
+            raise FileError(name, "holds kz other than 0", "readouts within a slice", field="trajectory_file")
+        data = np.take(data, (0, 1), axis)
+    # time and readouts of one time point lie along two axes
+    return data.reshape(-1, *data.shape[2:]) if data.ndim == 4 and axis == -1 else data
+
+
 def _planar(name: str, data: AnyArray, pulses: int) -> ComplexArray:
     """Return kx + i·ky of shape (TR, sample), complex128."""
+    data = _without_third(name, data)
     shape = data.shape
     if data.dtype.kind == "c" and data.ndim == 2 and data.size:
         k = data.astype(np.complex128)

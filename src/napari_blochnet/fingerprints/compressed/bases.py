@@ -15,6 +15,7 @@ from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.containers.bart_arrays import is_bart, map_bart
 from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, read_hdf5_array
 from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
@@ -29,7 +30,7 @@ Convention: TypeAlias = Literal["plain", "conjugated", "projections"]
 
 # What a basis is called, in small letters, at the end of an array's path; the likeliest first.
 _NAMES = ("basis", "u", "ur", "uk", "u_r", "u_k", "phi", "vr", "vk", "v_r", "v_k", "v", "subspace", "svd_basis", "psi")
-_ENDINGS = (".json", ".npy", ".npz", ".mat", ".h5", ".hdf5")
+_ENDINGS = (".json", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".cfl")
 _DIGITS = re.compile(r"[0-9]{1,5}")
 # Longer time courses are rather the atoms of a dictionary.
 _LONGEST = 100_000
@@ -55,7 +56,7 @@ def read_basis(
     ----------
     given : array, path, or number of time points
         Text of digits alone, such as "1000", unless a file is called so: the stack holds whole signals of as many time
-        points, of which no schedule is known, and the basis is the identity. Of files ``.npy``, ``.npz``, ``.mat`` (4, 5, 7.3; in structures, too), ``.h5``, or JSON: a list of rows, or an object
+        points, of which no schedule is known, and the basis is the identity. Of files ``.npy``, ``.npz``, ``.mat`` (4, 5, 7.3; in structures, too), ``.h5``, ``.cfl``, or JSON: a list of rows, or an object
         whose "basis" is one or has lists "real" and "imag".
     lengths : collection of int
         How many coefficients there may be: the lengths of the stack's axes.
@@ -205,6 +206,10 @@ def _arrays_of(path: Path, watch: Watch) -> Mapping[str, _Array]:
     if name.endswith(".npy"):
         mapped = map_npy(path)
         return {"": _Array(mapped.shape, lambda: np.array(mapped))}
+    if is_bart(path):
+        # (…, time, …, component), both of any dimension
+        found = map_bart(path)
+        return {"": _Array(found.shape, lambda: np.array(found))}
     if name.endswith(".npz"):
         archived = list_archived_arrays(path)
         return {
