@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, ComplexArray, dimensions
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.plain_files import existing_file
@@ -24,6 +25,8 @@ _SLACK = 1.001
 # A readout that stays within less of k-space than this is of an image that is smaller than the one it is used for, or
 # in other units than they were taken for.
 _LEAST = 0.05
+# One that leaves out the outer half of k-space is worth a word.
+_COARSE = 0.25 * 0.98
 # What stays farther from the centre of k-space, in cycles per field of view, has not seen how bright images are.
 _CENTRE = 2.0
 
@@ -70,6 +73,11 @@ def read_trajectory(
         found = f"goes up to |k| = {largest:.4g}, which is {reach:.3g} cycles per voxel of {dimensions(image)} voxels"
         raise FileError(file, found, "k of this image: up to 0.5 cycles or π radians per voxel, or half as many cycles "
                         "per field of view as it has voxels", field="trajectory_file")  # fmt: skip
+    if reach < _COARSE:
+        unit = "cycles per field of view" if scale is None else "cycles per voxel" if scale == 1 else "radians per voxel"
+        warnings.warn(f"{file.name}, up to {largest:.4g}, is taken in {unit}: it reads k-space up to {reach:.3g} of 0.5 "
+                      "cycles per voxel, and images come out as much coarser; give it in one of these units if it is "
+                      "in another.", DataWarning, stacklevel=2)  # fmt: skip
     nearest = float(np.linalg.norm(points * image, axis=-1).min())
     if nearest > _CENTRE:
         raise FileError(file, f"stays {nearest:.3g} cycles per field of view away from the centre of k-space",

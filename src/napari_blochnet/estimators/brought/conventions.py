@@ -96,8 +96,9 @@ def convention_of_signals(schedule: Schedule, coefficients: AnyArray, basis: Any
 def other_convention(table: AtomTable, coefficients: AnyArray, basis: AnyArray) -> OtherConvention | None:
     """Return under which other convention coefficients fit far better; None: under none, or they fit as they are.
 
-    Another order, other signs (of singular vectors nobody knows them), coefficients that were multiplied or divided by
-    singular values, and those of the conjugated basis.
+    Another order, other signs (which singular vectors do not have), coefficients that were multiplied by singular
+    values, and those of the conjugated basis. Divided ones are not looked for: a basis whose lesser columns shrink
+    makes of any coefficients, noise too, what the first component alone explains.
     """
     energy = np.square(np.abs(coefficients), dtype=np.float64).sum(axis=1)
     rows = coefficients[np.argsort(energy)[-_VOXELS:]].astype(np.result_type(coefficients, np.float64))
@@ -141,8 +142,6 @@ def _others(table: AtomTable, rows: AnyArray, basis: AnyArray, *, is_far: bool) 
     for values in _singular_values(table, basis):
         yield _Other(basis / values, "as multiplied by singular values",
                      "a basis whose columns are divided by the dictionary's singular values")  # fmt: skip
-        yield _Other(basis * values, "as divided by singular values",
-                     "a basis whose columns are multiplied by the dictionary's singular values")  # fmt: skip
 
 
 def _swaps(count: int) -> Iterator[Sequence[int]]:
