@@ -21,7 +21,12 @@ from napari_blochnet.estimators.brought.dictionary_arrays import (
     open_dictionary_file,
     units_of_columns,
 )
-from napari_blochnet.estimators.brought.table_columns import missing_names, parse_names, recognised_columns
+from napari_blochnet.estimators.brought.table_columns import (
+    missing_names,
+    parse_names,
+    recognised_columns,
+    refuse_unknown_units,
+)
 from napari_blochnet.fingerprints.subspaces import checked_basis
 from napari_blochnet.schedules.schedule import Schedule
 
@@ -76,6 +81,7 @@ def read_atom_table(
     numbers, names = numbers_of_columns(file, arrays, len(atoms))
     if parameters is not None:
         given = parse_names(parameters)
+        refuse_unknown_units(given)
         if len(given) != len(numbers):
             raise FileError(found, f"has {len(numbers)} parameters in its look-up table, and parameters names "
                             f"{len(given)}", f"{len(numbers)} names", field="parameters")  # fmt: skip
