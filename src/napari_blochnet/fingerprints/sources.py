@@ -79,8 +79,9 @@ def open_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img`` or ``.cfl``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3),
-        a Zarr store, DICOM images whatever their ending, a folder of these or of a BIDS series.
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img`` or ``.cfl``, ``.h5``, ``.hdf5``,
+        ``.mat`` (4, 5 and 7.3), a Zarr store, DICOM images whatever their ending, a folder of these or of a
+        BIDS series.
     variable : str, optional
         Name of the array, where the file holds several with more than one axis; in MATLAB files its path through
         structures and cells, ``D.maps{2}``.

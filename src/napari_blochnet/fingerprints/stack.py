@@ -335,8 +335,10 @@ def _has_both_signs(schedule: Schedule | None) -> bool:
     """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them;
     or of no schedule that is known, where numbers of one sign are rather magnitudes.
     """
-    return schedule is None or any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations) or (
-        schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0)
+    return (
+        schedule is None
+        or any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations)
+        or (schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0))
     )
 
 

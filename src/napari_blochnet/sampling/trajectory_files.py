@@ -39,7 +39,8 @@ def read_trajectory(
     Parameters
     ----------
     path : path
-        NumPy, MATLAB, HDF5, or ``.cfl`` as BART writes it (kx, ky and a kz of 0): real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
+        NumPy, MATLAB, HDF5, or ``.cfl`` as BART writes it (kx, ky and a kz of 0):
+        real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
         (TR, sample); TR and sample the other way round where only that fits the schedule. In cycles per voxel (up to
         0.5), radians per voxel (up to π), or cycles per field of view (up to half the image's voxels), told by the
         largest.
@@ -74,10 +75,12 @@ def read_trajectory(
         raise FileError(file, found, "k of this image: up to 0.5 cycles or π radians per voxel, or half as many cycles "
                         "per field of view as it has voxels", field="trajectory_file")  # fmt: skip
     if reach < _COARSE:
-        unit = "cycles per field of view" if scale is None else "cycles per voxel" if scale == 1 else "radians per voxel"
-        warnings.warn(f"{file.name}, up to {largest:.4g}, is taken in {unit}: it reads k-space up to {reach:.3g} of 0.5 "
-                      "cycles per voxel, and images come out as much coarser; give it in one of these units if it is "
-                      "in another.", DataWarning, stacklevel=2)  # fmt: skip
+        unit = (
+            "cycles per field of view" if scale is None else "cycles per voxel" if scale == 1 else "radians per voxel"
+        )
+        warnings.warn(f"{file.name}, up to {largest:.4g}, is taken in {unit}: it reads k-space up to {reach:.3g} of "
+                      "0.5 cycles per voxel, and images come out as much coarser; give it in one of these units if "
+                      "it is in another.", DataWarning, stacklevel=2)  # fmt: skip
     nearest = float(np.linalg.norm(points * image, axis=-1).min())
     if nearest > _CENTRE:
         raise FileError(file, f"stays {nearest:.3g} cycles per field of view away from the centre of k-space",

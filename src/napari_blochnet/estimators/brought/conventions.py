@@ -22,7 +22,7 @@ __all__ = ["OtherConvention", "convention_of_signals", "other_convention", "refu
 _VOXELS, _ATOMS = 32, 4000
 # Residual up to which nothing is looked into; from which all orders are, too; and the share of it that another
 # convention has to leave at most, in the median, leaving less in this share of the voxels.
-_SUSPICIOUS, _FAR, _FAR_BETTER, _AGREED = 0.03, 0.3, 0.5, 0.9
+_SUSPICIOUS, _FAR, _FAR_BETTER, _AGREED = 0.01, 0.3, 0.5, 0.9
 # Components of which all orders are tried (720), and all signs (128).
 _MOST_TRIED, _MOST_TURNED = 6, 8
 # Products of columns that are orthonormal.

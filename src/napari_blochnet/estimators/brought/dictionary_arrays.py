@@ -262,7 +262,8 @@ def _with_basis(file: DictionaryFile, found: Found) -> Found:
     count, size = shape[found.count_axis], shape[1 - found.count_axis]
     others = [
         name for name, each in file.shapes.items()
-        if len(each) == 2 and size in each and each != (size, size) and name != found.atoms and name not in found.columns
+        if len(each) == 2 and size in each and each != (size, size)
+        and name != found.atoms and name not in found.columns
     ]  # fmt: skip
     named = [name for name in others if leaf(name) in _BASIS]
     named.sort(key=lambda name: parent(name) != parent(found.atoms))

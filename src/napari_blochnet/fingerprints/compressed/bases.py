@@ -56,8 +56,9 @@ def read_basis(
     ----------
     given : array, path, or number of time points
         Text of digits alone, such as "1000", unless a file is called so: the stack holds whole signals of as many time
-        points, of which no schedule is known, and the basis is the identity. Of files ``.npy``, ``.npz``, ``.mat`` (4, 5, 7.3; in structures, too), ``.h5``, ``.cfl``, or JSON: a list of rows, or an object
-        whose "basis" is one or has lists "real" and "imag".
+        points, of which no schedule is known, and the basis is the identity.
+        Of files ``.npy``, ``.npz``, ``.mat`` (4, 5, 7.3; in structures, too), ``.h5``, ``.cfl``, or JSON: a list of
+        rows, or an object whose "basis" is one or has lists "real" and "imag".
     lengths : collection of int
         How many coefficients there may be: the lengths of the stack's axes.
     pulses : int, optional

@@ -26,8 +26,8 @@ class TrajectorySettings(Settings):
     trajectory_file: str | None = quantity(
         None,
         "Trajectory file",
-        "Readouts (NumPy, MATLAB, HDF5, BART): TR × sample × 2, or complex kx + i·ky; in cycles or radians per voxel, or "
-        "cycles per field of view.",
+        "Readouts (NumPy, MATLAB, HDF5, BART): TR × sample × 2, or complex kx + i·ky; in cycles or radians per voxel, "
+        "or cycles per field of view.",
         files="Trajectories (*.npy *.npz *.mat *.h5 *.cfl);;All files (*)",
     )
     interleaves: int = quantity(
