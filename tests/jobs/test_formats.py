@@ -109,6 +109,14 @@ def _npz(folder: Path, _: Any) -> Written:
     return folder / "a.npz", {}
 
 
+def _bart(folder: Path, _: Any) -> Written:
+    """Write echoes as BART does: x, y, z in the first dimensions, echo in the sixth, the first the fastest."""
+    VALUES.astype("<c8").tofile(folder / "a.cfl")
+    sizes = [*SHAPE[::-1], 1, 1, len(VALUES), *[1] * 10]
+    (folder / "a.hdr").write_text(f"# Dimensions\n{' '.join(map(str, sizes))} \n# Command\npics -B basis ksp sens a\n")
+    return folder / "a.cfl", {}
+
+
 def _hdf5(chunks: tuple[int, ...] | None) -> Write:
     def write(folder: Path, _: Any) -> Written:
         with h5py.File(folder / "a.h5", "w") as file:
@@ -243,6 +251,7 @@ WRITERS: dict[str, tuple[Write, str]] = {
     "HDF5 .h5, ours": (_our_hdf5, "stack"),
     "HDF5 .h5, contiguous": (_hdf5(None), "stack"),
     "HDF5 .h5, chunked": (_hdf5((4, 1, 3, 2)), "stack"),
+    "BART": (_bart, "stack"),
     "MATLAB 4 .mat": (_matlab_4, "schedule"),
     "MATLAB 5 .mat": (_matlab_5, "stack"),
     "MATLAB 7.3 .mat, contiguous": (_matlab_73(None), "stack"),

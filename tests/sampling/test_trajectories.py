@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import napari_blochnet as nb
+from napari_blochnet.common.errors import DataWarning, InputError
 from napari_blochnet.sampling.density_compensation import density_weights
 from napari_blochnet.sampling.fourier import from_samples, to_samples
 from napari_blochnet.sampling.trajectories import GOLDEN_ANGLE, SHAPES, interleaf, make_trajectory
@@ -109,3 +110,29 @@ def test_files_that_hold_no_trajectory(values, said, tmp_path):
     with pytest.raises(nb.InputError, match=said) as caught:
         read_trajectory(tmp_path / "k.npy", 5, (40, 40))
     assert "k.npy" in str(caught.value)
+
+
+def test_trajectories_of_bart(tmp_path):
+    # kx, ky and a kz of 0 in cycles per field of view: 3 × sample × readout, the first the fastest, as complex numbers
+    points = make_trajectory("spiral", 12, (SIZE, SIZE), 12, "golden").points[..., ::-1] * SIZE
+    k = np.concatenate([points, np.zeros_like(points[..., :1])], axis=-1)
+    expected = read_trajectory(_saved(tmp_path / "two.npy", points), 12, (SIZE, SIZE)).points
+    for sizes in ([3, points.shape[1], 12], [3, points.shape[1], *[1] * 8, 12]):
+        k.astype("<c8").tofile(tmp_path / "k.cfl")
+        (tmp_path / "k.hdr").write_text(f"# Dimensions\n{' '.join(map(str, sizes))}\n")
+        np.testing.assert_allclose(read_trajectory(tmp_path / "k.cfl", 12, (SIZE, SIZE)).points, expected, atol=1e-6)
+    np.testing.assert_allclose(read_trajectory(_saved(tmp_path / "three.npy", k), 12, (SIZE, SIZE)).points, expected)
+    with pytest.raises(InputError, match="holds kz other than 0"):
+        read_trajectory(_saved(tmp_path / "out.npy", k + 1), 12, (SIZE, SIZE))
+
+
+def test_the_inner_part_of_k_space_is_told(tmp_path):
+    # 1/mm of a field of view of 240 mm look like cycles per voxel
+    points = make_trajectory("spiral", 12, (SIZE, SIZE), 12, "golden").points * SIZE / 240
+    with pytest.warns(DataWarning, match=r"up to 0.1, is taken in cycles per voxel: it reads k-space up to 0.1 of"):
+        read_trajectory(_saved(tmp_path / "mm.npy", points), 12, (SIZE, SIZE))
+
+
+def _saved(path, array):
+    np.save(path, array)
+    return path

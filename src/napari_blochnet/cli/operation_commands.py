@@ -70,7 +70,7 @@ def open_maps(console: Console, path: str, options: Options) -> ParameterMaps:
 
 def open_stack(console: Console, path: str, options: Options) -> FingerprintStack:
     """Open a stack that was named, with its schedule where that was named too."""
-    from napari_blochnet.estimators.brought.dictionary_files import basis_beside
+    from napari_blochnet.estimators.brought.dictionary_files import bases_for_stack
     from napari_blochnet.fingerprints.compressed.bases import basis_inside
     from napari_blochnet.jobs.operations.opening import open_fingerprints
     from napari_blochnet.jobs.recognise import has_own_schedule
@@ -82,11 +82,15 @@ def open_stack(console: Console, path: str, options: Options) -> FingerprintStac
     if dictionary is not None and schedule is None and "basis" not in fields:
         is_told = has_own_schedule(path) or basis_inside(Path(path).expanduser(), fields.get("variable"), None)
         if not is_told:
-            # what came with the dictionary is the basis of the coefficients
-            fields["basis"] = dictionary
-            one = options.get("dictionary_variable")
-            if one is not None and "basis_variable" not in fields:
-                fields["basis_variable"] = basis_beside(dictionary, one)
+            # what came with the dictionary is the basis of coefficients, or tells how long whole signals are
+            *others, last = bases_for_stack(dictionary, options.get("dictionary_variable"))
+            for one in others:
+                try:
+                    return open_fingerprints(path, schedule, progress=console.progress, **one | fields)
+                except InputError as error:
+                    if error.field != "basis":
+                        raise
+            fields = last | fields
     return open_fingerprints(path, schedule, progress=console.progress, **fields)
 
 

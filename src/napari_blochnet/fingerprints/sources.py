@@ -15,6 +15,7 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.array_pairs import choose_array
 from napari_blochnet.fingerprints.contrasts import is_series, nifti_series, open_series
 from napari_blochnet.fingerprints.zarr_stacks import AXES, open_zarr
+from napari_blochnet.io.containers.bart_arrays import is_bart, map_bart_images
 from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, read_hdf5_array
 from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
@@ -40,6 +41,8 @@ class SourceArray:
         In memory, or a memory map.
     geometry : Geometry, optional
         Where the format knows it; then `data` is (time, z, y, x) or (z, y, x), or has a fifth axis before these.
+    is_time_first : bool
+        Whether the format knows that the first of four axes is time.
     slices_last : bool
         Whether the format's habit is (y, x, slice) once the time axis is taken out, as in MATLAB.
     kind : str
@@ -56,6 +59,7 @@ class SourceArray:
     kind: str = ""
     mask: BoolArray | None = None
     notes: tuple[str, ...] = ()
+    is_time_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ def open_array(
     Parameters
     ----------
     path : Path
-        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img``, ``.h5``, ``.hdf5``, ``.mat`` (4, 5 and 7.3),
-        a Zarr store, DICOM images whatever their ending, a folder of these or of a BIDS series.
+        ``.npy``, ``.npz``, ``.nii``, ``.nii.gz``, ``.hdr`` with ``.img`` or ``.cfl``, ``.h5``, ``.hdf5``,
+        ``.mat`` (4, 5 and 7.3), a Zarr store, DICOM images whatever their ending, a folder of these or of a
+        BIDS series.
     variable : str, optional
         Name of the array, where the file holds several with more than one axis; in MATLAB files its path through
         structures and cells, ``D.maps{2}``.
@@ -99,6 +104,9 @@ def open_array(
         return SourceArray(_numeric(path, store.data, kinds), store.geometry, mask=store.mask, notes=store.notes)
     if path.is_dir():
         return _series(path, variable, how)
+    if is_bart(path):
+        images, is_time_first = map_bart_images(path)
+        return SourceArray(_numeric(path, images, kinds), is_time_first=is_time_first)
     if is_nifti(path) or is_nifti_pair(path):
         data, geometry = read_nifti(path, most_axes=5, watch=watch)
         return SourceArray(_numeric(path, data, kinds), geometry)
@@ -117,7 +125,7 @@ def open_array(
     raise FileError(
         path,
         "cannot tell the format from its ending",
-        ".npy, .npz, .nii, .nii.gz, .h5, .hdf5, .mat, .zarr, DICOM, or a folder of one series",
+        ".npy, .npz, .nii, .nii.gz, .h5, .hdf5, .mat, .zarr, .cfl, DICOM, or a folder of one series",
     )
 
 

@@ -16,7 +16,7 @@ from napari_blochnet.common.geometry import OnGrid
 from napari_blochnet.common.plain_text import counted
 from napari_blochnet.common.progress import CancelEvent, ProgressCallback, Watch
 from napari_blochnet.fingerprints.signal_kinds import UNDERSHOOT, Tally, default_kind, recognised_kind
-from napari_blochnet.fingerprints.subspaces import Subspace, checked_basis
+from napari_blochnet.fingerprints.subspaces import Subspace, checked_basis, is_identity
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["FingerprintStack", "SignalKind", "default_kind"]
@@ -120,7 +120,7 @@ class FingerprintStack(OnGrid):
                 field="schedule",
             )
         self._take_common_type()
-        if self.is_compressed:
+        if self.is_compressed and not self.is_whole:
             self._refuse_magnitudes(self.kind == "magnitude" or self.data.dtype.kind in "ub")
         if self.kind is not None and self.kind not in get_args(SignalKind):
             raise InputError(f"kind is {self.kind!r}", f"one of {', '.join(get_args(SignalKind))}", field="kind")
@@ -193,7 +193,7 @@ class FingerprintStack(OnGrid):
     def _settle_kind(self, tally: Tally) -> None:
         """Tell the kind by the samples, where none is given; refuse magnitudes below 0."""
         if self.kind is None:
-            if self.is_compressed:  # type: ignore[unreachable]
+            if self.is_compressed and not self.is_whole:  # type: ignore[unreachable]
                 self._settle_kind_of_coefficients(tally)
                 return
             kind, note = recognised_kind(self.data, tally, _has_both_signs(self.schedule))
@@ -243,6 +243,11 @@ class FingerprintStack(OnGrid):
     def is_compressed(self) -> bool:
         """Whether the data are coefficients of a basis."""
         return self.basis is not None
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether the coefficients are the samples of whole signals: the basis is the identity."""
+        return self.basis is not None and is_identity(self.basis)
 
     @property
     def pulses(self) -> int:
@@ -318,9 +323,10 @@ class FingerprintStack(OnGrid):
     def describe(self) -> str:
         """Return one line for people: name, size, voxel size, kind of signal, noise, schedule."""
         time, *space = self.shape
+        is_short = self.is_compressed and not self.is_whole
         samples = (
             f"{counted(time, 'coefficient')} of {counted(self.pulses, 'time point')}"
-            if self.is_compressed
+            if is_short
             else counted(time, "time point")
         )
         noise = f", SNR {self.snr:g}" if self.snr else ", noise-free" if self.noise_sigma == 0 else ""
@@ -331,10 +337,14 @@ class FingerprintStack(OnGrid):
         )
 
 
-def _has_both_signs(schedule: Schedule) -> bool:
-    """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them."""
-    return any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations) or (
-        schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0)
+def _has_both_signs(schedule: Schedule | None) -> bool:
+    """Whether signed signals lie on both sides of 0: after an inversion, or turned by phases that are still in them;
+    or of no schedule that is known, where numbers of one sign are rather magnitudes.
+    """
+    return (
+        schedule is None
+        or any(item.kind in ("inversion", "simulated") for item in schedule.all_preparations)
+        or (schedule.receiver_phase == "fixed" and bool(np.ptp(schedule.rf_phase) > 0))
     )
 
 

@@ -195,7 +195,7 @@ class StackAxes:
         if not 2 <= len(shape) <= 4:
             raise FileError(file, f"has {len(shape)} axes ({size})", "time and one to three of space")
         as_long = [axis for axis, length in enumerate(shape) if length == along.count]
-        is_fixed = source.geometry is not None and len(shape) == 4
+        is_fixed = (source.geometry is not None or source.is_time_first) and len(shape) == 4
         fits = [axis for axis in as_long if axis == 0 or not is_fixed]
         if time_axis is not None:
             # of the file's own, as a person counts them

@@ -74,7 +74,7 @@ def read_fingerprints(
     Parameters
     ----------
     path : path
-        ``.nii`` or ``.nii.gz`` (x, y, z, time), ``.hdr`` with ``.img``, ``.npy``, ``.npz``, ``.h5``, ``.hdf5``,
+        ``.nii``, ``.nii.gz`` (x, y, z, time), ``.hdr`` with ``.img``, ``.npy``, ``.npz``, ``.h5``, ``.hdf5``, ``.cfl``,
         ``.mat`` (4, 5 and 7.3), a Zarr store; or DICOM: a folder, an enhanced file, or one image, read with the others
         of its series; or a BIDS folder of files such as ``…_inv-1_….nii.gz``, one for each contrast. Of magnitude and
         phase, or real and imaginary parts, in two files with the names of BIDS (``…_part-mag``, ``…_part-phase``) or

@@ -11,7 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import InputError
 
-__all__ = ["Subspace", "checked_basis", "is_as_real"]
+__all__ = ["Subspace", "checked_basis", "is_as_real", "is_identity"]
 
 # Columns of unit length of which one is told by the others to this share are no basis in single precision.
 _DEPENDENT = 1e-5
@@ -81,6 +81,11 @@ class Subspace:
         return np.asarray(self.q @ self.colour.conj().T @ self.colour)
 
     @cached_property
+    def is_whole(self) -> bool:
+        """Whether the basis is the identity: coefficients are the samples of whole signals."""
+        return self.colour is None and is_identity(self.q) and is_identity(self.r)
+
+    @cached_property
     def digest(self) -> str:
         """Of `q`: what is computed for one subspace holds for another of the same digest."""
         return hashlib.sha256(self.q.tobytes()).hexdigest()
@@ -102,7 +107,7 @@ class Subspace:
 
     def coordinates(self, coefficients: AnyArray) -> AnyArray:
         """Return the coordinates of coefficients, both of shape (voxel, K), in single precision."""
-        return _single(coefficients @ self.r.T)
+        return _single(coefficients if self.is_whole else coefficients @ self.r.T)
 
     def coefficients(self, coordinates: AnyArray) -> AnyArray:
         """Return the coefficients of coordinates, both of shape (voxel, K), in single precision."""
@@ -141,6 +146,12 @@ class Subspace:
 
 def _single(rows: AnyArray) -> AnyArray:
     return np.asarray(rows, np.complex64 if np.iscomplexobj(rows) else np.float32)
+
+
+def is_identity(basis: AnyArray) -> bool:
+    """Whether a basis is the identity, of which samples themselves are the coefficients."""
+    length, count = basis.shape
+    return length == count and not np.count_nonzero(basis - np.eye(count))
 
 
 def is_as_real(basis: AnyArray) -> bool:

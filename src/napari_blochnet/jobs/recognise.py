@@ -51,7 +51,7 @@ PathLike = str | os.PathLike[str]
 
 _TISSUE = re.compile(r"(^|[_\-.])(csf|gm|wm|gray|grey|white|crisp|[TR][12]map)([_\-.]|$)", re.IGNORECASE)
 # What is a stack and never a phantom.
-_STACKS = (".npy", ".npz", ".h5", ".hdf5")
+_STACKS = (".npy", ".npz", ".h5", ".hdf5", ".cfl")
 _NIFTI = (".nii", ".nii.gz")
 _BRAINWEB = (".mnc", ".mnc.gz", ".rawb", ".rawb.gz", ".raws", ".raws.gz")
 # What a table of pulses is written in, how large one may be, and how many files a folder may hold to be looked through.

@@ -164,8 +164,8 @@ class FingerprintsSettings(Settings):
         None,
         "Basis",
         "File of the time courses (time × components) that coefficient images belong to; by default what is beside or "
-        "within the stack's own file.",
-        files="Bases (*.npy *.npz *.mat *.h5 *.hdf5 *.json)",
+        "within the stack's own file. Or, of whole signals without a known schedule, their number of time points.",
+        files="Bases (*.npy *.npz *.mat *.h5 *.hdf5 *.json *.cfl)",
         blank="none",
     )
     basis_variable: str | None = of_data(None, "Basis variable", "Where its file holds several arrays.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, ComplexArray, dimensions
-from napari_blochnet.common.errors import FileError
+from napari_blochnet.common.errors import DataWarning, FileError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.plain_files import existing_file
@@ -24,6 +25,8 @@ _SLACK = 1.001
 # A readout that stays within less of k-space than this is of an image that is smaller than the one it is used for, or
 # in other units than they were taken for.
 _LEAST = 0.05
+# One that leaves out the outer half of k-space is worth a word.
+_COARSE = 0.25 * 0.98
 # What stays farther from the centre of k-space, in cycles per field of view, has not seen how bright images are.
 _CENTRE = 2.0
 
@@ -36,7 +39,8 @@ def read_trajectory(
     Parameters
     ----------
     path : path
-        NumPy, MATLAB or HDF5: real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
+        NumPy, MATLAB, HDF5, or ``.cfl`` as BART writes it (kx, ky and a kz of 0):
+        real of shape (TR, sample, 2) with (kx, ky) last or first, or complex kx + i·ky of shape
         (TR, sample); TR and sample the other way round where only that fits the schedule. In cycles per voxel (up to
         0.5), radians per voxel (up to π), or cycles per field of view (up to half the image's voxels), told by the
         largest.
@@ -70,6 +74,13 @@ def read_trajectory(
         found = f"goes up to |k| = {largest:.4g}, which is {reach:.3g} cycles per voxel of {dimensions(image)} voxels"
         raise FileError(file, found, "k of this image: up to 0.5 cycles or π radians per voxel, or half as many cycles "
                         "per field of view as it has voxels", field="trajectory_file")  # fmt: skip
+    if reach < _COARSE:
+        unit = (
+            "cycles per field of view" if scale is None else "cycles per voxel" if scale == 1 else "radians per voxel"
+        )
+        warnings.warn(f"{file.name}, up to {largest:.4g}, is taken in {unit}: it reads k-space up to {reach:.3g} of "
+                      "0.5 cycles per voxel, and images come out as much coarser; give it in one of these units if "
+                      "it is in another.", DataWarning, stacklevel=2)  # fmt: skip
     nearest = float(np.linalg.norm(points * image, axis=-1).min())
     if nearest > _CENTRE:
         raise FileError(file, f"stays {nearest:.3g} cycles per field of view away from the centre of k-space",
@@ -78,8 +89,24 @@ def read_trajectory(
     return Trajectory(points, density_weights(points, image, watch), file.name)
 
 
+def _without_third(name: str, data: AnyArray) -> AnyArray:
+    """Return real (kx, ky) of what has kz, too, as BART's trajectories have, in real numbers or complex ones."""
+    shape = data.shape
+    of_bart = data.dtype.kind == "c" and data.ndim > 2 and bool({2, 3} & {shape[0], shape[-1]})
+    if of_bart and not np.any(data.imag):
+        data = data.real
+    axis = -1 if data.ndim > 2 and shape[-1] in (2, 3) else 0
+    if data.ndim > 2 and data.dtype.kind != "c" and shape[axis] == 3:
+        if np.any(np.take(data, 2, axis)):
+            raise FileError(name, "holds kz other than 0", "readouts within a slice", field="trajectory_file")
+        data = np.take(data, (0, 1), axis)
+    # time and readouts of one time point lie along two axes
+    return data.reshape(-1, *data.shape[2:]) if data.ndim == 4 and axis == -1 else data
+
+
 def _planar(name: str, data: AnyArray, pulses: int) -> ComplexArray:
     """Return kx + i·ky of shape (TR, sample), complex128."""
+    data = _without_third(name, data)
     shape = data.shape
     if data.dtype.kind == "c" and data.ndim == 2 and data.size:
         k = data.astype(np.complex128)

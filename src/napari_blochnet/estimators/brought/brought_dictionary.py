@@ -137,7 +137,7 @@ class BroughtDictionary(Estimator):
 
     def check_stack(self, stack: FingerprintStack, inside: BoolArray) -> None:
         """Raise `InputError` where coefficients fit the atoms far better in another order, or conjugated."""
-        if stack.basis is None:
+        if stack.basis is None or stack.kind == "magnitude":
             return
         # of the slice with most voxels, spread over it
         slice_ = np.zeros_like(inside)
@@ -148,7 +148,7 @@ class BroughtDictionary(Estimator):
 
     def make_ready_for(self, given: Conditions) -> MatchedAtoms:
         """Return the atoms as signals, or coordinates in a subspace, are compared with them."""
-        if given.subspace is None:
+        if given.subspace is None or given.subspace.is_whole:
             return atoms_of_signals(self.table, given.kind, given.watch)
         return atoms_within(self.table, given.subspace, given.watch)
 

@@ -28,16 +28,19 @@ ENDINGS = (".mat", ".npz", ".h5", ".hdf5")
 _ATOMS = {
     "magnetization", "magnetisation", "atoms", "atom", "dict", "dictionary", "dico", "sig", "signal", "signals",
     "fingerprints", "curves", "coefficients", "coeff", "coeffs", "dictcompressed", "dictionarycompressed", "compressed",
-    "dictsvd", "svddict", "evolutions", "d",
+    "dictsvd", "svddict", "evolutions", "d", "mdict", "mrfdict", "simulation",
 }  # fmt: skip
 _TABLE = {
     "lookuptable", "lookup", "lut", "table", "parameters", "params", "param", "par", "pars", "entries", "r",
-    "dictparams", "dictionaryparameters", "tissues", "combinations", "combos", "labels", "values",
+    "dictparams", "dictionaryparameters", "tissues", "combinations", "combos", "labels", "values", "dictlut", "t12dict",
 }  # fmt: skip
-_BASIS = {"u", "basis", "v", "ur", "uk", "vr", "vk", "phi", "svdbasis", "subspace", "projection", "us", "compression"}
-_NORMS = {"normalization", "normalisation", "norm", "norms", "dictnorm", "dictionarynorm", "normfactor", "atomnorm"}
+_BASIS = {"u", "basis", "v", "ur", "uk", "vr", "vk", "phi", "svdbasis", "subspace", "projection", "us", "compression",
+          "dictphi", "dictu", "dictv"}  # fmt: skip
+_NORMS = {"normalization", "normalisation", "norm", "norms", "dictnorm", "dictionarynorm", "normfactor", "atomnorm",
+          "normd", "dnorm", "normdict"}  # fmt: skip
 _NAMES = {
     "parameter", "parameters", "parameternames", "paramnames", "names", "columns", "columnnames", "header", "labels",
+    "lookupnames", "lutnames", "lookuptablenames", "dictionaryparameternames",
 }  # fmt: skip
 _UNITS = {"unit", "units", "parameterunits", "columnunits"}
 # Parameters of a look-up table, at most.
@@ -259,7 +262,8 @@ def _with_basis(file: DictionaryFile, found: Found) -> Found:
     count, size = shape[found.count_axis], shape[1 - found.count_axis]
     others = [
         name for name, each in file.shapes.items()
-        if len(each) == 2 and size in each and name != found.atoms and name not in found.columns
+        if len(each) == 2 and size in each and each != (size, size)
+        and name != found.atoms and name not in found.columns
     ]  # fmt: skip
     named = [name for name in others if leaf(name) in _BASIS]
     named.sort(key=lambda name: parent(name) != parent(found.atoms))

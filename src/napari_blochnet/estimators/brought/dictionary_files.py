@@ -22,11 +22,16 @@ from napari_blochnet.estimators.brought.dictionary_arrays import (
     open_dictionary_file,
     units_of_columns,
 )
-from napari_blochnet.estimators.brought.table_columns import missing_names, parse_names, recognised_columns
+from napari_blochnet.estimators.brought.table_columns import (
+    missing_names,
+    parse_names,
+    recognised_columns,
+    refuse_unknown_units,
+)
 from napari_blochnet.fingerprints.subspaces import checked_basis
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["basis_beside", "read_atom_table"]
+__all__ = ["bases_for_stack", "basis_beside", "read_atom_table"]
 
 # Keys of text in what this package writes.
 _SCHEDULE, _RECORD, _KIND = "schedule", "record", "kind"
@@ -77,6 +82,7 @@ def read_atom_table(
     numbers, names = numbers_of_columns(file, arrays, len(atoms))
     if parameters is not None:
         given = parse_names(parameters)
+        refuse_unknown_units(given)
         if len(given) != len(numbers):
             raise FileError(found, f"has {counted(len(numbers), 'parameter')} in its look-up table, and "
                                    "parameters names "
@@ -115,12 +121,43 @@ def basis_beside(path: str | os.PathLike[str], variable: str | None = None) -> s
     return find_dictionary(file, variable).basis or None
 
 
+def bases_for_stack(path: str | os.PathLike[str], variable: str | None = None) -> list[dict[str, Any]]:
+    """Return what a stack without a schedule is opened with that came with a dictionary: settings, the likeliest first.
+
+    Parameters
+    ----------
+    path : path
+        Of the dictionary.
+    variable : str, optional
+        Of several dictionaries: which.
+
+    Returns
+    -------
+    list of dict
+        The file's basis, of coefficients; of a dictionary of whole signals also, or only, their number of time points.
+    """
+    file = open_dictionary_file(Path(path).expanduser(), Watch())
+    arrays = find_dictionary(file, variable)
+    size = file.shapes[arrays.atoms][1 - arrays.count_axis]
+    found: list[dict[str, Any]] = []
+    if arrays.basis:
+        found.append({"basis": str(path), "basis_variable": arrays.basis})
+    if not arrays.basis or not _is_compressed(file.shapes[arrays.basis], size):
+        found.append({"basis": str(size)})
+    return found
+
+
+def _is_compressed(basis: tuple[int, ...], size: int) -> bool:
+    """Whether atoms of so many numbers are coefficients of a basis; a square one has been cut by nobody."""
+    return size in basis and max(basis) > size
+
+
 def _basis(file: DictionaryFile, arrays: Found, atoms: AnyArray) -> tuple[AnyArray | None, bool]:
     """Return the basis (time, K), and whether the atoms are its coefficients."""
     if not arrays.basis:
         return None, False
     basis, size = file.read(arrays.basis), atoms.shape[1]
-    if basis.shape[1] == size and basis.shape[0] >= size:
+    if basis.shape[1] == size and basis.shape[0] > size:
         return basis, True
     if basis.shape[0] == size and basis.shape[1] > size:
         return basis.T, True

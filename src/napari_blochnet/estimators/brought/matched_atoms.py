@@ -127,6 +127,7 @@ def _made(
         unit, norms[part] = unit_rows(coordinates(atoms))
         norms_of_rows[part] = np.linalg.norm(atoms, axis=1)
         if units is None:
+            _refuse_beyond_memory(table, rank * unit.itemsize)
             units = np.empty((len(table), rank), unit.dtype)
         units[part] = unit
     assert units is not None
@@ -136,6 +137,20 @@ def _made(
     b1 = table.column("b1")
     own = table.pd_norms / np.where(norms_of_rows > 0, norms_of_rows, 1.0)
     return MatchedAtoms(units, norms * own, project, None if b1 is None else b1.values)
+
+
+def _refuse_beyond_memory(table: AtomTable, size: int) -> None:
+    """Refuse atoms that this machine cannot hold laid out, before that is set aside: as numbers, apart, in tiles."""
+    import psutil
+
+    wanted, free = 3 * size * len(table), int(psutil.virtual_memory().available)
+    if wanted > free:
+        raise InputError(
+            f"The {len(table):,} atoms of {table.name} take {wanted / 2**30:.3g} GiB laid out for the search, and "
+            f"{free / 2**30:.3g} GiB of memory are free",
+            "fewer atoms, or coefficients of a basis",
+            field="dictionary",
+        )
 
 
 def _neighbours(points: FloatArray) -> IntArray:

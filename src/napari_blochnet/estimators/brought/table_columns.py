@@ -14,20 +14,33 @@ from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.phantoms.quantities import in_ms, stated_unit
 from napari_blochnet.schedules.missing import MissingHintError
 
-__all__ = ["Column", "parse_names", "recognised_columns"]
+__all__ = ["Column", "parse_names", "recognised_columns", "refuse_unknown_units"]
 
 # How names are spelled, in small letters and without signs, by what they mean.
 _KNOWN = {
     **dict.fromkeys(("t1", "t1relaxation", "r1"), "t1"),
     **dict.fromkeys(("t2", "t2relaxation", "r2"), "t2"),
-    **dict.fromkeys(("b1", "b1plus", "b1+", "b1rel", "relb1", "relativeb1", "tb1", "b1scale", "b1factor"), "b1"),
+    **dict.fromkeys(("b1", "b1plus", "b1+", "b1rel", "relb1", "relativeb1", "tb1", "b1scale", "b1factor", "db1"), "b1"),
 }
-_RATES = ("r1", "r2")
+_RATES = ("r1", "r2", "r1relaxationrate", "r2relaxationrate")
+# Names that say the same at greater length.
+_KNOWN |= {
+    f"{name}{more}": key
+    for key, names in (("t1", "t1"), ("t2", "t2"))
+    for name in (names, f"r{names[1]}")
+    for more in ("time", "relaxationtime", "relaxationrate", "zeit", "relaxationszeit", "constant", "ms", "map")
+    if more.endswith("rate") == name.startswith("r")
+}
 _TITLES = {"t1": "T1", "t2": "T2", "b1": "B1"}
 # What a name may end in beside itself, which is no part of it.
 _ENDINGS = re.compile(r"(?<=[a-z0-9+])_?(list|values?|vals?|vec|vector|grid|range|axis|array|all)$")
 _BRACKETED = re.compile(r"^(.*?)\s*[\[(]\s*([^\[\]()]*?)\s*[\])]$")
 _SUFFIXED = re.compile(r"^(.*?)[_\s]+(ms|s|sec|us|µs|hz|khz|deg|degrees|rad|percent|pct|%|1/s|1/ms)$", re.IGNORECASE)
+# Of T1 that is in seconds, ms: the smallest of a dictionary.
+_LONGEST_SHORT_T1 = 2000.0
+# T2 above T1 in this share of the atoms means that the two are exchanged.
+_EXCHANGED = 0.9
+_UNKNOWN_UNIT = re.compile(r"^(t1|t2|r1|r2|b1)\s+(?!rho|star|prime|phase|error|std)[^\s]+$", re.IGNORECASE)
 # The middle of any dictionary's T1 and T2 lies between these, ms; it is shared with maps of tissue.
 _PLAUSIBLE = {"t1": (20.0, 20_000.0), "t2": (1.0, 5_000.0)}
 _TO_MS = {"ms": 1.0, "s": 1000.0}
@@ -84,6 +97,14 @@ def parse_names(text: str) -> list[tuple[str, str]]:
     return found
 
 
+def refuse_unknown_units(names: Sequence[tuple[str, str]]) -> None:
+    """Raise `InputError` where a person names T1, T2 or B1 with a word behind it that is no unit."""
+    for name, _ in names:
+        if _UNKNOWN_UNIT.match(name) and not meaning_of(name):
+            raise InputError(f"parameters has {name!r}, whose unit is not known", "ms, s, us, 1/s or 1/ms, of B1 %",
+                             field="parameters")  # fmt: skip
+
+
 def meaning_of(name: str) -> str:
     """Return "t1", "t2" or "b1" for a name that means it; empty for any other."""
     return _KNOWN.get(_plain(name), "")
@@ -133,6 +154,12 @@ def recognised_columns(
     twice = next((title for title in titles if titles.count(title) > 1), None)
     if twice is not None:
         raise FileError(path, f"two columns of its look-up table are {twice}", "one", field="parameters")
+    by_key = {column.key: column.values for column in found}
+    if {"t1", "t2"} <= by_key.keys():
+        share = float(np.mean(by_key["t2"] > by_key["t1"]))
+        if share > _EXCHANGED:
+            raise FileError(path, f"T2 is longer than T1 in {100 * share:.0f} % of its atoms", "the names and units of "
+                            "its columns in their order", field="parameters")  # fmt: skip
     return tuple(found)
 
 
@@ -158,13 +185,21 @@ def _time_unit(path: Path, column: Column, key: str, is_rate: bool, like: str, n
         if stated not in ("ms", "s", "us", "1/ms", "1/s") or stated.startswith("1/") != is_rate:
             expected = "1/s or 1/ms" if is_rate else "ms, s or us"
             raise FileError(path, f"{column.name} is in {column.unit!r}", expected, field="parameters")
+        low, high = _PLAUSIBLE[key]
+        median = float(np.median(in_ms(column.values, stated)))
+        if not low <= median < high:
+            notes.append(f"{path.name}: {column.name} is stated in {stated}, of which the median is {median:g} ms; "
+                         "parameters says otherwise where that is wrong.")  # fmt: skip
         return stated
-    middle = float(np.median(column.values))
+    middle, least = float(np.median(column.values)), float(column.values.min())
     low, high = _PLAUSIBLE[key]
     if is_rate:
         fits = [f"1/{unit}" for unit, to_ms in _TO_MS.items() if middle > 0 and low <= to_ms / middle < high]
     else:
         fits = [unit for unit, to_ms in _TO_MS.items() if low <= middle * to_ms < high]
+        # logarithms of ms look like seconds, but none of them is short
+        if key == "t1" and fits == ["s"] and least * _TO_MS["s"] > _LONGEST_SHORT_T1:
+            fits = []
     if like in fits:
         return like
     if len(fits) != 1:

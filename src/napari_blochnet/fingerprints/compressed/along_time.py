@@ -63,8 +63,8 @@ def along_time(
     """
     pulses = None if schedule is None else len(schedule)
     if basis is not None:
-        # NIfTI fixes which axis it is
-        is_fixed = source.geometry is not None and source.data.ndim == 4
+        # NIfTI and BART fix which axis it is
+        is_fixed = (source.geometry is not None or source.is_time_first) and source.data.ndim == 4
         lengths = source.data.shape[:1] if is_fixed else source.data.shape
         found, said = read_basis(basis, lengths, pulses, variable, watch=watch)
         notes += [*said, *([_UNDERSTOOD[convention]] if convention in _UNDERSTOOD else [])]

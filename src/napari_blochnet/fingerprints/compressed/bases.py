@@ -15,6 +15,7 @@ from napari_blochnet.common.arrays import AnyArray, dimensions
 from napari_blochnet.common.errors import FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.io.atomic import existing_file
+from napari_blochnet.io.containers.bart_arrays import is_bart, map_bart
 from napari_blochnet.io.containers.hdf5_arrays import list_hdf5_arrays, read_hdf5_array
 from napari_blochnet.io.containers.mapped_arrays import map_npy
 from napari_blochnet.io.containers.numpy_archives import list_archived_arrays
@@ -29,7 +30,8 @@ Convention: TypeAlias = Literal["plain", "conjugated", "projections"]
 
 # What a basis is called, in small letters, at the end of an array's path; the likeliest first.
 _NAMES = ("basis", "u", "ur", "uk", "u_r", "u_k", "phi", "vr", "vk", "v_r", "v_k", "v", "subspace", "svd_basis", "psi")
-_ENDINGS = (".json", ".npy", ".npz", ".mat", ".h5", ".hdf5")
+_ENDINGS = (".json", ".npy", ".npz", ".mat", ".h5", ".hdf5", ".cfl")
+_DIGITS = re.compile(r"[0-9]{1,5}")
 # Longer time courses are rather the atoms of a dictionary.
 _LONGEST = 100_000
 
@@ -52,9 +54,11 @@ def read_basis(
 
     Parameters
     ----------
-    given : array or path
-        ``.npy``, ``.npz``, ``.mat`` (4, 5, 7.3; in structures, too), ``.h5``, or JSON: a list of rows, or an object
-        whose "basis" is one or has lists "real" and "imag".
+    given : array, path, or number of time points
+        Text of digits alone, such as "1000", unless a file is called so: the stack holds whole signals of as many time
+        points, of which no schedule is known, and the basis is the identity.
+        Of files ``.npy``, ``.npz``, ``.mat`` (4, 5, 7.3; in structures, too), ``.h5``, ``.cfl``, or JSON: a list of
+        rows, or an object whose "basis" is one or has lists "real" and "imag".
     lengths : collection of int
         How many coefficients there may be: the lengths of the stack's axes.
     pulses : int, optional
@@ -71,6 +75,8 @@ def read_basis(
     if not isinstance(given, (str, os.PathLike)):
         array = np.asarray(given)
         return _upright(array, lengths, pulses, "basis"), []
+    if _DIGITS.fullmatch(str(given)) and not Path(given).exists():
+        return _of_whole_signals(int(given), lengths)
     try:
         path = existing_file(given)
         arrays = _arrays_of(path, watch)
@@ -82,6 +88,14 @@ def read_basis(
     called = f"{name} of {path.name}" if name else path.name
     turned = ", transposed" if basis.shape != _flat(found).shape else ""
     return basis, [f"The basis is {called}{turned}: {dimensions(basis.shape)} (time × components).{said}"]
+
+
+def _of_whole_signals(count: int, lengths: Collection[int]) -> tuple[AnyArray, list[str]]:
+    if count not in lengths:
+        sizes = " × ".join(map(str, lengths))
+        raise InputError(f"The stack's images are not {count} time points: its axes have lengths {sizes}",
+                         f"one of {count}, or the basis of its coefficients", field="basis")  # fmt: skip
+    return np.eye(count), [f"The images are the {count} time points of whole signals."]
 
 
 def basis_inside(path: Path, variable: str | None, pulses: int | None) -> tuple[str, str] | None:
@@ -193,6 +207,10 @@ def _arrays_of(path: Path, watch: Watch) -> Mapping[str, _Array]:
     if name.endswith(".npy"):
         mapped = map_npy(path)
         return {"": _Array(mapped.shape, lambda: np.array(mapped))}
+    if is_bart(path):
+        # (…, time, …, component), both of any dimension
+        found = map_bart(path)
+        return {"": _Array(found.shape, lambda: np.array(found))}
     if name.endswith(".npz"):
         archived = list_archived_arrays(path)
         return {

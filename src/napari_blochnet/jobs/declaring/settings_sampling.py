@@ -26,9 +26,9 @@ class TrajectorySettings(Settings):
     trajectory_file: str | None = quantity(
         None,
         "Trajectory file",
-        "Readouts (NumPy, MATLAB, HDF5): TR × sample × 2, or complex kx + i·ky; in cycles or radians per voxel, or "
-        "cycles per field of view.",
-        files="Trajectories (*.npy *.npz *.mat *.h5);;All files (*)",
+        "Readouts (NumPy, MATLAB, HDF5, BART): TR × sample × 2, or complex kx + i·ky; in cycles or radians per voxel, "
+        "or cycles per field of view.",
+        files="Trajectories (*.npy *.npz *.mat *.h5 *.cfl);;All files (*)",
     )
     interleaves: int = quantity(
         48, "Interleaves", "Readouts that fill k-space: by so much is each TR undersampled.", ge=1, le=100_000
