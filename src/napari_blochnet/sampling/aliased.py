@@ -11,7 +11,7 @@ from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.fingerprints.compressed.hidden_sums import hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
 
-__all__ = ["is_undersampled", "warned_of_aliasing", "why_no_errors"]
+__all__ = ["is_undersampled", "read_the_same", "warned_of_aliasing", "why_no_errors"]
 
 _UNDERSAMPLED = (
     "There are no standard errors: k-space was undersampled, and what aliasing, or the prior of coefficient images, "
@@ -39,6 +39,9 @@ _SUMS = (
     "their basis, or give noise_sigma."
 )
 
+# What of a simulation says which places of k-space were read.
+_PLACES = ("trajectory", "trajectory_file", "interleaves", "rotation")
+
 _UNTRAINED = (
     "{name} takes every sample and was not trained for aliased frames, which these are: its T1 and T2 can be far off. "
     "Take dictionary, universal or a network of the preset aliased, or map coefficient images."
@@ -48,6 +51,12 @@ _UNTRAINED = (
 def is_undersampled(record: Mapping[str, Any]) -> bool:
     """Whether the record of a stack, or of what it was made from, is of a simulation along a trajectory."""
     return bool(_sampling_of(record))
+
+
+def read_the_same(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two stacks are, by their records, of simulations that undersampled k-space at the same places."""
+    here, there = _sampling_of(record), _sampling_of(other)
+    return bool(here) and bool(there) and all(here.get(name) == there.get(name) for name in _PLACES)
 
 
 def _sampling_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
