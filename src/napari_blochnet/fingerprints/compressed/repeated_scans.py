@@ -155,7 +155,7 @@ def of_difference(
 
 
 def _by_moments(off: AnyArray, along: AnyArray) -> AnyArray:
-    """Return a covariance C whose mean P·C·P over voxels is that of rows ``off``, with P = 1 − u·uᴴ; see `_likeliest`."""
+    """Return a covariance C whose mean P·C·P over voxels, P = 1 − u·uᴴ, is that of rows ``off``; see `_likeliest`."""
     count, rank = off.shape
     seen, taken = off.T @ off.conj() / count, along.T @ along.conj() / count
     pairs = np.einsum("vk,vl->vkl", along, along.conj()).reshape(count, rank * rank)

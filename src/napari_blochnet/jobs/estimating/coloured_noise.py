@@ -28,8 +28,8 @@ __all__ = ["levelled", "weighed_by_noise"]
 _LOWEST, _HIGHEST = 0.25, 2.0
 
 _SAME_ALIASING = (
-    "Both scans read k-space at the same places: their aliasing is the same, and not in that covariance; only the level "
-    "of the standard errors knows of it."
+    "Both scans read k-space at the same places: their aliasing is the same, and not in that covariance; only the "
+    "level of the standard errors knows of it."
 )
 
 
