@@ -66,8 +66,9 @@ def _sampling_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
         settings, inputs = here.get("settings"), here.get("inputs")
         if isinstance(settings, Mapping) and here.get("operation") == "simulate":
             return settings if settings.get("trajectory") is not None else {}
-        # of a stack to which noise was added, what it was before
-        here = inputs.get("stack") if isinstance(inputs, Mapping) else here.get("noise_free")
+        # of a stack that was opened what its file says of it, of one to which noise was added what it was before
+        before = inputs.get("stack") if isinstance(inputs, Mapping) else here.get("noise_free")
+        here = before or here.get("made")
     return {}
 
 
