@@ -163,7 +163,8 @@ def _by_moments(off: AnyArray, along: AnyArray) -> AnyArray:
     means = np.kron(one, one) - np.kron(taken, one) - np.kron(one, taken.conj()) + pairs.T @ pairs.conj() / count
     found = np.linalg.lstsq(means, seen.reshape(-1), rcond=_KNOWN)[0].reshape(rank, rank)
     sizes, axes = np.linalg.eigh((found + found.conj().T) / 2)
-    return (axes * np.maximum(sizes, sizes.mean() / 2)) @ axes.conj().T
+    covariance: AnyArray = (axes * np.maximum(sizes, sizes.mean() / 2)) @ axes.conj().T
+    return covariance
 
 
 def _likeliest(off: AnyArray, along: AnyArray, watch: Watch) -> AnyArray:
@@ -193,4 +194,5 @@ def _distances(off: AnyArray, along: AnyArray, values: AnyArray) -> FloatArray:
     """Return the squared Mahalanobis lengths of rows off unit vectors."""
     weighed, size = _weighed(along, values)
     whole: FloatArray = np.einsum("vk,vk->v", off.conj(), np.linalg.solve(values, off.T).T).real
-    return whole - np.square(np.abs(np.einsum("vk,vk->v", weighed.conj(), off))) / size
+    lengths: FloatArray = whole - np.square(np.abs(np.einsum("vk,vk->v", weighed.conj(), off))) / size
+    return lengths
