@@ -87,7 +87,8 @@ def of_difference(
     left of their difference when g is taken out, (c₂/g − c₁)/√2, is noise off the direction u of the signal,
     P·n with P = 1 − u·uᴴ; along u any noise looks like another g. Directions differ from tissue to tissue, so that C
     is known from all voxels together: it is the one of largest likelihood (expectation and maximisation, noise along u
-    being what is missing). Of what does not change T1 and T2 even where all directions are the same nothing depends.
+    being what is missing). Where all directions are the same, C along u stays unknown: PD being free, T1 and T2 do not
+    depend on it.
 
     Aliasing of scans that were undersampled at the same angles is the same in both, and not in C.
 
@@ -119,6 +120,8 @@ def of_difference(
     product = np.einsum("vk,vk->v", first.conj(), second)
     sizes = [np.linalg.norm(each, axis=1) for each in (first, second)]
     held = (sizes[0] > 0) & (sizes[1] > 0) & (product != 0)
+    if not held.any():
+        return np.eye(subspace.rank), 0, 0
     first, second, product = first[held], second[held], product[held]
     gain = product / np.abs(product) * (sizes[1][held] / sizes[0][held])
     second = second / gain[:, None]

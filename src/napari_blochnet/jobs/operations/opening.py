@@ -272,5 +272,5 @@ def open_fingerprints(
     # made again, it is the same whatever the numbers would be taken for then
     given = given.model_copy(update={"kind": stack.kind})
     # errors and networks ask whether k-space was undersampled
-    made = {"made": stack.record} if is_undersampled(stack.record) else {}
+    made: dict[str, Any] = {"made": stack.record} if is_undersampled(stack.record) else {}
     return stack.with_record(make_record("open_fingerprints", given, inputs, **made))
