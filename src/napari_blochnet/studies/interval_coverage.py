@@ -60,7 +60,7 @@ def score_coverage(study: Study, given: UndersamplingSettings, phantom: Phantom,
 class _Coverage:
     def __init__(self, study: Study, given: UndersamplingSettings, phantom: Phantom, schedule: Schedule) -> None:
         self.study, self.given, self.phantom, self.schedule = study, given, phantom, schedule
-        self._watched = {"progress": study.watch.progress, "cancelled": study.watch.cancelled}
+        self._watched: dict[str, Any] = {"progress": study.watch.progress, "cancelled": study.watch.cancelled}
         self._sharp: tuple[FloatArray, FloatArray] | None = None
 
     def rows(self, kind: str) -> list[Row]:
@@ -105,7 +105,7 @@ class _Coverage:
         return compress(stack, components=self.given.components, **self._watched)
 
     def _mapped(self, stack: FingerprintStack, estimator: str, mask: BoolArray | None) -> ParameterMaps:
-        fields = {"refine": True} if estimator == "universal" else {"uncertainty": True}
+        fields: dict[str, Any] = {"refine": True} if estimator == "universal" else {"uncertainty": True}
         covariance = BACKGROUND if stack.is_compressed else None
         with warnings.catch_warnings():
             # what aliasing does to maps is another table's

@@ -50,7 +50,7 @@ def weighed_by_noise(
     if settings.noise_sigma is not None:
         raise InputError("noise_sigma and noise_covariance are both given", "one of the two", field="noise_sigma")
     found = noise_covariance(stack, settings.noise_covariance, inside(), watch, _hints_of(stack))
-    said = (found.said,)
+    said: tuple[str, ...] = (found.said,)
     if found.repeat is not None and read_the_same(stack.record, found.repeat):
         said = (*said, _SAME_ALIASING)
     return stack.whitened(found.values), said
