@@ -11,6 +11,7 @@ import napari_blochnet as nb
 from napari_blochnet.cli.main import blochnet
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.fingerprints.stack_files import write_fingerprints
+from napari_blochnet.jobs.operations.opening import open_fingerprints
 
 TRAIN = nb.Schedule(10 + 50 * np.abs(np.sin(np.arange(240) * np.pi / 60)), 12.0, 4.0, inversion_time=15.0, name="short")
 SPIRAL = {"trajectory": "spiral", "interleaves": 12, "coils": 4}
@@ -55,6 +56,28 @@ def test_intervals_of_compressed_frames_cover_the_truth(phantom, within, coeffic
     assert "6 coefficients was measured in" in said[0]
     assert "times what the noise covariance alone says" in said[-1]
     assert "images as no sharper than k-space was read" in maps.record["note"]
+
+
+def test_a_repeated_scan_tells_errors_and_what_aliasing_both_share(phantom, within, coefficients, tmp_path):
+    scans = {"again": {}, "turned": {"rotation": "uniform"}}
+    for name, more in scans.items():
+        made = nb.simulate(phantom, TRAIN, snr=5, seed=2, **SPIRAL, **more)
+        write_fingerprints(nb.compress(made, components=6), tmp_path / f"{name}.nii")
+    write_fingerprints(coefficients, tmp_path / "first.nii")
+    first = open_fingerprints(tmp_path / "first.nii")
+    for name in scans:
+        maps = nb.reconstruct(first, "universal", within, refine=True, noise_covariance=str(tmp_path / f"{name}.nii"))
+        assert all(0.90 <= share <= 0.985 for share in _covered(maps, phantom, within))
+        assert "by the difference from the repeated scan" in maps.record["understood"][0]
+        # at other angles aliasing is another, and so in the difference
+        assert any("their aliasing is the same" in each for each in maps.record["understood"]) == (name == "again")
+
+
+def test_a_file_says_that_k_space_was_undersampled(coefficients, within, tmp_path):
+    write_fingerprints(coefficients, tmp_path / "first.nii")
+    maps = nb.reconstruct(open_fingerprints(tmp_path / "first.nii"), "universal", within, refine=True)
+    assert maps.t1_se is None
+    assert "k-space was undersampled" in maps.record["note"]
 
 
 def test_what_would_mislead_has_no_intervals(phantom, within, coefficients):

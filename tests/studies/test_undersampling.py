@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -12,6 +14,7 @@ from napari_blochnet.studies.undersampling import centred_slice
 
 TRAIN = nb.Schedule(8 + 50 * np.abs(np.sin(np.linspace(0, 9, 150))), 12.0, 4.0, inversion_time=10.0, name="short")
 SMALL = {"size": 32, "interleaves": 8, "coils": 3, "components": 4, "estimators": "universal,fc", "snr": 60.0}
+SMALL["coverage"] = False
 
 
 def test_a_slice_lies_in_the_middle():
@@ -54,3 +57,31 @@ def test_a_peer_that_is_not_installed(tmp_path, monkeypatch):
         run_study("undersampling", tmp_path, peer=True, **{**SMALL, "estimators": "universal"})
     with pytest.raises(nb.InputError, match="No estimator"):
         run_study("undersampling", tmp_path, **{**SMALL, "estimators": " , "})
+
+
+def test_coverage_is_of_intervals_that_are_shown(tmp_path, monkeypatch):
+    monkeypatch.setattr(undersampling, "fisp_schedule", lambda: TRAIN)
+    monkeypatch.setattr(undersampling, "head_of", lambda data: nb.synthetic_phantom((6, 36, 32)))
+    said = []
+    given = SMALL | {"size": 48, "coverage": True, "estimators": "universal", "components": 6, "snr": 20.0}
+    result = run_study("undersampling", tmp_path, say=said.append, **given)
+    rows = [row for path in sorted(tmp_path.glob("coverage-*.json")) for row in json.loads(path.read_text())["rows"]]
+    found = {(row["images"], row["estimator"]): row for row in rows}
+    assert len(rows) == len(found) == 10
+    full = found["full", "universal, refined"]
+    assert full["voxels"] > 500
+    for parameter in ("t1", "t2"):
+        # three standard deviations of as many voxels are 3 %
+        assert 92 <= full[f"{parameter}_own_percent"] <= 98
+        for estimator in ("dictionary", "universal, refined"):
+            compressed = found["compressed", estimator]
+            assert 90 <= compressed[f"{parameter}_sharp_percent"] < 99.5
+            # what resolution blurs is in no standard error
+            assert compressed[f"{parameter}_own_percent"] < compressed[f"{parameter}_sharp_percent"] - 5
+    # where no interval is shown a sentence says why
+    assert "k-space was undersampled" in found["frames", "dictionary"]["why"]
+    assert "low-rank prior" in found["prior", "universal, refined"]["why"]
+    assert found["prior", "universal, refined"]["t1_own_percent"] is None
+    assert "## Coverage of 95 % intervals" in result.text
+    assert "low-rank prior, which errs inside" in result.text
+    assert len(said) == 8

@@ -307,9 +307,10 @@ class ReconstructSettings(Settings):
         None,
         "Noise covariance",
         "Of coefficient images whose noise is neither white nor equal: 'background' measures it outside the stack's "
-        "mask; or a file of K × K numbers, the covariance in each real channel. What is matched and fitted is weighed "
-        "by it, and standard errors follow from it; none: equal, white noise.",
-        files="Covariances (*.npy *.npz *.mat *.h5);;All files (*)",
+        "mask; a file of a repeated scan of the same object (coefficients of the same basis) by the difference inside "
+        "the mask; or a file of K × K numbers, the covariance in each real channel. What is matched and fitted is "
+        "weighed by it, and standard errors follow from it; none: equal, white noise.",
+        files="Repeated scans, covariances (*.nii *.nii.gz *.npy *.npz *.mat *.h5 *.hdf5);;All files (*)",
         blank="white noise",
     )
     mask: str | None = of_data(

@@ -60,6 +60,7 @@ def acquire(
     sigma: float = 0.0,
     seed: int = 0,
     watch: Watch = UNWATCHED,
+    device: str = "cpu",
 ) -> AnyArray:
     """Read k-space of every slice along a trajectory, and make images of it.
 
@@ -83,6 +84,8 @@ def acquire(
         Of the noise.
     watch : Watch
         Counts thousandths of slices.
+    device : str
+        Of the transforms off the grid; see `napari_blochnet.sampling.fourier.transforms_by`.
 
     Returns
     -------
@@ -93,14 +96,14 @@ def acquire(
     if images == "frames" or basis is None:
         for number, z in enumerate(slices):
             reading, gridding = (_part(watch, number, len(slices), half) for half in ((0.0, 0.5), (0.5, 1.0)))
-            samples = read_kspace(volume[z], trajectory, maps, sigma, (seed, int(z)), reading)
-            volume[z] = grid_frames(samples, trajectory, maps, gridding)
+            samples = read_kspace(volume[z], trajectory, maps, sigma, (seed, int(z)), reading, device)
+            volume[z] = grid_frames(samples, trajectory, maps, gridding, device)
         return volume
-    problem = SubspaceProblem(trajectory, basis, maps, watch.quiet)
+    problem = SubspaceProblem(trajectory, basis, maps, watch.quiet, device)
     made = np.zeros((*mask.shape, basis.shape[1]), np.complex64)
     for number, z in enumerate(slices):
         reading, solving = (_part(watch, number, len(slices), half) for half in ((0.0, 0.2), (0.2, 1.0)))
-        samples = read_kspace(volume[z], trajectory, maps, sigma, (seed, int(z)), reading)
+        samples = read_kspace(volume[z], trajectory, maps, sigma, (seed, int(z)), reading, device)
         made[z] = np.moveaxis(coefficient_images(problem, samples, low_rank, seed=seed, watch=solving), 0, -1)
     return made
 

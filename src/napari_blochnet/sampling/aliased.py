@@ -11,7 +11,7 @@ from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.fingerprints.compressed.hidden_sums import hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
 
-__all__ = ["is_undersampled", "warned_of_aliasing", "why_no_errors"]
+__all__ = ["is_undersampled", "read_the_same", "warned_of_aliasing", "why_no_errors"]
 
 _UNDERSAMPLED = (
     "There are no standard errors: k-space was undersampled, and what aliasing, or the prior of coefficient images, "
@@ -39,6 +39,9 @@ _SUMS = (
     "their basis, or give noise_sigma."
 )
 
+# What of a simulation says which places of k-space were read.
+_PLACES = ("trajectory", "trajectory_file", "interleaves", "rotation")
+
 _UNTRAINED = (
     "{name} was not trained for aliased frames, which these are: its T1 and T2 can be twice as far off as those of "
     "dictionary, universal or a network of the preset aliased, or of coefficient images."
@@ -50,6 +53,12 @@ def is_undersampled(record: Mapping[str, Any]) -> bool:
     return bool(_sampling_of(record))
 
 
+def read_the_same(record: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two stacks are, by their records, of simulations that undersampled k-space at the same places."""
+    here, there = _sampling_of(record), _sampling_of(other)
+    return bool(here) and bool(there) and all(here.get(name) == there.get(name) for name in _PLACES)
+
+
 def _sampling_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the settings of that simulation; empty of others."""
     here: Any = record
@@ -57,8 +66,9 @@ def _sampling_of(record: Mapping[str, Any]) -> Mapping[str, Any]:
         settings, inputs = here.get("settings"), here.get("inputs")
         if isinstance(settings, Mapping) and here.get("operation") == "simulate":
             return settings if settings.get("trajectory") is not None else {}
-        # of a stack to which noise was added, what it was before
-        here = inputs.get("stack") if isinstance(inputs, Mapping) else here.get("noise_free")
+        # of a stack that was opened what its file says of it, of one to which noise was added what it was before
+        before = inputs.get("stack") if isinstance(inputs, Mapping) else here.get("noise_free")
+        here = before or here.get("made")
     return {}
 
 

@@ -11,7 +11,7 @@ import scipy.fft
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.kernels.launch import available_threads
-from napari_blochnet.sampling.fourier import FramePlans
+from napari_blochnet.sampling.fourier import FramePlans, transforms_by
 from napari_blochnet.sampling.trajectories import Trajectory
 
 __all__ = ["SubspaceProblem", "coefficient_images"]
@@ -34,6 +34,9 @@ class SubspaceProblem:
         Orthonormal columns.
     coils : complex array of shape (coil, y, x)
         Sensitivities S.
+    watch : Watch
+    device : str
+        Of the transforms off the grid; see `napari_blochnet.sampling.fourier.transforms_by`.
 
     Notes
     -----
@@ -43,10 +46,13 @@ class SubspaceProblem:
     Assländer et al., Magn Reson Med 79:83 (2018).
     """
 
-    def __init__(self, trajectory: Trajectory, basis: AnyArray, coils: AnyArray, watch: Watch = UNWATCHED) -> None:
-        self.trajectory, self.basis, self.coils = trajectory, basis, coils
+    def __init__(
+        self, trajectory: Trajectory, basis: AnyArray, coils: AnyArray, watch: Watch = UNWATCHED, device: str = "cpu"
+    ) -> None:
+        self.trajectory, self.basis, self.coils, self.device = trajectory, basis, coils, device
         self.image = (int(coils.shape[1]), int(coils.shape[2]))
-        self._threads = min(available_threads(), len(coils))
+        # of transforms off the grid; one feeds a GPU
+        self._readers = 1 if transforms_by(device) == "cufinufft" else available_threads()
         self._spectra = self._convolutions(watch)
 
     @property
@@ -67,7 +73,7 @@ class SubspaceProblem:
 
         def row(k: int) -> None:
             watch.check("coefficient images")
-            plans = FramePlans((height, width), self.rank - k)
+            plans = FramePlans((height, width), self.rank - k, self.device)
             plans.set_points(points)
             strengths = pairs[:, k, k:, None] * weights[:, None]
             made = plans.from_samples(np.moveaxis(strengths, 0, 1).reshape(self.rank - k, -1))
@@ -75,7 +81,7 @@ class SubspaceProblem:
             spectra[k, k:] = scipy.fft.fft2(scipy.fft.ifftshift(made, axes=(1, 2)))
             spectra[k:, k] = spectra[k, k:].conj()
 
-        with ThreadPoolExecutor(available_threads()) as pool:
+        with ThreadPoolExecutor(self._readers) as pool:
             list(pool.map(row, range(self.rank)))
         return spectra
 
@@ -87,7 +93,7 @@ class SubspaceProblem:
 
         def of_coil(coil: int) -> AnyArray:
             watch.check("coefficient images")
-            plans = FramePlans(self.image, self.rank)
+            plans = FramePlans(self.image, self.rank, self.device)
             plans.set_points(points)
             gathered = np.zeros((self.rank, *weights.shape), np.complex64)
             for start in range(0, len(samples), played):
@@ -97,7 +103,7 @@ class SubspaceProblem:
             images: AnyArray = self.coils[coil].conj() * plans.from_samples((gathered * weights).reshape(self.rank, -1))
             return images
 
-        return self._over_coils(of_coil)
+        return self._over_coils(of_coil, min(self._readers, len(self.coils)))
 
     def normal(self, images: AnyArray) -> AnyArray:
         """Return the normal operator's answer to coefficient images (K, y, x)."""
@@ -112,11 +118,11 @@ class SubspaceProblem:
             answer: AnyArray = self.coils[coil].conj() * scipy.fft.ifft(back, axis=-1)[:, :, :width]
             return answer
 
-        return self._over_coils(of_coil)
+        return self._over_coils(of_coil, min(available_threads(), len(self.coils)))
 
-    def _over_coils(self, of_coil: Any) -> AnyArray:
+    def _over_coils(self, of_coil: Any, threads: int) -> AnyArray:
         total = np.zeros((self.rank, *self.image), np.complex64)
-        with ThreadPoolExecutor(self._threads) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             # in order, whatever the number of threads: sums of single precision are the same bits
             for part in pool.map(of_coil, range(len(self.coils))):
                 total += part

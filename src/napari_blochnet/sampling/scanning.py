@@ -11,7 +11,7 @@ import numpy as np
 from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.physics.kernels.launch import available_threads
-from napari_blochnet.sampling.fourier import FramePlans
+from napari_blochnet.sampling.fourier import FramePlans, transforms_by
 from napari_blochnet.sampling.trajectories import Trajectory
 
 __all__ = ["grid_frames", "read_kspace"]
@@ -27,6 +27,7 @@ def read_kspace(
     sigma: float = 0.0,
     seed: tuple[int, ...] = (0,),
     watch: Watch = UNWATCHED,
+    device: str = "cpu",
 ) -> AnyArray:
     """Return what coils read of a slice, a readout in each frame.
 
@@ -42,6 +43,8 @@ def read_kspace(
         Equal seeds give equal noise, on any number of threads.
     watch : Watch
         Counts frames.
+    device : str
+        See `napari_blochnet.sampling.fourier.transforms_by`.
 
     Returns
     -------
@@ -60,11 +63,13 @@ def read_kspace(
                 noise = random.standard_normal((*samples[number].shape, 2), dtype=np.float32)
                 samples[number] += np.float32(sigma) * noise.view(np.complex64)[..., 0]
 
-    _each(frames, read, (height, width), len(coils), watch, "reading k-space")
+    _each(frames, read, (height, width), len(coils), watch, "reading k-space", device)
     return samples
 
 
-def grid_frames(samples: AnyArray, trajectory: Trajectory, coils: AnyArray, watch: Watch = UNWATCHED) -> AnyArray:
+def grid_frames(
+    samples: AnyArray, trajectory: Trajectory, coils: AnyArray, watch: Watch = UNWATCHED, device: str = "cpu"
+) -> AnyArray:
     """Return the frames that gridding makes of what coils read, coils combined by their sensitivities.
 
     Parameters
@@ -74,6 +79,8 @@ def grid_frames(samples: AnyArray, trajectory: Trajectory, coils: AnyArray, watc
     coils : complex array of shape (coil, y, x)
     watch : Watch
         Counts frames.
+    device : str
+        See `napari_blochnet.sampling.fourier.transforms_by`.
 
     Returns
     -------
@@ -93,7 +100,7 @@ def grid_frames(samples: AnyArray, trajectory: Trajectory, coils: AnyArray, watc
             np.einsum("cyx,cyx->yx", combining, plans.from_samples(weighted), out=out)
         frames[..., start : start + len(made)] = np.moveaxis(made, 0, -1)
 
-    _each(len(samples), grid, image, len(coils), watch, "gridding frames")
+    _each(len(samples), grid, image, len(coils), watch, "gridding frames", device)
     return frames
 
 
@@ -104,17 +111,18 @@ def _each(
     coils: int,
     watch: Watch,
     message: str,
+    device: str,
 ) -> None:
-    """Do some frames at a time on all threads, each with plans of its own."""
+    """Do some frames at a time on all threads, each with plans of its own; on one that feeds a GPU."""
     own = threading.local()
 
     def one(start: int) -> int:
         watch.check(message)
         if not hasattr(own, "plans"):
-            own.plans = FramePlans((image[0], image[1]), coils)
+            own.plans = FramePlans((image[0], image[1]), coils, device)
         work(start, own.plans)
         return start
 
-    with ThreadPoolExecutor(available_threads()) as pool:
+    with ThreadPoolExecutor(1 if transforms_by(device) == "cufinufft" else available_threads()) as pool:
         for start in pool.map(one, range(0, frames, _FRAMES)):
             watch.report(start, frames, message)

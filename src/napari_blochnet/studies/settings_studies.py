@@ -115,6 +115,9 @@ class _WholeImages(Settings):
     snr: float = quantity(30.0, "SNR", "Of a whole image of one TR; the noise is added in k-space.", gt=0, le=1e9)
     seed: int = quantity(0, "Seed", "Of the noise.", ge=0)
     peer: bool = quantity(False, "Peer", "Grid the same k-space and match it with mrpro, too, where that is installed.")
+    coverage: bool = quantity(
+        True, "Coverage", "How often 95 % intervals of dictionary and universal, refined, hold the truth, too."
+    )
 
 
 # fields of the last base come first

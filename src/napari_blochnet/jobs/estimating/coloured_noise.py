@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import gammaincinv
@@ -15,7 +15,8 @@ from napari_blochnet.evaluation.explained import sample_of
 from napari_blochnet.fingerprints.compressed.noise_covariance import noise_covariance
 from napari_blochnet.fingerprints.freedom import spare_numbers
 from napari_blochnet.fingerprints.stack import FingerprintStack
-from napari_blochnet.jobs.settings import ReconstructSettings
+from napari_blochnet.jobs.settings import FingerprintsSettings, ReconstructSettings
+from napari_blochnet.sampling.aliased import read_the_same
 
 if TYPE_CHECKING:
     from napari_blochnet.evaluation.maps import ParameterMaps
@@ -25,6 +26,11 @@ __all__ = ["levelled", "weighed_by_noise"]
 # Of the variance left in the object, relative to that of the covariance: beyond these it is of something else. Frames
 # that alias and have no noise leave 2.9, of a 48-fold spiral; with noise, up to an SNR of 30, 1.1 to 1.9.
 _LOWEST, _HIGHEST = 0.25, 2.0
+
+_SAME_ALIASING = (
+    "Both scans read k-space at the same places: their aliasing is the same, and not in that covariance; only the "
+    "level of the standard errors knows of it."
+)
 
 
 def weighed_by_noise(
@@ -43,8 +49,20 @@ def weighed_by_noise(
         return stack, ()
     if settings.noise_sigma is not None:
         raise InputError("noise_sigma and noise_covariance are both given", "one of the two", field="noise_sigma")
-    found = noise_covariance(stack, settings.noise_covariance, inside(), watch)
-    return stack.whitened(found.values), (found.said,)
+    found = noise_covariance(stack, settings.noise_covariance, inside(), watch, _hints_of(stack))
+    said: tuple[str, ...] = (found.said,)
+    if found.repeat is not None and read_the_same(stack.record, found.repeat):
+        said = (*said, _SAME_ALIASING)
+    return stack.whitened(found.values), said
+
+
+def _hints_of(stack: FingerprintStack) -> dict[str, Any]:
+    """Return how the file of a stack was understood, as that of a repeated scan then is."""
+    record = stack.record
+    known = record.get("settings", {}) if record.get("operation") == "open_fingerprints" else {}
+    # what the samples are, and where they lie, is told of each file by itself
+    fields = {name: known[name] for name in FingerprintsSettings.model_fields if name in known}
+    return FingerprintsSettings.model_validate(fields).model_dump()
 
 
 def levelled(

@@ -281,10 +281,13 @@ def open_fingerprints(
     FingerprintStack
     """
     from napari_blochnet.fingerprints.stack_files import read_fingerprints
+    from napari_blochnet.sampling.aliased import is_undersampled
 
     given = settings_from(FingerprintsSettings, settings, **fields)
     stack = read_fingerprints(path, schedule, **given.model_dump(), progress=progress, cancelled=cancelled)
     inputs = {"path": plain_path(path), "schedule": None if schedule is None else embed_schedule(schedule)}
     # made again, it is the same whatever the numbers would be taken for then
     given = given.model_copy(update={"kind": stack.kind})
-    return stack.with_record(make_record("open_fingerprints", given, inputs))
+    # errors and networks ask whether k-space was undersampled
+    made: dict[str, Any] = {"made": stack.record} if is_undersampled(stack.record) else {}
+    return stack.with_record(make_record("open_fingerprints", given, inputs, **made))

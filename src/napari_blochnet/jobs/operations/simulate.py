@@ -98,7 +98,7 @@ def simulate(
     basis: AnyArray | None = None
     more: dict[str, Any] = {}
     if sampling is not None:
-        volume, more = _undersampled(volume, phantom, sampling, given, watch)
+        volume, more = _undersampled(volume, phantom, sampling, given, allowance.device, watch)
         basis = sampling[1]
         # aliasing and regularisation are no white noise of a known size
         sigma = None
@@ -157,17 +157,20 @@ def _undersampled(
     phantom: Phantom,
     sampling: tuple[Trajectory, AnyArray | None],
     settings: SimulateSettings,
+    device: str,
     watch: Watch,
 ) -> tuple[AnyArray, dict[str, Any]]:
     """Return frames or coefficients of a volume (z, y, x, time), and what the record says of them."""
     from napari_blochnet.fingerprints.noise import sigma_for_snr
     from napari_blochnet.sampling.acquiring import acquire
+    from napari_blochnet.sampling.fourier import transforms_by
 
     trajectory, basis = sampling
     sigma = 0.0 if settings.snr is None else sigma_for_snr(volume, phantom.mask, settings.snr)
     made = acquire(volume, phantom.mask, trajectory, coils=settings.coils, images=settings.images, basis=basis,
-                   low_rank=settings.low_rank, sigma=sigma, seed=settings.seed, watch=watch)  # fmt: skip
-    said = {"trajectory": trajectory.name, "samples": int(trajectory.points.shape[1]), "kspace_sigma": sigma}
+                   low_rank=settings.low_rank, sigma=sigma, seed=settings.seed, watch=watch, device=device)  # fmt: skip
+    said = {"trajectory": trajectory.name, "samples": int(trajectory.points.shape[1]), "kspace_sigma": sigma,
+            "transforms": f"Transforms off the grid by {transforms_by(device)}."}  # fmt: skip
     return made, {"undersampled": said}
 
 
