@@ -341,7 +341,8 @@ OPERATIONS: list[Operation] = [
         python_name="nb.agreement", command="compare --agreement {maps} --truth {truth} --regions {regions}",
     ),
     Operation(
-        "train", f"{_JOBS}.train:train", TrainSettings, "estimator", (Input("schedules", "schedule", several=True),),
+        "train", f"{_JOBS}.train:train", TrainSettings, "estimator",
+        (Input("schedules", "schedule", several=True), Input("aliasing_from", "stack", optional=True, by_name=True)),
         python_name="nb.train", first="estimator", command="train --schedule {schedules}", device=True,
     ),
     Operation(
