@@ -55,6 +55,7 @@ class TrainSettings(NamesTrajectory):
     trajectory: Literal["spiral", "radial", "rosette", "file"] | None = _scan(
         "trajectory",
         "Of the aliasing that is added: along what k-space is read, in each TR a readout. Left out: spiral.",
+        blank="spiral, by default",
     )
     trajectory_file: str | None = _scan(
         "trajectory_file",
@@ -66,6 +67,7 @@ class TrainSettings(NamesTrajectory):
         "rotation",
         "Of the aliasing: from one readout to the next by the golden angle, or interleaf after interleaf. Left out: "
         "golden.",
+        blank="golden, by default",
     )
     coils: int | None = _scan("coils", "Of the aliasing: receive coils around the slice. Left out: 8.")
     aliasing_from: str | None = quantity(

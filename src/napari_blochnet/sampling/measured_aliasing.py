@@ -90,7 +90,8 @@ def _outside(stack: FingerprintStack, basis: AnyArray, watch: Watch) -> BoolArra
         if found >= _FEWEST:
             away = np.stack([scipy.ndimage.distance_transform_edt(~plane) for plane in spread])
             near = max(_NEAR * max(stack.shape[2:]), np.partition(away[outside], _FEWEST - 1)[_FEWEST - 1])
-            return outside & (away <= near)
+            chosen: BoolArray = outside & (away <= near)
+            return chosen
     raise _error(f"{found} voxels of {stack.name} lie {_MARGIN} voxels or more beside the object and hold anything",
                  f"at least {_FEWEST}, which aliasing fills: frames that were not masked")  # fmt: skip
 
