@@ -18,6 +18,7 @@ from napari_blochnet.estimators.training.data import TrainingSet, stream
 from napari_blochnet.estimators.training.loop import Training, train_estimator
 from napari_blochnet.estimators.training.losses import SignalWeight, label_loss, weight_of_signal
 from napari_blochnet.estimators.training.options import options_from
+from napari_blochnet.jobs.history.scripts import as_python
 from napari_blochnet.sampling.measured_aliasing import measured_residuals
 from napari_blochnet.sampling.scans import Scan
 from napari_blochnet.sampling.trajectories import make_trajectory
@@ -250,7 +251,7 @@ def test_trainings_for_different_scans_are_told_apart(schedule, scanned, tmp_pat
     assert torch.equal(first.model.encoder.head.weight, again.model.encoder.head.weight)
     assert first.card["training"]["aliasing_from"] == scanned("radial").name
     assert first.card["record"]["inputs"]["aliasing_from"]["settings"]["trajectory"] == "radial"
-    assert "aliasing_from=" in nb.as_python(first.card["record"])
+    assert "aliasing_from=stack" in as_python(first.card["record"])
 
 
 def test_a_network_for_another_trajectory_says_so(schedule, scanned):

@@ -66,7 +66,7 @@ class TrainingOptions:
         Add aliasing (`napari_blochnet.estimators.training.aliasing`) whose root mean square, over that of the
         fingerprint, is drawn per fingerprint, evenly in its logarithm. None: no aliasing.
     trajectory, trajectory_file, interleaves, rotation, coils
-        Of the scan that aliases; see `napari_blochnet.sampling.residuals.Scan`.
+        Of the scan that aliases; see `napari_blochnet.sampling.scans.Scan`.
     aliasing_from : str, optional
         What people call the stack whose aliasing is added, in place of that scan's. None: there is none.
     held_out : float
