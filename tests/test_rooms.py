@@ -29,7 +29,9 @@ FLOORS = """
     phantoms.formats
     phantoms
     fingerprints
-    sampling.trajectories sampling.coils sampling.fourier sampling.scanning sampling.residuals
+    sampling.trajectories sampling.coils sampling.fourier sampling.scanning sampling.density_compensation
+    sampling.trajectory_files sampling.scans
+    sampling.residuals
     estimators.base estimators.estimates estimators.memory estimators.projected estimators.threads estimators.kept
     estimators.matching.grid
     estimators.declared

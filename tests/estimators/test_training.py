@@ -20,18 +20,7 @@ from napari_blochnet.estimators.training.decoders import TrainingDecoder, softly
 from napari_blochnet.estimators.training.loop import train_estimator
 from napari_blochnet.estimators.training.options import PRESETS, options_from
 
-ANGLES = 10 + 50 * np.abs(np.sin(np.arange(120) * np.pi / 60))
 SMALL = {"fingerprints": 600, "batch": 100, "epochs": 2}
-
-
-@pytest.fixture(scope="module")
-def schedule():
-    return nb.Schedule(ANGLES, 12.0, 4.0, inversion_time=15.0, name="short train")
-
-
-@pytest.fixture(scope="module")
-def other():
-    return nb.Schedule(ANGLES[::-1], 12.0, 4.0, inversion_time=15.0, name="reversed train")
 
 
 def _weights(estimator):

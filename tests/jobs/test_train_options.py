@@ -43,6 +43,7 @@ def test_all_options_reach_the_training(schedule):
         "--held-out", 0.1, "--patience", 2, "--subspace", 12, "--loss", "smooth-l1", "--decoder-weight", 5,
         "--precision", "half", "--seed", 3, "--learning-rate", 2e-3, "--grid-step", 20, "--t1-range", 100, 4000,
         "--t2-range", 10, 400, "--aliasing-range", 0.01, 0.5, "--balanced", "--decoded", 40,
+        "--trajectory", "radial", "--interleaves", 34, "--rotation", "uniform", "--coils", 4,
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     card = nb.load_estimator("./all.safetensors").card
@@ -51,6 +52,7 @@ def test_all_options_reach_the_training(schedule):
         "held_out": 0.1, "patience": 2, "subspace": 12, "loss": "smooth-l1", "decoder_weight": 5, "precision": "half",
         "seed": 3, "learning_rate": 2e-3, "grid_step": 20, "t1_range": [100, 4000], "t2_range": [10, 400],
         "aliasing_range": [0.01, 0.5], "balanced": True, "decoded": 40,
+        "trajectory": "radial", "interleaves": 34, "rotation": "uniform", "coils": 4,
     }  # fmt: skip
     assert {name: card["training"][name] for name in expected} == expected
     assert card["network"]["subspace"] == 12

@@ -22,6 +22,7 @@ from napari_blochnet.fingerprints.freedom import check_samples, fewest_samples
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.physics.train_signal import check_train_signal
+from napari_blochnet.sampling.scans import Scan
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["SETTINGS", "Block", "Conditions", "Estimates", "Estimator", "check_saturation", "check_signal"]
@@ -62,6 +63,8 @@ class Estimator(ABC):
     takes_phases: bool = True
     #: Whether it takes frames of undersampled k-space for what they are.
     takes_aliasing: bool = True
+    #: The scan whose aliasing it was trained with.
+    trained_scan: Scan | None = None
     #: Whether it takes a map of the transmit field, and whether it fits that field itself.
     takes_b1: bool = False
     fit_b1: bool = False

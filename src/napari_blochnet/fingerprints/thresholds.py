@@ -11,7 +11,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.stack import FingerprintStack
 
-__all__ = ["OTSU", "otsu_threshold", "signal_level", "threshold_mask"]
+__all__ = ["OTSU", "otsu_level", "otsu_threshold", "signal_level", "threshold_mask"]
 
 #: What stands for Otsu's threshold where a number may stand.
 OTSU = "otsu"
@@ -70,13 +70,21 @@ def otsu_threshold(stack: FingerprintStack, *, watch: Watch = UNWATCHED) -> floa
     InputError
         All voxels have the same level.
     """
-    values = np.sort(signal_level(stack, watch=watch), axis=None).astype(np.float64)
-    if values[0] == values[-1]:
+    level = otsu_level(signal_level(stack, watch=watch))
+    if level is None:
         raise InputError(
             f"All voxels of {stack.name} have the same signal, so that no threshold parts them from background; "
             "expected a mask from a file, or none.",
             field="mask",
         )
+    return level
+
+
+def otsu_level(levels: AnyArray) -> float | None:
+    """Return what Otsu's method parts numbers by; None where all are equal. See `otsu_threshold`."""
+    values = np.sort(levels, axis=None).astype(np.float64)
+    if not len(values) or values[0] == values[-1]:
+        return None
     below = np.arange(1, len(values))
     above = below[::-1]
     total = np.cumsum(values)

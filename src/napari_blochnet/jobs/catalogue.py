@@ -341,8 +341,10 @@ OPERATIONS: list[Operation] = [
         python_name="nb.agreement", command="compare --agreement {maps} --truth {truth} --regions {regions}",
     ),
     Operation(
-        "train", f"{_JOBS}.train:train", TrainSettings, "estimator", (Input("schedules", "schedule", several=True),),
-        python_name="nb.train", first="estimator", command="train --schedule {schedules}", device=True,
+        "train", f"{_JOBS}.train:train", TrainSettings, "estimator",
+        (Input("schedules", "schedule", several=True), Input("aliasing_from", "stack", optional=True, by_name=True)),
+        python_name="nb.train", first="estimator",
+        command="train --schedule {schedules} --aliasing-from {aliasing_from}", device=True,
     ),
     Operation(
         "adapt", f"{_JOBS}.adapt:adapt", AdaptSettings, "estimator", (Input("estimator", "estimator"), _STACK),

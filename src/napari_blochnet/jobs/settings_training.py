@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
+from napari_blochnet.jobs.declaring.settings_sampling import NamesTrajectory, TrajectorySettings
 from napari_blochnet.jobs.settings import Settings, check_times, quantity
 
 __all__ = ["AdaptSettings", "ExperimentSettings", "TrainSettings"]
@@ -18,7 +19,14 @@ def _preset(title: str, description: str, unit: str = "", **bounds: Any) -> Any:
     return quantity(None, title, f"{description} Left out: as in the preset.", unit, **bounds)
 
 
-class TrainSettings(Settings):
+def _scan(name: str, description: str, **more: Any) -> Any:
+    """Return a field of the scan that aliases, titled and bounded as where a scan is simulated."""
+    like = TrajectorySettings.model_fields[name]
+    bounds = {key: value for each in like.metadata for key in ("ge", "le") if (value := getattr(each, key, None))}
+    return quantity(None, str(like.title), description, **bounds, **more)
+
+
+class TrainSettings(NamesTrajectory):
     """A network for one's own schedule."""
 
     estimator: _NETWORK = quantity("fc", "Estimator", "Which network is trained.")
@@ -44,6 +52,31 @@ class TrainSettings(Settings):
         "Aliasing range",
         "Aliasing of undersampled k-space that is added, relative to the fingerprint (root mean square), drawn per "
         "fingerprint.",
+    )
+    trajectory: Literal["spiral", "radial", "rosette", "file"] | None = _scan(
+        "trajectory",
+        "Of the aliasing that is added: along what k-space is read, in each TR a readout. Left out: spiral.",
+        blank="spiral, by default",
+    )
+    trajectory_file: str | None = _scan(
+        "trajectory_file",
+        f"Of the aliasing. {TrajectorySettings.model_fields['trajectory_file'].description}",
+        files="Trajectories (*.npy *.npz *.mat *.h5);;All files (*)",
+    )
+    interleaves: int | None = _scan("interleaves", "Of the aliasing: readouts that fill k-space. Left out: 48.")
+    rotation: Literal["golden", "uniform"] | None = _scan(
+        "rotation",
+        "Of the aliasing: from one readout to the next by the golden angle, or interleaf after interleaf. Left out: "
+        "golden.",
+        blank="golden, by default",
+    )
+    coils: int | None = _scan("coils", "Of the aliasing: receive coils around the slice. Left out: 8.")
+    aliasing_from: str | None = quantity(
+        None,
+        "Aliasing from",
+        "Fingerprints of a scan of one's own, frames under the schedule: what lies beside the object in them is the "
+        "aliasing that is added, in place of a simulated scan's.",
+        files="Fingerprints (*.nii *.nii.gz *.npy *.npz *.mat *.h5 *.hdf5);;All files (*)",
     )
     subspace: int | None = _preset("SVD coefficients", "Fed to the network in place of time points.", ge=1, le=1000)
     loss: Literal["mse", "smooth-l1"] | None = _preset("Loss", "Of log10 T1 and T2.")

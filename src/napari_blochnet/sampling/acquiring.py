@@ -13,29 +13,10 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.sampling.coefficients import SubspaceProblem, coefficient_images
 from napari_blochnet.sampling.coils import coil_maps
 from napari_blochnet.sampling.scanning import grid_frames, read_kspace
-from napari_blochnet.sampling.trajectories import Rotation, Trajectory, make_trajectory, readout_samples
-from napari_blochnet.sampling.trajectory_files import read_trajectory
+from napari_blochnet.sampling.trajectories import Trajectory, readout_samples
 from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["acquire", "acquiring_memory", "subspace_basis", "trajectory_of"]
-
-
-def trajectory_of(
-    schedule: Schedule,
-    image: tuple[int, int],
-    trajectory: str,
-    trajectory_file: str | None = None,
-    interleaves: int = 48,
-    rotation: Rotation = "golden",
-    watch: Watch = UNWATCHED,
-) -> Trajectory:
-    """Return the trajectory that settings name, for the TRs of a schedule and an image of (y, x) voxels."""
-    if trajectory == "file":
-        if trajectory_file is None:
-            raise InputError("The trajectory is to come from a file, and none is named", "trajectory_file",
-                             field="trajectory_file")  # fmt: skip
-        return read_trajectory(trajectory_file, len(schedule), image, watch=watch)
-    return make_trajectory(trajectory, len(schedule), image, interleaves, rotation)
+__all__ = ["acquire", "acquiring_memory", "subspace_basis"]
 
 
 def subspace_basis(schedule: Schedule, components: int, watch: Watch = UNWATCHED) -> AnyArray:

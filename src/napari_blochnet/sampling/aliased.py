@@ -10,6 +10,7 @@ from napari_blochnet.common.errors import DataWarning
 from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.fingerprints.compressed.hidden_sums import hidden_components
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.sampling.scans import Scan
 
 __all__ = ["is_undersampled", "read_the_same", "warned_of_aliasing", "why_no_errors"]
 
@@ -45,6 +46,10 @@ _PLACES = ("trajectory", "trajectory_file", "interleaves", "rotation")
 _UNTRAINED = (
     "{name} was not trained for aliased frames, which these are: its T1 and T2 can be twice as far off as those of "
     "dictionary, universal or a network of the preset aliased, or of coefficient images."
+)
+_OTHERWISE = (
+    "{name} was trained with the aliasing of another scan ({trained}) than these frames have ({here}): its T1 and T2 "
+    "may be off by more than those of a network trained for theirs."
 )
 
 
@@ -112,8 +117,14 @@ def _why_not_outside(made: Mapping[str, Any]) -> str | None:
 
 def warned_of_aliasing(estimator: Estimator, stack: FingerprintStack) -> list[str]:
     """Return, and warn, that a network does not know the aliasing of a stack; nothing where all is well."""
-    if estimator.takes_aliasing or stack.is_compressed or not is_undersampled(stack.record):
+    made = _sampling_of(stack.record)
+    if stack.is_compressed or not made:
         return []
-    said = _UNTRAINED.format(name=estimator.name)
+    if not estimator.takes_aliasing:
+        said = _UNTRAINED.format(name=estimator.name)
+    elif (trained := estimator.trained_scan) is not None and trained.aliases_otherwise(here := Scan.of(made)):
+        said = _OTHERWISE.format(name=estimator.name, trained=trained.describe(), here=here.describe())
+    else:
+        return []
     warnings.warn(said, DataWarning, stacklevel=3)
     return [said]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 
 from napari_blochnet.common.arrays import AnyArray, ComplexArray, dimensions
-from napari_blochnet.common.errors import DataWarning, FileError
+from napari_blochnet.common.errors import DataWarning, FileError, InputError
 from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.fingerprints.sources import open_array
 from napari_blochnet.io.plain_files import existing_file
 from napari_blochnet.sampling.density_compensation import density_weights
-from napari_blochnet.sampling.trajectories import Trajectory
+from napari_blochnet.sampling.trajectories import Rotation, Trajectory, make_trajectory
+from napari_blochnet.schedules.schedule import Schedule
 
-__all__ = ["read_trajectory"]
+__all__ = ["in_cycles_per_view", "read_trajectory", "trajectory_of"]
 
 # Largest |k| along an axis, in the units that people use: cycles per voxel, radians per voxel. Above these it is in
 # cycles per field of view. Rounding of single precision is no reason to take the next one.
@@ -29,6 +31,24 @@ _LEAST = 0.05
 _COARSE = 0.25 * 0.98
 # What stays farther from the centre of k-space, in cycles per field of view, has not seen how bright images are.
 _CENTRE = 2.0
+
+
+def trajectory_of(
+    schedule: Schedule,
+    image: tuple[int, int],
+    trajectory: str,
+    trajectory_file: str | None = None,
+    interleaves: int = 48,
+    rotation: Rotation = "golden",
+    watch: Watch = UNWATCHED,
+) -> Trajectory:
+    """Return the trajectory that settings name, for the TRs of a schedule and an image of (y, x) voxels."""
+    if trajectory == "file":
+        if trajectory_file is None:
+            raise InputError("The trajectory is to come from a file, and none is named", "trajectory_file",
+                             field="trajectory_file")  # fmt: skip
+        return read_trajectory(trajectory_file, len(schedule), image, watch=watch)
+    return make_trajectory(trajectory, len(schedule), image, interleaves, rotation)
 
 
 def read_trajectory(
@@ -59,12 +79,8 @@ def read_trajectory(
     InputError
         No file, another shape, more readouts than TRs, values beyond the image's k-space or not finite.
     """
-    file = existing_file(path)
-    k = _planar(file.name, np.asarray(open_array(file, watch=watch).data), pulses)
-    if not np.isfinite(k.view(np.float64)).all():
-        raise FileError(file, "holds NaN or infinity", "finite k", field="trajectory_file")
-    largest = max(float(np.abs(k.real).max()), float(np.abs(k.imag).max()))
-    scale = next((scale for limit, scale in _UNITS if largest <= limit * _SLACK), None)
+    file, k, largest = _opened(path, pulses, watch)
+    scale = _scale(largest)
     if scale is not None:
         points = np.stack([k.imag, k.real], axis=-1) * scale
     else:
@@ -102,6 +118,32 @@ def _without_third(name: str, data: AnyArray) -> AnyArray:
         data = np.take(data, (0, 1), axis)
     # time and readouts of one time point lie along two axes
     return data.reshape(-1, *data.shape[2:]) if data.ndim == 4 and axis == -1 else data
+
+
+def in_cycles_per_view(path: str | os.PathLike[str], pulses: int, *, watch: Watch = UNWATCHED) -> float | None:
+    """Return how far a file's readouts go along an axis in cycles per field of view; None where it has other units.
+
+    Raises
+    ------
+    InputError
+        No file, another shape, more readouts than TRs, values that are not finite.
+    """
+    largest = _opened(path, pulses, watch)[2]
+    return largest if _scale(largest) is None else None
+
+
+def _opened(path: str | os.PathLike[str], pulses: int, watch: Watch) -> tuple[Path, ComplexArray, float]:
+    """Return a file, its kx + i·ky of shape (TR, sample), and the largest |k| along an axis."""
+    file = existing_file(path)
+    k = _planar(file.name, np.asarray(open_array(file, watch=watch).data), pulses)
+    if not np.isfinite(k.view(np.float64)).all():
+        raise FileError(file, "holds NaN or infinity", "finite k", field="trajectory_file")
+    return file, k, max(float(np.abs(k.real).max()), float(np.abs(k.imag).max()))
+
+
+def _scale(largest: float) -> float | None:
+    """Return what takes k to cycles per voxel, by the largest; None of cycles per field of view."""
+    return next((scale for limit, scale in _UNITS if largest <= limit * _SLACK), None)
 
 
 def _planar(name: str, data: AnyArray, pulses: int) -> ComplexArray:

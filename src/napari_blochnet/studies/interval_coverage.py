@@ -17,7 +17,8 @@ from napari_blochnet.jobs.declaring.settings_sampling import CoefficientSettings
 from napari_blochnet.jobs.operations.reconstruct import reconstruct
 from napari_blochnet.jobs.operations.simulate import simulate
 from napari_blochnet.phantoms.phantom import Phantom
-from napari_blochnet.sampling.acquiring import acquire, trajectory_of
+from napari_blochnet.sampling.acquiring import acquire
+from napari_blochnet.sampling.trajectory_files import trajectory_of
 from napari_blochnet.schedules.schedule import Schedule
 from napari_blochnet.studies.paper_tables import markdown_grid
 from napari_blochnet.studies.pieces import Row, Study

@@ -55,9 +55,9 @@ def grid_and_match(stack: FingerprintStack, schedule: Schedule, settings: Unders
     from napari_blochnet.estimators.matching.grid import TissueGrid
     from napari_blochnet.fingerprints.noise import sigma_for_snr
     from napari_blochnet.physics.decoder import EPGDecoder
-    from napari_blochnet.sampling.acquiring import trajectory_of
     from napari_blochnet.sampling.coils import coil_maps
     from napari_blochnet.sampling.scanning import read_kspace
+    from napari_blochnet.sampling.trajectory_files import trajectory_of
 
     volume = np.moveaxis(np.asarray(stack.data), 0, -1)
     image = (volume.shape[1], volume.shape[2])

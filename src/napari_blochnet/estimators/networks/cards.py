@@ -15,6 +15,7 @@ from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.common.plain_text import counted
 from napari_blochnet.estimators.networks.tensors import read_header
+from napari_blochnet.sampling.scans import Scan
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "read_card",
     "schedules_of",
     "stored_models",
+    "trained_scan",
     "user_folder",
     "was_trained_aliased",
 ]
@@ -111,8 +113,19 @@ def was_trained_aliased(card: dict[str, Any]) -> bool:
     return card.get("training", {}).get("aliasing_range") is not None
 
 
+def trained_scan(card: dict[str, Any]) -> Scan | None:
+    """Return the scan whose aliasing a network was trained with; None without any, or of a stack's own."""
+    if not was_trained_aliased(card) or card["training"].get("aliasing_from") is not None:
+        return None
+    return Scan.of(card["training"])
+
+
 def _aliasing(card: dict[str, Any]) -> str:
-    return "trained for aliased frames too" if was_trained_aliased(card) else "not trained for aliased frames"
+    if not was_trained_aliased(card):
+        return "not trained for aliased frames"
+    scan = trained_scan(card)
+    what = f"as in {card['training']['aliasing_from']}" if scan is None else scan.describe()
+    return f"trained for aliased frames too ({what})"
 
 
 def stored_models() -> tuple[StoredModel, ...]:

@@ -18,7 +18,7 @@ from napari_blochnet.common.progress import UNWATCHED, CancelEvent, ProgressCall
 from napari_blochnet.estimators.base import Block, Conditions, Estimates
 from napari_blochnet.estimators.declared import DeclaredNetwork
 from napari_blochnet.estimators.fitting.density import explain
-from napari_blochnet.estimators.networks.cards import was_trained_aliased
+from napari_blochnet.estimators.networks.cards import trained_scan, was_trained_aliased
 from napari_blochnet.estimators.networks.inputs import Inputs, in_parts, normalised_real, signal_space
 from napari_blochnet.estimators.networks.label_network import LabelNetwork, torch_device
 from napari_blochnet.estimators.networks.model_files import write_model
@@ -91,6 +91,7 @@ class NetworkEstimator(DeclaredNetwork):
         self.model = model.to(self.device).eval()
         self.other_schedule, self.explain, self.tolerance = other_schedule, explain, tolerance
         self.takes_aliasing = was_trained_aliased(self.card)
+        self.trained_scan = trained_scan(self.card)
         self._across: Across | None = None
         #: What its training could be gone on from; it goes once the network is saved.
         self.checkpoint: Path | None = None

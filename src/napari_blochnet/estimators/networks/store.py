@@ -131,7 +131,7 @@ class StoredEstimator(DeclaredNetwork):
         """Load the model for the schedule and make it ready."""
         model = self.estimator(given.schedule)
         model.prepare(given.schedule, given.kind, subspace=given.subspace)
-        self.takes_aliasing = model.takes_aliasing
+        self.takes_aliasing, self.trained_scan = model.takes_aliasing, model.trained_scan
         return model
 
     def estimate(self, block: Block) -> Estimates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -15,16 +15,17 @@ from napari_blochnet.common.progress import UNWATCHED, Watch
 from napari_blochnet.estimators.kept import Kept
 from napari_blochnet.estimators.training.options import TrainingOptions
 from napari_blochnet.sampling.residuals import aliasing_residuals
+from napari_blochnet.sampling.scans import Scan
 from napari_blochnet.schedules.schedule import Schedule
 
 __all__ = ["Aliasing", "disturbed"]
 
-# Measured residuals of the last schedules: 16 MB each at 1000 TRs.
-_measured: Kept[AnyArray] = Kept(4)
+# Simulated residuals of the last schedules and scans: 16 MB each at 1000 TRs.
+_simulated: Kept[AnyArray] = Kept(4)
 
 
 class Aliasing:
-    """Draws of aliasing, from what a simulated scan of the built-in head has of it under the same schedule.
+    """Draws of aliasing, from what a scan has of it under the same schedule: a simulated one, or a person's own.
 
     Each is that of a random voxel, turned by a random phase; what the real frame of a fingerprint holds of it is drawn.
 
@@ -35,12 +36,28 @@ class Aliasing:
     basis : array of shape (N, K), optional
         Draws are coefficients on it. None: time points.
     watch : Watch
+    scan : Scan, optional
+        That of the built-in head that is simulated. None: the usual one.
+    measured : mapping of str to array (voxel, N), optional
+        By digest of a schedule, what takes the place of the simulated.
     """
 
-    def __init__(self, schedules: Sequence[Schedule], basis: AnyArray | None = None, watch: Watch = UNWATCHED) -> None:
+    def __init__(
+        self,
+        schedules: Sequence[Schedule],
+        basis: AnyArray | None = None,
+        watch: Watch = UNWATCHED,
+        *,
+        scan: Scan | None = None,
+        measured: Mapping[str, AnyArray] | None = None,
+    ) -> None:
+        scan, file = scan or Scan(), None if scan is None else scan.file_digest
         self._measured: list[Tensor] = []
         for schedule in schedules:
-            residuals = _measured.get(schedule.digest, partial(aliasing_residuals, schedule, watch), watch)
+            residuals = (measured or {}).get(schedule.digest)
+            if residuals is None:
+                make = partial(aliasing_residuals, schedule, scan, watch)
+                residuals = _simulated.get((schedule.digest, scan, file), make, watch)
             if basis is not None:
                 residuals = residuals @ basis.astype(np.float32)
             self._measured.append(torch.view_as_real(torch.from_numpy(residuals)))
@@ -54,13 +71,14 @@ class Aliasing:
             Number of each one's schedule.
         generator : torch.Generator
         """
-        voxel = torch.randint(len(self._measured[0]), (len(which),), generator=generator)
+        # of scans that have fewer, the first again
+        voxel = torch.randint(max(map(len, self._measured)), (len(which),), generator=generator)
         angle = 2.0 * math.pi * torch.rand(len(which), 1, generator=generator)
         turn = torch.cat([torch.cos(angle), -torch.sin(angle)], dim=1)
         drawn = torch.empty(len(which), self._measured[0].shape[1])
         for number, residuals in enumerate(self._measured):
             mine = torch.from_numpy(np.flatnonzero(which == number))
-            drawn[mine] = torch.einsum("vnp,vp->vn", residuals[voxel[mine]], turn[mine])
+            drawn[mine] = torch.einsum("vnp,vp->vn", residuals[voxel[mine] % len(residuals)], turn[mine])
         return drawn
 
 

@@ -6,9 +6,9 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_blochnet.common.arrays import IntArray
+from napari_blochnet.common.arrays import AnyArray, IntArray
 from napari_blochnet.common.errors import Cancelled, DataWarning, InputError
 from napari_blochnet.common.progress import UNWATCHED, CancelEvent, Watch, ctrl_c_waits
 from napari_blochnet.estimators.base import check_signal
@@ -31,7 +31,7 @@ from napari_blochnet.estimators.training.data import TrainingSet, stream
 from napari_blochnet.estimators.training.decoders import TrainingDecoder
 from napari_blochnet.estimators.training.losses import SignalWeight, label_loss, signal_squares, weight_of_signal
 from napari_blochnet.estimators.training.options import TrainingOptions, options_from
-from napari_blochnet.estimators.training.state import LossPoint, TrainingState, read_state, write_state
+from napari_blochnet.estimators.training.state import LossPoint, TrainingState, read_state, told_apart, write_state
 from napari_blochnet.estimators.training.steps import Steps
 from napari_blochnet.physics.train_signal import check_train_signal
 from napari_blochnet.schedules.schedule import Schedule
@@ -55,6 +55,7 @@ def train_estimator(
     device: str = "cpu",
     checkpoint: str | os.PathLike[str] | None = None,
     about: dict[str, Any] | None = None,
+    measured: Mapping[str, AnyArray] | None = None,
     watch: Watch = UNWATCHED,
     on_loss: Callable[[LossPoint], None] | None = None,
     **changes: Any,
@@ -78,6 +79,8 @@ def train_estimator(
         ``save`` has written it elsewhere: a training that has ended is gone on from, too.
     about : dict, optional
         JSON that is kept in the checkpoint, for who goes on with it.
+    measured : mapping of str to array (voxel, N), optional
+        Aliasing by digest of a schedule; see `napari_blochnet.estimators.training.aliasing.Aliasing`.
     watch : Watch
         Told, and looked at, at every step.
     on_loss : callable, optional
@@ -106,7 +109,7 @@ def train_estimator(
                          f"{architecture} is not; expected paper, reduced or aliased.", field="preset")  # fmt: skip
     options = options_from(preset, architecture, **changes)
     training = Training(architecture, several, preset, options, device)
-    training.about = about or {}
+    training.about, training.measured = about or {}, measured or {}
     return training.run(checkpoint, watch, on_loss)
 
 
@@ -156,22 +159,23 @@ class Training:
         self._spaces: list[Tensor] | None = None
         self.state = TrainingState()
         self.about: dict[str, Any] = {}
+        self.measured: Mapping[str, AnyArray] = {}
         self._is_told_unsaved = False
 
     @property
     def key(self) -> dict[str, Any]:
         """What makes two trainings the same."""
-        options = {f"option {name}": value for name, value in self.options.to_dict().items()}
-        if not self.options.balanced:
-            # checkpoints from before there was a choice do not say so
-            del options["option balanced"]
         return {
             "estimator": self.architecture,
             "schedules": [schedule.digest for schedule in self.schedules],
             "threads": torch.get_num_threads(),
             "device": self.asked,
-            **options,
+            **self._told_apart,
         }
+
+    @cached_property
+    def _told_apart(self) -> dict[str, Any]:
+        return told_apart(self.options, self.measured)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -228,7 +232,7 @@ class Training:
             self._spaces = [torch.from_numpy(signal_space(schedule, watch)) for schedule in self.schedules]
         if self.options.aliasing_range is not None:
             basis = None if self.data.subspace is None else self.data.subspace.basis
-            self.aliasing = Aliasing(self.schedules, basis, watch)
+            self.aliasing = Aliasing(self.schedules, basis, watch, scan=self.options.scan, measured=self.measured)
         if self.decoder.kind is not None:
             self._weight = weight_of_signal(self.data, self.options)
 

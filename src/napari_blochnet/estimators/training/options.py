@@ -9,11 +9,15 @@ from typing import Any, Literal
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.matching.grid import LONGEST, SHORTEST
 from napari_blochnet.estimators.networks.cards import ARCHITECTURES
+from napari_blochnet.sampling.scans import Scan
+from napari_blochnet.sampling.trajectories import SHAPES, Rotation
 
 __all__ = ["PRESETS", "Preset", "TrainingOptions", "options_from"]
 
 Preset = Literal["paper", "quick", "reduced", "aliased"]
 
+# What aliasing is of; it says nothing where none is added.
+_ALIASING = ("trajectory", "trajectory_file", "interleaves", "rotation", "coils", "aliasing_from")
 # Ranges of ratios; the others are of times.
 _RATIOS = ("snr_range", "aliasing_range")
 
@@ -62,6 +66,10 @@ class TrainingOptions:
     aliasing_range : tuple of float, optional
         Add aliasing (`napari_blochnet.estimators.training.aliasing`) whose root mean square, over that of the
         fingerprint, is drawn per fingerprint, evenly in its logarithm. None: no aliasing.
+    trajectory, trajectory_file, interleaves, rotation, coils
+        Of the scan that aliases; see `napari_blochnet.sampling.scans.Scan`.
+    aliasing_from : str, optional
+        What people call the stack whose aliasing is added, in place of that scan's. None: there is none.
     held_out : float
         Share of the tissues kept for validation, 0 to 0.5; the best weights by them are the result.
     patience : int, optional
@@ -93,6 +101,12 @@ class TrainingOptions:
     decoded: int | None = None
     snr_range: tuple[float, float] | None = None
     aliasing_range: tuple[float, float] | None = None
+    trajectory: Literal["spiral", "radial", "rosette", "file"] = "spiral"
+    trajectory_file: str | None = None
+    interleaves: int = 48
+    rotation: Rotation = "golden"
+    coils: int = 8
+    aliasing_from: str | None = None
     held_out: float = 0.0
     patience: int | None = None
     tolerance: float = 1e-3
@@ -118,7 +132,7 @@ class TrainingOptions:
             _require(self.grid_step > 0, "grid_step", self.grid_step, "above 0 ms")
             _require(not self.fresh, "fresh", self.fresh, "no grid, from which nothing new can be drawn")
         for name, low in (("fingerprints", 2), ("epochs", 1), ("batch", 1), ("patience", 1), ("seed", 0),
-                          ("subspace", 1), ("decoded", 1)):  # fmt: skip
+                          ("subspace", 1), ("decoded", 1), ("interleaves", 1), ("coils", 1)):  # fmt: skip
             value = getattr(self, name)
             _require(value is None or value >= low, name, value, f"at least {low}")
         for name in ("learning_rate", "loss_scale"):
@@ -128,9 +142,18 @@ class TrainingOptions:
         _require(0 < self.tolerance < 1, "tolerance", self.tolerance, "between 0 and 1")
         _require(self.patience is None or self.held_out > 0, "patience", self.patience,
                  "a held-out share above 0 to judge by")  # fmt: skip
+        is_read = self.trajectory_file is not None
+        _require(is_read == (self.trajectory == "file"), "trajectory_file", self.trajectory_file,
+                 "a file where the trajectory is 'file', and none with another")  # fmt: skip
         for name, choices in (("loss", ("mse", "smooth-l1")), ("precision", ("float32", "half")),
-                              ("activation", ("relu", "silu"))):  # fmt: skip
+                              ("activation", ("relu", "silu")), ("trajectory", (*SHAPES, "file")),
+                              ("rotation", ("golden", "uniform"))):  # fmt: skip
             _require(getattr(self, name) in choices, name, getattr(self, name), f"one of {', '.join(choices)}")
+
+    @property
+    def scan(self) -> Scan:
+        """The scan whose aliasing is added."""
+        return Scan.of(asdict(self))
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary."""
@@ -205,4 +228,9 @@ def options_from(preset: str = "paper", architecture: str = "fc", **changes: Any
         if name not in known:
             raise InputError(f"A training has no option {name}; expected one of {', '.join(known)}.", field=name)
     own = _ON_TIME_POINTS if preset == "aliased" and ARCHITECTURES.get(architecture, ("fc",))[0] != "fc" else {}
-    return replace(TrainingOptions(), **{**PRESETS[preset], **own, **changes})
+    options = replace(TrainingOptions(), **{**PRESETS[preset], **own, **changes})
+    of_none = [name for name in _ALIASING if name in changes] if options.aliasing_range is None else []
+    if of_none:
+        found = f"{of_none[0]} is {changes[of_none[0]]}, but no aliasing is added"
+        raise InputError(found, "aliasing_range, or the preset aliased", field=of_none[0])
+    return options

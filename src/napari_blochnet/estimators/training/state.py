@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -12,11 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from napari_blochnet.common.arrays import AnyArray
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.common.json_text import parse_json
 from napari_blochnet.estimators.networks.tensors import read_tensors, write_tensors
+from napari_blochnet.estimators.training.options import TrainingOptions
 
-__all__ = ["LossPoint", "TrainingState", "read_state", "write_state"]
+__all__ = ["LossPoint", "TrainingState", "read_state", "told_apart", "write_state"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,27 @@ class TrainingState:
     best_loss: float = float("inf")
     best_epoch: int = 0
     seconds: float = 0.0
+
+
+# What checkpoints from before there was a choice do not say, where it is as it was then.
+_LATER = ("balanced", "trajectory", "trajectory_file", "interleaves", "rotation", "coils", "aliasing_from")
+
+
+def told_apart(options: TrainingOptions, measured: Mapping[str, AnyArray]) -> dict[str, Any]:
+    """Return what of options, and of the aliasing that was measured, makes two trainings the same, as JSON.
+
+    Files and stacks are told by what they hold: names are changed, and contents, too.
+    """
+    plain, known = TrainingOptions().to_dict(), options.to_dict()
+    key = {name: value for name, value in known.items() if name not in _LATER or value != plain[name]}
+    if options.trajectory_file is not None:
+        key["trajectory_file"] = options.scan.file_digest
+    if measured:
+        content = hashlib.sha256()
+        for digest in sorted(measured):
+            content.update(digest.encode() + measured[digest].tobytes())
+        key["aliasing_from"] = content.hexdigest()
+    return {f"option {name}": value for name, value in key.items()}
 
 
 def write_state(

@@ -76,7 +76,7 @@ def read_basis(
         array = np.asarray(given)
         return _upright(array, lengths, pulses, "basis"), []
     if _DIGITS.fullmatch(str(given)) and not Path(given).exists():
-        return _of_whole_signals(int(given), lengths)
+        return _of_whole_signals(int(str(given)), lengths)
     try:
         path = existing_file(given)
         arrays = _arrays_of(path, watch)

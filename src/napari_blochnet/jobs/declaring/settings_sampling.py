@@ -8,12 +8,31 @@ from pydantic import ValidationInfo, field_validator, model_validator
 
 from napari_blochnet.jobs.declaring.settings_base import Settings, quantity
 
-__all__ = ["CoefficientSettings", "SamplingSettings", "TrajectorySettings", "is_taken"]
+__all__ = ["CoefficientSettings", "NamesTrajectory", "SamplingSettings", "TrajectorySettings", "is_taken"]
 
 _OF_SHAPES = ("interleaves", "rotation")
 
 
-class TrajectorySettings(Settings):
+class NamesTrajectory(Settings):
+    """What ``trajectory`` and ``trajectory_file`` say of each other."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, given: Any) -> Any:
+        """Take a file as the trajectory where only that is named."""
+        if isinstance(given, dict) and given.get("trajectory_file") and given.get("trajectory") is None:
+            return {**given, "trajectory": "file"}
+        return given
+
+    @field_validator("trajectory_file", check_fields=False)
+    @classmethod
+    def _file(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if "trajectory" in info.data and (name is None) == (info.data["trajectory"] == "file"):
+            raise ValueError("expected a file where the trajectory is 'file', and none with another")
+        return name
+
+
+class TrajectorySettings(NamesTrajectory):
     """How k-space is read."""
 
     trajectory: Literal["spiral", "radial", "rosette", "file"] | None = quantity(
@@ -37,21 +56,6 @@ class TrajectorySettings(Settings):
         "golden", "Rotation", "From one readout to the next: by the golden angle, or interleaf after interleaf."
     )
     coils: int = quantity(8, "Coils", "Receive coils around the slice, of known smooth sensitivities.", ge=1, le=128)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, given: Any) -> Any:
-        """Take a file as the trajectory where only that is named."""
-        if isinstance(given, dict) and given.get("trajectory_file") and given.get("trajectory") is None:
-            return {**given, "trajectory": "file"}
-        return given
-
-    @field_validator("trajectory_file")
-    @classmethod
-    def _file(cls, name: str | None, info: ValidationInfo) -> str | None:
-        if "trajectory" in info.data and (name is None) == (info.data["trajectory"] == "file"):
-            raise ValueError("expected a file where the trajectory is 'file', and none with another")
-        return name
 
 
 class _ImagesSettings(Settings):

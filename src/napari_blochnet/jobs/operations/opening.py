@@ -82,7 +82,7 @@ def open_phantom(
     phantom = read_phantom(source, **given.model_dump(), progress=progress, cancelled=cancelled)
     paths = plain_path(source) if isinstance(source, (str, os.PathLike)) else [plain_path(path) for path in source]
     seconds = time.perf_counter() - started
-    more = {IMAGE_ORDER: True} if _is_in_image_order(phantom, paths) else {}
+    more: dict[str, Any] = {IMAGE_ORDER: True} if _is_in_image_order(phantom, paths) else {}
     return replace(phantom, record=make_record("open_phantom", given, {"source": paths}, seconds=seconds, **more))
 
 

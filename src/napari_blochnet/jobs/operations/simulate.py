@@ -125,7 +125,8 @@ def _sampling(
     phantom: Phantom, schedule: Schedule, settings: SimulateSettings, watch: Watch
 ) -> tuple[Trajectory, AnyArray | None]:
     """Return where k-space is read, and the basis (time, K) where images are coefficients."""
-    from napari_blochnet.sampling.acquiring import subspace_basis, trajectory_of
+    from napari_blochnet.sampling.acquiring import subspace_basis
+    from napari_blochnet.sampling.trajectory_files import trajectory_of
 
     assert settings.trajectory is not None
     image = (phantom.shape[1], phantom.shape[2])

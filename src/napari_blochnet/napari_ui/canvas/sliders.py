@@ -21,7 +21,7 @@ __all__ = ["Sliders", "runs_over_time"]
 
 def runs_over_time(viewer: Viewer) -> bool:
     """Whether there is a slider of time points, and none of coefficients in its place."""
-    return viewer.dims.ndim >= 4 and viewer.dims.axis_labels[-4] != COMPONENT
+    return bool(viewer.dims.ndim >= 4 and viewer.dims.axis_labels[-4] != COMPONENT)
 
 
 class Sliders(LooksAgain):

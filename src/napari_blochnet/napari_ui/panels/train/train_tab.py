@@ -14,6 +14,7 @@ from napari_blochnet.estimators.networks.cards import StoredModel, stored_models
 from napari_blochnet.estimators.training.options import options_from
 from napari_blochnet.estimators.training.stopped import StoppedTraining
 from napari_blochnet.fingerprints.stack import FingerprintStack
+from napari_blochnet.jobs.declaring.settings_sampling import TrajectorySettings, is_taken
 from napari_blochnet.jobs.settings import settings_from
 from napari_blochnet.jobs.settings_training import AdaptSettings, TrainSettings
 from napari_blochnet.napari_ui.background.workers import Failure
@@ -212,7 +213,24 @@ class TrainPanel(Panel):
                 editor.inner.value = default
         self.form.blockSignals(False)
 
+    def _show_aliasing(self) -> None:
+        """Show of the scan that aliases what says something, where any aliasing is added; the rest is left out."""
+        values = self.form.values()
+        preset = options_from(str(self.choice.values()["preset"]))
+        is_added = (values["aliasing_range"] or preset.aliasing_range) is not None
+        is_simulated = is_added and values["aliasing_from"] is None
+        shown = {name: is_simulated and is_taken(name, values["trajectory"] or preset.trajectory, "frames")
+                 for name in TrajectorySettings.model_fields}  # fmt: skip
+        self.form.blockSignals(True)
+        for name, is_shown in {**shown, "trajectory": is_simulated, "aliasing_from": is_added}.items():
+            self.form.set_row_visible(name, is_shown)
+            if not is_shown:
+                # what nobody sees says nothing
+                self.form.editor(name).value = None
+        self.form.blockSignals(False)
+
     def _update(self) -> None:
+        self._show_aliasing()
         schedule, stack = self.schedule, self.stack.value
         self.schedule_line.setText(
             "No schedule is chosen in the Schedule tab." if schedule is None else schedule.describe()
