@@ -9,6 +9,7 @@ from napari_blochnet import EPGDecoder, FingerprintStack, Schedule, cramer_rao_b
 from napari_blochnet.common.errors import InputError
 from napari_blochnet.estimators.base import Estimator
 from napari_blochnet.estimators.fitting.standard_errors import WithStandardErrors
+from napari_blochnet.estimators.matching.dictionary import DictionaryMatching
 from napari_blochnet.estimators.universal.universal_estimator import Universal
 
 LENGTH = 300
@@ -45,6 +46,21 @@ def test_failed_voxels_have_none():
     assert found.failed[0]
     assert found.t1_se[0] == found.t2_se[0] == 0
     assert found.t2_se[1] > 0
+
+
+@pytest.mark.parametrize("snr", [20, 2000])
+def test_intervals_of_a_grid_hold_truths_between_its_values(snr):
+    """Whether its steps are less than the noise or much more; the noise alone would say 1 % of the time at SNR 2000."""
+    rng = np.random.default_rng(1)
+    t1 = np.exp(rng.uniform(np.log(500), np.log(2000), 2000))
+    t2 = t1 * rng.uniform(0.05, 0.15, 2000)
+    clean = EPGDecoder(TRAIN).signal(t1, t2)
+    sigma = float(np.sqrt(np.mean(clean**2))) / snr
+    data = clean + sigma * rng.standard_normal(clean.shape)
+    estimator = WithStandardErrors(DictionaryMatching(step=0.05), noise_sigma=sigma)
+    found = estimator.predict(data.astype(np.float32), TRAIN, "real")
+    for value, error, truth in ((found.t1, found.t1_se, t1), (found.t2, found.t2_se, t2)):
+        assert np.mean(np.abs(value - truth) <= 1.96 * error) > 0.93
 
 
 def test_as_maps_with_the_warning():

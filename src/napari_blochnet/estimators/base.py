@@ -280,6 +280,10 @@ class Estimator(ABC):
         """Whether its answers for such data come with standard errors."""
         return False
 
+    def step_errors(self, found: Estimates) -> tuple[FloatArray, FloatArray] | None:
+        """Return standard deviations (ms) that the steps between possible answers add to T1 and T2; None without."""
+        return None
+
     def is_for(self, schedule: Schedule) -> bool:
         """Whether a schedule is one it was made for."""
         return self.schedule == schedule

@@ -153,7 +153,7 @@ def coverage_page(rows: list[Row]) -> list[str]:
     lines = ["", "## Coverage of 95 % intervals, %", "",
              "Every voxel is a repetition, with noise of its own (and a phase, of whole images). Own: the truth is the "
              "phantom's voxel, whose blur is no noise. As sharp: what noise-free images of k-space's resolution are "
-             "mapped to. A dictionary's steps are in no standard error; where noise is less, intervals cover less.",
+             "mapped to.",
              ""]  # fmt: skip
     columns = [f"{parameter}_{of}_percent" for of in ("own", "sharp") for parameter in ("t1", "t2")]
     body = [

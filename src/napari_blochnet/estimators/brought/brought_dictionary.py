@@ -16,6 +16,7 @@ from napari_blochnet.estimators.brought.atom_table import AtomTable
 from napari_blochnet.estimators.brought.conventions import refuse_other_convention
 from napari_blochnet.estimators.brought.dictionary_files import read_atom_table
 from napari_blochnet.estimators.brought.matched_atoms import MatchedAtoms, atoms_of_signals, atoms_within
+from napari_blochnet.estimators.matching.grid import step_errors
 from napari_blochnet.fingerprints.stack import FingerprintStack, SignalKind
 from napari_blochnet.fingerprints.subspaces import Subspace
 from napari_blochnet.io.sets.digests import digest
@@ -166,6 +167,12 @@ class BroughtDictionary(Estimator):
         others = {name: np.where(good, values(name), 0).astype(np.float32) for name, _ in self.others}
         b1 = np.where(good, values("b1"), 0).astype(np.float32) if "b1" in self.varied else None
         return Estimates(found.t1, found.t2, found.pd, found.residual, found.failed, b1=b1, others=others)
+
+    def step_errors(self, found: Estimates) -> tuple[FloatArray, FloatArray]:
+        """Return what the steps of the table leave open."""
+        values = (np.unique(self.varied[key].values) if key in self.varied else np.zeros(1) for key in ("t1", "t2"))
+        t1, t2 = (step_errors(each, of) for each, of in zip(values, (found.t1, found.t2), strict=True))
+        return t1, t2
 
     def _nearest_b1(self, b1: FloatArray | None) -> FloatArray | None:
         """Return the dictionary's B1 nearest to each voxel's."""

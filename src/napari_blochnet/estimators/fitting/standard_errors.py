@@ -47,7 +47,8 @@ class WithStandardErrors(OnTop):
 
     They are the Cramér–Rao bound at the estimated tissue, proton density eliminated: what no unbiased estimator can
     do better than, and what an efficient one reaches. An encoder's own error may be larger. With magnitudes the
-    bound is the Rician one. B1 that the estimator found itself is one more unknown.
+    bound is the Rician one. B1 that the estimator found itself is one more unknown. Where answers lie on a grid, as a
+    dictionary's do, its steps are added in squares.
 
     Parameters
     ----------
@@ -121,4 +122,8 @@ class WithStandardErrors(OnTop):
             sigma = None if self.noise_sigma is None else self.noise_sigma / scale[which]
             error = standard_errors_at(batch, theta, sigma)
             t1_se[which], t2_se[which] = t1 * error[:, 0], t2 * error[:, 1]
+        steps = self.estimator.step_errors(found)
+        if steps is not None:
+            for error, step in zip((t1_se, t2_se), steps, strict=True):
+                error[which] = np.hypot(error[which], step[which])
         return replace(found, t1_se=t1_se, t2_se=t2_se)

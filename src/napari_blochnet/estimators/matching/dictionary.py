@@ -18,7 +18,7 @@ from napari_blochnet.estimators.matching.atoms import (
     check_energy,
     dictionary_near,
 )
-from napari_blochnet.estimators.matching.grid import TissueGrid
+from napari_blochnet.estimators.matching.grid import TissueGrid, step_errors
 from napari_blochnet.estimators.matching.masked import match_used_samples
 from napari_blochnet.estimators.matching.search import best_match, best_match_torch, channels, on_device
 from napari_blochnet.estimators.projected import Simulator, simulator
@@ -118,6 +118,10 @@ class DictionaryMatching(DeclaredDictionary):
                                         rank=self.rank, tolerance=self.tolerance, within=within,
                                         watch=watch)  # fmt: skip
         return self._latest
+
+    def step_errors(self, found: Estimates) -> tuple[FloatArray, FloatArray]:
+        """Return what the grid's steps leave open."""
+        return step_errors(self.grid.t1_values, found.t1), step_errors(self.grid.t2_values, found.t2)
 
     def make_ready_for(self, given: Conditions) -> Dictionary:
         return self.dictionary(given.schedule, given.kind, given.watch, given.subspace)

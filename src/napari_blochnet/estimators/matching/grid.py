@@ -10,7 +10,7 @@ import numpy as np
 from napari_blochnet.common.arrays import FloatArray, IntArray
 from napari_blochnet.common.errors import InputError
 
-__all__ = ["LONGEST", "SHORTEST", "TissueGrid"]
+__all__ = ["LONGEST", "SHORTEST", "TissueGrid", "step_errors"]
 
 #: Times that are taken, ms: far beyond those of any tissue, and far from where numbers end.
 SHORTEST, LONGEST = 1e-3, 1e6
@@ -112,6 +112,25 @@ class TissueGrid:
             f"T1 {self.t1_range[0]:g}–{self.t1_range[1]:g} ms, T2 {self.t2_range[0]:g}–{self.t2_range[1]:g} ms, "
             f"steps of {100 * self.step:g} %, T2 ≤ T1: {len(self):,} atoms"
         )
+
+
+def step_errors(values: FloatArray, answers: FloatArray) -> FloatArray:
+    """Return what answers on a few values alone leave open: the standard deviation of truths spread over their cells.
+
+    Parameters
+    ----------
+    values : array of shape (value,)
+        Ascending. A single one leaves nothing open.
+    answers : array of shape (voxel,)
+        Each of them one of the values.
+    """
+    if len(values) < 2:
+        return np.zeros(len(answers))
+    steps = np.diff(values)
+    cells = np.concatenate([steps[:1], 0.5 * (steps[1:] + steps[:-1]), steps[-1:]])
+    nearest = np.searchsorted(0.5 * (values[1:] + values[:-1]), answers)
+    errors: FloatArray = cells[nearest] / math.sqrt(12.0)
+    return errors
 
 
 def _checked_range(field: str, given: tuple[float, float]) -> tuple[float, float]:
