@@ -127,6 +127,26 @@ def test_a_stack_that_holds_no_aliasing_of_the_schedule_is_refused(schedule, oth
         nb.train("fc", schedule, preset="aliased", coils=4, aliasing_from=aliased)
 
 
+def test_networks_on_time_points_are_trained_in_the_space_of_the_signals(schedule):
+    """With published layers; and what is drawn for them has nothing that a mapping would take away."""
+    options = options_from("aliased", "rnn", fingerprints=200, epochs=1)
+    assert options.widths is options.subspace is None
+    training = Training("rnn", (schedule,), "aliased", options, "cpu")
+    training.data.prepare(0)
+    training.weigh()
+    drawn = training._drawn(training.data.training[:64], stream(3))
+    t1, t2 = (axis.ravel() for axis in np.meshgrid(np.geomspace(20, 6000, 40), np.geomspace(2, 3000, 40)))
+    atoms = nb.EPGDecoder(schedule, tolerance=1e-4).signal(t1[t2 <= t1], t2[t2 <= t1]).astype(float)
+    vectors = np.linalg.svd(atoms / np.linalg.norm(atoms, axis=1, keepdims=True))[2]
+    inputs, clean = drawn.inputs.double().numpy(), drawn.clean.double().numpy()
+    assert np.linalg.norm(inputs - clean, axis=1).mean() > 0.05
+    left = inputs - inputs @ vectors[:24].T @ vectors[:24]
+    assert np.linalg.norm(left, axis=1).max() < 1e-3
+    trained = train_estimator("rnn", schedule, "aliased", fingerprints=200, epochs=1)
+    assert trained.takes_aliasing
+    assert trained.card["notes"] == ["Differs from the preset aliased: fingerprints 200, epochs 1."]
+
+
 def test_a_scan_says_nothing_where_no_aliasing_is_added(schedule):
     for name, value in (("trajectory", "radial"), ("interleaves", 48), ("aliasing_from", "stack.nii")):
         with pytest.raises(nb.InputError, match=f"{name} is {value}, but no aliasing is added.*aliased") as caught:

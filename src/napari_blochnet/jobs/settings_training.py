@@ -61,7 +61,7 @@ class TrainSettings(NamesTrajectory):
     trajectory_file: str | None = _scan(
         "trajectory_file",
         f"Of the aliasing. {TrajectorySettings.model_fields['trajectory_file'].description}",
-        files="Trajectories (*.npy *.npz *.mat *.h5);;All files (*)",
+        files="Trajectories (*.npy *.npz *.mat *.h5 *.cfl);;All files (*)",
     )
     interleaves: int | None = _scan("interleaves", "Of the aliasing: readouts that fill k-space. Left out: 48.")
     rotation: Literal["golden", "uniform"] | None = _scan(

@@ -100,7 +100,7 @@ def train(
         options["aliasing_from"] = aliasing_from.name or "a stack"
     if "aliasing_from" in options:
         # what is wrong with a training is said before a stack is read
-        seed = options_from(given.preset, **options).seed
+        seed = options_from(given.preset, given.estimator, **options).seed
         measured = _measured(aliasing_from or options["aliasing_from"], several, options, seed, looking)
 
     def recorded(trained: NetworkEstimator, **more: Any) -> NetworkEstimator:
