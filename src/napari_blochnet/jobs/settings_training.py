@@ -34,8 +34,8 @@ class TrainSettings(NamesTrajectory):
         "quick",
         "Preset",
         "quick: a small network on 24 SVD coefficients, trained with noise (networks with an FC encoder); aliased: the "
-        "same, for frames of undersampled k-space too, with a decoder whose loss weighs as much as the labels' (rnn, "
-        "hydra and autoencoder-rnn keep the published layers); "
+        "same, for frames of undersampled k-space too, with wider layers and a decoder whose loss weighs a third of "
+        "that of the labels (rnn, hydra and autoencoder-rnn keep the published layers); "
         "paper: the published layers and settings; reduced: those with 20,000 fingerprints and 3 epochs of small "
         "batches.",
     )
