@@ -52,7 +52,7 @@ def test_the_sentence_follows_strokes(ready, qtbot):
     # by whoever writes into it
     region.data[2, 3, 4] = 2
     region.refresh()
-    qtbot.waitUntil(lambda: mapping.size_line.text().startswith("1 voxels"))
+    qtbot.waitUntil(lambda: mapping.size_line.text().startswith("1 voxel "))
     region.selected_label, region.show_selected_label = 1, True
     qtbot.waitUntil(lambda: "Nothing with label 1 is painted" in mapping.size_line.text())
 

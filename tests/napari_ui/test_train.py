@@ -73,7 +73,7 @@ def test_what_the_core_refuses_stands_beside_its_field(desk):
     train = _train(desk)
     train.choice.set_values({"estimator": "rnn"})
     said = desk.run(train, train.run)
-    assert "expected the preset paper or reduced" in said
+    assert "rnn is not; expected paper, reduced or aliased" in said
     assert "preset" in train.choice.errors()
     train.choice.set_values({"estimator": "fc"})
     train.form.set_values({"t1_range": (4000.0, 300.0)})
