@@ -87,7 +87,7 @@ def test_a_training_that_fails_leaves_the_model_before_it(schedule, model):
     for words, sentence in (
         (["--preset", "paper", "--learning-rate", 1], "diverged at step"),
         (["--snr-range", 5, 1], "snr_range"),
-        (["--preset", "quick", "--estimator", "rnn"], "expected the preset paper or reduced"),
+        (["--preset", "quick", "--estimator", "rnn"], "rnn is not; expected paper, reduced or aliased"),
         (["--subspace", 500], "expected 1 to the 60 time points"),
     ):
         failed = _train(schedule, "mine.safetensors", *words)
