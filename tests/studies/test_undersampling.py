@@ -81,6 +81,7 @@ def test_coverage_is_of_intervals_that_are_shown(tmp_path, monkeypatch):
     # where no interval is shown a sentence says why
     assert "k-space was undersampled" in found["frames", "dictionary"]["why"]
     assert "low-rank prior" in found["prior", "universal, refined"]["why"]
+    assert "with noise of SNR 10 or less, they hold" in found["plain", "universal, refined"]["why"]
     assert found["prior", "universal, refined"]["t1_own_percent"] is None
     assert "## Coverage of 95 % intervals" in result.text
     assert "low-rank prior, which errs inside" in result.text

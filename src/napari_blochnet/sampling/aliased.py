@@ -20,11 +20,11 @@ _UNDERSAMPLED = (
     "compressed to coefficients, or noise_sigma to take it as white."
 )
 # What 95 % intervals from the covariance outside the object were found to cover, of the truth at the resolution of
-# k-space (head slice, 48-fold, 8 coils): spirals, frames compressed to 6 coefficients at SNR 3 to 30: 93.8 to 98.0 %;
-# coefficients without a prior, at SNR 3 to 30: 90.5 to 97.5 %. Of the truth of sharper voxels, whose blur is no noise,
-# they cover 57 to 69 % at SNR 30. Beyond, less: at SNR 100 67 to 75 %; of radial frames at
-# SNR 30 83 to 86 %; with a prior at SNR 10 75 to 85 %, at 30 36 to 42 %.
-_MOST_SNR, _COVERED = 30.0, "spiral"
+# k-space (head slices, 48-fold, 8 coils): spirals, frames compressed to 6 coefficients at SNR 3 to 30: 93.8 to 98.8 %;
+# coefficients without a prior at SNR 10 92 and 94 %, at 30 87 and 92 %. Of the truth of sharper voxels, whose blur is
+# no noise, they cover 57 to 80 % at SNR 30. Beyond, less: at SNR 100 67 to 75 %; of radial frames at SNR 30 83 to 86 %;
+# with a prior at SNR 10 75 to 85 %, at 30 36 to 42 %.
+_MOST_SNR, _COVERED = {"frames": 30.0, "coefficients": 10.0}, "spiral"
 _PRIOR = (
     "There are no standard errors: these coefficient images were made with a low-rank prior, which errs inside the "
     "object by more than the noise outside it says; those made with low_rank 0, and frames compressed to coefficients, "
@@ -32,7 +32,7 @@ _PRIOR = (
 )
 _ALIASING = (
     "There are no standard errors: aliasing may outweigh the noise ({found}), and intervals from what lies outside the "
-    "object then cover too little; along spirals, with noise of SNR 30 or less, they hold."
+    "object then cover too little; along spirals, with noise of SNR {most:g} or less, they hold."
 )
 _SUMS = (
     "There are no standard errors: the {frames} frames are sums of {components} time courses, as of coefficients that "
@@ -109,9 +109,10 @@ def _why_not_outside(made: Mapping[str, Any]) -> str | None:
     if made.get("images") == "coefficients" and made.get("low_rank") != 0:
         return _PRIOR
     trajectory, snr = made.get("trajectory"), made.get("snr")
-    if trajectory != _COVERED or not isinstance(snr, (int, float)) or snr > _MOST_SNR:
+    most = _MOST_SNR["coefficients" if made.get("images") == "coefficients" else "frames"]
+    if trajectory != _COVERED or not isinstance(snr, (int, float)) or snr > most:
         noise = f"SNR {snr:g}" if isinstance(snr, (int, float)) else "no noise"
-        return _ALIASING.format(found=f"trajectory {trajectory}, {noise}")
+        return _ALIASING.format(found=f"trajectory {trajectory}, {noise}", most=most)
     return None
 
 
