@@ -53,7 +53,7 @@ def test_dictionary_and_universal_come_first_and_take_anything(store):
 def test_networks_are_offered_for_their_schedule_only(store):
     offers = _by_name(estimator_offers(nb.fisp_schedule(), "complex"))
     assert offers["fc"].refusal is None
-    assert "bound, FISP at SNR 20: WM T1 1.02" in offers["fc"].description
+    assert "bound, FISP at SNR 20: WM T1 1.01" in offers["fc"].description
     other = _by_name(estimator_offers(nb.spline_schedule(), "complex"))
     assert "only for FISP" in other["fc"].refusal
     allowed = _by_name(estimator_offers(nb.spline_schedule(), "complex", other_schedule=True))
