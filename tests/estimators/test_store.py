@@ -69,6 +69,12 @@ def test_half_precision_halves_the_file_and_hardly_changes_the_answer(schedule, 
     np.testing.assert_allclose(*answers, rtol=5e-3)
 
 
+def test_packaged_models_leave_the_package_small():
+    sizes = {model.name: model.path.stat().st_size for model in stored_models() if model.packaged}
+    assert set(sizes) == PACKAGED
+    assert max(sizes.values()) < 5e6
+
+
 def test_a_model_file_is_numbers_and_text(model_file):
     """A safetensors file: header length, JSON, and as many bytes as the JSON announces; nothing that could run."""
     content = model_file.read_bytes()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from napari_blochnet.common.plain_text import counted
 from napari_blochnet.io.plain_files import existing_file
 from napari_blochnet.sampling.trajectories import Rotation
 
@@ -40,11 +41,11 @@ class Scan:
 
     def describe(self) -> str:
         """Return one line for people, such as "radial, 48 interleaves, golden angle, 8 coils"."""
-        coils = f"{self.coils} coil{'' if self.coils == 1 else 's'}"
+        coils = counted(self.coils, "coil")
         if self.trajectory == "file":
             return f"{(self.trajectory_file or '').replace(chr(92), '/').rpartition('/')[2]}, {coils}"
         turned = "golden angle" if self.rotation == "golden" else "uniform rotation"
-        return f"{self.trajectory}, {self.interleaves} interleaves, {turned}, {coils}"
+        return f"{self.trajectory}, {counted(self.interleaves, 'interleave')}, {turned}, {coils}"
 
     def aliases_otherwise(self, other: Scan) -> bool:
         """Whether frames of another scan alias in another way: along another trajectory, or turned otherwise."""

@@ -65,7 +65,7 @@ class Inputs:
 
 def signal_space(schedule: Schedule, watch: Watch = UNWATCHED) -> FloatArray:
     """Return the basis of networks that take time points: of a schedule's own signals, float32 of shape (time, K)."""
-    return signal_basis(schedule, "real part", min(_RANK, len(schedule)), watch=watch).astype(np.float32)
+    return signal_basis(schedule, "real part", _RANK, watch=watch).astype(np.float32)
 
 
 def unit_mean_atom(schedule: Schedule) -> FloatArray:

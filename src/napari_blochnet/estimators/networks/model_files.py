@@ -44,7 +44,7 @@ def write_model(model: LabelNetwork, card: dict[str, Any], path: str | os.PathLi
     path : path
         Ending in ``.safetensors``, or a bare name, which is put into the user's own store.
     half : bool
-        Round the weights to half precision: half the file, for networks that are far from the bound anyway.
+        Round the weights to half precision: half the file, for networks that are some tenths from the bound.
 
     Returns
     -------
